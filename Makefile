@@ -1,0 +1,44 @@
+# The project's commands. `make help` lists them.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+.DEFAULT_GOAL := help
+
+.PHONY: help lab setup venv test test-unit test-aws test-lab lint format bench clean
+
+help: ## list the commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+lab: setup ## stand the whole infrastructure up on this machine (as root, on Debian or Ubuntu) and print its URL
+	@.venv/bin/webstack lab up
+
+setup: ## install all that the lab and the tests need (packages, Python environment, Pulumi CLI, host image)
+	@tools/setup
+
+venv: ## only the Python environment
+	@tools/setup --python-only
+
+test: ## lint and all tests: unit, aws and lab; the lab's tests boot hosts and need root
+	@tools/setup --tests
+	@$(MAKE) --no-print-directory lint
+	$(PYTHON) -m pytest tests
+
+test-unit: venv ## the tests that need neither root nor network
+	$(PYTHON) -m pytest tests/unit
+
+test-aws: setup ## dev and prod through the real engine onto an AWS emulator
+	$(PYTHON) -m pytest tests/aws
+
+test-lab: setup ## boot hosts and try all that is promised on them
+	$(PYTHON) -m pytest tests/lab
+
+lint: ## ruff, a strict type checker, shellcheck
+	@tools/lint
+
+format: ## put the code in ruff's format
+	$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
+
+bench: setup ## measure; prints the figures and keeps them as JSON in build/
+	$(PYTHON) -m benchmarks
+
+clean: ## remove what was made inside the clone (caches outside stay)
+	rm -rf .venv build .pytest_cache .ruff_cache .hypothesis *.egg-info

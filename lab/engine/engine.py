@@ -1,0 +1,223 @@
+"""The real Pulumi engine, driven by the Automation API over the very program that `pulumi up` runs, against an endpoint on this machine."""
+
+import contextlib
+import fcntl
+import os
+import runpy
+import secrets
+import sys
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from pulumi import automation as auto
+
+from lab.engine import workspace
+from lab.engine.process import InterruptibleCommand, end_recorded_process
+from lab.engine.provider_process import ProviderProcess
+from lab.engine.workspace import PROJECT, Setting
+
+Listener = Callable[[auto.EngineEvent], None]
+Printer = Callable[[str], None]
+
+SERVICES = (
+    "cloudwatch", "dynamodb", "ec2", "iam", "kms", "logs", "route53", "s3", "secretsmanager", "sns", "ssm", "sts",
+)  # fmt: skip
+"""The services whose endpoint the lab answers for, by the names that the `aws:endpoints` configuration knows them."""
+
+
+class EngineBusyError(Exception):
+    """Another process drives this engine now."""
+
+
+class InterruptedRunError(Exception):
+    """An earlier run was killed while the engine was creating something, so its state does not know what exists."""
+
+    def __init__(self, urns: Sequence[str]) -> None:
+        super().__init__("The engine was killed while it worked on: " + ", ".join(urn.rpartition("::")[2] for urn in urns))
+        self.urns = tuple(urns)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions:
+    """What one engine works with.
+
+    `home` holds backend, passphrase and scratch folder; `pulumi_root` has `bin/pulumi`; `endpoint` answers as AWS.
+    `checkpoints=False` saves the state only at the end: ten times as fast for a thousand resources, and a killed run loses it.
+    """
+
+    home: Path
+    repository: Path
+    stack: str
+    endpoint: str
+    pulumi_root: Path
+    settings: Sequence[Setting] = ()
+    checkpoints: bool = True
+    environment: Mapping[str, str] | None = None
+
+
+class Engine:
+    """One stack of the program in one backend. Open it as a context: that takes its lock and starts its provider."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        self.options = options
+        self._stack: auto.Stack | None = None
+        self._command: InterruptibleCommand | None = None
+        self._exit = contextlib.ExitStack()
+
+    def __enter__(self) -> "Engine":
+        with contextlib.ExitStack() as stack:
+            self._open(stack)
+            self._exit = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    def _open(self, exit_stack: contextlib.ExitStack) -> None:
+        options = self.options
+        home = options.home
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        exit_stack.enter_context(_exclusive(home / "engine.lock"))
+        end_recorded_process(home / "pulumi.pid", patience=60)
+        for stale in (home / "backend" / ".pulumi" / "locks").rglob("*.json"):
+            stale.unlink()
+        exit_stack.enter_context(only_this_aws(options.endpoint))
+        provider = ProviderProcess(endpoint=options.endpoint, folder=home)
+        exit_stack.callback(provider.stop)
+        provider.start()
+        folder = home / "workspace"
+        workspace.lay_out(
+            folder, repository=options.repository, stack=options.stack, settings=options.settings, lab_config=lab_config(options.endpoint)
+        )
+        (home / "backend").mkdir(exist_ok=True)
+        self._command = InterruptibleCommand(root=options.pulumi_root, pid_file=home / "pulumi.pid")
+        attachment = provider.attachment()
+        self._stack = auto.create_or_select_stack(
+            stack_name=options.stack,
+            project_name=PROJECT,
+            program=self._program,
+            opts=auto.LocalWorkspaceOptions(
+                work_dir=str(folder),
+                pulumi_home=str(home / "pulumi-home"),
+                pulumi_command=self._command,
+                env_vars={
+                    "PULUMI_BACKEND_URL": (home / "backend").as_uri(),
+                    "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(home)),
+                    "PULUMI_DEBUG_PROVIDERS": attachment,
+                    "PULUMI_SKIP_CHECKPOINTS": "false" if options.checkpoints else "true",
+                    **(options.environment or {}),
+                },
+            ),
+        )
+
+    def _program(self) -> None:
+        repository = str(self.options.repository)
+        if repository not in sys.path:
+            sys.path.insert(0, repository)
+        runpy.run_path(str(self.options.repository / "__main__.py"), run_name="__main__")
+
+    @property
+    def stack(self) -> auto.Stack:
+        """The Automation API's stack, while the context is open."""
+        if self._stack is None:
+            raise RuntimeError("the engine is not open: use it as a context")
+        return self._stack
+
+    def up(self, on_event: Listener | None = None, on_output: Printer | None = None) -> auto.UpResult:
+        """Creates or updates what differs. Raises auto.CommandError, and InterruptedRunError where an earlier run was killed."""
+        self.check_interrupted()
+        return self.stack.up(on_event=on_event, on_output=on_output, color="never", show_secrets=False)
+
+    def preview(
+        self, on_event: Listener | None = None, on_output: Printer | None = None, *, diff: bool = False, color: str = "never"
+    ) -> auto.PreviewResult:
+        """Plans without changing anything; `on_output` receives what the engine prints."""
+        return self.stack.preview(on_event=on_event, on_output=on_output, diff=diff, color=color)
+
+    def refresh(self, on_event: Listener | None = None, on_output: Printer | None = None, *, color: str = "never") -> auto.RefreshResult:
+        """Reads every resource anew from the API into the state."""
+        return self.stack.refresh(on_event=on_event, on_output=on_output, color=color, show_secrets=False)
+
+    def destroy(self, on_event: Listener | None = None, on_output: Printer | None = None) -> auto.DestroyResult:
+        """Deletes all that the state knows."""
+        return self.stack.destroy(on_event=on_event, on_output=on_output, color="never", show_secrets=False)
+
+    def outputs(self) -> dict[str, object]:
+        """The stack's outputs; secret ones are the text `[secret]`."""
+        return {name: "[secret]" if output.secret else output.value for name, output in self.stack.outputs().items()}
+
+    def check_interrupted(self) -> None:
+        """Raises InterruptedRunError where the state holds a creation that never ended."""
+        deployment = self.stack.export_stack().deployment or {}
+        pending: list[dict[str, object]] = deployment.get("pending_operations") or deployment.get("pendingOperations") or []
+        urns: list[str] = []
+        for operation in pending:
+            resource = operation.get("resource")
+            if isinstance(resource, dict):
+                urns.append(str(resource.get("urn", "?")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        if urns:
+            raise InterruptedRunError(urns)
+
+    def interrupt(self) -> None:
+        """Asks a running operation to end in order (from another thread or a signal handler)."""
+        if self._command is not None:
+            self._command.interrupt()
+
+    def kill(self) -> None:
+        """Ends a running operation at once."""
+        if self._command is not None:
+            self._command.kill()
+
+
+def lab_config(endpoint: str) -> dict[str, object]:
+    """The `aws:` settings that point the provider and the program at the lab's endpoint instead of AWS."""
+    return {"aws:endpoints": [dict.fromkeys(SERVICES, endpoint)], "aws:s3UsePathStyle": True}
+
+
+@contextlib.contextmanager
+def only_this_aws(endpoint: str) -> Generator[None]:
+    """Takes every AWS setting of the user out of the environment, so that nothing in the lab can reach a real account by mistake."""
+    kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+    for name in kept:
+        del os.environ[name]
+    ours = {
+        "AWS_ACCESS_KEY_ID": "lab",
+        "AWS_SECRET_ACCESS_KEY": "lab",
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name in ours:
+            os.environ.pop(name, None)
+        os.environ.update(kept)
+
+
+@contextlib.contextmanager
+def _exclusive(path: Path) -> Generator[IO[str]]:
+    with path.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "unknown"
+            raise EngineBusyError(f"another run drives this engine (process {holder}); wait for it or end it with Ctrl-C there") from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield lock
+
+
+def _passphrase(home: Path) -> Path:
+    path = home / "passphrase"
+    if not path.exists():
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path

