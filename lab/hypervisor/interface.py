@@ -1,0 +1,48 @@
+"""The seam between the machines and the cloud's services: what each side offers the other.
+
+`lab.cloud.services.CloudServices` is the other side. It is started with a `RouterNamespace` to listen in and with a `ChangeListener`
+to tell of calls that changed something; it is told when a machine has really come to rest, because the API server itself knows of no
+machine and would show `stopped` at once.
+"""
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from lab.hypervisor import namespaces
+
+
+@dataclass(frozen=True, kw_only=True)
+class RouterNamespace:
+    """The router's network namespace, which exists from before the services start until after they stop.
+
+    On its loopback stand, from the start: `names.METADATA_ADDRESS`, `names.RESOLVER_ADDRESS`, `LabNames.api_address` and
+    `LabNames.s3_address`.
+    """
+
+    name: str
+
+    def listen(self, kind: socket.SocketKind, address: str, port: int) -> socket.socket:
+        """A non-blocking bound socket there (listening if `SOCK_STREAM`); call it once per address, replies leave from that address."""
+        return namespaces.open_socket_in(self.name, socket.AF_INET, kind, (address, port))
+
+
+class ChangeListener(Protocol):
+    """Called, in the daemon's event loop, after each call to the API that may have changed something. Returns at once."""
+
+    def __call__(self, service: str, action: str, parameters: Mapping[str, str]) -> None:
+        """`service` and `action` as in an IAM action (`ec2`, `RebootInstances`); `parameters` the flat query (`InstanceId.1`)."""
+        ...
+
+
+class PowerReports(Protocol):
+    """What the hypervisor tells the API of machines. Each call may be repeated and does no harm then."""
+
+    async def machine_stopped(self, instance_id: str) -> None:
+        """The machine is off and its root disk kept: `stopping` becomes `stopped` (so too for a `running` one that powered itself off)."""
+        ...
+
+    async def machine_terminated(self, instance_id: str) -> None:
+        """The machine is gone with its root disk: `shutting-down` becomes `terminated`."""
+        ...
