@@ -1,0 +1,69 @@
+"""Rules for every test: its tier is its folder, a unit test reaches neither network nor programs, and in CI nothing may be skipped."""
+
+import os
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+TESTS = Path(__file__).parent
+LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks each test with the tier whose folder it is in, and puts the quick tiers first."""
+    order = {"unit": 0, "aws": 1, "lab": 2}
+    for item in items:
+        tier = _tier(item)
+        if tier in ("aws", "lab"):
+            item.add_marker(tier)
+    items.sort(key=lambda item: order.get(_tier(item), 0))
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """In CI a skipped test is a failure: there everything that a test may need is installed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped: list[object] = reporter.stats.get("skipped", []) if reporter else []
+    if os.environ.get("CI") and skipped and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Says why CI fails when only skips are to blame."""
+    skipped = len(terminalreporter.stats.get("skipped", []))
+    if os.environ.get("CI") and skipped:
+        terminalreporter.write_line(f"CI: {skipped} skipped, and here nothing may be", red=True)
+
+
+@pytest.fixture(autouse=True)
+def _apart_from_the_world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    """Keeps unit tests to themselves: no connection but loopback's, no other program unless marked `programs`."""
+    if _tier(request.node) != "unit":
+        return
+    connect = socket.socket.connect
+
+    def only_loopback(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(LOOPBACK):
+            raise AssertionError(f"a unit test reaches for {address}: use a fake, or put the test into another tier")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", only_loopback)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    if request.node.get_closest_marker("programs"):
+        return
+
+    def no_program(self: object, args: Any, *_: Any, **__: Any) -> None:
+        raise AssertionError(f"a unit test runs {args}: mark it `programs` if that is what it is about")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", no_program)
+
+
+def _tier(item: Any) -> str:
+    path = Path(item.path)
+    return path.relative_to(TESTS).parts[0] if path.is_relative_to(TESTS) else ""
