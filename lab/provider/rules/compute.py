@@ -1,0 +1,128 @@
+"""Rules of instances, volumes and their attachments."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from lab.provider.codec import UNKNOWN
+from lab.provider.rules.model import Problem, TypeRules, names, nested
+from lab.provider.rules.validators import arn, base64_text, between, ip4, matches, one_of
+
+USER_DATA_BYTES: Final = 16384
+VOLUME_TYPES: Final = ("gp2", "gp3", "io1", "io2", "st1", "sc1", "standard")
+
+
+def _instance(props: dict[str, Any]) -> Iterator[Problem]:
+    if "launchTemplate" not in props:
+        for name in ("ami", "instanceType"):
+            if name not in props:
+                yield Problem(name, f"one of {name}, launchTemplate must be given")
+    else:
+        yield Problem("launchTemplate", "the lab's provider implements no launch templates")
+    encoded, text = props.get("userDataBase64"), props.get("userData")
+    size = len(text.encode()) if isinstance(text, str) else len(base64.b64decode(encoded)) if isinstance(encoded, str) else 0
+    if size > USER_DATA_BYTES:
+        yield Problem("userData" if text else "userDataBase64", f"expected at most {USER_DATA_BYTES} bytes of user data, got {size}")
+    for name in ("networkInterfaces", "primaryNetworkInterface"):
+        if name in props:
+            for other in (
+                "subnetId",
+                "privateIp",
+                "vpcSecurityGroupIds",
+                "securityGroups",
+                "associatePublicIpAddress",
+                "secondaryPrivateIps",
+            ):
+                if other in props:
+                    yield Problem(other, f"conflicts with {name}")
+            yield Problem(name, "the lab's provider attaches no network interfaces of their own; give subnetId")
+    root = nested(props.get("rootBlockDevice"))
+    if root.get("tags") and "volumeTags" in props:
+        yield Problem("volumeTags", "conflicts with rootBlockDevice.tags")
+    yield from _volume_type(root, "rootBlockDevice.", "volumeType")
+
+
+def _instance_replaces(_state: Mapping[str, Any], news: Mapping[str, Any], changed: frozenset[str]) -> frozenset[str]:
+    return changed & {"userData", "userDataBase64"} if news.get("userDataReplaceOnChange") is True else frozenset()
+
+
+def _volume_type(volume: Mapping[str, Any], at: str, key: str) -> Iterator[Problem]:
+    kind = volume.get(key, "gp2")
+    if kind is UNKNOWN:
+        return
+    if kind in ("io1", "io2") and volume.get("iops") is None:
+        yield Problem(f"{at}iops", f"volumes of type {kind} need iops")
+    if kind not in ("io1", "io2", "gp3") and volume.get("iops"):
+        yield Problem(f"{at}iops", f"volumes of type {kind} take no iops; only gp3, io1 and io2 do")
+    if kind != "gp3" and volume.get("throughput"):
+        yield Problem(f"{at}throughput", f"volumes of type {kind} take no throughput; only gp3 does")
+
+
+def _volume(props: dict[str, Any]) -> Iterator[Problem]:
+    yield from _volume_type(props, "", "type")
+    if props.get("multiAttachEnabled") is True and props.get("type") not in ("io1", "io2", UNKNOWN):
+        yield Problem("multiAttachEnabled", "only io1 and io2 volumes attach to several instances")
+
+
+_ROOT: Final = "rootBlockDevice"
+
+RULES: Final[dict[str, TypeRules]] = {
+    "aws:ec2/instance:Instance": TypeRules(
+        force_new=names(
+            "ami associatePublicIpAddress availabilityZone cpuOptions ebsBlockDevices ebsOptimized enclaveOptions ephemeralBlockDevices "
+            "hibernation hostId hostResourceGroupArn ipv6AddressCount ipv6Addresses enablePrimaryIpv6 keyName launchTemplate "
+            "networkInterfaces placementGroup placementPartitionNumber privateDnsNameOptions privateIp rootBlockDevice.encrypted "
+            "rootBlockDevice.kmsKeyId secondaryNetworkInterfaces securityGroups subnetId tenancy"
+        ),
+        conflicts=(("userData", "userDataBase64"), ("ipv6AddressCount", "ipv6Addresses")),
+        checks={
+            "ami": matches(r"ami-[0-9a-f]{8,17}", "an image id such as ami-0123456789abcdef0"),
+            "privateIp": ip4,
+            "userDataBase64": base64_text,
+            "tenancy": one_of("default", "dedicated", "host"),
+            "instanceInitiatedShutdownBehavior": one_of("stop", "terminate"),
+            "metadataOptions.httpEndpoint": one_of("enabled", "disabled"),
+            "metadataOptions.httpTokens": one_of("optional", "required"),
+            "metadataOptions.httpPutResponseHopLimit": between(1, 64),
+            "metadataOptions.instanceMetadataTags": one_of("enabled", "disabled"),
+            f"{_ROOT}.volumeType": one_of(*VOLUME_TYPES),
+            f"{_ROOT}.volumeSize": between(1, 65536),
+            f"{_ROOT}.throughput": between(125, 2000),
+            f"{_ROOT}.iops": between(100, 256000),
+            "ebsBlockDevices[].volumeType": one_of(*VOLUME_TYPES),
+        },
+        whole=_instance,
+        defaults={"sourceDestCheck": True},
+        computed=names(
+            "associatePublicIpAddress availabilityZone cpuOptions ebsBlockDevices disableApiStop disableApiTermination ebsOptimized "
+            "enclaveOptions ephemeralBlockDevices hostId hostResourceGroupArn iamInstanceProfile instanceInitiatedShutdownBehavior "
+            "instanceType ipv6AddressCount ipv6Addresses keyName maintenanceOptions metadataOptions monitoring networkInterfaces "
+            "placementGroup placementPartitionNumber privateDnsNameOptions privateIp rootBlockDevice secondaryPrivateIps "
+            "securityGroups subnetId tenancy "
+            "userData userDataBase64 vpcSecurityGroupIds capacityReservationSpecification primaryNetworkInterface placementGroupId"
+        ),
+        own=names("userDataReplaceOnChange forceDestroy getPasswordData hibernation volumeTags creditSpecification"),
+        replaces_if=_instance_replaces,
+    ),
+    "aws:ebs/volume:Volume": TypeRules(
+        force_new=names("availabilityZone encrypted kmsKeyId snapshotId multiAttachEnabled outpostArn"),
+        at_least_one=(("size", "snapshotId"),),
+        checks={
+            "size": between(1, 65536),
+            "type": one_of(*VOLUME_TYPES),
+            "throughput": between(125, 2000),
+            "kmsKeyId": arn,
+            "iops": between(100, 256000),
+        },
+        whole=_volume,
+        computed=names("encrypted iops kmsKeyId size snapshotId throughput type"),
+        own=names("finalSnapshot volumeInitializationRate"),
+    ),
+    "aws:ec2/volumeAttachment:VolumeAttachment": TypeRules(
+        force_new=names("deviceName instanceId volumeId"),
+        checks={"deviceName": matches(r"/dev/(sd[a-z](\d{1,2})?|xvd[a-z]{1,2}|hd[a-z])", "a device name such as /dev/sdf")},
+        own=names("forceDetach skipDestroy stopInstanceBeforeDetaching"),
+    ),
+}

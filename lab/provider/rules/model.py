@@ -1,0 +1,79 @@
+"""The form of a type's rules, and the order in which to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+Check = Callable[[Any], str | None]
+"""A value's rule: None, or the sentence that says what is wrong."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One refused property: its wire path (`tags.Name`, `rules[0].days`) and the rule it breaks."""
+
+    path: str
+    rule: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Naming:
+    """How the provider names what the program leaves unnamed: the resource's name, a dash and seven hex digits."""
+
+    field: str = "name"
+    longest: int = 255
+    prefix: str = ""
+    suffix: bool = True
+    lower: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TypeRules:
+    """What the AWS provider knows of a type beyond the SDK's signatures.
+
+    force_new     paths (no indexes) whose change replaces; a path covers what lies under it
+    defaults      what an absent property means: state that differs is a change
+    computed      optional properties that AWS fills in: absent means "as it is"
+    documents     properties compared as JSON documents
+    own           properties that live only in the program and the state, never in AWS
+    replaces_if   further paths that replace, from the state, the news and the changed paths
+    delete_first  a replacement deletes the old one first, however it is named
+    """
+
+    force_new: frozenset[str] = frozenset()
+    exactly_one: tuple[tuple[str, ...], ...] = ()
+    at_least_one: tuple[tuple[str, ...], ...] = ()
+    conflicts: tuple[tuple[str, ...], ...] = ()
+    requires: Mapping[str, str] = field(default_factory=dict[str, str])
+    checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    whole: Callable[[dict[str, Any]], Iterable[Problem]] | None = None
+    naming: Naming | None = None
+    defaults: Mapping[str, object] = field(default_factory=dict[str, object])
+    computed: frozenset[str] = frozenset()
+    documents: frozenset[str] = frozenset()
+    own: frozenset[str] = frozenset()
+    secret: frozenset[str] = frozenset()
+    replaces_if: Callable[[Mapping[str, Any], Mapping[str, Any], frozenset[str]], frozenset[str]] | None = None
+    delete_first: bool = False
+
+
+def names(text: str) -> frozenset[str]:
+    """A set of names from one line of words."""
+    return frozenset(text.split())
+
+
+def listed(value: Any) -> list[Any]:
+    """The items of a list property; none where it is absent or unknown."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
+def objects(value: Any) -> list[tuple[int, dict[str, Any]]]:
+    """The known objects of a list property with their indexes."""
+    return [(index, cast("dict[str, Any]", item)) for index, item in enumerate(listed(value)) if isinstance(item, dict)]
+
+
+def nested(value: Any) -> dict[str, Any]:
+    """An object property; empty where it is absent or unknown."""
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,0 +1,136 @@
+"""Rules of S3 buckets, their settings and objects."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from lab.provider.rules.model import Naming, Problem, TypeRules, listed, names, nested, objects
+from lab.provider.rules.validators import arn, base64_text, every, length, matches, one_of, policy
+
+_INLINE: Final = (
+    "acl", "accelerationStatus", "corsRules", "grants", "lifecycleRules", "logging", "objectLockConfiguration", "policy",
+    "replicationConfiguration", "requestPayer", "serverSideEncryptionConfiguration", "versioning", "website",
+)  # fmt: skip
+
+
+def bucket_name(value: Any) -> str | None:
+    """The naming rules of general purpose buckets."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", value):
+        return f"expected 3 to 63 lower-case letters, digits, dots and hyphens, with a letter or digit at both ends; got {value!r}"
+    if ".." in value or ".-" in value or "-." in value:
+        return "dots must stand between letters or digits"
+    if value.startswith(("xn--", "sthree-", "amzn-s3-demo-")) or value.endswith(("-s3alias", "--ol-s3", "--x-s3", ".mrap")):
+        return f"{value!r} begins or ends with what S3 keeps for itself"
+    try:
+        ipaddress.IPv4Address(value)
+    except ValueError:
+        return None
+    return "must not look like an IP address"
+
+
+def _bucket(props: dict[str, Any]) -> Iterator[Problem]:
+    for name in _INLINE:
+        if name in props:
+            yield Problem(name, "deprecated on the bucket, and not implemented by the lab's provider: use the resource of its own")
+
+
+def _encryption(props: dict[str, Any]) -> Iterator[Problem]:
+    given = len(listed(props.get("rules")))
+    if isinstance(props.get("rules"), list) and given != 1:
+        yield Problem("rules", f"expected exactly one rule; got {given}")
+
+
+def _object(props: dict[str, Any]) -> Iterator[Problem]:
+    for key in nested(props.get("metadata")):
+        if key != key.lower():
+            yield Problem(f"metadata.{key}", "metadata keys must be lower-case")
+
+
+def _lifecycle(props: dict[str, Any]) -> Iterator[Problem]:
+    if not props.get("rules"):
+        yield Problem("rules", "at least one rule must be given")
+        return
+    actions = ("expiration", "noncurrentVersionExpiration", "transitions", "noncurrentVersionTransitions", "abortIncompleteMultipartUpload")
+    for index, rule in objects(props.get("rules")):
+        if not any(rule.get(action) for action in actions):
+            yield Problem(f"rules[{index}]", f"at least one action must be given: {', '.join(actions)}")
+
+
+RULES: Final[dict[str, TypeRules]] = {
+    "aws:s3/bucket:Bucket": TypeRules(
+        force_new=names("bucket bucketPrefix objectLockEnabled bucketNamespace"),
+        conflicts=(("bucket", "bucketPrefix"),),
+        checks={"bucket": bucket_name, "bucketPrefix": length(1, 37)},
+        whole=_bucket,
+        naming=Naming(field="bucket", longest=63, lower=True),
+        computed=names("bucket bucketPrefix objectLockEnabled bucketNamespace"),
+        own=names("forceDestroy"),
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": TypeRules(
+        force_new=names("bucket expectedBucketOwner"),
+        checks={"versioningConfiguration.status": one_of("Enabled", "Suspended", "Disabled")},
+        own=names("expectedBucketOwner mfa"),
+    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": TypeRules(
+        force_new=names("bucket"),
+        defaults=dict.fromkeys(("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), False),
+        own=names("skipDestroy"),
+    ),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": TypeRules(
+        force_new=names("bucket expectedBucketOwner"),
+        checks={"rules[].applyServerSideEncryptionByDefault.sseAlgorithm": one_of("AES256", "aws:kms", "aws:kms:dsse")},
+        whole=_encryption,
+        own=names("expectedBucketOwner"),
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": TypeRules(
+        force_new=names("bucket"), checks={"policy": policy(20480, principal=True)}, documents=names("policy")
+    ),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": TypeRules(
+        force_new=names("bucket"),
+        checks={"rule.objectOwnership": one_of("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced")},
+    ),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": TypeRules(
+        force_new=names("bucket expectedBucketOwner"),
+        checks={"rules[].status": one_of("Enabled", "Disabled"), "rules[].id": length(1, 255)},
+        whole=_lifecycle,
+        computed=names("transitionDefaultMinimumObjectSize"),
+        own=names("expectedBucketOwner timeouts"),
+    ),
+    "aws:s3/bucketObjectv2:BucketObjectv2": TypeRules(
+        force_new=names("bucket key"),
+        conflicts=(("source", "content", "contentBase64"), ("etag", "kmsKeyId")),
+        checks={
+            "bucket": length(1, 255),
+            "key": every(length(1, 1024), matches(r"[^/][\s\S]*|", "a key that does not begin with /")),
+            "contentBase64": base64_text,
+            "kmsKeyId": arn,
+            "serverSideEncryption": one_of("AES256", "aws:fsx", "aws:kms", "aws:kms:dsse"),
+            "acl": one_of(
+                "private",
+                "public-read",
+                "public-read-write",
+                "aws-exec-read",
+                "authenticated-read",
+                "bucket-owner-read",
+                "bucket-owner-full-control",
+            ),
+            "storageClass": one_of(
+                "STANDARD",
+                "REDUCED_REDUNDANCY",
+                "STANDARD_IA",
+                "ONEZONE_IA",
+                "INTELLIGENT_TIERING",
+                "GLACIER",
+                "DEEP_ARCHIVE",
+                "GLACIER_IR",
+            ),
+        },
+        whole=_object,
+        naming=Naming(field="key", longest=1024, suffix=False),
+        computed=names("acl bucketKeyEnabled contentType etag key kmsKeyId serverSideEncryption storageClass"),
+        own=names("source content contentBase64 forceDestroy sourceHash overrideProvider checksumAlgorithm"),
+    ),
+}
