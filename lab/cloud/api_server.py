@@ -1,0 +1,146 @@
+"""The AWS API of the lab: moto's server with the lab's additions (`lab.cloud.emulator`), in a process of its own.
+
+    python -m lab.cloud.api_server --port 14900 [--public-range 198.18.0.0/24] [--machines] [--port-file FILE]
+
+moto's backends are not safe for threads, so its calls run one at a time; requests are read, and answers written, side by side.
+
+Beside AWS's API it answers one private route, for whoever boots the machines (`--machines`):
+
+    POST /_lab/instances/<instance id>/stopped      the machine is off, its root disk kept
+    POST /_lab/instances/<instance id>/terminated   the machine is gone with its root disk
+
+200 with `{"state": …}`, the state that the API shows from now on; repeating it does no harm. 404 for an unknown instance.
+"""
+
+import argparse
+import io
+import json
+import re
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from ipaddress import IPv4Network
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from lab.cloud import emulator
+from lab.cloud.emulator import power
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+PRIVATE_PREFIX = "/_lab/"
+"""No S3 bucket's name may begin so (underscores are not allowed), hence no path of AWS's API."""
+
+_ROUTE = re.compile(r"/_lab/instances/(i-[0-9a-f]+)/(stopped|terminated)")
+_REPORTS: dict[str, Callable[[str], str]] = {"stopped": power.machine_stopped, "terminated": power.machine_terminated}
+
+
+class OneAtATime:
+    """A WSGI application whose calls take turns. Bodies are read before a call's turn, so that a slow sender holds nobody up."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
+        self._turn = threading.Lock()
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        body = _read_body(environ)
+        environ["wsgi.input"] = io.BytesIO(body)
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ.pop("HTTP_TRANSFER_ENCODING", None)
+        with self._turn:
+            answer = self._application(environ, start_response)
+            try:
+                return [b"".join(answer)]
+            finally:
+                close: Callable[[], object] | None = getattr(answer, "close", None)
+                if close is not None:
+                    close()
+
+
+class WithReports:
+    """A WSGI application with the private route beside it."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        path = str(environ.get("PATH_INFO", ""))
+        if not path.startswith(PRIVATE_PREFIX):
+            return self._application(environ, start_response)
+        status, answer = _report(str(environ.get("REQUEST_METHOD", "")), path)
+        start_response(status, [("Content-Type", "application/json")])
+        return [json.dumps(answer).encode()]
+
+
+def _report(method: str, path: str) -> tuple[str, dict[str, str]]:
+    route = _ROUTE.fullmatch(path)
+    if route is None:
+        return "404 Not Found", {"error": f"{path}: no such route; see lab/cloud/api_server.py"}
+    if method != "POST":
+        return "405 Method Not Allowed", {"error": f"{method} {path}: only POST"}
+    instance_id, report = route.groups()
+    try:
+        return "200 OK", {"state": _REPORTS[report](instance_id)}
+    except KeyError:
+        return "404 Not Found", {"error": f"{instance_id}: no such instance"}
+
+
+def _read_body(environ: "WSGIEnvironment") -> bytes:
+    stream: Any = environ["wsgi.input"]
+    if environ.get("wsgi.input_terminated"):  # a chunked request: werkzeug has undone the chunks and ends the stream itself
+        return bytes(stream.read())
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    return bytes(stream.read(length)) if length else b""
+
+
+def application() -> "WSGIApplication":
+    """The whole API as one WSGI application. `lab.cloud.emulator.install` comes first, once a process."""
+    return OneAtATime(WithReports(DomainDispatcherApplication(create_backend_app)))
+
+
+def server(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
+    """A server that listens already; port 0 takes a free one (`server.port`). Serve with `serve_forever()`."""
+    return make_server(host, port, application(), threaded=True, request_handler=QuietHandler)
+
+
+class QuietHandler(MotoRequestHandler):
+    """Writes no line per request: the front keeps the call log."""
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing."""
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m lab.cloud.api_server", description="The AWS API of the lab.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, required=True, help="port to listen on; 0 takes a free one")
+    parser.add_argument("--port-file", type=Path, help="file to write the port to, once it listens")
+    parser.add_argument(
+        "--public-range", type=IPv4Network, default=emulator.DEFAULT_PUBLIC_RANGE, help="public addresses (default: %(default)s)"
+    )
+    parser.add_argument("--machines", action="store_true", help="machines are booted for the instances, and their end is reported")
+    options = parser.parse_args(arguments)
+    emulator.install(public_range=options.public_range, machines=options.machines)
+    serving = server(options.port, options.host)
+    if options.port_file:
+        options.port_file.write_text(f"{serving.port}\n")
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        serving.serve_forever()
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Addresses, public and private: where they come from and who holds them.
+
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html
+"""
+
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from moto.core.utils import utcnow
+from moto.ec2.models import ec2_backends, elastic_ip_addresses, elastic_network_interfaces, nat_gateways
+from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
+from moto.ec2.models.elastic_network_interfaces import NetworkInterface
+from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
+from moto.ec2.models.subnets import Subnet
+from moto.ec2.utils import random_nat_gateway_id
+
+from lab.cloud.emulator.patching import original, refusal, replace
+
+_associate = original(ElasticAddressBackend, "associate_address")
+_release = original(ElasticAddressBackend, "release_address")
+_request_ip = original(Subnet, "request_ip")
+
+
+def install(public_range: IPv4Network) -> None:
+    """Public addresses come from `public_range`, each one once; associations and NAT gateways are as on AWS."""
+    pool = PublicAddresses(public_range)
+    replace(elastic_ip_addresses, "random_ip", pool.take)
+    replace(elastic_network_interfaces, "random_public_ip", pool.take)
+    replace(NetworkInterface, "start", _interface_starts)
+    replace(NetworkInterface, "stop", _interface_stops)
+    replace(ElasticAddressBackend, "associate_address", _associate_address)
+    replace(ElasticAddressBackend, "release_address", _release_address)
+    replace(NatGateway, "__init__", _make_nat_gateway)
+    replace(NatGatewayBackend, "delete_nat_gateway", _delete_nat_gateway)
+    replace(Subnet, "request_ip", _reserve_private_address)
+    replace(nat_gateways, "random_private_ip", _never)
+
+
+class PublicAddresses:
+    """Hands out the addresses of a range in turn: one just given back is the last to be given again."""
+
+    def __init__(self, network: IPv4Network) -> None:
+        self._addresses = list(network.hosts())
+        self._next = 0
+
+    def take(self) -> str:
+        """A free address; raises AWS's own error when there is none."""
+        held = _public_addresses_held()
+        for _ in self._addresses:
+            candidate = str(self._addresses[self._next])
+            self._next = (self._next + 1) % len(self._addresses)
+            if candidate not in held:
+                return candidate
+        raise refusal("InsufficientAddressCapacity", f"Not enough addresses available: all {len(self._addresses)} of the lab's are taken.")
+
+
+def _public_addresses_held() -> set[str]:
+    held: set[str] = set()
+    for account in list(ec2_backends.values()):
+        for backend in list(account.values()):
+            held.update(address.public_ip for address in backend.addresses)
+            held.update(nic.public_ip for nic in backend.enis.values() if nic.public_ip)
+    return held
+
+
+def _elastic(nic: Any) -> Any | None:
+    return next((address for address in nic.ec2_backend.addresses if address.eni is nic), None)
+
+
+def _interface_starts(nic: Any) -> None:
+    """moto replaces an Elastic IP by an automatic address at each start."""
+    if nic.public_ip is None and _elastic(nic) is None:
+        nic.check_auto_public_ip()
+
+
+def _interface_stops(nic: Any) -> None:
+    """An automatic public address is given back when the instance stops; an Elastic IP stays (moto drops that one too)."""
+    if nic.public_ip_auto_assign and _elastic(nic) is None:
+        nic.public_ip = None
+
+
+def _associate_address(
+    backend: Any,
+    instance: Any = None,
+    eni: Any = None,
+    address: str | None = None,
+    allocation_id: str | None = None,
+    reassociate: bool = False,
+) -> Any:
+    """Moves the address from where it was. moto leaves it shown on its old interface, and forgets the instance of a given interface.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html
+    """
+    elastic = (backend.address_by_ip([address]) if address else backend.address_by_allocation([allocation_id]))[0]
+    target = eni or instance.nics[0]
+    _require_internet_gateway(backend, target.vpc_id)
+    before = elastic.eni
+    if before is target:
+        return elastic
+    held = _elastic(target)
+    if held is not None:
+        if not reassociate:
+            raise refusal("Resource.AlreadyAssociated", f"resource {target.id} is already associated with {held.association_id}")
+        backend.disassociate_address(association_id=held.association_id)
+    _associate(backend, instance=instance, eni=eni, address=address, allocation_id=allocation_id, reassociate=reassociate)
+    elastic.instance = target.instance
+    if before is not None:
+        before.public_ip = None
+        if before.instance is not None and before.instance.state == "running":
+            before.check_auto_public_ip()
+    return elastic
+
+
+def _release_address(backend: Any, address: str | None = None, allocation_id: str | None = None) -> None:
+    """AWS releases only what is associated with nothing."""
+    elastic = (backend.address_by_ip([address]) if address else backend.address_by_allocation([allocation_id]))[0]
+    if elastic.eni is not None:
+        raise refusal("InvalidIPAddress.InUse", f"Address {elastic.public_ip} is in use.")
+    _release(backend, address=address, allocation_id=allocation_id)
+
+
+def _require_internet_gateway(backend: Any, vpc_id: str) -> None:
+    if not any(gateway.vpc is not None and gateway.vpc.id == vpc_id for gateway in backend.internet_gateways.values()):
+        raise refusal("Gateway.NotAttached", f"Network {vpc_id} is not attached to any internet gateway")
+
+
+def _make_nat_gateway(
+    gateway: Any, backend: Any, subnet_id: str, allocation_id: str, tags: dict[str, str] | None = None, connectivity_type: str | None = None
+) -> None:
+    """moto gives a NAT gateway any private address of 10.0.0.0/8; AWS gives it one of its subnet, on an interface of its own kind."""
+    gateway.id = random_nat_gateway_id()
+    gateway.ec2_backend = backend
+    gateway.subnet_id = subnet_id
+    gateway.connectivity_type = connectivity_type or "public"
+    gateway.address_set = []
+    gateway.state = "available"
+    gateway._created_at = utcnow()
+    subnet = backend.get_subnet(subnet_id)
+    gateway.vpc_id = subnet.vpc_id
+    if gateway.connectivity_type == "public":
+        _require_internet_gateway(backend, subnet.vpc_id)
+    gateway.private_ip = subnet.get_available_subnet_ip(instance=gateway)
+    nic = backend.create_network_interface(subnet, gateway.private_ip, description=f"Interface for NAT Gateway {gateway.id}")
+    nic.interface_type, nic.status, nic.requester_managed = "nat_gateway", "in-use", True
+    gateway._eni = nic
+    if allocation_id and gateway.connectivity_type == "public":
+        backend.associate_address(eni=nic, allocation_id=allocation_id)
+    gateway.add_tags(tags or {})
+
+
+def _delete_nat_gateway(backend: Any, nat_gateway_id: str) -> Any:
+    """Gives back the interface, the private address and the Elastic IP's association, which moto keeps."""
+    gateway = backend.nat_gateways.get(nat_gateway_id)
+    if gateway is None:
+        raise refusal("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
+    if gateway.state != "deleted":
+        gateway.state = "deleted"
+        nic = gateway._eni
+        elastic = _elastic(nic)
+        if elastic is not None:
+            backend.disassociate_address(association_id=elastic.association_id)
+        nic.delete()
+    return gateway
+
+
+def _reserve_private_address(subnet: Any, ip: str, instance: Any) -> None:
+    """An address outside the subnet, reserved by AWS or in use is refused by AWS's own errors; moto crashes (HTTP 500) or accepts.
+
+    https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html: the first four addresses and the last one are reserved.
+    """
+    address = IPv4Address(ip)
+    network = IPv4Network(subnet.cidr_block)
+    if address not in network:
+        raise refusal("InvalidParameterValue", f"Address {ip} does not fall within the subnet's address range")
+    if int(address) - int(network.network_address) < 4 or address == network.broadcast_address:
+        raise refusal("InvalidParameterValue", f"Address {ip} is in subnet's reserved address range")
+    if any(nic.subnet.id == subnet.id and nic.private_ip_address == ip for nic in subnet.ec2_backend.enis.values()):
+        raise refusal("InvalidIPAddress.InUse", f"Address {ip} is in use.")
+    try:
+        _request_ip(subnet, ip, instance)
+    except Exception as error:  # moto raises a bare Exception
+        raise refusal("InvalidIPAddress.InUse", f"Address {ip} is in use.") from error
+
+
+def _never() -> str:
+    raise AssertionError("NAT gateways take their private address from their subnet")

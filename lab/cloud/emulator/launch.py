@@ -1,0 +1,83 @@
+"""What RunInstances refuses, and what it makes beside the instance."""
+
+import base64
+from typing import Any
+
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.instances import Instance, InstanceBackend
+
+from lab.cloud.emulator.patching import original, refusal, replace
+from lab.cloud.images import ROOT_GIGABYTES
+
+USER_DATA_BYTES = 16384
+"""https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html: before it is base64-encoded."""
+
+_run = original(InstanceBackend, "run_instances")
+_prepare_nics = original(Instance, "prep_nics")
+
+
+def install() -> None:
+    """Patches RunInstances."""
+    replace(InstanceBackend, "run_instances", _run_instances)
+    replace(Instance, "prep_nics", _prep_nics)
+    replace(Instance, "setup_defaults", _add_root_volume)
+
+
+def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any) -> Any:
+    """Refuses what AWS refuses; a refused launch leaves no empty reservation behind; every instance has a root volume."""
+    check_user_data(user_data)
+    instance_type = kwargs.get("instance_type")
+    image = backend.amis.get(image_id)
+    if image is not None and instance_type in INSTANCE_TYPES:
+        check_architecture(instance_type, image.architecture)
+    known = set(backend.reservations)
+    try:
+        reservation = _run(backend, image_id, count, user_data, security_group_names, **kwargs)
+    except BaseException:
+        for left in set(backend.reservations) - known:
+            del backend.reservations[left]
+        raise
+    for instance in reservation.instances:
+        instance.launch_time = instance.launch_time.replace(microsecond=0)  # AWS shows whole seconds
+        if instance.root_device_name not in instance.block_device_mapping:
+            _add_root_volume(instance)
+    return reservation
+
+
+def check_user_data(user_data: Any) -> None:
+    """Raises AWS's error when the decoded user data is too long. `user_data` is moto's base64 string, or None."""
+    if user_data is not None and len(base64.b64decode(str(user_data))) > USER_DATA_BYTES:
+        raise refusal("InvalidParameterValue", f"User data is limited to {USER_DATA_BYTES} bytes")
+
+
+def check_architecture(instance_type: str, architecture: str) -> None:
+    """Raises AWS's error when an instance type cannot boot an image of this architecture."""
+    supported = INSTANCE_TYPES[instance_type]["ProcessorInfo"]["SupportedArchitectures"]
+    if architecture not in supported:
+        raise refusal(
+            "InvalidParameterValue",
+            f"The architecture '{','.join(supported)}' of the specified instance type does not match the architecture '{architecture}' "
+            "of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+        )
+
+
+def _prep_nics(instance: Any, nic_spec: list[dict[str, Any]], *args: Any, **kwargs: Any) -> None:
+    """An interface that a launch makes goes with its instance unless the launch says otherwise; moto keeps it and its address for ever."""
+    kept = {int(nic["DeviceIndex"]) for nic in nic_spec if nic.get("NetworkInterfaceId") or nic.get("DeleteOnTermination") is False}
+    _prepare_nics(instance, nic_spec, *args, **kwargs)
+    for index, nic in instance.nics.items():
+        if index not in kept:
+            nic.delete_on_termination = True
+
+
+def _add_root_volume(instance: Any) -> None:
+    """moto names the root device /dev/sda1 whatever the image says."""
+    instance.add_block_device(
+        ROOT_GIGABYTES,
+        instance.root_device_name,
+        snapshot_id=None,
+        encrypted=False,
+        delete_on_termination=True,
+        kms_key_id=None,
+        volume_type="gp3",
+    )

@@ -1,0 +1,125 @@
+"""Power states. moto shows `stopped` and `terminated` at once; on AWS both take as long as the machine takes.
+
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html
+"""
+
+import copy
+import datetime
+from collections.abc import Iterator
+from typing import Any
+
+from moto.ec2.models import ec2_backends
+from moto.ec2.models.instances import Instance
+
+from lab.cloud.emulator.patching import original, refusal, replace
+
+_CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+
+_start = original(Instance, "start")
+_stop = original(Instance, "stop")
+_terminate = original(Instance, "terminate")
+_reboot = original(Instance, "reboot")
+
+
+def install(*, machines: bool) -> None:
+    """With `machines`, an instance stays `stopping` or `shutting-down` until its machine is reported to be at rest."""
+
+    def stop(instance: Any) -> Any:
+        before = copy.copy(instance.instance_state)
+        if before.name == "running":
+            _become(instance, "stopping")
+            if not machines:
+                _come_to_rest(instance)
+        elif before.name not in {"stopping", "stopped"}:
+            raise _wrong_state(instance, "stopped")
+        return before
+
+    def terminate(instance: Any) -> Any:
+        before = copy.copy(instance.instance_state)
+        if before.name not in {"shutting-down", "terminated"}:
+            _become(instance, "shutting-down")
+            if not machines:
+                _come_to_rest(instance)
+        return before
+
+    replace(Instance, "start", _start_again)
+    replace(Instance, "stop", stop)
+    replace(Instance, "terminate", terminate)
+    replace(Instance, "reboot", _restart)
+
+
+def machine_stopped(instance_id: str) -> str:
+    """The machine is off and its root disk kept. Returns the state that the instance is in now; raises KeyError for an unknown one.
+
+    A machine that powered itself off while `running` goes by its `InstanceInitiatedShutdownBehavior`.
+    """
+    instance = _find(instance_id)
+    if instance.state == "running":
+        _become(instance, "stopping" if instance.instance_initiated_shutdown_behavior == "stop" else "shutting-down")
+    if instance.state == "stopping":
+        _come_to_rest(instance)
+    return str(instance.state)
+
+
+def machine_terminated(instance_id: str) -> str:
+    """The machine is gone with its root disk. Returns the state that the instance is in now; raises KeyError for an unknown one."""
+    instance = _find(instance_id)
+    if instance.state == "shutting-down":
+        _come_to_rest(instance)
+    return str(instance.state)
+
+
+def _start_again(instance: Any) -> Any:
+    before = copy.copy(instance.instance_state)
+    if before.name == "running":
+        return before
+    if before.name != "stopped":
+        raise _wrong_state(instance, "started")
+    _start(instance)
+    # AWS: the time of the last launch, in whole seconds; moto keeps the first.
+    instance.launch_time = datetime.datetime.now(datetime.UTC).replace(microsecond=0, tzinfo=None)
+    return before
+
+
+def _restart(instance: Any) -> None:
+    if instance.state != "running":
+        raise _wrong_state(instance, "rebooted")
+    _reboot(instance)
+
+
+def _come_to_rest(instance: Any) -> None:
+    if instance.state == "stopping":
+        _stop(instance)  # gives back an automatic public address
+        return
+    # AWS ends an Elastic IP's association with its interface; moto leaves it pointing at nothing.
+    backend = instance.ec2_backend
+    nics = list(instance.nics.values())
+    for address in list(backend.addresses):
+        if any(address.eni is nic for nic in nics):
+            backend.disassociate_address(association_id=address.association_id)
+    _terminate(instance)  # deletes interfaces and volumes that go with the instance, frees their addresses
+    for nic in nics:
+        if not nic.delete_on_termination:
+            instance.detach_eni(nic)
+
+
+def _become(instance: Any, name: str) -> None:
+    instance.instance_state.name = name
+    instance.instance_state.code = _CODES[name]
+
+
+def _wrong_state(instance: Any, done: str) -> Exception:
+    return refusal("IncorrectInstanceState", f"The instance '{instance.id}' is not in a state from which it can be {done}.")
+
+
+def _find(instance_id: str) -> Any:
+    for backend in _backends():
+        instance = backend.get_instance_by_id(instance_id)
+        if instance is not None:
+            return instance
+    raise KeyError(instance_id)
+
+
+def _backends() -> Iterator[Any]:
+    for account in list(ec2_backends.values()):
+        yield from list(account.values())
