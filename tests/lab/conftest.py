@@ -1,0 +1,77 @@
+"""Boots one lab for the whole run, keeps what its hosts logged where a test fails, and shows that nothing is left of it afterwards."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.harness import REPOSITORY, LabUnderTest
+from tests.lab.machine import Machine
+
+LAB = os.environ.get("WEBSTACK_TEST_LAB", "test")
+KEEP = bool(os.environ.get("WEBSTACK_TEST_KEEP"))
+"""For work on the tests: use a lab that runs, and leave it running."""
+
+ARTEFACTS = REPOSITORY / "build" / "lab"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Names what is missing instead of failing in the middle. In CI a skip is a failure."""
+    reason = _cannot_run()
+    if reason:
+        for item in items:
+            if "tests/lab/" in item.path.as_posix():
+                item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _cannot_run() -> str:
+    if sys.platform != "linux" or os.geteuid() != 0:
+        return "the lab boots hosts: it needs root on Linux (make test-unit and make test-aws do not)"
+    missing = [program for program in ("systemd-nspawn", "debootstrap", "nft") if shutil.which(program) is None]
+    return f"the lab needs {', '.join(missing)}: run `make setup`" if missing else ""
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabUnderTest]:
+    """A lab that serves the dev stack. Its tear-down proves that the machine is as it was before."""
+    under_test = LabUnderTest(name=LAB)
+    if not KEEP:
+        under_test.command("down")
+    before = Machine.look()
+    try:
+        under_test.up()
+        yield under_test
+    finally:
+        if not KEEP:
+            under_test.command("down")
+    if not KEEP:
+        assert before.difference(Machine.look()) == [], "the lab left something behind, or took something away"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """After a failure keeps each host's journal, the daemon's log and the status under build/lab/."""
+    report = yield
+    if report.failed and call.when in ("setup", "call") and "tests/lab/" in item.path.as_posix():
+        keep_logs(LabUnderTest(name=LAB), ARTEFACTS / item.name.replace("/", "_"))
+    return report
+
+
+def keep_logs(lab: LabUnderTest, folder: Path) -> None:
+    """Copies what the lab's hosts and daemon said into a folder; a lab that is not there gives none."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = lab.names.state_dir
+    if lab.names.daemon_log.exists():
+        shutil.copy(lab.names.daemon_log, folder / "daemon.log")
+    for machine in state.glob("machines/*"):
+        journal = subprocess.run(
+            ["journalctl", "--no-pager", "--directory", str(machine / "upper/var/log/journal")], capture_output=True, text=True, check=False
+        )
+        (folder / f"{machine.name}.journal").write_text(journal.stdout)
+        cloud_init = machine / "upper/var/log/cloud-init-output.log"
+        if cloud_init.exists():
+            shutil.copy(cloud_init, folder / f"{machine.name}.cloud-init.log")

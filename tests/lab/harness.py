@@ -1,0 +1,144 @@
+"""The lab under test, driven by the very commands that a user types."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+import httpx
+
+from lab.names import LabNames
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+T = TypeVar("T")
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+REGION = "eu-central-1"
+SLOWNESS = float(os.environ.get("WEBSTACK_TEST_SLOWNESS", "1"))
+"""One factor for every deadline, for slow machines."""
+
+
+class CommandFailedError(AssertionError):
+    """A `webstack` command ended with another status than expected; the message holds what it printed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabUnderTest:
+    """A lab by its name. `clone` is where its program comes from: a changed copy for tests that change the program."""
+
+    name: str
+    clone: Path = REPOSITORY
+
+    @property
+    def names(self) -> LabNames:
+        return LabNames.of(self.name)
+
+    def command(self, *arguments: str, status: int = 0, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+        """Runs `webstack lab …`; raises CommandFailedError where its exit status is not `status`."""
+        first, *rest = arguments
+        line = [sys.executable, "-m", "ops", "lab", first, "--lab", self.name, *rest]
+        result = subprocess.run(
+            line,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=timeout * SLOWNESS,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(self.clone), "NO_COLOR": "1"},
+        )
+        if result.returncode != status:
+            raise CommandFailedError(
+                f"webstack lab {' '.join(arguments)}: status {result.returncode}\n{result.stdout[-6000:]}\n{result.stderr[-6000:]}"
+            )
+        return result
+
+    def up(self, *settings: str, stack: str = "dev", status: int = 0) -> subprocess.CompletedProcess[str]:
+        """`webstack lab up` with `--set` for each setting."""
+        return self.command("up", "--stack", stack, *(part for setting in settings for part in ("--set", setting)), status=status)
+
+    def hosts(self) -> dict[str, dict[str, str | bool]]:
+        """What `status --json` says, by host name; a leaving host of the same name does not hide the one that stays."""
+        rows: list[dict[str, str | bool]] = json.loads(self.command("status", "--json").stdout)
+        rows.sort(key=lambda row: row["state"] == "running")
+        return {str(row["name"]): row for row in rows}
+
+    @property
+    def url(self) -> str:
+        """The URL of the shop, without the slash at its end."""
+        return self.command("url").stdout.strip().rstrip("/")
+
+    def run_on(self, host: str, *command: str, check: bool = True) -> str:
+        """Runs a command on a host as root and returns what it printed. Raises CommandFailedError where it fails and `check` is on."""
+        result = subprocess.run(
+            [sys.executable, "-m", "ops", "lab", "exec", "--lab", self.name, host, "--", *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120 * SLOWNESS,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(self.clone)},
+        )
+        if check and result.returncode != 0:
+            raise CommandFailedError(
+                f"{host}: {' '.join(command)}: status {result.returncode}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+            )
+        return result.stdout
+
+    def query(self, host: str, sql: str) -> list[list[str]]:
+        """Asks a database host's MySQL as its administrator; rows of text columns."""
+        output = self.run_on(host, "mysql", "--batch", "--skip-column-names", "--execute", sql)
+        return [line.split("\t") for line in output.splitlines()]
+
+    def primary(self) -> str:
+        """The database host that takes writes now, asked of MySQL itself."""
+        for host in ("db-1", "db-2"):
+            if self.query(host, "SELECT @@global.super_read_only") == [["0"]]:
+                return host
+        raise AssertionError("no database host takes writes")
+
+    def browser(self, *, http2: bool = False) -> httpx.Client:
+        """A client that does not look at the certificate, which is the lab's own."""
+        return httpx.Client(base_url=self.url, verify=False, timeout=30, http2=http2)  # noqa: S501
+
+    # The AWS API, as an auditor asks it.
+
+    def ec2(self) -> "EC2Client":
+        return self._session().client("ec2", endpoint_url=self.names.api_endpoint)
+
+    def s3(self) -> "S3Client":
+        return self._session().client("s3", endpoint_url=self.names.api_endpoint)
+
+    def secrets(self) -> "SecretsManagerClient":
+        return self._session().client("secretsmanager", endpoint_url=self.names.api_endpoint)
+
+    def _session(self) -> boto3.Session:
+        return boto3.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
+
+
+def wait_until(condition: Callable[[], T], *, seconds: float, what: str, every: float = 0.25) -> T:
+    """Waits until `condition` gives something true and returns it; an assertion that fails inside counts as not yet.
+
+    Raises AssertionError with `what` and the last reason after `seconds` (times the slowness factor).
+    """
+    deadline = time.monotonic() + seconds * SLOWNESS
+    reason: object = "it was never true"
+    while time.monotonic() < deadline:
+        try:
+            result = condition()
+        except (AssertionError, httpx.HTTPError) as error:
+            reason = error
+        else:
+            if result:
+                return result
+        time.sleep(every)
+    raise AssertionError(f"not within {seconds * SLOWNESS:.0f} s: {what} ({reason})")

@@ -1,0 +1,85 @@
+"""What a machine looks like from outside, so that what a lab left behind shows: the state before `up` must be the state after `down`."""
+
+import re
+import subprocess
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+VOLATILE_SYSCTLS = re.compile(
+    r"^(kernel\.(random\.|ns_last_pid|pty\.nr|perf_event_max_sample_rate|sched_domain)|fs\.(dentry-state|file-nr|inode-|quota\.|aio-nr|epoll)|"
+    r"net\.netfilter\.nf_conntrack_count|net\.ipv4\.(tcp_fastopen_key|route\.)|vm\.(stat_refresh|drop_caches)|dev\.)"
+)
+"""Counters and random values that change by themselves."""
+
+OURS = re.compile(r"lab\.(daemon|provider|cloud)|systemd-nspawn|dnsmasq|(^|/)pulumi( |$)|/var/lib/webstack")
+"""What the command line of a lab's process looks like; other programs may come and go while a test runs."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """One look at the machine. Every field is a set, so that a difference can be named."""
+
+    processes: frozenset[str]
+    network_namespaces: frozenset[str]
+    mounts: frozenset[str]
+    loop_devices: frozenset[str]
+    links: frozenset[str]
+    addresses: frozenset[str]
+    routes: frozenset[str]
+    nftables: frozenset[str]
+    cgroups: frozenset[str]
+    sysctls: frozenset[str]
+    state_folders: frozenset[str]
+    run_folders: frozenset[str]
+
+    @classmethod
+    def look(cls) -> "Machine":
+        """Reads all of it; needs root."""
+        return cls(
+            processes=frozenset(_processes()),
+            network_namespaces=_lines("ip", "netns", "list"),
+            mounts=frozenset(Path("/proc/self/mounts").read_text().splitlines()),
+            loop_devices=_lines("losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE"),
+            links=_lines("ip", "-brief", "link"),
+            addresses=_lines("ip", "-brief", "address"),
+            routes=_lines("ip", "route", "show", "table", "all"),
+            nftables=_lines("nft", "list", "ruleset"),
+            cgroups=frozenset(str(path) for path in Path("/sys/fs/cgroup").rglob("*") if path.is_dir()),
+            sysctls=frozenset(line for line in _lines("sysctl", "-a") if not VOLATILE_SYSCTLS.match(line)),
+            state_folders=_children(Path("/var/lib/webstack/labs")),
+            run_folders=_children(Path("/run/systemd/nspawn/propagate"))
+            | _children(Path("/run/systemd/nspawn/locks"))
+            | _children(Path("/run/netns")),
+        )
+
+    def difference(self, later: "Machine") -> list[str]:
+        """What is there later and was not (`+`), and what was there and is gone (`-`)."""
+        result: list[str] = []
+        for field in fields(self):
+            before: frozenset[str] = getattr(self, field.name)
+            after: frozenset[str] = getattr(later, field.name)
+            result += [f"{field.name} + {line}" for line in sorted(after - before)]
+            result += [f"{field.name} - {line}" for line in sorted(before - after)]
+        return result
+
+
+def _lines(*command: str) -> frozenset[str]:
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    return frozenset(line.rstrip() for line in output.splitlines() if line.strip())
+
+
+def _children(folder: Path) -> frozenset[str]:
+    return frozenset(str(path) for path in folder.iterdir()) if folder.exists() else frozenset()
+
+
+def _processes() -> list[str]:
+    found: list[str] = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+            except OSError:
+                continue
+            if OURS.search(command):
+                found.append(f"{entry.name} {command}")
+    return found
