@@ -1,0 +1,161 @@
+"""Control groups of machines, on pure cgroup v2 and on the hybrid layout (v2 beside the v1 controllers).
+
+Each machine has `<hierarchy>/<lab>/<instance>` in the v2 hierarchy and, on a hybrid system, the same in the v1 controllers named in
+`_LEGACY_CONTROLLERS`. Below it in v2 are `supervisor` (the process that waits for the machine) and `machine` (nspawn and the guest):
+v2 wants processes only at the leaves.
+
+nspawn makes the same path in the `name=systemd` hierarchy by itself and leaves it, so removal goes through every hierarchy.
+"""
+
+import contextlib
+import functools
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+_LEGACY_CONTROLLERS = ("memory",)
+_WANTED_CONTROLLERS = ("cpu", "memory", "pids", "io")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Where the kernel's hierarchies are mounted."""
+
+    unified: Path
+    """The v2 hierarchy."""
+    legacy: tuple[Path, ...]
+    """The v1 hierarchies that machines join."""
+    every: tuple[Path, ...]
+    """All hierarchies, v2 and v1."""
+
+
+class NoCgroupsError(RuntimeError):
+    """The system has no v2 hierarchy, without which a machine cannot be killed as a whole."""
+
+
+def parse_mounts(mounts: str) -> Layout:
+    """The layout that the text of /proc/self/mounts shows."""
+    unified: Path | None = None
+    legacy: list[Path] = []
+    every: list[Path] = []
+    for line in mounts.splitlines():
+        _source, where, kind, options, *_rest = line.split()
+        if kind == "cgroup2":
+            unified = unified or Path(where)
+            every.append(Path(where))
+        elif kind == "cgroup":
+            every.append(Path(where))
+            if set(_LEGACY_CONTROLLERS) & set(options.split(",")):
+                legacy.append(Path(where))
+    if unified is None:
+        raise NoCgroupsError("no cgroup v2 hierarchy is mounted (looked for type cgroup2 in /proc/self/mounts); the lab needs one")
+    return Layout(unified=unified, legacy=tuple(legacy), every=tuple(every))
+
+
+@functools.cache
+def layout() -> Layout:
+    """This system's layout."""
+    return parse_mounts(Path("/proc/self/mounts").read_text())
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineCgroup:
+    """The control groups of one machine."""
+
+    lab: str
+    """The lab's prefix, the name of the group that holds its machines."""
+    instance_id: str
+
+    @property
+    def path(self) -> Path:
+        """The machine's group in the v2 hierarchy."""
+        return layout().unified / self.lab / self.instance_id
+
+    def create(self) -> None:
+        """Makes the groups, empty; what an earlier boot left must be removed first."""
+        system = layout()
+        for parent in (system.unified, system.unified / self.lab, self.path):
+            parent.mkdir(exist_ok=True)
+            _delegate(parent)
+        for leaf in ("supervisor", "machine"):
+            (self.path / leaf).mkdir(exist_ok=True)
+        for hierarchy in system.legacy:
+            (hierarchy / self.lab / self.instance_id).mkdir(parents=True, exist_ok=True)
+
+    def join_files(self, leaf: str) -> list[Path]:
+        """The files that a process writes its pid to in order to join; `leaf` is `supervisor` or `machine`."""
+        legacy = [hierarchy / self.lab / self.instance_id for hierarchy in layout().legacy]
+        return [folder / "cgroup.procs" for folder in (self.path / leaf, *legacy)]
+
+    def populated(self) -> bool:
+        """Whether any process is left in it. A zombie that waits for its parent does not count."""
+        with contextlib.suppress(FileNotFoundError):
+            return "populated 1" in (self.path / "cgroup.events").read_text()
+        return False
+
+    def pids(self) -> list[int]:
+        """The processes in it, those of the guest included."""
+        found: list[int] = []
+        for procs in self.path.rglob("cgroup.procs") if self.path.is_dir() else ():
+            with contextlib.suppress(OSError):
+                found += [int(word) for word in procs.read_text().split()]
+        return found
+
+    def leader(self) -> int | None:
+        """The guest's PID 1 as seen from here: the process whose innermost pid is 1, one namespace down."""
+        for pid in self.pids():
+            with contextlib.suppress(OSError):
+                if _namespace_pids(Path(f"/proc/{pid}/status").read_text()) == [pid, 1]:
+                    return pid
+        return None
+
+    def kill(self, timeout: float = 10) -> None:
+        """Kills every process in it at once and waits until none is left; `TimeoutError` after `timeout` seconds."""
+        with contextlib.suppress(FileNotFoundError):
+            (self.path / "cgroup.kill").write_text("1")
+        deadline = time.monotonic() + timeout
+        while self.populated():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.instance_id}: processes {self.pids()} outlived a kill of their control group by {timeout:g} s")
+            time.sleep(0.01)
+
+    def remove(self) -> None:
+        """Removes the groups from every hierarchy. Needed before the next boot: a killed group kills what starts in it later."""
+        remove_trees(hierarchy / self.lab / self.instance_id for hierarchy in layout().every)
+
+
+def remove_lab(lab: str) -> None:
+    """Removes the lab's own groups, and all below, from every hierarchy."""
+    remove_trees(hierarchy / lab for hierarchy in layout().every)
+
+
+def machines_of(lab: str) -> list[str]:
+    """The instance ids that have a control group in the lab."""
+    folder = layout().unified / lab
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
+def remove_trees(roots: Iterable[Path]) -> None:
+    """Removes control group trees, leaves first; those that are not there are fine."""
+    for root in roots:
+        for folder, _children, _files in os.walk(root, topdown=False):
+            with contextlib.suppress(FileNotFoundError):
+                Path(folder).rmdir()
+
+
+def _delegate(group: Path) -> None:
+    """Turns on, for the groups below, each controller that this group has; a group without controllers (hybrid) is left alone."""
+    available = (group / "cgroup.controllers").read_text().split()
+    for controller in _WANTED_CONTROLLERS:
+        if controller in available:
+            with contextlib.suppress(OSError):  # the system's own manager may keep one to itself: a machine runs without
+                (group / "cgroup.subtree_control").write_text(f"+{controller}")
+
+
+def _namespace_pids(status: str) -> list[int]:
+    for line in status.splitlines():
+        if line.startswith("NSpid:"):
+            return [int(word) for word in line.split()[1:]]
+    return []

@@ -1,0 +1,220 @@
+"""One machine: a systemd-nspawn container with its root disk, its console and its power button.
+
+Its processes do not belong to this one: a small supervisor waits for nspawn and writes down how it ended, so that a daemon that was
+killed finds its machines running, or learns how they ended, when it comes back.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.hypervisor import namespaces
+from lab.hypervisor.cgroups import MachineCgroup
+from lab.hypervisor.processes import Process, read_pid_file, write_pid_file
+from lab.names import LabNames
+
+EXIT_REBOOT = 133
+"""nspawn's exit status when the guest asked for a reboot; under --keep-unit it does not start the guest again by itself."""
+
+_POWER_OFF = signal.SIGRTMIN + 4
+_REBOOT = signal.SIGRTMIN + 5
+"""Signals to a PID 1 that is systemd, see systemd(1)."""
+
+_SUPERVISE = """\
+set -eu
+for procs in $SUPERVISOR_CGROUPS; do echo $$ > "$procs"; done
+status=0
+"$@" || status=$?
+echo "$status" > "$EXIT_FILE.new"
+mv "$EXIT_FILE.new" "$EXIT_FILE"
+"""
+
+_ENTER = """\
+set -eu
+for procs in $MACHINE_CGROUPS; do echo $$ > "$procs"; done
+mount -t overlay overlay -o "$OVERLAY" "$ROOT"
+mount -t tmpfs -o mode=0755 run /run
+exec "$@"
+"""
+"""In a mount namespace of the machine's own: its root disk is nowhere else to be seen and goes with its last process; nspawn leaves its
+lock files and propagation folders in a /run that nobody keeps."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What is on this machine of one instance."""
+
+    names: LabNames
+    instance_id: str
+
+    @property
+    def folder(self) -> Path:
+        """The machine's folder."""
+        return self.names.machine_dir(self.instance_id)
+
+    @property
+    def upper(self) -> Path:
+        """The root disk's own layer: all that differs from the image."""
+        return self.folder / "upper"
+
+    @property
+    def console(self) -> Path:
+        """What the machine printed while booting."""
+        return self.folder / "console.log"
+
+    @property
+    def cgroup(self) -> MachineCgroup:
+        """Its control groups."""
+        return MachineCgroup(lab=self.names.prefix, instance_id=self.instance_id)
+
+    @property
+    def _exit_file(self) -> Path:
+        return self.folder / "exit"
+
+    @property
+    def _supervisor_file(self) -> Path:
+        return self.folder / "supervisor.pid"
+
+    @property
+    def notify_path(self) -> Path:
+        """The socket on which nspawn says that the guest is up."""
+        return self.folder / "notify"
+
+    def exists(self) -> bool:
+        """Whether there is a root disk."""
+        return self.folder.is_dir()
+
+    def supervisor(self) -> Process | None:
+        """The process that ends when the machine does; None when it is off."""
+        return read_pid_file(self._supervisor_file)
+
+    def exit_status(self) -> int | None:
+        """How the last run ended; None if it was killed from outside, or has not ended."""
+        try:
+            return int(self._exit_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def open_notify_socket(self) -> socket.socket:
+        """A socket for the messages of the next boot; non-blocking."""
+        self.notify_path.unlink(missing_ok=True)
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        receiver.setblocking(False)
+        receiver.bind(str(self.notify_path))
+        return receiver
+
+    def prepare(self) -> None:
+        """Makes the root disk's folders, and control groups that no earlier run has touched."""
+        for folder in (self.upper, self.folder / "work", self.folder / "root"):
+            folder.mkdir(parents=True, exist_ok=True)
+        self.cgroup.remove()
+        self.cgroup.create()
+        self._exit_file.unlink(missing_ok=True)
+
+    def boot(self, *, image: Path, hostname: str, binds: Mapping[Path, str], read_only_binds: Mapping[Path, str]) -> Process:
+        """Switches the machine on, after `prepare`; returns its supervisor at once.
+
+        `image` is the lower layer of the root disk; the binds map files and devices of this machine to paths in the guest.
+        """
+        command = [
+            "nsenter",
+            # Before nspawn makes the guest's /sys, or /sys/class/net shows this machine's interfaces and cloud-init takes one of them.
+            f"--net={namespaces.path_of(self.names.machine_netns(self.instance_id))}",
+            "unshare",
+            "--mount",
+            # Slave: a network namespace removed outside must not live on as a mount in here.
+            "--propagation=slave",
+            "sh",
+            "-c",
+            _ENTER,
+            "sh",
+            "systemd-nspawn",
+            "--quiet",
+            "--boot",
+            f"--directory={self.folder / 'root'}",
+            f"--machine={self.names.prefix}.{self.instance_id}",
+            f"--hostname={hostname}",
+            "--network-namespace-path=/proc/self/ns/net",
+            "--register=no",  # needs no systemd-machined,
+            "--keep-unit",  # nor a unit to be in
+            "--notify-ready=yes",
+            "--resolv-conf=off",  # the image's own names the VPC's resolver
+            "--capability=CAP_NET_ADMIN",  # keepalived, and anything else that owns addresses
+            "--console=read-only",
+            *(f"--bind={source}:{target}" for source, target in binds.items()),
+            *(f"--bind-ro={source}:{target}" for source, target in read_only_binds.items()),
+        ]
+        environment = {
+            "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            "SUPERVISOR_CGROUPS": " ".join(str(path) for path in self.cgroup.join_files("supervisor")),
+            "MACHINE_CGROUPS": " ".join(str(path) for path in self.cgroup.join_files("machine")),
+            "EXIT_FILE": str(self._exit_file),
+            "ROOT": str(self.folder / "root"),
+            "OVERLAY": f"lowerdir={image},upperdir={self.upper},workdir={self.folder / 'work'}",
+            "NOTIFY_SOCKET": str(self.notify_path),
+            "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+            "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",  # net.* sysctls are the guest's own
+        }
+        with self.console.open("ab") as console:
+            started = subprocess.Popen(
+                ["sh", "-c", _SUPERVISE, "sh", *command],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=subprocess.STDOUT,
+                env=environment,
+                cwd="/",
+                start_new_session=True,
+            )
+        write_pid_file(self._supervisor_file, started.pid)
+        return Process.of(started.pid)
+
+    def press_power(self) -> bool:
+        """Asks the guest to shut down cleanly; False when it has no PID 1 (yet, or any more) to ask."""
+        return self._signal_leader(_POWER_OFF)
+
+    def ask_reboot(self) -> bool:
+        """Asks the guest to reboot; it then ends with `EXIT_REBOOT`."""
+        return self._signal_leader(_REBOOT)
+
+    def leader(self) -> int | None:
+        """The guest's PID 1 as seen from here."""
+        return self.cgroup.leader()
+
+    def cut_power(self) -> None:
+        """Ends every process of the machine at once, without a word to any of them."""
+        self.cgroup.kill()
+
+    def clean_up_run(self) -> None:
+        """Takes away what a run leaves besides the root disk."""
+        self.cgroup.remove()
+        for file in (self._supervisor_file, self.notify_path):
+            file.unlink(missing_ok=True)
+
+    def destroy(self) -> None:
+        """Takes the root disk away. The machine must be off."""
+        self.cgroup.remove()
+        if self.folder.exists():
+            shutil.rmtree(self.folder)
+
+    def last_lines(self, count: int = 5) -> list[str]:
+        """The end of the console, for an error message."""
+        with contextlib.suppress(FileNotFoundError):
+            text = self.console.read_text(errors="replace")
+            return [line.strip() for line in text.splitlines() if line.strip()][-count:]
+        return []
+
+    def _signal_leader(self, sign: int) -> bool:
+        leader = self.leader()
+        if leader is None:
+            return False
+        try:
+            os.kill(leader, sign)
+        except ProcessLookupError:
+            return False
+        return True

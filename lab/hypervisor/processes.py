@@ -1,0 +1,67 @@
+"""Pid files that cannot be mistaken: pid and start time, so a number that the kernel has given to another process is not believed."""
+
+import contextlib
+import os
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Process:
+    """One process for as long as it lives."""
+
+    pid: int
+    started: int
+    """Clock ticks between the machine's boot and the process's start (field 22 of /proc/PID/stat)."""
+
+    @classmethod
+    def of(cls, pid: int) -> "Process":
+        """The process that has this pid now; `ProcessLookupError` if none has."""
+        started = _start_time(pid)
+        if started is None:
+            raise ProcessLookupError(f"no process has pid {pid}")
+        return cls(pid=pid, started=started)
+
+    def alive(self) -> bool:
+        """Whether that very process still runs (a zombie does not)."""
+        return _start_time(self.pid) == self.started
+
+    def end(self, *, grace: float) -> None:
+        """Asks the process to end and kills it after `grace` seconds; returns when it is gone."""
+        for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+            if not self.alive():
+                return
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, sign)
+            deadline = time.monotonic() + patience
+            while self.alive() and time.monotonic() < deadline:
+                time.sleep(0.02)
+
+
+def write_pid_file(path: Path, pid: int) -> None:
+    """Writes `PID START` for a process of ours."""
+    process = Process.of(pid)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_text(f"{process.pid} {process.started}\n")
+    scratch.rename(path)
+
+
+def read_pid_file(path: Path) -> Process | None:
+    """The process that the file names, if that very process still runs."""
+    try:
+        pid, started = (int(word) for word in path.read_text().split())
+    except (OSError, ValueError):
+        return None
+    process = Process(pid=pid, started=started)
+    return process if process.alive() else None
+
+
+def _start_time(pid: int) -> int | None:
+    try:
+        # The second field is the program's name in parentheses, which may hold anything.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in ("Z", "X") else int(fields[19])

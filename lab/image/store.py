@@ -1,0 +1,70 @@
+"""Where images are kept: `<cache>/images/<hash>/root`, each complete as soon as it is there, and the packages they were made of."""
+
+import fcntl
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.cloud import certificates
+from lab.image.recipe import Recipe, Variant
+from lab.paths import cache_folder
+
+PACKAGES = {"": ("haproxy", "keepalived", "nginx", "gunicorn", "python3-venv", "python3-boto3", "python3-yaml", "python3-pymysql", "socat")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """The images in one cache folder."""
+
+    cache: Path
+
+    @classmethod
+    def default(cls) -> "Store":
+        """The store in this machine's cache folder."""
+        return cls(cache=cache_folder())
+
+    def recipe(self, variant: Variant) -> Recipe:
+        """What the image of this clone is made of today; makes the certificate authority at the first call."""
+        certificate, _key = certificates.authority(self.cache)
+        packages = sorted({package for role in PACKAGES.values() for package in role}) if variant == "baked" else []
+        return Recipe(variant=variant, role_packages=tuple(packages), authority=certificate.read_text())
+
+    def folder(self, recipe: Recipe) -> Path:
+        """The image's folder; it exists only when the image is complete."""
+        return self.cache / "images" / recipe.key
+
+    def root(self, recipe: Recipe) -> Path:
+        """The image's file tree, the lower layer of every host's root disk."""
+        return self.folder(recipe) / "root"
+
+    def packages(self, recipe: Recipe) -> Path:
+        """The .debs that were installed over the plain image, with an index: a package mirror for hosts that boot the plain image."""
+        return self.cache / "debs" / recipe.key
+
+    def exists(self, recipe: Recipe) -> bool:
+        """Whether the image is there."""
+        return self.folder(recipe).is_dir()
+
+    @contextmanager
+    def building(self, recipe: Recipe) -> Generator[Path]:
+        """A scratch folder to build the image in; on success it becomes the image, else it goes.
+
+        One build at a time: a second one waits, and then finds the image made.
+        """
+        images = self.cache / "images"
+        images.mkdir(parents=True, exist_ok=True)
+        with (images / f".{recipe.variant}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            for left in images.glob(f".building-{recipe.variant}-*"):
+                shutil.rmtree(left)
+            scratch = images / f".building-{recipe.variant}-{recipe.key}"
+            scratch.mkdir()
+            try:
+                yield scratch
+                if not self.exists(recipe):
+                    scratch.rename(self.folder(recipe))
+            finally:
+                if scratch.exists():
+                    shutil.rmtree(scratch)
