@@ -175,6 +175,14 @@ class LabNames:
         return self.state_dir / "volumes" / f"{volume_id}.img"
 
 
+def mac_address(private_address: IPv4Address) -> str:
+    """The hardware address of the interface with this private address; the metadata service reports the same one.
+
+    Locally administered, as all made-up addresses must be, and as different as the private addresses are.
+    """
+    return "02:00:" + ":".join(f"{octet:02x}" for octet in private_address.packed)
+
+
 def _subnet(block: IPv4Network, prefix_length: int, index: int) -> IPv4Network:
     size = 2 ** (32 - prefix_length)
     return IPv4Network((int(block.network_address) + index * size, prefix_length))

@@ -31,8 +31,9 @@ class RouterNamespace:
 class ChangeListener(Protocol):
     """Called, in the daemon's event loop, after each call to the API that may have changed something. Returns at once."""
 
-    def __call__(self, service: str, action: str, parameters: Mapping[str, str]) -> None:
-        """`service` and `action` as in an IAM action (`ec2`, `RebootInstances`); `parameters` the flat query (`InstanceId.1`)."""
+    def __call__(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
+        """`region` and `service` as in the signature's scope (`eu-central-1`, `ec2`), `action` as in an IAM action (`RebootInstances`),
+        `parameters` the flat query (`InstanceId.1`). The hypervisor looks after every region that it has heard of this way."""
         ...
 
 
