@@ -14,7 +14,7 @@ from typing import IO
 from pulumi import automation as auto
 
 from lab.engine import workspace
-from lab.engine.process import InterruptibleCommand, end_recorded_process
+from lab.engine.process import InterruptibleCommand, end_recorded
 from lab.engine.provider_process import ProviderProcess
 from lab.engine.workspace import PROJECT, Setting
 
@@ -80,7 +80,7 @@ class Engine:
         home = options.home
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         exit_stack.enter_context(_exclusive(home / "engine.lock"))
-        end_recorded_process(home / "pulumi.pid", patience=60)
+        end_recorded(home / "pulumi.pid", grace=60)
         for stale in (home / "backend" / ".pulumi" / "locks").rglob("*.json"):
             stale.unlink()
         exit_stack.enter_context(only_this_aws(options.endpoint))

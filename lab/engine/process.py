@@ -1,17 +1,17 @@
 """The Pulumi CLI as a process that the lab can interrupt, and whose remains it can find after a crash."""
 
-import contextlib
 import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pulumi.automation import CommandResult, PulumiCommand
 from pulumi.automation.errors import create_command_error
+
+from lab.hypervisor.processes import read_pid_file, write_pid_file
 
 
 class InterruptibleCommand(PulumiCommand):
@@ -50,7 +50,7 @@ class InterruptibleCommand(PulumiCommand):
             start_new_session=True,
         ) as process:
             self._running = process
-            record_process(self._pid_file, process.pid)
+            write_pid_file(self._pid_file, process.pid)
             readers = [
                 threading.Thread(target=_read, args=(process.stdout, on_output, output["stdout"]), daemon=True),
                 threading.Thread(target=_read, args=(process.stderr, on_error, output["stderr"]), daemon=True),
@@ -87,42 +87,9 @@ def _read(stream: Any, callback: Callable[[str], Any] | None, lines: list[str]) 
     stream.close()
 
 
-def record_process(pid_file: Path, pid: int) -> None:
-    """Writes down a process so that a later run knows it again: its pid and its start time, as pids are used anew."""
-    pid_file.parent.mkdir(parents=True, exist_ok=True)
-    pid_file.write_text(f"{pid} {start_time(pid) or 0}\n")
-
-
-def start_time(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot (field 22 of proc_pid_stat(5)); None where there is no such process."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else int(fields[19])
-
-
-def recorded_process(pid_file: Path) -> int | None:
-    """The pid in a file of `record_process`, if that very process is still alive."""
-    try:
-        pid, started = (int(part) for part in pid_file.read_text().split())
-    except (OSError, ValueError):
-        return None
-    return pid if start_time(pid) == started else None
-
-
-def end_recorded_process(pid_file: Path, *, patience: float = 20) -> bool:
-    """Ends what an earlier run left: SIGTERM, then SIGKILL after `patience` seconds. Says whether there was anything."""
-    pid = recorded_process(pid_file)
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + patience
-        while recorded_process(pid_file) is not None and time.monotonic() < deadline:
-            time.sleep(0.05)
-        with contextlib.suppress(ProcessLookupError):
-            if recorded_process(pid_file) is not None:
-                os.kill(pid, signal.SIGKILL)
+def end_recorded(pid_file: Path, *, grace: float = 20) -> None:
+    """Ends what an earlier run left running, if anything: SIGTERM, then SIGKILL after `grace` seconds."""
+    process = read_pid_file(pid_file)
+    if process is not None:
+        process.end(grace=grace)
     pid_file.unlink(missing_ok=True)
-    return pid is not None

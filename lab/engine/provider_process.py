@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import cast
 
-from lab.engine.process import end_recorded_process, record_process
+from lab.engine.process import end_recorded
+from lab.hypervisor.processes import write_pid_file
 
 START_DEADLINE = 60
 """Seconds until a provider that does not answer counts as failed; it reads the whole SDK's schema lazily and starts in about two."""
@@ -33,14 +34,14 @@ class ProviderProcess:
     def start(self) -> None:
         """Starts it; `attachment()` waits until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        end_recorded_process(self._pid_file)
+        end_recorded(self._pid_file)
         self._ports_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "lab.provider", "--endpoint", self._endpoint, "--ports-file", str(self._ports_file)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=dict(os.environ)
             )
-        record_process(self._pid_file, self._process.pid)
+        write_pid_file(self._pid_file, self._process.pid)
 
     def attachment(self) -> str:
         """The value of PULUMI_DEBUG_PROVIDERS that attaches the engine to it. Raises ProviderError."""
@@ -57,7 +58,7 @@ class ProviderProcess:
 
     def stop(self) -> None:
         """Ends it and waits for that."""
-        end_recorded_process(self._pid_file)
+        end_recorded(self._pid_file)
         if self._process is not None:
             self._process.wait()
 

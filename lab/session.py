@@ -1,0 +1,115 @@
+"""Starts and finds a lab's daemon: what a command needs before it can ask the lab anything."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab import control
+from lab.engine.process import end_recorded
+from lab.names import LabNames
+
+START_DEADLINE = 60
+"""Seconds until a daemon that does not answer counts as failed; it answers after about two."""
+
+
+class DaemonError(Exception):
+    """The lab's daemon did not start, or none runs; the message says which and holds the end of its log."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """One lab on this machine."""
+
+    names: LabNames
+
+    @classmethod
+    def of(cls, name: str) -> "Session":
+        """The lab of that name, running or not. Raises LabNameError."""
+        return cls(names=LabNames.of(name))
+
+    @property
+    def engine_home(self) -> Path:
+        """Where the engine keeps the lab's stack."""
+        return self.names.state_dir / "engine"
+
+    def running(self) -> bool:
+        """Whether the lab's daemon answers."""
+        with contextlib.suppress(control.ControlError):
+            control.status(self.names)
+            return True
+        return False
+
+    def start(self, say: Callable[[str], None]) -> None:
+        """Starts the daemon where none runs, and waits until it answers. Raises DaemonError."""
+        if self.running():
+            return
+        say("starting the lab's daemon")
+        self.names.state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+        with self.names.daemon_log.open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lab.daemon", self.names.name],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                cwd="/",
+                env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+            )
+        deadline = time.monotonic() + START_DEADLINE
+        while time.monotonic() < deadline and process.poll() is None:
+            if self.running():
+                return
+            time.sleep(0.05)
+        raise DaemonError(f"The daemon of lab {self.names.name!r} did not start. The end of its log:\n{self.log_tail()}")
+
+    def require_running(self) -> None:
+        """Raises DaemonError, saying what to do, where no daemon runs."""
+        if not self.running():
+            raise DaemonError(f"lab {self.names.name!r} is not running. Start it: webstack lab up --lab {self.names.name}")
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The end of the daemon's log."""
+        path = self.names.daemon_log
+        return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
+
+    def end_engine(self) -> None:
+        """Ends what a crashed run of the engine left: its CLI first, which saves its state, then its provider."""
+        for name in ("pulumi", "provider"):
+            end_recorded(self.engine_home / f"{name}.pid")
+
+    # What stands in the lab, so that the next run knows whether the engine's state still speaks of this API.
+
+    def remember(self, *, stack: str) -> None:
+        """Writes down which stack this lab holds and in which run of the API server it was made."""
+        self._memory.parent.mkdir(parents=True, exist_ok=True)
+        self._memory.write_text(json.dumps({"stack": stack, "api": self._api_run()}))
+
+    def remembered_stack(self) -> str | None:
+        """The stack that this lab holds, if any."""
+        return self._recall().get("stack")
+
+    def api_was_lost(self) -> bool:
+        """Whether the API server that the engine's state speaks of is gone, and with it all that it knew."""
+        known = self._recall().get("api")
+        return known is not None and known != self._api_run()
+
+    @property
+    def _memory(self) -> Path:
+        return self.engine_home / "lab.json"
+
+    def _recall(self) -> dict[str, str]:
+        try:
+            return json.loads(self._memory.read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def _api_run(self) -> str:
+        with contextlib.suppress(OSError):
+            return self.names.pid_file("api").read_text().strip()
+        return ""

@@ -1,0 +1,5 @@
+"""`python -m ops` is `webstack`."""
+
+from ops.cli import main
+
+main()

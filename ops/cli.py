@@ -1,0 +1,52 @@
+"""The `webstack` command: everything that is not `pulumi` itself."""
+
+import os
+import sys
+
+import typer
+from rich.console import Console
+
+from lab.engine.engine import EngineBusyError
+from lab.engine.provider_process import ProviderError
+from lab.engine.pulumi_cli import PulumiUnavailableError
+from lab.engine.workspace import SettingError
+from lab.names import LabNameError
+from ops.failures import UserError
+from ops.lab import lab
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it (128 + SIGINT)."""
+
+app = typer.Typer(
+    name="webstack",
+    help="A small fleet on EC2, and AWS on this machine to try it on. `pulumi up` is for AWS; `webstack lab` is for here.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(lab, name="lab")
+
+
+@app.callback()
+def _root() -> None:  # pyright: ignore[reportUnusedFunction]  (typer calls it)
+    """Keeps `lab` a command of its own while it is the only one."""
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one message on stderr and a status that is not zero."""
+    errors = Console(stderr=True)
+    try:
+        app()
+    except (UserError, SettingError, LabNameError, EngineBusyError, ProviderError, PulumiUnavailableError) as error:
+        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        _leave(1)
+    except KeyboardInterrupt:
+        errors.print("interrupted", style="red")
+        _leave(INTERRUPTED)
+
+
+def _leave(status: int) -> None:
+    """Ends now: a program that the engine has given up may still wait for hosts in a thread, and an ordinary exit would wait for it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

@@ -1,0 +1,27 @@
+"""What went wrong, said so that its reader knows what to do: never a traceback for a user's mistake."""
+
+import re
+from collections.abc import Sequence
+
+_NOISE = (
+    re.compile(r"^Program failed with an unhandled exception"),
+    re.compile(r"^(update|preview|destroy|refresh) failed$"),
+    re.compile(r"^resource registration failed"),
+)
+_ESCAPES = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
+
+
+class UserError(Exception):
+    """Something the user can put right; the message says what was given, which rule it breaks and what to do."""
+
+
+def readable(failures: Sequence[str]) -> list[str]:
+    """The engine's error messages without its colour codes, the repeats and the lines that only say that something failed."""
+    kept: list[str] = []
+    for failure in failures:
+        text = _ESCAPES.sub("", failure).strip()
+        if not text or any(pattern.match(text) and "\n" not in text for pattern in _NOISE):
+            continue
+        if not any(text in other for other in kept):
+            kept.append(text)
+    return kept

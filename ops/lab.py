@@ -1,0 +1,214 @@
+"""`webstack lab`: AWS on this machine, and the same program applied to it by the same engine."""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lab import control
+from lab.engine.engine import Engine
+from lab.names import DEFAULT_LAB
+from lab.session import Session
+from ops import hosts, setup
+from ops.engine_run import run
+from ops.failures import UserError
+from ops.planning import live_engine, planning_engine
+
+lab = typer.Typer(
+    help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+LabOption = Annotated[str, typer.Option("--lab", envvar="WEBSTACK_LAB", help="Which lab: up to 8 lowercase letters, digits and hyphens.")]
+StackOption = Annotated[
+    str | None, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml. Default: what the lab holds, else dev.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the stack file, e.g. web.count=3. May be repeated."),
+]
+HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
+DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed line, as `pulumi preview --diff` does.")]
+
+console = Console()
+news = Console(stderr=True)
+
+
+def _say(text: str) -> None:
+    news.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+@lab.command("setup")
+def setup_command() -> None:
+    """Get what the lab needs once a machine: the Pulumi CLI and the host image."""
+    setup.ensure_all(_say)
+
+
+@lab.command()
+def up(stack: StackOption = None, settings: SetOption = None, name: LabOption = DEFAULT_LAB) -> None:
+    """Start the lab if it is not running, then a real `pulumi up`: the first time all is created, later the difference is."""
+    setup.require_host("webstack lab up")
+    setup.ensure_all(_say)
+    started = time.monotonic()
+    session = Session.of(name)
+    chosen = _stack_for(session, stack)
+    session.start(_say)
+    if session.api_was_lost():
+        _say("the lab's API server has been restarted and knows nothing any more: starting afresh")
+        _take_down(session)
+        session.start(_say)
+    session.remember(stack=chosen)
+    with live_engine(session, chosen, settings or []) as engine:
+        _, progress = run(engine, news, f"up {chosen}", lambda listener: engine.up(on_event=listener))
+        outputs = engine.outputs()
+    _say(progress.summary())
+    rows = hosts.rows(session)
+    console.print(hosts.table(rows))
+    _say(f"serving after {time.monotonic() - started:.0f} s")
+    console.print(str(outputs.get("url", "")), markup=False, highlight=False, soft_wrap=True)
+
+
+@lab.command()
+def preview(stack: StackOption = None, settings: SetOption = None, diff: DiffOption = False, name: LabOption = DEFAULT_LAB) -> None:
+    """Show what `up` would do. Without a running lab, the plan of the whole stack; that needs no root."""
+    session = Session.of(name)
+    with planning_engine(session, stack, settings or []) as engine:
+        _print_operation(engine, "preview", lambda: engine.preview(on_output=_plain, diff=diff, color=_colour()))
+
+
+@lab.command()
+def refresh(stack: StackOption = None, settings: SetOption = None, name: LabOption = DEFAULT_LAB) -> None:
+    """Read every resource anew from the API: shows what was changed behind the program's back."""
+    session = Session.of(name)
+    session.require_running()
+    with live_engine(session, _stack_for(session, stack), settings or []) as engine:
+        _print_operation(engine, "refresh", lambda: engine.refresh(on_output=_plain, color=_colour()))
+
+
+@lab.command()
+def destroy(stack: StackOption = None, name: LabOption = DEFAULT_LAB) -> None:
+    """Delete every resource of the stack; the lab itself keeps running, as empty as a new one."""
+    session = Session.of(name)
+    session.require_running()
+    chosen = _stack_for(session, stack)
+    with live_engine(session, chosen, []) as engine:
+        _, progress = run(engine, news, f"destroy {chosen}", lambda listener: engine.destroy(on_event=listener))
+    _say(progress.summary())
+
+
+@lab.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False, name: LabOption = DEFAULT_LAB) -> None:
+    """List the hosts: role, zone, addresses, instance id, state, and whether each serves."""
+    session = Session.of(name)
+    session.require_running()
+    rows = hosts.rows(session)
+    if as_json:
+        print(json.dumps([host.as_dict() for host in rows], indent=2))
+    else:
+        console.print(hosts.table(rows))
+
+
+@lab.command()
+def url(name: LabOption = DEFAULT_LAB) -> None:
+    """Print the URL that the lab serves on."""
+    session = Session.of(name)
+    session.require_running()
+    print(hosts.url(session))
+
+
+@lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def exec_command(
+    host: HostArgument,
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="What to run there, as root.")],
+    name: LabOption = DEFAULT_LAB,
+) -> None:
+    """Run a command on a host: webstack lab exec db-1 -- mysql -e 'SHOW REPLICA STATUS' -E."""
+    session = Session.of(name)
+    session.require_running()
+    setup.require_root("webstack lab exec")
+    arguments = hosts.enter_command(session, host, command)
+    sys.stdout.flush()
+    os.execvp(arguments[0], arguments)
+
+
+@lab.command()
+def logs(
+    host: HostArgument,
+    unit: Annotated[str | None, typer.Option("--unit", "-u", help="Only this unit.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines; 0 for all.")] = 200,
+    name: LabOption = DEFAULT_LAB,
+) -> None:
+    """Show a host's journal, also while it is stopped."""
+    session = Session.of(name)
+    session.require_running()
+    setup.require_root("webstack lab logs")
+    arguments = hosts.journal_command(session, host, unit=unit, lines=lines)
+    sys.stdout.flush()
+    os.execvp(arguments[0], arguments)
+
+
+@lab.command()
+def kill(host: HostArgument, name: LabOption = DEFAULT_LAB) -> None:
+    """Pull a host's plug: no signal reaches it, its packets vanish without an answer."""
+    _act(name, host, "kill")
+
+
+@lab.command()
+def stop(host: HostArgument, name: LabOption = DEFAULT_LAB) -> None:
+    """Stop a host in order, as StopInstances does; its disks are kept."""
+    _act(name, host, "stop")
+
+
+@lab.command()
+def start(host: HostArgument, name: LabOption = DEFAULT_LAB) -> None:
+    """Start a host that was stopped or killed."""
+    _act(name, host, "start")
+
+
+@lab.command()
+def down(name: LabOption = DEFAULT_LAB) -> None:
+    """Take the whole lab away, whatever state it is in: processes, namespaces, mounts, volumes, links, state."""
+    setup.require_root("webstack lab down")
+    _take_down(Session.of(name))
+    _say(f"lab {name} is gone")
+
+
+def _act(name: str, host: str, action: str) -> None:
+    session = Session.of(name)
+    session.require_running()
+    setup.require_root(f"webstack lab {action}")
+    control.act(session.names, host, action)
+    _say(f"{host}: {action}")
+
+
+def _take_down(session: Session) -> None:
+    session.end_engine()
+    control.take_down(session.names)
+
+
+def _stack_for(session: Session, wanted: str | None) -> str:
+    held = session.remembered_stack()
+    if held and wanted and held != wanted:
+        raise UserError(
+            f"--stack {wanted}: lab {session.names.name!r} holds stack {held!r}. "
+            f"Give the other stack a lab of its own (--lab {wanted[:8]}), or take this one down first (webstack lab down)."
+        )
+    return wanted or held or "dev"
+
+
+def _print_operation(engine: Engine, title: str, operation: Callable[[], object]) -> None:
+    run(engine, news, title, lambda _: operation())
+
+
+def _plain(text: str) -> None:
+    print(text, flush=True)
+
+
+def _colour() -> str:
+    return "always" if console.is_terminal else "never"

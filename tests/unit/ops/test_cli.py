@@ -1,0 +1,62 @@
+"""The command line teaches, and a user's mistake is one message and a status."""
+
+import pytest
+from typer.testing import CliRunner
+
+from lab.names import LabNameError
+from ops import cli, setup
+from ops.failures import UserError
+
+COMMANDS = ["destroy", "down", "exec", "kill", "logs", "preview", "refresh", "setup", "start", "status", "stop", "up", "url"]
+
+
+def test_every_command_explains_itself() -> None:
+    text = CliRunner().invoke(cli.app, ["lab", "--help"]).output
+    for command in COMMANDS:
+        assert command in text
+        assert len(CliRunner().invoke(cli.app, ["lab", command, "--help"]).output.splitlines()) > 5
+
+
+@pytest.mark.parametrize("error", [UserError("the rule"), LabNameError("the rule")])
+def test_a_mistake_is_a_message_and_a_status(error: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    statuses: list[int] = []
+
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr(cli, "_leave", statuses.append)
+    cli.main()
+    assert statuses == [1]
+    assert capsys.readouterr().err == "the rule\n"
+
+
+def test_ctrl_c_has_the_status_that_shells_give_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    statuses: list[int] = []
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "app", interrupted)
+    monkeypatch.setattr(cli, "_leave", statuses.append)
+    cli.main()
+    assert statuses == [130]
+
+
+def test_without_root_it_is_said_what_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    with pytest.raises(UserError, match=r"needs root.*\n.*\n  make test-unit"):
+        setup.require_host("webstack lab up")
+
+
+def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", lambda program: None if program == "nft" else f"/usr/bin/{program}")
+    with pytest.raises(UserError, match="needs these packages: nftables"):
+        setup.require_host("webstack lab up")
+
+
+def test_another_system_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    with pytest.raises(UserError, match="needs Linux"):
+        setup.require_host("webstack lab up")

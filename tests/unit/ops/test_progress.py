@@ -1,0 +1,88 @@
+"""The engine's events become lines for people: hosts' own news once, failures kept, counts right."""
+
+import io
+
+import pytest
+from pulumi import automation as auto
+from rich.console import Console
+
+from ops.failures import readable
+from ops.progress import Progress
+
+URN = "urn:pulumi:dev::webstack::aws:ec2/instance:Instance::"
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def output() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def progress(output: io.StringIO, clock: Clock) -> Progress:
+    return Progress(Console(file=output, width=200), "up dev", clock=clock)
+
+
+def step(kind: str, op: str, name: str, token: str = "aws:ec2/instance:Instance") -> auto.EngineEvent:
+    metadata = {"op": op, "urn": f"urn:pulumi:dev::webstack::{token}::{name}", "type": token, "provider": ""}
+    return auto.EngineEvent.from_json({"sequence": 1, "timestamp": 1, kind: {"metadata": metadata}})
+
+
+def said(message: str, *, severity: str = "info", urn: str = URN + "web-1") -> auto.EngineEvent:
+    return auto.EngineEvent.from_json(
+        {"sequence": 1, "timestamp": 1, "diagnosticEvent": {"message": message, "color": "never", "severity": severity, "urn": urn}}
+    )
+
+
+def test_what_a_host_says_is_shown_once_under_its_name(progress: Progress, output: io.StringIO) -> None:
+    for message in ("installing packages", "installing packages", "ready"):
+        progress(said(message))
+    assert output.getvalue().splitlines() == ["  web-1    installing packages", "  web-1    ready"]
+
+
+def test_the_summary_counts_resources_and_not_components(progress: Progress, clock: Clock) -> None:
+    progress(step("resOutputsEvent", "create", "vpc", "aws:ec2/vpc:Vpc"))
+    progress(step("resOutputsEvent", "create", "network", "webstack:network:Network"))
+    progress(step("resOutputsEvent", "update", "lb-1"))
+    progress(step("resOutputsEvent", "same", "web-1"))
+    clock.now = 12.0
+    assert progress.summary() == "1 created, 1 updated in 12 s"
+
+
+def test_a_replacement_counts_what_came_and_what_went(progress: Progress) -> None:
+    for op in ("create-replacement", "replace", "delete-replaced"):
+        progress(step("resOutputsEvent", op, "web-1"))
+    assert progress.summary() == "1 created, 1 deleted in 0 s"
+
+
+def test_nothing_done_is_said_so(progress: Progress) -> None:
+    assert progress.summary() == "nothing to change in 0 s"
+
+
+def test_without_a_terminal_a_long_silence_is_broken_by_a_count(progress: Progress, output: io.StringIO, clock: Clock) -> None:
+    progress(step("resourcePreEvent", "create", "web-1"))
+    assert output.getvalue() == ""
+    clock.now = 11.0
+    progress(step("resourcePreEvent", "create", "web-2"))
+    assert output.getvalue().strip() == "up dev: 0 done, now web-1, web-2 (11 s)"
+
+
+def test_errors_are_kept_for_the_end(progress: Progress) -> None:
+    progress(said("creating EC2 Instance: InsufficientInstanceCapacity", severity="error"))
+    assert progress.failures == ["creating EC2 Instance: InsufficientInstanceCapacity"]
+
+
+def test_a_failure_is_said_without_colour_codes_repeats_and_noise() -> None:
+    failures = ["<{%fg 1%}>error<{%reset%}>: the CIDR", "error: the CIDR", "update failed", "resource registration failed: x"]
+    assert readable(failures) == ["error: the CIDR"]
