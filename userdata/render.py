@@ -1,0 +1,170 @@
+"""A role and its variables become the user data of one host: plain cloud-config text.
+
+What is rendered travels here, inline (every `*.j2` under `userdata/common` and `userdata/<role>`, whose path below the tree is the
+path on the host); what is static travels in the role's bundle. The text is built so that a change shows as itself in
+`pulumi preview --diff`: keys in a fixed order, every file a block scalar, so one changed line of a file is one changed line of text.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Final
+
+import jinja2
+import yaml
+
+from userdata.variables import AnyVariables, Role
+
+ROOT: Final = Path(__file__).parent
+
+LIMIT: Final = 16384
+"""Bytes of user data that EC2 takes (before base64)."""
+
+HOST_FILE: Final = "/etc/webstack/host.json"
+BOOT: Final = "/usr/local/sbin/webstack-boot"
+
+PACKAGES: Final[Mapping[Role, tuple[str, ...]]] = {
+    "load_balancer": ("haproxy", "keepalived", "openssl", "python3-boto3"),
+    "web": ("haproxy", "nginx", "python3-boto3", "python3-pymysql", "python3-venv"),
+    "database": ("openssl", "python3-boto3", "python3-pymysql"),
+}
+"""Debian's packages of each role, installed by cloud-init at a host's first boot. MySQL's are not Debian's: a host script installs them."""
+
+_ALWAYS: Final = frozenset({"write-files", "runcmd", "write-files-deferred", "scripts-user"})
+"""Modules that cloud-init runs once per instance by default; here at every boot, so that changed user data takes effect."""
+
+_MODULES: Final[Mapping[str, tuple[str, ...]]] = {
+    "cloud_init_modules": (
+        "seed_random", "bootcmd", "write-files", "growpart", "resizefs", "disk_setup", "mounts", "set_hostname", "update_hostname",
+        "update_etc_hosts", "ca-certs", "rsyslog", "users-groups", "ssh",
+    ),
+    "cloud_config_modules": (
+        "snap", "ssh-import-id", "keyboard", "locale", "set-passwords", "grub-dpkg", "apt-pipelining", "apt-configure", "ntp", "timezone",
+        "disable-ec2-metadata", "runcmd", "byobu",
+    ),
+    "cloud_final_modules": (
+        "package-update-upgrade-install", "fan", "landscape", "lxd", "write-files-deferred", "puppet", "chef", "mcollective", "salt-minion",
+        "reset_rmc", "scripts-vendor", "scripts-per-once", "scripts-per-boot", "scripts-per-instance", "scripts-user",
+        "ssh-authkey-fingerprints", "keys-to-console", "install-hotplug", "phone-home", "final-message", "power-state-change",
+    ),
+}  # fmt: skip
+"""/etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4, whole: a list in user data replaces the image's list."""
+
+
+class RenderError(Exception):
+    """A template or its outcome that must not reach a host; the message names the file and what to do."""
+
+
+class TooLargeError(RenderError):
+    """The user data is longer than EC2 takes."""
+
+    def __init__(self, *, host: str, size: int) -> None:
+        super().__init__(
+            f"the user data of {host} has {size} bytes and EC2 takes {LIMIT}: shorten its templates, or move what is static into the "
+            "role's bundle (a file without .j2)"
+        )
+        self.host = host
+        self.size = size
+
+
+def render(variables: AnyVariables, *, root: Path = ROOT) -> str:
+    """The cloud-config text for one host. `root` holds the trees of the roles.
+
+    Raises RenderError where a template is wrong, TooLargeError where the text is longer than EC2 takes.
+    """
+    files = {HOST_FILE: host_file(variables), **rendered_files(variables, root=root)}
+    config: dict[str, object] = {
+        "hostname": variables.host,
+        "fqdn": f"{variables.host}.{variables.zone}",
+        "prefer_fqdn_over_hostname": False,
+        "ssh_pwauth": False,
+        **{stage: [[name, "always"] if name in _ALWAYS else name for name in names] for stage, names in _MODULES.items()},
+        "apt": {"preserve_sources_list": True, "conf": 'DPkg::Lock::Timeout "300";\nAcquire::Retries "5";\n'},
+        "packages": list(PACKAGES[variables.role]),
+        "write_files": [
+            {"path": path, "permissions": "0755" if _is_program(path) else "0644", "content": content} for path, content in files.items()
+        ],
+        "runcmd": [[BOOT]],
+    }
+    text = "#cloud-config\n" + yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
+    size = len(text.encode())
+    if size > LIMIT:
+        raise TooLargeError(host=variables.host, size=size)
+    return text
+
+
+def host_file(variables: AnyVariables) -> str:
+    """The content of `/etc/webstack/host.json`: every variable, in the order in which the dataclass names them."""
+    return json.dumps(asdict(variables), indent=2, ensure_ascii=False) + "\n"
+
+
+def templates(role: Role, *, root: Path = ROOT) -> dict[str, Path]:
+    """Path on the host → template, for everything of a role that is rendered; ordered, the role's own file before the common one."""
+    found: dict[str, Path] = {}
+    for tree in (root / "common", root / role):
+        for template in tree.rglob("*.j2"):
+            found["/" + template.relative_to(tree).as_posix().removesuffix(".j2")] = template
+    return dict(sorted(found.items()))
+
+
+def rendered_files(variables: AnyVariables, *, root: Path = ROOT) -> dict[str, str]:
+    """Path on the host → content, of everything of the role that is rendered. Raises RenderError."""
+    environment = jinja2.Environment(
+        undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(enabled_extensions=()),
+        loader=jinja2.FileSystemLoader([root / variables.role, root / "common"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    context = {item.name: getattr(variables, item.name) for item in fields(variables)}
+    rendered: dict[str, str] = {}
+    for path, template in templates(variables.role, root=root).items():
+        try:
+            content = environment.from_string(template.read_text()).render(context)
+        except jinja2.TemplateError as error:
+            line = getattr(error, "lineno", None)
+            raise RenderError(f"{template}{f':{line}' if line else ''}: {error}") from error
+        for problem in _text_problems(content):
+            raise RenderError(f"{template}: {problem}; such text would show as one long line in a preview")
+        rendered[path] = content
+    return rendered
+
+
+def _text_problems(content: str) -> Iterator[str]:
+    if not content.endswith("\n"):
+        yield "its last line has no end"
+    for number, line in enumerate(content.splitlines(), start=1):
+        if line != line.rstrip():
+            yield f"line {number} of the outcome ends with spaces"
+        if not line.isprintable():
+            yield f"line {number} of the outcome holds a tab or another control character"
+
+
+def _is_program(path: str) -> bool:
+    return Path(path).parent.name in ("bin", "sbin")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes texts of several lines as block scalars, and no anchors."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Indents lists below their key, which keeps block scalars apart from what follows."""
+        super().increase_indent(flow, indentless=False)
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+def _short_list(dumper: yaml.SafeDumper, items: list[object]) -> yaml.SequenceNode:
+    flow = all(isinstance(item, str) for item in items) and len(items) <= 2  # [write-files, always] on one line
+    return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=flow)
+
+
+_Dumper.add_representer(str, _text)
+_Dumper.add_representer(list, _short_list)

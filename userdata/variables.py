@@ -1,0 +1,123 @@
+"""What a host is told: one frozen dataclass per role. The only data that travels from the stack into user data.
+
+The fields are the context of every template under `userdata/` and, in this order, the keys of `/etc/webstack/host.json`, which is the one
+place that programs on the host read their parameters from. No field may ever hold a secret: user data is readable by
+everybody who may describe the instance.
+"""
+
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+Role = Literal["load_balancer", "web", "database"]
+Balance = Literal["roundrobin", "leastconn", "random", "source", "uri"]
+Activity = Literal["active-active", "active-passive"]
+TlsMode = Literal["self-signed", "secret"]
+
+LOAD_BALANCER: Final = "load_balancer"
+WEB: Final = "web"
+DATABASE: Final = "database"
+ROLES: Final[tuple[Role, ...]] = (LOAD_BALANCER, WEB, DATABASE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """A tar.gz in the artifact bucket; `sha256` is that of its bytes, in hex."""
+
+    key: str
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseEndpoint:
+    """One database host as others reach it: by its name in the private zone or by its fixed address."""
+
+    host: str
+    dns_name: str
+    address: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostVariables:
+    """What every role is told."""
+
+    project: str
+    environment: str
+    role: Role
+    host: str
+    """`web-1`: the host's name, unique in its environment."""
+    region: str
+    zone: str
+    """The private DNS zone, without a dot at its end."""
+    bucket: str
+    """The artifact bucket's name."""
+    role_bundle: Bundle
+    readiness_timeout: int
+    """Seconds from the end of the configuration until the host's own check must have passed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadBalancerVariables(HostVariables):
+    """What a load balancer is told."""
+
+    role: Role = field(default="load_balancer", init=False)
+    private_address: str
+    peer_address: str
+    """The other load balancer's planned address; keepalived needs a peer even where there is none yet."""
+    network_cidr: str
+    elastic_ip_allocation_id: str
+    elastic_ip_address: str
+    tls_mode: TlsMode
+    tls_secret: str
+    """The name of the Secrets Manager secret with the PEM (chain and key); empty unless `tls_mode` is `secret`."""
+    domain: str
+    """The name the certificate is for; the Elastic IP's address where the user gave none."""
+    balance: Balance
+    activity: Activity
+    web_slots: int
+    """Servers that HAProxy keeps places for: more than there are, so that replacements and scaling change no configuration."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebVariables(HostVariables):
+    """What a web host is told."""
+
+    role: Role = field(default="web", init=False)
+    app_bundle: Bundle
+    app_module: str
+    """The WSGI callable, `module:name`."""
+    load_balancer_addresses: tuple[str, ...]
+    """All planned load balancers: whose word on the client's address is believed."""
+    databases: tuple[DatabaseEndpoint, ...]
+    schema: str
+    secret_prefix: str
+    """`webstack/<environment>`: a secret is named by it, a slash and its purpose."""
+    standby: bool
+    workers: int
+    """Gunicorn's worker processes; 0 lets the host count its processors."""
+    drain_seconds: int
+    """How long a stopping host answers `/healthz` with 503 before it stops serving."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseVariables(HostVariables):
+    """What a database host is told."""
+
+    role: Role = field(default="database", init=False)
+    server_id: int
+    private_address: str
+    dns_name: str
+    databases: tuple[DatabaseEndpoint, ...]
+    """Every database host, this one included."""
+    replica: bool
+    """Whether there is a second database host."""
+    volume_id: str
+    network_cidr: str
+    schema: str
+    secret_prefix: str
+    """`webstack/<environment>`: a secret is named by it, a slash and its purpose."""
+    patience_seconds: int
+    """How long writes wait for a lost replica before the primary goes on without it."""
+    buffer_pool_mb: int
+
+
+AnyVariables = LoadBalancerVariables | WebVariables | DatabaseVariables
