@@ -51,7 +51,11 @@ def test_without_root_it_is_said_what_can_be_had(monkeypatch: pytest.MonkeyPatch
 
 def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
-    monkeypatch.setattr("shutil.which", lambda program: None if program == "nft" else f"/usr/bin/{program}")
+
+    def which(program: str) -> str | None:
+        return None if program == "nft" else f"/usr/bin/{program}"
+
+    monkeypatch.setattr("shutil.which", which)
     with pytest.raises(UserError, match="needs these packages: nftables"):
         setup.require_host("webstack lab up")
 
