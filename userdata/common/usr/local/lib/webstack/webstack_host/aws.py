@@ -1,0 +1,88 @@
+"""The AWS API as this host's role may use it: clients that retry, and the few calls that every role makes."""
+
+import os
+from functools import cache
+from typing import TYPE_CHECKING
+
+from webstack_host import config, imds
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+os.environ.setdefault("AWS_STS_REGIONAL_ENDPOINTS", "regional")
+
+
+@cache
+def s3() -> "S3Client":
+    """A client of S3 in this host's region."""
+    import boto3
+
+    return boto3.client("s3", region_name=_region(), config=_settings())
+
+
+@cache
+def secrets() -> "SecretsManagerClient":
+    """A client of Secrets Manager in this host's region."""
+    import boto3
+
+    return boto3.client("secretsmanager", region_name=_region(), config=_settings())
+
+
+@cache
+def ec2() -> "EC2Client":
+    """A client of EC2 in this host's region."""
+    import boto3
+
+    return boto3.client("ec2", region_name=_region(), config=_settings())
+
+
+@cache
+def identity() -> str:
+    """`<role's unique id>:<instance id>`: what `aws:userid` stands for in this host's policies and bucket keys."""
+    import boto3
+
+    return boto3.client("sts", region_name=_region(), config=_settings()).get_caller_identity()["UserId"]
+
+
+def instance_id() -> str:
+    """This instance's id."""
+    return imds.instance_id()
+
+
+def fetch_object(key: str) -> bytes:
+    """An object of the artifact bucket; raises botocore's ClientError where it is missing or refused."""
+    return s3().get_object(Bucket=config.load().bucket, Key=key)["Body"].read()
+
+
+def put_object(key: str, body: bytes) -> None:
+    """Writes an object of the artifact bucket."""
+    s3().put_object(Bucket=config.load().bucket, Key=key, Body=body)
+
+
+def list_objects(prefix: str) -> list[str]:
+    """The keys of the artifact bucket that begin with `prefix`, sorted."""
+    pages = s3().get_paginator("list_objects_v2").paginate(Bucket=config.load().bucket, Prefix=prefix)
+    return sorted(item["Key"] for page in pages for item in page.get("Contents", []) if "Key" in item)
+
+
+def secret(purpose: str) -> str:
+    """The value of this environment's secret for a purpose, as app-writer."""
+    return named_secret(f"webstack/{config.load().environment}/{purpose}")
+
+
+def named_secret(name: str) -> str:
+    """The text of a Secrets Manager secret by its full name."""
+    return secrets().get_secret_value(SecretId=name)["SecretString"]
+
+
+def _region() -> str:
+    return config.load().region
+
+
+def _settings() -> "Config":
+    from botocore.config import Config
+
+    return Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 6})

@@ -1,0 +1,38 @@
+"""The instance metadata service, version 2."""
+
+import time
+import urllib.request
+from functools import cache
+
+BASE = "http://169.254.169.254/latest/"
+
+
+@cache
+def instance_id() -> str:
+    """This instance's id, as i-0123456789abcdef0."""
+    return get("meta-data/instance-id").decode()
+
+
+@cache
+def user_data() -> bytes:
+    """The raw user data of this boot: it changes only while the instance is stopped."""
+    return get("user-data")
+
+
+def get(path: str, *, patience: float = 30) -> bytes:
+    """One document of the service; asks again for `patience` seconds, then raises OSError naming the path."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            token = _ask("api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}).decode()
+            return _ask(path, "GET", {"X-aws-ec2-metadata-token": token})
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise OSError(f"the metadata service did not give {path}: {error}") from error
+            time.sleep(0.5)
+
+
+def _ask(path: str, method: str, headers: dict[str, str]) -> bytes:
+    request = urllib.request.Request(BASE + path, method=method, headers=headers)
+    with urllib.request.urlopen(request, timeout=3) as answer:
+        return answer.read()

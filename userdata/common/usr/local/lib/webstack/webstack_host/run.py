@@ -1,0 +1,51 @@
+"""The one door to other programs."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+LAST_LINES = 15
+"""Lines of a failed program's output that its error carries."""
+
+
+class CommandError(RuntimeError):
+    """A program that failed: its message names the command, how it ended and its last lines."""
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    check: bool = True,
+    input: str | None = None,
+    env: Mapping[str, str] | None = None,
+    cwd: str | Path | None = None,
+    timeout: float | None = 120,
+) -> subprocess.CompletedProcess[str]:
+    """Runs a program and returns its result with stdout and stderr as text.
+
+    `env` replaces the environment, `timeout` is in seconds. Raises CommandError when it is missing, takes too long, or, with `check`,
+    exits with another code than 0.
+    """
+    words = [str(word) for word in command]
+    line = " ".join(words)
+    try:
+        done = subprocess.run(
+            words,
+            input=input,
+            stdin=subprocess.DEVNULL if input is None else None,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=env,
+            cwd=cwd,
+            timeout=timeout,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise CommandError(f"{line}: {error.filename} is not there") from error
+    except subprocess.TimeoutExpired as error:
+        raise CommandError(f"{line}: still running after {timeout} s") from error
+    if check and done.returncode != 0:
+        said = (done.stdout + done.stderr).strip().splitlines()[-LAST_LINES:]
+        raise CommandError("\n".join([f"{line}: exit code {done.returncode}", *said]))
+    return done

@@ -1,0 +1,61 @@
+"""systemd units as this stack handles them: started by webstack.target alone."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from webstack_host.run import run
+
+UNITS = Path("/etc/systemd/system")
+TARGET = "webstack.target"
+
+
+def take_over(*units: str) -> None:
+    """Takes the units that Debian's packages enable (and perhaps have started) out of the boot; webstack.target starts them instead."""
+    enabled = [
+        unit for unit in units if any((UNITS / wants / unit).is_symlink() for wants in ("multi-user.target.wants", "sysinit.target.wants"))
+    ]
+    if enabled:
+        run(["systemctl", "disable", "--now", *enabled])
+
+
+def reload_manager() -> None:
+    """Makes systemd read units anew: the bundle brings them."""
+    run(["systemctl", "daemon-reload"])
+
+
+def is_active(unit: str) -> bool:
+    """Whether a unit runs."""
+    return run(["systemctl", "is-active", "--quiet", unit], check=False).returncode == 0
+
+
+def restart_if_running(*units: str) -> None:
+    """Restarts the units among these that run already: their configuration changed under them."""
+    if running := [unit for unit in units if is_active(unit)]:
+        run(["systemctl", "restart", *running])
+
+
+def reload_if_running(*units: str) -> None:
+    """Reloads the units among these that run already: connections in flight are kept."""
+    if running := [unit for unit in units if is_active(unit)]:
+        run(["systemctl", "reload", *running])
+
+
+def start() -> None:
+    """Starts the target: all services of this host. A service that does not start is found by the role's check."""
+    run(["systemctl", "start", "--no-block", TARGET])
+
+
+def failures() -> list[str]:
+    """For each failed unit its name and the last lines of its log."""
+    listed = run(["systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager"], check=False).stdout
+    lines: list[str] = []
+    for unit in (line.split()[0] for line in listed.splitlines() if line.strip()):
+        lines += [f"{unit} failed", *journal([unit], 6)]
+    return lines
+
+
+def journal(units: Iterable[str], count: int) -> list[str]:
+    """The last `count` lines that these units logged during this boot."""
+    chosen = [option for unit in units for option in ("--unit", unit)]
+    done = run(["journalctl", "--boot", "--quiet", "--no-pager", "--output=cat", f"--lines={count}", *chosen], check=False)
+    return done.stdout.splitlines()
