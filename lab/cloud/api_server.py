@@ -30,12 +30,10 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.cloud import emulator
 from lab.cloud.emulator import power
+from lab.cloud.reports import PRIVATE_PREFIX
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-
-PRIVATE_PREFIX = "/_lab/"
-"""No S3 bucket's name may begin so (underscores are not allowed), hence no path of AWS's API."""
 
 _ROUTE = re.compile(r"/_lab/instances/(i-[0-9a-f]+)/(stopped|terminated)")
 _REPORTS: dict[str, Callable[[str], str]] = {"stopped": power.machine_stopped, "terminated": power.machine_terminated}

@@ -1,0 +1,154 @@
+"""What an HTTP request to AWS asks for: service, action, parameters. Read from the request alone, as AWS's own front doors do.
+
+AWS speaks four dialects. Two name the action themselves (`Action=` in a form; `X-Amz-Target`), one in its path (`/service/…/operation/…`),
+and the REST services (S3, Route 53) mean it by method, path and query: for those botocore's own description of the service decides.
+"""
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import parse_qsl, unquote
+
+import botocore.loaders
+import botocore.model
+from botocore.exceptions import UnknownServiceError
+
+_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
+_RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
+_VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-].*amazonaws\.com(?::\d+)?")
+_READING = re.compile(r"(Describe|Get|List|Head|Lookup|Search|BatchGet|Simulate|Decode|Filter|Select|Query|Scan|Assume|Validate|Test)")
+_MODIFYING_GETS = frozenset({"GetFederationToken"})
+_IAM_PREFIXES = {"monitoring": "cloudwatch"}
+_PLACEHOLDER = re.compile(r"\{(\w+)(\+?)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """One call to the API. `service` is the prefix of the service's IAM actions; `action` the API's operation."""
+
+    service: str
+    action: str
+    region: str = ""
+    access_key_id: str = ""
+    caller: str = ""
+    """The address that the call came from; 127.0.0.1 for programs on this machine."""
+    parameters: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The flat form (`InstanceId.1`), the top-level strings of a JSON body, or what a REST path names (`Bucket`, `Key`)."""
+
+    @property
+    def changes(self) -> bool:
+        """Whether the call may change anything that others can see."""
+        return not _READING.match(self.action) or self.action in _MODIFYING_GETS
+
+
+def identify(method: str, host: str, path: str, query: str, headers: Mapping[str, str], body: bytes, caller: str) -> Call:
+    """The call that a request makes. `path` is as sent (percent-encoded), `query` without its `?`. Unsigned calls are S3's, as on moto."""
+    arguments = parse_qsl(query, keep_blank_values=True)
+    scope = _SCOPE.search(headers.get("Authorization", "")) or _SCOPE.search("Credential=" + dict(arguments).get("X-Amz-Credential", ""))
+    access_key_id, region, signing_name = scope.groups() if scope else ("", "", "s3")
+    action, parameters = _action(signing_name, method, host, path, arguments, headers, body)
+    return Call(
+        service=_IAM_PREFIXES.get(signing_name, signing_name),
+        action=action,
+        region=region,
+        access_key_id=access_key_id,
+        caller=caller,
+        parameters=parameters,
+    )
+
+
+def _action(
+    service: str, method: str, host: str, path: str, arguments: list[tuple[str, str]], headers: Mapping[str, str], body: bytes
+) -> tuple[str, dict[str, str]]:
+    target = headers.get("X-Amz-Target")
+    if target:
+        return target.rpartition(".")[2], _strings(body)
+    remote = _RPC_PATH.fullmatch(path)
+    if remote:
+        return remote[1], {}
+    if headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded") or dict(arguments).get("Action"):
+        form = dict(arguments) | dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+        if "Action" in form:
+            return form["Action"], {key: value for key, value in form.items() if key not in {"Action", "Version"}}
+    if service == "s3":
+        path = _with_bucket(host, path)
+    return _rest_action(service, method, path, dict(arguments), headers)
+
+
+def _strings(body: bytes) -> dict[str, str]:
+    try:
+        content: Any = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    if not isinstance(content, dict):
+        return {}
+    return {key: value for key, value in cast("dict[str, object]", content).items() if isinstance(value, str)}
+
+
+def _with_bucket(host: str, path: str) -> str:
+    virtual = _VIRTUAL_HOST.fullmatch(host)
+    return f"/{virtual['bucket']}{path}" if virtual else path
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Operation:
+    name: str
+    method: str
+    path: re.Pattern[str]
+    query: Mapping[str, str]
+    """Literals of the URI: `versioning`, `list-type=2`."""
+    required: frozenset[str]
+    """Query arguments and headers without which the request would be another operation's."""
+
+    def matches(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> re.Match[str] | None:
+        if any(query.get(key) != value and not (value == "" and key in query) for key, value in self.query.items()):
+            return None
+        if any(name not in query and name not in headers for name in self.required):
+            return None
+        return self.path.fullmatch(path)
+
+
+def _rest_action(service: str, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    best: tuple[int, str, dict[str, str]] | None = None
+    path = path.rstrip("/") or "/"
+    for operation in _operations(service):
+        if operation.method != method:
+            continue
+        match = operation.matches(path, query, headers)
+        weight = len(operation.query) + len(operation.required)
+        if match is not None and (best is None or weight > best[0]):
+            best = (weight, operation.name, {key: unquote(value) for key, value in match.groupdict().items()})
+    return (best[1], best[2]) if best else (f"{method.capitalize()}:{path}", {})
+
+
+@functools.cache
+def _operations(service: str) -> tuple[_Operation, ...]:
+    try:
+        description = cast("Mapping[str, Any]", botocore.loaders.Loader().load_service_model(service, "service-2"))
+    except UnknownServiceError:
+        return ()
+    model = botocore.model.ServiceModel(description, service)
+    return tuple(_operation(model.operation_model(name)) for name in model.operation_names)
+
+
+def _operation(model: botocore.model.OperationModel) -> _Operation:
+    http = cast("Mapping[str, str]", model.http)
+    path, _, query = http["requestUri"].partition("?")
+    members = model.input_shape.members if model.input_shape is not None else {}
+    required: set[str] = set(model.input_shape.required_members) if model.input_shape is not None else set()
+    arguments = {
+        str(shape.serialization.get("name", name))
+        for name, shape in members.items()
+        if name in required and shape.serialization.get("location") in {"querystring", "header"}
+    }
+    pattern = _PLACEHOLDER.sub(lambda found: f"(?P<{found[1]}>{'.+' if found[2] else '[^/]+'})", re.sub(r"([.*?^$()|\[\]])", r"\\\1", path))
+    return _Operation(
+        name=model.name,
+        method=http["method"],
+        path=re.compile(pattern.rstrip("/") or "/"),
+        query=dict(parse_qsl(query, keep_blank_values=True)),
+        required=frozenset(arguments),
+    )

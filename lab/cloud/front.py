@@ -1,0 +1,189 @@
+"""The only door to the lab's AWS API: HTTP for programs on this machine, HTTPS under AWS's own names for the hosts.
+
+Each call is read whole, named (`lab.cloud.calls`), judged if there is a judge, passed on to the API server, which takes one at a time,
+and written to the call log; calls that may have changed something are told to the hypervisor.
+"""
+
+import json
+import logging
+import logging.handlers
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from lab.cloud.calls import Call, identify
+from lab.cloud.denials import access_denied
+from lab.cloud.reports import PRIVATE_PREFIX
+
+if TYPE_CHECKING:
+    from lab.hypervisor.interface import ChangeListener
+
+MAX_BODY_BYTES = 64 * 1024 * 1024 + 1024 * 1024
+"""An object of 64 MiB and its chunk signatures; S3's clients send larger ones in parts."""
+
+_HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
+)
+_LINE_BYTES = 65536
+_CLOSED_PATHS = (PRIVATE_PREFIX, "/moto-api")
+_LOG_BYTES = 16 * 1024 * 1024
+
+
+class Judge(Protocol):
+    """Whether a call is allowed."""
+
+    async def __call__(self, call: Call) -> str | None:
+        """None to allow `call`; else AWS's message for its refusal."""
+        ...
+
+
+class Front:
+    """Passes calls on to the API server at `api_url`. Doors are opened on sockets that listen already."""
+
+    def __init__(
+        self, api_url: str, *, on_change: "ChangeListener | None" = None, judge: Judge | None = None, log_file: Path | None = None
+    ) -> None:
+        self.judge = judge
+        self.on_change = on_change
+        self._api = URL(api_url)
+        self._log = CallLog(log_file) if log_file else None
+        self._session: aiohttp.ClientSession | None = None
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self) -> None:
+        """Makes ready; doors are opened afterwards (`open_door`)."""
+        # A connection per call: one that the API server has closed in the meantime would lose the call sent on it.
+        connector = aiohttp.TCPConnector(limit=0, force_close=True)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            timeout=aiohttp.ClientTimeout(total=None),
+            max_line_size=_LINE_BYTES,
+            max_field_size=_LINE_BYTES,
+        )
+        server = web.Server(self._serve, auto_decompress=False, max_line_size=_LINE_BYTES, max_field_size=_LINE_BYTES)
+        self._runner = web.ServerRunner(server)
+        await self._runner.setup()
+
+    async def open_door(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
+        """Serves on a listening socket, with TLS if a context is given."""
+        if self._runner is None:
+            raise RuntimeError("the front has not been started")
+        await web.SockSite(self._runner, listening, ssl_context=tls).start()
+
+    async def stop(self) -> None:
+        """Closes the doors and everything behind them."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._session is not None:
+            await self._session.close()
+        if self._log is not None:
+            self._log.close()
+
+    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+        started = time.monotonic()
+        body = await _read(request)
+        if body is None:
+            return web.Response(
+                status=413, text=f"The lab's API takes bodies of {MAX_BODY_BYTES} bytes at most; send larger objects in parts.\n"
+            )
+        raw_path, _, query = request.raw_path.partition("?")
+        if raw_path.startswith(_CLOSED_PATHS):
+            return web.Response(status=404, text="Not a path of AWS's API.\n")
+        call = identify(request.method, request.host, raw_path, query, request.headers, body, request.remote or "")
+        response = await self._answer(call, request, body)
+        if self._log is not None:
+            self._log.write(call, response.status, time.monotonic() - started)
+        # A failure of the API server (5xx) may have come after half of the change.
+        if self.on_change is not None and call.changes and not 400 <= response.status < 500:
+            self.on_change(region=call.region, service=call.service, action=call.action, parameters=call.parameters)
+        return response
+
+    async def _answer(self, call: Call, request: web.BaseRequest, body: bytes) -> web.Response:
+        reason = await self.judge(call) if self.judge is not None else None
+        if reason is not None:
+            content_type, text = access_denied(call, reason, json_dialect="X-Amz-Target" in request.headers)
+            return web.Response(status=403, body=text.encode(), headers={"Content-Type": content_type})
+        if self._session is None:
+            raise RuntimeError("the front has not been started")
+        url = URL(f"{self._api}{request.raw_path.removeprefix('/')}", encoded=True)
+        try:
+            async with self._session.request(
+                request.method, url, headers=_passed_on(request.headers), data=body, allow_redirects=False, skip_auto_headers=_NOT_ADDED
+            ) as answer:
+                return _response(answer, await answer.read(), head=request.method == "HEAD")
+        except aiohttp.ClientConnectionError:
+            return web.Response(status=503, text="The lab's API server does not answer. Its log says why.\n")
+
+
+_NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+async def _read(request: web.BaseRequest) -> bytes | None:
+    """The whole body; None when it is too large."""
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
+    body = bytearray()
+    async for chunk in request.content.iter_any():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            return None
+    return bytes(body)
+
+
+def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
+    dropped = _HOP_BY_HOP | {"expect", "content-length"}
+    return CIMultiDict((name, value) for name, value in headers.items() if name.lower() not in dropped)
+
+
+def _response(answer: aiohttp.ClientResponse, body: bytes, *, head: bool) -> web.Response:
+    headers = CIMultiDict((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP)
+    if not head:
+        headers.popall("Content-Length", None)
+    return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=None if head else body)
+
+
+class CallLog:
+    """One JSON line per call: who called what, and how it ended. No body, no parameter, no credential."""
+
+    def __init__(self, path: Path) -> None:
+        self._handler = logging.handlers.RotatingFileHandler(path, maxBytes=_LOG_BYTES, backupCount=1, encoding="utf-8")
+
+    def write(self, call: Call, status: int, seconds: float) -> None:
+        """Appends the call's line."""
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "caller": call.caller,
+            "service": call.service,
+            "action": call.action,
+            "status": status,
+            "milliseconds": round(seconds * 1000),
+        }
+        self._handler.emit(logging.makeLogRecord({"msg": json.dumps(line), "levelno": logging.INFO}))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._handler.close()
+
+
+def loopback_listener(port: int) -> socket.socket:
+    """A socket that listens on 127.0.0.1; raises OSError (EADDRINUSE) when something else does."""
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.setblocking(False)
+        listening.bind(("127.0.0.1", port))
+        listening.listen(128)
+    except OSError:
+        listening.close()
+        raise
+    return listening
