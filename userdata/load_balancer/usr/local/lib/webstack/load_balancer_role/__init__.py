@@ -1,0 +1,6 @@
+"""A load balancer: HAProxy in front, keepalived for the role, the Elastic IP where the role is."""
+
+from load_balancer_role.checks import check
+from load_balancer_role.configuration import configure
+
+__all__ = ["check", "configure"]

@@ -1,0 +1,65 @@
+"""The Elastic IP is where keepalived's MASTER is: one AssociateAddress that takes it, never a Disassociate first.
+
+keepalived's notify only writes a file; this process acts on it at once, and looks again every few seconds, because a notify or a call
+can be lost. Only the MASTER calls.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from webstack_host import aws, config, imds
+
+STATE = Path("/run/webstack/vrrp-state")
+LOOK = 0.2
+"""Seconds between two looks at the state file."""
+RECONCILE = 15.0
+"""Seconds after which the MASTER asks the API again whether the address is still its own."""
+
+
+def main() -> None:
+    """Runs for ever."""
+    loaded = config.load()
+    follow(lambda: associate(loaded.elastic_ip_allocation_id), clock=time.monotonic, sleep=time.sleep)
+
+
+def follow(act: Callable[[], object], *, clock: Callable[[], float], sleep: Callable[[float], object], rounds: int | None = None) -> None:
+    """Calls `act` when this host becomes MASTER and every RECONCILE seconds while it is; soon again after an error."""
+    due = clock()
+    was_master = False
+    while rounds is None or rounds > 0:
+        rounds = None if rounds is None else rounds - 1
+        master = is_master()
+        if master and (not was_master or clock() >= due):
+            try:
+                act()
+                due = clock() + RECONCILE
+            except Exception as error:
+                print(f"webstack-elastic-ip: {error}", file=sys.stderr, flush=True)
+                due = clock() + 1
+        was_master = master
+        sleep(LOOK)
+
+
+def is_master() -> bool:
+    """Whether keepalived last said MASTER."""
+    try:
+        return STATE.read_text().strip() == "MASTER"
+    except FileNotFoundError:
+        return False
+
+
+def associated(allocation_id: str) -> bool:
+    """Whether the API says that the address is this instance's."""
+    addresses = aws.ec2().describe_addresses(AllocationIds=[allocation_id])["Addresses"]
+    return any(address.get("InstanceId") == imds.instance_id() for address in addresses)
+
+
+def associate(allocation_id: str) -> bool:
+    """Takes the address to this instance unless it is here already; returns whether it was taken."""
+    if associated(allocation_id):
+        return False
+    aws.ec2().associate_address(AllocationId=allocation_id, InstanceId=imds.instance_id(), AllowReassociation=True)
+    print(f"webstack-elastic-ip: {allocation_id} is associated with {imds.instance_id()}", flush=True)
+    return True

@@ -1,0 +1,88 @@
+"""The public certificate and its key, one PEM for HAProxy in memory only: /run/webstack/tls.pem.
+
+`self-signed`: born on this host and kept on its disk, never in the stack's state. `secret`: the user's PEM from Secrets Manager.
+"""
+
+import ipaddress
+import tempfile
+from pathlib import Path
+
+from webstack_host import aws, files
+from webstack_host.config import HostConfig
+from webstack_host.run import run
+
+SERVED = Path("/run/webstack/tls.pem")
+KEPT = Path("/var/lib/webstack/tls.pem")
+VALID_DAYS = 825
+"""The longest that Apple's clients accept for a certificate that the user installed (support.apple.com/103769)."""
+RENEW_SECONDS = 30 * 24 * 3600
+"""A boot within this time before the end makes a new certificate."""
+
+
+def install(config: HostConfig) -> None:
+    """Puts the PEM where HAProxy reads it. Raises ValueError where the user's secret is not a certificate with its key."""
+    if config.tls_mode == "secret":
+        pem = aws.named_secret(config.tls_secret)
+        problems = missing_parts(pem)
+        if problems:
+            raise ValueError(
+                f"the secret {config.tls_secret} has no {' and no '.join(problems)}: it must hold the certificate, "
+                "its chain and the unencrypted private key, in PEM"
+            )
+        files.write(SERVED, pem if pem.endswith("\n") else pem + "\n", mode=0o600)
+        return
+    if not usable(KEPT, config.domain):
+        files.write(KEPT, self_signed(config.domain), mode=0o600)
+    files.write(SERVED, KEPT.read_bytes(), mode=0o600)
+
+
+def missing_parts(pem: str) -> list[str]:
+    """What a PEM for HAProxy lacks."""
+    wanted = {"certificate (BEGIN CERTIFICATE)": "-----BEGIN CERTIFICATE-----", "private key (BEGIN PRIVATE KEY)": "PRIVATE KEY-----"}
+    return [name for name, marker in wanted.items() if marker not in pem]
+
+
+def usable(pem: Path, domain: str) -> bool:
+    """Whether there is a certificate for this name that does not end soon."""
+    if not pem.exists():
+        return False
+    option = "-checkip" if is_address(domain) else "-checkhost"
+    lasts = run(["openssl", "x509", "-in", pem, "-noout", "-checkend", str(RENEW_SECONDS)], check=False)
+    named = run(["openssl", "x509", "-in", pem, "-noout", option, domain], check=False)
+    return lasts.returncode == 0 and "does match" in named.stdout
+
+
+def self_signed(domain: str) -> str:
+    """A new ECDSA key and a certificate for a name or an address, as one PEM."""
+    kind = "IP" if is_address(domain) else "DNS"
+    with tempfile.TemporaryDirectory(dir="/run/webstack") as folder:
+        key, certificate = Path(folder, "key.pem"), Path(folder, "certificate.pem")
+        run(
+            [
+                *(
+                    "openssl",
+                    "req",
+                    "-x509",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1",
+                    "-noenc",
+                    "-days",
+                    str(VALID_DAYS),
+                ),
+                *("-subj", f"/CN={domain}"[:67], "-addext", f"subjectAltName={kind}:{domain}"),
+                *("-addext", "extendedKeyUsage=serverAuth", "-addext", "keyUsage=critical,digitalSignature"),
+                *("-keyout", key, "-out", certificate),
+            ]
+        )
+        return certificate.read_text() + key.read_text()
+
+
+def is_address(domain: str) -> bool:
+    """Whether the name is an IP address."""
+    try:
+        ipaddress.ip_address(domain)
+    except ValueError:
+        return False
+    return True
