@@ -4,7 +4,9 @@
 
 moto's backends are not safe for threads, so its calls run one at a time; requests are read, and answers written, side by side.
 
-Beside AWS's API it answers one private route, for whoever boots the machines (`--machines`):
+Beside AWS's API it answers private routes, for whoever boots the machines (`--machines`):
+
+    GET  /_lab/regions                              the regions in which somebody has made something in EC2: `{"regions": […]}`
 
     POST /_lab/instances/<instance id>/stopped      the machine is off, its root disk kept
     POST /_lab/instances/<instance id>/terminated   the machine is gone with its root disk
@@ -30,12 +32,12 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.cloud import emulator
 from lab.cloud.emulator import power
-from lab.cloud.reports import PRIVATE_PREFIX
+from lab.cloud.reports import PRIVATE_PREFIX, REGIONS_PATH
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_ROUTE = re.compile(r"/_lab/instances/(i-[0-9a-f]+)/(stopped|terminated)")
+_ROUTE = re.compile(re.escape(PRIVATE_PREFIX) + r"instances/(i-[0-9a-f]+)/(stopped|terminated)")
 _REPORTS: dict[str, Callable[[str], str]] = {"stopped": power.machine_stopped, "terminated": power.machine_terminated}
 
 
@@ -62,7 +64,7 @@ class OneAtATime:
 
 
 class WithReports:
-    """A WSGI application with the private route beside it."""
+    """A WSGI application with the private routes beside it."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -76,7 +78,9 @@ class WithReports:
         return [json.dumps(answer).encode()]
 
 
-def _report(method: str, path: str) -> tuple[str, dict[str, str]]:
+def _report(method: str, path: str) -> tuple[str, dict[str, str] | dict[str, list[str]]]:
+    if path == REGIONS_PATH:
+        return "200 OK", {"regions": power.regions_in_use()}
     route = _ROUTE.fullmatch(path)
     if route is None:
         return "404 Not Found", {"error": f"{path}: no such route; see lab/cloud/api_server.py"}

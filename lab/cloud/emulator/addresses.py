@@ -15,9 +15,11 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.utils import random_nat_gateway_id
 
 from lab.cloud.emulator.patching import original, refusal, replace
+from lab.names import mac_address
 
 _associate = original(ElasticAddressBackend, "associate_address")
 _release = original(ElasticAddressBackend, "release_address")
+_init_interface = original(NetworkInterface, "__init__")
 _request_ip = original(Subnet, "request_ip")
 
 
@@ -26,6 +28,7 @@ def install(public_range: IPv4Network) -> None:
     pool = PublicAddresses(public_range)
     replace(elastic_ip_addresses, "random_ip", pool.take)
     replace(elastic_network_interfaces, "random_public_ip", pool.take)
+    replace(NetworkInterface, "__init__", _make_interface)
     replace(NetworkInterface, "start", _interface_starts)
     replace(NetworkInterface, "stop", _interface_stops)
     replace(ElasticAddressBackend, "associate_address", _associate_address)
@@ -65,6 +68,13 @@ def _public_addresses_held() -> set[str]:
 
 def _elastic(nic: Any) -> Any | None:
     return next((address for address in nic.ec2_backend.addresses if address.eni is nic), None)
+
+
+def _make_interface(nic: Any, *args: Any, **kwargs: Any) -> None:
+    """The hardware address that the machine's link will have; moto makes one up."""
+    _init_interface(nic, *args, **kwargs)
+    if nic.private_ip_address:
+        nic.mac_address = mac_address(IPv4Address(nic.private_ip_address))
 
 
 def _interface_starts(nic: Any) -> None:

@@ -69,6 +69,11 @@ def machine_terminated(instance_id: str) -> str:
     return str(instance.state)
 
 
+def regions_in_use() -> list[str]:
+    """The regions with an instance or a VPC of somebody's own: moto makes a region's default VPC when the region is first looked at."""
+    return sorted({backend.region_name for backend in _backends() if backend.reservations or len(backend.vpcs) > 1})
+
+
 def _start_again(instance: Any) -> Any:
     before = copy.copy(instance.instance_state)
     if before.name == "running":

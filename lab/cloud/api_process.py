@@ -1,0 +1,73 @@
+"""The API server's process: started once a lab, found again by a later daemon, so that AWS's state outlives a daemon's crash."""
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+from lab.hypervisor.processes import Process, read_pid_file, write_pid_file
+from lab.names import LabNames
+
+START_DEADLINE = 60.0
+"""Seconds until an API server that does not listen counts as failed; it takes one or two."""
+_END_GRACE = 2.0
+
+
+class ApiServerError(Exception):
+    """The API server did not start; the message holds the end of its log."""
+
+
+class ApiProcess:
+    """The API server of one lab."""
+
+    def __init__(self, names: LabNames) -> None:
+        self._names = names
+        self._pid_file = names.pid_file("api")
+        self._log = names.state_dir / "api.log"
+        self._child: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The bare server's URL."""
+        return f"http://127.0.0.1:{self._names.moto_port}"
+
+    async def start(self) -> bool:
+        """Starts the server unless it runs; True if it ran already. Raises `ApiServerError`."""
+        if read_pid_file(self._pid_file) is not None and await self._answers():
+            return True
+        command = [sys.executable, "-m", "lab.cloud.api_server", "--machines", "--port", str(self._names.moto_port)]
+        command += ["--public-range", str(self._names.elastic_network)]
+        with self._log.open("ab") as log:
+            # A session of its own: what ends the daemon does not end the server.
+            self._child = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        write_pid_file(self._pid_file, self._child.pid)
+        deadline = asyncio.get_running_loop().time() + START_DEADLINE
+        while not await self._answers():
+            if self._child.poll() is not None or asyncio.get_running_loop().time() > deadline:
+                await self.stop()
+                raise ApiServerError(f"The AWS API server did not start. The end of {self._log}:\n{_end_of(self._log)}")
+            await asyncio.sleep(0.05)
+        return False
+
+    async def stop(self) -> None:
+        """Ends the server, with all that it held."""
+        process: Process | None = read_pid_file(self._pid_file)
+        if process is not None:
+            await asyncio.to_thread(process.end, grace=_END_GRACE)
+        if self._child is not None:
+            self._child.poll()
+        self._pid_file.unlink(missing_ok=True)
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self._names.moto_port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:] if log.exists() else ""

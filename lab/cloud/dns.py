@@ -1,0 +1,190 @@
+"""The VPC's resolver: AWS's own names, Route 53's private zones, the package mirror's names, and nothing else, at once.
+
+It is a server of the lab's own, by dnspython, and no dnsmasq: answers have each record's own TTL and all values in changing order, come
+from the zones of the asking host's VPC alone, and change with the API's state in the same moment, without a reload that drops queries.
+"""
+
+import asyncio
+import contextlib
+import random
+import re
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address
+
+import dns.exception
+import dns.flags
+import dns.message
+import dns.name
+import dns.opcode
+import dns.rcode
+import dns.rdatatype
+import dns.rrset
+
+from lab.cloud.dns_zones import PrivateZone, RecordSet, canonical
+
+AWS_TTL = 60
+NEGATIVE_TTL = 60
+"""How long a resolver may remember that a name does not exist; hosts here have no such cache."""
+_CNAME_CHAIN = 8
+_UDP_BYTES = 1232
+_S3 = re.compile(r"(?:^|\.)s3[.-].*amazonaws\.com$")
+_INSTANCE_NAME = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)\.(?:ec2|[a-z0-9-]+\.compute)\.internal")
+
+
+@dataclass(kw_only=True)
+class Names:
+    """All that the resolver knows. Replaced or changed at any time; the next answer is by what stands here."""
+
+    api_address: IPv4Address
+    s3_address: IPv4Address
+    zones: tuple[PrivateZone, ...] = ()
+    fixed: Mapping[str, IPv4Address] = field(default_factory=dict[str, IPv4Address])
+    """Names of the world that the lab stands in for, such as the package mirror's."""
+
+    def answer(self, name: str, kind: str, source: IPv4Address) -> "Answer":
+        """What `source` is told when it asks for records of type `kind` under `name` (lower-case, without its last dot)."""
+        zones = sorted((zone for zone in self.zones if zone.holds(name) and zone.serves(source)), key=lambda zone: -len(zone.name))
+        if zones:
+            return _from_zone(zones[0], name, kind)
+        address = self._address(name, source)
+        if address is None:
+            return Answer(exists=False)
+        return Answer(records=((name, "A", RecordSet(ttl=AWS_TTL, values=(str(address),))),) if kind in {"A", "ANY"} else ())
+
+    def _address(self, name: str, source: IPv4Address) -> IPv4Address | None:
+        if name in self.fixed:
+            return self.fixed[name]
+        if name.endswith(".amazonaws.com"):
+            return self.s3_address if _S3.search(name) else self.api_address
+        instance = _INSTANCE_NAME.fullmatch(name)
+        if instance is None:
+            return None
+        with contextlib.suppress(ValueError):
+            address = IPv4Address(".".join(instance.groups()))
+            # The name is made of the address, so a host's own is always right; others' are answered without looking for them.
+            return address if address == source or any(zone.serves(address) and zone.serves(source) for zone in self.zones) else None
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """Record sets to answer with, in order; none while the name exists means that it has other types only."""
+
+    exists: bool = True
+    records: tuple[tuple[str, str, RecordSet], ...] = ()
+    zone: str = ""
+
+
+def _from_zone(zone: PrivateZone, name: str, kind: str) -> Answer:
+    found: list[tuple[str, str, RecordSet]] = []
+    for _ in range(_CNAME_CHAIN):
+        record = zone.records.get((name, kind))
+        if record is not None:
+            found.append((name, kind, record))
+            break
+        alias = zone.records.get((name, "CNAME"))
+        if alias is None:
+            break
+        found.append((name, "CNAME", alias))
+        name = canonical(alias.values[0])
+    return Answer(exists=bool(found) or zone.exists(name), records=tuple(found), zone=zone.name)
+
+
+def respond(wire: bytes, source: IPv4Address, names: Names, *, limit: int | None) -> bytes | None:
+    """The answer to a query in wire format; None for what is no query. `limit`: the most bytes without EDNS, None for TCP."""
+    try:
+        query = dns.message.from_wire(wire)
+    except dns.exception.DNSException:
+        return None
+    if query.flags & dns.flags.QR:
+        return None
+    response = dns.message.make_response(query, recursion_available=True, our_payload=_UDP_BYTES)
+    if query.opcode() != dns.opcode.QUERY or len(query.question) != 1:
+        response.set_rcode(dns.rcode.NOTIMP)
+        return response.to_wire()
+    question = query.question[0]
+    kind = dns.rdatatype.to_text(question.rdtype)
+    answer = names.answer(canonical(question.name.to_text()), kind, source)
+    for name, record_kind, record in answer.records:
+        values = list(record.values)
+        random.shuffle(values)
+        # The asker's own spelling of the name comes back, as resolvers check (0x20).
+        owner = question.name if canonical(question.name.to_text()) == name else dns.name.from_text(name)
+        response.answer.append(dns.rrset.from_text_list(owner, record.ttl, "IN", record_kind, values))
+    if not answer.exists:
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    if not answer.records:
+        response.authority.append(_start_of_authority(answer.zone))
+    if limit is None:
+        return response.to_wire()
+    size = max(limit, min(query.payload, _UDP_BYTES)) if query.edns >= 0 else limit
+    try:
+        return response.to_wire(max_size=size)
+    except dns.exception.TooBig:
+        truncated = dns.message.make_response(query, recursion_available=True, our_payload=_UDP_BYTES)
+        truncated.flags |= dns.flags.TC
+        return truncated.to_wire()
+
+
+def _start_of_authority(zone: str) -> dns.rrset.RRset:
+    text = f"ns-0.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {NEGATIVE_TTL}"
+    return dns.rrset.from_text(f"{zone}.", NEGATIVE_TTL, "IN", "SOA", text)
+
+
+class Resolver:
+    """Serves `names` on UDP and TCP sockets. `silent` makes it dead to the world for a while: queries are read and left unanswered."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.silent = False
+        self._transports: list[asyncio.DatagramTransport] = []
+        self._servers: list[asyncio.Server] = []
+
+    async def start(self, datagrams: socket.socket, listening: socket.socket) -> None:
+        """Serves on a bound UDP socket and on a listening TCP socket."""
+        loop = asyncio.get_running_loop()
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._respond_briefly), sock=datagrams)
+        self._transports.append(transport)
+        self._servers.append(await asyncio.start_server(self._converse, sock=listening))
+
+    async def stop(self) -> None:
+        """Stops serving and closes the sockets."""
+        for transport in self._transports:
+            transport.close()
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
+        self._transports.clear()
+        self._servers.clear()
+
+    def _respond_briefly(self, wire: bytes, source: str) -> bytes | None:
+        return None if self.silent else respond(wire, IPv4Address(source), self.names, limit=512)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        source = IPv4Address(str(writer.get_extra_info("peername")[0]))
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while not self.silent:
+                length = int.from_bytes(await reader.readexactly(2), "big")
+                answer = respond(await reader.readexactly(length), source, self.names, limit=None)
+                if answer is None:
+                    break
+                writer.write(len(answer).to_bytes(2, "big") + answer)
+                await writer.drain()
+        writer.close()
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    def __init__(self, respond_to: Callable[[bytes, str], bytes | None]) -> None:
+        self._respond_to = respond_to
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.DatagramTransport):
+            self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        answer = self._respond_to(data, addr[0])
+        if answer is not None and self._transport is not None:
+            self._transport.sendto(answer, addr)

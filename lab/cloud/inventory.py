@@ -1,0 +1,186 @@
+"""What the API knows of the instance behind an address: read when asked for, kept until a call changes something."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import boto3
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef, SubnetTypeDef
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_route53 import Route53Client
+    from mypy_boto3_sts import STSClient
+
+_PRESENT_STATES = ["pending", "running", "stopping", "shutting-down"]
+_READ_FROM = frozenset({"ec2", "iam"})
+
+Lookup = Callable[[str], str | None]
+"""The id of the instance whose packets come from a private address."""
+
+
+class Clients:
+    """boto3 clients of the bare API server, made when first needed. Their calls block: make them in threads."""
+
+    def __init__(self, api_url: str) -> None:
+        self._api_url = api_url
+        self._lock = threading.Lock()
+        # The API server takes any credentials; these are nobody's.
+        self._session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab")  # noqa: S106
+        self._ec2: dict[str, EC2Client] = {}
+        self._iam: IAMClient | None = None
+        self._sts: STSClient | None = None
+        self._route53: Route53Client | None = None
+
+    def ec2(self, region: str) -> "EC2Client":
+        """EC2 in `region`."""
+        with self._lock:
+            if region not in self._ec2:
+                self._ec2[region] = self._session.client("ec2", region_name=region, endpoint_url=self._api_url)
+            return self._ec2[region]
+
+    @property
+    def iam(self) -> "IAMClient":
+        """IAM, which has no regions."""
+        with self._lock:
+            self._iam = self._iam or self._session.client("iam", region_name="us-east-1", endpoint_url=self._api_url)
+            return self._iam
+
+    @property
+    def sts(self) -> "STSClient":
+        """STS; any region's serves."""
+        with self._lock:
+            self._sts = self._sts or self._session.client("sts", region_name="us-east-1", endpoint_url=self._api_url)
+            return self._sts
+
+    @property
+    def route53(self) -> "Route53Client":
+        """Route 53, which has no regions."""
+        with self._lock:
+            self._route53 = self._route53 or self._session.client("route53", region_name="us-east-1", endpoint_url=self._api_url)
+            return self._route53
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """An instance's profile and the role in it (`role_*` is empty while the profile holds none)."""
+
+    arn: str
+    id: str
+    role_name: str = ""
+    role_arn: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceFacts:
+    """An instance with what its metadata says of its surroundings."""
+
+    region: str
+    account: str
+    reservation: str
+    instance: "InstanceTypeDef"
+    subnet: "SubnetTypeDef | None" = None
+    vpc_cidrs: tuple[str, ...] = ()
+    profile: Profile | None = None
+
+    @property
+    def id(self) -> str:
+        """The instance's id."""
+        return self.instance.get("InstanceId", "")
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The instance's tags."""
+        return {tag.get("Key", ""): tag.get("Value", "") for tag in self.instance.get("Tags", [])}
+
+
+@dataclass(kw_only=True)
+class Inventory:
+    """Finds instances by the private address that their packets come from."""
+
+    clients: Clients
+    lookup: Lookup | None = None
+    regions: set[str] = field(default_factory=set[str])
+    """Every region that a change was made in."""
+    _known: dict[str, InstanceFacts] = field(default_factory=dict[str, InstanceFacts])
+    _generation: int = 0
+
+    def changed(self, region: str, service: str) -> None:
+        """To be called after every change: what was known may be so no more."""
+        if service == "ec2" and region:
+            self.regions.add(region)
+        if service in _READ_FROM:
+            self._generation += 1
+            self._known.clear()
+
+    async def instance_at(self, address: str) -> InstanceFacts | None:
+        """The instance with that private address, unless it is off."""
+        known = self._known.get(address)
+        if known is not None:
+            return known
+        generation = self._generation
+        facts = await asyncio.to_thread(self._read, address)
+        if facts is not None and generation == self._generation:
+            self._known[address] = facts
+        return facts
+
+    async def user_data(self, facts: InstanceFacts) -> str:
+        """The instance's user data as the API keeps it, in base64; empty if it has none."""
+        client = self.clients.ec2(facts.region)
+        answer = await asyncio.to_thread(client.describe_instance_attribute, InstanceId=facts.id, Attribute="userData")
+        return answer.get("UserData", {}).get("Value", "")
+
+    def _read(self, address: str) -> InstanceFacts | None:
+        instance_id = self.lookup(address) if self.lookup is not None else None
+        for region in sorted(self.regions):
+            found = self._find(region, address, instance_id)
+            if found is not None:
+                return found
+        return None
+
+    def _find(self, region: str, address: str, instance_id: str | None) -> InstanceFacts | None:
+        ec2 = self.clients.ec2(region)
+        name, value = ("instance-id", instance_id) if instance_id else ("private-ip-address", address)
+        reservations = ec2.describe_instances(
+            Filters=[{"Name": name, "Values": [value]}, {"Name": "instance-state-name", "Values": _PRESENT_STATES}]
+        )["Reservations"]
+        for reservation in reservations:
+            for instance in reservation.get("Instances", []):
+                subnet, cidrs = self._surroundings(region, instance)
+                return InstanceFacts(
+                    region=region,
+                    account=reservation.get("OwnerId", ""),
+                    reservation=reservation.get("ReservationId", ""),
+                    instance=instance,
+                    subnet=subnet,
+                    vpc_cidrs=cidrs,
+                    profile=self._profile(region, instance.get("InstanceId", "")),
+                )
+        return None
+
+    def _surroundings(self, region: str, instance: "InstanceTypeDef") -> "tuple[SubnetTypeDef | None, tuple[str, ...]]":
+        ec2 = self.clients.ec2(region)
+        subnets = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [instance.get("SubnetId", "")]}])["Subnets"]
+        vpcs = ec2.describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [instance.get("VpcId", "")]}])["Vpcs"]
+        cidrs = [block.get("CidrBlock", "") for vpc in vpcs for block in vpc.get("CidrBlockAssociationSet", [])]
+        return (subnets[0] if subnets else None), tuple(cidrs)
+
+    def _profile(self, region: str, instance_id: str) -> Profile | None:
+        # After ReplaceIamInstanceProfileAssociation moto's DescribeInstances still shows the old profile; the associations are right.
+        answer = self.clients.ec2(region).describe_iam_instance_profile_associations(
+            Filters=[{"Name": "instance-id", "Values": [instance_id]}, {"Name": "state", "Values": ["associated"]}]
+        )
+        for association in answer["IamInstanceProfileAssociations"]:
+            arn = association.get("IamInstanceProfile", {}).get("Arn", "")
+            profile = self.clients.iam.get_instance_profile(InstanceProfileName=arn.rpartition("/")[2])["InstanceProfile"]
+            role = next(iter(profile["Roles"]), None)
+            return Profile(
+                arn=arn,
+                id=profile["InstanceProfileId"],
+                role_name=role["RoleName"] if role else "",
+                role_arn=role["Arn"] if role else "",
+            )
+        return None

@@ -1,0 +1,177 @@
+"""The instance metadata service, version 2: what every EC2 instance finds on 169.254.169.254.
+
+It knows its caller by the source address of its packets. Tokens, hop limit and the instance's metadata options are as on AWS:
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
+"""
+
+import asyncio
+import base64
+import datetime
+import json
+import secrets
+import socket
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+from aiohttp import web
+
+from lab.cloud.inventory import Clients, InstanceFacts, Inventory, Profile
+from lab.cloud.metadata_tree import VERSIONS, listing, tree
+
+if TYPE_CHECKING:
+    from mypy_boto3_sts.type_defs import CredentialsTypeDef
+
+TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - a header's name
+TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
+LONGEST_TOKEN_SECONDS = 21600
+CREDENTIAL_SECONDS = 6 * 3600
+"""AWS gives a role's credentials on an instance about six hours."""
+RENEWED_BEFORE_SECONDS = 15 * 60
+"""New credentials are there at least five minutes before the old ones expire (AWS's promise); clients renew 15 minutes before."""
+
+_USUAL_TTL = 64
+_FOUND_NOTHING = "<html><head><title>404 - Not Found</title></head><body><h1>404 - Not Found</h1></body></html>\n"
+
+
+class MetadataService:
+    """Answers on the sockets it is given. Times are this machine's."""
+
+    def __init__(self, inventory: Inventory, clients: Clients) -> None:
+        self._inventory = inventory
+        self._credentials = RoleCredentials(clients)
+        self._tokens: dict[str, _Token] = {}
+        self._runner: web.ServerRunner | None = None
+
+    async def start(self, listening: socket.socket) -> None:
+        """Serves on a socket that listens already."""
+        self._runner = web.ServerRunner(web.Server(self._serve))
+        await self._runner.setup()
+        await web.SockSite(self._runner, listening).start()
+
+    async def stop(self) -> None:
+        """Stops serving."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _serve(self, request: web.BaseRequest) -> web.Response:
+        facts = await self._inventory.instance_at(request.remote or "")
+        if facts is None:
+            return _not_found()
+        options = facts.instance.get("MetadataOptions", {})
+        if options.get("HttpEndpoint") == "disabled":
+            return _text("Forbidden", 403)
+        version, _, path = request.path.strip("/").partition("/")
+        if request.method == "PUT":
+            return self._give_token(request, facts) if path == "api/token" and version in VERSIONS else _not_found()
+        _set_hop_limit(request, _USUAL_TTL)
+        if request.method not in {"GET", "HEAD"}:
+            return _text("Method Not Allowed", 405)
+        token = request.headers.get(TOKEN_HEADER)
+        if token is None and options.get("HttpTokens") == "required":
+            return _text("Unauthorized", 401)
+        if token is not None and not self._accepts(token, facts.id):
+            return _text("Unauthorized", 401)
+        if not version:
+            return _text("\n".join(VERSIONS))
+        return await self._answer(facts, path) if version in VERSIONS else _not_found()
+
+    def _give_token(self, request: web.BaseRequest, facts: InstanceFacts) -> web.Response:
+        # A proxy on the host that forwards requests of strangers marks them so; AWS gives those no token.
+        if "X-Forwarded-For" in request.headers:
+            return _text("Forbidden", 403)
+        asked = request.headers.get(TTL_HEADER, "")
+        if not asked.isdecimal() or not 1 <= int(asked) <= LONGEST_TOKEN_SECONDS:
+            return _text("Bad Request", 400)
+        now = time.monotonic()
+        self._tokens = {token: known for token, known in self._tokens.items() if known.expires > now}
+        token = secrets.token_urlsafe(40)
+        self._tokens[token] = _Token(instance_id=facts.id, expires=now + int(asked))
+        hop_limit = facts.instance.get("MetadataOptions", {}).get("HttpPutResponseHopLimit", 1)
+        _set_hop_limit(request, hop_limit)
+        return _text(token, headers={TTL_HEADER: asked})
+
+    def _accepts(self, token: str, instance_id: str) -> bool:
+        known = self._tokens.get(token)
+        return known is not None and known.instance_id == instance_id and known.expires > time.monotonic()
+
+    async def _answer(self, facts: InstanceFacts, path: str) -> web.Response:
+        user_data = await self._inventory.user_data(facts) if path in {"", "user-data"} else ""
+        if path == "user-data":
+            return web.Response(body=base64.b64decode(user_data), content_type="application/octet-stream") if user_data else _not_found()
+        paths = tree(facts, user_data=bool(user_data))
+        profile = facts.profile
+        if profile and profile.role_name and path == f"meta-data/iam/security-credentials/{profile.role_name}":
+            return _text(await self._credentials.of(facts.id, profile))
+        value = paths.get(path)
+        if value is None:
+            value = listing(paths, path)
+        return _text(value) if value is not None else _not_found()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Token:
+    instance_id: str
+    expires: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Held:
+    credentials: "CredentialsTypeDef"
+    since: datetime.datetime
+
+
+class RoleCredentials:
+    """An instance's credentials for its role: a session named as the instance, renewed before it expires."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._held: dict[tuple[str, str], _Held] = {}
+        self._renewal = asyncio.Lock()
+
+    async def of(self, instance_id: str, profile: Profile) -> str:
+        """The JSON that the metadata service answers with."""
+        key = (instance_id, profile.role_arn)
+        async with self._renewal:
+            held = self._held.get(key)
+            now = datetime.datetime.now(datetime.UTC)
+            if held is None or (held.credentials["Expiration"] - now).total_seconds() <= RENEWED_BEFORE_SECONDS:
+                answer = await asyncio.to_thread(
+                    self._clients.sts.assume_role,
+                    RoleArn=profile.role_arn,
+                    RoleSessionName=instance_id,
+                    DurationSeconds=CREDENTIAL_SECONDS,
+                )
+                held = self._held[key] = _Held(credentials=answer["Credentials"], since=now)
+        return json.dumps(
+            {
+                "Code": "Success",
+                "LastUpdated": _stamp(held.since),
+                "Type": "AWS-HMAC",
+                "AccessKeyId": held.credentials["AccessKeyId"],
+                "SecretAccessKey": held.credentials["SecretAccessKey"],
+                "Token": held.credentials["SessionToken"],
+                "Expiration": _stamp(held.credentials["Expiration"]),
+            },
+            indent=2,
+        )
+
+
+def _stamp(moment: datetime.datetime) -> str:
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _set_hop_limit(request: web.BaseRequest, hops: int) -> None:
+    """An answer with a hop limit of 1 dies where the host would forward it to a container."""
+    transport = request.transport
+    if transport is not None:
+        connection = cast("socket.socket", transport.get_extra_info("socket"))
+        connection.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, hops)
+
+
+def _text(text: str, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    return web.Response(text=text, status=status, content_type="text/plain", headers=headers)
+
+
+def _not_found() -> web.Response:
+    return web.Response(text=_FOUND_NOTHING, status=404, content_type="text/html")

@@ -1,0 +1,169 @@
+"""The instance metadata's keys and values, as a pure function of what the API says.
+
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html names the categories. Those that this lab's instances
+cannot have (Spot, Outposts, ramdisks, key pairs, signatures by AWS) are left out, so that they are 404 as on an instance without them.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+
+from lab.cloud.inventory import InstanceFacts
+
+VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest")
+"""Of AWS's versions, those that cloud-init 25.1 asks for, oldest first."""
+
+_PRESET = "default-hvm"
+
+
+def tree(facts: InstanceFacts, *, user_data: bool) -> dict[str, str]:
+    """Every key below a version, without a leading slash, with its value. `user_data`: whether there is any (its value is not here)."""
+    paths = {f"meta-data/{path}": value for path, value in _metadata(facts).items()}
+    paths["dynamic/instance-identity/document"] = identity_document(facts)
+    if user_data:
+        paths["user-data"] = ""
+    return paths
+
+
+def listing(paths: Iterable[str], folder: str) -> str | None:
+    """What lies in `folder` (no slash at its ends; empty for the root), one name a line, folders with a slash; None if nothing does."""
+    prefix = f"{folder}/" if folder else ""
+    names: set[str] = set()
+    for path in paths:
+        if path.startswith(prefix):
+            name, slash, _ = path.removeprefix(prefix).partition("/")
+            names.add(name + slash)
+    return "\n".join(sorted(names)) if names else None
+
+
+def _metadata(facts: InstanceFacts) -> dict[str, str]:
+    instance = facts.instance
+    zone = instance.get("Placement", {}).get("AvailabilityZone", "")
+    local_name = instance.get("PrivateDnsName", "")
+    paths = {
+        "ami-id": instance.get("ImageId", ""),
+        "ami-launch-index": str(instance.get("AmiLaunchIndex", 0)),
+        "ami-manifest-path": "(unknown)",
+        "events/maintenance/history": "[]",
+        "events/maintenance/scheduled": "[]",
+        "hostname": local_name,
+        "instance-action": "none",
+        "instance-id": facts.id,
+        "instance-life-cycle": "on-demand",
+        "instance-type": instance.get("InstanceType", ""),
+        "local-hostname": local_name,
+        "local-ipv4": instance.get("PrivateIpAddress", ""),
+        "placement/availability-zone": zone,
+        "placement/region": facts.region,
+        "profile": _PRESET,
+        "reservation-id": facts.reservation,
+        "security-groups": "\n".join(group.get("GroupName", "") for group in instance.get("SecurityGroups", [])),
+        "services/domain": "amazonaws.com",
+        "services/partition": "aws",
+        "system": "nitro",
+    }
+    zone_id = facts.subnet.get("AvailabilityZoneId", "") if facts.subnet else ""
+    if zone_id:
+        paths["placement/availability-zone-id"] = zone_id
+    paths.update(_public("", instance.get("PublicIpAddress", ""), instance.get("PublicDnsName", "")))
+    paths.update(_devices(facts))
+    paths.update(_interfaces(facts))
+    paths.update(_identity(facts))
+    if instance.get("MetadataOptions", {}).get("InstanceMetadataTags") == "enabled":
+        paths.update({f"tags/instance/{key}": value for key, value in facts.tags.items()})
+    return paths
+
+
+def _public(plural: str, address: str, name: str) -> dict[str, str]:
+    paths: dict[str, str] = {}
+    if address:
+        paths[f"public-ipv4{plural}"] = address
+    if address and name:
+        paths["public-hostname"] = name
+    return paths
+
+
+def _devices(facts: InstanceFacts) -> dict[str, str]:
+    root = facts.instance.get("RootDeviceName", "")
+    paths = {"block-device-mapping/ami": root, "block-device-mapping/root": root}
+    data = sorted(device.get("DeviceName", "") for device in facts.instance.get("BlockDeviceMappings", []))
+    for number, device in enumerate((device for device in data if device != root), start=1):
+        paths[f"block-device-mapping/ebs{number}"] = device.removeprefix("/dev/")
+    return paths
+
+
+def _interfaces(facts: InstanceFacts) -> dict[str, str]:
+    paths: dict[str, str] = {}
+    for nic in facts.instance.get("NetworkInterfaces", []):
+        mac = nic.get("MacAddress", "")
+        here = f"network/interfaces/macs/{mac}/"
+        addresses = [item.get("PrivateIpAddress", "") for item in nic.get("PrivateIpAddresses", [])] or [nic.get("PrivateIpAddress", "")]
+        device = nic.get("Attachment", {}).get("DeviceIndex", 0)
+        values: dict[str, str] = {
+            "device-number": str(device),
+            "interface-id": nic.get("NetworkInterfaceId", ""),
+            "local-hostname": facts.instance.get("PrivateDnsName", ""),
+            "local-ipv4s": "\n".join(addresses),
+            "mac": mac,
+            "owner-id": facts.account,
+            "security-group-ids": "\n".join(group.get("GroupId", "") for group in nic.get("Groups", [])),
+            "security-groups": "\n".join(group.get("GroupName", "") for group in nic.get("Groups", [])),
+            "subnet-id": nic.get("SubnetId", ""),
+            "vpc-id": nic.get("VpcId", ""),
+        }
+        if facts.subnet and facts.subnet.get("SubnetId") == nic.get("SubnetId"):
+            values["subnet-ipv4-cidr-block"] = facts.subnet.get("CidrBlock", "")
+        if facts.vpc_cidrs:
+            values["vpc-ipv4-cidr-block"] = facts.vpc_cidrs[0]
+            values["vpc-ipv4-cidr-blocks"] = "\n".join(facts.vpc_cidrs)
+        public = nic.get("Association", {}).get("PublicIp", "") or (facts.instance.get("PublicIpAddress", "") if device == 0 else "")
+        values.update(_public("s", public, facts.instance.get("PublicDnsName", "") if device == 0 else ""))
+        if public:
+            values[f"ipv4-associations/{public}"] = addresses[0]
+        if device == 0:
+            paths["mac"] = mac
+        paths.update({here + key: value for key, value in values.items()})
+    return paths
+
+
+def _identity(facts: InstanceFacts) -> dict[str, str]:
+    if facts.profile is None:
+        return {}
+    launched = _time(facts)
+    info = {"Code": "Success", "LastUpdated": launched, "InstanceProfileArn": facts.profile.arn, "InstanceProfileId": facts.profile.id}
+    paths = {"iam/info": _json(info)}
+    if facts.profile.role_name:
+        paths[f"iam/security-credentials/{facts.profile.role_name}"] = ""  # its value expires: the server makes it
+    return paths
+
+
+def identity_document(facts: InstanceFacts) -> str:
+    """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-identity-documents.html, without AWS's signatures beside it."""
+    instance = facts.instance
+    return _json(
+        {
+            "accountId": facts.account,
+            "architecture": instance.get("Architecture", "x86_64"),
+            "availabilityZone": instance.get("Placement", {}).get("AvailabilityZone", ""),
+            "billingProducts": None,
+            "devpayProductCodes": None,
+            "marketplaceProductCodes": None,
+            "imageId": instance.get("ImageId", ""),
+            "instanceId": facts.id,
+            "instanceType": instance.get("InstanceType", ""),
+            "kernelId": None,
+            "pendingTime": _time(facts),
+            "privateIp": instance.get("PrivateIpAddress", ""),
+            "ramdiskId": None,
+            "region": facts.region,
+            "version": "2017-09-30",
+        }
+    )
+
+
+def _time(facts: InstanceFacts) -> str:
+    launched = facts.instance.get("LaunchTime")
+    return launched.strftime("%Y-%m-%dT%H:%M:%SZ") if launched else ""
+
+
+def _json(content: Mapping[str, object]) -> str:
+    return json.dumps(content, indent=2)

@@ -1,0 +1,150 @@
+"""Everything that AWS puts beside a machine, started and stopped as one: the API and its doors, the metadata service, the resolver."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, cast
+
+import aiohttp
+
+from lab.cloud.api_process import ApiProcess
+from lab.cloud.certificates import Mint, authority
+from lab.cloud.dns import Names, Resolver
+from lab.cloud.dns_zones import read_private_zones
+from lab.cloud.front import Front, Judge, loopback_listener
+from lab.cloud.inventory import Clients, Inventory, Lookup
+from lab.cloud.metadata import MetadataService
+from lab.cloud.reports import REGIONS_PATH, report_path
+from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames
+from lab.paths import cache_folder
+
+if TYPE_CHECKING:
+    from lab.hypervisor.interface import ChangeListener, RouterNamespace
+
+_LOG = logging.getLogger(__name__)
+_DEFAULT_NAME = "amazonaws.com"
+_RETRY_SECONDS = 1.0
+
+
+class CloudServices:
+    """The cloud of one lab. `on_change` hears of every call that may have changed something.
+
+    `lookup` tells an instance by its private address where the API alone cannot (two VPCs with the same addresses).
+    """
+
+    def __init__(
+        self,
+        names: LabNames,
+        router: "RouterNamespace",
+        on_change: "ChangeListener",
+        *,
+        lookup: Lookup | None = None,
+        judge: Judge | None = None,
+    ) -> None:
+        self._names = names
+        self._router = router
+        self._tell = on_change
+        self._judge = judge
+        self._api = ApiProcess(names)
+        self._clients = Clients(self._api.url)
+        self._inventory = Inventory(clients=self._clients, lookup=lookup)
+        self._zones_changed = asyncio.Event()
+        self._running = AsyncExitStack()
+        self._session: aiohttp.ClientSession | None = None
+        self.resolver = Resolver(Names(api_address=names.api_address, s3_address=names.s3_address))
+        """Its `silent` is for tests: a resolver that does not answer."""
+
+    async def start(self) -> bool:
+        """Starts all of it; True if the API server still ran with the state of an earlier daemon.
+
+        Raises `ApiServerError`, or OSError when a port of this machine is taken; nothing is left running then but the API server
+        that an earlier daemon had started.
+        """
+        found = await self._api.start()
+        async with AsyncExitStack() as starting:
+            if not found:
+                starting.push_async_callback(self._api.stop)
+            self._session = await starting.enter_async_context(aiohttp.ClientSession(self._api.url))
+            if found:
+                self._inventory.regions.update(await self.regions())
+            await self._open_front(starting)
+            metadata = MetadataService(self._inventory, self._clients)
+            await metadata.start(self._listen(METADATA_ADDRESS, 80))
+            starting.push_async_callback(metadata.stop)
+            datagrams = self._router.listen(socket.SOCK_DGRAM, str(RESOLVER_ADDRESS), 53)
+            await self.resolver.start(datagrams, self._listen(RESOLVER_ADDRESS, 53))
+            starting.push_async_callback(self.resolver.stop)
+            follower = asyncio.create_task(self._follow_zones())
+            starting.push_async_callback(_cancel, follower)
+            self._zones_changed.set()
+            self._running = starting.pop_all()
+        return found
+
+    async def stop(self) -> None:
+        """Stops all of it, the API server with all that it holds included."""
+        await self._running.aclose()
+        await self._api.stop()
+
+    async def machine_stopped(self, instance_id: str) -> None:
+        """See `lab.hypervisor.interface.PowerReports`."""
+        await self._report(instance_id, "stopped")
+
+    async def machine_terminated(self, instance_id: str) -> None:
+        """See `lab.hypervisor.interface.PowerReports`."""
+        await self._report(instance_id, "terminated")
+
+    async def regions(self) -> list[str]:
+        """The regions in which somebody has made something in EC2, as the API server knows them."""
+        async with self._api_session().get(REGIONS_PATH) as answer:
+            content = cast("Mapping[str, list[str]]", await answer.json())
+        return content["regions"]
+
+    async def _open_front(self, starting: AsyncExitStack) -> None:
+        front = Front(self._api.url, on_change=self._changed, judge=self._judge, log_file=self._names.state_dir / "calls.jsonl")
+        await front.start()
+        starting.push_async_callback(front.stop)
+        await front.open_door(loopback_listener(self._names.api_port))
+        certificate, key = await asyncio.to_thread(authority, cache_folder())
+        tls = Mint(certificate, key).server_context(_DEFAULT_NAME)
+        for address in (self._names.api_address, self._names.s3_address):
+            await front.open_door(self._listen(address, 443), tls)
+
+    def _listen(self, address: object, port: int) -> socket.socket:
+        return self._router.listen(socket.SOCK_STREAM, str(address), port)
+
+    def _changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
+        self._inventory.changed(region, service)
+        if service == "route53":
+            self._zones_changed.set()
+        self._tell(region=region, service=service, action=action, parameters=parameters)
+
+    async def _follow_zones(self) -> None:
+        while True:
+            await self._zones_changed.wait()
+            self._zones_changed.clear()
+            try:
+                self.resolver.names.zones = await asyncio.to_thread(read_private_zones, self._clients)
+            except Exception:
+                _LOG.exception("the private zones could not be read; the resolver keeps those it has and tries again")
+                await asyncio.sleep(_RETRY_SECONDS)
+                self._zones_changed.set()
+
+    async def _report(self, instance_id: str, report: str) -> None:
+        async with self._api_session().post(report_path(instance_id, report)) as answer:
+            if answer.status != 200:
+                _LOG.warning("%s is %s, and the API answers: %s", instance_id, report, await answer.text())
+        self._inventory.changed("", "ec2")
+
+    def _api_session(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            raise RuntimeError("the cloud services have not been started")
+        return self._session
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
