@@ -1,0 +1,76 @@
+"""The address plan: pure arithmetic on the network's CIDR. No Pulumi in it.
+
+The network is cut into sixteen equal blocks: four for each tier, one per zone, and four left for what comes later. So a zone more
+moves no subnet, and a fixed address depends on the network's CIDR alone.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Final, Literal
+
+Tier = Literal["public", "app", "data"]
+
+TIERS: Final[tuple[Tier, ...]] = ("public", "app", "data")
+MOST_ZONES: Final = 4
+WIDEST_PREFIX: Final = 16
+"""EC2 takes no wider VPC."""
+SMALLEST_PREFIX: Final = 22
+"""Subnets of /26 then: 59 addresses each."""
+
+RESERVED_HEAD: Final = 4
+"""AWS keeps each subnet's first four addresses (network, router, resolver, future use) and its last (broadcast)."""
+
+FIXED_OFFSET: Final = 10
+"""Where in its subnet a host with a fixed address is."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a host with a fixed address lives."""
+
+    tier: Tier
+    zone: int
+    address: IPv4Address
+
+
+@dataclass(frozen=True)
+class AddressPlan:
+    """The plan of one network. `zones` is how many availability zones are in use, at most `MOST_ZONES`."""
+
+    network: IPv4Network
+    zones: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.zones <= MOST_ZONES:
+            raise ValueError(f"{self.zones} zones: the plan has room for 1 to {MOST_ZONES}")
+        if not WIDEST_PREFIX <= self.network.prefixlen <= SMALLEST_PREFIX:
+            raise ValueError(f"{self.network}: the plan takes networks of /{WIDEST_PREFIX} to /{SMALLEST_PREFIX}")
+
+    def subnet(self, tier: Tier, zone: int) -> IPv4Network:
+        """The subnet of a tier in a zone, counted from 0."""
+        if not 0 <= zone < self.zones:
+            raise ValueError(f"zone {zone}: the plan has zones 0 to {self.zones - 1}")
+        return self._block(tier, zone)
+
+    def load_balancer(self, number: int) -> Place:
+        """Where lb-1 or lb-2 is; lb-2's place is planned even while there is none."""
+        return self._place("public", number)
+
+    def database(self, number: int) -> Place:
+        """Where db-1 or db-2 is."""
+        return self._place("data", number)
+
+    def web_zone(self, number: int) -> int:
+        """The zone of web-1, web-2, …: each in the next."""
+        return (number - 1) % self.zones
+
+    def _place(self, tier: Tier, number: int) -> Place:
+        if number not in (1, 2):
+            raise ValueError(f"host number {number}: only 1 and 2 have fixed addresses")
+        zone = (number - 1) % self.zones
+        offset = FIXED_OFFSET + (number - 1) // self.zones
+        return Place(tier=tier, zone=zone, address=self._block(tier, zone)[offset])
+
+    def _block(self, tier: Tier, zone: int) -> IPv4Network:
+        blocks = list(self.network.subnets(prefixlen_diff=4))
+        return blocks[TIERS.index(tier) * MOST_ZONES + zone]

@@ -1,0 +1,48 @@
+"""Mistakes in the configuration, gathered and shown all at once, without a traceback."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+NOTHING = object()
+"""The value of a key that was not given at all."""
+
+HIDDEN = object()
+"""A value that must not be shown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One mistake: where it stands, what was given, which rule that breaks and what to do."""
+
+    key: str
+    value: object
+    rule: str
+    remedy: str
+
+    def __str__(self) -> str:
+        """Three lines, as a person reads them."""
+        return f"  {self.key} = {_shown(self.value)}\n    rule:   {self.rule}\n    remedy: {self.remedy}"
+
+
+class ConfigurationError(pulumi.RunError):
+    """All mistakes of a stack's configuration. The engine shows its text alone."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        count = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
+        super().__init__(f"the configuration has {count}; nothing was changed\n\n" + "\n\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+def _shown(value: object) -> str:
+    if value is NOTHING:
+        return "(not set)"
+    if value is HIDDEN:
+        return "[secret]"
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+    except (TypeError, ValueError):
+        text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."

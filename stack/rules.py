@@ -1,0 +1,142 @@
+"""Domain types of the configuration: each checks one kind of value, and its error carries the rule and the remedy."""
+
+import re
+from datetime import datetime
+from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, StrictStr
+from pydantic_core import PydanticCustomError
+
+from stack.addressing import SMALLEST_PREFIX, WIDEST_PREFIX
+
+PRIVATE: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
+
+_INSTANCE_TYPE: Final = re.compile(r"(?P<family>[a-z][a-z0-9-]*)\.(?P<size>[a-z0-9-]+)")
+_GRAVITON: Final = re.compile(r"a1|[a-z]+\d+[a-z]*g[a-z]*(?:-.*)?")
+_TAG: Final = re.compile(r"[\w .:/=+\-@]*")
+_RESERVED_TAGS: Final = frozenset({"project", "environment", "component", "name", "host", "role", "expires"})
+
+
+def broken(rule: str, remedy: str) -> PydanticCustomError:
+    """The error of a value that breaks a rule."""
+    return PydanticCustomError("rule", "{rule}", {"rule": rule, "remedy": remedy})
+
+
+def network(text: str) -> IPv4Network:
+    """Reads CIDR notation. Raises PydanticCustomError."""
+    try:
+        return IPv4Network(text, strict=True)
+    except (AddressValueError, NetmaskValueError, ValueError) as error:
+        try:
+            masked = IPv4Network(text, strict=False) if "/" in text else None
+        except ValueError:
+            masked = None
+        remedy = f"write {masked}" if masked else "write an address and a prefix length, such as 10.20.0.0/16"
+        raise broken("an IPv4 network in CIDR notation, without bits beyond its prefix", remedy) from error
+
+
+def _cidr(text: str) -> str:
+    return str(network(text))
+
+
+def _vpc_cidr(text: str) -> str:
+    net = network(text)
+    if not WIDEST_PREFIX <= net.prefixlen <= SMALLEST_PREFIX:
+        size = "small" if net.prefixlen > SMALLEST_PREFIX else "large"
+        raise broken(
+            f"a network of /{WIDEST_PREFIX} to /{SMALLEST_PREFIX}: it is cut into sixteen subnets; /{net.prefixlen} is too {size}",
+            f"give /{min(max(net.prefixlen, WIDEST_PREFIX), SMALLEST_PREFIX)} or another of that range",
+        )
+    if not any(net.subnet_of(private) for private in PRIVATE):
+        raise broken("a network of private addresses", "choose one within 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10")
+    return str(net)
+
+
+def _instance_type(text: str) -> str:
+    match = _INSTANCE_TYPE.fullmatch(text)
+    if not match:
+        raise broken("an EC2 instance type, family.size", "write one such as t3.small")
+    if _GRAVITON.fullmatch(match["family"]):
+        intel = re.sub(r"^(t)4g.*", r"\g<1>3", match["family"])
+        intel = re.sub(r"^([a-z]+\d+)g", r"\g<1>i", intel)
+        raise broken(
+            "an x86-64 instance type: MySQL's own packages are x86-64 only, and this family is arm64 (Graviton)",
+            f"choose an Intel or AMD type, such as {'t3' if intel == 'a1' else intel}.{match['size']}",
+        )
+    return text
+
+
+def _ami(text: str) -> str:
+    if not re.fullmatch(r"ami-(?:[0-9a-f]{8}|[0-9a-f]{17})", text):
+        raise broken("the id of an AMI, ami- and 8 or 17 hexadecimal digits", "copy it from the AMI's page, or leave the key out")
+    return text
+
+
+def _tags(tags: dict[str, str]) -> dict[str, str]:
+    for key, value in tags.items():
+        if key.lower() in _RESERVED_TAGS:
+            raise broken(f"tags that the stack does not set itself; {key!r} is one of its own", "choose another name for the tag")
+        if key.lower().startswith("aws:") or not key or len(key) > 128 or not _TAG.fullmatch(key):
+            raise broken(
+                f"tag names of 1 to 128 letters, digits, spaces or .:/=+-@_, not beginning with aws:; {key!r} is none", "rename it"
+            )
+        if len(value) > 256 or not _TAG.fullmatch(value):
+            raise broken(f"tag values of up to 256 letters, digits, spaces, .:/=+-@_; that of {key!r} is none", "shorten or rewrite it")
+    return tags
+
+
+def _module(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", text, re.ASCII):
+        raise broken("a WSGI callable, module:name", "write it as Gunicorn takes it, such as wsgi:app")
+    return text
+
+
+def _schema(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", text):
+        raise broken("a schema name of 1 to 32 lowercase letters, digits and underscores, a letter first", "write one such as app")
+    if text in ("mysql", "sys", "information_schema", "performance_schema"):
+        raise broken("a schema of your own: this one is MySQL's", "write one such as app")
+    return text
+
+
+def _domain(text: str) -> str:
+    label = r"(?!-)[a-z0-9-]{1,63}(?<!-)"
+    if len(text) > 253 or not re.fullmatch(rf"{label}(?:\.{label})+", text):
+        raise broken("a domain name in lowercase, without a dot at its end", "write one such as shop.example.com")
+    return text
+
+
+def _secret_name(text: str) -> str:
+    if not re.fullmatch(r"[0-9A-Za-z/_+=.@-]{1,512}", text):
+        raise broken("the name of a Secrets Manager secret", "write its name, not its ARN and never its content")
+    return text
+
+
+def _moment(text: str) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise broken("a date and time with its zone, in ISO 8601", "write one such as 2030-01-31T18:00:00Z") from error
+    if moment.tzinfo is None:
+        raise broken("a date and time with its zone, in ISO 8601", f"write {text}Z if that is UTC")
+    return text
+
+
+def _directory(text: str) -> str:
+    if not text or "\0" in text:
+        raise broken("the path of a folder", "write it relative to the project's folder, such as app")
+    return text
+
+
+Cidr = Annotated[StrictStr, AfterValidator(_cidr)]
+VpcCidr = Annotated[StrictStr, AfterValidator(_vpc_cidr)]
+InstanceType = Annotated[StrictStr, AfterValidator(_instance_type)]
+Ami = Annotated[StrictStr, AfterValidator(_ami)]
+Tags = Annotated[dict[StrictStr, StrictStr], AfterValidator(_tags)]
+Module = Annotated[StrictStr, AfterValidator(_module)]
+Schema = Annotated[StrictStr, AfterValidator(_schema)]
+Domain = Annotated[StrictStr, AfterValidator(_domain)]
+SecretName = Annotated[StrictStr, AfterValidator(_secret_name)]
+Moment = Annotated[StrictStr, AfterValidator(_moment)]
+Directory = Annotated[StrictStr, AfterValidator(_directory)]

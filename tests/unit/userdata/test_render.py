@@ -1,0 +1,216 @@
+"""What user data promises: one text in a fixed order whose changes are as small as what changed, that never grows past EC2's limit."""
+
+import difflib
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from userdata import render as module
+from userdata.render import LIMIT, RenderError, TooLargeError, host_file, render, rendered_files, templates
+from userdata.variables import (
+    ROLES,
+    AnyVariables,
+    Bundle,
+    DatabaseEndpoint,
+    DatabaseVariables,
+    LoadBalancerVariables,
+    Role,
+    WebVariables,
+)
+
+DATABASES = (
+    DatabaseEndpoint(host="db-1", dns_name="db-1.dev.webstack.internal", address="10.20.128.10"),
+    DatabaseEndpoint(host="db-2", dns_name="db-2.dev.webstack.internal", address="10.20.144.10"),
+)
+
+
+def variables(role: Role) -> AnyVariables:
+    base: dict[str, Any] = {
+        "project": "webstack",
+        "environment": "dev",
+        "region": "eu-central-1",
+        "zone": "dev.webstack.internal",
+        "bucket": "artifacts-1234567",
+        "role_bundle": Bundle(key=f"roles/{role}/{'a' * 64}.tar.gz", sha256="a" * 64),
+        "readiness_timeout": 600,
+    }
+    if role == "load_balancer":
+        return LoadBalancerVariables(
+            **base,
+            host="lb-1",
+            private_address="10.20.0.10",
+            peer_address="10.20.16.10",
+            network_cidr="10.20.0.0/16",
+            elastic_ip_allocation_id="eipalloc-0123456789abcdef0",
+            elastic_ip_address="198.51.100.7",
+            tls_mode="self-signed",
+            tls_secret="",
+            domain="198.51.100.7",
+            balance="roundrobin",
+            activity="active-active",
+            web_slots=10,
+        )
+    if role == "web":
+        return WebVariables(
+            **base,
+            host="web-1",
+            app_bundle=Bundle(key=f"app/{'b' * 64}.tar.gz", sha256="b" * 64),
+            app_module="wsgi:app",
+            load_balancer_addresses=("10.20.0.10", "10.20.16.10"),
+            databases=DATABASES,
+            schema="app",
+            secret_prefix="webstack/dev",
+            standby=False,
+            workers=0,
+            drain_seconds=20,
+        )
+    return DatabaseVariables(
+        **base,
+        host="db-1",
+        server_id=1,
+        private_address="10.20.128.10",
+        dns_name="db-1.dev.webstack.internal",
+        databases=DATABASES,
+        replica=True,
+        volume_id="vol-0123456789abcdef0",
+        network_cidr="10.20.0.0/16",
+        schema="app",
+        secret_prefix="webstack/dev",
+        patience_seconds=5,
+        buffer_pool_mb=128,
+    )
+
+
+def tree(root: Path, files: dict[str, str]) -> Path:
+    for path, content in files.items():
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_text(content)
+    return root
+
+
+def written(text: str) -> dict[str, dict[str, str]]:
+    return {entry["path"]: entry for entry in yaml.safe_load(text)["write_files"]}
+
+
+HAPROXY = "global\n  maxconn 4000\n\ndefaults\n  timeout connect {{ '400ms' }}\n\nfrontend web\n  bind *:80\n"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_user_data_of_every_role_is_cloud_config_within_the_limit(role: Role) -> None:
+    text = render(variables(role))
+    assert text.startswith("#cloud-config\n")
+    assert len(text.encode()) <= LIMIT
+    config = yaml.safe_load(text)
+    assert list(config) == [
+        "hostname",
+        "fqdn",
+        "prefer_fqdn_over_hostname",
+        "ssh_pwauth",
+        "cloud_init_modules",
+        "cloud_config_modules",
+        "cloud_final_modules",
+        "apt",
+        "packages",
+        "write_files",
+        "runcmd",
+    ]
+    assert config["runcmd"][-1] == ["/usr/local/sbin/webstack-boot"]
+
+
+def test_a_changed_line_of_a_file_changes_that_line_of_the_text_and_no_other(tmp_path: Path) -> None:
+    before = tree(tmp_path / "a", {"load_balancer/etc/haproxy/haproxy.cfg.j2": HAPROXY})
+    after = tree(tmp_path / "b", {"load_balancer/etc/haproxy/haproxy.cfg.j2": HAPROXY.replace("maxconn 4000", "maxconn 5000")})
+    lb = variables("load_balancer")
+    changed = [
+        line
+        for line in difflib.ndiff(render(lb, root=before).splitlines(), render(lb, root=after).splitlines())
+        if line.startswith(("- ", "+ "))
+    ]
+    assert changed == ["-         maxconn 4000", "+         maxconn 5000"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_file_with_several_lines_is_a_block_scalar_as_the_projects_own_templates_give_it(role: Role) -> None:
+    text = render(variables(role))
+    for path, entry in written(text).items():
+        for line in entry["content"].splitlines():
+            assert any(candidate.strip() == line.strip() for candidate in text.splitlines()), f"{path}: {line!r} is not a line of the text"
+    assert '\\n"' not in "\n".join(line for line in text.splitlines() if line.startswith("    content: "))
+
+
+def test_the_modules_that_apply_changed_user_data_run_at_every_boot_and_no_other_does() -> None:
+    config: dict[str, list[Any]] = yaml.safe_load(render(variables("web")))
+    every_boot: list[str] = [
+        item[0]
+        for stage in ("cloud_init_modules", "cloud_config_modules", "cloud_final_modules")
+        for item in config[stage]
+        if isinstance(item, list)
+    ]
+    assert every_boot == ["write-files", "runcmd", "write-files-deferred", "scripts-user"]
+
+
+def test_files_are_written_before_the_packages_users_exist_so_none_names_an_owner() -> None:
+    for entry in written(render(variables("database"))).values():
+        assert set(entry) == {"path", "permissions", "content"}
+
+
+def test_the_host_file_holds_every_variable_in_the_order_of_the_dataclass() -> None:
+    web = variables("web")
+    content = json.loads(host_file(web))
+    assert list(content) == [item.name for item in fields(web)]
+    assert content["app_bundle"] == {"key": f"app/{'b' * 64}.tar.gz", "sha256": "b" * 64}
+    assert written(render(web))["/etc/webstack/host.json"]["content"] == host_file(web)
+
+
+def test_a_roles_own_template_stands_before_the_common_one_and_programs_are_executable(tmp_path: Path) -> None:
+    root = tree(
+        tmp_path,
+        {
+            "common/etc/motd.j2": "common\n",
+            "common/usr/local/sbin/boot.j2": "#!/bin/sh\n",
+            "common/etc/static": "not rendered\n",
+            "web/etc/motd.j2": "{{ host }}\n",
+            "database/etc/other.j2": "no\n",
+        },
+    )
+    assert list(templates("web", root=root)) == ["/etc/motd", "/usr/local/sbin/boot"]
+    entries = written(render(variables("web"), root=root))
+    assert entries["/etc/motd"] == {"path": "/etc/motd", "permissions": "0644", "content": "web-1\n"}
+    assert entries["/usr/local/sbin/boot"]["permissions"] == "0755"
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ no_such_variable }}\n", "'no_such_variable' is undefined"),
+        ("{% if %}\n", "x.j2:1: Expected an expression"),
+        ("no end", "its last line has no end"),
+        ("a\nb  \n", "line 2 of the outcome ends with spaces"),
+        ("a\tb\n", "line 1 of the outcome holds a tab"),
+    ],
+)
+def test_a_template_that_would_harm_a_host_or_a_preview_is_refused(tmp_path: Path, template: str, reason: str) -> None:
+    root = tree(tmp_path, {"web/etc/x.j2": template})
+    with pytest.raises(RenderError, match=reason.replace("(", r"\(")):
+        rendered_files(variables("web"), root=root)
+
+
+def test_text_past_the_limit_is_refused_with_its_size_and_the_remedy(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"web/etc/big.j2": "x" * 78 + "\n" + ("y" * 78 + "\n") * 200})
+    with pytest.raises(TooLargeError, match=r"the user data of web-1 has \d+ bytes and EC2 takes 16384: shorten its templates") as raised:
+        render(variables("web"), root=root)
+    assert raised.value.size > LIMIT
+
+
+def test_the_text_depends_on_the_variables_alone() -> None:
+    web = variables("web")
+    assert render(web) == render(replace(web))
+
+
+def test_no_package_is_listed_twice_and_lists_are_sorted() -> None:
+    for role, names in module.PACKAGES.items():
+        assert list(names) == sorted(set(names)), role
