@@ -1,0 +1,179 @@
+"""The agent: looks, decides, does one thing, and looks again. It owns this host's role and the primary's semi-sync."""
+
+import fcntl
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from webstack_host import aws
+
+from . import certificates, datadir, paths, records
+from .acting import Hands
+from .boot import Claim, Data
+from .decision import IDLE, Action, Decision, decide
+from .gtid import GtidSet
+from .looking import announced_leaving, local_view, peer_view, primary_view
+from .mysql import MySQLError, Server
+from .settings import Settings
+from .views import LocalView, Mode, Observed
+from .watch import ReplicaWatch
+
+LOG = logging.getLogger("webstack.agent")
+
+INTERVAL = 0.25
+"""Seconds between two looks."""
+
+TRUST_INTERVAL = 30.0
+"""Seconds between two looks for new certificates while all is well; a tenth of it while it is not."""
+
+
+class Agent:
+    """One host's agent. `step()` is one look with what follows from it; `run()` does it for ever."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server = Server(paths.AGENT_USER, patience=10.0)
+        self._hands = Hands(server=self._server, peer=settings.peer)
+        self._watch = ReplicaWatch()
+        self._claim: Claim | None = None
+        self._mode: Mode | None = None
+        self._mode_read = False
+        self._baseline: GtidSet | None = None
+        self._primary: Server | None = None
+        self._trust_at = float("-inf")
+        self._told: Decision | None = None
+
+    def run(self) -> None:
+        """Steps until the process is stopped. A step that fails is told and tried again."""
+        last: Decision | None = None
+        while True:
+            decision = None
+            try:
+                decision = self.step()
+            except (MySQLError, OSError) as error:
+                self._say_failure(error)
+            except Exception as error:
+                # boto3's exceptions share no ancestor but this; anything else is as well better told and tried again than left at.
+                self._say_failure(error)
+            # One action leads to the next at once; the same again means that it had no effect yet.
+            if decision is None or decision.action in IDLE or decision == last:
+                time.sleep(INTERVAL)
+            last = decision
+
+    def step(self) -> Decision:
+        """Looks, decides and acts once."""
+        self._learn()
+        with self._role_lock():
+            seen = self._look()
+            decision = decide(seen)
+            self._tell(decision)
+            if decision.action not in IDLE:
+                self._act(decision, seen)
+        self._renew_trust(well=decision.action is Action.REST)
+        return decision
+
+    def _learn(self) -> None:
+        if self._claim is None:
+            self._claim = records.read_claim()
+        if not self._mode_read and self._claim is not None and self._claim.primary == self._settings.host:
+            self._mode = records.read_mode()
+            self._mode_read = True
+
+    def _look(self) -> Observed:
+        settings = self._settings
+        primary = self._claim.primary if self._claim else None
+        record = datadir.read()
+        local = local_view(self._server, cloned_before=record.cloned_before)
+        follows = primary is not None and primary != settings.host and record.data is Data.SEEDED
+        address = endpoint.address if primary and (endpoint := settings.endpoint(primary)) else ""
+        leads = primary == settings.host and local is not None and not local.read_only
+        return Observed(
+            host=settings.host,
+            primary=primary,
+            replica=settings.replica,
+            patience=settings.patience,
+            data=record.data,
+            local=local,
+            # Asked after the local server: what is missing there then really is.
+            primary_view=primary_view(self._primary_server(address)) if follows and address else None,
+            primary_address=address,
+            peer=peer_view(settings.peer) if settings.peer and self._needs_peer(local, record.data, leads=leads) else None,
+            mode=self._mode,
+            leaving=leads and settings.peer is not None and announced_leaving(self._server, settings.peer.host),
+            stopping=paths.STOPPING.exists(),
+            lost_for=self._watch.lost_for(local, time.monotonic()),
+            baseline=self._baseline,
+        )
+
+    def _needs_peer(self, local: LocalView | None, data: Data, *, leads: bool) -> bool:
+        return local is not None and (data is Data.RECIPIENT or (leads and self._mode is Mode.DEGRADED))
+
+    def _primary_server(self, address: str) -> Server:
+        if self._primary is None:
+            self._primary = Server("replication", address=address, password=aws.secret("database-replication"), patience=2.0, connect=1.0)
+        return self._primary
+
+    def _act(self, decision: Decision, seen: Observed) -> None:
+        if decision.action is Action.RECORD_DEGRADED:
+            self._record(Mode.DEGRADED, decision.reason)
+        elif decision.action is Action.RECORD_LOSSLESS:
+            self._record(Mode.LOSSLESS, decision.reason)
+        else:
+            self._hands.do(decision.action, decision.reason)
+        if decision.action is Action.SEMI_SYNC_ON:
+            after = local_view(self._server)
+            self._baseline = after.executed if after else None
+        elif decision.action is Action.SEMI_SYNC_OFF or (seen.local and not seen.local.semi_sync):
+            self._baseline = None
+
+    def _record(self, mode: Mode, reason: str) -> None:
+        records.write_mode(mode, primary=self._settings.host, reason=reason)
+        self._mode = mode
+
+    def _renew_trust(self, *, well: bool) -> None:
+        now = time.monotonic()
+        if now - self._trust_at < (TRUST_INTERVAL if well else TRUST_INTERVAL / 10):
+            return
+        self._trust_at = now
+        if certificates.refresh():
+            LOG.info("the hosts' certificates changed")
+            self._server.run("ALTER INSTANCE RELOAD TLS")
+            if self._primary is not None:
+                self._primary.close()
+
+    def _tell(self, decision: Decision) -> None:
+        if decision == self._told:
+            return
+        self._told = decision
+        level = logging.WARNING if decision.action in {Action.REFUSE, Action.BECOME_RECIPIENT, Action.RECORD_DEGRADED} else logging.INFO
+        LOG.log(level, "%s: %s", decision.action.value, decision.reason)
+        body = {
+            "action": decision.action.value,
+            "reason": decision.reason,
+            "mode": self._mode.value if self._mode else "",
+            "time": records.now(),
+        }
+        draft = paths.AGENT_STATUS.with_suffix(".new")
+        draft.write_text(json.dumps(body, indent=2) + "\n")
+        draft.replace(paths.AGENT_STATUS)
+
+    def _say_failure(self, error: Exception) -> None:
+        failed = Decision(action=Action.WAIT, reason=f"{type(error).__name__}: {error}")
+        if failed != self._told:
+            self._tell(failed)
+
+    @contextmanager
+    def _role_lock(self) -> Iterator[None]:
+        """One changer of roles at a time; whoever stops mysqld holds it till mysqld is gone."""
+        with paths.ROLE_LOCK.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def main(settings: Settings) -> None:
+    """Runs this host's agent."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    Agent(settings).run()

@@ -1,0 +1,36 @@
+"""The command `webstack-database`: one word says which part of the role this process is."""
+
+import os
+import sys
+
+from webstack_host import config
+
+from .settings import Settings
+
+USAGE = "usage: webstack-database agent | role-check | accounts | stop"
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the part that is named; returns the exit code."""
+    if len(arguments) != 1 or arguments[0] not in {"agent", "role-check", "accounts", "stop"}:
+        print(USAGE, file=sys.stderr)
+        return 2
+    settings = Settings.of(config.load().variables)
+    part = arguments[0]
+    if part == "agent":
+        from . import agent
+
+        agent.main(settings)
+    elif part == "role-check":
+        from . import role_check
+
+        role_check.serve(settings.address)
+    elif part == "accounts":
+        from . import accounts
+
+        accounts.main(settings)
+    else:
+        from . import stopping
+
+        stopping.stop(settings, int(os.environ.get("MAINPID", "0")))
+    return 0

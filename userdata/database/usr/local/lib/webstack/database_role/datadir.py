@@ -1,0 +1,98 @@
+"""mysqld's data directory: what it holds, by a record beside it, and how a new one is made."""
+
+import json
+import shutil
+import uuid
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from webstack_host import files
+from webstack_host.run import run
+
+from . import paths
+from .boot import Data
+from .records import now
+
+LOCAL_ACCOUNTS = f"""SET sql_log_bin=0;
+INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';
+ALTER USER 'root'@'localhost' IDENTIFIED WITH auth_socket;
+CREATE USER '{paths.AGENT_USER}'@'localhost' IDENTIFIED WITH auth_socket;
+GRANT CLONE_ADMIN, SYSTEM_VARIABLES_ADMIN, REPLICATION_SLAVE_ADMIN, CONNECTION_ADMIN, REPLICATION CLIENT, RELOAD ON *.*
+ TO '{paths.AGENT_USER}'@'localhost';
+GRANT SELECT ON performance_schema.* TO '{paths.AGENT_USER}'@'localhost';
+CREATE USER '{paths.CHECK_USER}'@'localhost' IDENTIFIED WITH auth_socket;
+GRANT REPLICATION CLIENT ON *.* TO '{paths.CHECK_USER}'@'localhost';
+GRANT SELECT ON performance_schema.* TO '{paths.CHECK_USER}'@'localhost';
+"""
+"""The accounts that every server has from its first second, by the system user that asks; not in the binary log, because each server makes
+them (and a clone brings the same)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataRecord:
+    """What the data directory holds, and since when.
+
+    `data_id` names one beginning of a database; the claim in the bucket repeats it. `cloned_before` is the start of the clone that had
+    already been made when this host became a recipient again: its success says nothing about the next.
+    """
+
+    data: Data
+    data_id: str = ""
+    reason: str = ""
+    cloned_before: str = ""
+
+
+def read(path: Path = paths.DATA_RECORD) -> DataRecord:
+    """The record; blank where there is none. Raises ValueError when it cannot be read: then nothing may be assumed about the data."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return DataRecord(data=Data.BLANK)
+    return DataRecord(
+        data=Data(found["data"]),
+        data_id=found.get("data_id", ""),
+        reason=found.get("reason", ""),
+        cloned_before=found.get("cloned_before", ""),
+    )
+
+
+def write(record: DataRecord, path: Path = paths.DATA_RECORD) -> None:
+    """Replaces the record, durably, as its folder's owner."""
+    body = {**asdict(record), "data": record.data.value, "time": now()}
+    files.write(path, json.dumps(body, indent=2) + "\n", owner=paths.AGENT_USER, group=paths.AGENT_USER)
+
+
+def mark(data: Data, reason: str) -> None:
+    """Changes what the record says the data is."""
+    write(replace(read(), data=data, reason=reason))
+
+
+def layout() -> None:
+    """The folders of a mounted volume, with their owners. The mount itself is root's and readable, so that other users reach theirs."""
+    files.directory(paths.VOLUME)
+    files.directory(paths.TLS)
+    files.directory(paths.TRUST, owner=paths.AGENT_USER, group=paths.AGENT_USER)
+    files.directory(paths.RECORDS, owner=paths.AGENT_USER, group=paths.AGENT_USER)
+    files.directory(paths.RUN.parent)
+    files.directory(paths.RUN, owner=paths.AGENT_USER, group=paths.AGENT_USER)
+    files.write(paths.ROLE_LOCK, "", owner=paths.AGENT_USER, group=paths.AGENT_USER)
+
+
+def initialise(data: Data, reason: str) -> None:
+    """A new, empty server in place of whatever unfinished thing was there; recorded as `data` once it is complete.
+
+    Raises RuntimeError where the record says that this volume holds the stack's data: that is never thrown away here.
+    """
+    if read().data is Data.SEEDED:
+        raise RuntimeError("refusing to make a new database over the stack's data")
+    paths.DATA_RECORD.unlink(missing_ok=True)
+    shutil.rmtree(paths.DATA, ignore_errors=True)
+    files.directory(paths.DATA, owner="mysql", group="mysql", mode=0o750)
+    init = paths.RECORDS / "accounts.sql"
+    files.write(init, LOCAL_ACCOUNTS, group="mysql")
+    run(
+        ["mysqld", f"--defaults-file={paths.CONFIGURATION}", "--initialize-insecure", "--user=mysql", f"--init-file={init}"],
+        timeout=600,
+    )
+    write(DataRecord(data=data, data_id=str(uuid.uuid4()) if data is Data.INITIALISED else "", reason=reason))

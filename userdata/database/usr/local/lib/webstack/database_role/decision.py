@@ -1,0 +1,243 @@
+"""What the agent does next. Pure: an observation in, one action and its reason out; asked again after every action.
+
+Two orders hold everywhere. What weakens a promise is recorded before it happens (degraded, then semi-sync off); what strengthens it is
+recorded after it is so (semi-sync on, the replica seen to hold all of before, then lossless). And nothing is attached, copied over or
+opened before it is known which of two histories contains the other.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from .boot import Data
+from .views import LocalView, Mode, Observed
+
+MAXIMUM_CATCH_UP = 500
+"""Transactions a replica may lack when semi-sync is turned on: writes wait for it to receive them, so it must be a matter of moments."""
+
+PURGED = 1236
+"""ER_SERVER_... "fatal error from source": binlogs that are needed are gone, or the replica holds more than its source."""
+
+
+class Action(Enum):
+    """What the agent can do. REST changes nothing and is well; WAIT changes nothing and is not where it should be."""
+
+    REST = "rest"
+    WAIT = "wait"
+    REFUSE = "refuse"
+    RECORD_DEGRADED = "record degraded"
+    RECORD_LOSSLESS = "record lossless"
+    SEMI_SYNC_ON = "semi-sync on"
+    SEMI_SYNC_OFF = "semi-sync off"
+    OPEN = "open for writes"
+    CLOSE = "close for writes"
+    DROP_CHANNEL = "drop replication channel"
+    CLONE = "clone"
+    ACCEPT_CLONE = "accept clone"
+    BECOME_RECIPIENT = "become recipient"
+    ATTACH = "attach"
+    REFETCH = "refetch relay log"
+    START_APPLIER = "start applier"
+    START_RECEIVER = "start receiver"
+    STOP_RECEIVER = "stop receiver"
+
+
+IDLE = frozenset({Action.REST, Action.WAIT, Action.REFUSE})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The action, and why."""
+
+    action: Action
+    reason: str
+
+
+def decide(seen: Observed) -> Decision:
+    """The next action for what was seen."""
+    local = seen.local
+    if seen.stopping:
+        return _wait("mysqld is being stopped")
+    if local is None:
+        return _wait("mysqld does not answer yet")
+    if seen.primary is None:
+        return _wait("waiting for the first database host to begin the database")
+    if seen.data is Data.RECIPIENT:
+        return _seed(seen, local)
+    if seen.data is not Data.SEEDED:
+        return _wait(f"the data directory is {seen.data.value}")
+    if seen.primary == seen.host:
+        return _lead(seen, local)
+    return _follow(seen, local)
+
+
+def _wait(reason: str) -> Decision:
+    return Decision(action=Action.WAIT, reason=reason)
+
+
+def _do(action: Action, reason: str) -> Decision:
+    return Decision(action=action, reason=reason)
+
+
+# --- the primary -------------------------------------------------------------------------------------------------------------------
+
+
+def _lead(seen: Observed, local: LocalView) -> Decision:
+    if local.source_address or local.receiver != "OFF" or local.applier != "OFF":
+        return _do(Action.DROP_CHANNEL, "a primary follows nobody")
+    if local.read_only:
+        return _open(seen, local)
+    off = _why_alone(seen)
+    if off:
+        if seen.mode is not Mode.DEGRADED:
+            return _do(Action.RECORD_DEGRADED, off)
+        if local.semi_sync:
+            return _do(Action.SEMI_SYNC_OFF, off)
+        return _do(Action.REST, f"primary, degraded: {off}")
+    if seen.mode is Mode.LOSSLESS:
+        if not local.semi_sync:
+            return _do(Action.RECORD_DEGRADED, "semi-sync is off although the record says lossless")
+        return _do(Action.REST, "primary, lossless")
+    return _strengthen(seen, local)
+
+
+def _open(seen: Observed, local: LocalView) -> Decision:
+    if seen.mode is None:
+        return _do(Action.RECORD_DEGRADED, "first start: no replica has been seen yet")
+    if not seen.replica and seen.mode is not Mode.DEGRADED:
+        return _do(Action.RECORD_DEGRADED, "configured without a replica")
+    if seen.mode is Mode.LOSSLESS and not local.semi_sync:
+        return _do(Action.SEMI_SYNC_ON, "the record says lossless: no write before the replica can acknowledge it")
+    return _do(Action.OPEN, f"named primary; the record says {seen.mode.value}")
+
+
+def _why_alone(seen: Observed) -> str:
+    """Why this primary cannot promise two copies now; empty when it can, or may soon."""
+    if not seen.replica:
+        return "configured without a replica"
+    if seen.leaving:
+        return "the replica announced that it stops"
+    if seen.lost_for >= seen.patience:
+        return f"no replica has acknowledged for {seen.patience:g} s"
+    return ""
+
+
+def _strengthen(seen: Observed, local: LocalView) -> Decision:
+    """From degraded towards lossless."""
+    peer = seen.peer
+    if peer is None:
+        return _do(Action.REST, "primary, degraded: the replica does not answer")
+    if peer.stopping or not peer.receiving or local.replicas < 1:
+        return _do(Action.REST, "primary, degraded: the replica is not connected")
+    if not local.semi_sync or seen.baseline is None:
+        lacking = (local.executed - peer.held).count()
+        if lacking > MAXIMUM_CATCH_UP:
+            return _do(Action.REST, f"primary, degraded: the replica lacks {lacking} transactions")
+        return _do(Action.SEMI_SYNC_ON, "the replica is connected and nearly level")
+    if seen.baseline <= peer.held:
+        return _do(Action.RECORD_LOSSLESS, "the replica holds all from before semi-sync, and acknowledges all since")
+    return _do(Action.REST, "primary: the replica is receiving what it lacked")
+
+
+# --- the replica -------------------------------------------------------------------------------------------------------------------
+
+
+def _follow(seen: Observed, local: LocalView) -> Decision:
+    if not local.super_read_only:
+        return _do(Action.CLOSE, f"{seen.primary} is primary, not this host")
+    if local.semi_sync:
+        return _do(Action.SEMI_SYNC_OFF, "on a replica its own applier would wait for acknowledgements")
+    if local.source_address != seen.primary_address:
+        return _do(Action.ATTACH, f"to {seen.primary} at {seen.primary_address}")
+    if local.applier == "OFF":
+        return _applier_stopped(seen, local)
+    errant = _errant(seen, local)
+    if errant:
+        return errant
+    if seen.primary_view is None:
+        return _wait(f"{seen.primary} does not answer")
+    if local.receiver == "OFF":
+        return _receiver_stopped(seen, local)
+    if local.receiver != "ON":
+        return _wait(f"connecting to {seen.primary}: {local.receiver_error or 'no error so far'}")
+    return _do(Action.REST, f"replicating from {seen.primary}")
+
+
+def _errant(seen: Observed, local: LocalView) -> Decision | None:
+    """What to do about transactions that only this host has; None when there are none, or the primary cannot be asked.
+
+    Those born on the primary itself are left to MySQL: the primary may be waiting for the acknowledgement of one that is here already, and
+    its own check at attaching knows of those.
+    """
+    primary = seen.primary_view
+    if primary is None:
+        return None
+    errant = (local.held - primary.executed).without_source(primary.server_uuid)
+    if not errant:
+        return None
+    if local.receiver != "OFF":
+        return _do(Action.STOP_RECEIVER, f"this host holds transactions that {seen.primary} does not: {errant}")
+    if errant.sources() == {local.server_uuid}:
+        return _do(Action.BECOME_RECIPIENT, f"transactions made on this host alone are given up for a new copy of {seen.primary}: {errant}")
+    return _do(
+        Action.REFUSE,
+        f"this host holds transactions that {seen.primary} does not and that were not made here: {errant}. One of them has lost data;"
+        " nothing is copied over until a person decides",
+    )
+
+
+def _applier_stopped(seen: Observed, local: LocalView) -> Decision:
+    """What was received is applied whether or not the primary answers: it was acknowledged, and may be the only copy."""
+    if not local.applier_error:
+        return _do(Action.START_APPLIER, "what was received must be applied")
+    primary = seen.primary_view
+    if primary is not None and local.receiver == "OFF" and local.held <= primary.executed and "relay log" in local.applier_error.lower():
+        return _do(Action.REFETCH, f"the relay log cannot be read, and the primary still has all of it: {local.applier_error}")
+    return _do(Action.REFUSE, f"the applier stopped: {local.applier_error}")
+
+
+def _receiver_stopped(seen: Observed, local: LocalView) -> Decision:
+    primary = seen.primary_view
+    if not local.receiver_errno or primary is None:
+        return _do(Action.START_RECEIVER, f"to {seen.primary}")
+    if local.receiver_errno == PURGED and local.held <= primary.executed:
+        return _do(Action.BECOME_RECIPIENT, f"{seen.primary} no longer has the log from where this host stopped")
+    if not local.held <= primary.executed:
+        return _do(
+            Action.REFUSE,
+            f"{seen.primary} lacks transactions that it made itself and this host holds: {local.held - primary.executed}. The primary has"
+            " lost data; nothing is copied over until a person decides",
+        )
+    return _do(Action.START_RECEIVER, f"again, after: {local.receiver_error}")
+
+
+# --- a volume without data -----------------------------------------------------------------------------------------------------------
+
+
+def _seed(seen: Observed, local: LocalView) -> Decision:
+    """Takes the data from the other host.
+
+    The named primary on a blank volume is the odd case: the object says that it leads, the other host holds the data. It copies that host
+    while that host stays a replica, and leads again only when it holds everything that the other one has ever received.
+    """
+    leads = seen.primary == seen.host
+    if local.clone_state in {"In Progress", "Not Started"}:
+        return _wait("cloning")
+    peer = seen.peer
+    if peer is None:
+        return _wait("this volume is blank and the other host, which should hold the data, does not answer")
+    if peer.data is not Data.SEEDED:
+        return _wait(f"this volume is blank and {peer.host} holds no data either: it says {peer.data.value}")
+    if peer.stopping:
+        return _wait(f"{peer.host} is being stopped")
+    if leads and peer.writable:
+        return _do(Action.REFUSE, f"database/primary.json names this host, but {peer.host} takes writes")
+    if not leads and not peer.writable:
+        return _wait(f"{peer.host} is not open for writes yet")
+    if local.clone_state == "Completed":
+        if not leads or peer.held <= local.executed:
+            return _do(Action.ACCEPT_CLONE, f"it holds all that {peer.host} held")
+        return _do(Action.CLONE, f"from {peer.host} again: it holds more than the last copy")
+    if leads and not peer.received <= peer.executed:
+        return _wait(f"{peer.host} has yet to apply {(peer.received - peer.executed).count()} transactions that it has received")
+    again = f" again, after: {local.clone_error}" if local.clone_state == "Failed" else ""
+    return _do(Action.CLONE, f"from {peer.host}{again}")

@@ -1,0 +1,91 @@
+"""The one door to MySQL: statements in, rows as dictionaries out. Everything untyped of the driver stays in here."""
+
+import ssl
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Protocol, cast
+
+import pymysql
+from pymysql.cursors import DictCursor
+
+from . import paths
+
+Row = dict[str, Any]
+
+MySQLError: type[Exception] = pymysql.MySQLError
+"""What every failed connection and statement raises; `code(error)` tells which."""
+
+ACCESS_DENIED = 1045
+
+
+class _Connection(Protocol):
+    def cursor(self) -> Any: ...
+    def close(self) -> None: ...
+
+
+class Server:
+    """A connection that is made at its first statement and again after one that failed.
+
+    Through the local socket (as the system user that asks), or over TLS to `address`, whose certificate must be trusted and name it.
+    Times are seconds; a statement that takes longer than `patience` fails. Not for several threads at once.
+    """
+
+    def __init__(self, user: str, *, address: str = "", password: str = "", patience: float = 5.0, connect: float = 2.0) -> None:
+        self._user, self._address, self._password = user, address, password
+        self._patience, self._connect = patience, connect
+        self._connection: _Connection | None = None
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
+        """Runs a statement; raises MySQLError, after which the next call connects anew."""
+        if self._connection is None:
+            self._connection = self._open()
+        try:
+            with self._connection.cursor() as cursor:
+                cursor.execute(statement, values or None)
+                return cast("list[Row]", list(cursor.fetchall()))
+        except BaseException:
+            self.close()
+            raise
+
+    def row(self, statement: str, values: Sequence[object] = ()) -> Row:
+        """The first row; an empty one where there is none."""
+        return next(iter(self.rows(statement, values)), {})
+
+    def run(self, *statements: str) -> None:
+        """Runs statements in order, up to the first that fails."""
+        for statement in statements:
+            self.rows(statement)
+
+    def close(self) -> None:
+        """Ends the connection; the next statement makes a new one."""
+        if self._connection is not None:
+            with suppress(Exception):
+                self._connection.close()
+        self._connection = None
+
+    def _open(self) -> _Connection:
+        # The driver's own statement at connecting is `SET AUTOCOMMIT`, which a read-only server takes as well.
+        common: dict[str, Any] = {
+            "user": self._user,
+            "password": self._password,
+            "connect_timeout": self._connect,
+            "read_timeout": self._patience,
+            "write_timeout": self._patience,
+            "autocommit": True,
+            "cursorclass": DictCursor,
+        }
+        if self._address:
+            trusted = ssl.create_default_context(cafile=str(paths.TRUSTED))
+            return cast(_Connection, pymysql.connect(host=self._address, port=paths.MYSQL_PORT, ssl=trusted, **common))
+        return cast(_Connection, pymysql.connect(unix_socket=str(paths.SOCKET), **common))
+
+
+def code(error: Exception) -> int:
+    """MySQL's number for an error; 0 where it has none."""
+    first = error.args[0] if error.args else 0
+    return first if isinstance(first, int) else 0
+
+
+def quoted(text: str) -> str:
+    """A string literal, for the statements that take no parameters."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

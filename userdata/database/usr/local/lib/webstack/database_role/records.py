@@ -1,0 +1,82 @@
+"""The two records of a stack's databases in the artifact bucket: who is primary, and what acknowledged writes are worth.
+
+`database/primary.json` is made once, by a conditional PutObject, and never changed by a host. `database/replication.json` is written by the
+primary alone; an unreadable one counts as absent, and absent counts for nothing better than degraded.
+
+A host's role needs `s3:ListBucket` on the prefix `database/` to tell a missing object from a forbidden one.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, cast
+
+from botocore.exceptions import ClientError
+from webstack_host import aws, config
+
+from .boot import Claim
+from .views import Mode
+
+CLAIM_KEY = "database/primary.json"
+REPLICATION_KEY = "database/replication.json"
+
+
+def now() -> str:
+    """The time as records carry it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read_claim() -> Claim | None:
+    """Who is primary; None while nobody has claimed. Raises ClientError when the bucket cannot be asked, ValueError for a bad object."""
+    found = _read(CLAIM_KEY)
+    if found is None:
+        return None
+    try:
+        return Claim(primary=str(found["primary"]), data_id=str(found.get("data_id", "")))
+    except KeyError as error:
+        raise ValueError(f"{CLAIM_KEY} has no field {error}") from error
+
+
+def create_claim(claim: Claim) -> bool:
+    """Claims the stack's database for a host; False when somebody else has."""
+    body = {"version": 1, "primary": claim.primary, "data_id": claim.data_id, "time": now()}
+    try:
+        aws.s3().put_object(Bucket=config.load().bucket, Key=CLAIM_KEY, Body=_text(body), IfNoneMatch="*")
+    except ClientError as error:
+        if _code(error) in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
+            return False
+        raise
+    return True
+
+
+def read_mode() -> Mode | None:
+    """What the last primary recorded; None when there is no record."""
+    found = _read(REPLICATION_KEY)
+    try:
+        return Mode(found["mode"]) if found else None
+    except (KeyError, ValueError):
+        return None
+
+
+def write_mode(mode: Mode, *, primary: str, reason: str) -> None:
+    """Records what acknowledged writes are worth from now on. Returns only when it is stored."""
+    aws.put_object(REPLICATION_KEY, _text({"version": 1, "mode": mode.value, "primary": primary, "reason": reason, "time": now()}))
+
+
+def _read(key: str) -> dict[str, Any] | None:
+    try:
+        found: Any = json.loads(aws.fetch_object(key))
+    except ClientError as error:
+        if _code(error) in {"NoSuchKey", "404"}:
+            return None
+        raise
+    if not isinstance(found, dict):
+        raise TypeError(f"{key} is not a JSON object")
+    return cast("dict[str, Any]", found)
+
+
+def _text(body: dict[str, Any]) -> bytes:
+    return (json.dumps(body, indent=2) + "\n").encode()
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

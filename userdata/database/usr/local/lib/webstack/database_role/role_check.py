@@ -1,0 +1,182 @@
+"""The small HTTP service on port 9200 that routing asks: is this the writable primary, is this a replica that keeps up?
+
+It asks MySQL itself, at most once in `FRESH` seconds however many ask, as a system user that can do nothing else. Only the web and database
+tiers reach it.
+
+    GET /primary                 200 when this host takes writes, else 503
+    GET /replica?max_lag=SECONDS 200 when it replicates and lags no more than that (default 5), else 503
+    GET /status                  200 with JSON: what MySQL says of itself; 503 when it says nothing
+"""
+
+import json
+import threading
+import time
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from . import datadir, paths
+from .looking import local_view
+from .mysql import MySQLError, Server
+from .views import LocalView
+
+FRESH = 0.2
+"""Seconds for which one answer of MySQL serves all who ask: below every checker's interval."""
+
+DEFAULT_MAX_LAG = 5.0
+
+_LAG = """SELECT
+ TIMESTAMPDIFF(MICROSECOND, GREATEST(s.LAST_HEARTBEAT_TIMESTAMP, s.LAST_QUEUED_TRANSACTION_END_QUEUE_TIMESTAMP), NOW(6)) / 1e6 AS silence,
+ TIMESTAMPDIFF(MICROSECOND, NULLIF((SELECT MIN(w.APPLYING_TRANSACTION_ORIGINAL_COMMIT_TIMESTAMP) FROM
+  performance_schema.replication_applier_status_by_worker w WHERE w.APPLYING_TRANSACTION <> ''), 0), NOW(6)) / 1e6 AS applying
+ FROM performance_schema.replication_connection_status s WHERE s.CHANNEL_NAME = ''"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One look at MySQL. `lag` is seconds, None when nothing is known of it."""
+
+    local: LocalView | None
+    lag: float | None
+
+
+def primary_answer(reading: Reading) -> tuple[int, str]:
+    """Status and text for /primary."""
+    local = reading.local
+    if local is None:
+        return 503, "mysqld does not answer"
+    if local.read_only or local.super_read_only:
+        return 503, "read-only"
+    return 200, "primary"
+
+
+def replica_answer(reading: Reading, max_lag: float) -> tuple[int, str]:
+    """Status and text for /replica."""
+    local = reading.local
+    if local is None:
+        return 503, "mysqld does not answer"
+    if not local.read_only:
+        return 503, "not a replica: it takes writes"
+    if local.receiver != "ON" or local.applier != "ON":
+        return 503, f"not replicating: receiver {local.receiver}, applier {local.applier}"
+    if reading.lag is None:
+        return 503, "no sign of the primary yet"
+    if reading.lag > max_lag:
+        return 503, f"{reading.lag:.1f} s behind"
+    return 200, f"replica, {reading.lag:.1f} s behind"
+
+
+def seconds_behind(local: LocalView, silence: float | None, applying: float | None) -> float | None:
+    """How old a read here may be: the source's silence (it sends a heartbeat each second) or the age of what is being applied."""
+    if silence is None:
+        return None
+    behind = (applying or 0.0) if not local.received <= local.executed else 0.0
+    return max(0.0, silence - 1.0, behind)
+
+
+def status_body(reading: Reading, *, data: str, stopping: bool, lag_limit: float = DEFAULT_MAX_LAG) -> dict[str, Any]:
+    """What /status tells."""
+    local = reading.local
+    if local is None:
+        raise MySQLError("mysqld does not answer")
+    return {
+        "data": data,
+        "stopping": stopping,
+        "primary": primary_answer(reading)[0] == 200,
+        "replica": replica_answer(reading, lag_limit)[0] == 200,
+        "writable": not local.read_only,
+        "server_uuid": local.server_uuid,
+        "executed": str(local.executed),
+        "received": str(local.received),
+        "receiver": local.receiver,
+        "receiver_error": local.receiver_error,
+        "applier": local.applier,
+        "applier_error": local.applier_error,
+        "semi_sync": local.semi_sync,
+        "semi_sync_replicas": local.replicas,
+        "waiting_commits": local.waiting,
+        "lag_seconds": reading.lag,
+    }
+
+
+class Checker:
+    """Asks MySQL for all who ask this service, one question at a time."""
+
+    def __init__(self) -> None:
+        self._server = Server(paths.CHECK_USER, patience=1.0, connect=1.0)
+        self._lock = threading.Lock()
+        self._read_at = float("-inf")
+        self._reading = Reading(local=None, lag=None)
+
+    def reading(self) -> Reading:
+        """What MySQL says now, or said less than FRESH seconds ago."""
+        with self._lock:
+            if time.monotonic() - self._read_at > FRESH:
+                self._reading = self._ask()
+                self._read_at = time.monotonic()
+            return self._reading
+
+    def _ask(self) -> Reading:
+        local = local_view(self._server)
+        if local is None:
+            return Reading(local=None, lag=None)
+        try:
+            row = self._server.row(_LAG) if local.read_only else {}
+        except MySQLError:
+            return Reading(local=None, lag=None)
+        silence, applying = (None if row.get(name) is None else float(row[name]) for name in ("silence", "applying"))
+        return Reading(local=local, lag=seconds_behind(local, silence, applying))
+
+    def answer(self, target: str) -> tuple[int, str, str]:
+        """Status, content type and body for a request target."""
+        url = urlsplit(target)
+        if url.path == "/primary":
+            return _plain(*primary_answer(self.reading()))
+        if url.path == "/replica":
+            try:
+                max_lag = float(parse_qs(url.query).get("max_lag", [str(DEFAULT_MAX_LAG)])[0])
+            except ValueError:
+                return _plain(400, "max_lag is a number of seconds")
+            return _plain(*replica_answer(self.reading(), max_lag))
+        if url.path == "/status":
+            try:
+                body = status_body(self.reading(), data=datadir.read().data.value, stopping=paths.STOPPING.exists())
+            except (MySQLError, OSError, ValueError) as error:
+                return _plain(503, str(error))
+            return 200, "application/json", json.dumps(body, indent=2)
+        return _plain(404, "one of /primary, /replica?max_lag=SECONDS, /status")
+
+
+def _plain(status: int, text: str) -> tuple[int, str, str]:
+    return status, "text/plain", text
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = 2
+    checker: Checker
+
+    def do_GET(self) -> None:
+        status, kind, text = self.checker.answer(self.path)
+        body = text.encode() + b"\n"
+        # One write: HAProxy hangs up as soon as it has read the status line, and a second write would meet a reset connection.
+        head = f"HTTP/1.0 {status} {'OK' if status == 200 else 'No'}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
+        try:
+            self.wfile.write(head.encode() + body)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Several checks a second are no news."""
+
+
+class _CheckServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+def serve(address: str) -> None:
+    """Answers on this host's own address until it is stopped."""
+    handler = type("Handler", (_Handler,), {"checker": Checker()})
+    with _CheckServer((address, paths.CHECK_PORT), handler) as server:
+        server.serve_forever()
