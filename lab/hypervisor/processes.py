@@ -1,5 +1,6 @@
 """Pid files that cannot be mistaken: pid and start time, so a number that the kernel has given to another process is not believed."""
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -56,6 +57,25 @@ def read_pid_file(path: Path) -> Process | None:
         return None
     process = Process(pid=pid, started=started)
     return process if process.alive() else None
+
+
+async def until_exit(process: Process) -> None:
+    """Returns when the process has ended, and reaps it if it is a child of this process."""
+    loop = asyncio.get_running_loop()
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    exited = asyncio.Event()
+    try:
+        if process.alive():
+            loop.add_reader(descriptor, exited.set)
+            await exited.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(process.pid, os.WNOHANG)
 
 
 def _start_time(pid: int) -> int | None:

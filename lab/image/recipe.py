@@ -37,6 +37,9 @@ PLAIN_PACKAGES = (
 """What Debian's cloud image carries and a container needs. Not udev: a container has no devices to find, and with it cloud-init's
 hotplug module fails."""
 
+BAKED_PACKAGES = ("socat",)
+"""Beside the roles' own packages: what people reach for on a host."""
+
 MYSQL_SUITE = "unstable"
 """Debian 13 has no MySQL server. The lab alone takes Debian's build from here; on AWS MySQL's own repository serves it."""
 

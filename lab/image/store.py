@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.cloud import certificates
-from lab.image.recipe import Recipe, Variant
+from lab.image.recipe import BAKED_PACKAGES, Recipe, Variant
 from lab.paths import cache_folder
-
-PACKAGES = {"": ("haproxy", "keepalived", "nginx", "gunicorn", "python3-venv", "python3-boto3", "python3-yaml", "python3-pymysql", "socat")}
+from userdata.render import PACKAGES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +27,7 @@ class Store:
     def recipe(self, variant: Variant) -> Recipe:
         """What the image of this clone is made of today; makes the certificate authority at the first call."""
         certificate, _key = certificates.authority(self.cache)
-        packages = sorted({package for role in PACKAGES.values() for package in role}) if variant == "baked" else []
+        packages = sorted({*BAKED_PACKAGES, *(package for role in PACKAGES.values() for package in role)}) if variant == "baked" else []
         return Recipe(variant=variant, role_packages=tuple(packages), authority=certificate.read_text())
 
     def folder(self, recipe: Recipe) -> Path:

@@ -1,0 +1,77 @@
+"""Asks a lab's daemon: HTTP with JSON over its Unix socket. Nothing here needs the daemon's own packages.
+
+    GET  /status                              {"name", "api_endpoint", "problem", "hosts": [{"name", "role", "zone", "private_ip",
+                                              "public_ip", "instance_id", "state", "ready", "reason"}]}
+    POST /hosts/<name or id>/kill|stop|start  returns when the host is off (kill, stop) or its start is under way
+    GET  /hosts/<name or id>/pid              {"pid": the host's PID 1 as seen from here, or null}
+    POST /shutdown                            the whole lab goes
+
+An answer with `{"error": …}` says for people what was wrong.
+"""
+
+import http.client
+import json
+import socket
+from typing import Any, cast
+
+from lab.hypervisor import teardown
+from lab.names import LabNames
+
+ACTIONS = ("kill", "stop", "start")
+
+_QUICK = 30.0
+_SLOW = 180.0
+"""Seconds; a clean stop may take the two minutes after which the power is cut."""
+
+
+class ControlError(Exception):
+    """The daemon does not answer, or refuses; the message says which and why."""
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def status(names: LabNames) -> dict[str, Any]:
+    """The lab and its hosts. Raises `ControlError`."""
+    return _ask(names, "GET", "/status", _QUICK)
+
+
+def act(names: LabNames, host: str, action: str) -> None:
+    """Does one of `ACTIONS` to a host. Raises `ControlError`."""
+    _ask(names, "POST", f"/hosts/{host}/{action}", _SLOW)
+
+
+def leader(names: LabNames, host: str) -> int | None:
+    """The host's PID 1 as seen from here, whose namespaces `nsenter` enters; None when it is off. Raises `ControlError`."""
+    pid = _ask(names, "GET", f"/hosts/{host}/pid", _QUICK)["pid"]
+    return int(pid) if pid is not None else None
+
+
+def take_down(names: LabNames) -> None:
+    """Takes the whole lab away, with or without a daemon. Raises `lab.hypervisor.teardown.TearDownError`."""
+    teardown.take_down(names)
+
+
+def _ask(names: LabNames, method: str, path: str, timeout: float) -> dict[str, Any]:
+    connection = _UnixConnection(str(names.control_socket), timeout)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        answer = cast("dict[str, Any]", json.loads(response.read()))
+    except TimeoutError as error:
+        raise ControlError(f"the daemon of lab {names.name!r} gave no answer to {method} {path} within {timeout:.0f} s") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ControlError(f"the daemon of lab {names.name!r} does not answer ({error}); is the lab up?") from error
+    finally:
+        connection.close()
+    if response.status >= 400:
+        raise ControlError(str(answer.get("error", response.status)))
+    return answer

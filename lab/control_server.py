@@ -1,0 +1,112 @@
+"""The daemon's side of `lab.control`: its routes are listed there."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from lab.control import ACTIONS
+from lab.hypervisor.hypervisor import Hypervisor
+from lab.hypervisor.keeper import Keeper
+from lab.hypervisor.status import Word, Words
+from lab.names import LabNames
+
+log = logging.getLogger(__name__)
+
+
+class ControlServer:
+    """Serves the control API on the lab's socket, which only root can open."""
+
+    def __init__(self, names: LabNames, hypervisor: Hypervisor, shut_down: Callable[[], None]) -> None:
+        self._names = names
+        self._hypervisor = hypervisor
+        self._shut_down = shut_down
+        self._words = Words(names.api_endpoint)
+        self._runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Begins to serve."""
+        application = web.Application(middlewares=[_errors_in_words])
+        application.router.add_get("/status", self._status)
+        application.router.add_post("/hosts/{host}/{action}", self._act)
+        application.router.add_get("/hosts/{host}/pid", self._pid)
+        application.router.add_post("/shutdown", self._shutdown)
+        self._names.control_socket.unlink(missing_ok=True)
+        self._runner = web.AppRunner(application, access_log=None)
+        await self._runner.setup()
+        await web.UnixSite(self._runner, str(self._names.control_socket)).start()
+        self._names.control_socket.chmod(0o600)
+
+    async def stop(self) -> None:
+        """Ends serving."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        problem = self._hypervisor.problem
+        words: dict[str, Word] = {}
+        try:
+            words = await asyncio.to_thread(self._words.read, dict(self._hypervisor.state.machines))
+        except Exception as error:
+            log.exception("could not read the hosts' readiness")
+            problem = problem or f"the hosts' readiness cannot be read: {error}"
+        rows = [_row(keeper, words.get(keeper.instance_id)) for keeper in self._hypervisor.keepers.values() if keeper.desired]
+        rows.sort(key=lambda row: (str(row["name"]), str(row["instance_id"])))
+        return web.json_response({"name": self._names.name, "api_endpoint": self._names.api_endpoint, "problem": problem, "hosts": rows})
+
+    async def _act(self, request: web.Request) -> web.Response:
+        action = request.match_info["action"]
+        if action not in ACTIONS:
+            raise LookupError(f"{action!r}: a host can be told {', '.join(ACTIONS)}")
+        keeper = self._hypervisor.find(request.match_info["host"])
+        if action == "kill":
+            await keeper.kill()
+        elif action == "stop":
+            await self._hypervisor.stop_host(keeper)
+            await keeper.until_off()
+        else:
+            await self._hypervisor.start_host(keeper)
+        return web.json_response({"instance_id": keeper.instance_id})
+
+    async def _pid(self, request: web.Request) -> web.Response:
+        keeper = self._hypervisor.find(request.match_info["host"])
+        return web.json_response({"pid": await asyncio.to_thread(keeper.machine.leader)})
+
+    async def _shutdown(self, _request: web.Request) -> web.Response:
+        asyncio.get_running_loop().call_later(0.1, self._shut_down)  # after the answer has gone
+        return web.json_response({})
+
+
+def _row(keeper: Keeper, word: Word | None) -> dict[str, object]:
+    desired = keeper.desired
+    if desired is None:
+        return {}
+    ready = keeper.running and keeper.phase == "running" and word is not None and word.ready
+    reason = keeper.problem or desired.problem or (word.reason if word else "no word from it yet")
+    if not keeper.running and not (keeper.problem or desired.problem):
+        reason = f"it is {keeper.phase}"
+    return {
+        "name": desired.name,
+        "role": desired.role,
+        "zone": desired.zone,
+        "private_ip": str(desired.address.ip) if desired.address else "",
+        "public_ip": str(desired.public_address or ""),
+        "instance_id": desired.instance_id,
+        "state": keeper.phase,
+        "ready": ready,
+        "reason": "" if ready else reason,
+    }
+
+
+@web.middleware
+async def _errors_in_words(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except LookupError as error:
+        return web.json_response({"error": str(error.args[0])}, status=404)
+    except web.HTTPException as error:
+        return web.json_response({"error": error.reason}, status=error.status)
+    except Exception as error:
+        log.exception("%s %s", request.method, request.path)
+        return web.json_response({"error": str(error)}, status=500)

@@ -1,0 +1,151 @@
+"""The lab's daemon: `python -m lab.daemon NAME` runs in the foreground and logs to its standard error.
+
+It owns the API server's process, the cloud's services in the router, and the hypervisor. It may be killed at any time: machines and API
+server run on, and the next daemon takes them over. SIGTERM ends the daemon alone; `POST /shutdown` ends the lab.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+
+from lab.cloud.api_process import ApiServerError
+from lab.cloud.images import BAKED_IMAGE, PLAIN_IMAGE
+from lab.cloud.services import CloudServices
+from lab.control_server import ControlServer
+from lab.hypervisor import footprint, teardown
+from lab.hypervisor.hypervisor import Hypervisor
+from lab.hypervisor.interface import RouterNamespace
+from lab.hypervisor.processes import read_pid_file, until_exit, write_pid_file
+from lab.hypervisor.run import CommandError
+from lab.image.store import Store
+from lab.names import LabNameError, LabNames
+
+log = logging.getLogger("lab.daemon")
+
+
+def image_for(store: Store, image_id: str) -> tuple[Path, dict[Path, str]]:
+    """The root folder behind an AMI id, and what a machine that boots it is given of this machine's folders, read-only."""
+    variants = {BAKED_IMAGE: "baked", PLAIN_IMAGE: "plain"}
+    if image_id not in variants:
+        raise LookupError(
+            f"{image_id}: the lab boots {BAKED_IMAGE} (Debian 13 with the roles' packages) and {PLAIN_IMAGE} (Debian 13 alone)"
+        )
+    baked = store.recipe("baked")
+    recipe = baked if image_id == BAKED_IMAGE else store.recipe("plain")
+    if not store.exists(recipe):
+        flag = "" if image_id == BAKED_IMAGE else " --plain"
+        raise LookupError(f"{image_id}: its image is not built; run `python -m lab.image build{flag}`")
+    binds = {} if image_id == BAKED_IMAGE else {store.packages(baked): "/srv/packages"}
+    return store.root(recipe), binds
+
+
+class Daemon:
+    """One lab, running. It passes on to the cloud's services what the hypervisor reports, because they may be replaced."""
+
+    def __init__(self, names: LabNames) -> None:
+        self.names = names
+        self.end = asyncio.Event()
+        """Set: the daemon stops."""
+        self.take_lab_along = False
+        """Whether the lab goes with it."""
+        store = Store.default()
+        self._services: CloudServices | None = None
+        self.hypervisor = Hypervisor(names, cloud=self, image_for=lambda image_id: image_for(store, image_id))
+        self._control = ControlServer(names, self.hypervisor, self.shut_down)
+
+    def shut_down(self) -> None:
+        """Ends daemon and lab."""
+        self.take_lab_along = True
+        self.end.set()
+
+    async def machine_stopped(self, instance_id: str) -> None:
+        """See `lab.hypervisor.interface.PowerReports`."""
+        if self._services is not None:
+            await self._services.machine_stopped(instance_id)
+
+    async def machine_terminated(self, instance_id: str) -> None:
+        """See `lab.hypervisor.interface.PowerReports`."""
+        if self._services is not None:
+            await self._services.machine_terminated(instance_id)
+
+    async def run(self) -> None:
+        """Runs until `end` is set. The cloud's services end with the process, their API server does not: see `lab.cloud.api_process`."""
+        async with contextlib.AsyncExitStack() as stack:
+            router = await self.hypervisor.set_up_router()
+            self._services = CloudServices(self.names, router, self.hypervisor.changed)
+            await self._services.start()
+            guarding = asyncio.create_task(self._replace_lost_services(router), name="api guard")
+            stack.callback(guarding.cancel)
+            await self.hypervisor.start(await self._services.regions())
+            stack.push_async_callback(self.hypervisor.stop)
+            await self._control.start()
+            stack.push_async_callback(self._control.stop)
+            log.info("lab %s runs; its API is %s", self.names.name, self.names.api_endpoint)
+            await self.end.wait()
+
+    async def _replace_lost_services(self, router: RouterNamespace) -> None:
+        """When the API server has died, all that it knew is lost: a new one begins empty, and the machines go with what they stood for."""
+        while self._services is not None:
+            process = read_pid_file(self.names.pid_file("api"))
+            if process is not None:
+                await until_exit(process)
+            log.error("the API server has ended, and what it knew is lost; starting another")
+            await self._services.stop()
+            self._services = CloudServices(self.names, router, self.hypervisor.changed)
+            await self._services.start()
+            self.hypervisor.refresh()
+
+
+async def _run(names: LabNames) -> bool:
+    daemon = Daemon(names)
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, daemon.end.set)
+    await daemon.run()
+    return daemon.take_lab_along
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the daemon; its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m lab.daemon", description="AWS on this machine, for one lab.")
+    parser.add_argument("name", help="the lab's name")
+    try:
+        names = LabNames.of(parser.parse_args(arguments).name)
+    except LabNameError as error:
+        print(error, file=sys.stderr)
+        return 2
+    if os.geteuid() != 0:
+        print("the lab's daemon needs root: it makes namespaces, mounts and loop devices", file=sys.stderr)
+        return 1
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    footprint.enter(names)
+    with names.daemon_lock.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"lab {names.name!r} has a daemon already (its lock {names.daemon_lock} is held)", file=sys.stderr)
+            return 1
+        write_pid_file(names.pid_file("daemon"), os.getpid())
+        try:
+            lab_too = asyncio.run(_run(names))
+        except (ApiServerError, CommandError, OSError, RuntimeError) as error:
+            log.exception("the daemon cannot run")
+            print(f"lab {names.name!r}: {error}", file=sys.stderr)
+            return 1
+        finally:
+            names.pid_file("daemon").unlink(missing_ok=True)
+            names.control_socket.unlink(missing_ok=True)
+    if lab_too:
+        teardown.take_down(names)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""Makes machines of the API's instances, and keeps both the same: reads the API after each change, and hands each keeper its wish."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from lab.hypervisor import router
+from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
+from lab.hypervisor.interface import PowerReports, RouterNamespace
+from lab.hypervisor.keeper import POWER_OFF_AFTER, Keeper, Surroundings
+from lab.hypervisor.reader import Reader
+from lab.names import LabNames
+
+_TRY_AGAIN_AFTER = 2.0
+"""Seconds after which an API that did not answer is asked again."""
+
+log = logging.getLogger(__name__)
+
+
+class Hypervisor:
+    """The machines of one lab. Lives in the daemon's event loop."""
+
+    def __init__(
+        self,
+        names: LabNames,
+        *,
+        cloud: PowerReports,
+        image_for: Callable[[str], tuple[Path, dict[Path, str]]],
+        power_off_after: float = POWER_OFF_AFTER,
+    ) -> None:
+        self.names = names
+        self.state = DesiredState()
+        """The API as last read."""
+        self.keepers: dict[str, Keeper] = {}
+        self.problem: str | None = None
+        """Why the API could not be read or the router not be set, for people."""
+        self._reader = Reader(names.api_endpoint)
+        self._regions = set[str]()
+        self._wake = asyncio.Event()
+        self._rules: str | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._around = Surroundings(names=names, cloud=cloud, image_for=image_for, refresh=self._wake.set, power_off_after=power_off_after)
+
+    async def set_up_router(self) -> RouterNamespace:
+        """Makes the router; the cloud's services listen in it."""
+        await asyncio.to_thread(router.set_up, self.names)
+        return RouterNamespace(name=self.names.router_netns)
+
+    async def start(self, regions: Iterable[str]) -> None:
+        """Adopts what an earlier daemon left running, and begins to follow the API, which must answer by now.
+
+        `regions` are those in which there may be something already; others are heard of by `changed`.
+        """
+        self._regions.update(regions)
+        self.names.machines_dir.mkdir(parents=True, exist_ok=True)
+        for folder in sorted(self.names.machines_dir.iterdir()):
+            await self._keeper(folder.name)
+        self._wake.set()
+        self._task = asyncio.create_task(self._follow(), name="hypervisor")
+
+    async def stop(self) -> None:
+        """Stops following; the machines run on."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(*(keeper.stop() for keeper in self.keepers.values()))
+
+    def changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
+        """Hears of a call that may have changed something; see `interface.ChangeListener`."""
+        if service != "ec2":
+            return
+        self._regions.add(region)
+        if action == "RebootInstances":
+            for key, value in parameters.items():
+                if key.startswith("InstanceId.") and value in self.keepers:
+                    self.keepers[value].reboot()
+        self._wake.set()
+
+    def refresh(self) -> None:
+        """Has the API read again."""
+        self._wake.set()
+
+    def find(self, wanted: str) -> Keeper:
+        """The keeper of a host by its name or instance id; of several of a name the one that stays. `LookupError` names what there is."""
+        found = [keeper for keeper in self.keepers.values() if keeper.desired and wanted in (keeper.instance_id, keeper.desired.name)]
+        if not found:
+            known = ", ".join(sorted(keeper.desired.name for keeper in self.keepers.values() if keeper.desired)) or "none"
+            raise LookupError(f"host {wanted!r}: this lab has no such host. Hosts: {known}")
+        return min(found, key=lambda keeper: keeper.desired is None or keeper.desired.power is Power.GONE)
+
+    async def stop_host(self, keeper: Keeper) -> None:
+        """StopInstances, through the API as anybody would."""
+        if keeper.desired:
+            client = self._reader.client(keeper.desired.region)
+            await asyncio.to_thread(client.stop_instances, InstanceIds=[keeper.instance_id])
+
+    async def start_host(self, keeper: Keeper) -> None:
+        """Lets a killed machine boot again; StartInstances for one that was stopped."""
+        if keeper.power_on() or not keeper.desired:
+            return
+        client = self._reader.client(keeper.desired.region)
+        await asyncio.to_thread(client.start_instances, InstanceIds=[keeper.instance_id])
+
+    async def _keeper(self, instance_id: str) -> Keeper:
+        if instance_id not in self.keepers:
+            keeper = Keeper(self._around, instance_id)
+            self.keepers[instance_id] = keeper
+            await keeper.start()
+        return self.keepers[instance_id]
+
+    async def _follow(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                self.state = await asyncio.to_thread(self._read)
+                await self._set_router()
+                await self._hand_out()
+                await asyncio.to_thread(self._drop_volumes)
+                self.problem = None
+            except Exception as error:
+                self.problem = str(error)
+                log.exception("could not follow the API")
+                asyncio.get_running_loop().call_later(_TRY_AGAIN_AFTER, self._wake.set)
+
+    def _read(self) -> DesiredState:
+        state = self._reader.read(self._regions)
+        local = router.local_networks(self.names)
+        return DesiredState(
+            machines={instance_id: _checked(machine, local) for instance_id, machine in state.machines.items()},
+            volume_ids=state.volume_ids,
+        )
+
+    async def _set_router(self) -> None:
+        rules = router.translation_rules(self.names, Nat.of(self.state.machines))
+        if rules != self._rules:
+            await asyncio.to_thread(router.load_rules, self.names, rules)
+            self._rules = rules
+
+    async def _hand_out(self) -> None:
+        for instance_id, machine in self.state.machines.items():
+            if instance_id in self.keepers or machine.power is not Power.GONE or machine.state != "terminated":
+                (await self._keeper(instance_id)).want(machine)
+        for instance_id, keeper in list(self.keepers.items()):
+            if instance_id not in self.state.machines:
+                keeper.want(None)
+            if keeper.gone:
+                await keeper.stop()
+                del self.keepers[instance_id]
+
+    def _drop_volumes(self) -> None:
+        folder = self.names.volume_file("x").parent
+        for file in folder.glob("vol-*.img") if folder.is_dir() else ():
+            if file.stem not in self.state.volume_ids and not any(file.stem in keeper.volumes for keeper in self.keepers.values()):
+                file.unlink()
+
+
+def _checked(machine: DesiredMachine, local: list[IPv4Network]) -> DesiredMachine:
+    """The machine with its problem, if its subnet cannot be told apart from a network of this machine's own."""
+    clash = overlapping(machine.address, local) if machine.address else None
+    if clash is None or machine.problem:
+        return machine
+    return replace(machine, problem=f"its subnet overlaps this machine's own network {clash}: choose another network for the stack")

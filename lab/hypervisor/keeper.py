@@ -1,0 +1,340 @@
+"""Keeps one machine as the API wants it: takes the steps that `plan` decides, one after another, and watches for its end."""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.hypervisor import router, volumes
+from lab.hypervisor.desired import DesiredMachine, Power
+from lab.hypervisor.interface import PowerReports
+from lab.hypervisor.machine import EXIT_REBOOT, Machine
+from lab.hypervisor.plan import Action, ActualMachine, Rest, Step, next_step
+from lab.hypervisor.processes import Process, until_exit
+from lab.names import LabNames
+
+POWER_OFF_AFTER = 120.0
+"""Seconds that a clean shutdown may take before the power is cut. AWS gives no figure for its own patience."""
+
+_PRESS_AGAIN_AFTER = 5.0
+"""A guest early in its boot does not hear the power button."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Surroundings:
+    """What all keepers of a lab share."""
+
+    names: LabNames
+    cloud: PowerReports
+    image_for: Callable[[str], tuple[Path, dict[Path, str]]]
+    """AMI id → the image's root folder and the read-only binds of a machine that boots it; raises `LookupError` with a reason."""
+    refresh: Callable[[], None]
+    """Asks for the API to be read again."""
+    power_off_after: float = POWER_OFF_AFTER
+
+
+class Keeper:
+    """The keeper of one instance. Lives in the daemon's event loop; `start` once, then `want` as often as the API is read."""
+
+    def __init__(self, surroundings: Surroundings, instance_id: str) -> None:
+        self.instance_id = instance_id
+        self.machine = Machine(names=surroundings.names, instance_id=instance_id)
+        self.desired: DesiredMachine | None = None
+        self.problem: str | None = None
+        """Why the last step failed, for people."""
+        self._around = surroundings
+        self._process: Process | None = None
+        self._rest = Rest.NEW
+        self._intended_rest: Rest | None = None
+        self._volumes: frozenset[str] = frozenset()
+        self._told: Power | None = None
+        self._heard = False
+        self._up = False
+        self._reboot_wanted = False
+        self._wake = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._notify: socket.socket | None = None
+
+    # What others ask of it.
+
+    async def start(self) -> None:
+        """Takes over a machine that an earlier daemon left running, or learns how it ended; then keeps it."""
+        process = self.machine.supervisor()
+        if process is not None:
+            leader = await asyncio.to_thread(self.machine.leader)
+            self._volumes = await asyncio.to_thread(_volumes_given, leader) if leader else frozenset[str]()
+            self._up = True
+            log.info("%s: still running, adopted", self.instance_id)
+            self._watch(process)
+        elif self.machine.exists():
+            self._rest = self._rest_of_last_run()
+            await asyncio.to_thread(self._tidy)
+        self._tasks.append(asyncio.create_task(self._run(), name=f"keeper {self.instance_id}"))
+
+    def want(self, desired: DesiredMachine | None) -> None:
+        """Sets what the API wants; called with each reading of it."""
+        self.desired = desired
+        self._heard = self._told is not None
+        self._wake.set()
+
+    def reboot(self) -> None:
+        """RebootInstances."""
+        self._reboot_wanted = True
+        self._wake.set()
+
+    async def kill(self) -> None:
+        """Pulls the plug: first the network, so that not even a reset is sent, then every process at once."""
+        if not self.running:
+            return
+        self._intended_rest = Rest.KILLED
+        await asyncio.to_thread(self._kill_now)
+        await self._ended.wait()
+
+    async def until_off(self) -> None:
+        """Returns when the machine does not run, and the API has been told so if it wanted it."""
+        while self.running or (self.desired is not None and self.desired.state == "stopping"):
+            await asyncio.sleep(0.02)
+
+    def power_on(self) -> bool:
+        """Lets a killed or failed machine boot again; False if it was neither."""
+        if self.running or self._rest not in (Rest.KILLED, Rest.FAILED):
+            return False
+        self._killed_marker.unlink(missing_ok=True)
+        self._rest, self.problem = Rest.NEW, None
+        self._wake.set()
+        return True
+
+    @property
+    def running(self) -> bool:
+        """Whether the machine has any process."""
+        return not self._ended.is_set()
+
+    @property
+    def volumes(self) -> frozenset[str]:
+        """The volumes that the running machine has."""
+        return self._volumes
+
+    @property
+    def gone(self) -> bool:
+        """Whether there is nothing left to keep."""
+        power = self.desired.power if self.desired else Power.GONE
+        return power is Power.GONE and self._step().action is Action.NOTHING
+
+    @property
+    def phase(self) -> str:
+        """The state for people: the API's word, unless the machine itself says more."""
+        state = self.desired.state if self.desired else "unknown"
+        if self.running:
+            return state if self._up or state != "running" else "booting"
+        if self._rest in (Rest.KILLED, Rest.FAILED) and state == "running":
+            return "killed" if self._rest is Rest.KILLED else "failed"
+        return state
+
+    async def stop(self) -> None:
+        """Stops keeping; the machine runs on."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._close_notify()
+
+    # The loop.
+
+    def _step(self) -> Step:
+        actual = ActualMachine(
+            running=self.running, rest=self._rest, has_root=self.machine.exists(), volumes=self._volumes, told=self._told, heard=self._heard
+        )
+        return next_step(self.desired, actual)
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                while (step := self._step()).action is not Action.NOTHING:
+                    await self._perform(step)
+                if self._reboot_wanted:
+                    await self._reboot_now()
+            except Exception as error:
+                self.problem = f"{error}"
+                log.exception("%s: failed", self.instance_id)
+                if not self.running and self._step().action is Action.BOOT:
+                    self._rest = Rest.FAILED  # no second try by itself: it would fail the same way
+                else:
+                    asyncio.get_running_loop().call_later(2, self._wake.set)
+
+    async def _perform(self, step: Step) -> None:
+        log.info("%s: %s %s", self.instance_id, step.action.value, step.volume_id or "")
+        match step.action:
+            case Action.BOOT:
+                await self._boot()
+            case Action.SHUT_DOWN:
+                await self._end_within(self.machine.press_power, Rest.OFF)
+            case Action.DESTROY:
+                await asyncio.to_thread(self.machine.destroy)
+            case Action.TELL_STOPPED:
+                await self._around.cloud.machine_stopped(self.instance_id)
+                self._told, self._heard = Power.OFF, False
+                self._around.refresh()
+            case Action.TELL_TERMINATED:
+                await self._around.cloud.machine_terminated(self.instance_id)
+                self._told, self._heard = Power.GONE, False
+                self._around.refresh()
+            case Action.SETTLE:
+                self._killed_marker.unlink(missing_ok=True)
+                self._rest, self.problem = Rest.OFF, None
+            case Action.ATTACH | Action.DETACH:
+                await self._move_volume(step)
+            case Action.NOTHING:
+                pass
+
+    async def _boot(self) -> None:
+        desired = self.desired
+        if desired is None:
+            return
+        self.problem, self._up, self._intended_rest, self._reboot_wanted = None, False, None, False
+        image, read_only_binds = self._around.image_for(desired.image_id)
+        process = await asyncio.to_thread(self._switch_on, desired, image, read_only_binds)
+        self._told = None
+        self._volumes = frozenset(volume.volume_id for volume in desired.volumes)
+        self._watch(process)
+
+    def _switch_on(self, desired: DesiredMachine, image: Path, read_only_binds: dict[Path, str]) -> Process:
+        names = self._around.names
+        self.machine.prepare()
+        router.connect(names, desired)
+        binds: dict[Path, str] = {}
+        for volume in desired.volumes:
+            loop = volumes.attach(names.volume_file(volume.volume_id), volume.size_gib)
+            binds[loop] = volumes.guest_device(volume.volume_id)
+        self._close_notify()
+        self._notify = self.machine.open_notify_socket()
+        return self.machine.boot(image=image, hostname=desired.hostname, binds=binds, read_only_binds=read_only_binds)
+
+    async def _move_volume(self, step: Step) -> None:
+        volume_id, desired = step.volume_id, self.desired
+        leader = await asyncio.to_thread(self.machine.leader)
+        if volume_id is None or desired is None:
+            return
+        if leader is None:
+            raise RuntimeError(f"{volume_id}: the host is not far enough in its boot to be given a volume, or to have one taken")
+        file = self._around.names.volume_file(volume_id)
+        if step.action is Action.DETACH:
+            await asyncio.to_thread(volumes.take_from_running, leader, volume_id)
+            await asyncio.to_thread(volumes.detach, file)
+            self._volumes -= {volume_id}
+            return
+        size = next(volume.size_gib for volume in desired.volumes if volume.volume_id == volume_id)
+        loop = await asyncio.to_thread(volumes.attach, file, size)
+        await asyncio.to_thread(volumes.give_to_running, leader, volume_id, loop)
+        self._volumes |= {volume_id}
+
+    async def _reboot_now(self) -> None:
+        self._reboot_wanted = False
+        if self.running:
+            await self._end_within(self.machine.ask_reboot, Rest.REBOOT)
+            self._wake.set()
+
+    async def _end_within(self, ask: Callable[[], bool], rest: Rest) -> None:
+        """Asks the guest to end, again and again, and cuts its power when it has not ended in time."""
+        self._intended_rest = rest
+        deadline = time.monotonic() + self._around.power_off_after
+        while self.running and (left := deadline - time.monotonic()) > 0:
+            await asyncio.to_thread(ask)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), min(left, _PRESS_AGAIN_AFTER))
+        if self.running:
+            log.warning("%s: no clean shutdown within %.0f s, power cut", self.instance_id, self._around.power_off_after)
+            await asyncio.to_thread(self.machine.cut_power)
+            await self._ended.wait()
+
+    # The end of a run, and what it was.
+
+    def _watch(self, process: Process) -> None:
+        self._process = process
+        self._ended.clear()
+        self._tasks = [task for task in self._tasks if not task.done()]
+        self._tasks.append(asyncio.create_task(self._wait_for_end(process), name=f"end of {self.instance_id}"))
+        if self._notify is not None:
+            asyncio.get_running_loop().add_reader(self._notify, self._read_notify)
+
+    async def _wait_for_end(self, process: Process) -> None:
+        await until_exit(process)
+        await asyncio.to_thread(self._tidy)
+        self._rest = self._intended_rest or self._rest_of_last_run()
+        if self._rest is Rest.FAILED:
+            self.problem = self._describe_failure()
+            log.warning("%s: %s", self.instance_id, self.problem)
+        self._volumes, self._up, self._intended_rest = frozenset(), False, None
+        self._close_notify()
+        log.info("%s: is off (%s)", self.instance_id, self._rest.value)
+        self._ended.set()
+        self._wake.set()
+
+    def _rest_of_last_run(self) -> Rest:
+        if self._killed_marker.exists():
+            return Rest.KILLED
+        status = self.machine.exit_status()
+        if status == EXIT_REBOOT:
+            return Rest.REBOOT
+        if status == 0:
+            return Rest.SELF
+        if status is None and self._process is None:
+            return Rest.NEW  # it did not outlive an earlier daemon: the whole machine went down, or it never ran
+        return Rest.FAILED
+
+    def _describe_failure(self) -> str:
+        status = self.machine.exit_status()
+        how = "its processes were killed from outside" if status is None else f"systemd-nspawn ended with status {status}"
+        what = "died" if self._up else "did not boot"
+        return f"{what}: {how}: {' | '.join(self.machine.last_lines())}"
+
+    def _kill_now(self) -> None:
+        router.cut_link(self._around.names, self.instance_id)
+        self._killed_marker.touch()
+        self.machine.cut_power()
+
+    def _tidy(self) -> None:
+        """After a run: no process, no link, no loop device; the root disk and the volumes' files stay."""
+        names = self._around.names
+        self.machine.cut_power()  # nspawn may have been killed alone, and its guest be running still
+        router.disconnect(names, self.instance_id)
+        self.machine.clean_up_run()
+        for volume_id in self._volumes:
+            volumes.detach(names.volume_file(volume_id))
+
+    @property
+    def _killed_marker(self) -> Path:
+        return self.machine.folder / "killed"
+
+    def _read_notify(self) -> None:
+        while self._notify is not None:
+            try:
+                message = self._notify.recv(4096)
+            except BlockingIOError:
+                return
+            if b"READY=1" in message.split(b"\n"):
+                self._up = True
+                log.info("%s: up", self.instance_id)
+
+    def _close_notify(self) -> None:
+        if self._notify is not None:
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop().remove_reader(self._notify)
+            self._notify.close()
+            self._notify = None
+
+
+def _volumes_given(leader: int) -> frozenset[str]:
+    """The volumes whose devices a running machine has."""
+    folder = Path(f"/proc/{leader}/root") / volumes.guest_device("x").removeprefix("/").rpartition("/")[0]
+    prefix = Path(volumes.guest_device("")).name
+    found = [path.name.removeprefix(prefix) for path in folder.iterdir() if path.name.startswith(prefix)] if folder.is_dir() else []
+    return frozenset(f"vol-{name.removeprefix('vol')}" for name in found)

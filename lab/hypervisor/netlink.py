@@ -1,0 +1,108 @@
+"""The part of pyroute2 that the lab uses, with annotations that it lacks."""
+
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pyroute2 import IPRoute, NetlinkError
+
+from lab.hypervisor import namespaces
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+_T = TypeVar("_T")
+_NUD_PERMANENT = 0x80
+_EXISTS = 17
+
+
+class Wires:
+    """Links, addresses and routes of one network namespace; made by `this_machine` or given to the function of `within`."""
+
+    def __init__(self, route: Any) -> None:
+        self._route = route
+
+    def links(self) -> dict[str, int]:
+        """All links by name, with their index."""
+        return {str(link.get_attr("IFLA_IFNAME")): int(link["index"]) for link in self._route.get_links()}
+
+    def add_pair(self, name: str, *, peer: str, peer_namespace: str, peer_mac: str | None = None) -> None:
+        """A veth pair: `name` here, `peer` in another namespace."""
+        other: dict[str, str] = {"ifname": peer, "net_ns_fd": peer_namespace}
+        if peer_mac:
+            other["address"] = peer_mac
+        self._route.link("add", ifname=name, kind="veth", peer=other)
+
+    def set_up(self, name: str) -> None:
+        """Brings a link up."""
+        self._route.link("set", index=self.links()[name], state="up")
+
+    def set_down(self, name: str) -> None:
+        """Brings a link down; its routes and neighbours go with that."""
+        self._route.link("set", index=self.links()[name], state="down")
+
+    def remove(self, name: str) -> None:
+        """Removes a link if it is there, and the other end of its pair."""
+        index = self.links().get(name)
+        if index is not None:
+            self._route.link("del", index=index)
+
+    def add_address(self, name: str, address: IPv4Interface) -> None:
+        """Puts an address on a link; it may be there."""
+        self._tolerating(
+            lambda: self._route.addr("add", index=self.links()[name], address=str(address.ip), prefixlen=address.network.prefixlen)
+        )
+
+    def addresses(self) -> list[IPv4Interface]:
+        """All IPv4 addresses in the namespace."""
+        return [IPv4Interface(f"{entry.get_attr('IFA_ADDRESS')}/{entry['prefixlen']}") for entry in self._route.get_addr(family=2)]
+
+    def route_to_link(self, destination: IPv4Network, name: str) -> None:
+        """Sends packets for a network straight to a link."""
+        self._route.route("replace", dst=str(destination), oif=self.links()[name], scope="link")
+
+    def route_via(self, destination: IPv4Network, gateway: IPv4Address) -> None:
+        """Sends packets for a network to a gateway."""
+        self._route.route("replace", dst=str(destination), gateway=str(gateway))
+
+    def route_nowhere(self, destination: IPv4Network) -> None:
+        """Drops packets for a network for which there is no better route."""
+        self._tolerating(lambda: self._route.route("add", dst=str(destination), type="blackhole"))
+
+    def routes(self) -> list[IPv4Network]:
+        """The destinations of all IPv4 routes but the default one."""
+        found: list[IPv4Network] = []
+        for entry in self._route.get_routes(family=2, table=254):
+            destination = entry.get_attr("RTA_DST")
+            if destination:
+                found.append(IPv4Network(f"{destination}/{entry['dst_len']}"))
+        return found
+
+    def set_neighbour(self, address: IPv4Address, mac: str, name: str) -> None:
+        """A hardware address that is never asked for."""
+        self._route.neigh("replace", dst=str(address), lladdr=mac, ifindex=self.links()[name], state=_NUD_PERMANENT)
+
+    @staticmethod
+    def _tolerating(action: "Callable[[], object]") -> None:
+        try:
+            action()
+        except NetlinkError as error:
+            if error.code != _EXISTS:
+                raise
+
+
+@contextmanager
+def this_machine() -> "Generator[Wires]":
+    """The wires of this process's own namespace."""
+    with IPRoute() as route:
+        yield Wires(route)
+
+
+def within(namespace: str, function: "Callable[[Wires], _T]") -> "_T":
+    """What `function` returns, called in a thread inside the namespace with its wires."""
+
+    def enter() -> _T:
+        with IPRoute() as route:
+            return function(Wires(route))
+
+    return namespaces.inside(namespace, enter)

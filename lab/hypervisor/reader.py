@@ -1,0 +1,170 @@
+"""Reads the desired state from the AWS API, by boto3 like any other client of it."""
+
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from lab.hypervisor.desired import DesiredMachine, DesiredState, Power, Volume
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef, RouteTableTypeDef, TagTypeDef
+
+
+class Reader:
+    """A reader of one API endpoint. Blocking: call `read` in a thread."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._clients: dict[str, EC2Client] = {}
+
+    def read(self, regions: Iterable[str]) -> DesiredState:
+        """What the API shows in these regions. Raises botocore's errors when it does not answer: nothing is known then."""
+        machines: dict[str, DesiredMachine] = {}
+        volume_ids: set[str] = set()
+        for region in sorted(regions):
+            found, volumes = self._read_region(region)
+            machines.update(found)
+            volume_ids |= volumes
+        return DesiredState(machines=machines, volume_ids=frozenset(volume_ids))
+
+    def client(self, region: str) -> "EC2Client":
+        """An EC2 client for a region."""
+        if region not in self._clients:
+            session = boto3.session.Session(region_name=region, aws_access_key_id="lab", aws_secret_access_key="lab")  # noqa: S106 (moto asks none)
+            config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+            self._clients[region] = session.client("ec2", endpoint_url=self._endpoint, config=config)
+        return self._clients[region]
+
+    def _read_region(self, region: str) -> tuple[dict[str, DesiredMachine], set[str]]:
+        ec2 = self.client(region)
+        instances = [
+            instance
+            for page in ec2.get_paginator("describe_instances").paginate()
+            for reservation in page["Reservations"]
+            for instance in reservation.get("Instances", [])
+        ]
+        sizes = {
+            volume["VolumeId"]: volume["Size"] for volume in ec2.describe_volumes()["Volumes"] if "VolumeId" in volume and "Size" in volume
+        }
+        if not instances:
+            return {}, set(sizes)
+        subnets = {
+            subnet.get("SubnetId", ""): IPv4Network(subnet["CidrBlock"])
+            for subnet in ec2.describe_subnets()["Subnets"]
+            if "CidrBlock" in subnet
+        }
+        routes = Routes(ec2)
+        machines: dict[str, DesiredMachine] = {}
+        for instance in instances:
+            machine = _machine(region, instance, subnets, routes, sizes)
+            machines[machine.instance_id] = machine
+        return machines, set(sizes)
+
+
+class Routes:
+    """How packets of a subnet get out of it."""
+
+    def __init__(self, ec2: "EC2Client") -> None:
+        self._tables: Sequence[RouteTableTypeDef] = ec2.describe_route_tables()["RouteTables"]
+        self._nat_addresses = {
+            gateway.get("NatGatewayId", ""): gateway.get("NatGatewayAddresses", [])[0].get("PublicIp", "")
+            for gateway in ec2.describe_nat_gateways()["NatGateways"]
+            if gateway.get("State") == "available" and gateway.get("NatGatewayAddresses")
+        }
+        self._s3_endpoints = {
+            endpoint.get("VpcEndpointId", "")
+            for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+            if endpoint.get("VpcEndpointType") == "Gateway" and endpoint.get("ServiceName", "").endswith(".s3")
+        }
+        self._s3_tables = {
+            table
+            for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
+            if endpoint.get("VpcEndpointId") in self._s3_endpoints
+            for table in endpoint.get("RouteTableIds", [])
+        }
+
+    def way_out(self, vpc_id: str, subnet_id: str, public: IPv4Address | None) -> IPv4Address | None:
+        """The address that packets to anywhere leave with: `public` by an internet gateway, a NAT gateway's, or none."""
+        table = self._table(vpc_id, subnet_id)
+        for route in table.get("Routes", []) if table else []:
+            if route.get("DestinationCidrBlock") != "0.0.0.0/0":
+                continue
+            if route.get("GatewayId", "").startswith("igw-"):
+                return public
+            nat = self._nat_addresses.get(route.get("NatGatewayId", ""))
+            if nat:
+                return IPv4Address(nat)
+        return None
+
+    def reaches_internet(self, vpc_id: str, subnet_id: str) -> bool:
+        """Whether the subnet is a public one: only there does a public address work."""
+        table = self._table(vpc_id, subnet_id)
+        return any(
+            route.get("DestinationCidrBlock") == "0.0.0.0/0" and route.get("GatewayId", "").startswith("igw-")
+            for route in (table.get("Routes", []) if table else [])
+        )
+
+    def has_s3_endpoint(self, vpc_id: str, subnet_id: str) -> bool:
+        """Whether a gateway endpoint for S3 is in the subnet's route table."""
+        table = self._table(vpc_id, subnet_id)
+        return bool(table) and table.get("RouteTableId") in self._s3_tables
+
+    def _table(self, vpc_id: str, subnet_id: str) -> "RouteTableTypeDef | None":
+        main: RouteTableTypeDef | None = None
+        for table in self._tables:
+            for association in table.get("Associations", []):
+                if association.get("SubnetId") == subnet_id:
+                    return table
+                if association.get("Main") and table.get("VpcId") == vpc_id:
+                    main = table
+        return main
+
+
+def _machine(
+    region: str, instance: "InstanceTypeDef", subnets: dict[str, IPv4Network], routes: Routes, sizes: dict[str, int]
+) -> DesiredMachine:
+    tags = _tags(instance.get("Tags", []))
+    instance_id = instance.get("InstanceId", "")
+    state = instance.get("State", {}).get("Name", "terminated")
+    subnet_id, vpc_id = instance.get("SubnetId", ""), instance.get("VpcId", "")
+    private, network = instance.get("PrivateIpAddress"), subnets.get(subnet_id)
+    problem: str | None = None
+    address: IPv4Interface | None = None
+    if private and network:
+        address = IPv4Interface(f"{private}/{network.prefixlen}")
+    elif Power.of(state) is not Power.GONE:
+        problem = f"its subnet {subnet_id or '(none)'} is not there" if private else "it has no private address"
+    text = instance.get("PublicIpAddress")
+    public = IPv4Address(text) if text else None
+    root = instance.get("RootDeviceName")
+    volumes = [
+        Volume(volume_id=volume_id, size_gib=sizes[volume_id])
+        for mapping in instance.get("BlockDeviceMappings", [])
+        if mapping.get("DeviceName") != root
+        and (volume_id := mapping.get("Ebs", {}).get("VolumeId", "")) in sizes
+        and mapping.get("Ebs", {}).get("Status") != "detaching"
+    ]
+    return DesiredMachine(
+        instance_id=instance_id,
+        region=region,
+        state=state,
+        name=tags.get("host") or tags.get("Name") or instance_id,
+        role=tags.get("role", ""),
+        zone=instance.get("Placement", {}).get("AvailabilityZone", ""),
+        image_id=instance.get("ImageId", ""),
+        address=address,
+        launched=instance.get("LaunchTime"),
+        public_address=public if public and routes.reaches_internet(vpc_id, subnet_id) else None,
+        exit_address=routes.way_out(vpc_id, subnet_id, public),
+        s3_endpoint=routes.has_s3_endpoint(vpc_id, subnet_id),
+        volumes=tuple(volumes),
+        problem=problem,
+    )
+
+
+def _tags(tags: "Sequence[TagTypeDef]") -> dict[str, str]:
+    return {tag.get("Key", ""): tag.get("Value", "") for tag in tags}

@@ -1,0 +1,194 @@
+"""The router: one network namespace that every packet of the lab passes, between the machines and between them and the outside.
+
+Its loopback carries what AWS puts into every VPC (the subnets' gateways, the metadata service, the resolver) and AWS's own endpoints.
+Its link `wan` leads to this machine, which is the lab's internet. Machines hang on a link each, as on EC2: two of one subnet meet here
+too, because the router answers for the whole subnet (proxy ARP).
+"""
+
+import contextlib
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from lab.hypervisor import namespaces
+from lab.hypervisor.desired import DesiredMachine, Nat
+from lab.hypervisor.netlink import Wires, this_machine, within
+from lab.hypervisor.run import run
+from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames, mac_address
+
+WAN = "wan"
+MACHINE_LINK = "ens5"
+"""The name that Nitro instances give their first interface."""
+
+_SYSCTLS = {
+    "net/ipv4/ip_forward": "1",
+    "net/ipv4/conf/all/rp_filter": "0",
+    "net/ipv4/conf/default/rp_filter": "1",  # a machine sends from no address but its own
+    "net/ipv4/conf/default/proxy_arp": "1",
+    "net/ipv4/conf/all/send_redirects": "0",
+    "net/ipv4/conf/default/send_redirects": "0",
+}
+"""Set before the links are made: they copy `default`."""
+
+
+class AddressClashError(RuntimeError):
+    """The lab's addresses are in use on this machine."""
+
+
+def set_up(names: LabNames) -> None:
+    """Makes the router and its link to this machine, or completes what is there of them."""
+    with this_machine() as wires:
+        if names.wan_link not in wires.links():
+            _refuse_clash(names, wires)
+    namespaces.create(names.router_netns)
+    for path, value in _SYSCTLS.items():
+        namespaces.write_sysctl(names.router_netns, path, value)
+    with this_machine() as wires:
+        if names.wan_link not in wires.links():
+            wires.add_pair(names.wan_link, peer=WAN, peer_namespace=names.router_netns)
+        wires.add_address(names.wan_link, IPv4Interface(f"{names.machine_address}/30"))
+        wires.set_up(names.wan_link)
+    within(names.router_netns, lambda wires: _set_up_inside(names, wires))
+    with this_machine() as wires:
+        for destination in (names.elastic_network, IPv4Network(f"{names.api_address}/31")):
+            wires.route_via(destination, names.router_address)
+
+
+def _set_up_inside(names: LabNames, wires: Wires) -> None:
+    wires.set_up("lo")
+    for address in (METADATA_ADDRESS, RESOLVER_ADDRESS, names.api_address, names.s3_address):
+        wires.add_address("lo", IPv4Interface(f"{address}/32"))
+    wires.add_address(WAN, IPv4Interface(f"{names.router_address}/30"))
+    wires.set_up(WAN)
+    wires.route_via(IPv4Network("0.0.0.0/0"), names.machine_address)
+    wires.route_nowhere(names.elastic_network)  # an address that nobody holds, or the packets would go round in circles
+
+
+def _refuse_clash(names: LabNames, wires: Wires) -> None:
+    taken = wires.routes()
+    for ours in (names.elastic_network, names.outside_network):
+        for theirs in taken:
+            if theirs.overlaps(ours):
+                raise AddressClashError(
+                    f"lab {names.name!r} needs the addresses {ours}, but this machine has a route to {theirs} already "
+                    "(another lab with the same slot, or a network of its own); give the lab another name"
+                )
+
+
+def local_networks(names: LabNames) -> list[IPv4Network]:
+    """Networks that this machine itself is in, the lab's own excepted: a VPC in one of them would not be told apart from it."""
+    with this_machine() as wires:
+        networks = [address.network for address in wires.addresses() if not address.ip.is_loopback]
+    return [network for network in networks if not network.overlaps(names.outside_network)]
+
+
+def connect(names: LabNames, machine: DesiredMachine) -> None:
+    """Gives a machine its network namespace, its link and its address; all anew if anything is there already."""
+    address, gateway = machine.address, machine.gateway
+    if address is None or gateway is None:
+        raise ValueError(f"{machine.instance_id} has no address")
+    disconnect(names, machine.instance_id)
+    namespace, link, mac = names.machine_netns(machine.instance_id), names.router_link(machine.instance_id), mac_address(address.ip)
+    namespaces.create(namespace)
+
+    def router_side(wires: Wires) -> None:
+        wires.add_address("lo", IPv4Interface(f"{gateway}/32"))
+        wires.add_pair(link, peer=MACHINE_LINK, peer_namespace=namespace, peer_mac=mac)
+
+    def machine_side(wires: Wires) -> None:
+        wires.set_up("lo")
+        wires.add_address(MACHINE_LINK, address)
+        wires.set_up(MACHINE_LINK)
+        wires.route_via(IPv4Network("0.0.0.0/0"), gateway)
+
+    within(names.router_netns, router_side)
+    # The default of 80 hundredths delays the first packet between two hosts of a subnet by a second.
+    namespaces.write_sysctl(names.router_netns, f"net/ipv4/neigh/{link}/proxy_delay", "0")
+    within(namespace, machine_side)
+    restore_link(names, machine.instance_id, address.ip)
+
+
+def cut_link(names: LabNames, instance_id: str) -> None:
+    """Pulls the machine's network cable: nothing it sends arrives any more, and nobody is told."""
+    link = names.router_link(instance_id)
+
+    def down(wires: Wires) -> None:
+        if link in wires.links():
+            wires.set_down(link)
+
+    within(names.router_netns, down)
+
+
+def restore_link(names: LabNames, instance_id: str, address: IPv4Address) -> None:
+    """Plugs the cable in; a link that goes down loses its route and its neighbour, so both are set here."""
+    link = names.router_link(instance_id)
+
+    def up(wires: Wires) -> None:
+        wires.set_up(link)
+        wires.route_to_link(IPv4Network(f"{address}/32"), link)
+        wires.set_neighbour(address, mac_address(address), link)
+
+    within(names.router_netns, up)
+
+
+def disconnect(names: LabNames, instance_id: str) -> None:
+    """Takes the machine's link and namespace away."""
+    with contextlib.suppress(FileNotFoundError):
+        within(names.router_netns, lambda wires: wires.remove(names.router_link(instance_id)))
+    namespaces.remove(names.machine_netns(instance_id))
+
+
+def translation_rules(names: LabNames, nat: Nat) -> str:
+    """The nftables script that replaces the router's translations in one transaction.
+
+    Packets that bear no public address never reach this machine's own namespace, and none reaches AWS's endpoints without a way out.
+    """
+
+    def elements(pairs: list[str]) -> str:
+        return f"\n    elements = {{ {', '.join(pairs)} }}" if pairs else ""
+
+    def mapping(pairs: dict[IPv4Address, IPv4Address]) -> str:
+        return elements([f"{left} : {right}" for left, right in sorted(pairs.items())])
+
+    def members(addresses: list[IPv4Address]) -> str:
+        return elements([str(address) for address in sorted(addresses)])
+
+    return f"""\
+table ip translation
+delete table ip translation
+table ip translation {{
+  map public_to_private {{
+    type ipv4_addr : ipv4_addr{mapping(nat.public_to_private)}
+  }}
+  map private_to_public {{
+    type ipv4_addr : ipv4_addr{mapping(nat.private_to_public)}
+  }}
+  set has_way_out {{
+    type ipv4_addr{members(list(nat.private_to_public))}
+  }}
+  set has_s3_endpoint {{
+    type ipv4_addr{members(list(nat.s3_endpoint))}
+  }}
+  chain prerouting {{
+    type nat hook prerouting priority dstnat; policy accept;
+    dnat to ip daddr map @public_to_private
+  }}
+  chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "{WAN}" snat to ip saddr map @private_to_public
+  }}
+  chain leaving {{
+    type filter hook forward priority filter - 20; policy accept;
+    oifname "{WAN}" ip saddr != @has_way_out counter drop
+  }}
+  chain endpoints {{
+    type filter hook input priority filter - 20; policy accept;
+    iifname {{ "{WAN}", "lo" }} accept
+    ip daddr {names.api_address} ip saddr != @has_way_out counter drop
+    ip daddr {names.s3_address} ip saddr != @has_way_out ip saddr != @has_s3_endpoint counter drop
+  }}
+}}
+"""
+
+
+def load_rules(names: LabNames, script: str) -> None:
+    """Loads an nftables script into the router, wholly or not at all."""
+    run(["nsenter", f"--net={namespaces.path_of(names.router_netns)}", "nft", "-f", "-"], stdin=script, timeout=30)

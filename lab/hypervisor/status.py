@@ -1,0 +1,77 @@
+"""The hosts as `webstack lab status` shows them: what the API says, what their machines do, and whether they serve.
+
+A host that serves says so itself, in an object `hosts/<role id>:<instance id>.json` of the stack's bucket. The word counts only if it is
+about the user data that the instance has now and newer than its last start: what an earlier run said is no news.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
+
+import boto3
+
+from lab.hypervisor.desired import DesiredMachine
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_s3 import S3Client
+
+_FOLDER = "hosts/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """What counts of what a host said."""
+
+    ready: bool
+    reason: str
+
+
+def judge(record: Mapping[str, object], *, user_data: bytes, launched: datetime | None) -> Word:
+    """What a host's record says, or why it does not count."""
+    if record.get("user_data_sha256") != hashlib.sha256(user_data).hexdigest():
+        return Word(ready=False, reason="not configured with its current user data yet")
+    try:
+        said = datetime.fromisoformat(str(record.get("time")))
+    except ValueError:
+        return Word(ready=False, reason="its readiness record has no time")
+    if launched is not None and said.astimezone(UTC) < launched.astimezone(UTC):
+        return Word(ready=False, reason="starting; no word since its last start")
+    state, reason = str(record.get("state")), str(record.get("reason", ""))
+    return Word(ready=state == "ready", reason=reason if state == "ready" else f"{state}: {reason}")
+
+
+class Words:
+    """Reads the hosts' words from the API. Blocking: call `read` in a thread."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint
+        self._session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab")  # noqa: S106 (the front asks none)
+        self._ec2: dict[str, EC2Client] = {}
+        self._s3: S3Client = self._session.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+
+    def read(self, machines: Mapping[str, DesiredMachine]) -> dict[str, Word]:
+        """The words of those machines that have said anything, by instance id."""
+        words: dict[str, Word] = {}
+        for bucket in self._s3.list_buckets()["Buckets"]:
+            name = bucket.get("Name", "")
+            for entry in self._s3.list_objects_v2(Bucket=name, Prefix=_FOLDER).get("Contents", []):
+                key = entry.get("Key", "")
+                machine = machines.get(key.rpartition(":")[2].removesuffix(".json"))
+                if machine is None:
+                    continue
+                record = json.loads(self._s3.get_object(Bucket=name, Key=key)["Body"].read())
+                if isinstance(record, dict):
+                    said = cast("dict[str, object]", record)
+                    words[machine.instance_id] = judge(said, user_data=self._user_data(machine), launched=machine.launched)
+        return words
+
+    def _user_data(self, machine: DesiredMachine) -> bytes:
+        if machine.region not in self._ec2:
+            self._ec2[machine.region] = self._session.client("ec2", endpoint_url=self._endpoint, region_name=machine.region)
+        answer = self._ec2[machine.region].describe_instance_attribute(InstanceId=machine.instance_id, Attribute="userData")
+        return base64.b64decode(answer.get("UserData", {}).get("Value", ""))

@@ -1,0 +1,75 @@
+"""Takes a lab away, whatever state it is in: by its prefix and its folder alone, with or without a daemon, from any clone.
+
+Nothing is remembered from the lab's start: all that bears its name goes, and nothing else is touched.
+"""
+
+import contextlib
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from lab.hypervisor import cgroups, footprint, namespaces, volumes
+from lab.hypervisor.cgroups import MachineCgroup
+from lab.hypervisor.netlink import this_machine
+from lab.hypervisor.processes import read_pid_file
+from lab.names import LabNames
+
+_DAEMON_GRACE = 10.0
+"""Seconds for the lab's own processes to end by themselves."""
+
+
+class TearDownError(RuntimeError):
+    """Something of the lab would not go; the message names it."""
+
+
+def take_down(names: LabNames) -> None:
+    """Removes every trace of the lab. May be repeated; a lab that is not there is fine. Raises `TearDownError`."""
+    _end_processes(names)
+    machines = cgroups.machines_of(names.prefix)
+    with ThreadPoolExecutor(max_workers=16) as pool:
+        for killing in [pool.submit(MachineCgroup(lab=names.prefix, instance_id=instance_id).kill) for instance_id in machines]:
+            killing.result()
+    cgroups.remove_lab(names.prefix)
+    for namespace in namespaces.names():
+        if namespace.startswith(f"{names.prefix}."):
+            namespaces.remove(namespace)
+    with this_machine() as wires:
+        wires.remove(names.wan_link)
+    volumes.detach_below(names.state_dir)
+    _remove_state(names)
+    footprint.leave()
+
+
+def remains(names: LabNames) -> list[str]:
+    """What is there of the lab, for people; empty after `take_down`."""
+    found = [f"cgroup {hierarchy / names.prefix}" for hierarchy in cgroups.layout().every if (hierarchy / names.prefix).exists()]
+    found += [f"namespace {name}" for name in namespaces.names() if name.startswith(f"{names.prefix}.")]
+    with this_machine() as wires:
+        found += [f"link {name}" for name in wires.links() if name == names.wan_link]
+    found += [f"loop device {loop}" for loop in volumes.loops_below(names.state_dir)]
+    if names.state_dir.exists():
+        found.append(f"folder {names.state_dir}")
+    return found
+
+
+def _end_processes(names: LabNames) -> None:
+    """The daemon first, or it would boot again what goes; then all others that left a pid file."""
+    files = [names.pid_file("daemon")]
+    if names.state_dir.is_dir():
+        files += sorted(file for file in names.state_dir.rglob("*.pid") if names.machines_dir not in file.parents and file not in files)
+    for file in files:
+        process = read_pid_file(file)
+        if process is not None and process.pid != os.getpid():
+            process.end(grace=_DAEMON_GRACE)
+
+
+def _remove_state(names: LabNames) -> None:
+    deadline = time.monotonic() + 5
+    while names.state_dir.exists():
+        with contextlib.suppress(OSError):  # a process that is just ending may still write to its log there
+            shutil.rmtree(names.state_dir)
+        if time.monotonic() > deadline:
+            raise TearDownError(f"{names.state_dir} cannot be removed: something still writes there; see `fuser -v {names.state_dir}`")
+        if names.state_dir.exists():
+            time.sleep(0.1)
