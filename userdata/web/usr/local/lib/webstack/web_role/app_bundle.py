@@ -1,0 +1,114 @@
+"""Install the app's bundle: verify its sources, make a virtual environment of its wheels without any network, then switch to it."""
+
+import compileall
+import hashlib
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tarfile
+import venv
+from pathlib import Path
+
+TARGET = Path("/opt/app")
+# Debian's package python3-venv brings pip as a wheel here.
+PIP_WHEELS = Path("/usr/share/python-wheels")
+FORMAT = "webstack app 1 cp313 manylinux_2_40_x86_64"
+INSTALLED = ".installed"
+
+
+class BundleError(Exception):
+    """The bundle is not what it should be, or cannot be installed; the text says why."""
+
+
+def install(tarball: Path, sha256: str, target: Path = TARGET, *, pip_wheels: Path = PIP_WHEELS) -> Path:
+    """Install the bundle that `sha256` names as `target`/releases/`sha256` and point `target`/current at it; the release's folder.
+
+    The release holds `app` (the sources) and `venv`. Does nothing where it is installed already. Raises BundleError; `current` is
+    then what it was before.
+    """
+    release = target / "releases" / sha256
+    if not (release / INSTALLED).exists():
+        umask = os.umask(0o022)
+        try:
+            # Made at its last path, because a virtual environment's scripts name it; not complete before INSTALLED is there.
+            shutil.rmtree(release, ignore_errors=True)
+            release.mkdir(parents=True)
+            _unpack(tarball, release)
+            _verify(release / "app", sha256)
+            _make_environment(release, pip_wheels)
+            shutil.rmtree(release / "wheels", ignore_errors=True)
+            (release / INSTALLED).touch()
+        except BaseException:
+            shutil.rmtree(release, ignore_errors=True)
+            raise
+        finally:
+            os.umask(umask)
+    _switch(target, release)
+    return release
+
+
+def manifest_hash(app: Path) -> str:
+    """The hash that names these sources: the format's line, then path, mode and content's hash of each file (see stack/bundles.py)."""
+    lines = [f"{FORMAT}\n"]
+    for path in sorted((path for path in app.rglob("*") if not path.is_dir()), key=lambda path: path.relative_to(app).as_posix()):
+        mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
+        lines.append(f"{path.relative_to(app).as_posix()}\0{mode:o}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n")
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _unpack(tarball: Path, folder: Path) -> None:
+    """Unpack `app/` and `wheels/`, plain files only; the data filter refuses every path that leads out of `folder`."""
+    try:
+        with tarfile.open(tarball, "r:gz") as archive:
+            for member in archive:
+                if not member.isfile() or member.name.split("/")[0] not in {"app", "wheels"}:
+                    raise BundleError(
+                        f"{tarball} holds {member.name!r}: only plain files under app/ and wheels/ belong into an app's bundle"
+                    )
+                archive.extract(member, folder, filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise BundleError(f"{tarball} cannot be unpacked: {error}") from error
+
+
+def _verify(app: Path, sha256: str) -> None:
+    for name in ("wsgi.py", "requirements.lock"):
+        if not (app / name).is_file():
+            raise BundleError(f"the bundle has no app/{name}")
+    found = manifest_hash(app)
+    if found != sha256:
+        raise BundleError(f"the bundle's sources have the hash {found}, not {sha256}: it is damaged or not the one meant; upload it again")
+
+
+def _make_environment(release: Path, pip_wheels: Path) -> None:
+    pips = sorted(pip_wheels.glob("pip-*.whl"))
+    if not pips:
+        raise BundleError(f"{pip_wheels} holds no pip: the package python3-venv is missing")
+    environment = release / "venv"
+    venv.EnvBuilder(symlinks=True, with_pip=False).create(environment)
+    # A wheel is importable as it is: pip runs from within its own. Each wheel is checked against the hash in the lock, which the
+    # bundle's name covers.
+    command = [sys.executable, f"{pips[-1]}/pip", "--python", str(environment / "bin" / "python"), "--isolated"]
+    command += ["--disable-pip-version-check", "--no-input", "--quiet", "--no-cache-dir", "install", "--no-index", "--no-deps"]
+    command += ["--no-compile", "--only-binary", ":all:", "--require-hashes", "--find-links", str(release / "wheels")]
+    command += ["--requirement", str(release / "app" / "requirements.lock")]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode != 0:
+        raise BundleError("pip could not install the wheels:\n" + "\n".join(result.stderr.strip().splitlines()[-5:]))
+    # The service may not write here: without bytecode every worker would compile everything at every start.
+    for folder in (release / "app", environment):
+        compileall.compile_dir(str(folder), quiet=2, workers=0)
+
+
+def _switch(target: Path, release: Path) -> None:
+    """Point `current` at the release in one step, and remove all but it and the one before."""
+    current = target / "current"
+    before = current.resolve() if current.is_symlink() else None
+    draft = target / ".current"
+    draft.unlink(missing_ok=True)
+    draft.symlink_to(Path("releases") / release.name)
+    draft.replace(current)
+    for other in (target / "releases").iterdir():
+        if other.name != release.name and other != before:
+            shutil.rmtree(other, ignore_errors=True)

@@ -1,0 +1,23 @@
+"""Puts a web host's files in place and validates each by its own program."""
+
+from webstack_host import files, services
+from webstack_host.config import HostConfig
+from webstack_host.run import run
+
+from web_role import database_ca, environment, release
+
+PROXY_CONFIG = "/etc/webstack/database-proxy.cfg"
+
+
+def configure(config: HostConfig) -> None:
+    """The release, the app's environment, validation; user data has written the configurations already."""
+    services.take_over("nginx.service", "haproxy.service")
+    files.directory("/run/webstack")
+    changed = release.install(config.app_bundle.key, config.app_bundle.sha256)
+    changed |= environment.write(config)
+    database_ca.refresh()
+    run(["haproxy", "-c", "-q", "-f", PROXY_CONFIG])
+    run(["nginx", "-t", "-q"])
+    services.reload_if_running("webstack-database-proxy.service", "nginx.service")
+    if changed:
+        services.restart_if_running("webstack-migrate.service", "webstack-app.service")

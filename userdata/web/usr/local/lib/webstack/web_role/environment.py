@@ -1,0 +1,53 @@
+"""The app's environment: what it needs to know of its host, and its secrets, in files that only root reads, in memory."""
+
+import os
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from webstack_host import aws, files
+from webstack_host.config import HostConfig
+
+APP = "/run/webstack/app.env"
+MIGRATE = "/run/webstack/migrate.env"
+DATABASE_CA = "/run/webstack/database-ca.pem"
+WRITE_PORT = 3306
+READ_PORT = 3307
+
+
+def write(config: HostConfig) -> bool:
+    """Fetches the secrets and writes both files; whether the app's own changed."""
+    files.write(MIGRATE, text(migration(config, aws.secret("app-migrator"))), mode=0o600)
+    values = app(config, writer=aws.secret("app-writer"), reader=aws.secret("app-reader"), session_key=aws.secret("app-session-key"))
+    return files.write(APP, text(values), mode=0o600)
+
+
+def app(config: HostConfig, *, writer: str, reader: str, session_key: str) -> dict[str, str]:
+    """The variables of the running app."""
+    return {
+        "APP_MODULE": config.app_module,
+        "WEB_CONCURRENCY": str(config.workers or max(2, os.cpu_count() or 1)),
+        "WEB_HOST": config.host,
+        "DATABASE_WRITE_URL": url("app_writer", writer, WRITE_PORT, config.schema),
+        "DATABASE_READ_URL": url("app_reader", reader, READ_PORT, config.schema),
+        "DATABASE_CA": DATABASE_CA,
+        "SESSION_KEY": session_key,
+    }
+
+
+def migration(config: HostConfig, password: str) -> dict[str, str]:
+    """The variables of the schema's migration: its own account, and nothing of the app's."""
+    return {"MIGRATE_DATABASE_URL": url("app_migrator", password, WRITE_PORT, config.schema), "DATABASE_CA": DATABASE_CA}
+
+
+def url(user: str, password: str, port: int, schema: str) -> str:
+    """SQLAlchemy's URL of the local proxy."""
+    return f"mysql+pymysql://{user}:{quote(password, safe='')}@127.0.0.1:{port}/{schema}"
+
+
+def text(variables: Mapping[str, str]) -> str:
+    """A file for systemd's EnvironmentFile=. Raises ValueError for a value of several lines, without repeating it."""
+    for name, value in variables.items():
+        if not value.isprintable():
+            raise ValueError(f"{name} holds a line end or another control character; the environment of a service takes one line")
+    escaped = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in variables.items()}
+    return "".join(f'{name}="{value}"\n' for name, value in escaped.items())
