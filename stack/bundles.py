@@ -1,0 +1,207 @@
+"""What hosts fetch from the artifact bucket: each role's static files, and the app with its wheels.
+
+Both are named by a hash and made to the byte alike on every machine, so that a preview tells no difference where there is none:
+a role's bundle by the hash of its bytes, the app's by the hash of its sources (with requirements.lock, which fixes every wheel), so
+that its name is known before any wheel is fetched.
+"""
+
+import hashlib
+import io
+import os
+import re
+import stat
+import struct
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pulumi
+
+from stack.wheels import TARGET, WheelsError, download
+
+USERDATA = Path(__file__).resolve().parent.parent / "userdata"
+
+# Never part of a bundle: what tools leave behind.
+IGNORED_FOLDERS = frozenset({"__pycache__", ".git", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache", ".ruff_cache"})
+# `.env` is where people keep secrets while they develop: a bundle holds none.
+IGNORED_FILES = frozenset({".env", ".DS_Store"})
+IGNORED_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
+APP_NEEDS = {
+    "wsgi.py": "the module that holds the WSGI callable",
+    "requirements.lock": "all that the app needs, resolved and with hashes "
+    "(uv pip compile requirements.in -o requirements.lock --generate-hashes --python-version 3.13 "
+    "--python-platform x86_64-manylinux_2_40)",
+}
+
+
+class BundleError(pulumi.RunError):
+    """A bundle cannot be made; the engine shows the text alone: what was given, the rule and the remedy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BuiltBundle:
+    """A bundle: its key in the artifact bucket, the hash that names it, and its file here (None: not built, see `app_bundle`)."""
+
+    key: str
+    sha256: str
+    path: Path | None
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One file of a bundle. `link` is a symbolic link's target; then there is no content."""
+
+    name: str
+    content: bytes
+    executable: bool
+    link: str | None = None
+
+    @property
+    def mode(self) -> int:
+        return 0o755 if self.executable else 0o644
+
+
+def cache_folder() -> Path:
+    """Where built bundles are kept: `WEBSTACK_CACHE` or `~/.cache/webstack`, folder `bundles`."""
+    return Path(os.environ.get("WEBSTACK_CACHE") or Path.home() / ".cache" / "webstack") / "bundles"
+
+
+def role_bundle(role: str, *, userdata: Path = USERDATA) -> BuiltBundle:
+    """The static files (all but *.j2) that hosts of `role` get: `common` and the role's own, at their paths on the host.
+
+    Raises BundleError for a role without files and for two files of one path.
+    """
+    if not (userdata / role).is_dir():
+        raise BundleError(f"there is no role {role!r}: {userdata} has no folder of this name")
+    entries: dict[str, _Entry] = {}
+    for tree in (userdata / "common", userdata / role):
+        for entry in _files(tree, links=True):
+            if entry.name.endswith(".j2"):
+                continue
+            if entry.name in entries:
+                raise BundleError(f"both userdata/common and userdata/{role} have {entry.name}: a host's file has one source; remove one")
+            entries[entry.name] = entry
+    content = _gzip(_tar(entries.values()))
+    sha256 = hashlib.sha256(content).hexdigest()
+    key = f"roles/{role}/{sha256}.tar.gz"
+    return BuiltBundle(key=key, sha256=sha256, path=_keep(key, content))
+
+
+def app_bundle(app_dir: Path, *, build: bool) -> BuiltBundle:
+    """The app of `app_dir` with its wheels for the hosts.
+
+    build: fetch the wheels and make the file unless the cache has it. A preview needs the name alone: without `build` nothing is made,
+    and `path` is None unless the cache has the file.
+    Raises BundleError for a folder that is no app, or when wheels cannot be fetched.
+    """
+    _check_app(app_dir)
+    sources = list(_files(app_dir, links=False))
+    sha256 = manifest_hash(sources)
+    key = f"app/{sha256}.tar.gz"
+    path = cache_folder() / key
+    if path.is_file():
+        return BuiltBundle(key=key, sha256=sha256, path=path)
+    if not build:
+        return BuiltBundle(key=key, sha256=sha256, path=None)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            wheels = download(app_dir / "requirements.lock", Path(folder))
+        except WheelsError as error:
+            raise BundleError(f"the wheels of {app_dir}/requirements.lock cannot be fetched: {error}") from None
+        entries = [_Entry(f"app/{entry.name}", entry.content, entry.executable) for entry in sources]
+        entries += [_Entry(f"wheels/{wheel.name}", wheel.read_bytes(), executable=False) for wheel in wheels]
+        return BuiltBundle(key=key, sha256=sha256, path=_keep(key, _gzip(_tar(entries, times=True))))
+
+
+def manifest_hash(sources: Iterable[_Entry]) -> str:
+    """The hash that names an app: over a first line with the format and target, then path, mode and content's hash of each file.
+
+    The host computes the same from what it has unpacked (userdata/web/…/web_role/app_bundle.py).
+    """
+    lines = [f"webstack app 1 {TARGET}\n"]
+    lines += [
+        f"{entry.name}\0{entry.mode:o}\0{hashlib.sha256(entry.content).hexdigest()}\n"
+        for entry in sorted(sources, key=lambda entry: entry.name)
+    ]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _check_app(app_dir: Path) -> None:
+    if not app_dir.is_dir():
+        raise BundleError(f"the app's folder {app_dir} does not exist: give the path of a folder with a WSGI app")
+    for name, meaning in APP_NEEDS.items():
+        if not (app_dir / name).is_file():
+            raise BundleError(f"{app_dir} holds no app: it lacks {name}, {meaning}")
+    lock = (app_dir / "requirements.lock").read_text().replace("\\\n", " ")
+    bare = [line.split()[0] for line in lock.splitlines() if re.match(r"[A-Za-z0-9]", line) and "--hash=" not in line]
+    if bare:
+        raise BundleError(
+            f"{app_dir}/requirements.lock has no hash for {', '.join(bare)}: hosts install nothing unverified; "
+            "resolve it anew with uv pip compile --generate-hashes"
+        )
+
+
+def _files(tree: Path, *, links: bool) -> Iterator[_Entry]:
+    """The files of a folder, sorted by path."""
+    for folder, folders, names in os.walk(tree):
+        folders[:] = sorted(name for name in folders if name not in IGNORED_FOLDERS)
+        linked = [name for name in folders if (Path(folder) / name).is_symlink()]
+        for name in sorted([*names, *linked]):
+            path = Path(folder) / name
+            relative = path.relative_to(tree).as_posix()
+            if name in IGNORED_FILES or name.endswith(IGNORED_SUFFIXES):
+                continue
+            if path.is_symlink():
+                if not links:
+                    raise BundleError(f"{path} is a symbolic link: an app's bundle holds plain files only; put the file itself there")
+                yield _Entry(relative, b"", executable=False, link=str(path.readlink()))
+            elif path.is_file():
+                yield _Entry(relative, path.read_bytes(), executable=bool(path.stat().st_mode & stat.S_IXUSR))
+            else:
+                raise BundleError(f"{path} is neither a file nor a folder: remove it")
+
+
+def _tar(entries: Iterable[_Entry], *, times: bool = False) -> bytes:
+    """A tar archive that depends on nothing but names, contents and modes. It lists no folders, so that unpacking changes none.
+
+    times: give each file a time that its content decides. Nginx makes a file's ETag of its time and size alone: with one time for
+    all, a changed file of the same size would pass for the old one.
+    """
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            info = tarfile.TarInfo(entry.name)
+            info.mode = entry.mode
+            if entry.link is not None:
+                info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
+            info.size = len(entry.content)
+            info.mtime = 1_000_000_000 + int(hashlib.sha256(entry.content).hexdigest()[:7], 16) if times else 0
+            archive.addfile(info, io.BytesIO(entry.content))
+    return buffer.getvalue()
+
+
+def _gzip(content: bytes) -> bytes:
+    """A gzip file of stored blocks (RFC 1951, 1952): zlib's releases compress differently, and then one source would have two hashes.
+
+    Nothing is lost by it: wheels are compressed already, and a role's files are small.
+    """
+    blocks = [content[start : start + 0xFFFF] for start in range(0, len(content), 0xFFFF)] or [b""]
+    parts = [b"\x1f\x8b\x08\0\0\0\0\0\0\xff"]
+    for number, block in enumerate(blocks, 1):
+        parts += [struct.pack("<BHH", number == len(blocks), len(block), len(block) ^ 0xFFFF), block]
+    return b"".join([*parts, struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)])
+
+
+def _keep(key: str, content: bytes) -> Path:
+    """Put a bundle into the cache, whole or not at all."""
+    path = cache_folder() / key
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as draft:
+            draft.write(content)
+        Path(draft.name).chmod(0o644)
+        Path(draft.name).replace(path)
+    return path
