@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from webstack_host import aws
 
 from . import paths, records
-from .mysql import ACCESS_DENIED, MySQLError, Server, code, quoted
+from .mysql import REFUSED, MySQLError, Server, code, quoted
 from .settings import Settings
 
 LOG = logging.getLogger("webstack.accounts")
@@ -69,7 +69,7 @@ def _works(account: Account, address: str, password: str) -> bool:
     try:
         server.row("SELECT 1")
     except MySQLError as error:
-        if code(error) == ACCESS_DENIED:
+        if code(error) in REFUSED:
             return False
         raise
     finally:
@@ -80,6 +80,7 @@ def _works(account: Account, address: str, password: str) -> bool:
 def main(settings: Settings) -> None:
     """Waits until this host takes writes, makes the accounts, and ends; ends at once on a host that another one leads."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     root = Server("root", patience=30.0)
     while True:
         try:

@@ -12,6 +12,7 @@ from webstack_host import aws
 from . import certificates, datadir, paths, records
 from .acting import Hands
 from .boot import Claim, Data
+from .clock import now
 from .decision import IDLE, Action, Decision, decide
 from .gtid import GtidSet
 from .looking import announced_leaving, local_view, peer_view, primary_view
@@ -133,10 +134,10 @@ class Agent:
         self._mode = mode
 
     def _renew_trust(self, *, well: bool) -> None:
-        now = time.monotonic()
-        if now - self._trust_at < (TRUST_INTERVAL if well else TRUST_INTERVAL / 10):
+        moment = time.monotonic()
+        if moment - self._trust_at < (TRUST_INTERVAL if well else TRUST_INTERVAL / 10):
             return
-        self._trust_at = now
+        self._trust_at = moment
         if certificates.refresh():
             LOG.info("the hosts' certificates changed")
             self._server.run("ALTER INSTANCE RELOAD TLS")
@@ -153,7 +154,7 @@ class Agent:
             "action": decision.action.value,
             "reason": decision.reason,
             "mode": self._mode.value if self._mode else "",
-            "time": records.now(),
+            "time": now(),
         }
         draft = paths.AGENT_STATUS.with_suffix(".new")
         draft.write_text(json.dumps(body, indent=2) + "\n")

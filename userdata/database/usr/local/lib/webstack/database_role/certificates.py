@@ -1,8 +1,9 @@
 """TLS between hosts without an authority that anybody else holds.
 
 Each database host makes a key on its data volume and certifies itself: names are its DNS name, its address and 127.0.0.1 (the app
-reaches it through a proxy on its own host). The certificate goes to a bucket key that only this instance can write; whoever connects trusts exactly
-the certificates it finds under that prefix. Verification checks the name as well, so one host's key cannot stand for the other.
+reaches it through a proxy on its own host). The certificate goes to a bucket key that only this instance can write; whoever connects
+trusts exactly the certificates it finds under that prefix. Verification checks the name as well, so one host's key cannot stand for the
+other.
 """
 
 import secrets

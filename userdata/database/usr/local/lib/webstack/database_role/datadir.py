@@ -12,7 +12,7 @@ from webstack_host.run import run
 
 from . import paths
 from .boot import Data
-from .records import now
+from .clock import now
 
 LOCAL_ACCOUNTS = f"""SET sql_log_bin=0;
 INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';

@@ -15,7 +15,8 @@ Row = dict[str, Any]
 MySQLError: type[Exception] = pymysql.MySQLError
 """What every failed connection and statement raises; `code(error)` tells which."""
 
-ACCESS_DENIED = 1045
+REFUSED = frozenset({1045, 1130})
+"""Access denied: a wrong password or no such account; or no account at all from where this comes."""
 
 
 class _Connection(Protocol):

@@ -7,22 +7,17 @@ A host's role needs `s3:ListBucket` on the prefix `database/` to tell a missing 
 """
 
 import json
-from datetime import UTC, datetime
 from typing import Any, cast
 
 from botocore.exceptions import ClientError
 from webstack_host import aws, config
 
 from .boot import Claim
+from .clock import now
 from .views import Mode
 
 CLAIM_KEY = "database/primary.json"
 REPLICATION_KEY = "database/replication.json"
-
-
-def now() -> str:
-    """The time as records carry it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def read_claim() -> Claim | None:

@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -173,6 +174,10 @@ class _Handler(BaseHTTPRequestHandler):
 class _CheckServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
+
+    def server_bind(self) -> None:
+        """Without HTTPServer's look-up of its own name, which waits for a resolver that may not answer."""
+        TCPServer.server_bind(self)
 
 
 def serve(address: str) -> None:

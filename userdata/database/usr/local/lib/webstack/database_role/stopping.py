@@ -40,6 +40,7 @@ RECORD_DEADLINE = 10.0
 def stop(settings: Settings, main_pid: int) -> None:
     """Prepares this host's mysqld for its stop. Never raises: systemd stops mysqld next, whatever was said here."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
     with suppress(OSError):
         paths.STOPPING.touch()
     with _role_lock(5.0):
