@@ -39,9 +39,7 @@ class ApiProcess:
         command += ["--public-range", str(self._names.elastic_network)]
         with self._log.open("ab") as log:
             # A session of its own: what ends the daemon does not end the server.
-            self._child = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
+            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         write_pid_file(self._pid_file, self._child.pid)
         deadline = asyncio.get_running_loop().time() + START_DEADLINE
         while not await self._answers():

@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
+from typing import cast
 
 import dns.exception
 import dns.flags
@@ -181,8 +182,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.DatagramTransport):
-            self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)  # asyncio's own class of them derives from another
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         answer = self._respond_to(data, addr[0])

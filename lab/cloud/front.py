@@ -53,7 +53,7 @@ class Front:
     ) -> None:
         self.judge = judge
         self.on_change = on_change
-        self._api = URL(api_url)
+        self._api = api_url.rstrip("/")
         self._log = CallLog(log_file) if log_file else None
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
@@ -70,7 +70,7 @@ class Front:
             max_field_size=_LINE_BYTES,
         )
         server = web.Server(self._serve, auto_decompress=False, max_line_size=_LINE_BYTES, max_field_size=_LINE_BYTES)
-        self._runner = web.ServerRunner(server)
+        self._runner = web.ServerRunner(server, access_log=None)
         await self._runner.setup()
 
     async def open_door(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
@@ -96,7 +96,7 @@ class Front:
                 status=413, text=f"The lab's API takes bodies of {MAX_BODY_BYTES} bytes at most; send larger objects in parts.\n"
             )
         raw_path, _, query = request.raw_path.partition("?")
-        if raw_path.startswith(_CLOSED_PATHS):
+        if not raw_path.startswith("/") or raw_path.startswith(_CLOSED_PATHS):
             return web.Response(status=404, text="Not a path of AWS's API.\n")
         call = identify(request.method, request.host, raw_path, query, request.headers, body, request.remote or "")
         response = await self._answer(call, request, body)
@@ -114,7 +114,7 @@ class Front:
             return web.Response(status=403, body=text.encode(), headers={"Content-Type": content_type})
         if self._session is None:
             raise RuntimeError("the front has not been started")
-        url = URL(f"{self._api}{request.raw_path.removeprefix('/')}", encoded=True)
+        url = URL(f"{self._api}{request.raw_path}", encoded=True)  # as sent: the path is part of what is signed
         try:
             async with self._session.request(
                 request.method, url, headers=_passed_on(request.headers), data=body, allow_redirects=False, skip_auto_headers=_NOT_ADDED

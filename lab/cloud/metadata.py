@@ -45,7 +45,7 @@ class MetadataService:
 
     async def start(self, listening: socket.socket) -> None:
         """Serves on a socket that listens already."""
-        self._runner = web.ServerRunner(web.Server(self._serve))
+        self._runner = web.ServerRunner(web.Server(self._serve), access_log=None)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
 

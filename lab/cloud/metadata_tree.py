@@ -6,8 +6,12 @@ cannot have (Spot, Outposts, ramdisks, key pairs, signatures by AWS) are left ou
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from lab.cloud.inventory import InstanceFacts
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import GroupIdentifierTypeDef
 
 VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest")
 """Of AWS's versions, those that cloud-init 25.1 asks for, oldest first."""
@@ -56,7 +60,7 @@ def _metadata(facts: InstanceFacts) -> dict[str, str]:
         "placement/region": facts.region,
         "profile": _PRESET,
         "reservation-id": facts.reservation,
-        "security-groups": "\n".join(group.get("GroupName", "") for group in instance.get("SecurityGroups", [])),
+        "security-groups": "\n".join(group.get("GroupName", "") for group in _groups(facts)),
         "services/domain": "amazonaws.com",
         "services/partition": "aws",
         "system": "nitro",
@@ -71,6 +75,12 @@ def _metadata(facts: InstanceFacts) -> dict[str, str]:
     if instance.get("MetadataOptions", {}).get("InstanceMetadataTags") == "enabled":
         paths.update({f"tags/instance/{key}": value for key, value in facts.tags.items()})
     return paths
+
+
+def _groups(facts: InstanceFacts) -> "Iterable[GroupIdentifierTypeDef]":
+    """Of the first interface: an instance launched with its interfaces spelled out shows its groups there alone."""
+    interfaces = facts.instance.get("NetworkInterfaces", [])
+    return interfaces[0].get("Groups", []) if interfaces else facts.instance.get("SecurityGroups", [])
 
 
 def _public(plural: str, address: str, name: str) -> dict[str, str]:
