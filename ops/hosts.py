@@ -38,7 +38,8 @@ class Host:
 
 def rows(session: Session) -> list[Host]:
     """All hosts, by name. Raises ControlError where the daemon does not answer."""
-    return sorted((Host.of(row) for row in control.status(session.names)["hosts"]), key=lambda host: (host.name, host.instance_id))
+    said: list[dict[str, object]] = control.status(session.names)["hosts"]
+    return sorted((Host.of(row) for row in said), key=lambda host: (host.name, host.instance_id))
 
 
 def table(hosts: Sequence[Host]) -> Table:
