@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _NUD_PERMANENT = 0x80
 _EXISTS = 17
+_NO_DEVICE = 19
 
 
 class Wires:
@@ -44,8 +45,13 @@ class Wires:
     def remove(self, name: str) -> None:
         """Removes a link if it is there, and the other end of its pair."""
         index = self.links().get(name)
-        if index is not None:
+        if index is None:
+            return
+        try:
             self._route.link("del", index=index)
+        except NetlinkError as error:
+            if error.code != _NO_DEVICE:  # the kernel was still removing it with its other end's namespace
+                raise
 
     def add_address(self, name: str, address: IPv4Interface) -> None:
         """Puts an address on a link; it may be there."""
