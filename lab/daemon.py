@@ -124,7 +124,8 @@ def main(arguments: list[str] | None = None) -> int:
         print("the lab's daemon needs root: it makes namespaces, mounts and loop devices", file=sys.stderr)
         return 1
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
-    logging.getLogger("botocore").setLevel(logging.WARNING)
+    for chatty in ("aiohttp.access", "botocore"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     footprint.enter(names)
     with names.daemon_lock.open("w") as lock:
         try:
