@@ -1,6 +1,5 @@
 """Install the app's bundle: verify its sources, make a virtual environment of its wheels without any network, then switch to it."""
 
-import compileall
 import hashlib
 import os
 import shutil
@@ -87,9 +86,9 @@ def _make_environment(release: Path, pip_wheels: Path) -> None:
         raise BundleError(f"{pip_wheels} holds no pip: the package python3-venv is missing")
     environment = release / "venv"
     venv.EnvBuilder(symlinks=True, with_pip=False).create(environment)
-    # A wheel is importable as it is: pip runs from within its own. Each wheel is checked against the hash in the lock, which the
-    # bundle's name covers.
-    command = [sys.executable, f"{pips[-1]}/pip", "--python", str(environment / "bin" / "python"), "--isolated"]
+    # A wheel is importable as it is: the environment's Python runs pip from within pip's own. Each wheel is checked against its
+    # hash in the lock, which the bundle's name covers.
+    command = [str(environment / "bin" / "python"), f"{pips[-1]}/pip", "--isolated"]
     command += ["--disable-pip-version-check", "--no-input", "--quiet", "--no-cache-dir", "install", "--no-index", "--no-deps"]
     command += ["--no-compile", "--only-binary", ":all:", "--require-hashes", "--find-links", str(release / "wheels")]
     command += ["--requirement", str(release / "app" / "requirements.lock")]
@@ -97,8 +96,9 @@ def _make_environment(release: Path, pip_wheels: Path) -> None:
     if result.returncode != 0:
         raise BundleError("pip could not install the wheels:\n" + "\n".join(result.stderr.strip().splitlines()[-5:]))
     # The service may not write here: without bytecode every worker would compile everything at every start.
-    for folder in (release / "app", environment):
-        compileall.compile_dir(str(folder), quiet=2, workers=0)
+    # A file that cannot be compiled is no failure here (packages carry samples for other Pythons): importing it would tell.
+    compile_all = [sys.executable, "-m", "compileall", "-qq", "-j", "0", str(release / "app"), str(environment / "lib")]
+    subprocess.run(compile_all, capture_output=True, check=False)
 
 
 def _switch(target: Path, release: Path) -> None:

@@ -1,7 +1,7 @@
-"""The app's release on this host: /opt/app/<hash>, with /opt/app/current naming the one that runs."""
+"""The app's release on this host: installed under /opt/app/releases, with /opt/app/current naming the one that runs."""
 
 import os
-import shutil
+import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -10,32 +10,23 @@ from webstack_host import aws
 
 from web_role import app_bundle
 
-HOME = Path("/opt/app")
-COMPLETE = ".installed"
-"""Written last into a release: without it the folder is what a killed installation left."""
+HOME = app_bundle.TARGET
 
 
 def install(key: str, sha256: str, *, home: Path = HOME, fetch: Callable[[str], bytes] = aws.fetch_object) -> bool:
-    """Fetches, verifies and unpacks the release unless it is here already, and makes it the current one; whether anything changed.
+    """Fetches, verifies and installs the release unless it runs here already; whether anything changed.
 
-    Raises what `app_bundle.install` raises for a bundle that is not what its name says.
+    Raises app_bundle.BundleError for a bundle that is not what its name says.
     """
-    release, current = home / sha256[:16], home / "current"
-    if (release / COMPLETE).exists() and current.resolve() == release.resolve():
+    release, current = home / "releases" / sha256, home / "current"
+    if (release / app_bundle.INSTALLED).exists() and current.resolve() == release.resolve():
         return False
-    if not (release / COMPLETE).exists():
-        shutil.rmtree(release, ignore_errors=True)
-        home.mkdir(parents=True, exist_ok=True)
-        app_bundle.install(fetch(key), sha256, release)
-        date_by_content(release / "app" / "static")
-        (release / COMPLETE).touch()
-    draft = home / ".current"
-    draft.unlink(missing_ok=True)
-    draft.symlink_to(release.name)
-    draft.replace(current)
-    for other in home.iterdir():
-        if other not in (release, current):
-            shutil.rmtree(other, ignore_errors=True)
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=home, prefix=".bundle-") as tarball:
+        tarball.write(fetch(key))
+        tarball.flush()
+        app_bundle.install(Path(tarball.name), sha256, home)
+    date_by_content(release / "app" / "static")
     return True
 
 

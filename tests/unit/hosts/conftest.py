@@ -1,0 +1,55 @@
+"""Puts the programs of the hosts on the path, as their scripts do on a host, and takes the AWS API and other programs away from them."""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+for tree in ("common", "load_balancer", "web"):
+    sys.path.insert(0, str(ROOT / "userdata" / tree / "usr/local/lib/webstack"))
+
+HOST: dict[str, Any] = {
+    "role": "web",
+    "project": "webstack",
+    "environment": "dev",
+    "host": "web-1",
+    "region": "eu-central-1",
+    "zone": "dev.webstack.internal",
+    "bucket": "artifacts-1234567",
+    "role_bundle": {"key": "roles/web/x.tar.gz", "sha256": "a" * 64},
+    "readiness_timeout": 600,
+}
+
+
+def returns(value: object) -> Callable[..., Any]:
+    """A function that takes anything and gives this."""
+    return lambda *_, **__: value
+
+
+class Programs:
+    """Stands for every program: remembers each call, answers by the words it begins with, else with success and nothing said."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.answers: dict[str, tuple[int, str]] = {}
+
+    def __call__(self, command: Sequence[str | Path], **_: Any) -> CompletedProcess[str]:
+        words = [str(word) for word in command]
+        self.calls.append(words)
+        line = " ".join(words)
+        code, out = next((answer for start, answer in self.answers.items() if line.startswith(start)), (0, ""))
+        return CompletedProcess(words, code, out, "")
+
+
+@pytest.fixture
+def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
+    """Takes the place of `webstack_host.run.run` wherever it was imported."""
+    fake = Programs()
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("webstack_host", "load_balancer_role", "web_role")) and hasattr(module, "run") and callable(module.run):
+            monkeypatch.setattr(module, "run", fake)
+    return fake

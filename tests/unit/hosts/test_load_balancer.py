@@ -1,0 +1,249 @@
+"""A load balancer's programs: certificates, the Elastic IP, what HAProxy says, and when the host calls itself ready."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from load_balancer_role import checks, configuration, elastic_ip, haproxy, tls
+from webstack_host import aws, files, imds, services
+from webstack_host.config import HostConfig
+
+from .conftest import HOST, Programs, returns
+
+CONFIG = HostConfig(
+    {
+        **HOST,
+        "role": "load_balancer",
+        "host": "lb-1",
+        "elastic_ip_allocation_id": "eipalloc-1",
+        "elastic_ip_address": "198.51.100.7",
+        "tls_mode": "self-signed",
+        "tls_secret": "",
+        "domain": "198.51.100.7",
+    },
+    "host.json",
+)
+PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\ny\n-----END PRIVATE KEY-----"
+
+
+class Ec2:
+    """Elastic IPs, and every call in order."""
+
+    def __init__(self, holder: str | None) -> None:
+        self.holder = holder
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+
+    def describe_addresses(self, **arguments: Any) -> dict[str, Any]:
+        self.calls.append(("DescribeAddresses", arguments))
+        return {"Addresses": [{"AllocationId": "eipalloc-1", **({"InstanceId": self.holder} if self.holder else {})}]}
+
+    def associate_address(self, **arguments: Any) -> None:
+        self.calls.append(("AssociateAddress", arguments))
+        self.holder = arguments["InstanceId"]
+
+
+@pytest.fixture
+def ec2(monkeypatch: pytest.MonkeyPatch) -> Ec2:
+    fake = Ec2("i-other")
+    monkeypatch.setattr(aws, "ec2", returns(fake))
+    monkeypatch.setattr(imds, "instance_id", returns("i-me"))
+    return fake
+
+
+def test_the_address_is_taken_by_one_call_and_never_given_back_first(ec2: Ec2) -> None:
+    assert elastic_ip.associate("eipalloc-1")
+    assert ec2.calls[1:] == [("AssociateAddress", {"AllocationId": "eipalloc-1", "InstanceId": "i-me", "AllowReassociation": True})]
+    assert not elastic_ip.associate("eipalloc-1"), "an address that is here is left alone"
+    assert [name for name, _ in ec2.calls].count("AssociateAddress") == 1
+
+
+class Play:
+    """Runs `follow` with a state that changes over time, and notes when it acts."""
+
+    def __init__(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.acted: list[float] = []
+        self.fail: set[int] = set()
+        self.states: dict[float, str] = {}
+        self.file = tmp_path / "vrrp-state"
+        monkeypatch.setattr(elastic_ip, "STATE", self.file)
+
+    def sleep(self, seconds: float) -> None:
+        self.now = round(self.now + seconds, 3)
+        if self.now in self.states:
+            self.file.write_text(self.states[self.now] + "\n")
+
+    def act(self) -> None:
+        self.acted.append(self.now)
+        if len(self.acted) in self.fail:
+            raise OSError("no route")
+
+    def run(self, seconds: float) -> None:
+        elastic_ip.follow(self.act, clock=lambda: self.now, sleep=self.sleep, rounds=int(seconds / elastic_ip.LOOK))
+
+
+@pytest.fixture
+def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
+    return Play(tmp_path, monkeypatch)
+
+
+def test_only_the_master_calls_the_api(play: Play) -> None:
+    play.states = {1.0: "BACKUP", 3.0: "FAULT"}
+    play.run(40)
+    assert play.acted == []
+
+
+def test_a_new_master_acts_at_once_and_looks_again_because_a_call_can_be_lost(play: Play) -> None:
+    play.states = {2.0: "MASTER"}
+    play.run(33)
+    assert play.acted[0] == 2.0
+    assert [round(later - earlier) for earlier, later in zip(play.acted, play.acted[1:], strict=False)] == [15, 15]
+
+
+def test_a_master_that_was_not_one_for_a_while_acts_at_once_again(play: Play) -> None:
+    play.states = {1.0: "MASTER", 2.0: "BACKUP", 3.0: "MASTER"}
+    play.run(4)
+    assert play.acted == [1.0, 3.0]
+
+
+def test_a_failed_call_is_repeated_after_a_second(play: Play) -> None:
+    play.states, play.fail = {1.0: "MASTER"}, {1}
+    play.run(4)
+    assert play.acted == [1.0, 2.0]
+
+
+STAT = """# pxname,svname,status,check_status,last_chk,
+https,FRONTEND,OPEN,,,
+web,web1,UP,L7OK,HTTP status check returned code <3C>200<3E>,
+web,web2,DOWN,L4CON,Connection refused,
+web,web3,MAINT (resolution),,,
+web,BACKEND,UP,,,
+"""
+
+
+def test_servers_without_an_address_do_not_count() -> None:
+    states = haproxy.server_states(STAT, "web")
+    assert {name: status for name, (status, _) in states.items()} == {"web1": "UP", "web2": "DOWN"}
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch, programs: Programs, ec2: Ec2) -> dict[str, Any]:
+    """Everything as it is on a ready load balancer; a test takes one thing away."""
+    world: dict[str, Any] = {"stat": STAT, "status": 200, "master": True}
+    ec2.holder = "i-me"
+
+    def ask(_: str) -> str:
+        return world["stat"]
+
+    def https_status() -> int:
+        return world["status"]
+
+    def is_master() -> bool:
+        return world["master"]
+
+    monkeypatch.setattr(haproxy, "ask", ask)
+    monkeypatch.setattr(checks, "https_status", https_status)
+    monkeypatch.setattr(elastic_ip, "is_master", is_master)
+    return world
+
+
+def test_a_load_balancer_that_serves_is_ready_and_says_where_the_address_is(running: dict[str, Any]) -> None:
+    found = checks.check(CONFIG)
+    assert found.ok
+    assert found.facts == {"elastic_ip": "198.51.100.7", "active": "true", "web_hosts_up": "1"}
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"stat": STAT.replace("web1,UP", "web1,DOWN")}, "none of 2 web hosts is up"),
+        ({"stat": "# pxname,svname,status,check_status,last_chk,\n"}, "DNS names no web host yet"),
+        ({"status": 503}, "HTTPS answers /healthz with 503"),
+    ],
+)
+def test_what_is_missing_is_the_reason(running: dict[str, Any], change: dict[str, Any], reason: str) -> None:
+    running.update(change)
+    assert (checks.check(CONFIG).ok, checks.check(CONFIG).reason) == (False, reason)
+
+
+def test_readiness_includes_the_association(running: dict[str, Any], ec2: Ec2) -> None:
+    ec2.holder = None
+    assert checks.check(CONFIG).reason == "198.51.100.7 is not associated with this host yet"
+    running["master"] = False
+    assert checks.check(CONFIG).reason == "keepalived has not become MASTER"
+    ec2.holder = "i-other"
+    assert checks.check(CONFIG).ok, "a standby is ready while the other holds the address"
+
+
+def test_a_service_that_does_not_run_is_the_reason(running: dict[str, Any], programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs.answers["systemctl is-active --quiet keepalived.service"] = (3, "")
+    assert checks.check(CONFIG).reason == "keepalived does not run"
+
+    def refused(_: str) -> str:
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(haproxy, "ask", refused)
+    assert checks.check(CONFIG).reason == "HAProxy does not run: refused"
+
+
+def test_configuring_checks_each_file_by_its_own_program(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(services, "UNITS", tmp_path)
+    monkeypatch.setattr(files, "directory", returns(None))
+    monkeypatch.setattr(tls, "install", returns(None))
+    configuration.configure(CONFIG)
+    lines = [" ".join(call) for call in programs.calls]
+    assert "haproxy -c -q -f /etc/haproxy/haproxy.cfg" in lines
+    assert "keepalived --config-test --log-console --use-file /etc/keepalived/keepalived.conf" in lines
+    assert "/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-webstack.conf" in lines
+
+
+@pytest.fixture
+def pems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[Path, str]:
+    """What is written, by path, and nothing on a disk."""
+    written: dict[Path, str] = {}
+
+    def write(path: Path, content: str | bytes, *, mode: int) -> bool:
+        assert mode == 0o600, "a key is for root alone"
+        text = content if isinstance(content, str) else content.decode()
+        written[path] = text
+        path.write_text(text)
+        return True
+
+    monkeypatch.setattr(files, "write", write)
+    monkeypatch.setattr(tls, "SERVED", tmp_path / "served.pem")
+    monkeypatch.setattr(tls, "KEPT", tmp_path / "kept.pem")
+    return written
+
+
+def test_a_self_signed_certificate_is_made_once_and_kept(
+    pems: dict[Path, str], monkeypatch: pytest.MonkeyPatch, programs: Programs
+) -> None:
+    made: list[str] = []
+
+    def self_signed(domain: str) -> str:
+        made.append(domain)
+        return PEM
+
+    monkeypatch.setattr(tls, "self_signed", self_signed)
+    tls.install(CONFIG)
+    programs.answers["openssl x509 -in"] = (0, "IP 198.51.100.7 does match certificate")
+    tls.install(CONFIG)
+    assert made == ["198.51.100.7"]
+    assert pems[tls.SERVED] == PEM
+    programs.answers["openssl x509 -in"] = (0, "IP 198.51.100.7 does NOT match certificate")
+    tls.install(CONFIG)
+    assert len(made) == 2, "a certificate for another name is made anew"
+
+
+def test_the_users_pem_never_touches_the_disk_and_is_refused_without_its_key(
+    pems: dict[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = HostConfig({**CONFIG.variables, "tls_mode": "secret", "tls_secret": "my/tls"}, "host.json")
+    values = {"my/tls": PEM}
+    monkeypatch.setattr(aws, "named_secret", values.__getitem__)
+    tls.install(secret)
+    assert pems == {tls.SERVED: PEM + "\n"}
+    values["my/tls"] = PEM.split("-----BEGIN PRIVATE")[0]
+    with pytest.raises(ValueError, match=r"the secret my/tls has no private key .*: it must hold") as refused:
+        tls.install(secret)
+    assert "x\n" not in str(refused.value)

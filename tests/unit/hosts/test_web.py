@@ -1,0 +1,201 @@
+"""A web host's programs: the release, the app's environment, the certificates of the databases, when the host calls itself ready."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from web_role import checks, configuration, database_ca, environment, release
+from web_role.app_bundle import INSTALLED, BundleError
+from webstack_host import aws, files, services
+from webstack_host.config import HostConfig
+
+from .conftest import HOST, Programs, returns
+
+CONFIG = HostConfig(
+    {
+        **HOST,
+        "app_bundle": {"key": "app/1.tar.gz", "sha256": "1" * 64},
+        "app_module": "wsgi:app",
+        "schema": "app",
+        "workers": 0,
+        "drain_seconds": 12,
+    },
+    "host.json",
+)
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stands for `app_bundle.install`: a release of one file that holds the bundle's bytes; notes the hashes asked for."""
+    hashes: list[str] = []
+
+    def install(tarball: Path, sha256: str, target: Path) -> None:
+        hashes.append(sha256)
+        if tarball.read_bytes() == b"bad":
+            raise BundleError("not what its name says")
+        release = target / "releases" / sha256
+        (release / "app" / "static").mkdir(parents=True)
+        (release / "app" / "static" / "site.css").write_bytes(tarball.read_bytes())
+        (release / INSTALLED).touch()
+        (target / "current").unlink(missing_ok=True)
+        (target / "current").symlink_to(release)
+
+    monkeypatch.setattr(release.app_bundle, "install", install)
+    return hashes
+
+
+def css(home: Path) -> Path:
+    return home / "current" / "app" / "static" / "site.css"
+
+
+def test_a_release_is_fetched_once_and_the_next_takes_its_place(installed: list[str], tmp_path: Path) -> None:
+    fetched: list[str] = []
+
+    def fetch(key: str) -> bytes:
+        fetched.append(key)
+        return key.encode()
+
+    assert release.install("app/1", "1" * 64, home=tmp_path, fetch=fetch)
+    assert not release.install("app/1", "1" * 64, home=tmp_path, fetch=fetch)
+    assert release.install("app/2", "2" * 64, home=tmp_path, fetch=fetch)
+    assert css(tmp_path).read_text() == "app/2"
+    assert fetched == ["app/1", "app/2"]
+    assert installed == ["1" * 64, "2" * 64]
+    assert css(tmp_path).stat().st_mtime < 1_600_000_000, "its time comes from its content"
+    assert not list(tmp_path.glob(".bundle-*"))
+
+
+def test_a_release_that_is_refused_leaves_the_old_one_current(installed: list[str], tmp_path: Path) -> None:
+    release.install("app/1", "1" * 64, home=tmp_path, fetch=returns(b"one"))
+    with pytest.raises(BundleError, match="not what its name says"):
+        release.install("app/2", "2" * 64, home=tmp_path, fetch=returns(b"bad"))
+    assert css(tmp_path).read_text() == "one"
+    release.install("app/2", "2" * 64, home=tmp_path, fetch=returns(b"two"))
+    assert css(tmp_path).read_text() == "two"
+
+
+def test_the_time_of_a_static_file_comes_from_its_content_so_that_all_hosts_give_one_etag(tmp_path: Path) -> None:
+    times: list[float] = []
+    for host, content in (("web-1", b"same"), ("web-2", b"same"), ("web-3", b"diff")):
+        path = tmp_path / host / "css" / "site.css"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+        release.date_by_content(tmp_path / host)
+        times.append(path.stat().st_mtime)
+    assert times[0] == times[1] != times[2]
+
+
+def test_the_app_gets_its_own_accounts_and_not_the_migrators() -> None:
+    values = environment.app(CONFIG, writer="w/@ 1", reader="r", session_key="k" * 40)
+    assert values["DATABASE_WRITE_URL"] == "mysql+pymysql://app_writer:w%2F%40%201@127.0.0.1:3306/app"
+    assert values["DATABASE_READ_URL"] == "mysql+pymysql://app_reader:r@127.0.0.1:3307/app"
+    assert (values["WEB_HOST"], values["APP_MODULE"], values["SESSION_KEY"]) == ("web-1", "wsgi:app", "k" * 40)
+    assert int(values["WEB_CONCURRENCY"]) >= 2
+    assert "MIGRATE_DATABASE_URL" not in values
+    assert list(environment.migration(CONFIG, "m")) == ["MIGRATE_DATABASE_URL", "DATABASE_CA"]
+
+
+def test_the_number_of_workers_is_the_users_where_there_is_one() -> None:
+    config = HostConfig({**CONFIG.variables, "workers": 7}, "host.json")
+    assert environment.app(config, writer="w", reader="r", session_key="k")["WEB_CONCURRENCY"] == "7"
+
+
+def test_an_environment_file_reads_back_as_it_was() -> None:
+    values = {"A": 'with "quotes", $dollar, back\\slash', "B": "plain"}
+    # Within double quotes the shell's rules are systemd's, but for the dollar, which Python's shlex leaves alone too.
+    assert dict(word.split("=", 1) for word in shlex.split(environment.text(values))) == values
+
+
+def test_a_secret_of_two_lines_is_refused_without_being_shown() -> None:
+    with pytest.raises(ValueError, match="SESSION_KEY holds a line end") as refused:
+        environment.text({"SESSION_KEY": "hush\nhush"})
+    assert "hush" not in str(refused.value)
+
+
+def test_the_environment_is_for_root_alone_and_lies_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: dict[str, int] = {}
+    monkeypatch.setattr(aws, "secret", returns("hush"))
+
+    def write(path: str, content: str, *, mode: int) -> bool:
+        assert "hush" in content
+        written[path] = mode
+        return True
+
+    monkeypatch.setattr(files, "write", write)
+    assert environment.write(CONFIG)
+    assert written == {"/run/webstack/app.env": 0o600, "/run/webstack/migrate.env": 0o600}
+
+
+class Bucket:
+    """The published certificates, and the file made of them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.written: list[str] = []
+        monkeypatch.setattr(aws, "list_objects", self.listing)
+        monkeypatch.setattr(aws, "fetch_object", self.objects.__getitem__)
+        monkeypatch.setattr(files, "write", self.write)
+
+    def listing(self, prefix: str) -> list[str]:
+        return sorted(key for key in self.objects if key.startswith(prefix))
+
+    def write(self, path: str, content: str) -> None:
+        assert path == database_ca.TRUSTED
+        self.written.append(content)
+
+
+def test_the_app_trusts_every_published_certificate_and_an_empty_list_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bucket = Bucket(monkeypatch)
+    assert database_ca.main() == 1
+    assert bucket.written == [], "the old file stays"
+    bucket.objects |= {
+        "database/certificates/A:i-1.pem": b"-----BEGIN CERTIFICATE-----\none\n",
+        "database/certificates/A:i-2.pem": b"-----BEGIN CERTIFICATE-----\ntwo",
+        "database/certificates/A:i-3.pem": b"rubbish",
+        "database/primary.json": b"{}",
+    }
+    assert database_ca.main() == 0
+    assert bucket.written == ["-----BEGIN CERTIFICATE-----\none\n-----BEGIN CERTIFICATE-----\ntwo\n"]
+
+
+def test_a_web_host_is_ready_when_the_deep_check_passes_through_nginx(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
+    answers: list[tuple[int, str] | OSError] = [(200, "{}"), (503, '{"write": "no primary"}'), ConnectionRefusedError("refused")]
+
+    def get(path: str) -> tuple[int, str]:
+        assert path == "/readyz"
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(checks, "get", get)
+    assert checks.check(CONFIG).ok
+    failing = checks.check(CONFIG)
+    assert (failing.ok, failing.reason, failing.detail[0]) == (False, "/readyz answers 503", '{"write": "no primary"}')
+    assert checks.check(CONFIG).reason == "Nginx does not answer: refused"
+
+
+def test_the_first_unit_that_does_not_run_is_the_reason(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
+    monkeypatch.setattr(checks, "get", returns((200, "{}")))
+    programs.answers["systemctl is-active --quiet webstack-migrate.service"] = (3, "")
+    programs.answers["journalctl"] = (0, "migrate: no primary\n")
+    found = checks.check(CONFIG)
+    assert (found.ok, found.reason) == (False, "webstack-migrate.service does not run yet")
+    assert found.detail == ["migrate: no primary"]
+    programs.answers["systemctl show --property=ConditionResult --value webstack-migrate.service"] = (0, "no\n")
+    assert checks.check(CONFIG).ok, "an app without migrations has none to run"
+
+
+def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path) -> None:
+    monkeypatch.setattr(services, "UNITS", tmp_path)
+    monkeypatch.setattr(files, "directory", returns(None))
+    monkeypatch.setattr(database_ca, "refresh", returns(2))
+    monkeypatch.setattr(environment, "write", returns(False))
+    for changed in (False, True):
+        monkeypatch.setattr(release, "install", returns(changed))
+        programs.calls.clear()
+        configuration.configure(CONFIG)
+        lines = [" ".join(call) for call in programs.calls]
+        assert "nginx -t -q" in lines
+        assert "haproxy -c -q -f /etc/webstack/database-proxy.cfg" in lines
+        assert ("systemctl restart webstack-migrate.service webstack-app.service" in lines) == changed
