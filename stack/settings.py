@@ -207,11 +207,12 @@ def _without(value: object, path: tuple[int | str, ...]) -> object:
     if not path or not isinstance(value, dict):
         return {}
     content = cast("dict[object, object]", value)
-    below = content.get(path[0])
-    if len(path) > 1 and isinstance(below, dict):
-        content[path[0]] = _without(cast("object", below), path[1:])
+    first, *rest = path
+    below = content.get(first)
+    if rest and isinstance(below, dict):
+        content[first] = _without(cast("object", below), tuple(rest))
     else:
-        content.pop(path[0], None)
+        content.pop(first, None)
     return content
 
 

@@ -1,0 +1,191 @@
+"""Reads a stack's configuration from the engine and judges it whole, before any resource is registered."""
+
+import difflib
+import json
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, cast
+
+import pulumi
+import pulumi_aws as aws
+from pulumi.runtime import config as engine_config
+
+from stack.environment import Environment
+from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
+from stack.settings import NAMESPACE, SECTIONS, Settings, check
+from userdata.render import RenderError, render
+from userdata.variables import AnyVariables, Bundle
+
+REPOSITORY: Final = Path(__file__).parent.parent
+
+ZoneNames = Callable[[], Sequence[str]]
+
+
+def load() -> Environment:
+    """The environment of the running stack. Raises ConfigurationError with every mistake."""
+    return judge(
+        stack=pulumi.get_stack(),
+        raw=_values(),
+        secret=frozenset(_secret_keys()),
+        region=pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
+        zones=_region_zones,
+    )
+
+
+def judge(
+    *,
+    stack: str,
+    raw: Mapping[str, object],
+    secret: frozenset[str] = frozenset(),
+    region: str | None,
+    zones: ZoneNames,
+    repository: Path = REPOSITORY,
+) -> Environment:
+    """The environment that a configuration describes. Raises ConfigurationError with every mistake.
+
+    `raw` holds one value per section and `secret` the sections that hold a secure value; `zones` answers with the names of
+    the region's availability zones that need no opt-in.
+    """
+    problems = [
+        Problem(
+            key=f"{NAMESPACE}:{name}",
+            value=HIDDEN,
+            rule="no secure value: the program reads its configuration in clear",
+            remedy="put the secret into Secrets Manager and its name here, without --secret",
+        )
+        for name in sorted(secret)
+    ]
+    settings, mistakes = check({name: value for name, value in raw.items() if name not in secret})
+    problems += mistakes
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,22}[a-z0-9]", stack):
+        problems.append(
+            Problem(
+                key="stack",
+                value=stack,
+                rule="a stack name of 2 to 24 lowercase letters, digits and hyphens: hosts' names and secrets' names are made of it",
+                remedy="choose another with `pulumi stack init`",
+            )
+        )
+    problems += app_problems(settings, repository)
+    wrong = {problem.key for problem in problems}
+    chosen: tuple[str, ...] = ()
+    if not region:
+        problems.append(Problem(key="aws:region", value=NOTHING, rule="the AWS region", remedy="pulumi config set aws:region eu-central-1"))
+    elif not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
+        chosen, mistakes = choose_zones(settings, region, zones())
+        problems += mistakes
+    if not problems:
+        environment = Environment(name=stack, region=region or "", zones=chosen, settings=settings)
+        problems += user_data_problems(environment)
+        if not problems:
+            return environment
+    raise ConfigurationError(problems)
+
+
+def choose_zones(settings: Settings, region: str, available: Sequence[str]) -> tuple[tuple[str, ...], list[Problem]]:
+    """The zones to use: those named, or the region's first by name; and what is wrong with them."""
+    known = sorted(available)
+    wanted, named = settings.network.zones, settings.network.zone_names
+    problems: list[Problem] = []
+    if wanted > len(known):
+        problems.append(
+            Problem(
+                key=f"{NAMESPACE}:network.zones",
+                value=wanted,
+                rule=f"at most {len(known)}: {region} has {', '.join(known) or 'no zones'}",
+                remedy=f"set {len(known)} or less, or choose another aws:region" if len(known) > 1 else "choose another aws:region",
+            )
+        )
+    for index, name in enumerate(named):
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            problems.append(
+                Problem(
+                    key=f"{NAMESPACE}:network.zoneNames[{index}]",
+                    value=name,
+                    rule=f"a zone of {region} that needs no opt-in: {', '.join(known)}",
+                    remedy=f"did you mean {nearest[0]}?" if nearest else "name one of these",
+                )
+            )
+    return tuple(named or known[:wanted]), problems
+
+
+def app_problems(settings: Settings, repository: Path) -> list[Problem]:
+    """What is wrong with the app's folder."""
+    folder, module = settings.web.app, settings.web.module.partition(":")[0].replace(".", "/")
+    path = (repository / folder).resolve()
+    key = f"{NAMESPACE}:web.app"
+    if not path.is_dir():
+        return [Problem(key=key, value=folder, rule=f"the folder of an app; there is none at {path}", remedy="write its path")]
+    problems: list[Problem] = []
+    if not any((path / name).is_file() for name in (f"{module}.py", f"{module}/__init__.py")):
+        rule = f"a folder that holds the module of web.module, {settings.web.module}; there is no {module}.py in {path}"
+        problems.append(Problem(key=key, value=folder, rule=rule, remedy="write the app's path, or its callable into web.module"))
+    if not (path / "requirements.lock").is_file():
+        rule = f"a folder with a requirements.lock: hosts install exactly that; there is none in {path}"
+        problems.append(Problem(key=key, value=folder, rule=rule, remedy="make one with `uv pip compile`, as the README says"))
+    return problems
+
+
+def user_data_problems(environment: Environment) -> list[Problem]:
+    """What is wrong with the hosts' user data, found with stand-ins as long as the values that only AWS can give."""
+    bucket, digest = "b" * 63, "0" * 64
+
+    def role_bundle(role: str) -> Bundle:
+        return Bundle(key=f"roles/{role}/{digest}.tar.gz", sha256=digest)
+
+    longest: list[AnyVariables] = [
+        environment.load_balancer_variables(
+            1, bucket=bucket, role_bundle=role_bundle("load_balancer"), allocation_id=f"eipalloc-{'0' * 17}", address="255.255.255.255"
+        ),
+        environment.web_variables(
+            environment.settings.web.count,
+            bucket=bucket,
+            role_bundle=role_bundle("web"),
+            app_bundle=Bundle(key=f"app/{digest}.tar.gz", sha256=digest),
+        ),
+        *(
+            environment.database_variables(number, bucket=bucket, role_bundle=role_bundle("database"), volume_id=f"vol-{'0' * 17}")
+            for number in environment.database_numbers
+        ),
+    ]
+    problems: list[Problem] = []
+    for variables in longest:
+        try:
+            render(variables)
+        except RenderError as error:
+            rule, _, remedy = str(error).partition(": ")
+            problems.append(Problem(key=f"userdata/{variables.role}", value=variables.host, rule=rule, remedy=remedy))
+    return problems
+
+
+def _values() -> dict[str, object]:
+    """Every key of the project's namespace, its JSON read."""
+    everything = {**engine_config.get_config_env(), **engine_config.CONFIG.get()}
+    prefix = f"{NAMESPACE}:"
+    return {key.removeprefix(prefix): _read(value) for key, value in everything.items() if key.startswith(prefix)}
+
+
+def _read(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return cast("object", json.loads(value))
+    except ValueError:
+        return value
+
+
+def _secret_keys() -> list[str]:
+    prefix = f"{NAMESPACE}:"
+    listed = set(engine_config.get_config_secret_keys_env())
+    names = [name for name in [*SECTIONS, *_values()] if engine_config.is_config_secret(prefix + name) or prefix + name in listed]
+    return sorted(set(names))
+
+
+def _region_zones() -> Sequence[str]:
+    answer = aws.get_availability_zones(
+        state="available", filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]
+    )
+    return answer.names

@@ -1,0 +1,41 @@
+"""Names: of component types, of resources, of what hosts look up."""
+
+from typing import Final
+
+from userdata.variables import Role
+
+PROJECT: Final = "webstack"
+
+TYPES: Final = {
+    "Artifacts": "webstack:artifacts:Artifacts",
+    "Credentials": "webstack:credentials:Credentials",
+    "Databases": "webstack:database:Databases",
+    "Firewall": "webstack:firewall:Firewall",
+    "Host": "webstack:host:Host",
+    "Identity": "webstack:identity:Identity",
+    "LoadBalancers": "webstack:load_balancer:LoadBalancers",
+    "Network": "webstack:network:Network",
+    "PrivateZone": "webstack:dns:PrivateZone",
+    "WebHosts": "webstack:web:WebHosts",
+}
+"""The type token of every component class. A token is part of each URN below it: changing one replaces everything there."""
+
+COMPONENT_OF: Final[dict[Role, str]] = {"load_balancer": "load-balancer", "web": "web", "database": "database"}
+"""The value of a role's `component` tag."""
+
+PREFIX_OF: Final[dict[Role, str]] = {"load_balancer": "lb", "web": "web", "database": "db"}
+
+
+def host_name(role: Role, number: int) -> str:
+    """`lb-1`, `web-3`, `db-2`."""
+    return f"{PREFIX_OF[role]}-{number}"
+
+
+def zone_name(environment: str) -> str:
+    """The private DNS zone, without a dot at its end."""
+    return f"{environment}.{PROJECT}.internal"
+
+
+def secret_prefix(environment: str) -> str:
+    """A secret is named by this, a slash and its purpose."""
+    return f"{PROJECT}/{environment}"

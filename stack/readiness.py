@@ -1,0 +1,263 @@
+"""The wait for hosts that really serve: on every real `up`, after a host's change and before anything is deleted.
+
+Not a resource hook: after a failed after-hook the engine calls the resource done, and the next `up` would run no hook and delete
+the healthy old hosts. So the wait is an asynchronous step inside an `apply`. It is over at once where nothing changed, and
+every later `up` repeats it.
+
+A host writes what it knows of itself into the artifact bucket. Its record counts only with the hash of the user data that the
+program wants and a time after the instance's launch: so neither an old host's word nor one from before a restart is believed.
+"""
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal, Protocol, TypeVar, cast
+
+import pulumi
+
+from stack.cloud import InstanceState
+
+T = TypeVar("T")
+
+POLL_FIRST: Final = 0.5
+POLL_LONGEST: Final = 4.0
+"""Seconds between two looks at a host: short at first, then longer."""
+
+GONE: Final = frozenset({"shutting-down", "terminated", "stopping", "stopped"})
+
+
+class Door(Protocol):
+    """What the wait asks AWS; `Cloud` answers. Each call blocks and may raise anything that is to be tried again."""
+
+    def instance(self, instance_id: str) -> InstanceState | None:
+        """The instance, or None where EC2 does not know it."""
+        ...
+
+    def running_host(self, environment: str, host: str) -> InstanceState | None:
+        """The running instance tagged as this host."""
+        ...
+
+    def read(self, bucket: str, key: str) -> bytes | None:
+        """An object's content, or None."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """One host to wait for."""
+
+    host: str
+    instance_id: str
+    bucket: str
+    role_id: str
+    """The unique id of the instance's role: with the instance's id it names the record, as `aws:userid` does."""
+    user_data_sha256: str
+
+    @property
+    def key(self) -> str:
+        """The object that only this instance can write."""
+        return record_key(self.role_id, self.instance_id)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is known of a host: `waiting` may still become `ready`, `failed` is for good."""
+
+    state: Literal["waiting", "ready", "failed"]
+    reason: str
+    detail: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the wait for one host ended."""
+
+    host: str
+    ready: bool
+    message: str = ""
+    """What to tell where it is not ready: the reason, and the last lines of the host's own check."""
+
+
+class NotReadyError(pulumi.RunError):
+    """Hosts did not become ready; nothing that they were to replace has been deleted."""
+
+    def __init__(self, failures: Sequence[Outcome]) -> None:
+        super().__init__(
+            "\n\n".join(failure.message for failure in failures) + "\n\nNothing was deleted. The next `up` waits for the same hosts again."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clock:
+    """Time, so that tests need none."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+def record_key(role_id: str, instance_id: str) -> str:
+    """The key of a host's readiness record."""
+    return f"hosts/{role_id}:{instance_id}.json"
+
+
+def judge(instance: InstanceState | None, record: bytes | None, user_data_sha256: str | None) -> Verdict:
+    """What EC2's word and the host's own together mean. Without a hash, a record for any user data counts."""
+    if instance is None:
+        return Verdict(state="waiting", reason="EC2 does not show the instance yet")
+    if instance.state in GONE:
+        return Verdict(state="failed", reason=f"the instance is {instance.state}; start it, or let the next `up` replace it")
+    if record is None:
+        return Verdict(state="waiting", reason="booting, nothing heard yet")
+    told = _read(record)
+    if told is None:
+        return Verdict(state="waiting", reason="its record is not readable")
+    if user_data_sha256 is not None and told.get("user_data_sha256") != user_data_sha256:
+        return Verdict(state="waiting", reason="booting, its last word is about older user data")
+    if not _after(told.get("time"), instance.launched):
+        return Verdict(state="waiting", reason="booting, its last word is from before its launch")
+    reason = str(told.get("reason") or "no reason given")
+    detail = tuple(str(line) for line in cast("list[object]", lines)) if isinstance(lines := told.get("detail"), list) else ()
+    match told.get("state"):
+        case "ready":
+            return Verdict(state="ready", reason=reason, detail=detail)
+        case "failed":
+            return Verdict(state="failed", reason=reason, detail=detail)
+        case _:
+            return Verdict(state="waiting", reason=reason, detail=detail)
+
+
+class Readiness:
+    """The wait of one `up`. `enabled` is false in a preview and where the configuration turns it off."""
+
+    def __init__(self, *, door: Callable[[], Door], environment: str, enabled: bool, timeout: float, clock: Clock | None = None) -> None:
+        self._open = door
+        self._door: Door | None = None
+        self._environment = environment
+        self._enabled = enabled
+        self._timeout = timeout
+        self._clock = clock or Clock()
+
+    def wait(
+        self,
+        host: str,
+        *,
+        instance: pulumi.Output[str],
+        bucket: pulumi.Output[str],
+        role_id: pulumi.Output[str],
+        user_data: pulumi.Output[str],
+        beside: Sequence[pulumi.Output[Any]] = (),
+    ) -> pulumi.Output[Outcome]:
+        """The outcome for one host, once the instance and what must be `beside` it (its volume's attachment) are there."""
+
+        def begin(values: list[Any]) -> "Awaitable[Outcome] | Outcome":
+            if not self._enabled:
+                return Outcome(host=host, ready=True)
+            instance_id, bucket_name, role, text, *_ = values
+            digest = hashlib.sha256(str(text).encode()).hexdigest()
+            return self.watch(Subject(host=host, instance_id=instance_id, bucket=bucket_name, role_id=role, user_data_sha256=digest))
+
+        return pulumi.Output.all(instance, bucket, role_id, user_data, *beside).apply(begin)
+
+    def require(self, outcomes: Sequence[pulumi.Output[Outcome]], value: pulumi.Input[T]) -> pulumi.Output[T]:
+        """`value`, once every host is ready. Raises NotReadyError, with every host that is not."""
+
+        def judged(results: list[Any]) -> T:
+            *found, held = results
+            failures = [outcome for outcome in cast("list[Outcome]", found) if not outcome.ready]
+            if failures:
+                raise NotReadyError(failures)
+            return cast("T", held)
+
+        return pulumi.Output.all(*outcomes, value).apply(judged)
+
+    def before_changing(
+        self, host: str, outcome: pulumi.Output[Outcome], *, bucket: pulumi.Output[str], role_id: pulumi.Output[str]
+    ) -> pulumi.Output[None]:
+        """Holds a pet's change back until its partner is ready, so that one of the two always serves.
+
+        Nothing is held back where `host` serves nothing itself: at the first creation (both boot side by side), and where its own
+        start failed, so that a repair can reach it while its partner waits for it.
+        """
+
+        async def asked(values: list[Any]) -> bool:
+            bucket_name, role = values
+            return self._enabled and await self._serves(host, bucket_name, role)
+
+        def held(serves: bool) -> pulumi.Output[None]:
+            return self.require([outcome] if serves else [], None)
+
+        return pulumi.Output.all(bucket, role_id).apply(asked).apply(held)
+
+    async def watch(self, subject: Subject) -> Outcome:
+        """Looks at a host until it is ready, has failed, or its time is over."""
+        clock = self._clock
+        began = clock.now()
+        pause, told = POLL_FIRST, ""
+        while True:
+            verdict = await self._look(subject)
+            waited = clock.now() - began
+            if verdict.state == "ready":
+                if told:
+                    pulumi.log.info(f"{subject.host}: ready after {waited:.0f} s")
+                return Outcome(host=subject.host, ready=True)
+            if verdict.state == "failed":
+                return _failure(subject, f"failed: {verdict.reason}", verdict)
+            if waited >= self._timeout:
+                return _failure(subject, f"not ready after {self._timeout:.0f} s: {verdict.reason}", verdict)
+            if verdict.reason != told:
+                told = verdict.reason
+                pulumi.log.info(f"{subject.host}: {told}")
+            await clock.sleep(min(pause, max(0.1, self._timeout - waited)))
+            pause = min(pause * 1.3, POLL_LONGEST)
+
+    async def _look(self, subject: Subject) -> Verdict:
+        door = self._door_opened()
+
+        def ask() -> Verdict:
+            instance = door.instance(subject.instance_id)
+            return judge(instance, door.read(subject.bucket, subject.key), subject.user_data_sha256)
+
+        try:
+            return await asyncio.to_thread(ask)
+        except Exception as error:
+            return Verdict(state="waiting", reason=f"AWS does not answer: {type(error).__name__}: {error}")
+
+    async def _serves(self, host: str, bucket: str, role_id: str) -> bool:
+        door = self._door_opened()
+
+        def ask() -> bool:
+            instance = door.running_host(self._environment, host)
+            if instance is None:
+                return False
+            return judge(instance, door.read(bucket, record_key(role_id, instance.id)), None).state == "ready"
+
+        return await asyncio.to_thread(ask)
+
+    def _door_opened(self) -> Door:
+        if self._door is None:
+            self._door = self._open()
+        return self._door
+
+
+def _failure(subject: Subject, what: str, verdict: Verdict) -> Outcome:
+    lines = [f"{subject.host} ({subject.instance_id}) {what}", *(f"    {line}" for line in verdict.detail)]
+    return Outcome(host=subject.host, ready=False, message="\n".join(lines))
+
+
+def _read(record: bytes) -> dict[str, object] | None:
+    try:
+        value: object = json.loads(record)
+    except ValueError:
+        return None
+    return cast("dict[str, object]", value) if isinstance(value, dict) else None
+
+
+def _after(moment: object, launched: datetime) -> bool:
+    try:
+        return datetime.fromisoformat(str(moment)) > launched
+    except (TypeError, ValueError):
+        return False

@@ -1,0 +1,31 @@
+"""The one place that tags come from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from stack.naming import PROJECT
+
+Component = Literal["network", "firewall", "identity", "credentials", "artifacts", "dns", "load-balancer", "web", "database"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tagger:
+    """Makes the tags of an environment's resources."""
+
+    environment: str
+    extra: Mapping[str, str] = field(default_factory=dict[str, str])
+    expires: str | None = None
+
+    def __call__(self, component: Component, name: str, **more: str) -> dict[str, str]:
+        """Tags of one resource; `name` is its Pulumi name, which begins with the environment's."""
+        expires = {"expires": self.expires} if self.expires else {}
+        return {
+            **self.extra,
+            "project": PROJECT,
+            "environment": self.environment,
+            "component": component,
+            "Name": name,
+            **expires,
+            **more,
+        }
