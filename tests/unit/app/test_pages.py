@@ -1,0 +1,182 @@
+"""The shop as people use it."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from flask import Flask
+from shop import accounts
+from shop.model import Order, User
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+if TYPE_CHECKING:
+    from .conftest import Browser
+
+STATIC = Path(__file__).parents[3] / "app" / "static"
+PAGES = ["/", "/products/morning-mug", "/sign-up", "/login", "/products/nothing"]
+
+
+def count_orders(app: Flask) -> int:
+    with Session(app.extensions["shop"].database.writer) as session:
+        return session.scalars(select(func.count(Order.id))).one()
+
+
+def test_the_first_page_shows_all_products_with_prices_and_who_answered(browser: "Browser") -> None:
+    page = browser.get("/")
+    assert page.status_code == 200
+    assert len(re.findall(r'<li class="card">', page.text)) == 8
+    assert "Morning mug" in page.text
+    assert "€ 24.00" in page.text
+    assert '<b id="web-host">web-1</b>' in page.text
+    assert '<b id="database-host">sqlite</b>' in page.text
+    assert page.headers["X-Web-Host"] == "web-1"
+
+
+def test_who_signs_up_and_orders_sees_the_order(browser: "Browser") -> None:
+    assert browser.sign_up().status_code == 303
+    done = browser.send("/products/round-teapot", "/products/round-teapot/order", quantity="2")
+    assert (done.status_code, done.location) == (303, "/orders")
+    orders = browser.get("/orders").text
+    assert "Round teapot" in orders
+    assert "€ 136.00" in orders
+
+
+def test_a_form_sent_twice_orders_once(app: Flask, browser: "Browser") -> None:
+    browser.sign_up()
+    form = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', browser.get("/products/milk-jug").text))
+    for _ in range(2):
+        again = browser.client.post("/products/milk-jug/order", data=form | {"quantity": "1"}, base_url="https://shop.test")
+        assert again.location == "/orders"
+    assert count_orders(app) == 1
+
+
+def test_a_form_without_the_page_s_token_is_refused_and_orders_nothing(app: Flask, browser: "Browser") -> None:
+    browser.sign_up()
+    forged = {"reference": "a-reference-of-mine", "quantity": "1"}
+    answer = browser.client.post("/products/milk-jug/order", data=forged, base_url="https://shop.test")
+    assert answer.status_code == 400
+    assert "CSRF" in answer.text
+    assert count_orders(app) == 0
+    assert browser.client.post("/logout", base_url="https://shop.test").status_code == 400
+
+
+def test_the_token_of_another_visitor_is_refused(browser: "Browser", new_browser: "Callable[[], Browser]") -> None:
+    token = re.findall(r'name="csrf_token" value="([^"]*)"', new_browser().get("/login").text)[0]
+    browser.get("/login")
+    answer = browser.client.post(
+        "/login", data={"csrf_token": token, "email": "a@example.org", "password": "x"}, base_url="https://shop.test"
+    )
+    assert answer.status_code == 400
+
+
+@pytest.mark.parametrize("quantity", ["0", "21", "-1", "many", ""])
+def test_an_impossible_quantity_is_told_and_not_ordered(app: Flask, browser: "Browser", quantity: str) -> None:
+    browser.sign_up()
+    browser.send("/products/milk-jug", "/products/milk-jug/order", quantity=quantity)
+    assert "Not ordered: the quantity must be from 1 to 20." in browser.get("/products/milk-jug").text
+    assert count_orders(app) == 0
+
+
+def test_login_knows_the_password_and_logout_ends_it(browser: "Browser", new_browser: "Callable[[], Browser]") -> None:
+    browser.sign_up()
+    other = new_browser()
+    assert other.send("/login", email="ann@example.org", password="wrong horse").status_code == 401
+    assert other.send("/login", email="nobody@example.org", password="correct horse").status_code == 401
+    assert other.send("/login", email=" Ann@Example.org", password="correct horse").status_code == 303
+    assert other.get("/orders").status_code == 200
+    assert other.send("/", "/logout").status_code == 303
+    assert other.get("/orders").location == "/login?next=/orders"
+
+
+def test_a_second_account_with_the_same_address_is_refused(browser: "Browser", new_browser: "Callable[[], Browser]") -> None:
+    browser.sign_up()
+    again = new_browser().sign_up("ANN@example.org")
+    assert again.status_code == 400
+    assert "There is an account with this address already." in again.text
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("name", "", "up to 80 characters"),
+        ("email", "ann", "does not look like an email address"),
+        ("email", "ännchen@example.org", "does not look like an email address"),
+        ("password", "short", "10 to 200 characters"),
+    ],
+)
+def test_each_mistake_of_a_sign_up_is_shown_at_its_field(browser: "Browser", field: str, value: str, message: str) -> None:
+    good = {"name": "Ann", "email": "ann@example.org", "password": "correct horse"}
+    answer = browser.send("/sign-up", **(good | {field: value}))
+    assert answer.status_code == 400
+    assert re.search(rf'id="{field}-error">[^<]*{message}', answer.text)
+    assert "correct horse" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("target", "goes_to"),
+    [
+        ("/orders", "/orders"),
+        ("//evil.example", "/"),
+        ("https://evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_login_leads_to_pages_of_this_shop_only(browser: "Browser", target: str, goes_to: str) -> None:
+    assert browser.send("/sign-up", name="Ann", email="ann@example.org", password="correct horse", next=target).location == goes_to
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_is_strict_and_loads_nothing_from_elsewhere(browser: "Browser", path: str) -> None:
+    page = browser.get(path)
+    policy = page.headers["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'")
+    assert "unsafe" not in policy
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert not re.search(r"<script|<style|\sstyle=|\son\w+=|(?:src|href|action)=\"(?:https?:)?//", page.text)
+    for name in re.findall(r'(?:src|href)="/static/([^"?]+)', page.text):
+        assert (STATIC / name).is_file()
+
+
+def test_static_files_change_their_address_with_their_content(browser: "Browser") -> None:
+    address = re.findall(r'href="(/static/shop\.css\?v=[0-9a-f]{10})"', browser.get("/").text)[0]
+    assert browser.get(address).status_code == 200
+
+
+def test_the_session_s_cookie_is_for_this_host_over_tls_and_no_script(browser: "Browser") -> None:
+    cookie = browser.sign_up().headers["Set-Cookie"]
+    assert cookie.startswith("__Host-shop=")
+    for attribute in ("Secure", "HttpOnly", "Path=/", "SameSite=Lax"):
+        assert attribute in cookie
+    assert "Domain" not in cookie
+
+
+def test_passwords_are_kept_as_scrypt_at_the_strength_that_owasp_names(
+    app: Flask, browser: "Browser", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()
+    assert accounts.METHOD == "scrypt:32768:8:3"
+    browser.sign_up()
+    with Session(app.extensions["shop"].database.writer) as session:
+        kept = session.scalars(select(User.password_hash)).one()
+    assert kept.startswith("scrypt:32768:8:3$")
+    assert browser.send("/login", email="nobody@example.org", password="correct horse").status_code == 401
+
+
+def test_only_one_proxy_is_believed(app: Flask) -> None:
+    seen: list[str | None] = []
+
+    def look() -> str:
+        from flask import request
+
+        seen.append(request.remote_addr)
+        return ""
+
+    app.add_url_rule("/look", view_func=look)
+    app.test_client().get("/look", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})
+    assert seen == ["192.0.2.7"]
