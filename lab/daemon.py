@@ -41,8 +41,7 @@ def image_for(store: Store, image_id: str) -> tuple[Path, dict[Path, str]]:
     if not store.exists(recipe):
         flag = "" if image_id == BAKED_IMAGE else " --plain"
         raise LookupError(f"{image_id}: its image is not built; run `python -m lab.image build{flag}`")
-    binds = {} if image_id == BAKED_IMAGE else {store.packages(baked): "/srv/packages"}
-    return store.root(recipe), binds
+    return store.root(recipe), {} if image_id == BAKED_IMAGE else store.mirror_binds(baked)
 
 
 class Daemon:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lab.hypervisor.run import run
 from lab.image.recipe import FILES, MYSQL_PACKAGES, MYSQL_SUITE, PLAIN_PACKAGES, SERVICE_UNITS, SUITE, UNWANTED_UNITS, Recipe, image_files
-from lab.image.store import Store
+from lab.image.store import PACKAGES_IN_HOST, SOURCES, Store
 
 Progress = Callable[[str], None]
 
@@ -193,6 +193,7 @@ def _keep_packages(archives: Path, target: Path) -> None:
             for name, content in (("Packages", index), ("Packages.gz", (scratch / "Packages.gz").read_bytes()))
         )
     )
+    (scratch / SOURCES).write_text(f"deb [trusted=yes] file:{PACKAGES_IN_HOST} ./\n")
     scratch.rename(target)
 
 

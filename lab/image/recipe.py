@@ -12,7 +12,7 @@ from typing import Literal
 
 Variant = Literal["baked", "plain"]
 
-RECIPE = 1
+RECIPE = 2
 """Counts up when the steps of `build` change what comes out."""
 
 SUITE = "trixie"
