@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import boto3
 import httpx
@@ -109,6 +109,12 @@ class LabUnderTest:
     def browser(self, *, http2: bool = False) -> httpx.Client:
         """A client that does not look at the certificate, which is the lab's own."""
         return httpx.Client(base_url=self.url, verify=False, timeout=30, http2=http2)  # noqa: S501
+
+    def resolver(self, action: Literal["stop", "start"]) -> None:
+        """Cuts every host off from the VPC's resolver, without an answer or an error, or gives it back."""
+        table = "add table ip nodns; add chain ip nodns input { type filter hook input priority -300; }; add rule ip nodns input udp dport 53 drop; "
+        rules = table + "add rule ip nodns input tcp dport 53 drop" if action == "stop" else "delete table ip nodns"
+        subprocess.run(["nsenter", f"--net=/run/netns/{self.names.router_netns}", "nft", rules], check=True, timeout=30)
 
     # The AWS API, as an auditor asks it.
 

@@ -1,0 +1,51 @@
+"""Every balancing choice and both activity modes do what their names say, each put in place by an `up`."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.harness import LabUnderTest, wait_until
+
+
+@pytest.fixture
+def restored(lab: LabUnderTest) -> Iterator[LabUnderTest]:
+    yield lab
+    lab.up()
+
+
+def seen_by(lab: LabUnderTest, paths: list[str]) -> list[str]:
+    with lab.browser() as browser:
+        return [browser.get(path).headers["x-web-host"] for path in paths]
+
+
+def test_the_choices_that_spread(restored: LabUnderTest) -> None:
+    for balance in ("leastconn", "random"):
+        restored.up(f"loadBalancer.balance={balance}")
+        assert f"balance {balance}" in restored.run_on("lb-1", "cat", "/etc/haproxy/haproxy.cfg")
+        assert set(seen_by(restored, ["/api/products"] * 40)) == {"web-1", "web-2"}
+
+
+def test_source_keeps_a_client_on_one_host(restored: LabUnderTest) -> None:
+    restored.up("loadBalancer.balance=source")
+    assert len(set(seen_by(restored, ["/api/products"] * 20))) == 1
+
+
+def test_uri_keeps_an_address_on_one_host(restored: LabUnderTest) -> None:
+    restored.up("loadBalancer.balance=uri")
+    paths = [f"/api/products?{number}" for number in range(12)]
+    first, second = seen_by(restored, paths), seen_by(restored, paths)
+    assert first == second
+
+
+def test_active_passive_uses_the_standby_only_in_need(restored: LabUnderTest) -> None:
+    restored.up("loadBalancer.activity=active-passive")
+    active = set(seen_by(restored, ["/api/products"] * 20))
+    assert len(active) == 1
+    (name,) = active
+    other = "web-2" if name == "web-1" else "web-1"
+    restored.command("kill", name)
+    try:
+        wait_until(lambda: set(seen_by(restored, ["/api/products"])) == {other}, seconds=15, what=f"{other} takes over")
+    finally:
+        restored.command("start", name)
+    wait_until(lambda: set(seen_by(restored, ["/api/products"] * 4)) == {name}, seconds=60, what=f"{name} serves again")

@@ -1,0 +1,90 @@
+"""What a visitor notices when something breaks: action, state within a deadline, and what every request's history must satisfy."""
+
+import time
+
+import pytest
+
+from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
+from tests.lab.load import Kind, Load, Outcome, report
+from tests.lab.shop import any_product, buyer, reader, sign_up
+
+SLOWEST_GET = 2.5
+"""Seconds: a dead host's connections are given up after about two (keep-alive probes and retransmissions), and the request is repeated."""
+
+
+@pytest.fixture
+def shoppers(lab: LabUnderTest) -> Load:
+    """Twelve clients of each way to connect: two thirds look, one third orders."""
+    with lab.browser() as client:
+        token, product = sign_up(client), any_product(client)
+    clients = [(kind, shopper) for kind in Kind for shopper in (reader(), reader("/"), reader("/"), buyer(token, product))]
+    return Load(base_url=lab.url, clients=clients)
+
+
+def orders_in_database(lab: LabUnderTest) -> dict[str, int]:
+    rows = lab.query(lab.primary(), "SELECT reference, COUNT(*) FROM app.orders GROUP BY reference")
+    return {reference: int(count) for reference, count in rows}
+
+
+def failed(outcomes: list[Outcome], method: str) -> list[Outcome]:
+    return [outcome for outcome in outcomes if outcome.method == method and not outcome.succeeded]
+
+
+def test_a_web_host_dies_under_load_and_no_visitor_who_looks_notices(lab: LabUnderTest, shoppers: Load) -> None:
+    with shoppers as load:
+        load.run_for(5)
+        killed = time.monotonic()
+        lab.command("kill", "web-1")
+        load.run_for(10)
+    gets = [outcome for outcome in load.outcomes if outcome.method == "GET"]
+    posts = [outcome for outcome in load.outcomes if outcome.method == "POST"]
+    assert failed(gets, "GET") == [], report(load.outcomes)
+    assert max(outcome.seconds for outcome in gets) <= SLOWEST_GET * SLOWNESS, report(load.outcomes)
+    assert {outcome.web_host for outcome in gets if outcome.started > killed + 5} == {"web-2"}
+    stored = orders_in_database(lab)
+    assert max(stored.values()) == 1, "an order was made twice"
+    assert [post for post in posts if post.succeeded and post.identifier not in stored] == [], "a confirmed order is not there"
+    honest = [post for post in failed(posts, "POST") if post.status == 502 and post.started < killed + 3]
+    assert failed(posts, "POST") == honest, report(load.outcomes)
+    lab.command("start", "web-1")
+    with lab.browser() as browser:
+        wait_until(
+            lambda: browser.get("/api/products").headers["x-web-host"] == "web-1",
+            seconds=60,
+            what="web-1 serves again by itself",
+            every=0.05,
+        )
+    wait_until(lambda: lab.hosts()["web-1"]["ready"], seconds=60, what="web-1 is ready")
+
+
+def test_the_resolver_is_dead_for_a_minute_and_nobody_notices(lab: LabUnderTest, shoppers: Load) -> None:
+    with shoppers as load:
+        load.run_for(2)
+        lab.resolver("stop")
+        try:
+            load.run_for(60)
+        finally:
+            lab.resolver("start")
+        load.run_for(3)
+    assert failed(load.outcomes, "GET") == [], report(load.outcomes)
+    assert failed(load.outcomes, "POST") == [], report(load.outcomes)
+    assert {outcome.web_host for outcome in load.outcomes if outcome.path == "/api/products"} == {"web-1", "web-2"}
+
+
+def test_the_replica_restarts_and_orders_go_on_within_the_patience(lab: LabUnderTest, shoppers: Load) -> None:
+    replica = "db-2" if lab.primary() == "db-1" else "db-1"
+    with shoppers as load:
+        load.run_for(2)
+        lab.command("stop", replica)
+        load.run_for(5)
+        lab.command("start", replica)
+        wait_until(lambda: lab.hosts()[replica]["ready"], seconds=90, what=f"{replica} is ready")
+        load.run_for(3)
+    assert failed(load.outcomes, "GET") == [], report(load.outcomes)
+    assert failed(load.outcomes, "POST") == [], report(load.outcomes)
+    assert max(outcome.seconds for outcome in load.outcomes if outcome.method == "POST") <= (5 + 3) * SLOWNESS, report(load.outcomes)
+    wait_until(
+        lambda: lab.query(lab.primary(), "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_status'")[0][1] == "ON",
+        seconds=30,
+        what="replication is semi-synchronous again",
+    )
