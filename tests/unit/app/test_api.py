@@ -1,6 +1,6 @@
 """The JSON API: the same shop for programs."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask
@@ -20,13 +20,13 @@ class Program:
     def get(self, path: str) -> TestResponse:
         return self.client.get(path, headers=self.headers, base_url="https://shop.test")
 
-    def post(self, path: str, body: object) -> TestResponse:
-        return self.client.post(path, json=body, headers=self.headers, base_url="https://shop.test")
+    def post(self, path: str, sent: object) -> TestResponse:
+        return self.client.post(path, json=sent, headers=self.headers, base_url="https://shop.test")
 
     def sign_up(self, email: str = "bot@example.org") -> None:
         answer = self.post("/api/users", {"name": "Bot", "email": email, "password": "correct horse"})
         assert answer.status_code == 201
-        self.headers = {"Authorization": f"Bearer {answer.json['token'] if answer.json else ''}"}
+        self.headers = {"Authorization": f"Bearer {body(answer)['token']}"}
 
 
 @pytest.fixture
@@ -36,12 +36,18 @@ def program(app: Flask) -> Program:
     return made
 
 
+def body(answer: TestResponse) -> dict[str, Any]:
+    found = answer.get_json()
+    assert isinstance(found, dict), answer.text
+    return cast("dict[str, Any]", found)
+
+
 def error(answer: TestResponse) -> str:
-    return str((answer.json or {})["error"])
+    return str(body(answer)["error"])
 
 
 def test_products_are_listed_and_shown(program: Program) -> None:
-    products: list[dict[str, Any]] = (program.get("/api/products").json or {})["products"]
+    products: list[dict[str, Any]] = body(program.get("/api/products"))["products"]
     assert len(products) == 8
     assert program.get("/api/products/tall-vase").json == next(product for product in products if product["slug"] == "tall-vase")
     assert program.get("/api/products/nothing").status_code == 404
@@ -54,8 +60,8 @@ def test_a_repeated_order_is_the_same_order(app: Flask, program: Program) -> Non
     assert first.json == second.json
     assert first.headers["Location"] == "/api/orders/order-0001"
     assert program.get(first.headers["Location"]).json == first.json
-    assert (program.get("/api/orders").json or {})["orders"] == [first.json]
-    assert (first.json or {})["total_cents"] == 16200
+    assert body(program.get("/api/orders"))["orders"] == [first.json]
+    assert body(first)["total_cents"] == 16200
     with Session(app.extensions["shop"].database.writer) as session:
         assert session.scalars(select(func.count(Order.id))).one() == 1
 
@@ -71,11 +77,11 @@ def test_ids_are_each_customer_s_own(app: Flask, program: Program) -> None:
     other.sign_up("other@example.org")
     for client in (program, other):
         assert client.post("/api/orders", {"id": "order-0001", "product": "tall-vase"}).status_code == 201
-    assert len((other.get("/api/orders").json or {})["orders"]) == 1
+    assert len(body(other.get("/api/orders"))["orders"]) == 1
 
 
 @pytest.mark.parametrize(
-    ("body", "status", "message"),
+    ("order", "status", "message"),
     [
         ({"product": "tall-vase"}, 422, "the body must have these strings: id"),
         ({"id": "short", "product": "tall-vase"}, 422, "8 to 64 letters"),
@@ -86,8 +92,8 @@ def test_ids_are_each_customer_s_own(app: Flask, program: Program) -> None:
         (["order-0001"], 422, "JSON object"),
     ],
 )
-def test_an_impossible_order_is_told_why(program: Program, body: object, status: int, message: str) -> None:
-    answer = program.post("/api/orders", body)
+def test_an_impossible_order_is_told_why(program: Program, order: object, status: int, message: str) -> None:
+    answer = program.post("/api/orders", order)
     assert answer.status_code == status
     assert message in error(answer)
 
@@ -113,14 +119,14 @@ def test_a_session_is_had_for_the_right_password(app: Flask, program: Program) -
     answer = program.post("/api/session", {"email": "bot@example.org", "password": "correct horse"})
     assert answer.status_code == 201
     again = Program(app)
-    again.headers = {"Authorization": f"bearer {(answer.json or {})['token']}"}
-    assert (again.get("/api/session").json or {})["user"] == {"id": 1, "name": "Bot"}
+    again.headers = {"Authorization": f"bearer {body(answer)['token']}"}
+    assert body(again.get("/api/session"))["user"] == {"id": 1, "name": "Bot"}
 
 
 def test_a_sign_up_tells_what_is_wrong(program: Program) -> None:
     answer = program.post("/api/users", {"name": "Bot", "email": "bot", "password": "x"})
     assert answer.status_code == 422
-    assert set((answer.json or {})["problems"]) == {"email", "password"}
+    assert set(body(answer)["problems"]) == {"email", "password"}
     assert program.post("/api/users", {"name": "B", "email": "bot@example.org", "password": "correct horse"}).status_code == 409
 
 
