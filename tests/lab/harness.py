@@ -112,8 +112,11 @@ class LabUnderTest:
 
     def resolver(self, action: Literal["stop", "start"]) -> None:
         """Cuts every host off from the VPC's resolver, without an answer or an error, or gives it back."""
-        table = "add table ip nodns; add chain ip nodns input { type filter hook input priority -300; }; add rule ip nodns input udp dport 53 drop; "
-        rules = table + "add rule ip nodns input tcp dport 53 drop" if action == "stop" else "delete table ip nodns"
+        cut = (
+            "add table ip nodns; add chain ip nodns input { type filter hook input priority -300; }; "
+            "add rule ip nodns input udp dport 53 drop; add rule ip nodns input tcp dport 53 drop"
+        )
+        rules = cut if action == "stop" else "delete table ip nodns"
         subprocess.run(["nsenter", f"--net=/run/netns/{self.names.router_netns}", "nft", rules], check=True, timeout=30)
 
     # The AWS API, as an auditor asks it.
