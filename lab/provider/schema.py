@@ -24,7 +24,17 @@ from lab.provider.rules import RULES
 from lab.provider.rules.model import Problem, TypeRules
 from lab.provider.rules.validators import tags
 
-__all__ = ["UNKNOWN", "Problem", "UnknownTypeError", "check_properties", "output_names", "replacements", "resource_fields", "rules_of"]
+__all__ = [
+    "UNKNOWN",
+    "Problem",
+    "UnknownTypeError",
+    "check_properties",
+    "nested_fields",
+    "output_names",
+    "replacements",
+    "resource_fields",
+    "rules_of",
+]
 
 Kind = Literal["str", "bool", "int", "float", "any", "asset", "list", "map", "obj", "union"]
 
@@ -127,6 +137,11 @@ def resource_fields(token: str) -> Mapping[str, Field]:
 def output_names(token: str) -> frozenset[str]:
     """The wire names of everything the type puts out (its inputs among them). Raises UnknownTypeError."""
     return frozenset(sdk_types.resource_pulumi_to_py_names(_resource_class(token)))
+
+
+def nested_fields(shape: Shape) -> Mapping[str, Field]:
+    """The fields of an object shape."""
+    return _fields(shape.cls) if shape.cls is not None else {}
 
 
 def rules_of(token: str) -> TypeRules:

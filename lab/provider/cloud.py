@@ -1,0 +1,177 @@
+"""The one door from the provider to the AWS API.
+
+Every call goes through `Cloud.call`: one at a time in this process (moto is not thread-safe), never repeated by botocore (a create that
+was answered with an error may have happened), and failing with the API's own code and message.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+POLL_SECONDS: Final = 0.1
+DEADLINE_SECONDS: Final = 300.0
+_GONE: Final = ("NotFound", "NoSuchEntity", "NoSuchBucket", "NoSuchKey", "NoSuchHostedZone", "404", "NotFoundException")
+_GONE_ENDS: Final = (".NotFound", "NotFound", "NotFoundException", "NotFoundError")
+
+
+class Refusal(Exception):  # noqa: N818 - AWS's word for it, and no failure of this program
+    """The API (or this provider in its place, where the emulator would let it pass) refused a call."""
+
+    def __init__(self, operation: str, code: str, message: str) -> None:
+        """operation: `service.method` as given to `Cloud.call`."""
+        service, _, method = operation.partition(".")
+        shown = "".join(part.capitalize() for part in method.split("_"))
+        super().__init__(f"operation error {service}: {shown}, api error {code}: {message}")
+        self.code = code
+        self.message = message
+
+    @property
+    def means_gone(self) -> bool:
+        """Whether the thing asked for does not exist (any more)."""
+        return self.code in _GONE or self.code.endswith(_GONE_ENDS) or self.code.startswith(("NoSuch", "InvalidAssociationID."))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Credentials:
+    """Keys of the calls; the lab's API takes any while it enforces nothing."""
+
+    access_key: str = "lab"
+    secret_key: str = "lab"  # noqa: S105 - no secret: what the API is told when the configuration names no key
+    token: str | None = None
+
+
+class Clients:
+    """boto3 clients, made once for each service, region and key. `endpoint` None lets botocore choose (in-process emulation)."""
+
+    def __init__(self, endpoint: str | None) -> None:
+        """endpoint: URL of the lab's API."""
+        self._endpoint = endpoint
+        self._made: dict[tuple[str, str, Credentials], Any] = {}
+        self.lock = threading.RLock()
+
+    def get(self, service: str, region: str, credentials: Credentials) -> Any:
+        """The client, made at first use."""
+        key = (service, region, credentials)
+        with self.lock:
+            if key not in self._made:
+                maker = cast("Callable[..., Any]", boto3.session.Session().client)
+                self._made[key] = maker(
+                    service,
+                    region_name=region,
+                    endpoint_url=self._endpoint,
+                    aws_access_key_id=credentials.access_key,
+                    aws_secret_access_key=credentials.secret_key,
+                    aws_session_token=credentials.token,
+                    config=Config(
+                        retries={"total_max_attempts": 1},
+                        connect_timeout=5,
+                        read_timeout=120,
+                        s3={"addressing_style": "path"},
+                        request_checksum_calculation="when_required",
+                        response_checksum_validation="when_required",
+                    ),
+                )
+            return self._made[key]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cloud:
+    """The AWS API as one provider instance sees it: a region, keys, default tags."""
+
+    clients: Clients
+    region: str
+    credentials: Credentials = field(default_factory=Credentials)
+    default_tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    own_images: frozenset[str] = frozenset()
+    """Images that exist although the API does not list them."""
+    poll_seconds: float = POLL_SECONDS
+    deadline_seconds: float = DEADLINE_SECONDS
+
+    def at(self, region: str | None) -> Cloud:
+        """The same in another region."""
+        if region in (None, self.region):
+            return self
+        return replace(self, region=str(region))
+
+    def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        """One call, `service.method` in boto3's names; parameters that are None are left out. Raises Refusal."""
+        service, _, method = operation.partition(".")
+        given = {name: value for name, value in parameters.items() if value is not None}
+        with self.clients.lock:
+            client = self.clients.get(service, self.region, self.credentials)
+            try:
+                return getattr(client, method)(**given)
+            except ClientError as error:
+                detail = cast("dict[str, Any]", error.response).get("Error", {})
+                raise Refusal(operation, str(detail.get("Code", "Unknown")), str(detail.get("Message", error))) from error
+            except ResponseParserError as error:
+                raise Refusal(operation, "InternalError", "the API broke on this request and answered with no AWS error") from error
+            except BotoCoreError as error:
+                raise Refusal(operation, type(error).__name__, str(error)) from error
+
+    def find(self, operation: str, /, **parameters: Any) -> dict[str, Any] | None:
+        """Like `call`, but None where the API says that there is no such thing."""
+        try:
+            return self.call(operation, **parameters)
+        except Refusal as refusal:
+            if refusal.means_gone:
+                return None
+            raise
+
+    def first(self, operation: str, key: str, /, **parameters: Any) -> dict[str, Any] | None:
+        """The first item of an answer's list, None where there is none."""
+        answer = self.find(operation, **parameters)
+        items = cast("list[dict[str, Any]]", answer.get(key) or []) if answer else []
+        return items[0] if items else None
+
+    def every(self, operation: str, key: str, /, **parameters: Any) -> list[dict[str, Any]]:
+        """All items of a list over all pages (`NextToken`)."""
+        found: list[dict[str, Any]] = []
+        token: str | None = None
+        while True:
+            answer = self.call(operation, **parameters, **({"NextToken": token} if token else {}))
+            found.extend(cast("list[dict[str, Any]]", answer.get(key) or []))
+            token = answer.get("NextToken")
+            if not token:
+                return found
+
+    def wait(self, what: str, state: Callable[[], str | None], wanted: str | None, *, bad: tuple[str, ...] = ()) -> None:
+        """Poll until the state is the wanted one. Raises Refusal at the deadline, on a bad state, when the run is cancelled."""
+        end = time.monotonic() + self.deadline_seconds
+        while (now := state()) != wanted:
+            if now in bad:
+                raise Refusal("ec2.wait", "UnexpectedState", f"{what} is {now}; wanted {wanted}")
+            if time.monotonic() > end:
+                raise Refusal("ec2.wait", "Timeout", f"{what} is still {now} after {self.deadline_seconds:.0f} s; wanted {wanted}")
+            if self.cancelled.wait(self.poll_seconds):
+                raise Refusal("ec2.wait", "Canceled", f"{what} is {now}; the run was cancelled while waiting for {wanted}")
+
+    def refusal(self, operation: str, code: str, message: str) -> Refusal:
+        """What AWS would say, where the emulator says nothing; for the caller to raise."""
+        return Refusal(operation, code, message)
+
+    def account(self) -> str:
+        """The account id of the caller."""
+        return str(self.call("sts.get_caller_identity")["Account"])
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN of this account in this region."""
+        return f"arn:aws:{service}:{self.region}:{self.account()}:{resource}"
+
+
+def filters(**wanted: str | list[str]) -> list[dict[str, Any]]:
+    """EC2 filters; underscores stand for hyphens, two for a dot."""
+    return [
+        {"Name": name.replace("__", ".").replace("_", "-"), "Values": [value] if isinstance(value, str) else value}
+        for name, value in wanted.items()
+    ]

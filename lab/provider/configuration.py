@@ -1,0 +1,57 @@
+"""A provider instance's configuration: region, keys and default tags out of what the engine sends to Configure."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final, cast
+
+from lab.provider.cloud import Cloud, Credentials
+from lab.provider.codec import UNKNOWN, plain
+from lab.provider.rules.model import Problem
+
+DEFAULT_REGION: Final = "us-east-1"
+_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_INTERNAL: Final = ("version", "pluginDownloadURL")
+
+
+def known_keys() -> frozenset[str]:
+    """The keys that the SDK's Provider class takes."""
+    import pulumi._types as sdk_types
+    import pulumi_aws
+
+    return frozenset(sdk_types.input_type_py_to_pulumi_names(pulumi_aws.ProviderArgs).values())
+
+
+def check_configuration(given: Mapping[str, Any]) -> list[Problem]:
+    """What is wrong in a provider's configuration."""
+    problems = [Problem(key, "the aws provider has no such setting") for key in given if key not in known_keys() and key not in _INTERNAL]
+    region = plain(given.get("region"))
+    if isinstance(region, str) and region is not UNKNOWN and not _REGION.fullmatch(region):
+        problems.append(Problem("region", f"expected a region such as eu-central-1; got {region!r}"))
+    return problems
+
+
+def configured(given: Mapping[str, Any], base: Cloud) -> Cloud:
+    """The API as this instance sees it. `endpoints` are not followed: the lab's provider speaks to the lab's API alone."""
+    values = {key: value for key, value in cast("dict[str, Any]", plain(given)).items() if value is not UNKNOWN}
+    defaults = _parsed(values.get("defaultTags"))
+    tags = cast("dict[str, str]", defaults.get("tags") or {}) if isinstance(defaults, dict) else {}
+    credentials = Credentials()
+    if values.get("accessKey") and values.get("secretKey"):
+        credentials = Credentials(access_key=values["accessKey"], secret_key=values["secretKey"], token=values.get("token"))
+    return replace(
+        base,
+        region=str(values.get("region") or DEFAULT_REGION),
+        credentials=credentials,
+        default_tags={key: value for key, value in tags.items() if value is not UNKNOWN},
+        cancelled=threading.Event(),
+    )
+
+
+def _parsed(value: Any) -> Any:
+    """Nested settings arrive as JSON texts."""
+    return json.loads(value) if isinstance(value, str) else value or {}

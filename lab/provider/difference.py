@@ -1,0 +1,193 @@
+"""What differs between what is (the state, drift included) and what the program wants, and what that change takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from lab.provider.codec import UNKNOWN, Asset, Props, is_unknown, plain
+from lab.provider.rules.model import TypeRules
+from lab.provider.schema import Field, Shape, nested_fields, replacements, resource_fields, rules_of
+
+Kind = Literal["add", "delete", "update"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed path (`tags.Name`, `ingress[0].fromPort`), as the engine shows it."""
+
+    path: str
+    kind: Kind
+    replaces: bool = False
+
+    @property
+    def top(self) -> str:
+        """The property that the path lies in."""
+        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """All changes; `delete_first` where the old one has to go before its replacement can be made."""
+
+    changes: tuple[Change, ...]
+    delete_first: bool
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """The paths that replace."""
+        return tuple(change.path for change in self.changes if change.replaces)
+
+    @property
+    def tops(self) -> frozenset[str]:
+        """The changed properties."""
+        return frozenset(change.top for change in self.changes)
+
+
+def difference(
+    token: str, *, state: Mapping[str, Any], old_inputs: Mapping[str, Any], news: Mapping[str, Any], ignored: Iterable[str] = ()
+) -> Difference:
+    """Compare by the type's own meaning: lists without order, policies as documents, absent properties as AWS reads them."""
+    rules, fields = rules_of(token), _fields(token)
+    olds, was, wanted = plain(state), plain(old_inputs), plain(news)
+    found: list[Change] = []
+    for name, shape in fields.items():
+        found.extend(_property(rules, shape, name, olds, was, wanted))
+    found = [change for change in found if not any(_covers(path, change.path) for path in ignored)]
+    force_new = replacements(token)
+    if rules.replaces_if is not None and found:
+        force_new |= rules.replaces_if(olds, wanted, frozenset(change.top for change in found))
+    marked = tuple(
+        Change(change.path, change.kind, any(_covers(path, re.sub(r"\[\d+\]", "", change.path)) for path in force_new)) for change in found
+    )
+    return Difference(marked, any(change.replaces for change in marked) and _delete_first(rules, wanted))
+
+
+def same(token: str, name: str, live: object, given: object) -> bool:
+    """Whether a live value is what was given, by the property's own meaning."""
+    rules, fields = rules_of(token), _fields(token)
+    if name not in fields:
+        return live == given
+    return not list(_property(rules, fields[name], name, {name: plain(live)}, {}, {name: plain(given)}))
+
+
+def _fields(token: str) -> dict[str, Shape]:
+    shapes = {name: field.shape for name, field in resource_fields(token).items()}
+    if "tags" in shapes:
+        shapes["tagsAll"] = shapes["tags"]
+    return shapes
+
+
+def _delete_first(rules: TypeRules, news: Mapping[str, Any]) -> bool:
+    defaults = cast("list[str]", news.get("__defaults") or [])
+    named = rules.naming is not None and news.get(rules.naming.field) is not None and rules.naming.field not in defaults
+    return rules.delete_first or named
+
+
+def _covers(path: str, changed: str) -> bool:
+    return changed == path or changed.startswith((f"{path}.", f"{path}["))
+
+
+def _property(rules: TypeRules, shape: Shape, name: str, olds: Props, was: Props, news: Props) -> Iterable[Change]:
+    old, new = olds.get(name), news.get(name)
+    if new is None:
+        if name in rules.defaults:
+            if old is not None and old != rules.defaults[name]:
+                yield Change(name, "update")
+        elif name not in rules.computed and was.get(name) is not None and old not in (None, "", [], {}):
+            yield Change(name, "delete")
+        return
+    if old is None and name in rules.own and new is False:
+        return
+    if name in rules.documents and not is_unknown(new) and old is not None:
+        if canonical(old) != canonical(new):
+            yield Change(name, "update")
+        return
+    yield from _compare(shape, old, new, was.get(name), name)
+
+
+def _compare(shape: Shape, old: Any, new: Any, was: Any, path: str) -> Iterable[Change]:
+    if new is UNKNOWN or old is None or old is UNKNOWN:
+        if old is not None or new not in ([], {}, "", False):
+            yield Change(path, "add" if old is None else "update")
+    elif isinstance(old, Asset) and isinstance(new, Asset):
+        if old.hash != new.hash:
+            yield Change(path, "update")
+    elif shape.kind == "list" and isinstance(old, list) and isinstance(new, list):
+        yield from _lists(shape.inner[0], cast("list[Any]", old), cast("list[Any]", new), path)
+    elif shape.kind == "map" and isinstance(old, dict) and isinstance(new, dict):
+        yield from _maps(shape.inner[0], cast("Props", old), cast("Props", new), path)
+    elif shape.cls is not None and isinstance(old, dict) and isinstance(new, dict):
+        yield from _objects(
+            nested_fields(shape), cast("Props", old), cast("Props", new), cast("Props", was if isinstance(was, dict) else {}), path
+        )
+    elif old != new:
+        yield Change(path, "update")
+
+
+def _maps(inner: Shape, old: Props, new: Props, path: str) -> Iterable[Change]:
+    for key in sorted(old.keys() | new.keys()):
+        if key not in new:
+            yield Change(f"{path}.{key}", "delete")
+        elif key not in old:
+            yield Change(f"{path}.{key}", "add")
+        else:
+            yield from _compare(inner, old[key], new[key], None, f"{path}.{key}")
+
+
+def _objects(fields: Mapping[str, Field], old: Props, new: Props, was: Props, path: str) -> Iterable[Change]:
+    for name, field in fields.items():
+        if new.get(name) is not None:
+            yield from _compare(field.shape, old.get(name), new[name], was.get(name), f"{path}.{name}")
+        elif was.get(name) is not None and old.get(name) not in (None, "", [], {}, False):
+            yield Change(f"{path}.{name}", "delete")
+
+
+def _lists(inner: Shape, old: list[Any], new: list[Any], path: str) -> Iterable[Change]:
+    """Order has no meaning in any list of the implemented types; what is left unmatched is shown by its index."""
+    left = list(range(len(old)))
+    unmatched: list[int] = []
+    for index, item in enumerate(new):
+        match = next((at for at in left if not list(_compare(inner, old[at], item, None, ""))), None)
+        if match is None:
+            unmatched.append(index)
+        else:
+            left.remove(match)
+    for index in unmatched:
+        if left:
+            at = index if index in left else left[0]
+            left.remove(at)
+            yield from _compare(inner, old[at], new[index], None, f"{path}[{index}]")
+        else:
+            yield Change(f"{path}[{index}]", "add")
+    for at in left:
+        yield Change(f"{path}[{at}]", "delete")
+
+
+def canonical(document: Any) -> Any:
+    """A policy document in a form in which equivalent ones are equal: one action as a list of one, lists without order."""
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except ValueError:
+            return document
+    return _canonical(document)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _set(item) if key in _SETS else _canonical(item) for key, item in cast("Props", value).items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in cast("list[Any]", value)]
+    return value
+
+
+_SETS = frozenset({"Action", "NotAction", "Resource", "NotResource", "AWS", "Service", "Federated", "Statement"})
+
+
+def _set(value: Any) -> Any:
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return sorted((_canonical(item) for item in items), key=lambda item: json.dumps(item, sort_keys=True, default=str))

@@ -1,0 +1,31 @@
+"""Names for what the program leaves unnamed, as the AWS provider gives them."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import Final
+
+from lab.provider.rules.model import Naming
+
+_DIGITS: Final = 7
+
+
+def automatic(naming: Naming, resource: str, seed: bytes) -> str:
+    """The resource's name, a dash and seven hex digits. Raises ValueError where that is longer than AWS takes.
+
+    seed: the engine's, which is another one in the preview than in the update; random where it is empty.
+    """
+    base = naming.prefix + (resource.lower() if naming.lower else resource)
+    if not naming.suffix:
+        return base
+    digits = hashlib.sha256(seed + resource.encode()).hexdigest()[:_DIGITS] if seed else secrets.token_hex(4)[:_DIGITS]
+    name = f"{base}-{digits}"
+    if len(name) > naming.longest:
+        raise ValueError(f"the automatic name {name!r} is longer than the {naming.longest} characters that AWS takes; give {naming.field}")
+    return name
+
+
+def unique(prefix: str) -> str:
+    """A name that begins with a `namePrefix`, with the 26 digits the provider adds."""
+    return prefix + "".join(str(secrets.randbelow(10)) for _ in range(26))

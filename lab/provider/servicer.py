@@ -1,0 +1,335 @@
+"""The gRPC service that the engine drives: `pulumirpc.ResourceProvider` over the handlers of one package (`aws` or `random`)."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol, cast
+
+import grpc
+from google.protobuf import any_pb2, empty_pb2
+from google.rpc import status_pb2
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
+
+from lab.provider import resources
+from lab.provider.cloud import Cloud, Refusal
+from lab.provider.codec import Props, decode, encode, is_secret, plain
+from lab.provider.configuration import check_configuration, configured
+from lab.provider.difference import Difference, difference
+from lab.provider.rules.model import Problem
+from lab.provider.schema import UnknownTypeError, check_properties
+from lab.provider.services.base import Handler
+
+_LOG: Final = logging.getLogger("lab.provider")
+
+Invoke = Callable[[Cloud, Props], Props]
+
+
+class InvokeError(Exception):
+    """An invoke's answer is a failure of one of its arguments."""
+
+    def __init__(self, argument: str, reason: str) -> None:
+        """argument: its wire name."""
+        super().__init__(reason)
+        self.argument = argument
+
+
+class NotInitialisedError(Exception):
+    """The resource exists, but what had to follow failed."""
+
+    def __init__(self, message: str, response: provider_pb2.ErrorResourceInitFailed) -> None:
+        """response: what the engine saves."""
+        super().__init__(message)
+        self.response = response
+
+
+class Context(Protocol):
+    """The part of gRPC's servicer context that is used."""
+
+    def peer(self) -> str:
+        """The connection's other end."""
+        ...
+
+    def abort(self, code: grpc.StatusCode, details: str) -> Any:
+        """Raises."""
+        ...
+
+    def set_trailing_metadata(self, trailing_metadata: Any) -> None:
+        """Metadata after the answer."""
+        ...
+
+
+def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Failures become the engine's clean messages; anything unforeseen is named and logged with its trace."""
+
+    @functools.wraps(method)
+    def wrapped(self: Any, request: Any, context: Context) -> Any:
+        try:
+            return method(self, request, context)
+        except NotInitialisedError as error:
+            _init_failed(context, error)
+        except (Refusal, UnknownTypeError, ValueError, FileNotFoundError) as error:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        except Exception as error:
+            if type(error) is Exception:  # what abort() itself raises
+                raise
+            _LOG.exception("%s failed", method.__name__)
+            context.abort(grpc.StatusCode.INTERNAL, f"the lab's provider failed in {method.__name__}: {type(error).__name__}: {error}")
+
+    return wrapped
+
+
+def _init_failed(context: Context, error: NotInitialisedError) -> None:
+    detail = any_pb2.Any()
+    detail.Pack(error.response)
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error), details=[detail])
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+
+class Servicer(provider_pb2_grpc.ResourceProviderServicer):
+    """One package's provider. Every provider instance of the program has its own connection, which is what its settings are kept by."""
+
+    def __init__(
+        self,
+        package: str,
+        version: str,
+        handlers: Mapping[str, Handler],
+        invokes: Mapping[str, Invoke],
+        base: Cloud,
+    ) -> None:
+        """package: `aws` or `random`; version: the SDK's, which the engine asks for; base: what every instance's settings build on."""
+        self._package, self._version = package, version
+        self._handlers, self._invokes = handlers, invokes
+        self._base = base
+        self._instances: dict[str, Cloud] = {}
+        self._lock = threading.Lock()
+
+    # --- the instance -------------------------------------------------------------------------------------------------------------
+
+    @_answers
+    def Handshake(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """What this provider understands."""
+        del request, context
+        return provider_pb2.ProviderHandshakeResponse(
+            accept_secrets=True, accept_resources=True, accept_outputs=True, supports_autonaming_configuration=True
+        )
+
+    @_answers
+    def Attach(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Nothing to do: the engine's address is not called back."""
+        del request, context
+        return empty_pb2.Empty()
+
+    @_answers
+    def GetPluginInfo(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """The version that the SDK has."""
+        del request, context
+        return plugin_pb2.PluginInfo(version=self._version)
+
+    @_answers
+    def CheckConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Refuse unknown settings and malformed regions."""
+        del context
+        news = decode(request.news)
+        problems = check_configuration(news) if self._package == "aws" else []
+        return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(problems, news))
+
+    @_answers
+    def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """A changed configuration never replaces a provider (that would replace all of its resources)."""
+        del context
+        changed = decode(request.olds) != decode(request.news)
+        kind = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(changes=kind)
+
+    @_answers
+    def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Keep the settings for this connection."""
+        cloud = configured(decode(request.args), self._base)
+        with self._lock:
+            self._instances[context.peer()] = cloud
+        return provider_pb2.ConfigureResponse(
+            acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True, supports_autonaming_configuration=True
+        )
+
+    @_answers
+    def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """End what waits on this connection (the engine sends this after a good run too, when nothing waits)."""
+        del request
+        with self._lock:
+            cloud = self._instances.get(context.peer())
+        if cloud is not None:
+            cloud.cancelled.set()
+        return empty_pb2.Empty()
+
+    # --- the plan -----------------------------------------------------------------------------------------------------------------
+
+    @_answers
+    def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Refuse what AWS or the real provider would; add automatic names, all tags, the region."""
+        token, resource = _identity(request.urn)
+        self._handler(token)
+        news, olds = decode(request.news), decode(request.olds)
+        problems = check_properties(token, news)
+        if not problems:
+            proposed: str | None = request.autonaming.proposed_name if request.HasField("autonaming") else None
+            news = resources.completed_inputs(token, resource, self._cloud(context), news, olds, request.randomSeed, proposed)
+            problems = check_properties(token, {key: value for key, value in news.items() if key != "tagsAll"})
+        return provider_pb2.CheckResponse(inputs=encode(news), failures=_failures(problems, news))
+
+    @_answers
+    def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """What changes against the state, drift included."""
+        del context
+        found = _difference(request)
+        kinds = provider_pb2.PropertyDiff
+        detailed: dict[str, Any] = {}
+        for change in found.changes:
+            kind = kinds.Kind.Value(change.kind.upper() + ("_REPLACE" if change.replaces else ""))
+            detailed[change.path] = kinds(kind=kind)
+        changes = provider_pb2.DiffResponse.DIFF_SOME if found.changes else provider_pb2.DiffResponse.DIFF_NONE
+        return provider_pb2.DiffResponse(
+            changes=changes,
+            replaces=[change.top for change in found.changes if change.replaces],
+            diffs=sorted(found.tops),
+            detailedDiff=detailed,
+            hasDetailedDiff=True,
+            deleteBeforeReplace=found.delete_first,
+        )
+
+    # --- the deeds ----------------------------------------------------------------------------------------------------------------
+
+    @_answers
+    def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Make it; what it puts out is what AWS then says of it."""
+        token, resource = _identity(request.urn)
+        handler, news = self._handler(token), decode(request.properties)
+        if request.preview:
+            return provider_pb2.CreateResponse(properties=encode(resources.previewed(token, news)))
+        given = plain(news)
+        cloud = self._cloud(context).at(given.get("region"))
+        identifier = _doing(f"creating {handler.label} ({resource})", lambda: handler.create(cloud, given))
+        state = news
+        try:
+            handler.settle(cloud, identifier, given)
+            state = self._state(handler, cloud, identifier, news)
+        except (Refusal, ValueError) as error:
+            message = f"creating {handler.label} ({resource}): {error}"
+            response = provider_pb2.ErrorResourceInitFailed(
+                id=identifier, properties=encode(state), inputs=request.properties, reasons=[message]
+            )
+            raise NotInitialisedError(message, response) from error
+        return provider_pb2.CreateResponse(id=identifier, properties=encode(state))
+
+    @_answers
+    def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """What AWS says of it now, for a refresh or an import; an empty id where it is gone."""
+        token, _ = _identity(request.urn)
+        handler, prior, inputs = self._handler(token), decode(request.properties), decode(request.inputs)
+        identifier, _, region = request.id.partition("@") if not prior else (request.id, "", "")
+        cloud = self._cloud(context).at(plain(prior).get("region") or region or None)
+        known = plain(prior) or handler.imported(identifier)
+        live = _doing(f"reading {handler.label} ({identifier})", lambda: handler.read(cloud, identifier, known))
+        if live is None:
+            return provider_pb2.ReadResponse()
+        sealed = resources.secret_names(token, prior, inputs)
+        state = resources.outputs(token, cloud, live, known, sealed)
+        return provider_pb2.ReadResponse(
+            id=identifier, properties=encode(state), inputs=encode(resources.read_inputs(token, state, inputs))
+        )
+
+    @_answers
+    def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Bring it to what the program wants."""
+        token, _ = _identity(request.urn)
+        handler, olds, news = self._handler(token), decode(request.olds), decode(request.news)
+        changed = _difference(request).tops
+        if request.preview:
+            return provider_pb2.UpdateResponse(properties=encode(resources.previewed(token, news, olds, handler.renews(changed))))
+        before, after = plain(olds), plain(news)
+        cloud = self._cloud(context).at(after.get("region"))
+        _doing(f"updating {handler.label} ({request.id})", lambda: handler.update(cloud, request.id, before, after, changed))
+        state = self._state(handler, cloud, request.id, news)
+        return provider_pb2.UpdateResponse(properties=encode(state))
+
+    @_answers
+    def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """Take it away, where AWS lets it go."""
+        token, _ = _identity(request.urn)
+        handler, state = self._handler(token), plain(decode(request.properties))
+        cloud = self._cloud(context).at(state.get("region"))
+        _doing(f"deleting {handler.label} ({request.id})", lambda: handler.delete(cloud, request.id, state))
+        return empty_pb2.Empty()
+
+    @_answers
+    def Invoke(self, request: Any, context: Context) -> Any:  # noqa: N802
+        """A data source."""
+        if request.tok not in self._invokes:
+            raise UnknownTypeError(
+                f"{request.tok}: the lab's provider does not implement this function; it implements {', '.join(sorted(self._invokes))}"
+            )
+        arguments = cast("Props", plain(decode(request.args)))
+        try:
+            answer = self._invokes[request.tok](self._cloud(context).at(arguments.get("region")), arguments)
+        except InvokeError as failure:
+            return provider_pb2.InvokeResponse(failures=[provider_pb2.CheckFailure(property=failure.argument, reason=str(failure))])
+        return provider_pb2.InvokeResponse(**{"return": encode(answer)})
+
+    # --- helpers ------------------------------------------------------------------------------------------------------------------
+
+    def _state(self, handler: Handler, cloud: Cloud, identifier: str, news: Props) -> Props:
+        live = handler.read(cloud, identifier, plain(news))
+        if live is None:
+            raise Refusal(f"{handler.label}.read", "NotFound", f"{identifier} is not there although AWS had accepted it")
+        return resources.outputs(handler.kind, cloud, live, news, resources.secret_names(handler.kind, news))
+
+    def _handler(self, token: str) -> Handler:
+        if token not in self._handlers:
+            known = ", ".join(sorted(self._handlers))
+            raise UnknownTypeError(f"{token}: the lab's provider does not implement this resource type; it implements {known}")
+        return self._handlers[token]
+
+    def _cloud(self, context: Context) -> Cloud:
+        with self._lock:
+            cloud = self._instances.get(context.peer())
+        if cloud is None:
+            raise ValueError("the engine called before it configured the provider")
+        return cloud
+
+
+def _doing(what: str, deed: Callable[[], Any]) -> Any:
+    """Do it; a refusal says what was being done."""
+    try:
+        return deed()
+    except Refusal as refusal:
+        raise ValueError(f"{what}: {refusal}") from refusal
+
+
+def _identity(urn: str) -> tuple[str, str]:
+    """Type token and resource name of a URN (`urn:pulumi:stack::project::parent$type::name`)."""
+    parts = urn.split("::", 3)
+    return parts[2].split("$")[-1], parts[3]
+
+
+def _difference(request: Any) -> Difference:
+    token, _ = _identity(request.urn)
+    return difference(
+        token,
+        state=decode(request.olds),
+        old_inputs=decode(request.old_inputs),
+        news=decode(request.news),
+        ignored=tuple(request.ignoreChanges),
+    )
+
+
+def _failures(problems: list[Problem], props: Props) -> list[Any]:
+    """Problems as the engine takes them; a secret's value is never in the sentence."""
+    failures: list[Any] = []
+    for problem in problems:
+        top = problem.path.split(".")[0].split("[")[0]
+        reason = problem.rule.partition("; got")[0] if is_secret(props.get(top)) else problem.rule
+        failures.append(provider_pb2.CheckFailure(property=problem.path, reason=reason))
+    return failures

@@ -1,0 +1,103 @@
+"""What a resource type's handler does, and the few things that many of them share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, Final, cast
+
+from lab.provider.cloud import Cloud, Refusal
+from lab.provider.codec import Props
+
+MANAGED_TAGS: Final = "aws:"
+
+
+class Handler(ABC):
+    """One resource type over the AWS API. Properties are plain: no secrets, no unknowns, camelCase names."""
+
+    kind: ClassVar[str]
+    """The type token."""
+    label: ClassVar[str]
+    """What messages call it: "EC2 VPC"."""
+
+    @abstractmethod
+    def create(self, cloud: Cloud, news: Props) -> str:
+        """Make it and give its id; nothing may fail after it exists (that is `settle`'s)."""
+
+    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+        """What creation does once it exists; a failure here leaves it in the state, marked as not initialised."""
+        del cloud, identifier, news
+
+    @abstractmethod
+    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+        """What AWS says of it now (`tagsAll` for its tags); None where it is gone."""
+
+    @abstractmethod
+    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        """Bring the changed properties to what the news say."""
+
+    @abstractmethod
+    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+        """Take it away. Raises Refusal where AWS would; what is gone already is fine."""
+
+    def renews(self, changed: frozenset[str]) -> frozenset[str]:
+        """The outputs that an update of these properties gives a new value: unknown in its preview."""
+        del changed
+        return frozenset()
+
+    def imported(self, identifier: str) -> Props:
+        """The properties that an import's id stands for, where it is made of several."""
+        del identifier
+        return {}
+
+
+def tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
+    """Tags as AWS's APIs take them."""
+    return [{"Key": key, "Value": value} for key, value in sorted((tags or {}).items())]
+
+
+def tag_map(tags: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
+    """Tags as properties, without AWS's own."""
+    return {tag["Key"]: tag["Value"] for tag in tags or () if not tag["Key"].startswith(MANAGED_TAGS)}
+
+
+def tag_specifications(kind: str, news: Props) -> list[dict[str, Any]] | None:
+    """EC2's tags at creation; None where there are none."""
+    tags = tag_list(news.get("tagsAll"))
+    return [{"ResourceType": kind, "Tags": tags}] if tags else None
+
+
+def retag(cloud: Cloud, identifier: str, olds: Props, news: Props) -> None:
+    """Bring an EC2 thing's tags from the old to the new ones."""
+    before, after = tags_of(olds), tags_of(news)
+    gone = [{"Key": key} for key in sorted(before.keys() - after.keys())]
+    fresh = tag_list({key: value for key, value in after.items() if before.get(key) != value})
+    if gone:
+        cloud.call("ec2.delete_tags", Resources=[identifier], Tags=gone)
+    if fresh:
+        cloud.call("ec2.create_tags", Resources=[identifier], Tags=fresh)
+
+
+def tags_of(props: Props) -> dict[str, str]:
+    """All tags of a resource's properties."""
+    return cast("dict[str, str]", props.get("tagsAll") or {})
+
+
+def added_and_removed(olds: Props, news: Props, name: str) -> tuple[list[str], list[str]]:
+    """What a list property gained and lost."""
+    before, after = set(cast("list[str]", olds.get(name) or [])), set(cast("list[str]", news.get(name) or []))
+    return sorted(after - before), sorted(before - after)
+
+
+def chosen(news: Props, table: Mapping[str, str]) -> dict[str, Any]:
+    """The given properties under the API's parameter names."""
+    return {parameter: news[name] for name, parameter in table.items() if news.get(name) is not None}
+
+
+def quiet(call: Any, *codes: str) -> None:
+    """Run a deletion; what is gone already, or answers with one of the codes, is fine."""
+    try:
+        call()
+    except Refusal as refusal:
+        if not (refusal.means_gone or refusal.code in codes):
+            raise

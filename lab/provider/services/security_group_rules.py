@@ -1,0 +1,119 @@
+"""Standalone rules of security groups: one rule, one resource."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.provider.cloud import Cloud
+from lab.provider.codec import Props
+from lab.provider.rules.firewall import protocol_number
+from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
+from lab.provider.services.security_groups import describe
+
+
+class _Rule(Handler):
+    direction: str
+
+    def create(self, cloud: Cloud, news: Props) -> str:
+        self._refuse_foreign_group(cloud, news)
+        made = cloud.call(
+            f"ec2.authorize_security_group_{self.direction}",
+            GroupId=news["securityGroupId"],
+            IpPermissions=[_permission(news)],
+            TagSpecifications=tag_specifications("security-group-rule", news),
+        )
+        return str(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
+
+    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+        rule = cloud.first("ec2.describe_security_group_rules", "SecurityGroupRules", SecurityGroupRuleIds=[identifier])
+        if rule is None or bool(rule.get("IsEgress")) != (self.direction == "egress"):
+            return None
+        every = protocol_number(str(rule["IpProtocol"])) == "-1"
+        spelled, live = state.get("ipProtocol"), rule["IpProtocol"]
+        return {
+            "arn": cloud.arn("ec2", f"security-group-rule/{identifier}"),
+            "securityGroupRuleId": identifier,
+            "securityGroupId": rule["GroupId"],
+            "ipProtocol": spelled if spelled and protocol_number(spelled) == protocol_number(str(live)) else live,
+            "fromPort": None if every else rule.get("FromPort"),
+            "toPort": None if every else rule.get("ToPort"),
+            "cidrIpv4": rule.get("CidrIpv4") or None,
+            "cidrIpv6": rule.get("CidrIpv6") or None,
+            "prefixListId": rule.get("PrefixListId") or None,
+            "referencedSecurityGroupId": (rule.get("ReferencedGroupInfo") or {}).get("GroupId"),
+            "description": rule.get("Description") or None,
+            "tagsAll": tag_map(rule.get("Tags")),
+        }
+
+    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        if changed - {"tags", "tagsAll"}:
+            self._refuse_foreign_group(cloud, news)
+            described = {
+                "IpProtocol": news["ipProtocol"],
+                "FromPort": news.get("fromPort"),
+                "ToPort": news.get("toPort"),
+                "CidrIpv4": news.get("cidrIpv4"),
+                "CidrIpv6": news.get("cidrIpv6"),
+                "PrefixListId": news.get("prefixListId"),
+                "ReferencedGroupId": news.get("referencedSecurityGroupId"),
+                "Description": news.get("description"),
+            }
+            rule = {name: value for name, value in described.items() if value is not None}
+            cloud.call(
+                "ec2.modify_security_group_rules",
+                GroupId=news["securityGroupId"],
+                SecurityGroupRules=[{"SecurityGroupRuleId": identifier, "SecurityGroupRule": rule}],
+            )
+        retag(cloud, identifier, olds, news)
+
+    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+        quiet(
+            lambda: cloud.call(
+                f"ec2.revoke_security_group_{self.direction}", GroupId=state["securityGroupId"], SecurityGroupRuleIds=[identifier]
+            ),
+            "InvalidPermission.NotFound",
+        )
+
+    def _refuse_foreign_group(self, cloud: Cloud, news: Props) -> None:
+        """A rule's source must be a group of the same VPC; moto takes any."""
+        source, operation = news.get("referencedSecurityGroupId"), f"ec2.authorize_security_group_{self.direction}"
+        if source is None:
+            return
+        own, other = describe(cloud, news["securityGroupId"]), describe(cloud, source.rpartition("/")[2])
+        if other is None:
+            raise cloud.refusal(operation, "InvalidGroup.NotFound", f"The security group '{source}' does not exist")
+        if own is not None and own["VpcId"] != other["VpcId"]:
+            message = f"You have specified two resources that belong to different networks: {own['GroupId']} and {source}"
+            raise cloud.refusal(operation, "InvalidGroup.NotFound", message)
+
+
+def _permission(news: Props) -> dict[str, Any]:
+    text = {"Description": news["description"]} if news.get("description") else {}
+    made: dict[str, Any] = {"IpProtocol": "-1" if protocol_number(news["ipProtocol"]) == "-1" else news["ipProtocol"]}
+    if news.get("fromPort") is not None:
+        made |= {"FromPort": news["fromPort"], "ToPort": news.get("toPort")}
+    for name, key, field in (
+        ("cidrIpv4", "IpRanges", "CidrIp"),
+        ("cidrIpv6", "Ipv6Ranges", "CidrIpv6"),
+        ("prefixListId", "PrefixListIds", "PrefixListId"),
+        ("referencedSecurityGroupId", "UserIdGroupPairs", "GroupId"),
+    ):
+        if news.get(name) is not None:
+            made[key] = [{field: news[name], **text}]
+    return made
+
+
+class IngressRule(_Rule):
+    """`aws.vpc.SecurityGroupIngressRule`."""
+
+    kind = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    label = "VPC Security Group Ingress Rule"
+    direction = "ingress"
+
+
+class EgressRule(_Rule):
+    """`aws.vpc.SecurityGroupEgressRule`."""
+
+    kind = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+    label = "VPC Security Group Egress Rule"
+    direction = "egress"
