@@ -1,0 +1,61 @@
+"""The whole infrastructure: settings → network → firewall → tiers → outputs. What `pulumi up` runs, on AWS and in the lab."""
+
+import pulumi
+
+from stack import artifacts, configuration, credentials, database, dns, firewall, host, identity, load_balancer, network, web
+from stack.bundles import app_bundle, role_bundle
+from stack.cloud import Cloud, CloudSettings
+from stack.readiness import Readiness
+from userdata.variables import ROLES
+
+env = configuration.load()
+building = not pulumi.runtime.is_dry_run()
+
+store = artifacts.Artifacts(
+    env.resource("artifacts"),
+    artifacts.ArtifactsArgs(
+        environment=env,
+        roles={role: role_bundle(role) for role in ROLES},
+        app=app_bundle(configuration.REPOSITORY / env.settings.web.app, build=building),
+    ),
+)
+net = network.Network(env.resource("network"), network.NetworkArgs(environment=env, bucket_arn=store.arn))
+wall = firewall.Firewall(env.resource("firewall"), firewall.FirewallArgs(environment=env, vpc_id=net.vpc_id))
+zone = dns.PrivateZone(env.resource("dns"), dns.PrivateZoneArgs(environment=env, vpc_id=net.vpc_id))
+secrets = credentials.Credentials(env.resource("credentials"), credentials.CredentialsArgs(environment=env))
+address = load_balancer.elastic_ip(env, opts=pulumi.ResourceOptions(parent=net, protect=env.protected))
+roles = identity.Identity(
+    env.resource("identity"),
+    identity.IdentityArgs(
+        environment=env, bucket_arn=store.arn, secrets={role: secrets.arns(role) for role in ROLES}, address_arn=address.arn
+    ),
+)
+ready = Readiness(
+    door=lambda: Cloud(CloudSettings.from_stack(env.region)),
+    environment=env.name,
+    enabled=building and env.settings.readiness.wait,
+    timeout=env.settings.readiness.timeout,
+)
+base = host.Foundation(
+    environment=env,
+    ami=host.image(env),
+    network=net,
+    firewall=wall,
+    identity=roles,
+    credentials=secrets,
+    artifacts=store,
+    readiness=ready,
+)
+
+databases = database.Databases(env.resource("databases"), database.DatabasesArgs(foundation=base, zone=zone))
+webs = web.WebHosts(env.resource("web-hosts"), web.WebHostsArgs(foundation=base, zone=zone))
+balancers = load_balancer.LoadBalancers(
+    env.resource("load-balancers"), load_balancer.LoadBalancersArgs(foundation=base, address=address, needs=zone.fixed)
+)
+
+tiers = [databases, webs, balancers]
+pulumi.export("url", ready.require([outcome for tier in tiers for outcome in tier.outcomes], balancers.url))
+pulumi.export("public_address", balancers.public_address)
+pulumi.export("instance_ids", {one.host: one.instance.id for tier in tiers for one in tier.hosts})
+pulumi.export("database_addresses", databases.addresses)
+pulumi.export("bucket_name", store.name)

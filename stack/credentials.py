@@ -1,0 +1,78 @@
+"""Secrets: made at random by the engine, kept in Secrets Manager, read by hosts through their roles. One per account and purpose."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_random as random
+
+from stack.component import Component
+from stack.environment import Environment
+from userdata.variables import Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class Purpose:
+    """What a secret is for and which roles may read it."""
+
+    what: str
+    readers: tuple[Role, ...]
+    length: int = 32
+
+
+PURPOSES: Final[Mapping[str, Purpose]] = {
+    "database-replication": Purpose(what="MySQL account by which a replica follows its source", readers=("database",)),
+    "database-clone": Purpose(what="MySQL account by which a new replica copies its donor", readers=("database",)),
+    "app-migrator": Purpose(what="MySQL account that changes the app's schema", readers=("web", "database")),
+    "app-writer": Purpose(what="MySQL account of the app's writes", readers=("web", "database")),
+    "app-reader": Purpose(what="MySQL account of the app's reads", readers=("web", "database")),
+    "app-session-key": Purpose(what="key that signs the app's session cookies", readers=("web",), length=64),
+}
+RECOVERY_DAYS: Final = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class CredentialsArgs:
+    """What the credentials are made from."""
+
+    environment: Environment
+
+
+class Credentials(Component):
+    """Every secret of the environment."""
+
+    def __init__(self, name: str, args: CredentialsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        environment = args.environment
+        protected = environment.protected
+        self.secrets: dict[str, aws.secretsmanager.Secret] = {}
+        self._versions: dict[str, aws.secretsmanager.SecretVersion] = {}
+        for purpose, chosen in PURPOSES.items():
+            resource = environment.resource(purpose)
+            # Letters and digits only: such a text needs no quoting in any file, and 32 of them are 190 bits.
+            text = random.RandomPassword(resource, length=chosen.length, special=False, opts=self.child(protect=protected))
+            self.secrets[purpose] = aws.secretsmanager.Secret(
+                resource,
+                name=f"{environment.secret_prefix}/{purpose}",
+                description=chosen.what,
+                recovery_window_in_days=RECOVERY_DAYS if protected else 0,
+                tags=environment.tags("credentials", resource),
+                opts=self.child(protect=protected),
+            )
+            self._versions[purpose] = aws.secretsmanager.SecretVersion(
+                resource, secret_id=self.secrets[purpose].id, secret_string=text.result, opts=self.child(protect=protected)
+            )
+        self.register_outputs({})
+
+    def arns(self, role: Role) -> list[pulumi.Output[str]]:
+        """The ARNs of the secrets that a role reads."""
+        return [self.secrets[purpose].arn for purpose in self._read_by(role)]
+
+    def needed_by(self, role: Role) -> list[pulumi.Resource]:
+        """What must exist before a host of that role boots: the values that it reads."""
+        return [self._versions[purpose] for purpose in self._read_by(role)]
+
+    def _read_by(self, role: Role) -> Sequence[str]:
+        return [purpose for purpose, chosen in PURPOSES.items() if role in chosen.readers]

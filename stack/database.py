@@ -1,0 +1,83 @@
+"""The databases: pets with their data on volumes of their own. Names are neutral, because roles move between the hosts."""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from stack.component import Component
+from stack.dns import PrivateZone
+from stack.host import Foundation, Host, HostArgs, user_data
+from stack.naming import host_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabasesArgs:
+    """What the databases are made from."""
+
+    foundation: Foundation
+    zone: PrivateZone
+
+
+class Databases(Component):
+    """db-1 and, with a replica, db-2."""
+
+    def __init__(self, name: str, args: DatabasesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._foundation = args.foundation
+        environment = args.foundation.environment
+        self.volumes = {number: self._volume(number) for number in environment.database_numbers}
+        hosts: dict[int, Host] = {}
+        held_back: list[pulumi.Output[Any]] = []
+        for number in reversed(environment.database_numbers):  # db-2 first: db-1 is changed only while db-2 serves
+            hosts[number] = self._host(number, [*args.zone.fixed, *held_back])
+            if number > 1:
+                partner = hosts[number]
+                held_back.append(
+                    args.foundation.readiness.before_changing(
+                        host_name("database", number - 1),
+                        partner.outcome,
+                        bucket=args.foundation.artifacts.name,
+                        role_id=partner.role_id,
+                    )
+                )
+        self.hosts = [hosts[number] for number in environment.database_numbers]
+        self.outcomes = [host.outcome for host in self.hosts]
+        self.addresses = {host.host: environment.database(number).address for number, host in sorted(hosts.items())}
+        self.register_outputs({})
+
+    def _volume(self, number: int) -> aws.ebs.Volume:
+        environment = self._foundation.environment
+        resource = environment.resource(f"{host_name('database', number)}-data")
+        return aws.ebs.Volume(
+            resource,
+            availability_zone=environment.zones[environment.plan.database(number).zone],
+            size=environment.settings.database.volume_size,
+            type="gp3",
+            encrypted=True,
+            tags=environment.tags("database", resource),
+            opts=self.child(protect=environment.protected),
+        )
+
+    def _host(self, number: int, needs: list[Any]) -> Host:
+        foundation = self._foundation
+        environment = foundation.environment
+        place = environment.plan.database(number)
+        build = partial(environment.database_variables, number, role_bundle=foundation.artifacts.roles["database"].bundle)
+        return Host(
+            environment.resource(f"{host_name('database', number)}-host"),
+            HostArgs(
+                foundation=foundation,
+                role="database",
+                number=number,
+                instance_type=environment.settings.database.instance_type,
+                subnet=foundation.network.subnet(place.tier, place.zone),
+                private_address=str(place.address),
+                volume=self.volumes[number],
+                user_data=user_data(build, bucket=foundation.artifacts.name, volume_id=self.volumes[number].id),
+                depends_on=[*foundation.needed_by("database", subnet=(place.tier, place.zone)), *needs],
+            ),
+            self.child(),
+        )

@@ -1,0 +1,157 @@
+"""Who may talk to whom: one table, and the security groups made from it.
+
+Rules are resources of their own, never inline: the two kinds fight. What is not listed is not reachable, in either
+direction. Not in the table because EC2 does not filter it: the metadata service, the VPC's resolver and its clock.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import pulumi
+import pulumi_aws as aws
+
+from stack.component import Component
+from stack.environment import Environment
+from stack.naming import COMPONENT_OF
+from userdata.variables import ROLES, Role
+
+Peer = Role | Literal["internet"]
+
+HTTP: Final = 80
+HTTPS: Final = 443
+WEB_PORT: Final = 8080
+MYSQL: Final = 3306
+ROLE_CHECK: Final = 9200
+EVERYWHERE: Final = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flow:
+    """One kind of connection. `internet` as source means the allowed networks, as target everywhere."""
+
+    source: Peer
+    target: Peer
+    port: int
+    why: str
+    protocol: str = "tcp"
+
+    @property
+    def name(self) -> str:
+        """`web-to-database-3306`."""
+        return f"{_short(self.source)}-to-{_short(self.target)}-{self.port}"
+
+
+_APIS = "AWS APIs and HTTPS mirrors, which have no security group"
+_MIRRORS = "Debian's package mirrors, verified by signature"
+
+FLOWS: Final[tuple[Flow, ...]] = (
+    Flow(source="internet", target="load_balancer", port=HTTP, why="redirect to HTTPS"),
+    Flow(source="internet", target="load_balancer", port=HTTPS, why="the site"),
+    Flow(source="load_balancer", target="web", port=WEB_PORT, why="requests and health checks"),
+    Flow(source="web", target="database", port=MYSQL, why="the app's queries"),
+    Flow(source="web", target="database", port=ROLE_CHECK, why="which host is primary, which is replica"),
+    Flow(source="database", target="database", port=MYSQL, why="replication and clone"),
+    Flow(source="database", target="database", port=ROLE_CHECK, why="which host is primary"),
+    *(Flow(source=role, target="internet", port=HTTPS, why=_APIS) for role in ROLES),
+    *(Flow(source=role, target="internet", port=HTTP, why=_MIRRORS) for role in ROLES),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One security group rule: `peer` is a role's group, or a network."""
+
+    name: str
+    group: Role
+    direction: Literal["ingress", "egress"]
+    protocol: str
+    port: int
+    peer_group: Role | None
+    peer_cidr: str | None
+    why: str
+
+
+def rules(flows: tuple[Flow, ...], allowed: tuple[str, ...]) -> Iterator[Rule]:
+    """The rules of a table: for each flow one where it leaves and one where it arrives. `allowed` may reach the load balancers."""
+    for flow in flows:
+        source, target = flow.source, flow.target
+        if source != "internet":
+            peer = None if target == "internet" else target
+            yield _rule(flow, source, "egress", peer, EVERYWHERE if target == "internet" else None, flow.name)
+        if target == "internet":
+            continue
+        if source != "internet":
+            yield _rule(flow, target, "ingress", source, None, flow.name)
+            continue
+        for cidr in allowed:
+            name = flow.name if cidr == EVERYWHERE else f"{flow.name}-{cidr.replace('/', '-')}"
+            yield _rule(flow, target, "ingress", None, cidr, name)
+
+
+def _rule(flow: Flow, group: Role, direction: Literal["ingress", "egress"], peer: Role | None, cidr: str | None, name: str) -> Rule:
+    return Rule(
+        name=f"{name}-{'out' if direction == 'egress' else 'in'}",
+        group=group,
+        direction=direction,
+        protocol=flow.protocol,
+        port=flow.port,
+        peer_group=peer,
+        peer_cidr=cidr,
+        why=flow.why,
+    )
+
+
+def _short(peer: Peer) -> str:
+    return "internet" if peer == "internet" else COMPONENT_OF[peer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirewallArgs:
+    """What the firewall is made from."""
+
+    environment: Environment
+    vpc_id: pulumi.Input[str]
+
+
+class Firewall(Component):
+    """One security group per role, and the table's rules."""
+
+    def __init__(self, name: str, args: FirewallArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        environment = args.environment
+        self.groups: dict[Role, aws.ec2.SecurityGroup] = {}
+        for role in ROLES:
+            group = environment.resource(COMPONENT_OF[role])
+            self.groups[role] = aws.ec2.SecurityGroup(
+                group,
+                description=f"{COMPONENT_OF[role]} hosts of {environment.name}",
+                vpc_id=args.vpc_id,
+                tags=environment.tags("firewall", group),
+                opts=self.child(),
+            )
+        self._rules: dict[Role, list[pulumi.Resource]] = {role: [] for role in ROLES}
+        for rule in rules(FLOWS, environment.settings.load_balancer.allowed_cidrs):
+            made = self._make(environment, rule)
+            self._rules[rule.group].append(made)
+        self.register_outputs({})
+
+    def needed_by(self, role: Role) -> list[pulumi.Resource]:
+        """What must exist before a host of that role boots: every rule of its group."""
+        return list(self._rules[role])
+
+    def _make(self, environment: Environment, rule: Rule) -> pulumi.Resource:
+        kind = aws.vpc.SecurityGroupIngressRule if rule.direction == "ingress" else aws.vpc.SecurityGroupEgressRule
+        name = environment.resource(rule.name)
+        return kind(
+            name,
+            security_group_id=self.groups[rule.group].id,
+            referenced_security_group_id=self.groups[rule.peer_group].id if rule.peer_group else None,
+            cidr_ipv4=rule.peer_cidr,
+            ip_protocol=rule.protocol,
+            from_port=rule.port,
+            to_port=rule.port,
+            description=rule.why,
+            tags=environment.tags("firewall", name),
+            opts=self.child(),
+        )

@@ -1,0 +1,149 @@
+"""One EC2 host: what the three tiers share. Instance, data volume's attachment, and the wait until it serves.
+
+Cattle are replaced, a new one before the old one leaves; pets keep their address, are changed in place and are never
+replaced by a new image or new user data.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import pulumi
+import pulumi_aws as aws
+
+from stack.artifacts import Artifacts
+from stack.component import Component
+from stack.credentials import Credentials
+from stack.environment import Environment
+from stack.firewall import Firewall
+from stack.identity import Identity
+from stack.naming import COMPONENT_OF, host_name
+from stack.network import Network
+from stack.readiness import Outcome, Readiness
+from stack.tags import Component as TagComponent
+from userdata.render import RenderError, render
+from userdata.variables import AnyVariables, Role
+
+DEBIAN_PARAMETER: Final = "/aws/service/debian/release/13/latest/amd64"
+ROOT_GIB: Final = 10
+DATA_DEVICE: Final = "/dev/sdf"
+"""What EC2 calls the data volume. On the host it appears under its volume id, and is found by that."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foundation:
+    """What every host stands on."""
+
+    environment: Environment
+    ami: str
+    network: Network
+    firewall: Firewall
+    identity: Identity
+    credentials: Credentials
+    artifacts: Artifacts
+    readiness: Readiness
+
+    def needed_by(self, role: Role, *, subnet: tuple[Any, int]) -> list[pulumi.Resource]:
+        """All that a host needs in order to boot and is not named by its own properties."""
+        return [
+            *self.network.needed_by(*subnet),
+            *self.firewall.needed_by(role),
+            *self.identity.needed_by(role),
+            *self.credentials.needed_by(role),
+            *self.artifacts.needed_by(role),
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostArgs:
+    """One host. A `private_address` makes it a pet."""
+
+    foundation: Foundation
+    role: Role
+    number: int
+    instance_type: str
+    subnet: aws.ec2.Subnet
+    user_data: pulumi.Output[str]
+    depends_on: Sequence[pulumi.Resource | pulumi.Output[Any]]
+    private_address: str | None = None
+    volume: aws.ebs.Volume | None = None
+    extra_tags: dict[str, str] = field(default_factory=dict[str, str])
+
+
+class Host(Component):
+    """An instance that runs one role."""
+
+    def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        foundation, role = args.foundation, args.role
+        environment = foundation.environment
+        self.host = host_name(role, args.number)
+        self.pet = args.private_address is not None
+        resource = environment.resource(self.host)
+        component = cast("TagComponent", COMPONENT_OF[role])
+        tags = environment.tags(component, resource, host=self.host, role=role, **args.extra_tags)
+        self.instance = aws.ec2.Instance(
+            resource,
+            ami=foundation.ami,
+            instance_type=args.instance_type,
+            subnet_id=args.subnet.id,
+            private_ip=args.private_address,
+            vpc_security_group_ids=[foundation.firewall.groups[role].id],
+            iam_instance_profile=foundation.identity.profiles[role].name,
+            metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
+                http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
+            ),
+            root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
+                volume_type="gp3", volume_size=ROOT_GIB, encrypted=True, delete_on_termination=True, tags=tags
+            ),
+            user_data=args.user_data,
+            user_data_replace_on_change=not self.pet,
+            tags=tags,
+            opts=self.child(
+                depends_on=cast("list[pulumi.Resource]", list(args.depends_on)),
+                protect=environment.protected if self.pet else None,
+                delete_before_replace=True if self.pet else None,
+                # Without a pin a new image would replace hosts; and no image ever replaces a pet.
+                ignore_changes=["ami"] if self.pet or environment.settings.environment.ami is None else None,
+            ),
+        )
+        beside: list[pulumi.Output[Any]] = []
+        if args.volume is not None:
+            attachment = aws.ec2.VolumeAttachment(
+                environment.resource(f"{self.host}-data"),
+                device_name=DATA_DEVICE,
+                instance_id=self.instance.id,
+                volume_id=args.volume.id,
+                stop_instance_before_detaching=True,  # a mounted volume does not detach, and destroy would hang
+                opts=self.child(delete_before_replace=True),
+            )
+            beside.append(attachment.id)
+        self.role_id = foundation.identity.roles[role].unique_id
+        self.outcome: pulumi.Output[Outcome] = foundation.readiness.wait(
+            self.host,
+            instance=self.instance.id,
+            bucket=foundation.artifacts.name,
+            role_id=self.role_id,
+            user_data=args.user_data,
+            beside=beside,
+        )
+        self.register_outputs({"instance_id": self.instance.id})
+
+
+def user_data(build: Callable[..., AnyVariables], **facts: pulumi.Input[str]) -> pulumi.Output[str]:
+    """The text for a host, once the facts that only AWS knows are known."""
+
+    def made(values: dict[str, Any]) -> str:
+        try:
+            return render(build(**values))
+        except RenderError as error:
+            raise pulumi.RunError(str(error)) from error
+
+    return pulumi.Output.all(**facts).apply(made)
+
+
+def image(environment: Environment) -> str:
+    """The AMI of new hosts: the pinned one, else Debian 13's newest."""
+    pinned = environment.settings.environment.ami
+    # The parameter is public. By its insecure value the plan shows which image a host gets.
+    return pinned or aws.ssm.get_parameter(name=DEBIAN_PARAMETER).insecure_value

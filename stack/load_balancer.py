@@ -1,0 +1,64 @@
+"""The load balancers: HAProxy hosts, and the address that the active one holds."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import pulumi
+import pulumi_aws as aws
+
+from stack.component import Component
+from stack.environment import Environment
+from stack.host import Foundation, Host, HostArgs, user_data
+from stack.naming import host_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadBalancersArgs:
+    """What the load balancers are made from. `needs` are further resources that must exist before they boot."""
+
+    foundation: Foundation
+    address: aws.ec2.Eip
+    needs: list[pulumi.Resource]
+
+
+class LoadBalancers(Component):
+    """The tier that the internet reaches. Its hosts give the address to the active one among them; the engine only owns it."""
+
+    def __init__(self, name: str, args: LoadBalancersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        foundation = args.foundation
+        environment = foundation.environment
+        bundle = foundation.artifacts.roles["load_balancer"].bundle
+        self.hosts: list[Host] = []
+        for number in range(1, environment.settings.load_balancer.count + 1):
+            place = environment.plan.load_balancer(number)
+
+            build = partial(environment.load_balancer_variables, number, role_bundle=bundle)
+            text = user_data(build, bucket=foundation.artifacts.name, allocation_id=args.address.id, address=args.address.public_ip)
+            self.hosts.append(
+                Host(
+                    environment.resource(f"{host_name('load_balancer', number)}-host"),
+                    HostArgs(
+                        foundation=foundation,
+                        role="load_balancer",
+                        number=number,
+                        instance_type=environment.settings.load_balancer.instance_type,
+                        subnet=foundation.network.subnet(place.tier, place.zone),
+                        private_address=str(place.address),
+                        user_data=text,
+                        depends_on=[*foundation.needed_by("load_balancer", subnet=(place.tier, place.zone)), *args.needs],
+                    ),
+                    self.child(),
+                )
+            )
+        self.outcomes = [host.outcome for host in self.hosts]
+        domain = environment.settings.load_balancer.domain
+        self.public_address = args.address.public_ip
+        self.url = self.public_address.apply(lambda address: f"https://{domain or address}/")
+        self.register_outputs({"url": self.url})
+
+
+def elastic_ip(environment: Environment, *, opts: pulumi.ResourceOptions) -> aws.ec2.Eip:
+    """The site's address. It outlives every host."""
+    resource = environment.resource("address")
+    return aws.ec2.Eip(resource, domain="vpc", tags=environment.tags("load-balancer", resource), opts=opts)

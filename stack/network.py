@@ -1,0 +1,218 @@
+"""The network: a VPC with three tiers of subnets, ways out, the way to S3, and a log of what was refused or let through."""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from stack.addressing import TIERS, Tier
+from stack.component import Component
+from stack.environment import Environment
+
+EVERYWHERE: Final = "0.0.0.0/0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkArgs:
+    """What the network is made from. `bucket_arn` is the artifact bucket's, for the S3 endpoint's policy."""
+
+    environment: Environment
+    bucket_arn: pulumi.Input[str]
+
+
+class Network(Component):
+    """The VPC and everything that moves its packets."""
+
+    def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._environment = args.environment
+        environment, resource = args.environment, args.environment.resource
+        self.vpc = aws.ec2.Vpc(
+            resource("network"),
+            cidr_block=environment.settings.network.cidr,
+            enable_dns_support=True,
+            enable_dns_hostnames=True,
+            tags=self._tags("network"),
+            opts=self.child(),
+        )
+        self.vpc_id = self.vpc.id
+        self.subnets = {(tier, zone): self._subnet(tier, zone) for tier in TIERS for zone in range(len(environment.zones))}
+        self._ready: dict[tuple[Tier, int], list[pulumi.Resource]] = {}
+        tables = self._public_routes() + self._private_routes()
+        self.s3_endpoint = self._s3(tables, args.bucket_arn)
+        aws.ec2.DefaultSecurityGroup(
+            resource("default-firewall"), vpc_id=self.vpc.id, ingress=[], egress=[], tags=self._tags("default-firewall"), opts=self.child()
+        )
+        self._flow_log()
+        self.register_outputs({"vpc_id": self.vpc_id})
+
+    def subnet(self, tier: Tier, zone: int) -> aws.ec2.Subnet:
+        """The subnet of a tier in a zone, counted from 0."""
+        return self.subnets[tier, zone]
+
+    def needed_by(self, tier: Tier, zone: int) -> list[pulumi.Resource]:
+        """What must exist before a host of that subnet boots: its routes, their association, and the way to S3."""
+        return [*self._ready[tier, zone], self.s3_endpoint]
+
+    def _tags(self, thing: str) -> dict[str, str]:
+        return self._environment.tags("network", self._environment.resource(thing))
+
+    def _subnet(self, tier: Tier, zone: int) -> aws.ec2.Subnet:
+        thing = f"{tier}-{zone + 1}"
+        return aws.ec2.Subnet(
+            self._environment.resource(thing),
+            vpc_id=self.vpc.id,
+            cidr_block=str(self._environment.plan.subnet(tier, zone)),
+            availability_zone=self._environment.zones[zone],
+            map_public_ip_on_launch=tier == "public",  # a load balancer must reach the API before it holds the Elastic IP
+            tags=self._tags(thing),
+            opts=self.child(),
+        )
+
+    def _table(self, thing: str) -> aws.ec2.RouteTable:
+        return aws.ec2.RouteTable(self._environment.resource(thing), vpc_id=self.vpc.id, tags=self._tags(thing), opts=self.child())
+
+    def _associate(self, tier: Tier, zone: int, table: aws.ec2.RouteTable, route: aws.ec2.Route) -> None:
+        association = aws.ec2.RouteTableAssociation(
+            self._environment.resource(f"{tier}-{zone + 1}-routes"),
+            subnet_id=self.subnets[tier, zone].id,
+            route_table_id=table.id,
+            opts=self.child(),
+        )
+        self._ready[tier, zone] = [route, association]
+
+    def _public_routes(self) -> list[aws.ec2.RouteTable]:
+        resource = self._environment.resource
+        self._gateway = aws.ec2.InternetGateway(resource("gateway"), vpc_id=self.vpc.id, tags=self._tags("gateway"), opts=self.child())
+        table = self._table("public-routes")
+        route = aws.ec2.Route(
+            resource("public-internet"),
+            route_table_id=table.id,
+            destination_cidr_block=EVERYWHERE,
+            gateway_id=self._gateway.id,
+            opts=self.child(),
+        )
+        for zone in range(len(self._environment.zones)):
+            self._associate("public", zone, table, route)
+        return [table]
+
+    def _private_routes(self) -> list[aws.ec2.RouteTable]:
+        resource, zones = self._environment.resource, len(self._environment.zones)
+        gateways = [self._nat(zone) for zone in range(zones if self._environment.settings.network.nat == "per-az" else 1)]
+        tables: list[aws.ec2.RouteTable] = []
+        for zone in range(zones):
+            table = self._table(f"private-{zone + 1}-routes")
+            route = aws.ec2.Route(
+                resource(f"private-{zone + 1}-internet"),
+                route_table_id=table.id,
+                destination_cidr_block=EVERYWHERE,
+                nat_gateway_id=gateways[zone % len(gateways)].id,
+                opts=self.child(),
+            )
+            for tier in ("app", "data"):
+                self._associate(tier, zone, table, route)
+            tables.append(table)
+        return tables
+
+    def _nat(self, zone: int) -> aws.ec2.NatGateway:
+        thing = f"nat-{zone + 1}"
+        address = aws.ec2.Eip(
+            self._environment.resource(f"{thing}-address"),
+            domain="vpc",
+            tags=self._tags(f"{thing}-address"),
+            opts=self.child(depends_on=[self._gateway]),
+        )
+        # A NAT gateway works only once its subnet's way to the internet is there.
+        return aws.ec2.NatGateway(
+            self._environment.resource(thing),
+            allocation_id=address.id,
+            subnet_id=self.subnets["public", zone].id,
+            tags=self._tags(thing),
+            opts=self.child(depends_on=[self._gateway, *self._ready["public", zone]]),
+        )
+
+    def _s3(self, tables: list[aws.ec2.RouteTable], bucket_arn: pulumi.Input[str]) -> aws.ec2.VpcEndpoint:
+        environment = self._environment
+        agent = f"arn:{environment.partition}:s3:::amazon-ssm-{environment.region}/*"
+
+        def policy(bucket: str) -> str:
+            return json.dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Sid": "Artifacts",
+                            "Effect": "Allow",
+                            "Principal": "*",
+                            "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
+                            "Resource": [bucket, f"{bucket}/*"],
+                        },
+                        {"Sid": "SessionManagerAgent", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": agent},
+                    ],
+                }
+            )
+
+        return aws.ec2.VpcEndpoint(
+            environment.resource("s3"),
+            vpc_id=self.vpc.id,
+            service_name=f"com.amazonaws.{environment.region}.s3",
+            vpc_endpoint_type="Gateway",
+            route_table_ids=[table.id for table in tables],
+            policy=pulumi.Output.from_input(bucket_arn).apply(policy),
+            tags=self._tags("s3"),
+            opts=self.child(),
+        )
+
+    def _flow_log(self) -> None:
+        resource = self._environment.resource
+        group = aws.cloudwatch.LogGroup(
+            resource("flow-logs"),
+            retention_in_days=self._environment.settings.network.flow_log_days,
+            tags=self._tags("flow-logs"),
+            opts=self.child(),
+        )
+        role = aws.iam.Role(
+            resource("flow-logs"),
+            description="Lets VPC flow logs write into their log group",
+            assume_role_policy=json.dumps(
+                {
+                    "Version": "2012-10-17",
+                    "Statement": [{"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"}],
+                }
+            ),
+            tags=self._tags("flow-logs"),
+            opts=self.child(),
+        )
+        # No right to create groups: a deleted group would come back, without its retention and owned by nobody.
+        policy = aws.iam.RolePolicy(
+            resource("flow-logs"),
+            role=role.name,
+            policy=group.arn.apply(
+                lambda arn: json.dumps(
+                    {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {
+                                "Effect": "Allow",
+                                "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
+                                "Resource": [arn, f"{arn}:*"],
+                            }
+                        ],
+                    }
+                )
+            ),
+            opts=self.child(),
+        )
+        aws.ec2.FlowLog(
+            resource("flow-log"),
+            vpc_id=self.vpc.id,
+            traffic_type="ALL",
+            log_destination_type="cloud-watch-logs",
+            log_destination=group.arn,
+            iam_role_arn=role.arn,
+            max_aggregation_interval=60,
+            tags=self._tags("flow-log"),
+            opts=self.child(depends_on=[policy]),
+        )

@@ -1,0 +1,69 @@
+"""The web tier: cattle. New hosts are ready before old ones leave, and DNS names them only then."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import pulumi
+
+from stack.component import Component
+from stack.dns import PrivateZone
+from stack.host import Foundation, Host, HostArgs, user_data
+from stack.naming import host_name
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebHostsArgs:
+    """What the web hosts are made from."""
+
+    foundation: Foundation
+    zone: PrivateZone
+
+
+class WebHosts(Component):
+    """The hosts that run the app, and the DNS names by which load balancers find them."""
+
+    def __init__(self, name: str, args: WebHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__(name, opts)
+        self._foundation = args.foundation
+        environment = args.foundation.environment
+        numbers = range(1, environment.settings.web.count + 1)
+        hosts = {number: self._host(number, args.zone.fixed) for number in numbers}
+        self.hosts = list(hosts.values())
+        self.outcomes = [host.outcome for host in self.hosts]
+        # One wait for all: the names change together, once every host serves, and before the engine deletes any old one.
+        addresses = args.foundation.readiness.require(self.outcomes, pulumi.Output.all(*(host.instance.private_ip for host in self.hosts)))
+
+        def of(chosen: list[int]) -> pulumi.Output[list[str]]:
+            return addresses.apply(lambda found: sorted(found[number - 1] for number in chosen))
+
+        standby = environment.standby_hosts
+        if standby:
+            args.zone.record("web-active", of([number for number in numbers if number not in standby]), parent=self)
+            args.zone.record("web-standby", of(list(standby)), parent=self)
+        else:
+            args.zone.record("web", of(list(numbers)), parent=self)
+        self.register_outputs({})
+
+    def _host(self, number: int, needs: list[pulumi.Resource]) -> Host:
+        foundation = self._foundation
+        environment = foundation.environment
+        zone = environment.plan.web_zone(number)
+        build = partial(
+            environment.web_variables,
+            number,
+            role_bundle=foundation.artifacts.roles["web"].bundle,
+            app_bundle=foundation.artifacts.app.bundle,
+        )
+        return Host(
+            environment.resource(f"{host_name('web', number)}-host"),
+            HostArgs(
+                foundation=foundation,
+                role="web",
+                number=number,
+                instance_type=environment.settings.web.instance_type,
+                subnet=foundation.network.subnet("app", zone),
+                user_data=user_data(build, bucket=foundation.artifacts.name),
+                depends_on=[*foundation.needed_by("web", subnet=("app", zone)), *needs],
+            ),
+            self.child(),
+        )
