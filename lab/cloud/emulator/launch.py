@@ -28,7 +28,9 @@ def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, secu
     check_user_data(user_data)
     instance_type = kwargs.get("instance_type")
     image = backend.amis.get(image_id)
-    if image is not None and instance_type in INSTANCE_TYPES:
+    if instance_type and instance_type not in INSTANCE_TYPES:
+        raise refusal("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
+    if image is not None and instance_type:
         check_architecture(instance_type, image.architecture)
     known = set(backend.reservations)
     try:

@@ -1,0 +1,50 @@
+"""The API server as the lab runs it, once for all tests here, and a loop for the asynchronous services."""
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Generator
+
+import pytest
+
+from tests.unit.cloud.support import Loop, Network
+
+
+@pytest.fixture(scope="session")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+    """The URL of an API server that waits for machines to come to rest; public addresses are 198.18.7.1 to .6."""
+    folder = tmp_path_factory.mktemp("api")
+    port_file, log_file = folder / "port", folder / "log"
+    command = [sys.executable, "-m", "lab.cloud.api_server", "--port", "0", "--port-file", str(port_file)]
+    with log_file.open("wb") as log:
+        process = subprocess.Popen([*command, "--machines", "--public-range", "198.18.7.0/29"], stdout=log, stderr=log)
+    deadline = time.monotonic() + 60
+    while not (port_file.exists() and port_file.read_text().strip()):
+        assert process.poll() is None, log_file.read_text()
+        assert time.monotonic() < deadline, "the API server took more than a minute to start"
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{port_file.read_text().strip()}"
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def api(api_server: str) -> str:
+    """The URL of an API server with nothing in it."""
+    with urllib.request.urlopen(urllib.request.Request(f"{api_server}/moto-api/reset", method="POST")):
+        return api_server
+
+
+@pytest.fixture
+def loop() -> Generator[Loop]:
+    """A running event loop."""
+    running = Loop()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def network(api: str) -> Network:
+    """A network in an API with nothing else in it."""
+    return Network(api)

@@ -1,0 +1,89 @@
+"""What the tests of the cloud share: clients, a loop for the asynchronous services, a network to launch instances in."""
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import boto3
+from botocore.config import Config
+
+T = TypeVar("T")
+REGION = "eu-west-1"
+
+
+def client(service: str, url: str, *, verify: Path | None = None) -> Any:
+    """A boto3 client that does not repeat a failed call."""
+    any_client = cast("Any", boto3.client)  # its stubs want the service's name as a literal
+    return any_client(
+        service,
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id="AKIATEST",
+        aws_secret_access_key="secret-of-the-test",
+        verify=str(verify) if verify else None,
+        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+    )
+
+
+class Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._endings: list[Callable[[], Awaitable[object]]] = []
+        self._thread.start()
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        """What the awaitable gives; it runs in the loop."""
+
+        async def await_it() -> T:
+            return await awaitable
+
+        future: Future[T] = asyncio.run_coroutine_threadsafe(await_it(), self._loop)
+        return future.result(30)
+
+    def at_end(self, ending: Callable[[], Awaitable[object]]) -> None:
+        """To be awaited before the loop ends."""
+        self._endings.append(ending)
+
+    def close(self) -> None:
+        """Runs the endings and ends the loop."""
+        for ending in reversed(self._endings):
+            self.run(ending())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Network:
+    """A VPC with one public subnet, an internet gateway and one security group."""
+
+    def __init__(self, api_url: str) -> None:
+        self.ec2 = client("ec2", api_url)
+        self.vpc = self.ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
+        subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="10.20.1.0/24", AvailabilityZone=f"{REGION}a")
+        self.subnet = subnet["Subnet"]["SubnetId"]
+        self.ec2.modify_subnet_attribute(SubnetId=self.subnet, MapPublicIpOnLaunch={"Value": True})
+        self.gateway = self.ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+        self.ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
+        self.group = self.ec2.create_security_group(GroupName="web", Description="web", VpcId=self.vpc)["GroupId"]
+
+    def launch(self, address: str | None = None, **options: Any) -> str:
+        """The id of a new instance."""
+        nic: dict[str, Any] = {"DeviceIndex": 0, "SubnetId": self.subnet, "Groups": [self.group]}
+        if address:
+            nic["PrivateIpAddress"] = address
+        launch: dict[str, Any] = {"ImageId": "ami-0deb1a0000000013f", "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1}
+        return self.ec2.run_instances(**launch, NetworkInterfaces=[nic], **options)["Instances"][0]["InstanceId"]
+
+    def instance(self, instance_id: str) -> dict[str, Any]:
+        """What DescribeInstances shows of it."""
+        return self.ec2.describe_instances(InstanceIds=[instance_id])["Reservations"][0]["Instances"][0]
+
+    def state(self, instance_id: str) -> str:
+        """The name of its state."""
+        return self.instance(instance_id)["State"]["Name"]

@@ -1,0 +1,211 @@
+"""Where moto is kinder than AWS, the lab's API is not: seen by boto3, over HTTP, as any client sees it."""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lab.cloud.images import BAKED_IMAGE, DEBIAN_PARAMETER, PLAIN_IMAGE
+from lab.cloud.reports import REGIONS_PATH, report_path
+from tests.unit.cloud.support import Network, client
+
+pytestmark = pytest.mark.programs
+
+
+def report(api: str, instance_id: str, what: str) -> str:
+    request = urllib.request.Request(f"{api}{report_path(instance_id, what)}", method="POST")
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["state"]
+
+
+def refused(call: Callable[..., Any], **arguments: Any) -> str:
+    """The code of AWS's refusal."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return caught.value.response.get("Error", {}).get("Code", "")
+
+
+def test_a_stopping_instance_is_stopped_only_when_its_machine_is(api: str, network: Network) -> None:
+    instance = network.launch()
+    network.ec2.stop_instances(InstanceIds=[instance])
+    assert network.state(instance) == "stopping"
+    assert refused(network.ec2.start_instances, InstanceIds=[instance]) == "IncorrectInstanceState"
+    assert report(api, instance, "stopped") == "stopped"
+    assert network.state(instance) == "stopped"
+    assert report(api, instance, "stopped") == "stopped", "a report may be repeated"
+
+
+def test_a_terminated_instance_keeps_its_address_until_its_machine_is_gone(api: str, network: Network) -> None:
+    instance = network.launch("10.20.1.10")
+    network.ec2.terminate_instances(InstanceIds=[instance])
+    assert network.state(instance) == "shutting-down"
+    assert refused(network.launch, address="10.20.1.10") == "InvalidIPAddress.InUse"
+    assert report(api, instance, "terminated") == "terminated"
+    assert network.ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+    assert network.ec2.describe_volumes()["Volumes"] == []
+    network.launch("10.20.1.10")
+
+
+def test_a_machine_that_powers_itself_off_is_stopped_or_terminated_as_its_launch_said(api: str, network: Network) -> None:
+    stays = network.launch()
+    goes = network.launch(InstanceInitiatedShutdownBehavior="terminate")
+    assert report(api, stays, "stopped") == "stopped"
+    assert report(api, goes, "stopped") == "shutting-down", "until its root disk is gone too"
+    assert report(api, goes, "terminated") == "terminated"
+
+
+def test_a_report_of_an_unknown_instance_is_not_found(api: str) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        report(api, "i-0123456789abcdef0", "stopped")
+
+
+def test_a_start_renews_the_launch_time_and_shows_whole_seconds(api: str, network: Network) -> None:
+    instance = network.launch()
+    first = network.instance(instance)["LaunchTime"]
+    network.ec2.stop_instances(InstanceIds=[instance])
+    report(api, instance, "stopped")
+    network.ec2.start_instances(InstanceIds=[instance])
+    again = network.instance(instance)["LaunchTime"]
+    assert again >= first
+    assert (first.microsecond, again.microsecond) == (0, 0)
+    assert network.state(instance) == "running"
+
+
+def test_the_regions_in_use_are_those_where_somebody_made_something(api: str, network: Network) -> None:
+    network.ec2.describe_instances()
+    with urllib.request.urlopen(f"{api}{REGIONS_PATH}") as answer:
+        assert json.load(answer) == {"regions": ["eu-west-1"]}
+
+
+def test_public_addresses_come_from_the_labs_range_each_one_once_until_none_is_left(network: Network) -> None:
+    seen = {network.ec2.allocate_address(Domain="vpc")["PublicIp"] for _ in range(3)}
+    seen |= {network.instance(network.launch())["PublicIpAddress"] for _ in range(3)}
+    assert seen == {f"198.18.7.{number}" for number in range(1, 7)}
+    assert refused(network.ec2.allocate_address, Domain="vpc") == "InsufficientAddressCapacity"
+
+
+def test_an_elastic_ip_moves_and_its_old_holder_gets_an_automatic_address_again(api: str, network: Network) -> None:
+    one, other = network.launch(), network.launch()
+    elastic = network.ec2.allocate_address(Domain="vpc")
+    network.ec2.associate_address(AllocationId=elastic["AllocationId"], InstanceId=one)
+    assert network.instance(one)["PublicIpAddress"] == elastic["PublicIp"]
+    association: dict[str, Any] = {"AllocationId": elastic["AllocationId"], "InstanceId": other}
+    assert refused(network.ec2.associate_address, **association, AllowReassociation=False) == "Resource.AlreadyAssociated"
+    network.ec2.associate_address(**association, AllowReassociation=True)
+    assert network.instance(other)["PublicIpAddress"] == elastic["PublicIp"]
+    assert network.instance(one)["PublicIpAddress"] not in {elastic["PublicIp"], None}
+    assert network.ec2.describe_addresses()["Addresses"][0]["InstanceId"] == other
+    network.ec2.stop_instances(InstanceIds=[one, other])
+    for instance in (one, other):
+        report(api, instance, "stopped")
+    assert "PublicIpAddress" not in network.instance(one), "an automatic address goes with the stop"
+    assert network.instance(other)["PublicIpAddress"] == elastic["PublicIp"], "an Elastic IP stays"
+    assert refused(network.ec2.release_address, AllocationId=elastic["AllocationId"]) == "InvalidIPAddress.InUse"
+    network.ec2.terminate_instances(InstanceIds=[other])
+    report(api, other, "terminated")
+    network.ec2.release_address(AllocationId=elastic["AllocationId"])
+
+
+def test_an_address_needs_an_internet_gateway(network: Network) -> None:
+    network.ec2.detach_internet_gateway(InternetGatewayId=network.gateway, VpcId=network.vpc)
+    allocation = network.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    code = refused(network.ec2.associate_address, AllocationId=allocation, InstanceId=network.launch())
+    assert code == "Gateway.NotAttached"
+
+
+def test_a_nat_gateway_has_an_address_of_its_subnet_and_gives_all_back(network: Network) -> None:
+    allocation = network.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    gateway = network.ec2.create_nat_gateway(SubnetId=network.subnet, AllocationId=allocation)["NatGateway"]
+    assert gateway["NatGatewayAddresses"][0]["PrivateIp"].startswith("10.20.1.")
+    assert refused(network.ec2.delete_subnet, SubnetId=network.subnet) == "DependencyViolation"
+    assert refused(network.ec2.detach_internet_gateway, InternetGatewayId=network.gateway, VpcId=network.vpc) == "DependencyViolation"
+    network.ec2.delete_nat_gateway(NatGatewayId=gateway["NatGatewayId"])
+    network.ec2.release_address(AllocationId=allocation)
+    network.ec2.delete_subnet(SubnetId=network.subnet)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"ImageId": "ami-00000000000000001"}, "InvalidAMIID.NotFound"),
+        ({"InstanceType": "t9.huge"}, "InvalidParameterValue"),
+        ({"InstanceType": "t4g.small"}, "InvalidParameterValue"),
+        ({"UserData": "x" * 16385}, "InvalidParameterValue"),
+        ({"PrivateIpAddress": "10.20.1.3"}, "InvalidParameterValue"),
+        ({"PrivateIpAddress": "10.99.1.9"}, "InvalidParameterValue"),
+    ],
+)
+def test_a_launch_that_aws_refuses_is_refused_and_leaves_nothing(network: Network, arguments: dict[str, str], code: str) -> None:
+    launch = {"ImageId": PLAIN_IMAGE, "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1, "SubnetId": network.subnet}
+    assert refused(network.ec2.run_instances, **{**launch, **arguments}) == code
+    assert network.ec2.describe_instances()["Reservations"] == []
+    assert network.ec2.describe_network_interfaces()["NetworkInterfaces"] == []
+
+
+def test_user_data_and_type_change_only_while_stopped(api: str, network: Network) -> None:
+    instance = network.launch(UserData="#cloud-config\n")
+    assert refused(network.ec2.modify_instance_attribute, InstanceId=instance, UserData={"Value": b"new"}) == "IncorrectInstanceState"
+    network.ec2.stop_instances(InstanceIds=[instance])
+    report(api, instance, "stopped")
+    network.ec2.modify_instance_attribute(InstanceId=instance, UserData={"Value": b"new: \xc3\xa9\n"})
+    answer = network.ec2.describe_instance_attribute(InstanceId=instance, Attribute="userData")
+    assert answer["UserData"]["Value"] == "bmV3OiDDqQo=", "once base64, as RunInstances' is"
+    assert (
+        refused(network.ec2.modify_instance_attribute, InstanceId=instance, InstanceType={"Value": "t4g.small"}) == "InvalidParameterValue"
+    )
+
+
+def test_a_volume_is_on_one_instance_of_its_own_zone(network: Network) -> None:
+    one, other = network.launch(), network.launch()
+    volume = network.ec2.create_volume(AvailabilityZone="eu-west-1a", Size=8)["VolumeId"]
+    elsewhere = network.ec2.create_volume(AvailabilityZone="eu-west-1b", Size=8)["VolumeId"]
+    network.ec2.attach_volume(VolumeId=volume, InstanceId=one, Device="/dev/sdf")
+    assert refused(network.ec2.attach_volume, VolumeId=volume, InstanceId=other, Device="/dev/sdf") == "VolumeInUse"
+    assert refused(network.ec2.attach_volume, VolumeId=elsewhere, InstanceId=one, Device="/dev/sdg") == "InvalidVolume.ZoneMismatch"
+
+
+def test_what_is_in_use_is_not_deleted(network: Network) -> None:
+    network.launch()
+    assert refused(network.ec2.delete_security_group, GroupId=network.group) == "DependencyViolation"
+    assert refused(network.ec2.delete_subnet, SubnetId=network.subnet) == "DependencyViolation"
+    assert refused(network.ec2.delete_vpc, VpcId=network.vpc) == "DependencyViolation"
+    nic = network.ec2.describe_network_interfaces()["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    assert refused(network.ec2.delete_network_interface, NetworkInterfaceId=nic) == "InvalidNetworkInterface.InUse"
+    groups = network.ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [network.vpc]}])["SecurityGroups"]
+    default = next(group["GroupId"] for group in groups if group["GroupName"] == "default")
+    assert refused(network.ec2.delete_security_group, GroupId=default) == "CannotDelete"
+
+
+def test_a_group_that_another_names_is_not_deleted(network: Network) -> None:
+    named = network.ec2.create_security_group(GroupName="named", Description="named", VpcId=network.vpc)["GroupId"]
+    permission = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": named}]}
+    network.ec2.authorize_security_group_ingress(GroupId=network.group, IpPermissions=[permission])
+    assert refused(network.ec2.delete_security_group, GroupId=named) == "DependencyViolation"
+
+
+def test_an_empty_network_is_deleted_with_its_default_group(network: Network) -> None:
+    network.ec2.delete_security_group(GroupId=network.group)
+    network.ec2.detach_internet_gateway(InternetGatewayId=network.gateway, VpcId=network.vpc)
+    network.ec2.delete_subnet(SubnetId=network.subnet)
+    network.ec2.delete_vpc(VpcId=network.vpc)
+
+
+def test_debians_parameter_names_the_labs_image(api: str) -> None:
+    assert client("ssm", api).get_parameter(Name=DEBIAN_PARAMETER)["Parameter"]["Value"] == BAKED_IMAGE
+    image = client("ec2", api).describe_images(ImageIds=[BAKED_IMAGE])["Images"][0]
+    assert (image["RootDeviceName"], image["Architecture"]) == ("/dev/xvda", "x86_64")
+
+
+def test_a_conditional_put_is_won_once_also_in_a_versioned_bucket(api: str) -> None:
+    s3 = client("s3", api)
+    s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    s3.put_bucket_versioning(Bucket="artifacts", VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket="artifacts", Key="database/primary.json", Body=b"db-1", IfNoneMatch="*")
+    again = refused(s3.put_object, Bucket="artifacts", Key="database/primary.json", Body=b"db-2", IfNoneMatch="*")
+    assert again == "PreconditionFailed"
+    s3.delete_object(Bucket="artifacts", Key="database/primary.json")
+    s3.put_object(Bucket="artifacts", Key="database/primary.json", Body=b"db-2", IfNoneMatch="*")

@@ -1,0 +1,147 @@
+"""The front door: what clients send arrives, what changes is told, who may not is refused as on AWS."""
+
+import hashlib
+import io
+import json
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lab.cloud.calls import Call
+from lab.cloud.certificates import Mint, authority
+from lab.cloud.front import Front, loopback_listener
+from tests.unit.cloud.support import Loop, Network, client
+
+pytestmark = pytest.mark.programs
+
+
+class Door:
+    """A front with an HTTP and an HTTPS door on loopback, and what it told of changes."""
+
+    def __init__(self, api: str, loop: Loop, folder: Path) -> None:
+        self.log_file = folder / "calls.jsonl"
+        self.changes: list[tuple[str, str, str]] = []
+        self.front = Front(api, on_change=self.changed, log_file=self.log_file)
+        self.certificate, key = authority(folder)
+        loop.run(self.front.start())
+        loop.at_end(self.front.stop)
+        plain, secured = loopback_listener(0), loopback_listener(0)
+        self.url = f"http://127.0.0.1:{port_of(plain)}"
+        self.tls_url = f"https://localhost:{port_of(secured)}"
+        loop.run(self.front.open_door(plain))
+        loop.run(self.front.open_door(secured, Mint(self.certificate, key).server_context("amazonaws.com")))
+
+    def changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
+        del parameters
+        self.changes.append((region, service, action))
+
+    def log(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.log_file.read_text().splitlines()]
+
+
+def port_of(listening: socket.socket) -> int:
+    return listening.getsockname()[1]
+
+
+@pytest.fixture
+def door(api: str, loop: Loop, tmp_path: Path) -> Door:
+    return Door(api, loop, tmp_path)
+
+
+def test_calls_side_by_side_all_succeed(door: Door) -> None:
+    network = Network(door.url)  # moto alone fails here: half of such threads die of "dictionary changed size during iteration"
+
+    def create(number: int) -> str:
+        return network.ec2.create_security_group(GroupName=f"g{number}", Description="d", VpcId=network.vpc)["GroupId"]
+
+    with ThreadPoolExecutor(16) as threads:
+        assert len(set(threads.map(create, range(48)))) == 48
+    assert door.changes.count(("eu-west-1", "ec2", "CreateSecurityGroup")) == 49
+
+
+def test_only_what_changes_something_is_told(door: Door) -> None:
+    ec2 = client("ec2", door.url)
+    ec2.describe_vpcs()
+    with pytest.raises(ClientError):
+        ec2.delete_vpc(VpcId="vpc-0123456789abcdef0")
+    assert door.changes == []
+    ec2.create_vpc(CidrBlock="10.20.0.0/16")
+    assert door.changes == [("eu-west-1", "ec2", "CreateVpc")]
+
+
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+def test_objects_arrive_as_they_were_sent(door: Door, secured: bool) -> None:
+    """By HTTPS boto3 sends `Expect: 100-continue` and its body in chunks with a checksum after the last, by HTTP in one piece."""
+    s3 = client("s3", door.tls_url, verify=door.certificate) if secured else client("s3", door.url)
+    s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    content = hashlib.sha256(b"seed").digest() * 1_000_000
+    s3.put_object(Bucket="artifacts", Key="app/a:b c.tar.gz", Body=io.BytesIO(content), ContentEncoding="gzip", Metadata={"host": "web-1"})
+    assert s3.head_object(Bucket="artifacts", Key="app/a:b c.tar.gz")["ContentLength"] == len(content)
+    stored = s3.get_object(Bucket="artifacts", Key="app/a:b c.tar.gz")
+    assert (stored["Body"].read(), stored["ContentEncoding"], stored["Metadata"]) == (content, "gzip", {"host": "web-1"})
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket="artifacts", Key="app/a:b c.tar.gz", Body=b"", IfNoneMatch="*")
+
+
+def test_what_is_none_of_awss_is_closed(door: Door) -> None:
+    for path in ("/_lab/regions", "/moto-api/reset", "/moto-api/data.json"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{door.url}{path}")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "code"),
+    [
+        ("ec2", "describe_vpcs", {}, "UnauthorizedOperation"),
+        ("s3", "list_buckets", {}, "AccessDenied"),
+        ("iam", "list_roles", {}, "AccessDenied"),
+        ("route53", "list_hosted_zones", {}, "AccessDenied"),
+        ("secretsmanager", "get_secret_value", {"SecretId": "x"}, "AccessDeniedException"),
+    ],
+)
+def test_a_judges_no_reaches_the_client_in_its_services_own_words(
+    door: Door, service: str, operation: str, arguments: dict[str, str], code: str
+) -> None:
+    judged: list[Call] = []
+
+    async def refuse(call: Call) -> str | None:
+        judged.append(call)
+        return "User: arn:aws:sts::1:assumed-role/web/i-1 is not authorized to perform this & that"
+
+    door.front.judge = refuse
+    with pytest.raises(ClientError, match="not authorized to perform this & that") as caught:
+        getattr(client(service, door.url), operation)(**arguments)
+    assert caught.value.response.get("Error", {}).get("Code") == code
+    assert [call.service for call in judged] == [service]
+
+
+def test_the_call_log_tells_who_did_what_and_nothing_secret(door: Door) -> None:
+    secrets = client("secretsmanager", door.url)
+    secrets.create_secret(Name="webstack/dev/app-writer", SecretString="hunter2-hunter2")
+    secrets.get_secret_value(SecretId="webstack/dev/app-writer")
+    entries = door.log()
+    assert [(entry["caller"], entry["service"], entry["action"], entry["status"]) for entry in entries] == [
+        ("127.0.0.1", "secretsmanager", "CreateSecret", 200),
+        ("127.0.0.1", "secretsmanager", "GetSecretValue", 200),
+    ]
+    text = door.log_file.read_text()
+    for secret in ("hunter2", "AKIATEST", "secret-of-the-test"):
+        assert secret not in text
+
+
+def test_without_an_api_server_the_door_says_so(loop: Loop) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        front = Front(f"http://127.0.0.1:{port_of(unused)}")
+        listening = loopback_listener(0)
+        loop.run(front.start())
+        loop.at_end(front.stop)
+        loop.run(front.open_door(listening))
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(f"http://127.0.0.1:{port_of(listening)}/")
