@@ -92,7 +92,7 @@ def test_the_app_gets_its_own_accounts_and_not_the_migrators() -> None:
     assert (values["WEB_HOST"], values["APP_MODULE"], values["SESSION_KEY"]) == ("web-1", "wsgi:app", "k" * 40)
     assert int(values["WEB_CONCURRENCY"]) >= 2
     assert "MIGRATE_DATABASE_URL" not in values
-    assert list(environment.migration(CONFIG, "m")) == ["MIGRATE_DATABASE_URL", "DATABASE_CA"]
+    assert list(environment.migration(CONFIG, "m")) == ["MIGRATE_DATABASE_URL", "MIGRATE_TIMEOUT", "DATABASE_CA"]
 
 
 def test_the_number_of_workers_is_the_users_where_there_is_one() -> None:

@@ -10,6 +10,8 @@ from webstack_host.config import HostConfig
 APP = "/run/webstack/app.env"
 MIGRATE = "/run/webstack/migrate.env"
 DATABASE_CA = "/run/webstack/database-ca.pem"
+MIGRATE_SECONDS = 15
+"""For one attempt at the migration. systemd repeats it, with the certificates fetched anew and the reason in the journal."""
 WRITE_PORT = 3306
 READ_PORT = 3307
 
@@ -36,7 +38,11 @@ def app(config: HostConfig, *, writer: str, reader: str, session_key: str) -> di
 
 def migration(config: HostConfig, password: str) -> dict[str, str]:
     """The variables of the schema's migration: its own account, and nothing of the app's."""
-    return {"MIGRATE_DATABASE_URL": url("app_migrator", password, WRITE_PORT, config.schema), "DATABASE_CA": DATABASE_CA}
+    return {
+        "MIGRATE_DATABASE_URL": url("app_migrator", password, WRITE_PORT, config.schema),
+        "MIGRATE_TIMEOUT": str(MIGRATE_SECONDS),
+        "DATABASE_CA": DATABASE_CA,
+    }
 
 
 def url(user: str, password: str, port: int, schema: str) -> str:
