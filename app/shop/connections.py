@@ -61,9 +61,10 @@ def _ask_host(raw: Any, record: Any) -> None:
         record.info["host"] = str(cursor.fetchone()[0]).split(".")[0]
 
 
-def make_engine(url: str, ca: str | None, *, pool_size: int, autocommit: bool = False) -> Engine:
+def make_engine(url: str, ca: str | None, *, pool_size: int, autocommit: bool = False, seconds: int = STATEMENT_SECONDS) -> Engine:
     """An engine for `url`. With `ca` (a PEM file) the server must prove its name by it. No connection is made yet.
 
+    seconds: how long one statement may take.
     autocommit: for reads: each statement stands for itself and no round trip goes to BEGIN and ROLLBACK.
     """
     parsed = make_url(url)
@@ -82,8 +83,8 @@ def make_engine(url: str, ca: str | None, *, pool_size: int, autocommit: bool = 
         connect_args={
             "charset": "utf8mb4",
             "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": STATEMENT_SECONDS,
-            "write_timeout": STATEMENT_SECONDS,
+            "read_timeout": seconds,
+            "write_timeout": seconds,
         },
         **options,
     )

@@ -21,6 +21,7 @@ log = logging.getLogger(__name__)
 READ_POINT_SECONDS = 1.0
 # Too many connections, shutting down, lock wait timeout, deadlock. (2000 to 2999 are the client's own: no connection.)
 BUSY_ERRORS = frozenset({1040, 1053, 1205, 1213})
+CANNOT_CONNECT = 2003
 
 
 class UnavailableError(Exception):
@@ -69,6 +70,8 @@ class Database:
                 if not _connection_failed(error):
                     raise
                 log.warning("the reader failed: %s", error.orig)
+                if error_number(error) == CANNOT_CONNECT:
+                    break
         return self.read_from_writer(query)
 
     def read_from_writer(self, query: Callable[[Session], T]) -> Answer[T]:

@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from .connections import error_number, is_read_only, make_engine
 
+# A change of a large table takes its time, and losing its connection would not stop it.
+LONGEST_SECONDS = 24 * 3600
 SCRIPTS = Path(__file__).parent / "migrations"
 
 
@@ -45,7 +47,7 @@ def migrate(url: str, ca: str | None, *, timeout: float) -> str:
 
     timeout: seconds to wait for a database that is not reachable or takes no writes yet, and then for another host that migrates.
     """
-    engine = make_engine(url, ca, pool_size=1)
+    engine = make_engine(url, ca, pool_size=1, seconds=LONGEST_SECONDS)
     deadline = time.monotonic() + timeout
     try:
         while True:

@@ -1,0 +1,320 @@
+"""Bundles: the same sources give the same bytes, and a host installs only what its user data names."""
+
+import ensurepip
+import gzip
+import hashlib
+import importlib.util
+import io
+import os
+import subprocess
+import tarfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from stack import bundles
+from stack.bundles import BuiltBundle, BundleError, app_bundle, role_bundle
+from stack.wheels import WheelsError
+
+ROOT = Path(__file__).parents[2]
+
+
+def host_module() -> ModuleType:
+    """The installer as hosts have it."""
+    path = ROOT / "userdata/web/usr/local/lib/webstack/web_role/app_bundle.py"
+    spec = importlib.util.spec_from_file_location("host_app_bundle", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+host = host_module()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("WEBSTACK_CACHE", str(folder))
+    return folder
+
+
+def wheel() -> bytes:
+    """A wheel of a package `greeting` with one module and one command."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in {
+            "greeting.py": "def main():\n    print('hello')\n",
+            "greeting-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n",
+            "greeting-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            "greeting-1.0.dist-info/entry_points.txt": "[console_scripts]\ngreet = greeting:main\n",
+            "greeting-1.0.dist-info/RECORD": "",
+        }.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
+    return buffer.getvalue()
+
+
+WHEEL = wheel()
+NAME = "greeting-1.0-py3-none-any.whl"
+
+
+@pytest.fixture
+def app_dir(tmp_path: Path) -> Path:
+    """An app that needs one wheel."""
+    folder = tmp_path / "app"
+    (folder / "pages").mkdir(parents=True)
+    (folder / "wsgi.py").write_text("app = None\n")
+    (folder / "pages" / "index.html").write_text("<h1>Hello</h1>\n")
+    (folder / "run.sh").write_text("#!/bin/sh\n")
+    (folder / "run.sh").chmod(0o775)
+    (folder / "requirements.lock").write_text(f"greeting==1.0 \\\n    --hash=sha256:{hashlib.sha256(WHEEL).hexdigest()}\n")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """A package index that holds the wheel; the locks it was asked for."""
+    asked: list[Path] = []
+
+    def download(lock: Path, folder: Path) -> list[Path]:
+        asked.append(lock)
+        (folder / NAME).write_bytes(WHEEL)
+        return [folder / NAME]
+
+    monkeypatch.setattr(bundles, "download", download)
+    return asked
+
+
+def names(bundle: BuiltBundle) -> list[str]:
+    assert bundle.path is not None
+    with tarfile.open(bundle.path) as archive:
+        return archive.getnames()
+
+
+def test_the_same_sources_give_the_same_bytes_whatever_their_times_and_rights(app_dir: Path, cache: Path) -> None:
+    first = app_bundle(app_dir, build=True)
+    assert first.path is not None
+    content = first.path.read_bytes()
+    first.path.unlink()
+    os.utime(app_dir / "wsgi.py", (1, 1))
+    (app_dir / "wsgi.py").chmod(0o600)
+    (app_dir / "__pycache__").mkdir()
+    (app_dir / "__pycache__" / "wsgi.cpython-313.pyc").write_bytes(b"x")
+    (app_dir / ".env").write_text("PASSWORD=hunter2")
+    second = app_bundle(app_dir, build=True)
+    assert second.path is not None
+    assert second == first
+    assert second.path.read_bytes() == content
+    assert second.key == f"app/{second.sha256}.tar.gz"
+    assert names(second) == ["app/pages/index.html", "app/requirements.lock", "app/run.sh", "app/wsgi.py", f"wheels/{NAME}"]
+
+
+def change_text(app: Path) -> None:
+    (app / "wsgi.py").write_text("app = 1\n")
+
+
+def change_mode(app: Path) -> None:
+    (app / "run.sh").chmod(0o644)
+
+
+def change_name(app: Path) -> None:
+    (app / "run.sh").rename(app / "go.sh")
+
+
+def change_lock(app: Path) -> None:
+    (app / "requirements.lock").write_text("greeting==1.1 --hash=sha256:00\n")
+
+
+@pytest.mark.parametrize("change", [change_text, change_mode, change_name, change_lock])
+def test_each_change_of_the_sources_gives_another_name(app_dir: Path, change: Callable[[Path], None]) -> None:
+    before = app_bundle(app_dir, build=False).sha256
+    change(app_dir)
+    assert app_bundle(app_dir, build=False).sha256 != before
+
+
+def test_a_preview_knows_the_name_and_fetches_nothing(app_dir: Path, downloads: list[Path], cache: Path) -> None:
+    previewed = app_bundle(app_dir, build=False)
+    assert previewed.path is None
+    assert downloads == []
+    assert not cache.exists()
+    built = app_bundle(app_dir, build=True)
+    assert (built.key, built.sha256) == (previewed.key, previewed.sha256)
+    assert app_bundle(app_dir, build=False) == app_bundle(app_dir, build=True) == built
+    assert len(downloads) == 1, "the second time it comes from the cache"
+
+
+def test_the_sample_app_is_an_app() -> None:
+    assert app_bundle(ROOT / "app", build=False).sha256 == host.manifest_hash(copy_of_sample())
+
+
+def copy_of_sample() -> Path:
+    import shutil
+
+    target = Path(os.environ["WEBSTACK_CACHE"]) / "sample"
+    shutil.copytree(ROOT / "app", target, ignore=shutil.ignore_patterns("__pycache__"))
+    return target
+
+
+def test_what_is_no_app_is_told_what_it_lacks(app_dir: Path) -> None:
+    with pytest.raises(BundleError, match="does not exist"):
+        app_bundle(app_dir / "nothing", build=False)
+    (app_dir / "requirements.lock").unlink()
+    with pytest.raises(BundleError, match=r"lacks requirements\.lock.*--generate-hashes"):
+        app_bundle(app_dir, build=False)
+    (app_dir / "wsgi.py").unlink()
+    with pytest.raises(BundleError, match=r"lacks wsgi\.py"):
+        app_bundle(app_dir, build=False)
+
+
+def test_a_lock_without_hashes_and_a_link_are_refused(app_dir: Path) -> None:
+    (app_dir / "link.py").symlink_to("/etc/passwd")
+    with pytest.raises(BundleError, match=r"link\.py is a symbolic link"):
+        app_bundle(app_dir, build=False)
+    (app_dir / "requirements.lock").write_text("flask==3.1.3\n")
+    with pytest.raises(BundleError, match=r"no hash for flask==3\.1\.3"):
+        app_bundle(app_dir, build=False)
+
+
+def test_wheels_that_cannot_be_had_are_a_clear_error(app_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_index(lock: Path, folder: Path) -> list[Path]:
+        raise WheelsError("pip said: no route to host")
+
+    monkeypatch.setattr(bundles, "download", no_index)
+    with pytest.raises(BundleError, match=r"requirements\.lock cannot be fetched: pip said: no route to host"):
+        app_bundle(app_dir, build=True)
+
+
+def test_a_bundle_is_plain_gzip_of_any_size() -> None:
+    for size in (0, 1, 0xFFFF, 0x10000, 200_000):
+        content = os.urandom(size)
+        assert gzip.decompress(bundles._gzip(content)) == content  # pyright: ignore[reportPrivateUsage]
+
+
+@pytest.mark.parametrize("role", ["load_balancer", "web", "database"])
+def test_a_role_s_bundle_holds_its_files_and_no_template(role: str) -> None:
+    bundle = role_bundle(role)
+    assert bundle.path is not None
+    assert bundle.key == f"roles/{role}/{hashlib.sha256(bundle.path.read_bytes()).hexdigest()}.tar.gz"
+    with tarfile.open(bundle.path) as archive:
+        members = archive.getmembers()
+    assert "usr/local/lib/webstack/webstack_host/config.py" in [member.name for member in members]
+    for member in members:
+        assert member.isfile() or member.issym()
+        assert not member.name.endswith((".j2", ".pyc"))
+        assert (member.uid, member.gid, member.mtime) == (0, 0, 0)
+        assert member.issym() or member.mode in {0o644, 0o755}
+
+
+def test_a_role_s_links_stay_links_and_two_sources_of_one_file_are_refused(tmp_path: Path) -> None:
+    for path in ("common/etc/a.conf", "web/etc/b.conf"):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).write_text("x")
+    (tmp_path / "web" / "etc" / "c.conf").symlink_to("/etc/b.conf")
+    bundle = role_bundle("web", userdata=tmp_path)
+    assert bundle.path is not None
+    with tarfile.open(bundle.path) as archive:
+        assert archive.getmember("etc/c.conf").linkname == "/etc/b.conf"
+        assert archive.getnames() == ["etc/a.conf", "etc/b.conf", "etc/c.conf"]
+    (tmp_path / "web" / "etc" / "a.conf").write_text("y")
+    with pytest.raises(BundleError, match=r"both userdata/common and userdata/web have etc/a\.conf"):
+        role_bundle("web", userdata=tmp_path)
+    with pytest.raises(BundleError, match="there is no role 'mail'"):
+        role_bundle("mail", userdata=tmp_path)
+
+
+def pip_wheels() -> Path:
+    """Where this machine's Python keeps the wheel of pip that virtual environments start with."""
+    bundled = Path(ensurepip.__file__).parent / "_bundled"
+    return bundled if any(bundled.glob("pip-*.whl")) else Path("/usr/share/python-wheels")
+
+
+def install(bundle: BuiltBundle, target: Path, sha256: str | None = None) -> Path:
+    return host.install(bundle.path, sha256 or bundle.sha256, target, pip_wheels=pip_wheels())
+
+
+@pytest.mark.programs
+def test_a_host_installs_the_bundle_without_a_network_and_switches_to_it(app_dir: Path, tmp_path: Path) -> None:
+    target = tmp_path / "opt"
+    first = install(app_bundle(app_dir, build=True), target)
+    assert (target / "current").resolve() == first
+    assert not (first / "wheels").exists()
+    assert list(first.glob("app/__pycache__/wsgi.*.pyc")), "bytecode is there: the service may not write it"
+    assert subprocess.run([first / "venv/bin/greet"], capture_output=True, text=True, check=True).stdout == "hello\n"
+    assert (first / "app" / "run.sh").stat().st_mode & 0o777 == 0o755
+    times = {(first / "app" / name).stat().st_mtime for name in ("wsgi.py", "run.sh", "pages/index.html")}
+    assert len(times) == 3, "other content, another time"
+
+    stamp = (first / ".installed").stat().st_mtime_ns
+    assert install(app_bundle(app_dir, build=True), target) == first
+    assert (first / ".installed").stat().st_mtime_ns == stamp, "the second time nothing is done"
+
+    change_text(app_dir)
+    second = install(app_bundle(app_dir, build=True), target)
+    assert (target / "current").resolve() == second
+    assert first.is_dir(), "the release before stays"
+
+
+def test_a_host_refuses_sources_that_are_not_those_named_and_keeps_what_it_had(app_dir: Path, tmp_path: Path) -> None:
+    target = tmp_path / "opt"
+    with pytest.raises(host.BundleError, match="have the hash"):
+        install(app_bundle(app_dir, build=True), target, "0" * 64)
+    assert not (target / "current").exists()
+    assert list((target / "releases").iterdir()) == []
+
+
+def archive_of(path: Path, **members: tarfile.TarInfo) -> Path:
+    with tarfile.open(path, "w:gz") as archive:
+        for member in members.values():
+            archive.addfile(member, io.BytesIO(b"x" * member.size))
+    return path
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    made = tarfile.TarInfo(name)
+    made.type, made.linkname, made.size = kind, link, 1 if kind == tarfile.REGTYPE else 0
+    return made
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        member("../evil"),
+        member("app/../../../../evil"),
+        member("/etc/evil"),
+        member("app/link", tarfile.SYMTYPE, "/etc/passwd"),
+        member("app/hard", tarfile.LNKTYPE, "app/wsgi.py"),
+        member("app/device", tarfile.CHRTYPE),
+        member("etc/passwd"),
+    ],
+    ids=lambda evil: str(evil.name),
+)
+def test_a_host_unpacks_nothing_outside_of_the_release(tmp_path: Path, evil: tarfile.TarInfo) -> None:
+    tarball = archive_of(tmp_path / "evil.tar.gz", good=member("app/wsgi.py"), evil=evil)
+    target = tmp_path / "opt"
+    with pytest.raises(host.BundleError):
+        host.install(tarball, "0" * 64, target)
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["evil.tar.gz", "opt", "opt/releases"]
+
+
+def test_a_damaged_bundle_and_a_missing_pip_are_told(app_dir: Path, tmp_path: Path) -> None:
+    bundle = app_bundle(app_dir, build=True)
+    assert bundle.path is not None
+    damaged = tmp_path / "damaged.tar.gz"
+    damaged.write_bytes(bundle.path.read_bytes()[:700])
+    with pytest.raises(host.BundleError, match=r"damaged\.tar\.gz cannot be unpacked|the bundle has no app/"):
+        host.install(damaged, bundle.sha256, tmp_path / "opt")
+    with pytest.raises(host.BundleError, match="python3-venv is missing"):
+        host.install(bundle.path, bundle.sha256, tmp_path / "opt", pip_wheels=tmp_path)
+
+
+@pytest.mark.programs
+def test_a_wheel_that_is_not_the_lock_s_is_refused(app_dir: Path, tmp_path: Path) -> None:
+    (app_dir / "requirements.lock").write_text(f"greeting==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(host.BundleError, match=r"(?i)hash"):
+        install(app_bundle(app_dir, build=True), tmp_path / "opt")
+    assert not (tmp_path / "opt" / "current").exists()
