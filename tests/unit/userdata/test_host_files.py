@@ -1,0 +1,243 @@
+"""What hosts run, as files: HAProxy's and Nginx's settings that a deployment's promises rest on, for every choice that a user has."""
+
+import itertools
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from userdata.render import ROOT, rendered_files
+from userdata.variables import (
+    ROLES,
+    Activity,
+    Balance,
+    Bundle,
+    DatabaseEndpoint,
+    LoadBalancerVariables,
+    WebVariables,
+)
+
+LOAD_BALANCER = LoadBalancerVariables(
+    project="webstack",
+    environment="dev",
+    host="lb-1",
+    region="eu-central-1",
+    zone="dev.webstack.internal",
+    bucket="artifacts-1234567",
+    role_bundle=Bundle(key="roles/load_balancer/x.tar.gz", sha256="a" * 64),
+    readiness_timeout=600,
+    private_address="10.20.0.10",
+    peer_address="10.20.16.10",
+    network_cidr="10.20.0.0/16",
+    elastic_ip_allocation_id="eipalloc-0123456789abcdef0",
+    elastic_ip_address="198.51.100.7",
+    tls_mode="self-signed",
+    tls_secret="",
+    domain="198.51.100.7",
+    balance="roundrobin",
+    activity="active-active",
+    web_slots=16,
+)
+WEB = WebVariables(
+    project="webstack",
+    environment="dev",
+    host="web-1",
+    region="eu-central-1",
+    zone="dev.webstack.internal",
+    bucket="artifacts-1234567",
+    role_bundle=Bundle(key="roles/web/x.tar.gz", sha256="a" * 64),
+    readiness_timeout=600,
+    app_bundle=Bundle(key="app/x.tar.gz", sha256="b" * 64),
+    app_module="wsgi:app",
+    load_balancer_addresses=("10.20.0.10", "10.20.16.10"),
+    databases=(
+        DatabaseEndpoint(host="db-1", dns_name="db-1.dev.webstack.internal", address="10.20.128.10"),
+        DatabaseEndpoint(host="db-2", dns_name="db-2.dev.webstack.internal", address="10.20.144.10"),
+    ),
+    schema="app",
+    secret_prefix="webstack/dev",
+    standby=False,
+    workers=0,
+    drain_seconds=12,
+)
+DISTRIBUTION_UNITS = {"haproxy.service", "keepalived.service", "nginx.service", "mysql.service", "network-online.target"}
+"""Units that Debian's packages bring."""
+
+
+def sections(text: str) -> dict[str, list[str]]:
+    """HAProxy's configuration: section → its lines, without comments."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in text.splitlines():
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        if line.startswith(" "):
+            found[name].append(line.strip())
+        else:
+            name = line.strip()
+            assert name not in found, f"{name} stands twice"
+            found[name] = []
+    return found
+
+
+def haproxy(variables: LoadBalancerVariables = LOAD_BALANCER) -> dict[str, list[str]]:
+    return sections(rendered_files(variables)["/etc/haproxy/haproxy.cfg"])
+
+
+@pytest.mark.parametrize(("balance", "activity"), itertools.product(get_args(Balance), get_args(Activity)))
+def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_rest_alone(balance: Balance, activity: Activity) -> None:
+    configured = haproxy(replace(LOAD_BALANCER, balance=balance, activity=activity))
+    backend = configured.pop("backend web")
+    assert backend[0] == f"balance {balance}"
+    assert ("hash-type consistent" in backend) == (balance in ("source", "uri")), "a host that leaves moves only its own clients"
+    servers = [line for line in backend if line.startswith("server")]
+    if activity == "active-passive":
+        assert servers == [
+            "server-template active 1-16 web-active.dev.webstack.internal:8080",
+            "server-template standby 1-16 web-standby.dev.webstack.internal:8080 backup",
+        ]
+        assert "option allbackups" in backend
+    else:
+        assert servers == ["server-template web 1-16 web.dev.webstack.internal:8080"]
+    plain = haproxy()
+    del plain["backend web"]
+    assert configured == plain
+
+
+def test_a_web_host_that_vanishes_costs_no_get_and_repeats_no_post() -> None:
+    configured = haproxy()
+    wanted = {
+        "option srvtcpka",
+        "srvtcpka-idle 1s",
+        "srvtcpka-intvl 1s",
+        "srvtcpka-cnt 1",
+        "retry-on conn-failure empty-response",
+        "option redispatch 1",
+        "timeout connect 400ms",
+        "timeout server 30s",
+    }
+    assert wanted <= set(configured["defaults"])
+    assert "http-request disable-l7-retry unless { method GET HEAD OPTIONS }" in configured["backend web"]
+    assert not any("shutdown-sessions" in line for line in configured["backend web"]), "it cuts requests in flight, which are not retried"
+    sysctl = (ROOT / "load_balancer/etc/sysctl.d/90-webstack.conf").read_text()
+    assert "net.ipv4.tcp_retries2 = 2" in sysctl
+    assert all("tcp-ut 30s" in line for lines in configured.values() for line in lines if line.startswith("bind "))
+
+
+def test_only_an_address_that_left_dns_is_let_go_soon() -> None:
+    configured = haproxy()
+    resolvers = configured["resolvers vpc"]
+    assert "nameserver vpc 169.254.169.253:53" in resolvers
+    assert {line for line in resolvers if line.startswith("hold ")} == {
+        "hold valid 1s",
+        "hold obsolete 2s",
+        "hold nx 20d",
+        "hold timeout 20d",
+        "hold refused 20d",
+        "hold other 20d",
+    }
+    [default] = [line for line in configured["backend web"] if line.startswith("default-server")]
+    assert "init-addr none" in default
+    assert "resolvers vpc" in default
+
+
+def test_forwarded_headers_are_the_load_balancers_own() -> None:
+    https = haproxy()["frontend https"]
+    assert "http-request del-header X-Forwarded- -m beg" in https
+    for header in ("Forwarded", "X-Real-IP", "X-Request-ID"):
+        assert f"http-request del-header {header}" in https
+    assert "http-request set-header X-Forwarded-For %[src]" in https
+    assert "http-request set-header X-Forwarded-Proto https" in https
+    removed = max(number for number, line in enumerate(https) if "del-header" in line)
+    set_again = min(number for number, line in enumerate(https) if "set-header" in line)
+    assert removed < set_again
+    assert not any("add-header" in line or "forwardfor" in line for line in https)
+
+
+def test_plain_http_is_only_a_way_to_https() -> None:
+    configured = haproxy()
+    assert configured["frontend http"] == ["bind :80 tcp-ut 30s", "http-request redirect scheme https code 301"]
+    assert "bind :443 ssl crt /run/webstack/tls.pem alpn h2,http/1.1 tcp-ut 30s" in configured["frontend https"]
+    assert any("Strict-Transport-Security" in line for line in configured["frontend https"])
+    assert any("ssl-min-ver TLSv1.2" in line for line in configured["global"])
+
+
+def test_keepalived_knows_its_peer_before_there_is_one_and_takes_no_role_back() -> None:
+    text = rendered_files(LOAD_BALANCER)["/etc/keepalived/keepalived.conf"]
+    words = [line.strip() for line in text.splitlines()]
+    for wanted in ("state BACKUP", "nopreempt", "check_unicast_src", "unicast_src_ip 10.20.0.10", "10.20.16.10"):
+        assert wanted in words
+    assert text.count("{") == text.count("}")
+
+
+def test_the_app_finds_the_primary_for_writes_and_a_replica_or_else_the_primary_for_reads() -> None:
+    configured = sections(rendered_files(WEB)["/etc/webstack/database-proxy.cfg"])
+    assert configured["listen writes"] == [
+        "bind 127.0.0.1:3306",
+        "option httpchk GET /primary",
+        "http-check expect status 200",
+        "server db-1 10.20.128.10:3306 check",
+        "server db-2 10.20.144.10:3306 check",
+    ]
+    assert configured["listen reads"][:4] == [
+        "bind 127.0.0.1:3307",
+        "balance leastconn",
+        "option httpchk GET /replica",
+        "http-check expect status 200",
+    ]
+    assert configured["listen reads"][4:] == [
+        "server db-1 10.20.128.10:3306 check",
+        "server db-2 10.20.144.10:3306 check",
+        "server db-1-as-primary 10.20.128.10:3306 track writes/db-1 backup",
+        "server db-2-as-primary 10.20.144.10:3306 track writes/db-2 backup",
+    ]
+    [default] = [line for line in configured["defaults"] if line.startswith("default-server")]
+    assert "on-marked-down shutdown-sessions" in default, "after a change of roles no session may stay on the old primary"
+    assert "port 9200" in default
+
+
+def test_nginx_believes_the_load_balancers_alone() -> None:
+    text = rendered_files(WEB)["/etc/nginx/nginx.conf"]
+    assert re.findall(r"set_real_ip_from (\S+);", text) == ["10.20.0.10", "10.20.16.10"]
+    assert re.findall(r"(\S+) yes;", text) == ["10.20.0.10", "10.20.16.10"]
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
+    assert "proxy_add_x_forwarded_for" not in text
+
+
+def test_a_host_that_drains_has_been_left_before_it_stops() -> None:
+    [default] = [line for line in haproxy()["backend web"] if line.startswith("default-server")]
+    numbers = {name: int(value) for name, value in re.findall(r"\b(inter|fall) (\d+)s?", default)}
+    unhealthy = numbers["inter"] * numbers["fall"]
+    ttl, hold = 5, 2
+    assert WEB.drain_seconds >= unhealthy + ttl + hold + 1, "the drain's default is sized for these settings"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_unit_that_the_target_wants_is_there_and_nothing_starts_before_the_configuration(role: str) -> None:
+    units = ROOT / role / "etc/systemd/system"
+    common = ROOT / "common/etc/systemd/system"
+    wanted: set[str] = set()
+    for folder in (units, common):
+        for drop_in in folder.glob("webstack.target.d/*.conf"):
+            wanted |= {unit for line in drop_in.read_text().splitlines() if line.startswith("Wants=") for unit in line[6:].split()}
+        wanted |= {link.name for link in folder.glob("webstack.target.wants/*")}
+    there = {path.name for folder in (units, common) for path in folder.iterdir() if path.is_file()}
+    assert wanted
+    assert wanted <= there | DISTRIBUTION_UNITS
+    for folder in (units, common):
+        assert not list(folder.glob("multi-user.target.wants/*"))
+
+
+def scripts() -> list[Path]:
+    """Programs of the hosts without a suffix."""
+    found = [path for path in ROOT.rglob("*") if path.is_file() and path.parent.name in ("bin", "sbin")]
+    return sorted(path for path in found if path.read_bytes().startswith(b"#!/usr/bin/python3"))
+
+
+@pytest.mark.parametrize("script", scripts(), ids=lambda path: path.name)
+def test_every_script_is_python_and_can_be_executed(script: Path) -> None:
+    compile(script.read_text(), str(script), "exec")
+    if script.suffix != ".j2":
+        assert script.stat().st_mode & 0o111, "its bundle takes the mode from here"
