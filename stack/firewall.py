@@ -43,13 +43,13 @@ class Flow:
 
 
 _APIS = "AWS APIs and HTTPS mirrors, which have no security group"
-_MIRRORS = "Debian's package mirrors, verified by signature"
+_MIRRORS = "package mirrors of Debian, verified by signature"
 
 FLOWS: Final[tuple[Flow, ...]] = (
     Flow(source="internet", target="load_balancer", port=HTTP, why="redirect to HTTPS"),
     Flow(source="internet", target="load_balancer", port=HTTPS, why="the site"),
     Flow(source="load_balancer", target="web", port=WEB_PORT, why="requests and health checks"),
-    Flow(source="web", target="database", port=MYSQL, why="the app's queries"),
+    Flow(source="web", target="database", port=MYSQL, why="queries of the app"),
     Flow(source="web", target="database", port=ROLE_CHECK, why="which host is primary, which is replica"),
     Flow(source="database", target="database", port=MYSQL, why="replication and clone"),
     Flow(source="database", target="database", port=ROLE_CHECK, why="which host is primary"),

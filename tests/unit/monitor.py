@@ -1,0 +1,303 @@
+"""A strict stand-in for the engine: it refuses what the engine, the provider or AWS would, and records what Pulumi's own mocks do not see.
+
+Pulumi's mocks accept two resources of one name, unknown properties and references to nothing, and never see options. This monitor
+checks every input by the provider's own rules, keeps options and dependencies, and is read only after it has been drained.
+"""
+
+import asyncio
+import contextvars
+import json
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, Final, cast
+
+import pulumi
+from google.protobuf import empty_pb2
+from pulumi.runtime import mocks, settings, stack
+from pulumi.runtime import config as engine_config
+from pulumi.runtime.proto import resource_pb2
+
+from lab.provider.codec import UNKNOWN, Props, decode, encode, plain
+from lab.provider.schema import check_properties, output_names
+
+ACCOUNT: Final = "123456789012"
+ZONES: Final = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
+AMI: Final = "ami-0123456789abcdef0"
+
+REFERENCES: Final = frozenset(
+    {
+        "allocationId", "bucket", "gatewayId", "iamInstanceProfile", "iamRoleArn", "instanceId", "logDestination", "natGatewayId",
+        "referencedSecurityGroupId", "role", "routeTableId", "routeTableIds", "secretId", "securityGroupId", "subnetId", "volumeId",
+        "vpcId", "vpcSecurityGroupIds", "zoneId",
+    }
+)  # fmt: skip
+"""Properties that name another resource: every value must be one that a registered resource put out."""
+
+
+class RefusedError(Exception):
+    """The program registered what must not be."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registered:
+    """One registered resource. `inputs` has wire names, `UNKNOWN` where a value is not known, and no secret wrappers."""
+
+    token: str
+    name: str
+    urn: str
+    parent: str
+    custom: bool
+    inputs: Mapping[str, Any]
+    secret_inputs: frozenset[str]
+    protect: bool
+    depends_on: frozenset[str]
+    ignore_changes: tuple[str, ...]
+    delete_before_replace: bool
+    replaces_first: bool
+    property_dependencies: Mapping[str, frozenset[str]]
+
+
+@dataclass(kw_only=True)
+class Program:
+    """What a drained program registered, in order, and its outputs."""
+
+    resources: list[Registered] = field(default_factory=list[Registered])
+    outputs: dict[str, Any] = field(default_factory=dict[str, Any])
+    secret_outputs: frozenset[str] = frozenset()
+    log: list[str] = field(default_factory=list[str])
+
+    def of(self, token: str) -> list[Registered]:
+        """Every resource of a type, by the end of its token: `ec2/instance:Instance`."""
+        return [item for item in self.resources if item.token == token or item.token.endswith(f":{token}")]
+
+    def named(self, name: str, token: str = "") -> Registered:
+        """The one resource of a name (and, where several share it, a type)."""
+        found = [item for item in self.resources if item.name == name and item.token.endswith(token)]
+        if len(found) != 1:
+            raise AssertionError(f"{len(found)} resources are named {name!r}; there are {sorted(item.name for item in self.resources)}")
+        return found[0]
+
+    def dependencies(self, item: Registered) -> set[str]:
+        """Names of everything that a resource waits for: by its options and by its properties."""
+        urns = item.depends_on.union(*item.property_dependencies.values())
+        return {other.name for other in self.resources if other.urn in urns}
+
+
+class StrictMonitor(mocks.MockMonitor):
+    """See the module. `preview` leaves what only AWS can give unknown, as a first preview has it."""
+
+    def __init__(self, *, preview: bool = False, zones: tuple[str, ...] = ZONES) -> None:
+        super().__init__(_NoMocks())
+        self.preview = preview
+        self.zones = zones
+        self.program = Program()
+        self.refused: list[str] = []
+        self._lock = threading.Lock()
+        self._urns: set[str] = set()
+        self._given: set[str] = set()
+
+    def Invoke(self, request: Any) -> Any:  # noqa: N802
+        """The two look-ups that the program makes."""
+        answers: dict[str, Props] = {
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {
+                "names": list(self.zones), "zoneIds": [], "groupNames": [], "id": "eu-central-1", "region": "eu-central-1"
+            },
+            "aws:ssm/getParameter:getParameter": {
+                "insecureValue": AMI, "value": AMI, "arn": "arn", "id": "x", "name": "x", "type": "String", "version": 1, "region": "x"
+            },
+        }  # fmt: skip
+        if request.tok not in answers:
+            raise RefusedError(f"the program asks for {request.tok}, which nobody answers")
+        return resource_pb2.ResourceInvokeResponse(**{"return": encode(answers[request.tok])})
+
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802
+        """Nothing is read: the program owns all that it names."""
+        raise RefusedError(f"the program reads {request.type} {request.name}")
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+        """Checks, records, and answers as the provider would."""
+        with self._lock:
+            return self._register(request)
+
+    def _register(self, request: Any) -> Any:
+        urn = self.make_urn(request.parent, request.type, request.name)
+        if request.type == "pulumi:pulumi:Stack":
+            self._urns.add(urn)
+            return resource_pb2.RegisterResourceResponse(urn=urn)
+        inputs = decode(request.object)
+        bare = cast("Props", plain(inputs))
+        property_dependencies = {key: frozenset(value.urns) for key, value in request.propertyDependencies.items()}
+        item = Registered(
+            token=request.type,
+            name=request.name,
+            urn=urn,
+            parent=request.parent,
+            custom=request.custom,
+            inputs={key: value for key, value in bare.items() if not key.startswith("__")},
+            secret_inputs=frozenset(key for key, value in inputs.items() if plain(value) != value),
+            protect=bool(request.protect),
+            depends_on=frozenset(request.dependencies),
+            ignore_changes=tuple(request.ignoreChanges),
+            delete_before_replace=request.deleteBeforeReplace,
+            replaces_first=request.deleteBeforeReplaceDefined,
+            property_dependencies=property_dependencies,
+        )
+        problems = list(self._problems(item))
+        if problems:
+            self.refused += problems
+            raise RefusedError("\n".join(problems))
+        self._urns.add(urn)
+        self.program.resources.append(item)
+        outputs = self._outputs(item) if item.custom else {}
+        identity = "" if self.preview or not item.custom else str(outputs.get("id", ""))
+        self._given |= set(_texts(outputs))
+        return resource_pb2.RegisterResourceResponse(urn=urn, id=identity, object=encode(outputs))
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
+        """Keeps the stack's outputs."""
+        if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
+            outputs = decode(request.outputs)
+            self.program.outputs = cast("dict[str, Any]", plain(outputs))
+            self.program.secret_outputs = frozenset(key for key, value in outputs.items() if plain(value) != value)
+        return empty_pb2.Empty()
+
+    def _problems(self, item: Registered) -> Iterator[str]:
+        what = f"{item.token} {item.name!r}"
+        if item.urn in self._urns:
+            yield f"{what}: a resource of this type and name exists already"
+        for urn in {item.parent, *item.depends_on, *(urn for urns in item.property_dependencies.values() for urn in urns)} - {""}:
+            if urn not in self._urns:
+                yield f"{what}: refers to {urn}, which is not registered"
+        if not item.custom:
+            return
+        if item.token.startswith("aws:") and not item.parent.count("$") and item.parent.split("::")[2] == "pulumi:pulumi:Stack":
+            yield f"{what}: has no component as its parent"
+        for problem in check_properties(item.token, item.inputs):
+            yield f"{what}: {problem.path}: {problem.rule}"
+        for name, value in item.inputs.items():
+            if name in REFERENCES:
+                for text in _texts(value):
+                    if text not in self._given:
+                        yield f"{what}: {name} is {text!r}, which no registered resource put out"
+
+    def _outputs(self, item: Registered) -> Props:
+        """What the provider would answer: the inputs, and for all else unknown in a preview, made-up values otherwise."""
+        made = {} if self.preview else _made_up(item, len(self.program.resources))
+        blank: Props = dict.fromkeys(output_names(item.token), UNKNOWN if self.preview else None)
+        given = {key: value for key, value in item.inputs.items() if not isinstance(value, dict) or "hash" not in value}
+        return {key: value for key, value in (blank | made | given).items() if value is not None and key not in ("source",)}
+
+
+class _NoMocks(mocks.Mocks):
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise AssertionError("unreachable")
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> Any:
+        raise AssertionError("unreachable")
+
+
+def _made_up(item: Registered, number: int) -> Props:
+    kind = item.token.rpartition(":")[2]
+    physical = f"{item.name}-{number:07x}"
+    prefixes = {"Vpc": "vpc", "Subnet": "subnet", "SecurityGroup": "sg", "Instance": "i", "Volume": "vol", "Eip": "eipalloc", "RouteTable": "rtb"}
+    identity = f"{prefixes[kind]}-{number:017x}" if kind in prefixes else physical
+    service = item.token.split(":")[1].split("/")[0]
+    values: Props = {"id": identity, "arn": f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{kind.lower()}/{identity}"}
+    match kind:
+        case "Bucket":
+            values |= {"bucket": physical, "arn": f"arn:aws:s3:::{physical}", "id": physical}
+        case "Role":
+            values |= {"name": physical, "uniqueId": f"AROA{number:017d}", "arn": f"arn:aws:iam::{ACCOUNT}:role/{physical}"}
+        case "InstanceProfile":
+            values |= {"name": physical}
+        case "Secret":
+            arn = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:{item.inputs.get('name')}-AbCdEf"
+            values |= {"id": arn, "arn": arn}
+        case "Eip":
+            values |= {
+                "allocationId": identity,
+                "publicIp": f"198.51.100.{number % 250 + 1}",
+                "arn": f"arn:aws:ec2:eu-central-1:{ACCOUNT}:elastic-ip/{identity}",
+            }
+        case "Instance":
+            values |= {"privateIp": f"10.20.64.{number % 250 + 4}"}
+        case "Zone":
+            values |= {"zoneId": identity}
+        case "RandomPassword":
+            values |= {"result": f"made-up-password-{number}"}
+        case _:
+            pass
+    return values
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in cast("Mapping[str, object]", value).values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in cast("list[object]", value):
+            yield from _texts(item)
+
+
+class _Keep(logging.Handler):
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__()
+        self.lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def run(
+    body: Callable[[], None],
+    *,
+    config: Mapping[str, object] | None = None,
+    secret_keys: list[str] | None = None,
+    stack_name: str = "dev",
+    preview: bool = False,
+    monitor: StrictMonitor | None = None,
+) -> Program:
+    """Runs a program to its very end and returns what it registered. Raises what the program raises, or RefusedError."""
+    strict = monitor or StrictMonitor(preview=preview)
+    lines = strict.program.log
+    logger = logging.Logger("program", level=logging.INFO)
+    logger.addHandler(_Keep(lines))
+
+    def inside() -> None:
+        settings.configure(
+            mocks.MockSettings(
+                monitor=strict,
+                monitor_features=set(strict.GetDeploymentInfo(empty_pb2.Empty()).supportedFeatures),
+                engine=mocks.MockEngine(logger),
+                project="webstack",
+                stack=stack_name,
+                dry_run=strict.preview,
+                organization=None,
+                callbacks=None,
+            )
+        )
+        settings.ROOT.set(None)
+        texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()}
+        engine_config.set_all_config(texts, secret_keys or [])
+        loop = asyncio.new_event_loop()
+        try:
+            loop.run_until_complete(stack.run_in_stack(body))
+        finally:
+            for task in asyncio.all_tasks(loop):
+                task.cancel()
+            loop.run_until_complete(asyncio.sleep(0))
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    contextvars.copy_context().run(inside)
+    if strict.refused:
+        raise RefusedError("\n".join(strict.refused))
+    return strict.program
+
+
+__all__ = ["AMI", "UNKNOWN", "Program", "RefusedError", "Registered", "SimpleNamespace", "StrictMonitor", "pulumi", "run"]
