@@ -86,7 +86,7 @@ def haproxy(variables: LoadBalancerVariables = LOAD_BALANCER) -> dict[str, list[
     return sections(rendered_files(variables)["/etc/haproxy/haproxy.cfg"])
 
 
-@pytest.mark.parametrize(("balance", "activity"), itertools.product(get_args(Balance), get_args(Activity)))
+@pytest.mark.parametrize(("balance", "activity"), list(itertools.product(get_args(Balance), get_args(Activity))))
 def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_rest_alone(balance: Balance, activity: Activity) -> None:
     configured = haproxy(replace(LOAD_BALANCER, balance=balance, activity=activity))
     backend = configured.pop("backend web")
