@@ -22,6 +22,8 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         PERMANENT_SESSION_LIFETIME=7 * 24 * 3600,
+        # Only a changed session is sent: a slow answer with an older one would take away what its customer has written meanwhile.
+        SESSION_REFRESH_EACH_REQUEST=False,
         MAX_CONTENT_LENGTH=64 * 1024,
         # Nothing that another host of the domain does can plant a `__Host-` cookie, so the Referer header tells nothing more.
         WTF_CSRF_SSL_STRICT=False,

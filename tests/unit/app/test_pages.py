@@ -156,6 +156,12 @@ def test_the_session_s_cookie_is_for_this_host_over_tls_and_no_script(browser: "
     assert "Domain" not in cookie
 
 
+def test_an_answer_that_changes_nothing_sends_no_session_over_a_newer_one(browser: "Browser") -> None:
+    browser.sign_up()
+    browser.get("/")
+    assert "Set-Cookie" not in browser.get("/").headers
+
+
 def test_passwords_are_kept_as_scrypt_at_the_strength_that_owasp_names(
     app: Flask, browser: "Browser", monkeypatch: pytest.MonkeyPatch
 ) -> None:
