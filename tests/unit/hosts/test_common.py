@@ -161,6 +161,18 @@ def test_a_host_that_does_not_serve_in_time_fails_with_the_reason_of_its_last_ch
     assert told[-1] == ("failed", "no database")
 
 
+def test_the_logs_that_explain_a_reason_are_read_when_it_is_told_and_not_at_every_look(
+    told: list[tuple[str, str]], programs: Programs
+) -> None:
+    programs.answers["journalctl"] = (0, "last words\n")
+    waiting = Check(ok=False, reason="no", detail=["own line"], units=("nginx.service",))
+    details: list[list[str]] = []
+    role = FakeRole(waiting, waiting, waiting, Check(ok=True, reason="serves"))
+    configure.serve(HostConfig(HOST, "host.json"), role, say=lambda _, found: details.append(found.detail))
+    assert details == [[], ["own line", "last words"], []]
+    assert [call[0] for call in programs.calls].count("journalctl") == 1
+
+
 def test_a_configuration_that_raises_is_a_failure_with_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[tuple[str, Check]] = []
     monkeypatch.setattr(config, "load", returns(HostConfig({**HOST, "role": "no_such"}, "host.json")))

@@ -5,6 +5,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -13,7 +14,11 @@ from webstack_host.config import HostConfig
 from webstack_host.readiness import Check
 
 POLL = 0.25
-"""Seconds between two looks at the host's own services."""
+"""Seconds between two looks at the host's own services, at first."""
+SLOW_POLL = 2.0
+"""Seconds between two looks when it takes long: a host that waits for others should not busy itself."""
+LOG_LINES = 12
+"""Lines of each unit's log that explain why a host does not serve yet."""
 
 PACKAGE_POLICY = Path("/usr/sbin/policy-rc.d")
 """Keeps packages from starting their services while the host is being put together."""
@@ -46,7 +51,8 @@ def main() -> int:
 
 def serve(loaded: HostConfig, role: Role, *, say: Callable[[readiness.State, Check], None]) -> int:
     """Runs the role to its end: ready, or failed after `readiness_timeout` seconds with the reason of its last check."""
-    deadline = time.monotonic() + int(loaded.readiness_timeout)
+    begun = time.monotonic()
+    deadline = begun + int(loaded.readiness_timeout)
     say("starting", Check(ok=False, reason="being configured"))
     services.reload_manager()
     role.configure(loaded)
@@ -59,13 +65,17 @@ def serve(loaded: HostConfig, role: Role, *, say: Callable[[readiness.State, Che
             say("ready", found)
             return 0
         if time.monotonic() > deadline:
-            failed = Check(ok=False, reason=found.reason, detail=[*found.detail, *services.failures()], facts=found.facts)
-            say("failed", failed)
+            say("failed", replace(found, detail=[*explained(found), *services.failures()]))
             return 1
         if found.reason != told:
             told = found.reason
-            say("starting", found)
-        time.sleep(POLL)
+            say("starting", replace(found, detail=explained(found)))
+        time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - begun) / 60))
+
+
+def explained(found: Check) -> list[str]:
+    """A check's own lines and the last of its units' logs."""
+    return [*found.detail, *(services.journal(found.units, LOG_LINES) if found.units else ())]
 
 
 def announce(state: readiness.State, found: Check) -> None:

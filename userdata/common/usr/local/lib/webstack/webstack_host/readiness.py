@@ -23,7 +23,9 @@ class Check:
     reason: str
     """One line: what serves, or what does not yet."""
     detail: list[str] = field(default_factory=list[str])
-    """The last lines of the check or the log that explain it."""
+    """Lines of the check's own that explain it."""
+    units: tuple[str, ...] = ()
+    """Units whose last log lines explain it; read only when the outcome is told."""
     facts: dict[str, str] = field(default_factory=dict[str, str])
 
 

@@ -13,46 +13,41 @@ BACKEND = "web"
 
 
 def check(config: HostConfig) -> Check:
-    """HAProxy first, then the Elastic IP, then a request through the whole way."""
+    """HAProxy, the web hosts, a request through the whole way, and last, as it asks the API, the Elastic IP."""
     try:
         states = haproxy.server_states(haproxy.ask("show stat"), BACKEND)
     except OSError as error:
-        return Check(ok=False, reason=f"HAProxy does not run: {error}", detail=services.journal(["haproxy.service"], 10))
+        return Check(ok=False, reason=f"HAProxy does not run: {error}", units=("haproxy.service",))
     if not services.is_active("keepalived.service"):
-        return Check(ok=False, reason="keepalived does not run", detail=services.journal(["keepalived.service"], 10))
-    try:
-        holds = elastic_ip.associated(config.elastic_ip_allocation_id)
-    except Exception as error:
-        return Check(ok=False, reason=f"the Elastic IP cannot be asked for: {error}")
-    if elastic_ip.is_master() and not holds:
-        detail = services.journal(["webstack-elastic-ip.service", "keepalived.service"], 10)
-        return Check(ok=False, reason=f"{config.elastic_ip_address} is not associated with this host yet", detail=detail)
-    if not elastic_ip.is_master() and not holds and alone(config):
-        return Check(ok=False, reason="keepalived has not become MASTER", detail=services.journal(["keepalived.service"], 10))
-    return serving(states, {"elastic_ip": config.elastic_ip_address if holds else "", "active": str(holds).lower()})
-
-
-def alone(config: HostConfig) -> bool:
-    """Whether nobody holds the address: then this host must."""
-    addresses = elastic_ip.aws.ec2().describe_addresses(AllocationIds=[config.elastic_ip_allocation_id])["Addresses"]
-    return not any(address.get("InstanceId") for address in addresses)
-
-
-def serving(states: dict[str, tuple[str, str]], facts: dict[str, str]) -> Check:
-    """Whether a web host is up and a request through HTTPS is answered."""
+        return Check(ok=False, reason="keepalived does not run", units=("keepalived.service",))
     up = [server for server, (status, _) in states.items() if status.startswith("UP")]
     detail = [f"{server}: {status}, {said}" for server, (status, said) in states.items()]
     if not states:
-        return Check(ok=False, reason="DNS names no web host yet", facts=facts)
+        return Check(ok=False, reason="DNS names no web host yet")
     if not up:
-        return Check(ok=False, reason=f"none of {len(states)} web hosts is up", detail=detail, facts=facts)
+        return Check(ok=False, reason=f"none of {len(states)} web hosts is up", detail=detail)
     try:
         status = https_status()
     except OSError as error:
-        return Check(ok=False, reason=f"HTTPS does not answer: {error}", detail=services.journal(["haproxy.service"], 10), facts=facts)
+        return Check(ok=False, reason=f"HTTPS does not answer: {error}", detail=detail, units=("haproxy.service",))
     if status != http.HTTPStatus.OK:
-        return Check(ok=False, reason=f"HTTPS answers /healthz with {status}", detail=detail, facts=facts)
-    return Check(ok=True, reason=f"serves HTTPS from {len(up)} web hosts", detail=detail, facts={**facts, "web_hosts_up": str(len(up))})
+        return Check(ok=False, reason=f"HTTPS answers /healthz with {status}", detail=detail)
+    return association(config, f"serves HTTPS from {len(up)} web host{'s' if len(up) > 1 else ''}", detail)
+
+
+def association(config: HostConfig, serves: str, detail: list[str]) -> Check:
+    """Whether the Elastic IP is where it should be: here if this is the MASTER, and in any case with somebody."""
+    try:
+        holder = elastic_ip.holder(config.elastic_ip_allocation_id)
+    except Exception as error:
+        return Check(ok=False, reason=f"the Elastic IP cannot be asked for: {error}")
+    here = holder == elastic_ip.own_id()
+    if not here and elastic_ip.is_master():
+        units = ("webstack-elastic-ip.service", "keepalived.service")
+        return Check(ok=False, reason=f"{config.elastic_ip_address} is not associated with this host yet", units=units)
+    if not holder:
+        return Check(ok=False, reason="keepalived has not become MASTER", units=("keepalived.service",))
+    return Check(ok=True, reason=serves, detail=detail, facts={"active": str(here).lower(), "elastic_ip": config.elastic_ip_address})
 
 
 def https_status() -> int:

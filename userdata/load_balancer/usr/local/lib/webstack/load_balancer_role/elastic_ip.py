@@ -50,16 +50,21 @@ def is_master() -> bool:
         return False
 
 
-def associated(allocation_id: str) -> bool:
-    """Whether the API says that the address is this instance's."""
+def own_id() -> str:
+    """This instance's id."""
+    return imds.instance_id()
+
+
+def holder(allocation_id: str) -> str:
+    """The instance that the API says has the address; empty where none has."""
     addresses = aws.ec2().describe_addresses(AllocationIds=[allocation_id])["Addresses"]
-    return any(address.get("InstanceId") == imds.instance_id() for address in addresses)
+    return next(iter(address.get("InstanceId", "") for address in addresses), "")
 
 
 def associate(allocation_id: str) -> bool:
     """Takes the address to this instance unless it is here already; returns whether it was taken."""
-    if associated(allocation_id):
+    if holder(allocation_id) == own_id():
         return False
-    aws.ec2().associate_address(AllocationId=allocation_id, InstanceId=imds.instance_id(), AllowReassociation=True)
-    print(f"webstack-elastic-ip: {allocation_id} is associated with {imds.instance_id()}", flush=True)
+    aws.ec2().associate_address(AllocationId=allocation_id, InstanceId=own_id(), AllowReassociation=True)
+    print(f"webstack-elastic-ip: {allocation_id} is associated with {own_id()}", flush=True)
     return True

@@ -15,13 +15,13 @@ def check(config: HostConfig) -> Check:
     """The first unit that does not run yet, with its log; else what /readyz says."""
     for unit in UNITS:
         if not services.is_active(unit) and not (unit == "webstack-migrate.service" and skipped(unit)):
-            return Check(ok=False, reason=f"{unit} does not run yet", detail=services.journal([unit], 12))
+            return Check(ok=False, reason=f"{unit} does not run yet", units=(unit,))
     try:
         status, body = get("/readyz")
     except OSError as error:
-        return Check(ok=False, reason=f"Nginx does not answer: {error}", detail=services.journal(["nginx.service"], 12))
+        return Check(ok=False, reason=f"Nginx does not answer: {error}", units=("nginx.service",))
     if status != http.HTTPStatus.OK:
-        return Check(ok=False, reason=f"/readyz answers {status}", detail=[body[:500], *services.journal(["webstack-app.service"], 12)])
+        return Check(ok=False, reason=f"/readyz answers {status}", detail=[body[:500]], units=("webstack-app.service",))
     return Check(ok=True, reason="serves the app", facts={"release": config.app_bundle.sha256[:16]})
 
 
