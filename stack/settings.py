@@ -231,7 +231,11 @@ def _across(settings: Settings, wrong: Set[str]) -> list[Problem]:
         )
     if environment.class_ != "ephemeral" and environment.expires is not None:
         problem(
-            "environment.expires", environment.expires, "only an ephemeral environment expires", "remove the key, or set class to ephemeral"
+            "environment.expires",
+            environment.expires,
+            "only an ephemeral environment expires",
+            "remove the key, or set class to ephemeral",
+            beside="environment.class",
         )
     if net.zone_names and (len(set(net.zone_names)) != net.zones):
         problem(

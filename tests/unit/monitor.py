@@ -11,13 +11,11 @@ import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any, Final, cast
 
-import pulumi
 from google.protobuf import empty_pb2
-from pulumi.runtime import mocks, settings, stack
 from pulumi.runtime import config as engine_config
+from pulumi.runtime import mocks, settings, stack
 from pulumi.runtime.proto import resource_pb2
 
 from lab.provider.codec import UNKNOWN, Props, decode, encode, plain
@@ -111,7 +109,8 @@ class StrictMonitor(mocks.MockMonitor):
         }  # fmt: skip
         if request.tok not in answers:
             raise RefusedError(f"the program asks for {request.tok}, which nobody answers")
-        return resource_pb2.ResourceInvokeResponse(**{"return": encode(answers[request.tok])})
+        answer: dict[str, Any] = {"return": encode(answers[request.tok])}  # `return` is a word of Python's own
+        return resource_pb2.ResourceInvokeResponse(**answer)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         """Nothing is read: the program owns all that it names."""
@@ -187,8 +186,8 @@ class StrictMonitor(mocks.MockMonitor):
         """What the provider would answer: the inputs, and for all else unknown in a preview, made-up values otherwise."""
         made = {} if self.preview else _made_up(item, len(self.program.resources))
         blank: Props = dict.fromkeys(output_names(item.token), UNKNOWN if self.preview else None)
-        given = {key: value for key, value in item.inputs.items() if not isinstance(value, dict) or "hash" not in value}
-        return {key: value for key, value in (blank | made | given).items() if value is not None and key not in ("source",)}
+        given: Props = dict(item.inputs)
+        return {key: value for key, value in (blank | made | given).items() if value is not None and key != "source"}
 
 
 class _NoMocks(mocks.Mocks):
@@ -202,7 +201,15 @@ class _NoMocks(mocks.Mocks):
 def _made_up(item: Registered, number: int) -> Props:
     kind = item.token.rpartition(":")[2]
     physical = f"{item.name}-{number:07x}"
-    prefixes = {"Vpc": "vpc", "Subnet": "subnet", "SecurityGroup": "sg", "Instance": "i", "Volume": "vol", "Eip": "eipalloc", "RouteTable": "rtb"}
+    prefixes = {
+        "Vpc": "vpc",
+        "Subnet": "subnet",
+        "SecurityGroup": "sg",
+        "Instance": "i",
+        "Volume": "vol",
+        "Eip": "eipalloc",
+        "RouteTable": "rtb",
+    }
     identity = f"{prefixes[kind]}-{number:017x}" if kind in prefixes else physical
     service = item.token.split(":")[1].split("/")[0]
     values: Props = {"id": identity, "arn": f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{kind.lower()}/{identity}"}
@@ -298,6 +305,3 @@ def run(
     if strict.refused:
         raise RefusedError("\n".join(strict.refused))
     return strict.program
-
-
-__all__ = ["AMI", "UNKNOWN", "Program", "RefusedError", "Registered", "SimpleNamespace", "StrictMonitor", "pulumi", "run"]

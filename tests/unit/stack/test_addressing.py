@@ -1,0 +1,78 @@
+"""The address plan, swept over every network and number of zones it takes."""
+
+from ipaddress import IPv4Address, IPv4Network
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stack.addressing import MOST_ZONES, RESERVED_HEAD, SMALLEST_PREFIX, TIERS, WIDEST_PREFIX, AddressPlan
+
+networks = st.integers(WIDEST_PREFIX, SMALLEST_PREFIX).flatmap(
+    lambda prefix: st.integers(0, 2**prefix - 1).map(lambda high: IPv4Network((high << (32 - prefix), prefix)))
+)
+plans = st.builds(AddressPlan, networks, st.integers(1, MOST_ZONES))
+
+
+@given(plans)
+def test_subnets_lie_in_the_network_apart_from_each_other_and_are_no_smaller_than_ec2_allows(plan: AddressPlan) -> None:
+    subnets = [plan.subnet(tier, zone) for tier in TIERS for zone in range(plan.zones)]
+    assert all(subnet.subnet_of(plan.network) for subnet in subnets)
+    assert not any(one.overlaps(other) for one, other in combinations(subnets, 2))
+    assert all(subnet.prefixlen <= 28 for subnet in subnets)
+
+
+@given(plans)
+def test_fixed_addresses_are_different_in_their_subnets_and_none_that_aws_keeps(plan: AddressPlan) -> None:
+    places = [plan.load_balancer(1), plan.load_balancer(2), plan.database(1), plan.database(2)]
+    assert len({place.address for place in places}) == 4
+    for place in places:
+        subnet = plan.subnet(place.tier, place.zone)
+        offset = int(place.address) - int(subnet.network_address)
+        assert RESERVED_HEAD <= offset < subnet.num_addresses - 1, f"{place.address} in {subnet}"
+
+
+@given(networks, st.integers(2, MOST_ZONES - 1))
+def test_a_zone_more_moves_no_subnet_and_no_fixed_address(network: IPv4Network, zones: int) -> None:
+    before, after = AddressPlan(network, zones), AddressPlan(network, zones + 1)
+    for tier in TIERS:
+        assert [before.subnet(tier, zone) for zone in range(zones)] == [after.subnet(tier, zone) for zone in range(zones)]
+    assert [before.database(number) for number in (1, 2)] == [after.database(number) for number in (1, 2)]
+    assert [before.load_balancer(number) for number in (1, 2)] == [after.load_balancer(number) for number in (1, 2)]
+
+
+@given(plans, st.integers(1, 50))
+def test_web_hosts_go_round_the_zones(plan: AddressPlan, number: int) -> None:
+    assert plan.web_zone(number) == (number - 1) % plan.zones
+    assert plan.web_zone(1) == 0
+
+
+def test_the_plan_of_dev() -> None:
+    plan = AddressPlan(IPv4Network("10.20.0.0/16"), 2)
+    assert {(tier, zone): str(plan.subnet(tier, zone)) for tier in TIERS for zone in (0, 1)} == {
+        ("public", 0): "10.20.0.0/20",
+        ("public", 1): "10.20.16.0/20",
+        ("app", 0): "10.20.64.0/20",
+        ("app", 1): "10.20.80.0/20",
+        ("data", 0): "10.20.128.0/20",
+        ("data", 1): "10.20.144.0/20",
+    }
+    assert plan.load_balancer(1).address == IPv4Address("10.20.0.10")
+    assert plan.load_balancer(2).address == IPv4Address("10.20.16.10")
+    assert plan.database(1).address == IPv4Address("10.20.128.10")
+    assert plan.database(2).address == IPv4Address("10.20.144.10")
+
+
+@pytest.mark.parametrize(("cidr", "zones"), [("10.0.0.0/23", 2), ("10.0.0.0/15", 2), ("10.0.0.0/16", 0), ("10.0.0.0/16", 5)])
+def test_a_network_or_a_number_of_zones_without_room_is_refused(cidr: str, zones: int) -> None:
+    with pytest.raises(ValueError, match=r"the plan (takes|has room)"):
+        AddressPlan(IPv4Network(cidr), zones)
+
+
+def test_what_has_no_place_is_refused() -> None:
+    plan = AddressPlan(IPv4Network("10.20.0.0/16"), 2)
+    with pytest.raises(ValueError, match="zone 2: the plan has zones 0 to 1"):
+        plan.subnet("app", 2)
+    with pytest.raises(ValueError, match="host number 3"):
+        plan.database(3)

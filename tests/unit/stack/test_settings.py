@@ -1,0 +1,171 @@
+"""Settings: every mistake named with its key, value, rule and remedy, all at once, and no input that gives a traceback."""
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from stack.problems import NOTHING, ConfigurationError, Problem
+from stack.settings import SECTIONS, Settings, check, parse, reference
+
+# A small alphabet with what usually breaks things: the whole of Unicode only takes long to draw from.
+words = st.text(alphabet="aZ0-_.:/é٣ \n\0", max_size=12)
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | words,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
+    max_leaves=12,
+)
+some_key = st.sampled_from([row[0].split(".")[-1] for row in reference()]) | words
+likely = st.dictionaries(
+    st.sampled_from([*SECTIONS, "netwrok"]),
+    json_values
+    | st.dictionaries(
+        some_key,
+        json_values
+        | st.sampled_from(
+            ["10.0.0.0/16", "0.0.0.0/0", "t3.small", "a1.large", "acme", "secret", "production", "ephemeral", "wsgi:app", "app"]
+        )
+        | st.dictionaries(some_key, json_values, max_size=3),
+        max_size=6,
+    ),
+    max_size=5,
+)
+
+
+@given(likely)
+@example({"network": {"cidr": "٣.0.0.0/16"}})
+@example({"network": {"zones": 10**400}})
+@example({"environment": {"tags": {"": "x", "y": None}}})
+@example({"loadBalancer": {"tls": None, "allowedCidrs": [None, "::/0"]}})
+@example({"environment": {"expires": "2030-01-01"}})
+def test_no_configuration_gives_anything_but_settings_or_the_list_of_its_mistakes(raw: dict[str, Any]) -> None:
+    settings, problems = check(raw)
+    assert isinstance(settings, Settings)
+    for problem in problems:
+        assert problem.key.startswith("webstack:")
+        assert problem.rule
+        assert problem.remedy
+    if problems:
+        with pytest.raises(ConfigurationError, match="the configuration has"):
+            parse(raw)
+
+
+@given(st.dictionaries(st.sampled_from(list(SECTIONS)), st.just({}), max_size=6))
+def test_empty_sections_are_the_defaults(raw: dict[str, Any]) -> None:
+    assert parse(raw) == Settings()
+
+
+def mistakes(raw: dict[str, Any]) -> list[Problem]:
+    return check(raw)[1]
+
+
+CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
+    ({"network": {"cidr": "10.0.0/16"}}, "network.cidr", "10.0.0/16", "IPv4 network in CIDR notation", "such as 10.20.0.0/16"),
+    ({"network": {"cidr": "10.0.0.1/16"}}, "network.cidr", "10.0.0.1/16", "without bits beyond its prefix", "write 10.0.0.0/16"),
+    ({"network": {"cidr": "10.0.0.0/24"}}, "network.cidr", "10.0.0.0/24", "/24 is too small", "give /22"),
+    ({"network": {"cidr": "10.0.0.0/8"}}, "network.cidr", "10.0.0.0/8", "/8 is too large", "give /16"),
+    ({"network": {"cidr": "8.8.0.0/16"}}, "network.cidr", "8.8.0.0/16", "private addresses", "within 10.0.0.0/8"),
+    ({"network": {"avoidCidrs": ["10.20.64.0/20"]}}, "network.avoidCidrs[0]", "10.20.64.0/20", "no overlap with network.cidr", "choose"),
+    (
+        {"loadBalancer": {"allowedCidrs": ["192.0.2.0/24", "192.0.2.128/25"]}},
+        "loadBalancer.allowedCidrs[1]",
+        "192.0.2.128/25",
+        "no overlap with 192.0.2.0/24",
+        "keep the wider one",
+    ),
+    ({"loadBalancer": {"allowedCidrs": []}}, "loadBalancer.allowedCidrs", [], "at least one item", "add one"),
+    ({"network": {"zones": 1}}, "network.zones", 1, "at least 2", "set 2 or more"),
+    ({"network": {"zones": 5}}, "network.zones", 5, "at most 4", "set 4 or less"),
+    ({"network": {"zoneNames": ["a"]}}, "network.zoneNames", ("a",), "as many different zones as network.zones", "name that many"),
+    ({"network": {"nat": "per_az"}}, "network.nat", "per_az", "one of 'single' or 'per-az'", "did you mean per-az?"),
+    ({"netwrok": {}}, "netwrok", {}, "no such key", "did you mean network?"),
+    ({"network": {"cdir": "x"}}, "network.cdir", "x", "no such key", "did you mean cidr?"),
+    ({"loadBalancer": {"instance_type": "x"}}, "loadBalancer.instance_type", "x", "no such key", "did you mean instanceType?"),
+    ({"loadBalancer": {"tls": {"mod": "x"}}}, "loadBalancer.tls.mod", "x", "no such key", "did you mean mode?"),
+    ({"web": {"zzzzzz": 1}}, "web.zzzzzz", 1, "no such key", "known keys: count, instanceType"),
+    ({"web": {"count": 0}}, "web.count", 0, "at least 1", "set 1 or more"),
+    ({"web": {"count": "2"}}, "web.count", "2", "a whole number", "without quotes"),
+    ({"web": {"count": True}}, "web.count", True, "a whole number", "without quotes"),
+    ({"web": {"instanceType": "t4g.small"}}, "web.instanceType", "t4g.small", "x86-64 instance type", "such as t3.small"),
+    ({"web": {"instanceType": "big"}}, "web.instanceType", "big", "family.size", "such as t3.small"),
+    ({"web": {"module": "wsgi"}}, "web.module", "wsgi", "module:name", "such as wsgi:app"),
+    ({"web": []}, "web", [], "an object with keys below it", "known keys: count"),
+    ({"database": {"schema": "mysql"}}, "database.schema", "mysql", "this one is MySQL's", "such as app"),
+    ({"database": {"replica": "no"}}, "database.replica", "no", "true or false", "without quotes"),
+    ({"database": {"instanceType": "r8gd.large"}}, "database.instanceType", "r8gd.large", "arm64 (Graviton)", "Intel or AMD"),
+    ({"loadBalancer": {"count": 2}}, "loadBalancer.count", 2, "two load balancers are not there yet", "set it to 1"),
+    ({"loadBalancer": {"tls": {"mode": "acme"}}}, "loadBalancer.tls.mode", "acme", "acme is not there yet", "self-signed, or secret"),
+    ({"loadBalancer": {"tls": {"mode": "secret"}}}, "loadBalancer.tls.secret", NOTHING, "needs the name", "name it here"),
+    ({"loadBalancer": {"tls": {"secret": "x"}}}, "loadBalancer.tls.secret", "x", "only mode secret has one", "remove the key"),
+    ({"loadBalancer": {"balance": "leastcon"}}, "loadBalancer.balance", "leastcon", "one of 'roundrobin'", "did you mean leastconn?"),
+    ({"loadBalancer": {"domain": "Shop."}}, "loadBalancer.domain", "Shop.", "a domain name in lowercase", "shop.example.com"),
+    ({"loadBalancer": {"activity": "active-passive"}, "web": {"count": 1}}, "web.count", 1, "at least 2", "active-active"),
+    ({"environment": {"class": "ephemeral"}}, "environment.expires", NOTHING, "says when it may be removed", "2030-01-31T18:00:00Z"),
+    ({"environment": {"expires": "2030-01-31T18:00:00Z"}}, "environment.expires", "2030-01-31T18:00:00Z", "only an ephemeral", "remove"),
+    ({"environment": {"class": "ephemeral", "expires": "soon"}}, "environment.expires", "soon", "ISO 8601", "2030-01-31T18:00:00Z"),
+    ({"environment": {"ami": "debian"}}, "environment.ami", "debian", "the id of an AMI", "leave the key out"),
+    ({"environment": {"tags": {"Name": "x"}}}, "environment.tags", {"Name": "x"}, "is one of its own", "another name"),
+    ({"readiness": {"timeout": 1}}, "readiness.timeout", 1, "at least 30", "set 30 or more"),
+]
+
+
+@pytest.mark.parametrize(("raw", "key", "value", "rule", "remedy"), CASES, ids=[f"{case[1]}={case[2]!r:.20}" for case in CASES])
+def test_a_mistake_is_named_with_its_key_value_rule_and_remedy(
+    raw: dict[str, Any], key: str, value: object, rule: str, remedy: str
+) -> None:
+    found = [problem for problem in mistakes(raw) if problem.key == f"webstack:{key}"]
+    assert len(found) == 1, mistakes(raw)
+    assert found[0].value == value
+    assert rule in found[0].rule
+    assert remedy in found[0].remedy
+
+
+def test_one_mistake_hides_no_other() -> None:
+    raw: dict[str, Any] = {
+        "netwrok": {},
+        "network": {"cidr": "x", "zones": 9, "bogus": 1},
+        "web": {"count": 0, "instanceType": "c7g.large"},
+        "loadBalancer": {"count": 2, "tls": {"mode": "acme", "bogus": 1}},
+    }
+    assert sorted(problem.key.removeprefix("webstack:") for problem in mistakes(raw)) == [
+        "loadBalancer.count",
+        "loadBalancer.tls.bogus",
+        "loadBalancer.tls.mode",
+        "network.bogus",
+        "network.cidr",
+        "network.zones",
+        "netwrok",
+        "web.count",
+        "web.instanceType",
+    ]
+
+
+def test_a_mistake_is_not_judged_twice() -> None:
+    raw = {"environment": {"class": "prod", "expires": "2030-01-31T18:00:00Z"}}
+    assert [problem.key for problem in mistakes(raw)] == ["webstack:environment.class"]
+
+
+def test_the_error_reads_as_a_list_without_a_traceback() -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        parse({"web": {"count": 0}})
+    assert str(raised.value) == (
+        "the configuration has a mistake; nothing was changed\n\n"
+        "  webstack:web.count = 0\n"
+        "    rule:   at least 1\n"
+        "    remedy: set 1 or more"
+    )
+
+
+@pytest.mark.parametrize("family", ["t4g", "m6g", "m7gd", "c6gn", "x2gd", "im4gn", "is4gen", "a1", "r8g", "g5g", "hpc7g", "c8gb"])
+def test_every_graviton_family_is_refused(family: str) -> None:
+    assert "arm64" in mistakes({"web": {"instanceType": f"{family}.large"}})[0].rule
+
+
+@pytest.mark.parametrize("family", ["t3", "t3a", "t2", "m7i", "m7i-flex", "m6id", "c7a", "r6idn", "g4dn", "gr6", "p4de", "u-3tb1"])
+def test_no_other_family_is(family: str) -> None:
+    assert mistakes({"web": {"instanceType": f"{family}.large"}}) == []
+
+
+def test_every_key_has_a_description() -> None:
+    assert [key for key, _, text in reference() if not text] == []
