@@ -36,7 +36,7 @@ class Hands:
         elif action is Action.ATTACH:
             self._attach()
         elif action is Action.REFETCH:
-            self.server.run("STOP REPLICA", "RESET REPLICA")
+            self.server.run("STOP REPLICA", "RESET REPLICA ALL")
         elif action is Action.START_RECEIVER:
             # The password stays in memory: nothing of it is written to the data directory.
             secret = quoted(aws.secret("database-replication"))

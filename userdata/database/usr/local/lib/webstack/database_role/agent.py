@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from webstack_host import aws
 
@@ -43,6 +44,7 @@ class Agent:
         self._mode_read = False
         self._baseline: GtidSet | None = None
         self._primary: Server | None = None
+        self._start_error = ""
         self._trust_at = float("-inf")
         self._told: Decision | None = None
 
@@ -86,7 +88,7 @@ class Agent:
         settings = self._settings
         primary = self._claim.primary if self._claim else None
         record = datadir.read()
-        local = local_view(self._server, cloned_before=record.cloned_before)
+        local = self._with_start_error(local_view(self._server, cloned_before=record.cloned_before))
         follows = primary is not None and primary != settings.host and record.data is Data.SEEDED
         address = endpoint.address if primary and (endpoint := settings.endpoint(primary)) else ""
         leads = primary == settings.host and local is not None and not local.read_only
@@ -121,6 +123,8 @@ class Agent:
             self._record(Mode.DEGRADED, decision.reason)
         elif decision.action is Action.RECORD_LOSSLESS:
             self._record(Mode.LOSSLESS, decision.reason)
+        elif decision.action is Action.START_APPLIER:
+            self._start_applier(decision.reason)
         else:
             self._hands.do(decision.action, decision.reason)
         if decision.action is Action.SEMI_SYNC_ON:
@@ -128,6 +132,21 @@ class Agent:
             self._baseline = after.executed if after else None
         elif decision.action is Action.SEMI_SYNC_OFF or (seen.local and not seen.local.semi_sync):
             self._baseline = None
+
+    def _start_applier(self, reason: str) -> None:
+        # MySQL keeps no record of why an applier could not even begin: the statement's own error is all there is.
+        self._start_error = ""
+        try:
+            self._hands.do(Action.START_APPLIER, reason)
+        except MySQLError as error:
+            self._start_error = str(error)
+            raise
+
+    def _with_start_error(self, local: LocalView | None) -> LocalView | None:
+        if local is None or local.applier != "OFF" or not local.source_address:
+            self._start_error = ""
+            return local
+        return replace(local, applier_error=local.applier_error or self._start_error)
 
     def _record(self, mode: Mode, reason: str) -> None:
         records.write_mode(mode, primary=self._settings.host, reason=reason)

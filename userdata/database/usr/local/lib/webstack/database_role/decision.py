@@ -190,7 +190,8 @@ def _applier_stopped(seen: Observed, local: LocalView) -> Decision:
     if not local.applier_error:
         return _do(Action.START_APPLIER, "what was received must be applied")
     primary = seen.primary_view
-    if primary is not None and local.receiver == "OFF" and local.held <= primary.executed and "relay log" in local.applier_error.lower():
+    unreadable = any(words in local.applier_error.lower() for words in ("relay log", "metadata structure"))
+    if unreadable and primary is not None and local.receiver == "OFF" and local.held <= primary.executed:
         return _do(Action.REFETCH, f"the relay log cannot be read, and the primary still has all of it: {local.applier_error}")
     return _do(Action.REFUSE, f"the applier stopped: {local.applier_error}")
 
