@@ -67,6 +67,8 @@ class Asset:
         if self.text is not None:
             return self.text.encode()
         if self.path is not None:
+            if Path(self.path).is_dir():
+                raise ValueError(f"{self.path} is a folder: the lab's provider packs none; give a file")
             return Path(self.path).read_bytes()
         raise ValueError(f"the content of asset {self.hash[:12]} is not here: the engine's state keeps only its hash")
 

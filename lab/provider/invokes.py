@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from lab.provider.cloud import Cloud
 from lab.provider.codec import Props
+from lab.provider.rules.model import listed
 from lab.provider.servicer import Invoke, InvokeError
 
 DEFAULT_DEBIAN_AMI: Final = "ami-0deb1a0000000013f"
@@ -166,26 +167,26 @@ def _instance_type(cloud: Cloud, arguments: Props) -> Props:
 
 def _prefix_list(cloud: Cloud, arguments: Props) -> Props:
     found = _find_prefix_list(cloud, arguments, arguments.get("prefixListId"))
-    entries = cloud.call("ec2.get_managed_prefix_list_entries", PrefixListId=found["PrefixListId"]).get("Entries") or []
+    entries = cloud.call("ec2.get_managed_prefix_list_entries", PrefixListId=found["PrefixListId"]).get("Entries")
     return arguments | {
         "id": found["PrefixListId"],
         "region": cloud.region,
         "name": found["PrefixListName"],
-        "cidrBlocks": [item["Cidr"] for item in entries],
+        "cidrBlocks": [item["Cidr"] for item in listed(entries)],
     }
 
 
 def _managed_prefix_list(cloud: Cloud, arguments: Props) -> Props:
     found = _find_prefix_list(cloud, arguments, arguments.get("id"))
-    entries = cloud.call("ec2.get_managed_prefix_list_entries", PrefixListId=found["PrefixListId"]).get("Entries") or []
+    entries = cloud.call("ec2.get_managed_prefix_list_entries", PrefixListId=found["PrefixListId"]).get("Entries")
     return arguments | {
         "id": found["PrefixListId"],
         "region": cloud.region,
         "name": found["PrefixListName"],
         "arn": found.get("PrefixListArn"),
         "addressFamily": found.get("AddressFamily") or "IPv4",
-        "entries": [{"cidr": item["Cidr"], "description": item.get("Description") or ""} for item in entries],
-        "maxEntries": found.get("MaxEntries") or len(entries),
+        "entries": [{"cidr": item["Cidr"], "description": item.get("Description") or ""} for item in listed(entries)],
+        "maxEntries": found.get("MaxEntries") or len(listed(entries)),
         "ownerId": found.get("OwnerId") or "AWS",
         "version": found.get("Version") or 1,
         "tags": {},

@@ -112,4 +112,4 @@ def _shaped(shape: Shape, live: Any, given: Any) -> Any:
     if isinstance(live, list) and shape.kind == "list" and shape.inner[0].cls is not None:
         names = {name for item in cast("list[Any]", given or []) if isinstance(item, dict) for name in cast("Props", item)}
         return [{name: value for name, value in item.items() if name in names or not names} for item in cast("list[Props]", live)]
-    return live
+    return cast("Any", live)

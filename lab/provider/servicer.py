@@ -276,7 +276,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             answer = self._invokes[request.tok](self._cloud(context).at(arguments.get("region")), arguments)
         except InvokeError as failure:
             return provider_pb2.InvokeResponse(failures=[provider_pb2.CheckFailure(property=failure.argument, reason=str(failure))])
-        return provider_pb2.InvokeResponse(**{"return": encode(answer)})
+        fields: dict[str, Any] = {"return": encode(answer)}  # a keyword of Python's cannot be an argument's name
+        return provider_pb2.InvokeResponse(**fields)
 
     # --- helpers ------------------------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,26 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.provider.services import gateways, instances, security_group_rules, security_groups, subnets, volumes, vpc
+from lab.provider.services import (
+    endpoints,
+    gateways,
+    iam,
+    instances,
+    kms,
+    logs,
+    randomness,
+    route53,
+    routes,
+    s3_bucket,
+    s3_object,
+    s3_settings,
+    secrets_manager,
+    security_group_rules,
+    security_groups,
+    subnets,
+    volumes,
+    vpc,
+)
 from lab.provider.services.base import Handler
 
 _AWS: Final[tuple[Handler, ...]] = (
@@ -22,8 +41,38 @@ _AWS: Final[tuple[Handler, ...]] = (
     instances.Instance(),
     volumes.Volume(),
     volumes.VolumeAttachment(),
+    routes.RouteTable(),
+    routes.Route(),
+    routes.RouteTableAssociation(),
+    endpoints.VpcEndpoint(),
+    endpoints.FlowLog(),
+    iam.Role(),
+    iam.RolePolicy(),
+    iam.RolePolicyAttachment(),
+    iam.InstanceProfile(),
+    s3_bucket.Bucket(),
+    s3_bucket.BucketPublicAccessBlock(),
+    s3_bucket.BucketPolicy(),
+    s3_bucket.BucketOwnershipControls(),
+    s3_settings.BucketVersioning(),
+    s3_settings.BucketEncryption(),
+    s3_settings.BucketLifecycle(),
+    s3_object.BucketObject(),
+    secrets_manager.Secret(),
+    secrets_manager.SecretVersion(),
+    secrets_manager.SecretPolicy(),
+    route53.Zone(),
+    route53.Record(),
+    logs.LogGroup(),
+    kms.Key(),
+    kms.Alias(),
 )
-_RANDOM: Final[tuple[Handler, ...]] = ()
+_RANDOM: Final[tuple[Handler, ...]] = (
+    randomness.RandomPassword(),
+    randomness.RandomString(),
+    randomness.RandomId(),
+    randomness.RandomPet(),
+)
 
 AWS: Final[dict[str, Handler]] = {handler.kind: handler for handler in _AWS}
 RANDOM: Final[dict[str, Handler]] = {handler.kind: handler for handler in _RANDOM}

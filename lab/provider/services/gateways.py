@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lab.provider.cloud import Cloud, filters
 from lab.provider.codec import Props
+from lab.provider.rules.model import listed
 from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
 
 ADDRESS_QUOTA: Final = 5
@@ -35,7 +36,7 @@ class InternetGateway(Handler):
         gateway = cloud.first("ec2.describe_internet_gateways", "InternetGateways", InternetGatewayIds=[identifier])
         if gateway is None:
             return None
-        attached = gateway.get("Attachments") or []
+        attached = listed(gateway.get("Attachments"))
         return {
             "arn": cloud.arn("ec2", f"internet-gateway/{identifier}"),
             "vpcId": attached[0]["VpcId"] if attached else "",
@@ -204,7 +205,7 @@ class NatGateway(Handler):
         gateway = _nat(cloud, identifier)
         if gateway.get("State") not in _LIVE_NAT:
             return None
-        address: dict[str, Any] = (gateway.get("NatGatewayAddresses") or [{}])[0]
+        address: dict[str, Any] = (listed(gateway.get("NatGatewayAddresses")) or [{}])[0]
         return {
             "allocationId": address.get("AllocationId") or state.get("allocationId"),
             "associationId": address.get("AssociationId"),

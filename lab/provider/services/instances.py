@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from lab.provider.cloud import Cloud, filters
 from lab.provider.codec import Props
+from lab.provider.rules.model import listed, nested
 from lab.provider.services.base import Handler, chosen, retag, tag_list, tag_map
 from lab.provider.services.launching import refuse_foreign_groups, refuse_impossible_launch, root_device
 
@@ -43,7 +44,7 @@ class Instance(Handler):
             {"vpcSecurityGroupIds": "Groups", "privateIp": "PrivateIpAddress", "associatePublicIpAddress": "AssociatePublicIpAddress"},
         )
         tags = tag_list(news.get("tagsAll"))
-        root = cast("Props", news.get("rootBlockDevice") or {})
+        root = nested(news.get("rootBlockDevice"))
         volume_tags = tag_list(root.get("tags") or news.get("volumeTags"))
         kinds = (("instance", tags), ("volume", volume_tags))
         placement = chosen(news, {"availabilityZone": "AvailabilityZone", "tenancy": "Tenancy", "placementGroup": "GroupName"})
@@ -58,7 +59,7 @@ class Instance(Handler):
             UserData=_user_data(news),
             KeyName=news.get("keyName"),
             IamInstanceProfile={"Name": news["iamInstanceProfile"]} if news.get("iamInstanceProfile") else None,
-            MetadataOptions=chosen(cast("Props", news.get("metadataOptions") or {}), _METADATA) or None,
+            MetadataOptions=chosen(nested(news.get("metadataOptions")), _METADATA) or None,
             BlockDeviceMappings=[{"DeviceName": root_device(cloud, news["ami"]), "Ebs": ebs}] if ebs else None,
             EbsOptimized=news.get("ebsOptimized"),
             Monitoring={"Enabled": True} if news.get("monitoring") else None,
@@ -80,10 +81,10 @@ class Instance(Handler):
         instance = describe(cloud, identifier)
         if instance is None or instance["State"]["Name"] == "terminated":
             return None
-        primary = cast("dict[str, Any]", (instance.get("NetworkInterfaces") or [{}])[0])
-        groups = primary.get("Groups") or instance.get("SecurityGroups") or []
+        primary: dict[str, Any] = (listed(instance.get("NetworkInterfaces")) or [{}])[0]
+        groups = listed(primary.get("Groups")) or listed(instance.get("SecurityGroups"))
         public = instance.get("PublicIpAddress") or primary.get("Association", {}).get("PublicIp") or ""
-        options = cast("dict[str, Any]", instance.get("MetadataOptions") or {})
+        options = nested(instance.get("MetadataOptions"))
         return {
             "ami": instance["ImageId"],
             "arn": cloud.arn("ec2", f"instance/{identifier}"),
@@ -124,7 +125,7 @@ class Instance(Handler):
         if "iamInstanceProfile" in changed:
             _reprofile(cloud, identifier, news.get("iamInstanceProfile"))
         if "metadataOptions" in changed:
-            options = chosen(cast("Props", news.get("metadataOptions") or {}), _METADATA)
+            options = chosen(nested(news.get("metadataOptions")), _METADATA)
             cloud.call("ec2.modify_instance_metadata_options", InstanceId=identifier, **options)
         for name, parameter in (("disableApiTermination", "DisableApiTermination"), ("disableApiStop", "DisableApiStop")):
             if name in changed:
@@ -141,7 +142,7 @@ class Instance(Handler):
         if changed & _STOPS:
             _modify_stopped(cloud, identifier, news, changed)
         retag(cloud, identifier, olds, news)
-        if "volumeTags" in changed and (root := (olds.get("rootBlockDevice") or {}).get("volumeId")):
+        if "volumeTags" in changed and (root := nested(olds.get("rootBlockDevice")).get("volumeId")):
             retag(cloud, root, {"tagsAll": olds.get("volumeTags")}, {"tagsAll": news.get("volumeTags")})
 
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
@@ -190,8 +191,7 @@ def _modify_stopped(cloud: Cloud, identifier: str, news: Props, changed: frozens
     if "ebsOptimized" in changed:
         _modify(cloud, identifier, EbsOptimized={"Value": bool(news.get("ebsOptimized"))})
     if changed & {"userData", "userDataBase64"}:
-        # moto decodes the blob that botocore encoded and then wants base64 once more (5.2.5); AWS wants it once
-        _modify(cloud, identifier, UserData={"Value": base64.b64encode(_user_data(news) or b"")})
+        _modify(cloud, identifier, UserData={"Value": _user_data(news) or b""})
     cloud.call("ec2.start_instances", InstanceIds=[identifier])
     wait_for(cloud, identifier, "running", bad=("terminated",))
 
@@ -203,7 +203,7 @@ def _modify(cloud: Cloud, identifier: str, **attribute: Any) -> None:
 
 def _attribute(cloud: Cloud, identifier: str, name: str, key: str) -> Any:
     answer = cloud.call("ec2.describe_instance_attribute", InstanceId=identifier, Attribute=name)
-    return (answer.get(key) or {}).get("Value")
+    return nested(answer.get(key)).get("Value")
 
 
 def _user_data(news: Props) -> bytes | None:
@@ -254,14 +254,14 @@ def _reprofile(cloud: Cloud, identifier: str, profile: str | None) -> None:
 
 def _regroup(cloud: Cloud, identifier: str, news: Props) -> None:
     instance = describe(cloud, identifier) or {}
-    groups = news.get("vpcSecurityGroupIds") or []
+    groups = listed(news.get("vpcSecurityGroupIds"))
     refuse_foreign_groups(cloud, "ec2.modify_network_interface_attribute", groups, instance["VpcId"])
     interface = instance["NetworkInterfaces"][0]["NetworkInterfaceId"]
     cloud.call("ec2.modify_network_interface_attribute", NetworkInterfaceId=interface, Groups=groups)
 
 
 def _root_volume(cloud: Cloud, instance: dict[str, Any]) -> Props | None:
-    for mapping in instance.get("BlockDeviceMappings") or []:
+    for mapping in listed(instance.get("BlockDeviceMappings")):
         if mapping["DeviceName"] == instance.get("RootDeviceName"):
             volume = cloud.first("ec2.describe_volumes", "Volumes", VolumeIds=[mapping["Ebs"]["VolumeId"]])
             if volume is None:
@@ -282,7 +282,7 @@ def _root_volume(cloud: Cloud, instance: dict[str, Any]) -> Props | None:
 
 
 def _modify_root(cloud: Cloud, olds: Props, news: Props) -> None:
-    before, after = cast("Props", olds.get("rootBlockDevice") or {}), cast("Props", news.get("rootBlockDevice") or {})
+    before, after = nested(olds.get("rootBlockDevice")), nested(news.get("rootBlockDevice"))
     changes = {
         parameter: after[name]
         for name, parameter in (("volumeSize", "Size"), ("volumeType", "VolumeType"), ("iops", "Iops"), ("throughput", "Throughput"))

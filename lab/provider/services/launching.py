@@ -8,6 +8,7 @@ from typing import Any, Final, cast
 
 from lab.provider.cloud import Cloud, filters
 from lab.provider.codec import Props
+from lab.provider.rules.model import listed
 
 _RUN: Final = "ec2.run_instances"
 _RESERVED_FIRST: Final = 4
@@ -93,7 +94,7 @@ def _image(cloud: Cloud, identifier: str) -> dict[str, Any]:
 
 
 def _root_size(image: dict[str, Any]) -> int:
-    for mapping in image.get("BlockDeviceMappings") or []:
+    for mapping in listed(image.get("BlockDeviceMappings")):
         if mapping.get("DeviceName") == image.get("RootDeviceName"):
             return int(mapping.get("Ebs", {}).get("VolumeSize") or _DEBIAN_ROOT_GB)
     return _DEBIAN_ROOT_GB

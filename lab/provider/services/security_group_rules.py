@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from lab.provider.cloud import Cloud
 from lab.provider.codec import Props
 from lab.provider.rules.firewall import protocol_number
 from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
 from lab.provider.services.security_groups import describe
+
+_ALL_PORTS: Final = -1
 
 
 class _Rule(Handler):
@@ -28,15 +30,17 @@ class _Rule(Handler):
         rule = cloud.first("ec2.describe_security_group_rules", "SecurityGroupRules", SecurityGroupRuleIds=[identifier])
         if rule is None or bool(rule.get("IsEgress")) != (self.direction == "egress"):
             return None
-        every = protocol_number(str(rule["IpProtocol"])) == "-1"
+        portless = protocol_number(str(rule["IpProtocol"])) == "-1" or (
+            rule.get("FromPort") == _ALL_PORTS and state.get("fromPort") is None
+        )
         spelled, live = state.get("ipProtocol"), rule["IpProtocol"]
         return {
             "arn": cloud.arn("ec2", f"security-group-rule/{identifier}"),
             "securityGroupRuleId": identifier,
             "securityGroupId": rule["GroupId"],
             "ipProtocol": spelled if spelled and protocol_number(spelled) == protocol_number(str(live)) else live,
-            "fromPort": None if every else rule.get("FromPort"),
-            "toPort": None if every else rule.get("ToPort"),
+            "fromPort": None if portless else rule.get("FromPort"),
+            "toPort": None if portless else rule.get("ToPort"),
             "cidrIpv4": rule.get("CidrIpv4") or None,
             "cidrIpv6": rule.get("CidrIpv6") or None,
             "prefixListId": rule.get("PrefixListId") or None,
@@ -50,8 +54,8 @@ class _Rule(Handler):
             self._refuse_foreign_group(cloud, news)
             described = {
                 "IpProtocol": news["ipProtocol"],
-                "FromPort": news.get("fromPort"),
-                "ToPort": news.get("toPort"),
+                "FromPort": _permission(news).get("FromPort"),
+                "ToPort": _permission(news).get("ToPort"),
                 "CidrIpv4": news.get("cidrIpv4"),
                 "CidrIpv6": news.get("cidrIpv6"),
                 "PrefixListId": news.get("prefixListId"),
@@ -92,6 +96,8 @@ def _permission(news: Props) -> dict[str, Any]:
     made: dict[str, Any] = {"IpProtocol": "-1" if protocol_number(news["ipProtocol"]) == "-1" else news["ipProtocol"]}
     if news.get("fromPort") is not None:
         made |= {"FromPort": news["fromPort"], "ToPort": news.get("toPort")}
+    elif made["IpProtocol"] != "-1":
+        made |= {"FromPort": _ALL_PORTS, "ToPort": _ALL_PORTS}  # moto breaks on a protocol such as VRRP (112) without ports
     for name, key, field in (
         ("cidrIpv4", "IpRanges", "CidrIp"),
         ("cidrIpv6", "Ipv6Ranges", "CidrIpv6"),

@@ -133,8 +133,12 @@ class DhcpOptions(Handler):
             if news.get(name) is not None:
                 value = news[name]
                 given.append({"Key": key, "Values": [str(item) for item in (listed(value) or [value])]})
-        made = cloud.call("ec2.create_dhcp_options", DhcpConfigurations=given, TagSpecifications=tag_specifications("dhcp-options", news))
+        made = cloud.call("ec2.create_dhcp_options", DhcpConfigurations=given)
         return str(made["DhcpOptions"]["DhcpOptionsId"])
+
+    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+        """moto does not see the tags of the creating call."""
+        retag(cloud, identifier, {}, news)
 
     def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
         del state

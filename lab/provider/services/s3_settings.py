@@ -1,0 +1,151 @@
+"""Versioning, encryption and lifecycle of S3 buckets."""
+
+from __future__ import annotations
+
+from typing import Any, Final, cast
+
+from lab.provider.cloud import Cloud
+from lab.provider.codec import Props
+from lab.provider.rules.model import listed, nested
+from lab.provider.services.base import Handler, quiet, tag_list, tag_map
+from lab.provider.services.s3_bucket import DEFAULT_ENCRYPTION
+
+
+def _identifier(news: Props) -> str:
+    owner = news.get("expectedBucketOwner")
+    return f"{news['bucket']},{owner}" if owner else str(news["bucket"])
+
+
+class BucketVersioning(Handler):
+    """`aws.s3.BucketVersioning`; its delete suspends."""
+
+    kind = "aws:s3/bucketVersioning:BucketVersioning"
+    label = "S3 Bucket Versioning"
+
+    def create(self, cloud: Cloud, news: Props) -> str:
+        if _status(news) != "Disabled":
+            _put_versioning(cloud, news["bucket"], _status(news))
+        return _identifier(news)
+
+    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+        bucket = identifier.partition(",")[0]
+        found = cloud.find("s3.get_bucket_versioning", Bucket=bucket)
+        if found is None:
+            return None
+        given = nested(state.get("versioningConfiguration"))
+        live = {"status": found.get("Status") or "Disabled", "mfaDelete": found.get("MFADelete") or given.get("mfaDelete") or ""}
+        return {"bucket": bucket, "versioningConfiguration": live}
+
+    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        if _status(news) == "Disabled":
+            message = "versioning_configuration.status cannot be updated from 'Enabled' or 'Suspended' to 'Disabled'"
+            raise cloud.refusal("s3.put_bucket_versioning", "IllegalVersioningConfigurationException", message)
+        _put_versioning(cloud, news["bucket"], _status(news))
+
+    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+        if _status(state) == "Enabled":
+            quiet(lambda: _put_versioning(cloud, state["bucket"], "Suspended"))
+
+
+def _status(props: Props) -> str:
+    return str(nested(props.get("versioningConfiguration")).get("status"))
+
+
+def _put_versioning(cloud: Cloud, bucket: str, status: str) -> None:
+    cloud.call("s3.put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": status})
+
+
+class BucketEncryption(Handler):
+    """`aws.s3.BucketServerSideEncryptionConfiguration`; its delete leaves S3's own default."""
+
+    kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    label = "S3 Bucket Server-side Encryption Configuration"
+
+    def create(self, cloud: Cloud, news: Props) -> str:
+        self.update(cloud, news["bucket"], {}, news, frozenset())
+        return _identifier(news)
+
+    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+        bucket = identifier.partition(",")[0]
+        found = cloud.find("s3.get_bucket_encryption", Bucket=bucket)
+        if found is None:
+            return None
+        rules: list[Props] = []
+        for rule in listed(found["ServerSideEncryptionConfiguration"].get("Rules")):
+            by_default = nested(rule.get("ApplyServerSideEncryptionByDefault"))
+            live = {"sseAlgorithm": by_default.get("SSEAlgorithm"), "kmsMasterKeyId": by_default.get("KMSMasterKeyID") or ""}
+            rules.append({"applyServerSideEncryptionByDefault": live, "bucketKeyEnabled": bool(rule.get("BucketKeyEnabled"))})
+        return {"bucket": bucket, "rules": rules}
+
+    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        rules: list[dict[str, Any]] = []
+        for rule in listed(news.get("rules")):
+            given = nested(rule.get("applyServerSideEncryptionByDefault"))
+            wanted = {"SSEAlgorithm": given["sseAlgorithm"]} if given else {"SSEAlgorithm": "AES256"}
+            if given.get("kmsMasterKeyId"):
+                wanted["KMSMasterKeyID"] = given["kmsMasterKeyId"]
+            rules.append({"ApplyServerSideEncryptionByDefault": wanted, "BucketKeyEnabled": bool(rule.get("bucketKeyEnabled"))})
+        cloud.call("s3.put_bucket_encryption", Bucket=news["bucket"], ServerSideEncryptionConfiguration={"Rules": rules})
+
+    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+        quiet(lambda: cloud.call("s3.put_bucket_encryption", Bucket=state["bucket"], ServerSideEncryptionConfiguration=DEFAULT_ENCRYPTION))
+
+
+_SPECIAL: Final = {"id": "ID"}
+_BACK: Final = {"ID": "id"}
+
+
+class BucketLifecycle(Handler):
+    """`aws.s3.BucketLifecycleConfiguration`."""
+
+    kind = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    label = "S3 Bucket Lifecycle Configuration"
+
+    def create(self, cloud: Cloud, news: Props) -> str:
+        self.update(cloud, news["bucket"], {}, news, frozenset())
+        return _identifier(news)
+
+    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+        bucket = identifier.partition(",")[0]
+        found = cloud.find("s3.get_bucket_lifecycle_configuration", Bucket=bucket)
+        if found is None:
+            return None
+        return {
+            "bucket": bucket,
+            "rules": [_down(rule) for rule in listed(found.get("Rules"))],
+            "transitionDefaultMinimumObjectSize": state.get("transitionDefaultMinimumObjectSize") or "all_storage_classes_128K",
+        }
+
+    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        rules: list[dict[str, Any]] = []
+        for rule in listed(news.get("rules")):
+            made = cast("dict[str, Any]", _up(rule))
+            if "Prefix" not in made and not made.get("Filter"):
+                made["Filter"] = {"Prefix": ""}
+            rules.append(made)
+        cloud.call("s3.put_bucket_lifecycle_configuration", Bucket=news["bucket"], LifecycleConfiguration={"Rules": rules})
+
+    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+        quiet(lambda: cloud.call("s3.delete_bucket_lifecycle", Bucket=state["bucket"]))
+
+
+def _up(value: Any, key: str = "") -> Any:
+    """A property in the API's form: PascalCase names, tags as a list."""
+    if isinstance(value, dict):
+        given = cast("Props", value)
+        if key == "tags":
+            return tag_list(given)
+        return {_SPECIAL.get(name, name[0].upper() + name[1:]): _up(item, name) for name, item in given.items() if item is not None}
+    if isinstance(value, list):
+        return [_up(item) for item in cast("list[Any]", value)]
+    return value
+
+
+def _down(value: Any, key: str = "") -> Any:
+    """The inverse of `_up`."""
+    if isinstance(value, dict):
+        return {_BACK.get(name, name[0].lower() + name[1:]): _down(item, name) for name, item in cast("Props", value).items()}
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return tag_map(items) if key == "Tags" else [_down(item) for item in items]
+    return value

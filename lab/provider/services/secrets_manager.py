@@ -1,0 +1,175 @@
+"""Secrets Manager: secrets, their versions and policies."""
+
+from __future__ import annotations
+
+import base64
+from typing import Final
+
+from lab.provider.cloud import Cloud
+from lab.provider.codec import Props
+from lab.provider.naming import unique
+from lab.provider.rules.model import listed
+from lab.provider.services.base import Handler, quiet, tag_list, tag_map, tags_of
+from lab.provider.services.iam import text
+
+_DEFAULT_RECOVERY_DAYS: Final = 30
+
+
+class Secret(Handler):
+    """`aws.secretsmanager.Secret`; its id is its ARN."""
+
+    kind = "aws:secretsmanager/secret:Secret"
+    label = "Secrets Manager Secret"
+
+    def create(self, cloud: Cloud, news: Props) -> str:
+        name = news.get("name") or unique(str(news.get("namePrefix") or "pulumi-"))
+        existing = cloud.find("secretsmanager.describe_secret", SecretId=name)
+        if existing is not None and existing.get("DeletedDate"):
+            message = "You can't create this secret because a secret with this name is already scheduled for deletion."
+            raise cloud.refusal("secretsmanager.create_secret", "InvalidRequestException", message)
+        made = cloud.call(
+            "secretsmanager.create_secret",
+            Name=name,
+            Description=news.get("description"),
+            KmsKeyId=news.get("kmsKeyId"),
+            Tags=tag_list(news.get("tagsAll")) or None,
+        )
+        return str(made["ARN"])
+
+    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+        if news.get("policy"):
+            cloud.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=text(news["policy"]))
+
+    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+        secret = cloud.find("secretsmanager.describe_secret", SecretId=identifier)
+        if secret is None or secret.get("DeletedDate"):
+            return None
+        policy = cloud.call("secretsmanager.get_resource_policy", SecretId=identifier).get("ResourcePolicy")
+        return {
+            "arn": secret["ARN"],
+            "name": secret["Name"],
+            "description": secret.get("Description") or "",
+            "kmsKeyId": secret.get("KmsKeyId") or "",
+            "policy": policy or "",
+            "replicas": [],
+            "recoveryWindowInDays": state.get("recoveryWindowInDays", _DEFAULT_RECOVERY_DAYS),
+            "tagsAll": tag_map(secret.get("Tags")),
+        }
+
+    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        if changed & {"description", "kmsKeyId"}:
+            cloud.call(
+                "secretsmanager.update_secret",
+                SecretId=identifier,
+                Description=news.get("description") or "",
+                KmsKeyId=news.get("kmsKeyId"),
+            )
+        if "policy" in changed:
+            if news.get("policy"):
+                cloud.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=text(news["policy"]))
+            else:
+                cloud.call("secretsmanager.delete_resource_policy", SecretId=identifier)
+        before, after = tags_of(olds), tags_of(news)
+        if gone := sorted(before.keys() - after.keys()):
+            cloud.call("secretsmanager.untag_resource", SecretId=identifier, TagKeys=gone)
+        if fresh := {key: value for key, value in after.items() if before.get(key) != value}:
+            cloud.call("secretsmanager.tag_resource", SecretId=identifier, Tags=tag_list(fresh))
+
+    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+        days = state.get("recoveryWindowInDays")
+        window = {"ForceDeleteWithoutRecovery": True} if days == 0 else {"RecoveryWindowInDays": days or _DEFAULT_RECOVERY_DAYS}
+        quiet(lambda: cloud.call("secretsmanager.delete_secret", SecretId=identifier, **window), "ResourceNotFoundException")
+
+
+class SecretVersion(Handler):
+    """`aws.secretsmanager.SecretVersion`; its id is `arn|version`."""
+
+    kind = "aws:secretsmanager/secretVersion:SecretVersion"
+    label = "Secrets Manager Secret Version"
+
+    def create(self, cloud: Cloud, news: Props) -> str:
+        operation, secret = "secretsmanager.put_secret_value", news["secretId"]
+        described = cloud.find("secretsmanager.describe_secret", SecretId=secret)
+        if described is None:
+            raise cloud.refusal(operation, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
+        if described.get("DeletedDate"):
+            message = "You can't perform this operation on the secret because it was marked for deletion."
+            raise cloud.refusal(operation, "InvalidRequestException", message)
+        binary = news.get("secretBinary")
+        made = cloud.call(
+            operation,
+            SecretId=secret,
+            SecretString=news.get("secretString", news.get("secretStringWo")),
+            SecretBinary=base64.b64decode(binary) if binary is not None else None,
+            VersionStages=news.get("versionStages"),
+        )
+        return f"{made['ARN']}|{made['VersionId']}"
+
+    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+        secret, _, version = identifier.partition("|")
+        described = cloud.find("secretsmanager.describe_secret", SecretId=secret)
+        if described is None or described.get("DeletedDate"):
+            return None
+        found = cloud.find("secretsmanager.get_secret_value", SecretId=secret, VersionId=version)
+        if found is None:
+            return None
+        binary = found.get("SecretBinary")
+        write_only = state.get("secretStringWo") is not None
+        return {
+            "arn": found["ARN"],
+            "secretArn": found["ARN"],
+            "secretId": state.get("secretId") or secret,
+            "versionId": version,
+            "secretString": None if write_only else found.get("SecretString"),
+            "secretStringWo": None,
+            "secretBinary": base64.b64encode(binary).decode() if binary else None,
+            "hasSecretStringWo": write_only,
+            "versionStages": sorted(listed(found.get("VersionStages"))),
+        }
+
+    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        secret, _, version = identifier.partition("|")
+        before, after = set(listed(olds.get("versionStages"))), set(listed(news.get("versionStages")))
+        for stage in sorted(after - before):
+            cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, MoveToVersionId=version)
+        for stage in sorted(before - after - {"AWSCURRENT"}):
+            cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
+
+    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+        """AWSCURRENT cannot be taken from a version; other stages are."""
+        secret, _, version = identifier.partition("|")
+        for stage in listed(state.get("versionStages")):
+            if stage != "AWSCURRENT":
+                quiet(
+                    lambda stage=stage: cloud.call(
+                        "secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
+                    ),
+                    "InvalidRequestException",
+                    "ResourceNotFoundException",
+                )
+
+    def imported(self, identifier: str) -> Props:
+        return {"secretId": identifier.partition("|")[0]}
+
+
+class SecretPolicy(Handler):
+    """`aws.secretsmanager.SecretPolicy`; its id is the secret's ARN."""
+
+    kind = "aws:secretsmanager/secretPolicy:SecretPolicy"
+    label = "Secrets Manager Secret Policy"
+
+    def create(self, cloud: Cloud, news: Props) -> str:
+        self.update(cloud, news["secretArn"], {}, news, frozenset())
+        return str(news["secretArn"])
+
+    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+        found = cloud.find("secretsmanager.get_resource_policy", SecretId=identifier)
+        if found is None or not found.get("ResourcePolicy"):
+            return None
+        return {"secretArn": identifier, "policy": found["ResourcePolicy"]}
+
+    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        cloud.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=text(news["policy"]))
+
+    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+        quiet(lambda: cloud.call("secretsmanager.delete_resource_policy", SecretId=identifier), "ResourceNotFoundException")
