@@ -135,12 +135,20 @@ def _check_app(app_dir: Path) -> None:
     for name, meaning in APP_NEEDS.items():
         if not (app_dir / name).is_file():
             raise BundleError(f"{app_dir} holds no app: it lacks {name}, {meaning}")
-    lock = (app_dir / "requirements.lock").read_text().replace("\\\n", " ")
-    bare = [line.split()[0] for line in lock.splitlines() if re.match(r"[A-Za-z0-9]", line) and "--hash=" not in line]
+    lock = (app_dir / "requirements.lock").read_text().replace("\\\n", " ").splitlines()
+    lines = [line for line in lock if re.match(r"[A-Za-z0-9]", line)]
+    bare = [line.split()[0] for line in lines if "--hash=" not in line]
     if bare:
         raise BundleError(
             f"{app_dir}/requirements.lock has no hash for {', '.join(bare)}: hosts install nothing unverified; "
             "resolve it anew with uv pip compile --generate-hashes"
+        )
+    marked = [line.split()[0] for line in lines if ";" in line]
+    if marked:
+        # pip judges markers by the Python that it runs under: this machine would choose other wheels than the hosts need.
+        raise BundleError(
+            f"{app_dir}/requirements.lock has a condition (after a semicolon) for {', '.join(marked)}: it must be resolved for the hosts "
+            "alone; use uv pip compile --python-version 3.13 --python-platform x86_64-manylinux_2_40"
         )
 
 

@@ -178,6 +178,9 @@ def test_a_lock_without_hashes_and_a_link_are_refused(app_dir: Path) -> None:
     (app_dir / "requirements.lock").write_text("flask==3.1.3\n")
     with pytest.raises(BundleError, match=r"no hash for flask==3\.1\.3"):
         app_bundle(app_dir, build=False)
+    (app_dir / "requirements.lock").write_text('flask==3.1.3 ; python_version > "3.11" --hash=sha256:00\n')
+    with pytest.raises(BundleError, match=r"a condition .* for flask==3\.1\.3"):
+        app_bundle(app_dir, build=False)
 
 
 def test_wheels_that_cannot_be_had_are_a_clear_error(app_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
