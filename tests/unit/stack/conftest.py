@@ -1,0 +1,55 @@
+"""The program, run whole on the strict monitor: once for each case, since nothing in it depends on a test."""
+
+import functools
+import json
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+import yaml
+
+from stack.bundles import BuiltBundle
+from tests.unit.monitor import Program, StrictMonitor, run
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+APP_HASH = "a" * 64
+
+RunProgram = Callable[..., Program]
+
+
+def stack_config(name: str) -> dict[str, Any]:
+    """The stack file's configuration; readiness is off, since nothing boots here."""
+    config: dict[str, Any] = yaml.safe_load((REPOSITORY / f"Pulumi.{name}.yaml").read_text())["config"]
+    config["webstack:readiness"] = {"wait": False}
+    return config
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
+    """`program("dev", preview=True, web={"count": 3})`: what the program registers, with changes to sections of the stack file."""
+    folder = tmp_path_factory.mktemp("bundles")
+    bundle = folder / "app.tar.gz"
+    bundle.write_bytes(b"an app")
+
+    def app(_: Path, *, build: bool) -> BuiltBundle:
+        return BuiltBundle(key=f"app/{APP_HASH}.tar.gz", sha256=APP_HASH, path=bundle if build else None)
+
+    @functools.cache
+    def once(stack: str, preview: bool, changes: str) -> Program:
+        config = stack_config(stack)
+        for section, values in json.loads(changes).items():
+            config[f"webstack:{section}"] = {**config.get(f"webstack:{section}", {}), **values}
+        with mock.patch("stack.bundles.app_bundle", app), mock.patch.dict("os.environ", {"WEBSTACK_CACHE": str(folder)}):
+            return run(_main, config=config, stack_name=stack, monitor=StrictMonitor(preview=preview))
+
+    def call(stack: str = "dev", *, preview: bool = False, **changes: dict[str, Any]) -> Program:
+        return once(stack, preview, json.dumps(changes, sort_keys=True))
+
+    return call
+
+
+def _main() -> None:
+    runpy.run_path(str(REPOSITORY / "__main__.py"), run_name="__main__")

@@ -1,0 +1,336 @@
+"""The whole program: what it registers for dev and prod, with which options, and what waits for what.
+
+These tests decide what is asked of the engine. They cannot decide what the real provider answers, nor whether a host boots.
+"""
+
+import hashlib
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+import yaml
+
+from lab.provider.schema import resource_fields
+from stack.naming import TYPES
+from tests.unit.monitor import AMI, UNKNOWN, Program, Registered
+from tests.unit.stack.conftest import APP_HASH, RunProgram
+
+INSTANCE = "ec2/instance:Instance"
+
+
+def short(token: str) -> str:
+    return token.rpartition(":")[2]
+
+
+def hosts(program: Program) -> dict[str, Registered]:
+    return {item.inputs["tags"]["host"]: item for item in program.of(INSTANCE)}
+
+
+def test_dev_is_exactly_these_resources(program: RunProgram) -> None:
+    counts = Counter(short(item.token) for item in program("dev").resources if item.custom)
+    assert counts == {
+        "Bucket": 1, "BucketPublicAccessBlock": 1, "BucketOwnershipControls": 1, "BucketVersioning": 1, "BucketPolicy": 1,
+        "BucketServerSideEncryptionConfiguration": 1, "BucketLifecycleConfiguration": 1, "BucketObjectv2": 4,
+        "Vpc": 1, "Subnet": 6, "InternetGateway": 1, "Eip": 2, "NatGateway": 1, "RouteTable": 3, "Route": 3, "RouteTableAssociation": 6,
+        "VpcEndpoint": 1, "DefaultSecurityGroup": 1, "FlowLog": 1, "LogGroup": 1,
+        "SecurityGroup": 3, "SecurityGroupIngressRule": 7, "SecurityGroupEgressRule": 11,
+        "Zone": 1, "Record": 4,
+        "RandomPassword": 6, "Secret": 6, "SecretVersion": 6,
+        "Role": 4, "RolePolicy": 4, "InstanceProfile": 3,
+        "Instance": 5, "Volume": 2, "VolumeAttachment": 2,
+    }  # fmt: skip
+
+
+def test_prod_has_a_nat_gateway_and_a_table_for_each_of_its_three_zones(program: RunProgram) -> None:
+    counts = Counter(short(item.token) for item in program("prod").resources)
+    assert (counts["Subnet"], counts["NatGateway"], counts["RouteTable"], counts["Instance"]) == (9, 3, 4, 6)
+    targets = {item.inputs["natGatewayId"] for item in program("prod").of("ec2/route:Route") if "natGatewayId" in item.inputs}
+    assert len(targets) == 3
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+@pytest.mark.parametrize("preview", [False, True])
+def test_hosts_have_their_places_types_and_options(program: RunProgram, stack: str, preview: bool) -> None:
+    result = program(stack, preview=preview)
+    found = hosts(result)
+    web = [f"web-{number}" for number in range(1, (2 if stack == "dev" else 3) + 1)]
+    assert sorted(found) == sorted(["lb-1", "db-1", "db-2", *web])
+    prefix = "10.20" if stack == "dev" else "10.30"
+    addresses = {name: item.inputs.get("privateIp") for name, item in found.items()}
+    assert addresses == {
+        "lb-1": f"{prefix}.0.10",
+        "db-1": f"{prefix}.128.10",
+        "db-2": f"{prefix}.144.10",
+        **dict.fromkeys(web),
+    }
+    for name, item in found.items():
+        pet = name not in web
+        assert item.inputs["userDataReplaceOnChange"] is not pet, f"{name}: changed user data replaces cattle and never pets"
+        assert item.delete_before_replace is pet, f"{name}: two hosts cannot have one address at a time"
+        assert item.protect is (pet and stack == "prod")
+        assert item.ignore_changes == ("ami",), f"{name}: without a pin a new image changes nothing"
+        assert item.inputs["ami"] == AMI
+        assert item.inputs["metadataOptions"] == {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 1}
+        root = item.inputs["rootBlockDevice"]
+        assert (root["encrypted"], root["volumeType"]) == (True, "gp3")
+        for absent in ("keyName", "associatePublicIpAddress", "securityGroups", "userDataBase64"):
+            assert absent not in item.inputs
+
+
+def test_a_pinned_image_rolls_the_web_hosts_only(program: RunProgram) -> None:
+    pinned = hosts(program("dev", environment={"class": "development", "ami": "ami-0fedcba9876543210"}))
+    assert {name: item.ignore_changes for name, item in pinned.items()} == {
+        "lb-1": ("ami",),
+        "db-1": ("ami",),
+        "db-2": ("ami",),
+        "web-1": (),
+        "web-2": (),
+    }
+    assert {item.inputs["ami"] for item in pinned.values()} == {"ami-0fedcba9876543210"}
+
+
+PROTECTED = {
+    "Bucket": 1, "Secret": 6, "SecretVersion": 6, "RandomPassword": 6, "Zone": 1, "Volume": 2, "Instance": 3, "Eip": 1,
+}  # fmt: skip
+
+
+def test_production_protects_what_holds_data_or_addresses_and_nothing_else(program: RunProgram) -> None:
+    protected = [item for item in program("prod").resources if item.protect]
+    assert Counter(short(item.token) for item in protected) == PROTECTED
+    assert [item.name for item in protected if short(item.token) == "Eip"] == ["prod-address"]
+    assert all(item.custom for item in protected), "a protected component protects nothing and only stands in the way"
+    assert [item.inputs["recoveryWindowInDays"] for item in program("prod").of("secretsmanager/secret:Secret")] == [30] * 6
+    assert program("prod").named("prod-artifacts", "Bucket").inputs["forceDestroy"] is False
+    assert program("prod").named("prod-zone").inputs["forceDestroy"] is False
+
+
+@pytest.mark.parametrize(
+    "kind", [{"class": "development"}, {"class": "ephemeral", "expires": "2030-01-31T18:00:00Z"}], ids=["development", "ephemeral"]
+)
+def test_other_environments_are_destroyed_to_nothing(program: RunProgram, kind: dict[str, str]) -> None:
+    result = program("dev", environment=kind)
+    assert not [item.name for item in result.resources if item.protect]
+    assert result.named("dev-artifacts", "Bucket").inputs["forceDestroy"] is True
+    assert result.named("dev-zone").inputs["forceDestroy"] is True
+    assert {item.inputs["recoveryWindowInDays"] for item in result.of("secretsmanager/secret:Secret")} == {0}
+
+
+COMPONENTS = {"network", "firewall", "identity", "credentials", "artifacts", "dns", "load-balancer", "web", "database"}
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_everything_taggable_is_tagged(program: RunProgram, stack: str) -> None:
+    result = program(stack)
+    taggable = [item for item in result.resources if item.custom and "tags" in resource_fields(item.token)]
+    assert len(taggable) > 40
+    for item in taggable:
+        tags = item.inputs["tags"]
+        assert tags["project"] == "webstack", item.name
+        assert tags["environment"] == stack
+        assert tags["component"] in COMPONENTS
+        assert tags["Name"] == item.name
+        assert ("team" in tags) is (stack == "prod")
+        assert "expires" not in tags
+    for name, item in hosts(result).items():
+        assert item.inputs["tags"]["role"] == {"lb": "load_balancer", "web": "web", "db": "database"}[name.partition("-")[0]]
+        assert item.inputs["rootBlockDevice"]["tags"] == item.inputs["tags"]
+
+
+def test_an_ephemeral_stack_says_on_everything_when_it_may_go_and_stays_within_ten_tags(program: RunProgram) -> None:
+    moment = "2030-01-31T18:00:00Z"
+    extra = {f"t{number}": "x" for number in range(5)}
+    result = program("dev", environment={"class": "ephemeral", "expires": moment, "tags": extra})
+    for item in result.resources:
+        if item.custom and "tags" in resource_fields(item.token):
+            assert item.inputs["tags"]["expires"] == moment
+    objects = result.of("s3/bucketObjectv2:BucketObjectv2")
+    assert max(len(item.inputs["tags"]) for item in objects) == 10, "an object in S3 has ten tags at most"
+
+
+def test_every_component_has_its_type_from_the_table_and_every_row_is_used(program: RunProgram) -> None:
+    used = {item.token for item in program("dev").resources if not item.custom}
+    assert used == set(TYPES.values())
+    for name, token in TYPES.items():
+        assert token.rpartition(":")[2] == name
+
+
+def test_every_resource_has_a_component_as_its_parent(program: RunProgram) -> None:
+    result = program("dev")
+    components = {item.urn for item in result.resources if not item.custom}
+    assert [item.name for item in result.resources if item.custom and item.parent not in components] == []
+
+
+NEEDS_OF_ALL = {"dev-s3"}
+NEEDS = {
+    "lb-1": {
+        "dev-public-internet", "dev-public-1-routes", "dev-load-balancer", "dev-address", "dev-artifacts",
+        "dev-internet-to-load-balancer-80-in", "dev-internet-to-load-balancer-443-in", "dev-load-balancer-to-web-8080-out",
+        "dev-load-balancer-to-internet-443-out", "dev-load-balancer-to-internet-80-out",
+    },
+    "web-1": {
+        "dev-private-1-internet", "dev-app-1-routes", "dev-web", "dev-app-migrator", "dev-app-writer", "dev-app-reader",
+        "dev-app-session-key", "dev-load-balancer-to-web-8080-in", "dev-web-to-database-3306-out", "dev-web-to-database-9200-out",
+        "dev-web-to-internet-443-out", "dev-web-to-internet-80-out", f"dev-app-bundle-{APP_HASH[:8]}",
+    },
+    "db-1": {
+        "dev-private-1-internet", "dev-data-1-routes", "dev-database", "dev-db-1-data", "dev-database-replication", "dev-database-clone",
+        "dev-app-migrator", "dev-app-writer", "dev-app-reader", "dev-web-to-database-3306-in", "dev-web-to-database-9200-in",
+        "dev-database-to-database-3306-in", "dev-database-to-database-3306-out", "dev-database-to-database-9200-in",
+        "dev-database-to-database-9200-out", "dev-database-to-internet-443-out", "dev-database-to-internet-80-out",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("host", ["lb-1", "web-1", "db-1"])
+def test_an_instance_waits_for_all_that_it_needs_to_boot(program: RunProgram, host: str) -> None:
+    result = program("dev")
+    item = hosts(result)[host]
+    awaited = result.dependencies(item)
+    assert (NEEDS[host] | NEEDS_OF_ALL | {"dev-db-1-name", "dev-db-2-name", "dev-lb-1-name"}) - awaited == set()
+    role = item.inputs["tags"]["role"]
+    kinds = {short(other.token) for other in result.resources if other.urn in item.depends_on}
+    assert {"Route", "RouteTableAssociation", "VpcEndpoint", "RolePolicy", "SecurityGroupEgressRule", "BucketObjectv2"} <= kinds
+    bundles = [other.inputs["key"] for other in result.resources if other.urn in item.depends_on and short(other.token) == "BucketObjectv2"]
+    assert any(key.startswith(f"roles/{role}/") for key in bundles)
+    assert ("SecretVersion" in kinds) is (role != "load_balancer")
+
+
+def test_no_host_waits_for_another_when_nothing_is_there_yet(program: RunProgram) -> None:
+    result = program("dev")
+    instances = {item.name for item in result.of(INSTANCE)}
+    for item in result.of(INSTANCE):
+        assert not result.dependencies(item) & instances, f"{item.name} lengthens the critical path"
+
+
+def test_ways_out_wait_for_their_gateways(program: RunProgram) -> None:
+    result = program("dev")
+    assert {"dev-gateway", "dev-public-internet", "dev-public-1-routes"} <= result.dependencies(result.named("dev-nat-1"))
+    assert "dev-gateway" in result.dependencies(result.named("dev-nat-1-address"))
+    assert "dev-nat-1" in result.dependencies(result.named("dev-private-2-internet"))
+
+
+def test_the_web_tiers_name_waits_for_its_hosts_and_lists_them_all(program: RunProgram) -> None:
+    result = program("dev")
+    record = result.named("dev-web-name")
+    assert {"dev-web-1", "dev-web-2"} <= result.dependencies(record)
+    assert (record.inputs["name"], record.inputs["type"], record.inputs["ttl"]) == ("web.dev.webstack.internal", "A", 5)
+    assert len(record.inputs["records"]) == 2
+
+
+def test_active_passive_is_two_names(program: RunProgram) -> None:
+    result = program("dev", loadBalancer={"activity": "active-passive"}, web={"count": 3})
+    names = {item.inputs["name"]: len(item.inputs["records"]) for item in result.of("route53/record:Record")}
+    assert names == {
+        "lb-1.dev.webstack.internal": 1,
+        "db-1.dev.webstack.internal": 1,
+        "db-2.dev.webstack.internal": 1,
+        "web-active.dev.webstack.internal": 2,
+        "web-standby.dev.webstack.internal": 1,
+    }
+
+
+def test_without_a_replica_there_is_one_database_host(program: RunProgram) -> None:
+    result = program("dev", database={"replica": False})
+    assert sorted(hosts(result)) == ["db-1", "lb-1", "web-1", "web-2"]
+    assert result.outputs["database_addresses"] == {"db-1": "10.20.128.10"}
+
+
+def host_file(item: Registered) -> dict[str, Any]:
+    files = yaml.safe_load(item.inputs["userData"])["write_files"]
+    return json.loads(next(entry["content"] for entry in files if entry["path"] == "/etc/webstack/host.json"))
+
+
+def test_user_data_names_what_the_engine_made(program: RunProgram) -> None:
+    result = program("dev")
+    found = hosts(result)
+    address = result.named("dev-address")
+    balancer, web, database = (host_file(found[name]) for name in ("lb-1", "web-1", "db-2"))
+    assert address.urn in found["lb-1"].property_dependencies["userData"]
+    assert balancer["elastic_ip_address"] == result.outputs["public_address"] == balancer["domain"]
+    assert balancer["peer_address"] == "10.20.16.10"
+    assert web["bucket"] == result.outputs["bucket_name"]
+    assert web["app_bundle"] == {"key": f"app/{APP_HASH}.tar.gz", "sha256": APP_HASH}
+    assert web["load_balancer_addresses"] == ["10.20.0.10", "10.20.16.10"]
+    assert database["volume_id"].startswith("vol-")
+    assert database["server_id"] == 2
+    assert [item["address"] for item in database["databases"]] == ["10.20.128.10", "10.20.144.10"]
+    objects = {item.inputs["key"] for item in result.of("s3/bucketObjectv2:BucketObjectv2")}
+    assert {balancer["role_bundle"]["key"], web["role_bundle"]["key"], web["app_bundle"]["key"], database["role_bundle"]["key"]} == objects
+
+
+def test_scaling_the_web_tier_changes_no_other_host(program: RunProgram) -> None:
+    two, three = hosts(program("dev")), hosts(program("dev", web={"count": 3}))
+    for name in ("lb-1", "db-1", "db-2", "web-1", "web-2"):
+        ids = [host_file(item) for item in (two[name], three[name])]
+        for content in ids:
+            for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "domain", "volume_id"):
+                content.pop(made_up, None)
+        assert ids[0] == ids[1], name
+
+
+def test_no_secret_is_in_clear_in_any_property_output_or_line_of_log(program: RunProgram) -> None:
+    result = program("dev")
+    versions = result.of("secretsmanager/secretVersion:SecretVersion")
+    values = {item.inputs["secretString"] for item in versions}
+    assert len(values) == 6
+    assert all(value.startswith("made-up-password-") for value in values)
+    assert all("secretString" in item.secret_inputs for item in versions)
+    elsewhere = json.dumps([dict(item.inputs) for item in result.resources if item not in versions], default=repr)
+    for value in values:
+        for place in (elsewhere, json.dumps(result.outputs), *result.log):
+            assert value not in place
+
+
+def test_a_first_preview_leaves_unknown_only_what_aws_gives(program: RunProgram) -> None:
+    result = program("dev", preview=True)
+    assert result.outputs["database_addresses"] == {"db-1": "10.20.128.10", "db-2": "10.20.144.10"}
+    assert result.outputs["url"] is UNKNOWN
+    assert len(result.resources) == len(program("dev").resources), "a preview that lists less than is made is a lie"
+    bundle = result.named(f"dev-app-bundle-{APP_HASH[:8]}")
+    assert bundle.inputs["key"] == f"app/{APP_HASH}.tar.gz"
+
+
+def test_outputs_are_what_people_and_tests_need(program: RunProgram) -> None:
+    result = program("dev")
+    assert sorted(result.outputs) == ["bucket_name", "database_addresses", "instance_ids", "public_address", "url"]
+    assert result.outputs["url"] == f"https://{result.outputs['public_address']}/"
+    assert sorted(result.outputs["instance_ids"]) == ["db-1", "db-2", "lb-1", "web-1", "web-2"]
+    assert program("dev", loadBalancer={"domain": "shop.example.com"}).outputs["url"] == "https://shop.example.com/"
+
+
+def test_the_bucket_is_private_versioned_encrypted_and_answers_by_tls_only(program: RunProgram) -> None:
+    result = program("dev")
+    assert (
+        result.named("dev-artifacts", "BucketPublicAccessBlock").inputs.items()
+        >= dict.fromkeys(("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True).items()
+    )
+    assert result.named("dev-artifacts", "BucketVersioning").inputs["versioningConfiguration"] == {"status": "Enabled"}
+    statement = json.loads(result.named("dev-artifacts", "BucketPolicy").inputs["policy"])["Statement"][0]
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+    for item in result.of("s3/bucketObjectv2:BucketObjectv2"):
+        assert item.ignore_changes == ("source",)
+        assert item.name.endswith(item.inputs["key"].rpartition("/")[2][:8]), "a new bundle is a new object, beside the old one"
+
+
+def test_data_is_on_encrypted_volumes_of_its_own_which_leave_a_stopped_host(program: RunProgram) -> None:
+    result = program("dev")
+    for item in result.of("ebs/volume:Volume"):
+        assert (item.inputs["encrypted"], item.inputs["type"], item.inputs["size"]) == (True, "gp3", 10)
+    for item in result.of("ec2/volumeAttachment:VolumeAttachment"):
+        assert item.inputs["stopInstanceBeforeDetaching"] is True
+
+
+def test_flow_logs_cannot_create_groups(program: RunProgram) -> None:
+    policy = json.loads(program("dev").named("dev-flow-logs", "RolePolicy").inputs["policy"])
+    assert "logs:CreateLogGroup" not in json.dumps(policy)
+    assert program("dev").named("dev-default-firewall").inputs.get("ingress") == []
+
+
+def test_a_role_bundles_name_and_hash_are_those_of_its_bytes(program: RunProgram) -> None:
+    for item in program("dev").of("s3/bucketObjectv2:BucketObjectv2"):
+        digest = hashlib.sha256(item.inputs["source"].data()).hexdigest()
+        if item.inputs["key"].startswith("roles/"):
+            assert item.inputs["key"].endswith(f"/{digest}.tar.gz")
+        else:
+            assert digest == hashlib.sha256(b"an app").hexdigest()
