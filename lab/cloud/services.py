@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import aiohttp
@@ -17,6 +18,7 @@ from lab.cloud.dns_zones import read_private_zones
 from lab.cloud.front import Front, Judge, loopback_listener
 from lab.cloud.inventory import Clients, Inventory, Lookup
 from lab.cloud.metadata import MetadataService
+from lab.cloud.mirror import MIRROR_HOSTS, PackageMirror
 from lab.cloud.reports import REGIONS_PATH, report_path
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames
 from lab.paths import cache_folder
@@ -33,6 +35,7 @@ class CloudServices:
     """The cloud of one lab. `on_change` hears of every call that may have changed something.
 
     `lookup` tells an instance by its private address where the API alone cannot (two VPCs with the same addresses).
+    `packages` is a folder of .debs with its index, to be served under the names of Debian's archive (`lab.cloud.mirror`).
     """
 
     def __init__(
@@ -43,16 +46,19 @@ class CloudServices:
         *,
         lookup: Lookup | None = None,
         judge: Judge | None = None,
+        packages: Path | None = None,
     ) -> None:
         self._names = names
         self._router = router
         self._tell = on_change
         self._judge = judge
+        self._packages = packages
         self._api = ApiProcess(names)
         self._clients = Clients(self._api.url)
         self._inventory = Inventory(clients=self._clients, lookup=lookup)
         self._zones_changed = asyncio.Event()
         self._running = AsyncExitStack()
+        self._started = False
         self._session: aiohttp.ClientSession | None = None
         self.resolver = Resolver(Names(api_address=names.api_address, s3_address=names.s3_address))
         """Its `silent` is for tests: a resolver that does not answer."""
@@ -66,7 +72,7 @@ class CloudServices:
         found = await self._api.start()
         async with AsyncExitStack() as starting:
             if not found:
-                starting.push_async_callback(self._api.stop)
+                starting.push_async_callback(self._end_api_of_failed_start)
             self._session = await starting.enter_async_context(aiohttp.ClientSession(self._api.url))
             if found:
                 self._inventory.regions.update(await self.regions())
@@ -77,9 +83,12 @@ class CloudServices:
             datagrams = self._router.listen(socket.SOCK_DGRAM, str(RESOLVER_ADDRESS), 53)
             await self.resolver.start(datagrams, self._listen(RESOLVER_ADDRESS, 53))
             starting.push_async_callback(self.resolver.stop)
+            if self._packages is not None:
+                await self._open_mirror(starting, self._packages)
             follower = asyncio.create_task(self._follow_zones())
             starting.push_async_callback(_cancel, follower)
             self._zones_changed.set()
+            self._started = True
             self._running = starting.pop_all()
         return found
 
@@ -87,6 +96,10 @@ class CloudServices:
         """Stops all of it, the API server with all that it holds included."""
         await self._running.aclose()
         await self._api.stop()
+
+    async def forsake(self) -> None:
+        """Stops all but the API server: a later daemon finds it (`start` gives True) with everything that it holds."""
+        await self._running.aclose()
 
     async def machine_stopped(self, instance_id: str) -> None:
         """See `lab.hypervisor.interface.PowerReports`."""
@@ -102,6 +115,10 @@ class CloudServices:
             content = cast("Mapping[str, list[str]]", await answer.json())
         return content["regions"]
 
+    async def _end_api_of_failed_start(self) -> None:
+        if not self._started:
+            await self._api.stop()
+
     async def _open_front(self, starting: AsyncExitStack) -> None:
         front = Front(self._api.url, on_change=self._changed, judge=self._judge, log_file=self._names.state_dir / "calls.jsonl")
         await front.start()
@@ -111,6 +128,12 @@ class CloudServices:
         tls = Mint(certificate, key).server_context(_DEFAULT_NAME)
         for address in (self._names.api_address, self._names.s3_address):
             await front.open_door(self._listen(address, 443), tls)
+
+    async def _open_mirror(self, starting: AsyncExitStack, packages: Path) -> None:
+        mirror = PackageMirror(packages)
+        await mirror.start(self._listen(self._names.api_address, 80))
+        starting.push_async_callback(mirror.stop)
+        self.resolver.names.fixed = dict.fromkeys(MIRROR_HOSTS, self._names.api_address)
 
     def _listen(self, address: object, port: int) -> socket.socket:
         return self._router.listen(socket.SOCK_STREAM, str(address), port)

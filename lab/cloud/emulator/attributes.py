@@ -1,4 +1,4 @@
-"""ModifyInstanceAttribute: what may be changed, and when.
+"""ModifyInstanceAttribute and ModifyInstanceMetadataOptions: what may be changed, and when.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceAttribute.html
 """
@@ -24,6 +24,7 @@ def install() -> None:
     """Refuses a change that the instance's state or kind does not allow; moto accepts all of them at any time."""
     replace(responses, "parse_user_data", _user_data)
     replace(InstanceBackend, "modify_instance_attribute", _modify_instance_attribute)
+    replace(InstanceBackend, "modify_instance_metadata_options", _modify_metadata_options)
 
 
 def _modify_instance_attribute(backend: Any, instance_id: str, key: str, value: Any) -> Any:
@@ -44,3 +45,22 @@ def _user_data(value: Any) -> Any:
     if isinstance(value, bytes):
         return Base64EncodedString(base64.b64encode(value).decode("ascii"))
     return _parse_user_data(value)
+
+
+def _modify_metadata_options(backend: Any, instance_id: str, **changes: Any) -> Any:
+    """What a call does not name stays as it is; moto forgets it."""
+    instance = backend.get_instance(instance_id)
+    if instance.state in {"shutting-down", "terminated"}:
+        raise refusal("IncorrectInstanceState", f"The instance '{instance_id}' is not in a state from which it can be modified.")
+    options = instance.metadata_options
+    names = {
+        "http_tokens": "http_tokens",
+        "hop_limit": "http_put_response_hop_limit",
+        "http_endpoint": "http_endpoint",
+        "http_protocol": "http_protocol_ipv6",
+        "metadata_tags": "instance_metadata_tags",
+    }
+    for argument, attribute in names.items():
+        if changes.get(argument) is not None:
+            setattr(options, attribute, changes[argument])
+    return options

@@ -5,6 +5,7 @@ from typing import Any
 
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, InstanceBackend
+from moto.ec2.responses.instances import InstanceResponse
 
 from lab.cloud.emulator.patching import original, refusal, replace
 from lab.cloud.images import ROOT_GIGABYTES
@@ -13,12 +14,14 @@ USER_DATA_BYTES = 16384
 """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html: before it is base64-encoded."""
 
 _run = original(InstanceBackend, "run_instances")
+_answer_run = original(InstanceResponse, "run_instances")
 _prepare_nics = original(Instance, "prep_nics")
 
 
 def install() -> None:
     """Patches RunInstances."""
     replace(InstanceBackend, "run_instances", _run_instances)
+    replace(InstanceResponse, "run_instances", _run_as_asked)
     replace(Instance, "prep_nics", _prep_nics)
     replace(Instance, "setup_defaults", _add_root_volume)
 
@@ -44,6 +47,18 @@ def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, secu
         if instance.root_device_name not in instance.block_device_mapping:
             _add_root_volume(instance)
     return reservation
+
+
+def _run_as_asked(response: Any) -> Any:
+    """moto ignores DisableApiTermination, and keeps a root volume whose mapping does not say what becomes of it: the image says it goes."""
+    answer = _answer_run(response)
+    asked = {mapping.get("DeviceName"): mapping.get("Ebs", {}) for mapping in response._get_param("BlockDeviceMappings", [])}
+    for instance in answer.result.instances:
+        instance.disable_api_termination = response._get_bool_param("DisableApiTermination", False)
+        root = instance.block_device_mapping.get(instance.root_device_name)
+        if root is not None and "DeleteOnTermination" not in asked.get(instance.root_device_name, {}):
+            root.delete_on_termination = True
+    return answer
 
 
 def check_user_data(user_data: Any) -> None:

@@ -3,12 +3,11 @@
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Generator
 
 import pytest
 
-from tests.unit.cloud.support import Loop, Network
+from tests.unit.cloud.support import Loop, Network, empty
 
 
 @pytest.fixture(scope="session")
@@ -32,8 +31,8 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
 @pytest.fixture
 def api(api_server: str) -> str:
     """The URL of an API server with nothing in it."""
-    with urllib.request.urlopen(urllib.request.Request(f"{api_server}/moto-api/reset", method="POST")):
-        return api_server
+    empty(api_server)
+    return api_server
 
 
 @pytest.fixture

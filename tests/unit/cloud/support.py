@@ -1,7 +1,9 @@
 """What the tests of the cloud share: clients, a loop for the asynchronous services, a network to launch instances in."""
 
 import asyncio
+import functools
 import threading
+import urllib.request
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -14,8 +16,15 @@ T = TypeVar("T")
 REGION = "eu-west-1"
 
 
+def empty(api_server: str) -> None:
+    """Makes the API forget all it holds."""
+    with urllib.request.urlopen(urllib.request.Request(f"{api_server}/moto-api/reset", method="POST")):
+        pass
+
+
+@functools.cache
 def client(service: str, url: str, *, verify: Path | None = None) -> Any:
-    """A boto3 client that does not repeat a failed call."""
+    """A boto3 client that does not repeat a failed call. Kept: to make one takes longer than most tests."""
     any_client = cast("Any", boto3.client)  # its stubs want the service's name as a literal
     return any_client(
         service,

@@ -209,3 +209,30 @@ def test_a_conditional_put_is_won_once_also_in_a_versioned_bucket(api: str) -> N
     assert again == "PreconditionFailed"
     s3.delete_object(Bucket="artifacts", Key="database/primary.json")
     s3.put_object(Bucket="artifacts", Key="database/primary.json", Body=b"db-2", IfNoneMatch="*")
+
+
+def test_a_launch_may_forbid_termination_and_a_root_volume_goes_unless_it_is_to_stay(network: Network) -> None:
+    mapping = {"DeviceName": "/dev/xvda", "Ebs": {"VolumeSize": 10, "VolumeType": "gp3"}}
+    instance = network.launch(DisableApiTermination=True, BlockDeviceMappings=[mapping])
+    assert refused(network.ec2.terminate_instances, InstanceIds=[instance]) == "OperationNotPermitted"
+    (device,) = network.instance(instance)["BlockDeviceMappings"]
+    assert (device["DeviceName"], device["Ebs"]["DeleteOnTermination"]) == ("/dev/xvda", True)
+
+
+def test_metadata_options_that_a_change_does_not_name_stay(network: Network) -> None:
+    instance = network.launch(MetadataOptions={"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "InstanceMetadataTags": "enabled"})
+    network.ec2.modify_instance_metadata_options(InstanceId=instance, HttpPutResponseHopLimit=2)
+    options = network.instance(instance)["MetadataOptions"]
+    kept = (options["HttpTokens"], options["HttpPutResponseHopLimit"], options["HttpEndpoint"], options["InstanceMetadataTags"])
+    assert kept == ("required", 2, "enabled", "enabled")
+
+
+def test_a_buckets_policy_against_calls_without_tls_denies_no_call_and_another_deny_does(api: str) -> None:
+    s3 = client("s3", api)
+    s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    everything = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::artifacts/*"}
+    without_tls = {**everything, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    s3.put_bucket_policy(Bucket="artifacts", Policy=json.dumps({"Version": "2012-10-17", "Statement": [without_tls]}))
+    s3.put_object(Bucket="artifacts", Key="k", Body=b"1")
+    s3.put_bucket_policy(Bucket="artifacts", Policy=json.dumps({"Version": "2012-10-17", "Statement": [without_tls, everything]}))
+    assert refused(s3.put_object, Bucket="artifacts", Key="k", Body=b"2") == "403"  # moto's answer has no body to name AccessDenied

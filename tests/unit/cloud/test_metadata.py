@@ -4,6 +4,7 @@ import json
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Generator
 from dataclasses import dataclass
 
 import boto3
@@ -12,7 +13,7 @@ import pytest
 from lab.cloud.front import loopback_listener
 from lab.cloud.inventory import Clients, Inventory
 from lab.cloud.metadata import TOKEN_HEADER, TTL_HEADER, MetadataService
-from tests.unit.cloud.support import REGION, Loop, Network, client
+from tests.unit.cloud.support import REGION, Loop, Network, client, empty
 
 pytestmark = pytest.mark.programs
 
@@ -72,9 +73,20 @@ class Host:
         return self.ask(path, **{TOKEN_HEADER: self.token()})
 
 
-@pytest.fixture
-def host(api: str, network: Network, loop: Loop) -> Host:
-    return Host(api, network, loop)
+@pytest.fixture(scope="module")
+def host(api_server: str) -> Generator[Host]:
+    """One host for all tests here; a test that changes what it is puts it back."""
+    empty(api_server)
+    loop = Loop()
+    yield Host(api_server, Network(api_server), loop)
+    loop.close()
+
+
+@pytest.fixture(autouse=True)
+def _as_it_was(host: Host) -> Generator[None]:
+    yield
+    host.caller = host.id
+    host.inventory.changed(REGION, "ec2")
 
 
 def test_without_a_token_or_with_a_strange_one_nothing_is_told(host: Host) -> None:
@@ -83,7 +95,7 @@ def test_without_a_token_or_with_a_strange_one_nothing_is_told(host: Host) -> No
 
 
 @pytest.mark.parametrize("seconds", ["", "0", "-1", "21601", "six"])
-def test_a_token_has_a_lifetime_of_up_to_six_hours(host: Host, seconds: str) -> None:
+def test_a_token_has_a_lifetime_of_one_second_to_six_hours(host: Host, seconds: str) -> None:
     assert host.ask("/latest/api/token", "PUT", **({TTL_HEADER: seconds} if seconds else {})).status == 400
 
 
@@ -108,9 +120,9 @@ def test_a_token_is_one_instances_own(host: Host) -> None:
 
 
 def test_where_tokens_are_optional_version_one_answers(host: Host) -> None:
-    host.network.ec2.modify_instance_metadata_options(InstanceId=host.id, HttpTokens="optional", HttpEndpoint="enabled")
+    host.caller = host.network.launch("10.20.1.13", MetadataOptions={"HttpTokens": "optional"})
     host.inventory.changed(REGION, "ec2")
-    assert host.ask("/latest/meta-data/instance-id").text == host.id
+    assert host.ask("/latest/meta-data/instance-id").text == host.caller
 
 
 def test_what_is_no_instance_is_told_nothing(host: Host) -> None:
@@ -168,7 +180,7 @@ def test_a_folder_is_listed_with_and_without_its_slash(host: Host) -> None:
 
 
 def test_credentials_are_the_roles_in_a_session_named_as_the_instance_and_stay_until_they_near_their_end(
-    host: Host, api: str, monkeypatch: pytest.MonkeyPatch
+    host: Host, api_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = "/latest/meta-data/iam/security-credentials/"
     assert host.get(path).text == "web"
@@ -176,7 +188,7 @@ def test_credentials_are_the_roles_in_a_session_named_as_the_instance_and_stay_u
     assert (held["Code"], held["Type"]) == ("Success", "AWS-HMAC")
     session = boto3.client(
         "sts",
-        endpoint_url=api,
+        endpoint_url=api_server,
         region_name=REGION,
         aws_access_key_id=held["AccessKeyId"],
         aws_secret_access_key=held["SecretAccessKey"],
