@@ -36,7 +36,7 @@ SetOption = Annotated[
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
 DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed line, as `pulumi preview --diff` does.")]
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 200)
 news = Console(stderr=True)
 
 
@@ -132,7 +132,7 @@ def exec_command(
     session = Session.of(name)
     session.require_running()
     setup.require_root("webstack lab exec")
-    arguments = hosts.enter_command(session, host, command)
+    arguments = hosts.enter_command(session, host, command[1:] if command[0] == "--" else command)
     sys.stdout.flush()
     os.execvp(arguments[0], arguments)
 

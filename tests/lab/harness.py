@@ -1,5 +1,6 @@
 """The lab under test, driven by the very commands that a user types."""
 
+import functools
 import json
 import os
 import subprocess
@@ -74,8 +75,8 @@ class LabUnderTest:
 
     @property
     def url(self) -> str:
-        """The URL of the shop, without the slash at its end."""
-        return self.command("url").stdout.strip().rstrip("/")
+        """The URL of the shop, without the slash at its end; its address is the Elastic IP, which stays."""
+        return _url(self)
 
     def run_on(self, host: str, *command: str, check: bool = True) -> str:
         """Runs a command on a host as root and returns what it printed. Raises CommandFailedError where it fails and `check` is on."""
@@ -132,6 +133,11 @@ class LabUnderTest:
 
     def _session(self) -> boto3.Session:
         return boto3.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
+
+
+@functools.cache
+def _url(lab: LabUnderTest) -> str:
+    return lab.command("url").stdout.strip().rstrip("/")
 
 
 def wait_until(condition: Callable[[], T], *, seconds: float, what: str, every: float = 0.25) -> T:
