@@ -188,8 +188,8 @@ def test_the_app_finds_the_primary_for_writes_and_a_replica_or_else_the_primary_
         "http-check expect status 200",
     ]
     assert configured["listen reads"][4:] == [
-        "server db-1 10.20.128.10:3306 check",
-        "server db-2 10.20.144.10:3306 check",
+        "server db-1 10.20.128.10:3306 check on-marked-up shutdown-backup-sessions",
+        "server db-2 10.20.144.10:3306 check on-marked-up shutdown-backup-sessions",
         "server db-1-as-primary 10.20.128.10:3306 track writes/db-1 backup",
         "server db-2-as-primary 10.20.144.10:3306 track writes/db-2 backup",
     ]
