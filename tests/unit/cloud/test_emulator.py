@@ -236,3 +236,9 @@ def test_a_buckets_policy_against_calls_without_tls_denies_no_call_and_another_d
     s3.put_object(Bucket="artifacts", Key="k", Body=b"1")
     s3.put_bucket_policy(Bucket="artifacts", Policy=json.dumps({"Version": "2012-10-17", "Statement": [without_tls, everything]}))
     assert refused(s3.put_object, Bucket="artifacts", Key="k", Body=b"2") == "403"  # moto's answer has no body to name AccessDenied
+
+
+def test_endpoints_can_be_had_for_s3_by_gateway_and_for_others_by_interface(api: str) -> None:
+    details = client("ec2", api).describe_vpc_endpoint_services()["ServiceDetails"]
+    kinds = {(detail["ServiceName"], kind["ServiceType"]) for detail in details for kind in detail["ServiceType"]}
+    assert {("com.amazonaws.eu-west-1.s3", "Gateway"), ("com.amazonaws.eu-west-1.secretsmanager", "Interface")} <= kinds
