@@ -30,6 +30,7 @@ NEGATIVE_TTL = 60
 """How long a resolver may remember that a name does not exist; hosts here have no such cache."""
 _CNAME_CHAIN = 8
 _UDP_BYTES = 1232
+_IDLE_SECONDS = 10
 _S3 = re.compile(r"(?:^|\.)s3[.-].*amazonaws\.com$")
 _INSTANCE_NAME = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)\.(?:ec2|[a-z0-9-]+\.compute)\.internal")
 
@@ -142,6 +143,7 @@ class Resolver:
         self.silent = False
         self._transports: list[asyncio.DatagramTransport] = []
         self._servers: list[asyncio.Server] = []
+        self._conversations: set[asyncio.StreamWriter] = set()
 
     async def start(self, datagrams: socket.socket, listening: socket.socket) -> None:
         """Serves on a bound UDP socket and on a listening TCP socket."""
@@ -156,6 +158,9 @@ class Resolver:
             transport.close()
         for server in self._servers:
             server.close()
+        for writer in list(self._conversations):
+            writer.close()
+        for server in self._servers:
             await server.wait_closed()
         self._transports.clear()
         self._servers.clear()
@@ -165,14 +170,16 @@ class Resolver:
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         source = IPv4Address(str(writer.get_extra_info("peername")[0]))
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        self._conversations.add(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
             while not self.silent:
-                length = int.from_bytes(await reader.readexactly(2), "big")
+                length = int.from_bytes(await asyncio.wait_for(reader.readexactly(2), _IDLE_SECONDS), "big")
                 answer = respond(await reader.readexactly(length), source, self.names, limit=None)
                 if answer is None:
                     break
                 writer.write(len(answer).to_bytes(2, "big") + answer)
                 await writer.drain()
+        self._conversations.discard(writer)
         writer.close()
 
 

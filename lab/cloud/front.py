@@ -70,7 +70,7 @@ class Front:
             max_field_size=_LINE_BYTES,
         )
         server = web.Server(self._serve, auto_decompress=False, max_line_size=_LINE_BYTES, max_field_size=_LINE_BYTES)
-        self._runner = web.ServerRunner(server, access_log=None)
+        self._runner = web.ServerRunner(server, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
 
     async def open_door(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -30,6 +31,7 @@ class Clients:
         self._lock = threading.Lock()
         # The API server takes any credentials; these are nobody's.
         self._session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab")  # noqa: S106
+        self._config = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=30)
         self._ec2: dict[str, EC2Client] = {}
         self._iam: IAMClient | None = None
         self._sts: STSClient | None = None
@@ -39,28 +41,30 @@ class Clients:
         """EC2 in `region`."""
         with self._lock:
             if region not in self._ec2:
-                self._ec2[region] = self._session.client("ec2", region_name=region, endpoint_url=self._api_url)
+                self._ec2[region] = self._session.client("ec2", region_name=region, endpoint_url=self._api_url, config=self._config)
             return self._ec2[region]
 
     @property
     def iam(self) -> "IAMClient":
         """IAM, which has no regions."""
         with self._lock:
-            self._iam = self._iam or self._session.client("iam", region_name="us-east-1", endpoint_url=self._api_url)
+            self._iam = self._iam or self._session.client("iam", region_name="us-east-1", endpoint_url=self._api_url, config=self._config)
             return self._iam
 
     @property
     def sts(self) -> "STSClient":
         """STS; any region's serves."""
         with self._lock:
-            self._sts = self._sts or self._session.client("sts", region_name="us-east-1", endpoint_url=self._api_url)
+            self._sts = self._sts or self._session.client("sts", region_name="us-east-1", endpoint_url=self._api_url, config=self._config)
             return self._sts
 
     @property
     def route53(self) -> "Route53Client":
         """Route 53, which has no regions."""
         with self._lock:
-            self._route53 = self._route53 or self._session.client("route53", region_name="us-east-1", endpoint_url=self._api_url)
+            self._route53 = self._route53 or self._session.client(
+                "route53", region_name="us-east-1", endpoint_url=self._api_url, config=self._config
+            )
             return self._route53
 
 

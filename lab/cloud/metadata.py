@@ -8,6 +8,7 @@ import asyncio
 import base64
 import datetime
 import json
+import logging
 import secrets
 import socket
 import time
@@ -15,12 +16,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lab.cloud.inventory import Clients, InstanceFacts, Inventory, Profile
 from lab.cloud.metadata_tree import VERSIONS, listing, tree
 
 if TYPE_CHECKING:
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
+
+_LOG = logging.getLogger(__name__)
 
 TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
@@ -45,7 +49,7 @@ class MetadataService:
 
     async def start(self, listening: socket.socket) -> None:
         """Serves on a socket that listens already."""
-        self._runner = web.ServerRunner(web.Server(self._serve), access_log=None)
+        self._runner = web.ServerRunner(web.Server(self._serve), access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
 
@@ -55,6 +59,13 @@ class MetadataService:
             await self._runner.cleanup()
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
+        try:
+            return await self._reply(request)
+        except (BotoCoreError, ClientError):
+            _LOG.exception("the API does not tell what the metadata of %s should say", request.remote)
+            return _text("Service Unavailable", 503)
+
+    async def _reply(self, request: web.BaseRequest) -> web.Response:
         facts = await self._inventory.instance_at(request.remote or "")
         if facts is None:
             return _not_found()

@@ -36,7 +36,7 @@ class PackageMirror:
         text = index.read_text()
         self._date = formatdate(index.stat().st_mtime, usegmt=True)
         self._index = re.sub(r"(?m)^Filename: (?:\./)?", "Filename: pool/", text).encode()
-        self._runner = web.ServerRunner(web.Server(self._serve), access_log=None)
+        self._runner = web.ServerRunner(web.Server(self._serve), access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
 

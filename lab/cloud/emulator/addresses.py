@@ -29,6 +29,7 @@ def install(public_range: IPv4Network) -> None:
     replace(elastic_ip_addresses, "random_ip", pool.take)
     replace(elastic_network_interfaces, "random_public_ip", pool.take)
     replace(NetworkInterface, "__init__", _make_interface)
+    replace(NetworkInterface, "association", property(_public_association))
     replace(NetworkInterface, "start", _interface_starts)
     replace(NetworkInterface, "stop", _interface_stops)
     replace(ElasticAddressBackend, "associate_address", _associate_address)
@@ -75,6 +76,24 @@ def _make_interface(nic: Any, *args: Any, **kwargs: Any) -> None:
     _init_interface(nic, *args, **kwargs)
     if nic.private_ip_address:
         nic.mac_address = mac_address(IPv4Address(nic.private_ip_address))
+
+
+def _public_association(nic: Any) -> dict[str, Any]:
+    """An automatic address belongs to Amazon and has no allocation; moto shows the account as its owner."""
+    if not nic.public_ip:
+        return {}
+    elastic = _elastic(nic)
+    shown = {"publicIp": nic.public_ip, "publicDnsName": _public_name(nic), "ipOwnerId": "amazon"}
+    if elastic is not None:
+        shown |= {"ipOwnerId": nic.owner_id, "allocationId": elastic.allocation_id, "associationId": elastic.association_id}
+    return shown
+
+
+def _public_name(nic: Any) -> str:
+    """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html: in us-east-1 the name carries no region."""
+    region: str = nic.ec2_backend.region_name
+    zone = "compute-1" if region == "us-east-1" else f"{region}.compute"
+    return f"ec2-{nic.public_ip.replace('.', '-')}.{zone}.amazonaws.com"
 
 
 def _interface_starts(nic: Any) -> None:

@@ -91,7 +91,11 @@ def test_public_addresses_come_from_the_labs_range_each_one_once_until_none_is_l
 def test_an_elastic_ip_moves_and_its_old_holder_gets_an_automatic_address_again(api: str, network: Network) -> None:
     one, other = network.launch(), network.launch()
     elastic = network.ec2.allocate_address(Domain="vpc")
+    (interface,) = network.instance(one)["NetworkInterfaces"]
+    assert interface["Association"]["IpOwnerId"] == "amazon"
     network.ec2.associate_address(AllocationId=elastic["AllocationId"], InstanceId=one)
+    (interface,) = network.ec2.describe_network_interfaces(NetworkInterfaceIds=[interface["NetworkInterfaceId"]])["NetworkInterfaces"]
+    assert interface["Association"]["AllocationId"] == elastic["AllocationId"]
     assert network.instance(one)["PublicIpAddress"] == elastic["PublicIp"]
     association: dict[str, Any] = {"AllocationId": elastic["AllocationId"], "InstanceId": other}
     assert refused(network.ec2.associate_address, **association, AllowReassociation=False) == "Resource.AlreadyAssociated"
