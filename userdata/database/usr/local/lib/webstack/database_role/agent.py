@@ -4,7 +4,7 @@ import fcntl
 import json
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -185,7 +185,7 @@ class Agent:
             self._tell(failed)
 
     @contextmanager
-    def _role_lock(self) -> Iterator[None]:
+    def _role_lock(self) -> Generator[None]:
         """One changer of roles at a time; whoever stops mysqld holds it till mysqld is gone."""
         with paths.ROLE_LOCK.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)

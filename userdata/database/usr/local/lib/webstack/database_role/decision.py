@@ -176,7 +176,7 @@ def _errant(seen: Observed, local: LocalView) -> Decision | None:
         return None
     if local.receiver != "OFF":
         return _do(Action.STOP_RECEIVER, f"this host holds transactions that {seen.primary} does not: {errant}")
-    if errant.sources() == {local.server_uuid}:
+    if errant.sources() <= {local.server_uuid}:
         return _do(Action.BECOME_RECIPIENT, f"transactions made on this host alone are given up for a new copy of {seen.primary}: {errant}")
     return _do(
         Action.REFUSE,

@@ -50,7 +50,8 @@ class Server:
 
     def row(self, statement: str, values: Sequence[object] = ()) -> Row:
         """The first row; an empty one where there is none."""
-        return next(iter(self.rows(statement, values)), {})
+        found = self.rows(statement, values)
+        return found[0] if found else {}
 
     def run(self, *statements: str) -> None:
         """Runs statements in order, up to the first that fails."""

@@ -14,7 +14,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 
 from webstack_host import aws
@@ -144,7 +144,7 @@ def _leave(settings: Settings, root: Server, address: str) -> None:
 
 
 @contextmanager
-def _role_lock(patience: float) -> Iterator[None]:
+def _role_lock(patience: float) -> Generator[None]:
     """The lock of roles, if it can be had in time: an agent in the middle of a long copy does not hold up a stop."""
     with paths.ROLE_LOCK.open("a") as file:
         deadline = time.monotonic() + patience
