@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lab.cloud.api_process import ApiServerError
@@ -23,25 +24,24 @@ from lab.hypervisor.hypervisor import Hypervisor
 from lab.hypervisor.interface import RouterNamespace
 from lab.hypervisor.processes import read_pid_file, until_exit, write_pid_file
 from lab.hypervisor.run import CommandError
+from lab.image.recipe import Recipe
 from lab.image.store import Store
 from lab.names import LabNameError, LabNames
 
 log = logging.getLogger("lab.daemon")
 
 
-def image_for(store: Store, image_id: str) -> tuple[Path, dict[Path, str]]:
-    """The root folder behind an AMI id, and what a machine that boots it is given of this machine's folders, read-only."""
-    variants = {BAKED_IMAGE: "baked", PLAIN_IMAGE: "plain"}
-    if image_id not in variants:
+def image_for(store: Store, recipes: Mapping[str, Recipe], image_id: str) -> Path:
+    """The root folder behind an AMI id; raises `LookupError` where there is none."""
+    recipe = recipes.get(image_id)
+    if recipe is None:
         raise LookupError(
             f"{image_id}: the lab boots {BAKED_IMAGE} (Debian 13 with the roles' packages) and {PLAIN_IMAGE} (Debian 13 alone)"
         )
-    baked = store.recipe("baked")
-    recipe = baked if image_id == BAKED_IMAGE else store.recipe("plain")
     if not store.exists(recipe):
         flag = "" if image_id == BAKED_IMAGE else " --plain"
         raise LookupError(f"{image_id}: its image is not built; run `python -m lab.image build{flag}`")
-    return store.root(recipe), {} if image_id == BAKED_IMAGE else store.mirror_binds(baked)
+    return store.root(recipe)
 
 
 class Daemon:
@@ -53,9 +53,11 @@ class Daemon:
         """Set: the daemon stops."""
         self.take_lab_along = False
         """Whether the lab goes with it."""
-        store = Store.default()
+        self._store = Store.default()
+        # As they are now: a clone that changes under a running lab is not to leave its hosts without an image.
+        self._recipes = {BAKED_IMAGE: self._store.recipe("baked"), PLAIN_IMAGE: self._store.recipe("plain")}
         self._services: CloudServices | None = None
-        self.hypervisor = Hypervisor(names, cloud=self, image_for=lambda image_id: image_for(store, image_id))
+        self.hypervisor = Hypervisor(names, cloud=self, image_for=lambda image_id: image_for(self._store, self._recipes, image_id))
         self._control = ControlServer(names, self.hypervisor, self.shut_down)
 
     def shut_down(self) -> None:
@@ -74,11 +76,11 @@ class Daemon:
             await self._services.machine_terminated(instance_id)
 
     async def run(self) -> None:
-        """Runs until `end` is set. The cloud's services end with the process, their API server does not: see `lab.cloud.api_process`."""
+        """Runs until `end` is set."""
         async with contextlib.AsyncExitStack() as stack:
             router = await self.hypervisor.set_up_router()
-            self._services = CloudServices(self.names, router, self.hypervisor.changed)
-            await self._services.start()
+            self._services = await self._start_services(router)
+            stack.push_async_callback(self._leave_services)
             guarding = asyncio.create_task(self._replace_lost_services(router), name="api guard")
             stack.callback(guarding.cancel)
             await self.hypervisor.start(await self._services.regions())
@@ -96,9 +98,19 @@ class Daemon:
                 await until_exit(process)
             log.error("the API server has ended, and what it knew is lost; starting another")
             await self._services.stop()
-            self._services = CloudServices(self.names, router, self.hypervisor.changed)
-            await self._services.start()
+            self._services = await self._start_services(router)
             self.hypervisor.refresh()
+
+    async def _start_services(self, router: RouterNamespace) -> CloudServices:
+        packages = self._store.packages(self._recipes[BAKED_IMAGE])
+        services = CloudServices(self.names, router, self.hypervisor.changed, packages=packages if packages.is_dir() else None)
+        await services.start()
+        return services
+
+    async def _leave_services(self) -> None:
+        """The API server outlives the daemon: the next one finds it with all that it knows."""
+        if self._services is not None:
+            await self._services.forsake()
 
 
 async def _run(names: LabNames) -> bool:

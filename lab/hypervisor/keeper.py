@@ -32,8 +32,8 @@ class Surroundings:
 
     names: LabNames
     cloud: PowerReports
-    image_for: Callable[[str], tuple[Path, dict[Path, str]]]
-    """AMI id → the image's root folder and the read-only binds of a machine that boots it; raises `LookupError` with a reason."""
+    image_for: Callable[[str], Path]
+    """AMI id → the image's root folder; raises `LookupError` with a reason."""
     refresh: Callable[[], None]
     """Asks for the API to be read again."""
     power_off_after: float = POWER_OFF_AFTER
@@ -200,13 +200,13 @@ class Keeper:
         if desired is None:
             return
         self.problem, self._up, self._intended_rest, self._reboot_wanted = None, False, None, False
-        image, read_only_binds = self._around.image_for(desired.image_id)
-        process = await asyncio.to_thread(self._switch_on, desired, image, read_only_binds)
+        image = await asyncio.to_thread(self._around.image_for, desired.image_id)
+        process = await asyncio.to_thread(self._switch_on, desired, image)
         self._told = None
         self._volumes = frozenset(volume.volume_id for volume in desired.volumes)
         self._watch(process)
 
-    def _switch_on(self, desired: DesiredMachine, image: Path, read_only_binds: dict[Path, str]) -> Process:
+    def _switch_on(self, desired: DesiredMachine, image: Path) -> Process:
         names = self._around.names
         self.machine.prepare()
         router.connect(names, desired)
@@ -216,7 +216,7 @@ class Keeper:
             binds[loop] = volumes.guest_device(volume.volume_id)
         self._close_notify()
         self._notify = self.machine.open_notify_socket()
-        return self.machine.boot(image=image, hostname=desired.hostname, binds=binds, read_only_binds=read_only_binds)
+        return self.machine.boot(image=self.machine.image(image), hostname=desired.hostname, binds=binds)
 
     async def _move_volume(self, step: Step) -> None:
         volume_id, desired = step.volume_id, self.desired

@@ -117,10 +117,18 @@ class Machine:
         self.cgroup.create()
         self._exit_file.unlink(missing_ok=True)
 
-    def boot(self, *, image: Path, hostname: str, binds: Mapping[Path, str], read_only_binds: Mapping[Path, str]) -> Process:
+    def image(self, offered: Path) -> Path:
+        """The image that the root disk was begun over, which is `offered` at its first boot: the disk fits no other."""
+        record = self.folder / "image"
+        if record.exists():
+            return Path(record.read_text())
+        record.write_text(str(offered))
+        return offered
+
+    def boot(self, *, image: Path, hostname: str, binds: Mapping[Path, str]) -> Process:
         """Switches the machine on, after `prepare`; returns its supervisor at once.
 
-        `image` is the lower layer of the root disk; the binds map files and devices of this machine to paths in the guest.
+        `image` is the lower layer of the root disk; `binds` maps devices of this machine to paths in the guest.
         """
         command = [
             "nsenter",
@@ -148,7 +156,6 @@ class Machine:
             "--capability=CAP_NET_ADMIN",  # keepalived, and anything else that owns addresses
             "--console=read-only",
             *(f"--bind={source}:{target}" for source, target in binds.items()),
-            *(f"--bind-ro={source}:{target}" for source, target in read_only_binds.items()),
         ]
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",

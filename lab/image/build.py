@@ -14,8 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.hypervisor.run import run
-from lab.image.recipe import FILES, MYSQL_PACKAGES, MYSQL_SUITE, PLAIN_PACKAGES, SERVICE_UNITS, SUITE, UNWANTED_UNITS, Recipe, image_files
-from lab.image.store import PACKAGES_IN_HOST, SOURCES, Store
+from lab.image.recipe import (
+    FILES,
+    MYSQL_PACKAGES,
+    MYSQL_SUITE,
+    PLAIN_PACKAGES,
+    PLAIN_SOURCES,
+    SERVICE_UNITS,
+    SUITE,
+    UNWANTED_UNITS,
+    Recipe,
+    image_files,
+)
+from lab.image.store import Store
 
 Progress = Callable[[str], None]
 
@@ -87,6 +98,7 @@ def _build_plain(recipe: Recipe, scratch: Path, progress: Progress) -> None:
         _chroot(root, "update-ca-certificates")
         _chroot(root, "apt-get", "clean")
         _settle(root, UNWANTED_UNITS)
+        _write(root / "etc/apt/sources.list", PLAIN_SOURCES)
 
 
 def _build_baked(store: Store, recipe: Recipe, scratch: Path, progress: Progress) -> None:
@@ -193,7 +205,6 @@ def _keep_packages(archives: Path, target: Path) -> None:
             for name, content in (("Packages", index), ("Packages.gz", (scratch / "Packages.gz").read_bytes()))
         )
     )
-    (scratch / SOURCES).write_text(f"deb [trusted=yes] file:{PACKAGES_IN_HOST} ./\n")
     scratch.rename(target)
 
 

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lab.cloud.mirror import MIRROR_HOSTS, RELEASE_SUITE
+
 Variant = Literal["baked", "plain"]
 
-RECIPE = 2
+RECIPE = 3
 """Counts up when the steps of `build` change what comes out."""
 
-SUITE = "trixie"
+SUITE = RELEASE_SUITE
 
 FILES = Path(__file__).parent / "files"
 """Files of both variants, at their real paths."""
@@ -39,6 +41,10 @@ hotplug module fails."""
 
 BAKED_PACKAGES = ("socat",)
 """Beside the roles' own packages: what people reach for on a host."""
+
+PLAIN_SOURCES = f"deb [trusted=yes] http://{MIRROR_HOSTS[0]}/debian {RELEASE_SUITE} main\n"
+"""Where a host of the plain image gets its packages: under the archive's name, from the lab's own mirror, which Debian has not signed.
+A host of the baked image has no source at all: with one, cloud-init would ask for its index at each boot."""
 
 MYSQL_SUITE = "unstable"
 """Debian 13 has no MySQL server. The lab alone takes Debian's build from here; on AWS MySQL's own repository serves it."""
@@ -88,6 +94,7 @@ class Recipe:
             "suite": SUITE,
             "variant": self.variant,
             "packages": [*PLAIN_PACKAGES, *self.role_packages],
+            "sources": PLAIN_SOURCES,
             "mysql": MYSQL_PACKAGES if self.variant == "baked" else (),
             "units": [*UNWANTED_UNITS, *SERVICE_UNITS],
             "authority": self.authority,

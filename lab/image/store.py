@@ -12,12 +12,6 @@ from lab.image.recipe import BAKED_PACKAGES, Recipe, Variant
 from lab.paths import cache_folder
 from userdata.render import PACKAGES
 
-PACKAGES_IN_HOST = "/srv/packages"
-"""Where a host that boots the plain image finds the package mirror."""
-
-SOURCES = "webstack-lab.list"
-"""The file in the mirror's folder that makes apt use it; a host sees it in /etc/apt/sources.list.d."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Store:
@@ -45,13 +39,8 @@ class Store:
         return self.folder(recipe) / "root"
 
     def packages(self, recipe: Recipe) -> Path:
-        """The .debs that were installed over the plain image, with an index: a package mirror for hosts that boot the plain image."""
+        """The .debs that were installed over the plain image, with an index: what `lab.cloud.mirror` serves to hosts of the plain image."""
         return self.cache / "debs" / recipe.key
-
-    def mirror_binds(self, recipe: Recipe) -> dict[Path, str]:
-        """What a plain host is given, read-only, to install the packages of the `baked` recipe: file or folder here → path there."""
-        folder = self.packages(recipe)
-        return {folder: PACKAGES_IN_HOST, folder / SOURCES: f"/etc/apt/sources.list.d/{SOURCES}"}
 
     def exists(self, recipe: Recipe) -> bool:
         """Whether the image is there."""

@@ -1,0 +1,147 @@
+"""The next step with one machine, for every situation that it can be in. What a step does is shown by tests/lab."""
+
+import itertools
+from dataclasses import replace
+from ipaddress import IPv4Interface
+
+import pytest
+
+from lab.hypervisor.desired import DesiredMachine, Power, Volume
+from lab.hypervisor.plan import Action, ActualMachine, Rest, Step, next_step
+
+_ADDRESS = IPv4Interface("10.20.2.11/24")
+
+
+def _wanted(state: str, *volumes: str, problem: str | None = None) -> DesiredMachine:
+    return DesiredMachine(
+        instance_id="i-1",
+        region="eu-central-1",
+        state=state,
+        name="web-1",
+        role="web",
+        zone="eu-central-1a",
+        image_id="ami-1",
+        address=_ADDRESS,
+        volumes=tuple(Volume(volume_id=volume, size_gib=1) for volume in volumes),
+        problem=problem,
+    )
+
+
+_OFF = ActualMachine(running=False, has_root=True)
+_ON = ActualMachine(running=True, has_root=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "power"),
+    [
+        ("pending", Power.ON),
+        ("running", Power.ON),
+        ("stopping", Power.OFF),
+        ("stopped", Power.OFF),
+        ("shutting-down", Power.GONE),
+        ("terminated", Power.GONE),
+    ],
+)
+def test_each_state_of_the_api_is_one_wish(state: str, power: Power) -> None:
+    assert Power.of(state) is power
+
+
+@pytest.mark.parametrize(
+    ("wanted", "actual", "action"),
+    [
+        (_wanted("running"), ActualMachine(running=False), Action.BOOT),
+        (_wanted("running"), _ON, Action.NOTHING),
+        (_wanted("running"), replace(_OFF, rest=Rest.OFF, told=Power.OFF), Action.BOOT),
+        (_wanted("running"), replace(_OFF, rest=Rest.REBOOT), Action.BOOT),
+        (_wanted("running"), replace(_OFF, rest=Rest.KILLED), Action.NOTHING),
+        (_wanted("running"), replace(_OFF, rest=Rest.FAILED), Action.NOTHING),
+        (_wanted("running", problem="no subnet"), ActualMachine(running=False), Action.NOTHING),
+        (_wanted("stopping"), _ON, Action.SHUT_DOWN),
+        (_wanted("stopping"), replace(_OFF, rest=Rest.OFF), Action.TELL_STOPPED),
+        (_wanted("stopping"), replace(_OFF, rest=Rest.OFF, told=Power.OFF), Action.NOTHING),
+        (_wanted("stopped"), replace(_OFF, rest=Rest.KILLED), Action.TELL_STOPPED),
+        (_wanted("stopped"), replace(_OFF, rest=Rest.KILLED, told=Power.OFF), Action.SETTLE),
+        (_wanted("shutting-down"), _ON, Action.SHUT_DOWN),
+        (_wanted("shutting-down"), _OFF, Action.DESTROY),
+        (_wanted("shutting-down"), ActualMachine(running=False), Action.TELL_TERMINATED),
+        (_wanted("shutting-down"), ActualMachine(running=False, told=Power.GONE), Action.NOTHING),
+        (_wanted("terminated"), ActualMachine(running=False), Action.NOTHING),
+        (None, _ON, Action.SHUT_DOWN),
+        (None, _OFF, Action.DESTROY),
+        (None, ActualMachine(running=False), Action.NOTHING),
+    ],
+)
+def test_one_step_follows_from_wish_and_machine(wanted: DesiredMachine | None, actual: ActualMachine, action: Action) -> None:
+    assert next_step(wanted, actual).action is action
+
+
+def test_a_guest_that_powered_itself_off_is_told_and_not_booted_until_the_api_has_been_read_again() -> None:
+    actual = replace(_OFF, rest=Rest.SELF)
+    assert next_step(_wanted("running"), actual).action is Action.TELL_STOPPED
+    told = replace(actual, told=Power.OFF)
+    assert next_step(_wanted("running"), told).action is Action.NOTHING, "what was read before the telling says nothing"
+    assert next_step(_wanted("stopped"), told).action is Action.SETTLE
+    assert next_step(_wanted("running"), replace(told, heard=True)).action is Action.SETTLE, "somebody has started it since"
+    assert next_step(_wanted("running"), replace(told, rest=Rest.OFF)).action is Action.BOOT
+
+
+def test_a_killed_host_boots_after_a_stop_and_start_of_the_api() -> None:
+    actual = replace(_OFF, rest=Rest.KILLED)
+    assert next_step(_wanted("stopping"), actual).action is Action.TELL_STOPPED
+    actual = replace(actual, told=Power.OFF)
+    assert next_step(_wanted("stopped"), actual).action is Action.SETTLE
+    actual = replace(actual, rest=Rest.OFF)
+    assert next_step(_wanted("running"), actual).action is Action.BOOT
+
+
+def test_volumes_of_a_running_machine_go_before_others_come() -> None:
+    actual = replace(_ON, volumes=frozenset({"vol-1", "vol-2"}))
+    assert next_step(_wanted("running", "vol-2", "vol-3"), actual) == Step(action=Action.DETACH, volume_id="vol-1")
+    actual = replace(actual, volumes=frozenset({"vol-2"}))
+    assert next_step(_wanted("running", "vol-2", "vol-3"), actual) == Step(action=Action.ATTACH, volume_id="vol-3")
+    actual = replace(actual, volumes=frozenset({"vol-2", "vol-3"}))
+    assert next_step(_wanted("running", "vol-2", "vol-3"), actual).action is Action.NOTHING
+
+
+def _after(step: Step, actual: ActualMachine) -> ActualMachine:
+    """What a step that succeeds makes of a machine."""
+    match step.action:
+        case Action.BOOT:
+            return ActualMachine(running=True, has_root=True)
+        case Action.SHUT_DOWN:
+            return replace(actual, running=False, rest=Rest.OFF, volumes=frozenset())
+        case Action.DESTROY:
+            return replace(actual, has_root=False)
+        case Action.TELL_STOPPED:
+            return replace(actual, told=Power.OFF)
+        case Action.TELL_TERMINATED:
+            return replace(actual, told=Power.GONE)
+        case Action.SETTLE:
+            return replace(actual, rest=Rest.OFF)
+        case Action.ATTACH:
+            return replace(actual, volumes=actual.volumes | {str(step.volume_id)})
+        case Action.DETACH:
+            return replace(actual, volumes=actual.volumes - {str(step.volume_id)})
+        case Action.NOTHING:
+            return actual
+
+
+@pytest.mark.parametrize("state", [None, "pending", "running", "stopping", "stopped", "shutting-down", "terminated"])
+def test_from_every_situation_the_steps_come_to_an_end(state: str | None) -> None:
+    wanted = _wanted(state, "vol-1") if state else None
+    situations = itertools.product(
+        [True, False], Rest, [True, False], [frozenset[str](), frozenset({"vol-9"})], [None, *Power], [True, False]
+    )
+    for running, rest, has_root, volumes, told, heard in situations:
+        actual = ActualMachine(
+            running=running, rest=rest, has_root=has_root or running, volumes=volumes if running else frozenset(), told=told, heard=heard
+        )
+        for _ in range(10):
+            step = next_step(wanted, actual)
+            if step.action is Action.NOTHING:
+                break
+            actual = _after(step, actual)
+        else:
+            pytest.fail(f"no end of steps for {state} from {actual}")
+        if wanted is None or wanted.power is not Power.ON:
+            assert not actual.running

@@ -1,0 +1,79 @@
+"""The router's translations as text, from the machines that the API shows. That packets obey them, tests/lab shows."""
+
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+
+from lab.hypervisor.desired import DesiredMachine, Nat, overlapping
+from lab.hypervisor.router import translation_rules
+from lab.names import LabNames
+
+_NAMES = LabNames.of("dev")
+_PUBLIC, _GATEWAY = IPv4Address("198.18.0.10"), IPv4Address("198.18.0.11")
+
+_BALANCER = DesiredMachine(
+    instance_id="i-1",
+    region="eu-central-1",
+    state="running",
+    name="lb-1",
+    role="load_balancer",
+    zone="eu-central-1a",
+    image_id="ami-1",
+    address=IPv4Interface("10.20.0.10/24"),
+    public_address=_PUBLIC,
+    exit_address=_PUBLIC,
+)
+_WEB = replace(
+    _BALANCER, instance_id="i-2", address=IPv4Interface("10.20.1.10/24"), public_address=None, exit_address=_GATEWAY, s3_endpoint=True
+)
+_ISOLATED = replace(_BALANCER, instance_id="i-3", address=IPv4Interface("10.20.2.10/24"), public_address=None, exit_address=None)
+
+
+def _machines(*machines: DesiredMachine) -> dict[str, DesiredMachine]:
+    return {machine.instance_id: machine for machine in machines}
+
+
+def test_public_hosts_are_reached_and_private_ones_leave_by_their_gateway() -> None:
+    nat = Nat.of(_machines(_BALANCER, _WEB, _ISOLATED))
+    assert nat.public_to_private == {_PUBLIC: IPv4Address("10.20.0.10")}
+    assert nat.private_to_public == {IPv4Address("10.20.0.10"): _PUBLIC, IPv4Address("10.20.1.10"): _GATEWAY}
+    assert nat.s3_endpoint == {IPv4Address("10.20.1.10")}
+
+
+def test_a_host_that_is_leaving_or_broken_has_no_translation() -> None:
+    machines = _machines(
+        replace(_BALANCER, state="terminated"), replace(_WEB, problem="its subnet is not there"), replace(_ISOLATED, address=None)
+    )
+    assert Nat.of(machines) == Nat(public_to_private={}, private_to_public={}, s3_endpoint=frozenset())
+
+
+def test_a_stopped_host_keeps_its_translation() -> None:
+    assert Nat.of(_machines(replace(_BALANCER, state="stopped"))).public_to_private == {_PUBLIC: IPv4Address("10.20.0.10")}
+
+
+def test_the_rules_hold_each_pair_once_and_replace_the_table_at_once() -> None:
+    rules = translation_rules(_NAMES, Nat.of(_machines(_BALANCER, _WEB)))
+    assert rules.startswith("table ip translation\ndelete table ip translation\ntable ip translation {")
+    assert "elements = { 198.18.0.10 : 10.20.0.10 }" in rules
+    assert "elements = { 10.20.0.10 : 198.18.0.10, 10.20.1.10 : 198.18.0.11 }" in rules
+    assert "elements = { 10.20.0.10, 10.20.1.10 }" in rules
+    assert "ip daddr 198.19.0.16 ip saddr != @has_way_out counter drop" in rules
+
+
+def test_without_machines_there_are_no_empty_element_lists() -> None:
+    assert "elements" not in translation_rules(_NAMES, Nat.of({})), "nft refuses `elements = { }`"
+
+
+def test_the_same_machines_give_the_same_text_whatever_their_order() -> None:
+    first = translation_rules(_NAMES, Nat.of(_machines(_BALANCER, _WEB, _ISOLATED)))
+    assert first == translation_rules(_NAMES, Nat.of(_machines(_ISOLATED, _WEB, _BALANCER)))
+
+
+def test_a_subnet_inside_the_machines_own_network_is_found() -> None:
+    local = [IPv4Network("192.168.0.0/24"), IPv4Network("10.20.0.0/16")]
+    assert overlapping(IPv4Interface("10.20.1.10/24"), local) == IPv4Network("10.20.0.0/16")
+    assert overlapping(IPv4Interface("10.30.1.10/24"), local) is None
+
+
+def test_a_host_has_ec2s_name_and_its_subnets_first_address_as_gateway() -> None:
+    assert _WEB.hostname == "ip-10-20-1-10"
+    assert _WEB.gateway == IPv4Address("10.20.1.1")

@@ -1,0 +1,95 @@
+"""What is read of this system: control group mounts, processes, hosts' words, image recipes. Pure or of this process alone."""
+
+import hashlib
+import os
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from lab.hypervisor.cgroups import NoCgroupsError, parse_mounts
+from lab.hypervisor.processes import Process, read_pid_file, write_pid_file
+from lab.hypervisor.status import judge
+from lab.hypervisor.volumes import guest_device
+from lab.image.recipe import Recipe
+
+_HYBRID = """\
+tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
+cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu 0 0
+cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0
+cgroup /sys/fs/cgroup/systemd cgroup rw,relatime,name=systemd 0 0
+cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
+"""
+
+
+def test_a_hybrid_system_has_a_v2_hierarchy_beside_the_controllers() -> None:
+    layout = parse_mounts(_HYBRID)
+    assert layout.unified == Path("/sys/fs/cgroup/unified")
+    assert layout.legacy == (Path("/sys/fs/cgroup/memory"),)
+    assert len(layout.every) == 4
+
+
+def test_a_pure_v2_system_has_one_hierarchy() -> None:
+    layout = parse_mounts("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate,memory_recursiveprot 0 0\n")
+    assert layout.unified == Path("/sys/fs/cgroup")
+    assert layout.legacy == ()
+    assert layout.every == (Path("/sys/fs/cgroup"),)
+
+
+def test_a_system_without_v2_is_refused_in_words() -> None:
+    with pytest.raises(NoCgroupsError, match="no cgroup v2 hierarchy is mounted"):
+        parse_mounts("cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n")
+
+
+def test_a_pid_file_names_a_process_only_while_that_very_process_lives(tmp_path: Path) -> None:
+    file = tmp_path / "x.pid"
+    assert read_pid_file(file) is None
+    write_pid_file(file, os.getpid())
+    assert read_pid_file(file) == Process.of(os.getpid())
+    pid, started = file.read_text().split()
+    file.write_text(f"{pid} {int(started) - 1}\n")
+    assert read_pid_file(file) is None, "the number has been given to another process since"
+    file.write_text("nonsense")
+    assert read_pid_file(file) is None
+
+
+_USER_DATA = b"#cloud-config\n"
+_LAUNCHED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_RECORD = {
+    "user_data_sha256": hashlib.sha256(_USER_DATA).hexdigest(),
+    "time": (_LAUNCHED + timedelta(seconds=9)).isoformat().replace("+00:00", "Z"),
+    "state": "ready",
+    "reason": "serves",
+}
+
+
+def test_a_hosts_word_counts_for_its_user_data_and_since_its_last_start() -> None:
+    assert judge(_RECORD, user_data=_USER_DATA, launched=_LAUNCHED).ready
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"user_data_sha256": "0" * 64}, "current user data"),
+        ({"time": "2026-01-02T03:04:04Z"}, "no word since its last start"),
+        ({"time": "yesterday"}, "has no time"),
+        ({"state": "failed", "reason": "haproxy -c: line 3"}, "failed: haproxy -c: line 3"),
+        ({"state": "starting", "reason": "fetching the bundle"}, "starting: fetching the bundle"),
+    ],
+)
+def test_any_other_word_says_why_the_host_is_not_ready(change: dict[str, str], reason: str) -> None:
+    word = judge({**_RECORD, **change}, user_data=_USER_DATA, launched=_LAUNCHED)
+    assert not word.ready
+    assert reason in word.reason
+
+
+def test_a_volume_has_the_name_that_nitro_shows() -> None:
+    assert guest_device("vol-0123456789abcdef0") == "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0"
+
+
+def test_an_image_is_another_when_anything_that_decides_its_content_changes() -> None:
+    recipe = Recipe(variant="baked", role_packages=("haproxy", "nginx"), authority="PEM")
+    others = [replace(recipe, variant="plain"), replace(recipe, role_packages=("haproxy",)), replace(recipe, authority="another")]
+    assert recipe.key == replace(recipe).key
+    assert len({recipe.key, *(other.key for other in others)}) == 4
