@@ -1,0 +1,294 @@
+"""The wait for hosts: what counts as ready, when it gives up, that hosts wait side by side and a partner is waited for."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pulumi
+import pytest
+
+from stack.cloud import InstanceState
+from stack.readiness import Clock, NotReadyError, Outcome, Readiness, Subject, Verdict, judge, record_key
+from tests.unit.monitor import StrictMonitor, run
+
+LAUNCHED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+TEXT = "#cloud-config\n"
+SHA = hashlib.sha256(TEXT.encode()).hexdigest()
+RUNNING = InstanceState(id="i-1", state="running", launched=LAUNCHED)
+
+
+def record(state: str = "ready", *, sha: str = SHA, after: float = 5, reason: str = "serves", detail: tuple[str, ...] = ()) -> bytes:
+    moment = (LAUNCHED + timedelta(seconds=after)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return json.dumps({"state": state, "reason": reason, "detail": detail, "user_data_sha256": sha, "time": moment}).encode()
+
+
+@pytest.mark.parametrize(
+    ("instance", "content", "state", "reason"),
+    [
+        (RUNNING, record(), "ready", "serves"),
+        (None, record(), "waiting", "does not show the instance"),
+        (RUNNING, None, "waiting", "nothing heard yet"),
+        (RUNNING, b"{", "waiting", "not readable"),
+        (RUNNING, b"[]", "waiting", "not readable"),
+        (RUNNING, record(sha="0" * 64), "waiting", "older user data"),
+        (RUNNING, record(after=-1), "waiting", "before its launch"),
+        (RUNNING, record(after=0), "waiting", "before its launch"),
+        (RUNNING, record("starting", reason="MySQL starts"), "waiting", "MySQL starts"),
+        (RUNNING, record("failed", reason="no disk"), "failed", "no disk"),
+        (RUNNING, record("failed", sha="0" * 64), "waiting", "older user data"),
+        (InstanceState(id="i-1", state="stopped", launched=LAUNCHED), record(), "failed", "the instance is stopped"),
+        (InstanceState(id="i-1", state="terminated", launched=LAUNCHED), None, "failed", "the instance is terminated"),
+        (InstanceState(id="i-1", state="pending", launched=LAUNCHED), None, "waiting", "nothing heard yet"),
+    ],
+)
+def test_a_record_counts_only_for_this_user_data_and_after_this_launch(
+    instance: InstanceState | None, content: bytes | None, state: str, reason: str
+) -> None:
+    verdict = judge(instance, content, SHA)
+    assert verdict.state == state
+    assert reason in verdict.reason
+
+
+@pytest.mark.parametrize("moment", [None, "", "yesterday", 7, "2026-01-01T12:00:05", []])
+def test_a_record_without_a_proper_time_never_counts(moment: object) -> None:
+    content = json.dumps({"state": "ready", "user_data_sha256": SHA, "time": moment}).encode()
+    assert judge(RUNNING, content, SHA).state == "waiting"
+
+
+def test_the_key_is_the_one_that_only_the_instance_can_write() -> None:
+    assert record_key("AROAEXAMPLE", "i-1") == "hosts/AROAEXAMPLE:i-1.json"
+
+
+@dataclass
+class FakeAws:
+    """Answers from a script: `records` by key, as functions of the time."""
+
+    now: Callable[[], float] = lambda: 0.0
+    instances: dict[str, InstanceState] = field(default_factory=dict[str, InstanceState])
+    records: dict[str, Callable[[float], bytes | None]] = field(default_factory=dict[str, Callable[[float], bytes | None]])
+    hosts: dict[str, InstanceState] = field(default_factory=dict[str, InstanceState])
+    broken_until: float = -1
+
+    def instance(self, instance_id: str) -> InstanceState | None:
+        if self.now() < self.broken_until:
+            raise ConnectionError("no route")
+        return self.instances.get(instance_id, InstanceState(id=instance_id, state="running", launched=LAUNCHED))
+
+    def running_host(self, environment: str, host: str) -> InstanceState | None:
+        assert environment == "dev"
+        return self.hosts.get(host)
+
+    def read(self, bucket: str, key: str) -> bytes | None:
+        assert bucket == "artifacts"
+        return self.records.get(key, lambda _: None)(self.now())
+
+
+class Time:
+    """A clock that moves only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+    def clock(self) -> Clock:
+        return Clock(now=lambda: self.seconds, sleep=self.sleep)
+
+
+def readiness(aws: FakeAws, time: Time, *, enabled: bool = True, timeout: float = 60) -> Readiness:
+    aws.now = lambda: time.seconds
+    return Readiness(door=lambda: aws, environment="dev", enabled=enabled, timeout=timeout, clock=time.clock())
+
+
+def subject(host: str = "web-1", instance: str = "i-1") -> Subject:
+    return Subject(host=host, instance_id=instance, bucket="artifacts", role_id="AROA", user_data_sha256=SHA)
+
+
+def at(seconds: float, content: bytes, before: bytes | None = None) -> Callable[[float], bytes | None]:
+    return lambda now: content if now >= seconds else before
+
+
+KEY = record_key("AROA", "i-1")
+
+
+def test_the_wait_ends_when_the_host_is_ready() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: at(20, record())})
+    outcome = asyncio.run(readiness(aws, time).watch(subject()))
+    assert outcome.ready
+    assert 20 <= time.seconds <= 24.1, "looks are at most four seconds apart"
+
+
+def test_the_wait_ends_at_its_deadline_with_the_last_word_of_the_host() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: at(0, record("starting", reason="MySQL recovers", detail=("page 1", "page 2")))})
+    outcome = asyncio.run(readiness(aws, time, timeout=60).watch(subject()))
+    assert outcome == Outcome(host="web-1", ready=False, message="web-1 (i-1) not ready after 60 s: MySQL recovers\n    page 1\n    page 2")
+    assert 60 <= time.seconds < 61
+
+
+def test_a_failed_host_ends_the_wait_at_once() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: at(0, record("failed", reason="nginx -t", detail=("unknown directive",)))})
+    outcome = asyncio.run(readiness(aws, time).watch(subject()))
+    assert not outcome.ready
+    assert outcome.message == "web-1 (i-1) failed: nginx -t\n    unknown directive"
+    assert time.seconds == 0
+
+
+def test_an_api_that_does_not_answer_is_asked_again() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: at(0, record())}, broken_until=10)
+    assert asyncio.run(readiness(aws, time).watch(subject())).ready
+    assert time.seconds >= 10
+
+
+def test_hosts_are_waited_for_side_by_side() -> None:
+    time = Time()
+    keys = {f"i-{number}": record_key("AROA", f"i-{number}") for number in range(5)}
+    aws = FakeAws(records={key: at(30, record()) for key in keys.values()})
+
+    async def all_of_them() -> list[Outcome]:
+        wait = readiness(aws, time, timeout=600)
+        return await asyncio.gather(*(wait.watch(subject(instance, instance)) for instance in keys))
+
+    outcomes = asyncio.run(all_of_them())
+    assert all(outcome.ready for outcome in outcomes)
+    # The clock is shared: five waits one after the other would each have begun where the last one ended.
+    assert time.seconds < 5 * 30 + 5 * 4
+
+
+def outputs_of(body: Callable[[], None], *, preview: bool = False) -> Any:
+    return run(body, monitor=StrictMonitor(preview=preview))
+
+
+def wait_for(wait: Readiness, host: str, instance: str) -> pulumi.Output[Outcome]:
+    text = pulumi.Output.from_input
+    return wait.wait(host, instance=text(instance), bucket=text("artifacts"), role_id=text("AROA"), user_data=text(TEXT))
+
+
+def test_what_depends_on_hosts_is_held_until_all_are_ready_and_told_of_every_one_that_is_not() -> None:
+    time = Time()
+    aws = FakeAws(
+        records={
+            record_key("AROA", "i-1"): at(0, record()),
+            record_key("AROA", "i-2"): at(0, record("failed", reason="no bundle")),
+            record_key("AROA", "i-3"): at(0, record("failed", reason="no database")),
+        }
+    )
+    seen: list[str] = []
+
+    def body() -> None:
+        wait = readiness(aws, time)
+        outcomes = [wait_for(wait, f"web-{number}", f"i-{number}") for number in (1, 2, 3)]
+        wait.require(outcomes, "addresses").apply(seen.append)
+
+    with pytest.raises(NotReadyError) as raised:
+        outputs_of(body)
+    assert seen == []
+    assert str(raised.value) == (
+        "web-2 (i-2) failed: no bundle\n\nweb-3 (i-3) failed: no database\n\n"
+        "Nothing was deleted. The next `up` waits for the same hosts again."
+    )
+
+
+def test_a_repeated_up_fails_again_since_the_wait_is_no_part_of_the_state() -> None:
+    aws = FakeAws(records={KEY: at(0, record("failed", reason="no bundle"))})
+
+    def body() -> None:
+        wait = readiness(aws, Time())
+        wait.require([wait_for(wait, "web-1", "i-1")], None)
+
+    for _ in range(2):
+        with pytest.raises(NotReadyError, match="web-1"):
+            outputs_of(body)
+
+
+@pytest.mark.parametrize("preview", [True, False])
+def test_where_it_is_off_nobody_asks_aws(preview: bool) -> None:
+    def never() -> FakeAws:
+        raise AssertionError("AWS was asked")
+
+    seen: list[str] = []
+
+    def body() -> None:
+        wait = Readiness(door=never, environment="dev", enabled=False, timeout=60)
+        outcome = wait_for(wait, "db-2", "i-2")
+        text = pulumi.Output.from_input
+        wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA")).apply(lambda _: seen.append("held"))
+        wait.require([outcome], "value").apply(seen.append)
+
+    outputs_of(body, preview=preview)
+    assert sorted(seen) == ["held", "value"]
+
+
+DB_1 = InstanceState(id="i-1", state="running", launched=LAUNCHED)
+
+
+@pytest.mark.parametrize(
+    ("hosts", "own", "partner", "passes"),
+    [
+        ({}, None, record("starting"), True),  # the first creation: both boot side by side
+        ({"db-1": DB_1}, record(), record(), True),
+        ({"db-1": DB_1}, record(), record("starting"), False),  # db-1 serves: it waits for db-2
+        ({"db-1": DB_1}, record(sha="0" * 64), record("failed"), False),  # whatever user data it serves with
+        ({"db-1": DB_1}, record("failed"), record("starting"), True),  # db-1 serves nothing: a repair must reach it
+        ({"db-1": DB_1}, record(after=-5), record("starting"), True),
+        ({"db-1": DB_1}, None, record("starting"), True),
+    ],
+)
+def test_a_pet_that_serves_is_changed_only_while_its_partner_is_ready(
+    hosts: dict[str, InstanceState], own: bytes | None, partner: bytes, passes: bool
+) -> None:
+    time = Time()
+    aws = FakeAws(hosts=hosts, records={record_key("AROA", "i-1"): lambda _: own, record_key("AROA", "i-2"): lambda _: partner})
+    seen: list[str] = []
+
+    def body() -> None:
+        wait = readiness(aws, time, timeout=60)
+        text = pulumi.Output.from_input
+        outcome = wait_for(wait, "db-2", "i-2")
+        held = wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"))
+        held.apply(lambda _: seen.append(f"{time.seconds:.0f}"))
+
+    if passes:
+        outputs_of(body)
+        assert len(seen) == 1
+    else:
+        with pytest.raises(NotReadyError, match="db-2"):
+            outputs_of(body)
+        assert seen == []
+
+
+def test_progress_is_told_once_for_each_new_reason() -> None:
+    time = Time()
+
+    def telling(now: float) -> bytes:
+        return record("starting", reason="packages") if now < 10 else record("starting", reason="MySQL") if now < 20 else record()
+
+    def body() -> None:
+        wait = readiness(FakeAws(records={KEY: telling}), time)
+        wait.require([wait_for(wait, "db-1", "i-1")], None)
+
+    log = outputs_of(body).log
+    assert log[:2] == ["db-1: packages", "db-1: MySQL"]
+    assert log[2].startswith("db-1: ready after 2")
+    assert len(log) == 3
+
+
+def test_a_host_that_was_ready_all_along_is_no_news() -> None:
+    def body() -> None:
+        wait = readiness(FakeAws(records={KEY: at(0, record())}), Time())
+        wait.require([wait_for(wait, "db-1", "i-1")], None)
+
+    assert outputs_of(body).log == []
+
+
+def test_a_verdict_says_waiting_until_it_is_sure() -> None:
+    assert judge(RUNNING, record("dancing"), SHA) == Verdict(state="waiting", reason="serves")
