@@ -23,6 +23,7 @@ class ApiProcess:
     def __init__(self, names: LabNames) -> None:
         self._names = names
         self._pid_file = names.pid_file("api")
+        self._port_file = names.state_dir / "api.port"
         self._log = names.state_dir / "api.log"
         self._child: subprocess.Popen[bytes] | None = None
 
@@ -33,38 +34,40 @@ class ApiProcess:
 
     async def start(self) -> bool:
         """Starts the server unless it runs; True if it ran already. Raises `ApiServerError`."""
-        if read_pid_file(self._pid_file) is not None and await self._answers():
-            return True
-        command = [sys.executable, "-m", "lab.cloud.api_server", "--machines", "--port", str(self._names.moto_port)]
-        command += ["--public-range", str(self._names.elastic_network)]
-        with self._log.open("ab") as log:
-            # A session of its own: what ends the daemon does not end the server.
-            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
-        write_pid_file(self._pid_file, self._child.pid)
+        process = read_pid_file(self._pid_file)
+        found = process is not None
+        if process is None:
+            process = self._spawn()
         deadline = asyncio.get_running_loop().time() + START_DEADLINE
-        while not await self._answers():
-            if self._child.poll() is not None or asyncio.get_running_loop().time() > deadline:
+        while not self._port_file.exists():  # it is written once the server listens
+            if self._ended(process) or asyncio.get_running_loop().time() > deadline:
                 await self.stop()
                 raise ApiServerError(f"The AWS API server did not start. The end of {self._log}:\n{_end_of(self._log)}")
             await asyncio.sleep(0.05)
-        return False
+        return found
 
     async def stop(self) -> None:
         """Ends the server, with all that it held."""
-        process: Process | None = read_pid_file(self._pid_file)
+        process = read_pid_file(self._pid_file)
         if process is not None:
             await asyncio.to_thread(process.end, grace=_END_GRACE)
         if self._child is not None:
             self._child.poll()
-        self._pid_file.unlink(missing_ok=True)
+        for file in (self._pid_file, self._port_file):
+            file.unlink(missing_ok=True)
 
-    async def _answers(self) -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", self._names.moto_port)
-        except OSError:
-            return False
-        writer.close()
-        return True
+    def _spawn(self) -> Process:
+        self._port_file.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "lab.cloud.api_server", "--machines", "--public-range", str(self._names.elastic_network)]
+        command += ["--port", str(self._names.moto_port), "--port-file", str(self._port_file)]
+        with self._log.open("ab") as log:
+            # A session of its own: what ends the daemon does not end the server.
+            self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        write_pid_file(self._pid_file, self._child.pid)
+        return Process.of(self._child.pid)
+
+    def _ended(self, process: Process) -> bool:
+        return not process.alive() or (self._child is not None and self._child.poll() is not None)
 
 
 def _end_of(log: Path) -> str:

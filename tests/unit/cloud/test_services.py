@@ -12,6 +12,7 @@ import dns.message
 import dns.query
 import pytest
 
+from lab.cloud.api_process import ApiServerError
 from lab.cloud.front import loopback_listener
 from lab.cloud.services import CloudServices
 from lab.hypervisor.processes import read_pid_file
@@ -126,3 +127,9 @@ def test_a_later_daemon_finds_the_api_with_all_that_it_held(names: LabNames, loo
         server.end(grace=2)
     entries = [json.loads(line) for line in (names.state_dir / "calls.jsonl").read_text().splitlines()]
     assert {entry["service"] for entry in entries} == {"ec2"}
+
+
+def test_a_port_that_another_program_has_is_named(names: LabNames, loop: Loop) -> None:
+    with loopback_listener(names.moto_port), pytest.raises(ApiServerError, match="in use"):
+        loop.run(Cloud(names, loop).services.start())
+    assert read_pid_file(names.pid_file("api")) is None
