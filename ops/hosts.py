@@ -77,7 +77,9 @@ def enter_command(session: Session, wanted: str, command: Sequence[str]) -> list
     pid = control.leader(session.names, host.instance_id)
     if pid is None:
         raise UserError(f"{wanted} is {host.state}: nothing can be run there. Start it: webstack lab start {wanted}")
-    return ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--wd=/root", "--", *command]
+    # nsenter's own --wd opens this machine's folder before it enters the host's tree.
+    at_home = ["sh", "-c", 'cd /root && exec "$@"', "sh"]
+    return ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--", *at_home, *command]
 
 
 def journal_command(session: Session, wanted: str, *, unit: str | None, lines: int) -> list[str]:
