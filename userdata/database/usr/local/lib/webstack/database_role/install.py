@@ -57,8 +57,14 @@ def install() -> None:
             timeout=900,
         )
         shutil.rmtree(scratch, ignore_errors=True)
-        run(["apt-mark", "hold", "mysql-server"], check=False)
+        _hold()
     services.take_over("mysql.service")
+
+
+def _hold() -> None:
+    # An upgrade's scripts would reach the data volume and restart the server at their own time.
+    listed = run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", "mysql-*"]).stdout
+    run(["apt-mark", "hold", *(line.split()[1] for line in listed.splitlines() if line.startswith("installed "))])
 
 
 def _know_a_server() -> None:

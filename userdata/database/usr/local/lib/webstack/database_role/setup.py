@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
+from botocore.exceptions import BotoCoreError, ClientError
 from webstack_host import readiness, services
 from webstack_host.config import HostConfig
 from webstack_host.run import run
@@ -16,6 +18,7 @@ WAITING_FOR_PRIMARY = {"waiting_for": "primary"}
 """What this host publishes while nobody has begun the database: the program creates db-1 only after db-2 has said so."""
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 class NotReadyError(RuntimeError):
@@ -29,7 +32,13 @@ def configure(config: HostConfig) -> None:
 
     def say(reason: str) -> None:
         print(f"webstack: {reason}", flush=True)
-        readiness.publish("starting", reason, facts=facts_of(settings, records.read_claim()))
+        try:
+            readiness.publish("starting", reason, facts=facts_of(settings, records.read_claim()))
+        except Exception as error:
+            print(f"webstack: progress not published: {error}", flush=True)
+
+    def patiently(task: Callable[[], T]) -> T:
+        return until(deadline, task)
 
     say("looking for the data volume")
     run(["systemd-sysusers"])
@@ -42,11 +51,11 @@ def configure(config: HostConfig) -> None:
         install.install()
     datadir.layout()
     certificates.ensure_pair(settings)
-    certificates.publish()
-    certificates.refresh()
+    patiently(certificates.publish)
+    patiently(certificates.refresh)
     run(["mysqld", f"--defaults-file={paths.CONFIGURATION}", "--validate-config"])
     if not services.is_active("mysql.service"):
-        prepare_data(settings, say)
+        prepare_data(settings, say, lambda: patiently(records.read_claim))
     paths.ACCOUNTS_DONE.unlink(missing_ok=True)
     paths.PREPARED.touch()
 
@@ -58,12 +67,24 @@ def facts_of(settings: Settings, claim: Claim | None) -> dict[str, str]:
     return {"role": "primary" if claim.primary == settings.host else "replica"}
 
 
-def prepare_data(settings: Settings, say: Say) -> None:
+def until(deadline: float, task: Callable[[], T]) -> T:
+    """What `task` returns, tried again while AWS does not answer; past the deadline (time.monotonic()) its error is the last word."""
+    while True:
+        try:
+            return task()
+        except (BotoCoreError, ClientError) as error:
+            if time.monotonic() > deadline:
+                raise
+            print(f"webstack: {error}; trying again", flush=True)
+            time.sleep(2)
+
+
+def prepare_data(settings: Settings, say: Say, read_claim: Callable[[], Claim | None]) -> None:
     """Takes the boot's steps until there is something to start. Raises NotReadyError where there must not be."""
     prepared = False
     while True:
         record = datadir.read()
-        claim = records.read_claim()
+        claim = read_claim()
         decision = decide_boot(
             BootFacts(
                 host=settings.host,

@@ -1,0 +1,423 @@
+"""The parts around the decisions: how long a replica is lost, accounts, records, the volume, packages, readiness, an orderly stop."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from database_role import accounts, install, records, setup, stopping, volume
+from database_role.boot import Claim, Data
+from database_role.gtid import GtidSet
+from database_role.health import Health, judge
+from database_role.looking import read_peer
+from database_role.mysql import quoted
+from database_role.settings import Settings
+from database_role.views import LocalView, Mode
+from database_role.watch import ReplicaWatch
+from webstack_host import aws, config
+
+UUID = "11111111-0000-0000-0000-000000000000"
+VARIABLES: dict[str, Any] = {
+    "host": "db-1",
+    "server_id": 1,
+    "private_address": "10.20.4.11",
+    "dns_name": "db-1.dev.webstack.internal",
+    "databases": [
+        {"host": "db-1", "dns_name": "db-1.dev.webstack.internal", "address": "10.20.4.11"},
+        {"host": "db-2", "dns_name": "db-2.dev.webstack.internal", "address": "10.20.5.11"},
+    ],
+    "replica": True,
+    "volume_id": "vol-0123456789abcdef0",
+    "network_cidr": "10.20.0.0/16",
+    "schema": "app",
+    "patience_seconds": 5,
+    "readiness_timeout": 600,
+    "bucket": "artifacts",
+}
+DB_1 = Settings.of(VARIABLES)
+DB_2 = Settings.of({**VARIABLES, "host": "db-2", "server_id": 2, "private_address": "10.20.5.11"})
+
+
+def returning(value: object) -> Callable[..., Any]:
+    """A function that takes anything and gives this."""
+    return lambda *_, **__: value
+
+
+def server(**changes: Any) -> LocalView:
+    """An open primary with its replica, with changes."""
+    values: dict[str, Any] = {
+        "server_uuid": UUID,
+        "read_only": False,
+        "super_read_only": False,
+        "executed": GtidSet.parse(""),
+        "semi_sync": True,
+        "replicas": 1,
+    }
+    return LocalView(**{**values, **changes})
+
+
+# --- how long a replica is lost
+
+
+def test_a_replica_is_lost_from_the_moment_that_nothing_is_acknowledged_although_it_still_counts() -> None:
+    watch = ReplicaWatch()
+    assert watch.lost_for(server(acknowledged=1), 0.0) == 0
+    assert watch.lost_for(server(acknowledged=2, waiting=1), 1.0) == 0
+    assert watch.lost_for(server(acknowledged=2, waiting=1), 4.0) == 3.0
+    assert watch.lost_for(server(acknowledged=2, waiting=3), 6.0) == 5.0
+    assert watch.lost_for(server(acknowledged=3, waiting=1), 6.5) == 0
+
+
+def test_a_replica_that_is_not_counted_is_lost() -> None:
+    watch = ReplicaWatch()
+    watch.lost_for(server(), 0.0)
+    assert watch.lost_for(server(replicas=0), 2.0) == 2.0
+    assert watch.lost_for(server(replicas=1), 3.0) == 0
+
+
+def test_the_clock_starts_when_a_primary_opens_or_its_agent_begins() -> None:
+    watch = ReplicaWatch()
+    assert watch.lost_for(server(read_only=True, replicas=0), 100.0) == 0
+    assert watch.lost_for(server(replicas=0), 103.0) == 3.0
+    assert ReplicaWatch().lost_for(server(replicas=0), 500.0) == 0
+    assert ReplicaWatch().lost_for(None, 500.0) == 0
+
+
+# --- accounts
+
+
+def test_accounts_have_the_least_rights_that_their_work_needs() -> None:
+    assert {account.name: account.grants for account in accounts.accounts("app")} == {
+        "replication": ("REPLICATION SLAVE ON *.*",),
+        "clone": ("BACKUP_ADMIN ON *.*",),
+        "app_migrator": ("SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, DROP, INDEX, REFERENCES ON `app`.*",),
+        "app_writer": ("SELECT, INSERT, UPDATE, DELETE ON `app`.*",),
+        "app_reader": ("SELECT ON `app`.*",),
+    }
+
+
+def test_every_account_needs_tls_and_comes_from_this_network() -> None:
+    for account in accounts.accounts("app"):
+        made = accounts.statements(account, network="10.20.0.0/16", password="it's\\secret")
+        assert made[0] == f"CREATE USER IF NOT EXISTS '{account.name}'@'10.20.0.0/16' IDENTIFIED BY 'it\\'s\\\\secret' REQUIRE SSL"
+        assert made[1].startswith("ALTER USER")
+        assert made[1].endswith("REQUIRE SSL")
+
+
+def test_a_string_cannot_leave_its_quotes() -> None:
+    assert quoted("a'; DROP DATABASE app; -- \\") == "'a\\'; DROP DATABASE app; -- \\\\'"
+
+
+# --- records in the bucket
+
+
+class Bucket:
+    """As much of S3's client as records use."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+
+    def put_object(self, **call: Any) -> None:
+        assert call["Bucket"] == "artifacts"
+        if call.get("IfNoneMatch") == "*" and call["Key"] in self.objects:
+            raise ClientError({"Error": {"Code": "PreconditionFailed"}}, "PutObject")
+        self.objects[call["Key"]] = call["Body"]
+
+    def get_object(self, **call: Any) -> dict[str, io.BytesIO]:
+        assert call["Bucket"] == "artifacts"
+        if call["Key"] not in self.objects:
+            raise ClientError({"Error": {"Code": "NoSuchKey"}}, "GetObject")
+        return {"Body": io.BytesIO(self.objects[call["Key"]])}
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
+    fake = Bucket()
+    monkeypatch.setattr(aws, "s3", lambda: fake)
+    monkeypatch.setattr(config, "load", lambda: config.HostConfig(VARIABLES, "host.json"))
+    return fake
+
+
+def test_the_first_claim_stands(bucket: Bucket) -> None:
+    assert records.read_claim() is None
+    assert records.create_claim(Claim(primary="db-1", data_id="one"))
+    assert not records.create_claim(Claim(primary="db-2", data_id="two"))
+    assert records.read_claim() == Claim(primary="db-1", data_id="one")
+    assert json.loads(bucket.objects["database/primary.json"])["version"] == 1
+
+
+def test_a_forbidden_claim_is_not_an_absent_one(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: str) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject")
+
+    monkeypatch.setattr(bucket, "get_object", refused)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        records.read_claim()
+
+
+def test_a_broken_claim_is_an_error_rather_than_none(bucket: Bucket) -> None:
+    bucket.objects["database/primary.json"] = b"{}"
+    with pytest.raises(ValueError, match=r"database/primary.json has no field 'primary'"):
+        records.read_claim()
+
+
+def test_what_writes_are_worth_is_recorded_with_its_reason(bucket: Bucket) -> None:
+    assert records.read_mode() is None
+    records.write_mode(Mode.DEGRADED, primary="db-1", reason="no replica")
+    assert records.read_mode() is Mode.DEGRADED
+    assert json.loads(bucket.objects["database/replication.json"])["reason"] == "no replica"
+    bucket.objects["database/replication.json"] = b'{"mode": "fine"}'
+    assert records.read_mode() is None
+
+
+# --- the volume
+
+
+class Runs:
+    """Stands for programs: remembers calls, answers by first word with (code, output), by default success."""
+
+    def __init__(self, **answers: tuple[int, str]) -> None:
+        self.answers = answers
+        self.calls: list[str] = []
+
+    def __call__(self, command: list[Any], **_: Any) -> CompletedProcess[str]:
+        words = [str(word) for word in command]
+        self.calls.append(" ".join(words))
+        code, out = self.answers.get(words[0].replace("-", "_"), (0, ""))
+        return CompletedProcess(words, code, out, "")
+
+
+def mount_with(monkeypatch: pytest.MonkeyPatch, runs: Runs) -> dict[str, str]:
+    """Mounts a volume with these programs; returns the files written."""
+    written: dict[str, str] = {}
+
+    def write(path: Path, content: str) -> None:
+        written[str(path)] = content
+
+    monkeypatch.setattr(volume, "run", runs)
+    monkeypatch.setattr(volume.files, "write", write)
+    monkeypatch.setattr(volume.files, "directory", returning(None))
+    volume.mount(Path("/dev/disk/by-id/x"))
+    return written
+
+
+def test_a_volume_is_found_by_its_id() -> None:
+    assert str(volume.device("vol-0123456789abcdef0")) == "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0"
+
+
+def test_a_blank_volume_is_formatted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(blkid=(2, ""))
+    written = mount_with(monkeypatch, runs)
+    assert [call for call in runs.calls if call.startswith("mkfs")] == ["mkfs.ext4 -q -m 1 -L webstack-mysql /dev/disk/by-id/x"]
+    assert "Where=/var/lib/mysql\n" in written["/etc/systemd/system/var-lib-mysql.mount"]
+
+
+def test_a_volume_with_data_is_mounted_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = Runs(blkid=(0, "ext4\n"))
+    mount_with(monkeypatch, runs)
+    assert not [call for call in runs.calls if call.startswith("mkfs")]
+    assert "systemctl start var-lib-mysql.mount" in runs.calls
+
+
+@pytest.mark.parametrize(
+    ("runs", "said"),
+    [(Runs(blkid=(0, "xfs\n")), "holds xfs"), (Runs(blkid=(8, "")), "cannot tell"), (Runs(blkid=(0, "ext4"), e2fsck=(4, "")), "a person")],
+)
+def test_what_is_not_understood_is_left_alone(monkeypatch: pytest.MonkeyPatch, runs: Runs, said: str) -> None:
+    with pytest.raises(RuntimeError, match=said):
+        mount_with(monkeypatch, runs)
+    assert not [call for call in runs.calls if call.startswith(("mkfs", "systemctl"))]
+
+
+def test_a_volume_that_never_comes_is_named() -> None:
+    said: list[str] = []
+    with pytest.raises(TimeoutError, match="vol-0123456789abcdef0 was not attached in time"):
+        volume.wait("vol-0123456789abcdef0", deadline=0.0, say=said.append)
+    assert said == ["waiting for volume vol-0123456789abcdef0 to be attached"]
+
+
+# --- packages
+
+
+def test_mysqls_repository_is_added_only_where_apt_knows_no_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def write(path: Path, _: str) -> None:
+        written.append(str(path))
+
+    monkeypatch.setattr(install.files, "write", write)
+    monkeypatch.setattr(install, "run", Runs(apt_cache=(0, "mysql-server:\n  Installed: (none)\n  Candidate: 9.7.4-2\n")))
+    install._know_a_server()  # pyright: ignore[reportPrivateUsage]
+    assert written == []
+    monkeypatch.setattr(install, "run", Runs(apt_cache=(0, "mysql-server:\n  Installed: (none)\n  Candidate: (none)\n")))
+    with pytest.raises(RuntimeError, match=r"can this host reach repo\.mysql\.com"):
+        install._know_a_server()  # pyright: ignore[reportPrivateUsage]
+    assert written == ["/etc/apt/sources.list.d/mysql.sources"]
+
+
+def test_the_repository_is_the_lts_release_for_debian_13_signed_by_the_key_in_the_bundle() -> None:
+    key = Path(__file__).parents[3] / "userdata/database" / str(install.paths.MYSQL_KEY).lstrip("/")
+    assert "Suites: trixie\nComponents: mysql-9.7-lts\n" in install.REPOSITORY
+    assert f"Signed-By: {install.paths.MYSQL_KEY}\n" in install.REPOSITORY
+    assert key.read_text().startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
+
+
+# --- readiness
+
+STATUS: dict[str, Any] = {"primary": False, "replica": False, "semi_sync": True}
+CLAIM = Claim(primary="db-1", data_id="one")
+AGENT = {"action": "rest", "reason": "primary, lossless", "mode": "lossless"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "found", "ok", "reason", "facts"),
+    [
+        (
+            DB_2,
+            Health(claim=None, status=STATUS, agent={}, accounts=False),
+            False,
+            "waiting for the first database host",
+            {"waiting_for": "primary"},
+        ),
+        (DB_1, Health(claim=None, status=None, agent={}, accounts=False), False, "waiting for the first database host", {}),
+        (DB_1, Health(claim=CLAIM, status=None, agent={}, accounts=False), False, "the role check does not answer", {"role": "primary"}),
+        (DB_1, Health(claim=CLAIM, status=STATUS, agent=AGENT, accounts=True), False, "not open for writes", None),
+        (DB_1, Health(claim=CLAIM, status={**STATUS, "primary": True}, agent=AGENT, accounts=False), False, "making accounts", None),
+        (
+            DB_1,
+            Health(claim=CLAIM, status={**STATUS, "primary": True}, agent=AGENT, accounts=True),
+            True,
+            "primary, lossless",
+            {"role": "primary", "replication": "lossless"},
+        ),
+        (DB_2, Health(claim=CLAIM, status=STATUS, agent=AGENT, accounts=False), False, "not replicating yet", {"role": "replica"}),
+        (
+            DB_2,
+            Health(claim=CLAIM, status={**STATUS, "replica": True}, agent=AGENT, accounts=False, primary_status={"semi_sync": False}),
+            False,
+            "db-1 does not wait for this replica",
+            None,
+        ),
+        (
+            DB_2,
+            Health(claim=CLAIM, status={**STATUS, "replica": True}, agent=AGENT, accounts=False, primary_status={"semi_sync": True}),
+            True,
+            "replica of db-1",
+            {"role": "replica"},
+        ),
+    ],
+)
+def test_readiness(settings: Settings, found: Health, ok: bool, reason: str, facts: dict[str, str] | None) -> None:
+    check = judge(settings, found)
+    assert check.ok is ok
+    assert reason in check.reason
+    assert facts is None or check.facts == facts
+
+
+def test_settings_name_the_other_host_only_where_a_replica_is_configured() -> None:
+    assert DB_1.peer is not None
+    assert DB_1.peer.host == "db-2"
+    assert Settings.of({**VARIABLES, "replica": False, "databases": VARIABLES["databases"][:1]}).peer is None
+
+
+def test_a_peers_status_is_read_as_a_view() -> None:
+    seen = read_peer(
+        "db-2",
+        {"data": "recipient", "writable": False, "executed": f"{UUID}:1-3", "received": "", "receiver": "OFF", "stopping": True},
+    )
+    assert (seen.data, seen.executed.count(), seen.receiving, seen.stopping) == (Data.RECIPIENT, 3, False, True)
+
+
+def test_aws_that_does_not_answer_is_asked_again_up_to_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(setup.time, "sleep", returning(None))
+    outcomes = iter([ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), "there"])
+
+    def task() -> str:
+        outcome = next(outcomes)
+        if isinstance(outcome, ClientError):
+            raise outcome
+        return outcome
+
+    assert setup.until(setup.time.monotonic() + 60, task) == "there"
+    outcomes = iter([ClientError({"Error": {"Code": "SlowDown"}}, "GetObject")])
+    with pytest.raises(ClientError):
+        setup.until(0.0, task)
+
+
+# --- an orderly stop
+
+
+class StoppingServer:
+    """A primary's mysqld under its stop: what it says in turn, and what was done to it."""
+
+    def __init__(self, views: list[LocalView]) -> None:
+        self.views = views
+        self.ran: list[str] = []
+
+    def look(self, _: object) -> LocalView:
+        return self.views.pop(0) if len(self.views) > 1 else self.views[0]
+
+    def run(self, *statements: str) -> None:
+        self.ran += statements
+
+    def rows(self, _: str) -> list[dict[str, int]]:
+        return []
+
+
+@pytest.fixture
+def stop_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Runs the stop of db-1 against views in turn; returns (statements run, modes recorded, processes killed)."""
+
+    def stop(views: list[LocalView], *, recorded: bool = True) -> tuple[list[str], list[Mode], list[int]]:
+        fake, modes, killed = StoppingServer(views), list[Mode](), list[int]()
+
+        def record(mode: Mode, **_: str) -> None:
+            if not recorded:
+                raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "PutObject")
+            modes.append(mode)
+
+        def kill(pid: int, _: int) -> None:
+            killed.append(pid)
+
+        clock = iter(range(100_000))
+        monkeypatch.setattr(stopping.paths, "STOPPING", tmp_path / "stopping")
+        monkeypatch.setattr(stopping.paths, "ROLE_LOCK", tmp_path / "lock")
+        monkeypatch.setattr(stopping, "Server", returning(fake))
+        monkeypatch.setattr(stopping, "local_view", fake.look)
+        monkeypatch.setattr(stopping.records, "write_mode", record)
+        monkeypatch.setattr(stopping.os, "kill", kill)
+        monkeypatch.setattr(stopping.time, "monotonic", lambda: next(clock) / 2)
+        monkeypatch.setattr(stopping.time, "sleep", returning(None))
+        stopping.stop(DB_1, 4711)
+        assert (tmp_path / "stopping").exists()
+        return fake.ran, modes, killed
+
+    return stop
+
+
+WAITING = server(waiting=2)
+FENCED = server(read_only=True, super_read_only=True)
+
+
+def test_a_primary_is_fenced_and_stops_with_nothing_recorded(stop_of: Any) -> None:
+    ran, modes, killed = stop_of([server(), WAITING, FENCED])
+    assert ran == ["SET GLOBAL super_read_only = ON"]
+    assert (modes, killed) == ([], [])
+
+
+def test_degraded_is_recorded_before_waiting_commits_are_let_go(stop_of: Any) -> None:
+    ran, modes, killed = stop_of([WAITING] * 14 + [FENCED])
+    assert modes == [Mode.DEGRADED]
+    assert ran[-1] == "SET GLOBAL rpl_semi_sync_source_enabled = OFF"
+    assert killed == []
+
+
+def test_where_degraded_cannot_be_recorded_nothing_is_acknowledged(stop_of: Any) -> None:
+    ran, modes, killed = stop_of([WAITING], recorded=False)
+    assert "SET GLOBAL rpl_semi_sync_source_enabled = OFF" not in ran
+    assert modes == []
+    assert killed == [4711]
