@@ -122,7 +122,7 @@ def test_a_web_host_that_vanishes_costs_no_get_and_repeats_no_post() -> None:
     assert "http-request disable-l7-retry unless { method GET HEAD OPTIONS }" in configured["backend web"]
     assert not any("shutdown-sessions" in line for line in configured["backend web"]), "it cuts requests in flight, which are not retried"
     sysctl = (ROOT / "load_balancer/etc/sysctl.d/90-webstack.conf").read_text()
-    assert "net.ipv4.tcp_retries2 = 2" in sysctl
+    assert "net.ipv4.tcp_retries2 = 1" in sysctl
     assert all("tcp-ut 30s" in line for lines in configured.values() for line in lines if line.startswith("bind "))
 
 
