@@ -23,6 +23,9 @@ POWER_OFF_AFTER = 120.0
 _PRESS_AGAIN_AFTER = 5.0
 """A guest early in its boot does not hear the power button."""
 
+_FURNISHED_WITHIN = 30.0
+"""Seconds between a machine's start and the moment that it can be given a volume; a loaded machine takes two."""
+
 log = logging.getLogger(__name__)
 
 
@@ -56,6 +59,8 @@ class Keeper:
         self._told: Power | None = None
         self._heard = False
         self._up = False
+        self._furnished = asyncio.Event()
+        """The guest has its devices and its PID 1 is about to run: from now on one can reach into it."""
         self._reboot_wanted = False
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
@@ -72,6 +77,7 @@ class Keeper:
             leader = await asyncio.to_thread(self.machine.leader)
             self._volumes = await asyncio.to_thread(_volumes_given, leader) if leader else frozenset[str]()
             self._up = True
+            self._furnished.set()
             log.info("%s: still running, adopted", self.instance_id)
             self._watch(process)
         elif self.machine.exists():
@@ -162,6 +168,8 @@ class Keeper:
                     await self._perform(step)
                 if self._reboot_wanted:
                     await self._reboot_now()
+                if self._rest is not Rest.FAILED:
+                    self.problem = None
             except Exception as error:
                 self.problem = f"{error}"
                 log.exception("%s: failed", self.instance_id)
@@ -220,11 +228,12 @@ class Keeper:
 
     async def _move_volume(self, step: Step) -> None:
         volume_id, desired = step.volume_id, self.desired
-        leader = await asyncio.to_thread(self.machine.leader)
         if volume_id is None or desired is None:
             return
+        await asyncio.wait_for(self._furnished.wait(), _FURNISHED_WITHIN)
+        leader = await asyncio.to_thread(self.machine.leader)
         if leader is None:
-            raise RuntimeError(f"{volume_id}: the host is not far enough in its boot to be given a volume, or to have one taken")
+            raise RuntimeError(f"{volume_id}: the host has no PID 1 whose devices could be changed")
         file = self._around.names.volume_file(volume_id)
         if step.action is Action.DETACH:
             await asyncio.to_thread(volumes.take_from_running, leader, volume_id)
@@ -273,6 +282,7 @@ class Keeper:
             self.problem = self._describe_failure()
             log.warning("%s: %s", self.instance_id, self.problem)
         self._volumes, self._up, self._intended_rest = frozenset(), False, None
+        self._furnished.clear()
         self._close_notify()
         log.info("%s: is off (%s)", self.instance_id, self._rest.value)
         self._ended.set()
@@ -320,6 +330,8 @@ class Keeper:
                 message = self._notify.recv(4096)
             except BlockingIOError:
                 return
+            if b"X_NSPAWN_LEADER_PID=" in message:
+                self._furnished.set()
             if b"READY=1" in message.split(b"\n"):
                 self._up = True
                 log.info("%s: up", self.instance_id)
