@@ -3,7 +3,6 @@
 Nothing is remembered from the lab's start: all that bears its name goes, and nothing else is touched.
 """
 
-import contextlib
 import os
 import shutil
 import time
@@ -17,6 +16,9 @@ from lab.names import LabNames
 
 _DAEMON_GRACE = 10.0
 """Seconds for the lab's own processes to end by themselves."""
+
+
+_REMOVAL_ATTEMPTS = 30
 
 
 class TearDownError(RuntimeError):
@@ -65,11 +67,15 @@ def _end_processes(names: LabNames) -> None:
 
 
 def _remove_state(names: LabNames) -> None:
-    deadline = time.monotonic() + 5
-    while names.state_dir.exists():
-        with contextlib.suppress(OSError):  # a process that is just ending may still write to its log there
-            shutil.rmtree(names.state_dir)
-        if time.monotonic() > deadline:
-            raise TearDownError(f"{names.state_dir} cannot be removed: something still writes there; see `fuser -v {names.state_dir}`")
-        if names.state_dir.exists():
+    for attempt in range(_REMOVAL_ATTEMPTS):
+        try:
+            if names.state_dir.exists():
+                shutil.rmtree(names.state_dir)
+        except OSError as error:  # a process that is just ending may still write to its log there
+            if attempt == _REMOVAL_ATTEMPTS - 1:
+                raise TearDownError(
+                    f"{names.state_dir} cannot be removed ({error}); see who is there: fuser -v {names.state_dir}"
+                ) from error
             time.sleep(0.1)
+        else:
+            return
