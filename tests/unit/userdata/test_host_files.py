@@ -208,8 +208,9 @@ def test_nginx_believes_the_load_balancers_alone() -> None:
 
 def test_a_host_that_drains_has_been_left_before_it_stops() -> None:
     [default] = [line for line in haproxy()["backend web"] if line.startswith("default-server")]
-    numbers = {name: int(value) for name, value in re.findall(r"\b(inter|fall) (\d+)s?", default)}
-    unhealthy = numbers["inter"] * numbers["fall"]
+    [milliseconds] = re.findall(r" inter (\d+)ms ", default)
+    [failures] = re.findall(r" fall (\d+) ", default)
+    unhealthy = int(milliseconds) / 1000 * int(failures)
     ttl, hold = 5, 2
     assert WEB.drain_seconds >= unhealthy + ttl + hold + 1, "the drain's default is sized for these settings"
 
