@@ -12,6 +12,7 @@ import importlib
 import inspect
 import sys
 import typing
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -61,12 +62,15 @@ class Field:
     required: bool
 
 
+@functools.cache
 def _resource_class(token: str) -> type[Any]:
     try:
         package, path, name = token.split(":")
         module = path.split("/")[0]
         root = f"pulumi_{package}"
-        found = getattr(importlib.import_module(root if module == "index" else f"{root}.{module}"), name)
+        with warnings.catch_warnings():  # the SDK's modules warn of their own deprecated types when they are loaded
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found = getattr(importlib.import_module(root if module == "index" else f"{root}.{module}"), name)
     except (ValueError, ImportError, AttributeError) as error:
         raise UnknownTypeError(f"{token}: the SDK has no such resource type") from error
     if getattr(found, "pulumi_type", None) != token:
@@ -119,10 +123,9 @@ def _fields(cls: type[Any]) -> Mapping[str, Field]:
     wire_names = sdk_types.input_type_py_to_pulumi_names(cls)
     scope = vars(sys.modules[cls.__module__])
     found: dict[str, Field] = {}
-    for python_name, parameter in inspect.signature(cls.__init__).parameters.items():
-        if python_name not in ("__self__", "self"):
-            name = wire_names.get(python_name, python_name)
-            found[name] = Field(name, _shape(parameter.annotation, scope), parameter.default is inspect.Parameter.empty)
+    for python_name, parameter in list(inspect.signature(cls.__init__).parameters.items())[1:]:  # a rule's `self` is a property
+        name = wire_names.get(python_name, python_name)
+        found[name] = Field(name, _shape(parameter.annotation, scope), parameter.default is inspect.Parameter.empty)
     return found
 
 

@@ -73,8 +73,6 @@ def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
         except (Refusal, UnknownTypeError, ValueError, FileNotFoundError) as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         except Exception as error:
-            if type(error) is Exception:  # what abort() itself raises
-                raise
             _LOG.exception("%s failed", method.__name__)
             context.abort(grpc.StatusCode.INTERNAL, f"the lab's provider failed in {method.__name__}: {type(error).__name__}: {error}")
 

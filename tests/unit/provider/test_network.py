@@ -1,0 +1,248 @@
+"""Networks and firewalls: what is made is what AWS then shows, drift is seen and repaired, and what is in use is not deleted."""
+
+import json
+
+import pytest
+
+from tests.unit.provider.engine import REGION, AbortedError, Engine, Resource, World, client, kinds
+from tests.unit.provider.test_schema import ASSOCIATION, EIP, ENDPOINT, FLOW_LOG, GROUP, LOG_GROUP, NAT, ROUTE, RULE, SUBNET, TABLE, VPC
+
+GATEWAY = "aws:ec2/internetGateway:InternetGateway"
+DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
+EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+OPTIONS = "aws:ec2/vpcDhcpOptions:VpcDhcpOptions"
+OPTIONS_ASSOCIATION = "aws:ec2/vpcDhcpOptionsAssociation:VpcDhcpOptionsAssociation"
+
+
+def settled(engine: Engine, resource: Resource) -> Resource:
+    """Fails unless a refresh and a plan after it change nothing."""
+    again = engine.refresh(resource)
+    assert again is not None
+    assert again.inputs == resource.inputs
+    assert kinds(engine.diff(again)) == {}
+    return again
+
+
+def drifted(engine: Engine, resource: Resource) -> dict[str, str]:
+    """What a plan after a refresh changes."""
+    again = engine.refresh(resource)
+    assert again is not None
+    again.inputs = resource.inputs
+    return kinds(engine.diff(again))
+
+
+def test_a_vpc_reads_as_made_and_its_drift_is_repaired(engine: Engine) -> None:
+    vpc = engine.create(VPC, cidrBlock="10.0.0.0/16", enableDnsHostnames=True, tags={"Name": "net"})
+    assert settled(engine, vpc)["defaultRouteTableId"].startswith("rtb-")
+    ec2 = client("ec2")
+    ec2.modify_vpc_attribute(VpcId=vpc.id, EnableDnsSupport={"Value": False})
+    ec2.create_tags(Resources=[vpc.id], Tags=[{"Key": "evil", "Value": "1"}])
+    assert drifted(engine, vpc) == {"enableDnsSupport": "update", "tags.evil": "delete", "tagsAll.evil": "delete"}
+    seen = engine.refresh(vpc)
+    assert seen is not None
+    seen.inputs = vpc.inputs
+    assert settled(engine, engine.update(seen))["tags"] == {"Name": "net"}
+
+
+def test_a_region_has_five_vpcs_at_most(engine: Engine) -> None:
+    for number in range(4):
+        engine.create(VPC, cidrBlock=f"10.{number}.0.0/16")
+    with pytest.raises(AbortedError, match="VpcLimitExceeded"):
+        engine.create(VPC, cidrBlock="10.9.0.0/16")
+
+
+def test_a_subnet_is_in_a_zone_of_its_region(small: World) -> None:
+    with pytest.raises(AbortedError, match="eu-west-1a.* for parameter availabilityZone is invalid.*eu-central-1a, eu-central-1b"):
+        small.engine.create(SUBNET, vpcId=small.vpc.id, cidrBlock="10.0.9.0/24", availabilityZone="eu-west-1a")
+
+
+def test_a_subnets_public_addresses_can_be_turned_off_again(small: World) -> None:
+    subnet = small.engine.create(SUBNET, vpcId=small.vpc.id, cidrBlock="10.0.2.0/24", mapPublicIpOnLaunch=True)
+    subnet = settled(small.engine, subnet)
+    assert settled(small.engine, small.engine.update(subnet, mapPublicIpOnLaunch=None))["mapPublicIpOnLaunch"] is False
+
+
+def test_what_is_in_use_is_not_deleted(small: World) -> None:
+    engine = small.engine
+    host = small.instance()
+    for resource, code in ((small.subnet, "DependencyViolation"), (small.group, "DependencyViolation"), (small.vpc, "DependencyViolation")):
+        with pytest.raises(AbortedError, match=code):
+            engine.delete(resource)
+    engine.delete(host)
+    for resource in (small.group, small.subnet, small.vpc):
+        engine.delete(resource)
+        assert engine.refresh(resource) is None
+        engine.delete(resource)
+
+
+def test_a_group_that_a_rule_names_is_not_deleted(small: World) -> None:
+    other = small.engine.create(GROUP, "other", vpcId=small.vpc.id)
+    given = {"ipProtocol": "tcp", "fromPort": 1, "toPort": 1}
+    rule = small.engine.create(RULE, **given, securityGroupId=other.id, referencedSecurityGroupId=small.group.id)
+    with pytest.raises(AbortedError, match=f"a rule of {other.id} names it"):
+        small.engine.delete(small.group)
+    small.engine.delete(rule)
+    small.engine.delete(small.group)
+
+
+def test_a_vpc_has_one_internet_gateway_and_keeps_it_while_addresses_are_mapped(small: World) -> None:
+    engine = small.engine
+    gateway = settled(engine, engine.create(GATEWAY, vpcId=small.vpc.id))
+    with pytest.raises(AbortedError, match="already has an internet gateway attached"):
+        engine.create(GATEWAY, "second", vpcId=small.vpc.id)
+    host = small.instance()
+    address = engine.create(EIP, domain="vpc", instance=host.id)
+    with pytest.raises(AbortedError, match="has some mapped public address"):
+        engine.delete(gateway)
+    engine.delete(address)
+    engine.delete(gateway)
+    assert engine.refresh(gateway) is None
+
+
+def test_an_address_that_its_host_moved_is_no_drift(small: World) -> None:
+    small.engine.create(GATEWAY, vpcId=small.vpc.id)
+    host, address = small.instance(), small.engine.create(EIP, domain="vpc")
+    client("ec2").associate_address(AllocationId=address.id, InstanceId=host.id)
+    assert drifted(small.engine, address) == {}
+
+
+def test_a_nat_gateway_needs_a_free_address_and_a_way_out_and_holds_both(small: World) -> None:
+    engine = small.engine
+    address = engine.create(EIP, domain="vpc")
+    with pytest.raises(AbortedError, match="Gateway.NotAttached"):
+        engine.create(NAT, subnetId=small.subnet.id, allocationId=address.id)
+    engine.create(GATEWAY, vpcId=small.vpc.id)
+    nat = settled(engine, engine.create(NAT, subnetId=small.subnet.id, allocationId=address.id))
+    with pytest.raises(AbortedError, match="Resource.AlreadyAssociated"):
+        engine.create(NAT, "second", subnetId=small.subnet.id, allocationId=address.id)
+    for held in (address, small.subnet):
+        with pytest.raises(AbortedError, match="AuthFailure|DependencyViolation"):
+            engine.delete(held)
+    engine.delete(nat)
+    assert engine.refresh(nat) is None
+    engine.delete(address)
+    engine.delete(small.subnet)
+
+
+def test_a_route_goes_to_what_is_there_and_can_be_moved(small: World) -> None:
+    engine = small.engine
+    table = engine.create(TABLE, vpcId=small.vpc.id)
+    stray, gateway = engine.create(GATEWAY, "stray"), engine.create(GATEWAY, vpcId=small.vpc.id)
+    anywhere = {"routeTableId": table.id, "destinationCidrBlock": "0.0.0.0/0"}
+    with pytest.raises(AbortedError, match="belong to different networks"):
+        engine.create(ROUTE, **anywhere, gatewayId=stray.id)
+    with pytest.raises(AbortedError, match="InvalidNatGatewayID.NotFound"):
+        engine.create(ROUTE, **anywhere, natGatewayId="nat-0123456789abcdef0")
+    with pytest.raises(AbortedError, match="local route of the VPC"):
+        engine.create(ROUTE, routeTableId=table.id, destinationCidrBlock="10.0.0.0/16", gatewayId=gateway.id)
+    route = settled(engine, engine.create(ROUTE, **anywhere, gatewayId=gateway.id))
+    address = engine.create(EIP, domain="vpc")
+    nat = engine.create(NAT, subnetId=small.subnet.id, allocationId=address.id)
+    moved = settled(engine, engine.update(route, gatewayId=None, natGatewayId=nat.id))
+    assert (moved["natGatewayId"], moved["gatewayId"]) == (nat.id, None)
+    client("ec2").delete_route(RouteTableId=table.id, DestinationCidrBlock="0.0.0.0/0")
+    assert engine.refresh(moved) is None
+
+
+def test_inline_routes_are_brought_to_what_is_wanted(small: World) -> None:
+    gateway = small.engine.create(GATEWAY, vpcId=small.vpc.id)
+    one, other = ({"cidrBlock": cidr, "gatewayId": gateway.id} for cidr in ("0.0.0.0/0", "11.0.0.0/8"))
+    table = settled(small.engine, small.engine.create(TABLE, vpcId=small.vpc.id, routes=[one]))
+    assert settled(small.engine, small.engine.update(table, routes=[other]))["routes"] == [other]
+
+
+def test_a_subnet_has_one_table_of_its_own_vpc(small: World) -> None:
+    engine = small.engine
+    table, second = engine.create(TABLE, "one", vpcId=small.vpc.id), engine.create(TABLE, "two", vpcId=small.vpc.id)
+    association = settled(engine, engine.create(ASSOCIATION, routeTableId=table.id, subnetId=small.subnet.id))
+    with pytest.raises(AbortedError, match="Resource.AlreadyAssociated"):
+        engine.create(ASSOCIATION, "again", routeTableId=second.id, subnetId=small.subnet.id)
+    foreign = engine.create(TABLE, "foreign", vpcId=engine.create(VPC, "other", cidrBlock="10.1.0.0/16").id)
+    free = engine.create(SUBNET, "free", vpcId=small.vpc.id, cidrBlock="10.0.8.0/24")
+    with pytest.raises(AbortedError, match="belong to different networks"):
+        engine.create(ASSOCIATION, "foreign", routeTableId=foreign.id, subnetId=free.id)
+    moved = settled(engine, engine.update(association, routeTableId=second.id))
+    engine.delete(moved)
+    assert engine.refresh(moved) is None
+
+
+def test_an_endpoint_is_for_a_service_that_exists_and_once_per_table(small: World) -> None:
+    engine, service = small.engine, f"com.amazonaws.{REGION}.s3"
+    table = engine.create(TABLE, vpcId=small.vpc.id)
+    policy = json.dumps({"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}]})
+    with pytest.raises(AbortedError, match="InvalidServiceName"):
+        engine.create(ENDPOINT, vpcId=small.vpc.id, serviceName="com.amazonaws.nowhere.s3")
+    endpoint = settled(engine, engine.create(ENDPOINT, vpcId=small.vpc.id, serviceName=service, routeTableIds=[table.id], policy=policy))
+    assert endpoint["prefixListId"].startswith("pl-")
+    with pytest.raises(AbortedError, match="RouteAlreadyExists"):
+        engine.create(ENDPOINT, "again", vpcId=small.vpc.id, serviceName=service, routeTableIds=[table.id])
+    assert settled(engine, engine.update(endpoint, routeTableIds=[]))["routeTableIds"] == []
+    engine.delete(endpoint)
+    assert engine.refresh(endpoint) is None
+
+
+def test_a_flow_log_reads_as_made(small: World) -> None:
+    group = small.engine.create(LOG_GROUP, retentionInDays=14)
+    role = "arn:aws:iam::123456789012:role/flow"
+    log = small.engine.create(FLOW_LOG, vpcId=small.vpc.id, trafficType="ALL", logDestination=group["arn"], iamRoleArn=role)
+    settled(small.engine, log)
+    assert kinds(small.engine.diff(log, trafficType="REJECT")) == {"trafficType": "update_replace"}
+    small.engine.delete(log)
+    assert small.engine.refresh(log) is None
+
+
+def test_dhcp_options_are_kept_while_a_vpc_uses_them(small: World) -> None:
+    engine = small.engine
+    options = settled(engine, engine.create(OPTIONS, domainName="x.internal", domainNameServers=["AmazonProvidedDNS"], tags={"a": "b"}))
+    association = settled(engine, engine.create(OPTIONS_ASSOCIATION, dhcpOptionsId=options.id, vpcId=small.vpc.id))
+    with pytest.raises(AbortedError, match="DependencyViolation"):
+        engine.delete(options)
+    engine.delete(association)
+    engine.delete(options)
+
+
+def test_a_new_group_lets_nothing_out(small: World) -> None:
+    group = client("ec2").describe_security_groups(GroupIds=[small.group.id])["SecurityGroups"][0]
+    assert group["IpPermissionsEgress"] == []
+
+
+def test_inline_rules_are_brought_to_what_is_wanted(small: World) -> None:
+    ssh = {"protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrBlocks": ["10.0.0.0/8"], "description": "ssh"}
+    group = settled(small.engine, small.engine.create(GROUP, "inline", vpcId=small.vpc.id, ingress=[ssh]))
+    web = {"protocol": "tcp", "fromPort": 80, "toPort": 80, "self": True}
+    assert len(settled(small.engine, small.engine.update(group, ingress=[web]))["ingress"]) == 1
+
+
+def test_the_default_group_is_adopted_without_rules_and_never_deleted(small: World) -> None:
+    group = settled(small.engine, small.engine.create(DEFAULT_GROUP, vpcId=small.vpc.id, tags={"a": "b"}))
+    assert (group["ingress"], group["egress"], group.id) == ([], [], small.vpc["defaultSecurityGroupId"])
+    small.engine.delete(group)
+    assert small.engine.refresh(group) is not None
+
+
+@pytest.mark.parametrize(("kind", "verb"), [(RULE, "ingress"), (EGRESS, "egress")])
+def test_a_rule_is_changed_in_place_and_made_again_where_it_is_gone(small: World, kind: str, verb: str) -> None:
+    engine = small.engine
+    rule = engine.create(kind, securityGroupId=small.group.id, ipProtocol="6", fromPort=80, toPort=80, cidrIpv4="10.0.0.0/8")
+    rule = settled(engine, rule)
+    changed = settled(engine, engine.update(rule, toPort=81, description="two ports"))
+    assert (changed.id, changed["toPort"], changed["ipProtocol"]) == (rule.id, 81, "6")
+    getattr(client("ec2"), f"revoke_security_group_{verb}")(GroupId=small.group.id, SecurityGroupRuleIds=[rule.id])
+    assert engine.refresh(changed) is None
+    engine.delete(changed)
+
+
+def test_a_protocol_without_ports_has_none(small: World) -> None:
+    given = {"securityGroupId": small.group.id, "referencedSecurityGroupId": small.group.id}
+    for name, protocol in (("vrrp", "112"), ("all", "-1")):
+        rule = settled(small.engine, small.engine.create(RULE, name, **given, ipProtocol=protocol))
+        assert (rule["fromPort"], rule["toPort"]) == (None, None)
+
+
+def test_a_rules_source_is_of_the_same_vpc(small: World) -> None:
+    other = small.engine.create(VPC, "other", cidrBlock="10.1.0.0/16")
+    given = {"securityGroupId": small.group.id, "ipProtocol": "-1"}
+    with pytest.raises(AbortedError, match="belong to different networks"):
+        small.engine.create(RULE, **given, referencedSecurityGroupId=other["defaultSecurityGroupId"])
+    with pytest.raises(AbortedError, match="does not exist"):
+        small.engine.create(RULE, **given, referencedSecurityGroupId="sg-0123456789abcdef0")

@@ -1,0 +1,332 @@
+"""IAM, S3, Secrets Manager, Route 53, logs and keys: read as made, repaired after drift, refused as AWS refuses."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab.provider.codec import Asset, Secret
+from tests.unit.provider.engine import REGION, AbortedError, Engine, Resource, World, client, kinds
+from tests.unit.provider.test_network import drifted, settled
+from tests.unit.provider.test_schema import (
+    A_RECORD,
+    ALIAS,
+    BUCKET,
+    KEY,
+    LOG_GROUP,
+    OBJECT,
+    PROFILE,
+    READ,
+    RECORD,
+    ROLE,
+    ROLE_POLICY,
+    SECRET,
+    SECRET_VERSION,
+    TRUST,
+    VERSIONING,
+    ZONE,
+)
+
+POLICY_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
+OWNERSHIP = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
+LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
+BLOCKED = {"blockPublicAcls": True, "blockPublicPolicy": True, "ignorePublicAcls": True, "restrictPublicBuckets": True}
+
+
+def role(engine: Engine, name: str = "web", **props: Any) -> Resource:
+    """A role that EC2 may take."""
+    return engine.create(ROLE, name, **{"name": name, "assumeRolePolicy": TRUST, **props})
+
+
+def bucket(engine: Engine, **props: Any) -> Resource:
+    """A bucket."""
+    return engine.create(BUCKET, "artifacts", bucket="artifacts-1", **props)
+
+
+def test_a_role_reads_as_made_and_changes_in_place(engine: Engine) -> None:
+    made = settled(engine, role(engine, description="a", maxSessionDuration=7200, tags={"a": "b"}))
+    changed = engine.update(
+        made, description="b", assumeRolePolicy=TRUST.replace("ec2", "vpc-flow-logs"), maxSessionDuration=None, tags=None
+    )
+    assert (changed["description"], changed["maxSessionDuration"], changed["tags"]) == ("b", 3600, {})
+    settled(engine, changed)
+
+
+def test_a_boundary_must_exist(engine: Engine) -> None:
+    with pytest.raises(AbortedError, match="does not exist or is not attachable"):
+        role(engine, permissionsBoundary="arn:aws:iam::123456789012:policy/none")
+
+
+def test_an_inline_policy_that_somebody_widened_is_put_back(engine: Engine) -> None:
+    role(engine)
+    policy = settled(engine, engine.create(ROLE_POLICY, "p", name="read", role="web", policy=READ))
+    wide = READ.replace("s3:GetObject", "*")
+    client("iam").put_role_policy(RoleName="web", PolicyName="read", PolicyDocument=wide)
+    assert drifted(engine, policy) == {"policy": "update"}
+    settled(engine, engine.update(policy))
+
+
+def test_a_role_with_policies_is_not_deleted(engine: Engine) -> None:
+    made = role(engine)
+    policy = engine.create(ROLE_POLICY, "p", name="read", role="web", policy=READ)
+    with pytest.raises(AbortedError, match="DeleteConflict"):
+        engine.delete(made)
+    engine.delete(policy)
+    engine.delete(made)
+    assert engine.refresh(made) is None
+
+
+def test_an_attachment_names_a_policy_that_exists(engine: Engine) -> None:
+    role(engine)
+    arn = client("iam").create_policy(PolicyName="mine", PolicyDocument=READ)["Policy"]["Arn"]
+    made = settled(engine, engine.create(POLICY_ATTACHMENT, role="web", policyArn=arn))
+    found = engine.load(POLICY_ATTACHMENT, f"web/{arn}")
+    assert found is not None
+    assert found["policyArn"] == arn
+    engine.delete(made)
+    assert engine.refresh(made) is None
+    with pytest.raises(AbortedError, match="NoSuchEntity"):
+        engine.create(POLICY_ATTACHMENT, "none", role="web", policyArn="arn:aws:iam::aws:policy/None")
+
+
+def test_a_profile_changes_its_role_and_lets_go_of_it(engine: Engine) -> None:
+    role(engine), role(engine, "db")
+    profile = settled(engine, engine.create(PROFILE, "p", name="p", role="web", tags={"a": "b"}))
+    changed = settled(engine, engine.update(profile, role="db", tags={"a": "c"}))
+    assert (changed["role"], changed["tags"]) == ("db", {"a": "c"})
+    engine.delete(changed)
+    assert engine.refresh(changed) is None
+
+
+def test_a_new_bucket_is_private_and_encrypted_as_on_aws(engine: Engine) -> None:
+    settled(engine, bucket(engine, tags={"a": "b"}))
+    s3 = client("s3")
+    assert all(s3.get_public_access_block(Bucket="artifacts-1")["PublicAccessBlockConfiguration"].values())
+    assert s3.get_bucket_encryption(Bucket="artifacts-1")["ServerSideEncryptionConfiguration"]["Rules"]
+    rules = s3.get_bucket_ownership_controls(Bucket="artifacts-1")["OwnershipControls"]["Rules"]
+    assert rules == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+
+
+def test_a_bucket_with_objects_is_deleted_only_by_force(engine: Engine) -> None:
+    made = bucket(engine)
+    engine.create(VERSIONING, bucket="artifacts-1", versioningConfiguration={"status": "Enabled"})
+    client("s3").put_object(Bucket="artifacts-1", Key="hosts/x.json", Body=b"{}")
+    client("s3").delete_object(Bucket="artifacts-1", Key="hosts/x.json")
+    with pytest.raises(AbortedError, match="BucketNotEmpty"):
+        engine.delete(made)
+    engine.delete(engine.update(made, forceDestroy=True))
+    assert engine.refresh(made) is None
+
+
+@pytest.mark.parametrize(
+    ("token", "props"),
+    [
+        (BLOCK, BLOCKED),
+        (VERSIONING, {"versioningConfiguration": {"status": "Enabled"}}),
+        (ENCRYPTION, {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": True}]}),
+        (OWNERSHIP, {"rule": {"objectOwnership": "BucketOwnerEnforced"}}),
+        (
+            LIFECYCLE,
+            {
+                "rules": [
+                    {
+                        "id": "old",
+                        "status": "Enabled",
+                        "filter": {"prefix": "app/"},
+                        "expiration": {"days": 90},
+                        "noncurrentVersionExpiration": {"noncurrentDays": 30},
+                        "abortIncompleteMultipartUpload": {"daysAfterInitiation": 2},
+                    }
+                ]
+            },
+        ),
+    ],
+)
+def test_a_buckets_settings_read_as_made_and_go_again(engine: Engine, token: str, props: dict[str, Any]) -> None:
+    bucket(engine)
+    made = settled(engine, engine.create(token, bucket="artifacts-1", **props))
+    engine.delete(made)
+    engine.delete(made)
+    settled(engine, engine.create(token, "again", bucket="artifacts-1", **props))
+
+
+def test_a_buckets_settings_that_drifted_are_seen(engine: Engine) -> None:
+    bucket(engine)
+    block = engine.create(BLOCK, bucket="artifacts-1", **BLOCKED)
+    versioning = engine.create(VERSIONING, bucket="artifacts-1", versioningConfiguration={"status": "Enabled"})
+    s3 = client("s3")
+    s3.put_public_access_block(Bucket="artifacts-1", PublicAccessBlockConfiguration={"BlockPublicAcls": True})
+    s3.put_bucket_versioning(Bucket="artifacts-1", VersioningConfiguration={"Status": "Suspended"})
+    assert set(drifted(engine, block)) == {"blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"}
+    assert drifted(engine, versioning) == {"versioningConfiguration.status": "update"}
+    with pytest.raises(AbortedError, match="cannot be updated from 'Enabled'"):
+        engine.update(versioning, versioningConfiguration={"status": "Disabled"})
+    s3.delete_public_access_block(Bucket="artifacts-1")
+    assert engine.refresh(block) is None
+
+
+def _bucket_policy(resource: str, **statement: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Principal": "*", "Action": "s3:*", "Resource": resource, **statement}]})
+
+
+def test_a_bucket_policy_is_about_its_bucket_and_not_public(engine: Engine) -> None:
+    bucket(engine)
+    own, tls = "arn:aws:s3:::artifacts-1/*", {"Bool": {"aws:SecureTransport": "false"}}
+    made = settled(engine, engine.create(BUCKET_POLICY, bucket="artifacts-1", policy=_bucket_policy(own, Effect="Deny", Condition=tls)))
+    engine.delete(made)
+    assert engine.refresh(made) is None
+    with pytest.raises(AbortedError, match="Policy has invalid resource"):
+        engine.create(BUCKET_POLICY, bucket="artifacts-1", policy=_bucket_policy("arn:aws:s3:::artifacts-12/*", Effect="Deny"))
+    with pytest.raises(AbortedError, match="blocked by the BlockPublicPolicy"):
+        engine.create(BUCKET_POLICY, bucket="artifacts-1", policy=_bucket_policy(own, Effect="Allow"))
+
+
+def test_an_object_is_uploaded_again_when_its_file_changed(engine: Engine, tmp_path: Path) -> None:
+    bucket(engine)
+    engine.create(VERSIONING, bucket="artifacts-1", versioningConfiguration={"status": "Enabled"})
+    file = tmp_path / "app.tar.gz"
+    file.write_bytes(b"one")
+    made = engine.create(OBJECT, bucket="artifacts-1", key="app/1", source=Asset(hash="1", path=str(file)), tags={"a": "b"})
+    made.outputs["source"] = Asset(hash="1")  # what the engine's state keeps
+    settled(engine, made)
+    file.write_bytes(b"two")
+    assert kinds(engine.diff(made, source=Asset(hash="2", path=str(file)))) == {"source": "update"}
+    changed = engine.update(made, source=Asset(hash="2", path=str(file)))
+    assert changed["versionId"] != made["versionId"]
+    assert client("s3").get_object(Bucket="artifacts-1", Key="app/1")["Body"].read() == b"two"
+    assert settled(engine, engine.update(changed, tags={"a": "c"}))["versionId"] == changed["versionId"]
+    engine.delete(changed)
+    assert "Versions" not in client("s3").list_object_versions(Bucket="artifacts-1"), "all versions go"
+
+
+def test_an_object_has_no_acl_of_its_own(engine: Engine) -> None:
+    bucket(engine)
+    with pytest.raises(AbortedError, match="AccessControlListNotSupported"):
+        engine.create(OBJECT, bucket="artifacts-1", key="k", content="x", acl="public-read")
+
+
+def test_a_missing_file_is_named(engine: Engine) -> None:
+    bucket(engine)
+    with pytest.raises(AbortedError, match="/none/here"):
+        engine.create(OBJECT, bucket="artifacts-1", key="k", source=Asset(hash="1", path="/none/here"))
+
+
+def test_a_secret_that_waits_for_its_end_blocks_its_name(engine: Engine) -> None:
+    made = settled(engine, engine.create(SECRET, "s", name="webstack/dev/x", description="d", tags={"a": "b"}))
+    with pytest.raises(AbortedError, match="ResourceExistsException"):
+        engine.create(SECRET, "second", name="webstack/dev/x")
+    engine.delete(made)
+    assert engine.refresh(made) is None
+    with pytest.raises(AbortedError, match="InvalidRequestException.*scheduled for deletion"):
+        engine.create(SECRET, "again", name="webstack/dev/x")
+    with pytest.raises(AbortedError, match="InvalidRequestException.*marked for deletion"):
+        engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("x"))
+
+
+def test_a_secret_without_a_recovery_window_frees_its_name_at_once(engine: Engine) -> None:
+    made = engine.create(SECRET, "s", name="webstack/dev/x", recoveryWindowInDays=0)
+    engine.delete(made)
+    engine.create(SECRET, "again", name="webstack/dev/x")
+
+
+def test_a_secrets_value_and_policy_read_as_made(engine: Engine) -> None:
+    made = engine.create(SECRET, "s", name="webstack/dev/x", tags={"a": "b"})
+    version = settled(engine, engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("hunter2")))
+    assert version.id.startswith(f"{made.id}|")
+    engine.delete(version)
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+    settled(engine, engine.create(SECRET_POLICY, secretArn=made.id, policy=policy))
+    changed = settled(engine, engine.update(made, description="new", tags={"c": "d"}))
+    assert (changed["description"], changed["tags"]) == ("new", {"c": "d"})
+
+
+def zone(small: World, **props: Any) -> Resource:
+    """A private zone."""
+    return small.engine.create(ZONE, "z", name="dev.webstack.internal", vpcs=[{"vpcId": small.vpc.id}], **props)
+
+
+def test_a_private_zone_is_of_a_vpc_that_exists_and_its_only_one_of_the_name(small: World) -> None:
+    made = settled(small.engine, zone(small, tags={"a": "b"}))
+    assert made["vpcs"] == [{"vpcId": small.vpc.id, "vpcRegion": REGION}]
+    with pytest.raises(AbortedError, match="ConflictingDomainExists"):
+        zone(small)
+    with pytest.raises(AbortedError, match="InvalidVPCId"):
+        small.engine.create(ZONE, name="x.internal", vpcs=[{"vpcId": "vpc-0123456789abcdef0"}])
+    other = small.engine.create("aws:ec2/vpc:Vpc", "other", cidrBlock="10.1.0.0/16")
+    changed = small.engine.update(made, vpcs=[{"vpcId": other.id}], comment="c", tags={"a": "c"})
+    assert ([vpc["vpcId"] for vpc in settled(small.engine, changed)["vpcs"]], changed["comment"]) == ([other.id], "c")
+
+
+def test_a_zone_with_records_is_deleted_only_by_force(small: World) -> None:
+    made = zone(small)
+    small.engine.create(RECORD, **{**A_RECORD, "zoneId": made.id})
+    with pytest.raises(AbortedError, match="HostedZoneNotEmpty"):
+        small.engine.delete(made)
+    small.engine.delete(small.engine.update(made, forceDestroy=True))
+    assert small.engine.refresh(made) is None
+
+
+def test_a_record_is_within_its_zone_made_once_and_repaired(small: World) -> None:
+    engine, made = small.engine, zone(small)
+    record = engine.create(RECORD, **{**A_RECORD, "name": "WEB", "zoneId": made.id})
+    record = settled(engine, record)
+    assert record["fqdn"] == "web.dev.webstack.internal"
+    with pytest.raises(AbortedError, match="but it already exists"):
+        engine.create(RECORD, "again", **{**A_RECORD, "name": "web.dev.webstack.internal", "zoneId": made.id})
+    changed = settled(engine, engine.update(record, records=["10.0.0.2", "10.0.0.1"], ttl=6))
+    name, values = "web.dev.webstack.internal", [{"Value": "10.9.9.9"}]
+    wrong = {"Name": name, "Type": "A", "TTL": 6, "ResourceRecords": values}
+    client("route53").change_resource_record_sets(
+        HostedZoneId=made.id, ChangeBatch={"Changes": [{"Action": "UPSERT", "ResourceRecordSet": wrong}]}
+    )
+    assert set(drifted(engine, changed)) == {"records[0]", "records[1]"}
+    engine.delete(changed)
+    assert engine.refresh(changed) is None
+    engine.delete(changed)
+
+
+def test_a_record_may_take_another_type_in_place(small: World) -> None:
+    record = small.engine.create(RECORD, **{**A_RECORD, "zoneId": zone(small).id})
+    changed = settled(small.engine, small.engine.update(record, type="TXT", records=["v=1 a"]))
+    assert changed["records"] == ["v=1 a"]
+
+
+def test_a_cname_stands_alone_and_not_at_the_apex(small: World) -> None:
+    made = zone(small)
+    alias = {"zoneId": made.id, "type": "CNAME", "ttl": 5, "records": ["x.example.org"]}
+    with pytest.raises(AbortedError, match="not permitted at apex"):
+        small.engine.create(RECORD, "apex", **alias, name="dev.webstack.internal")
+    small.engine.create(RECORD, **{**A_RECORD, "zoneId": made.id})
+    with pytest.raises(AbortedError, match="not permitted beside the RRSet of type A"):
+        small.engine.create(RECORD, "beside", **alias, name="web")
+
+
+def test_a_log_group_reads_as_made_and_its_drift_is_seen(engine: Engine) -> None:
+    made = settled(engine, engine.create(LOG_GROUP, "g", name="/webstack/dev", retentionInDays=14, tags={"a": "b"}))
+    assert made["arn"] == f"arn:aws:logs:{REGION}:123456789012:log-group:/webstack/dev"
+    client("logs").put_retention_policy(logGroupName="/webstack/dev", retentionInDays=1)
+    assert drifted(engine, made) == {"retentionInDays": "update"}
+    assert settled(engine, engine.update(made, retentionInDays=None, tags={"c": "d"}))["retentionInDays"] == 0
+    with pytest.raises(AbortedError, match="ResourceAlreadyExistsException"):
+        engine.create(LOG_GROUP, "again", name="/webstack/dev")
+    engine.delete(made)
+    assert engine.refresh(made) is None
+
+
+def test_a_key_and_its_alias_read_as_made_and_a_key_that_waits_for_its_end_is_gone(engine: Engine) -> None:
+    key = settled(engine, engine.create(KEY, description="d", enableKeyRotation=True, deletionWindowInDays=7, tags={"a": "b"}))
+    changed = settled(engine, engine.update(key, description="e", enableKeyRotation=False, isEnabled=False, tags={"c": "d"}))
+    assert (changed["isEnabled"], changed["enableKeyRotation"]) == (False, False)
+    alias = settled(engine, engine.create(ALIAS, "a", name="alias/webstack", targetKeyId=key.id))
+    second = engine.create(KEY, "second")
+    assert settled(engine, engine.update(alias, targetKeyId=second.id))["targetKeyId"] == second.id
+    engine.delete(alias)
+    engine.delete(key)
+    assert engine.refresh(key) is None
+    assert engine.refresh(alias) is None
