@@ -251,6 +251,16 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
+async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _first_error_is_enough(_: asyncio.AbstractEventLoop, __: dict[str, Any]) -> None:
+    """A run raises its first error; every output that depends on what failed has the same one."""
+
+
 class _Keep(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
         super().__init__()
@@ -286,18 +296,20 @@ def run(
                 dry_run=strict.preview,
                 organization=None,
                 callbacks=None,
+                outputs=set[object](),  # without it, the outputs of an earlier run that raised are waited for
+                lock=threading.Lock(),
             )
         )
         settings.ROOT.set(None)
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()}
         engine_config.set_all_config(texts, secret_keys or [])
         loop = asyncio.new_event_loop()
+        loop.set_exception_handler(_first_error_is_enough)
         try:
             loop.run_until_complete(stack.run_in_stack(body))
         finally:
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
-            loop.run_until_complete(asyncio.sleep(0))
+            # A program that raised leaves others waiting: each is ended here, or the collector would end it in the middle of anything.
+            loop.run_until_complete(_end(asyncio.all_tasks(loop)))
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
