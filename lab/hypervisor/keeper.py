@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from lab.hypervisor import router, volumes
@@ -186,7 +187,7 @@ class Keeper:
             case Action.SHUT_DOWN:
                 await self._end_within(self.machine.press_power, Rest.OFF)
             case Action.DESTROY:
-                await asyncio.to_thread(self.machine.destroy)
+                await asyncio.to_thread(self._destroy)
             case Action.TELL_STOPPED:
                 await self._around.cloud.machine_stopped(self.instance_id)
                 self._told, self._heard = Power.OFF, False
@@ -217,6 +218,8 @@ class Keeper:
     def _switch_on(self, desired: DesiredMachine, image: Path) -> Process:
         names = self._around.names
         self.machine.prepare()
+        if desired.address:
+            self.machine.remember_address(desired.address.ip)
         router.connect(names, desired)
         binds: dict[Path, str] = {}
         for volume in desired.volumes:
@@ -307,7 +310,9 @@ class Keeper:
         return f"{what}: {how}: {' | '.join(self.machine.last_lines())}"
 
     def _kill_now(self) -> None:
-        router.cut_link(self._around.names, self.instance_id)
+        address = self._address
+        if address is not None:
+            router.cut_link(self._around.names, self.instance_id, address)
         self._killed_marker.touch()
         self.machine.cut_power()
 
@@ -315,10 +320,21 @@ class Keeper:
         """After a run: no process, no link, no loop device; the root disk and the volumes' files stay."""
         names = self._around.names
         self.machine.cut_power()  # nspawn may have been killed alone, and its guest be running still
-        router.disconnect(names, self.instance_id)
+        router.disconnect(names, self.instance_id, self._address)
         self.machine.clean_up_run()
         for volume_id in self._volumes:
             volumes.detach(names.volume_file(volume_id))
+
+    def _destroy(self) -> None:
+        address = self._address
+        if address is not None:
+            router.forget(self._around.names, address)
+        self.machine.destroy()
+
+    @property
+    def _address(self) -> IPv4Address | None:
+        """The address it was booted with: by the time of its end the API may show none."""
+        return self.machine.address()
 
     @property
     def _killed_marker(self) -> Path:

@@ -12,6 +12,7 @@ import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
 from lab.hypervisor import namespaces
@@ -116,6 +117,17 @@ class Machine:
         self.cgroup.remove()
         self.cgroup.create()
         self._exit_file.unlink(missing_ok=True)
+
+    def address(self) -> IPv4Address | None:
+        """The private address that it was last booted with."""
+        try:
+            return IPv4Address((self.folder / "address").read_text())
+        except FileNotFoundError:
+            return None
+
+    def remember_address(self, address: IPv4Address) -> None:
+        """Writes down the address for the end of the run, when the API may show none any more."""
+        (self.folder / "address").write_text(str(address))
 
     def image(self, offered: Path) -> Path:
         """The image that the root disk was begun over, which is `offered` at its first boot: the disk fits no other."""

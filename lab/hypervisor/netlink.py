@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 _NUD_PERMANENT = 0x80
 _EXISTS = 17
+_MAIN_TABLE = 254
 _NO_DEVICE = 19
 
 
@@ -67,6 +68,11 @@ class Wires:
         """Sends packets for a network straight to a link."""
         self._route.route("replace", dst=str(destination), oif=self.links()[name], scope="link")
 
+    def remove_route(self, destination: IPv4Network) -> None:
+        """Removes the routes for exactly this network; there may be none."""
+        for entry in self._route.get_routes(family=2, table=_MAIN_TABLE, dst=str(destination)):
+            self._route.route("del", dst=str(destination), oif=entry.get_attr("RTA_OIF"))
+
     def route_via(self, destination: IPv4Network, gateway: IPv4Address) -> None:
         """Sends packets for a network to a gateway."""
         self._route.route("replace", dst=str(destination), gateway=str(gateway))
@@ -78,7 +84,7 @@ class Wires:
     def routes(self) -> list[IPv4Network]:
         """The destinations of all IPv4 routes but the default one."""
         found: list[IPv4Network] = []
-        for entry in self._route.get_routes(family=2, table=254):
+        for entry in self._route.get_routes(family=2, table=_MAIN_TABLE):
             destination = entry.get_attr("RTA_DST")
             if destination:
                 found.append(IPv4Network(f"{destination}/{entry['dst_len']}"))

@@ -5,7 +5,6 @@ Its link `wan` leads to this machine, which is the lab's internet. Machines hang
 too, because the router answers for the whole subnet (proxy ARP).
 """
 
-import contextlib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from lab.hypervisor import namespaces
@@ -15,6 +14,10 @@ from lab.hypervisor.run import run
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames, mac_address
 
 WAN = "wan"
+_VOID = "lo"
+"""Where packets for a machine that is off are routed, and dropped by the rules. They are not simply without a route: the router still
+answers ARP for the address, as a VPC does, and so the sender waits in vain rather than being told that there is no such host."""
+
 MACHINE_LINK = "ens5"
 """The name that Nitro instances give their first interface."""
 
@@ -90,6 +93,7 @@ def connect(names: LabNames, machine: DesiredMachine) -> None:
     namespaces.create(namespace)
 
     def router_side(wires: Wires) -> None:
+        wires.route_nowhere(address.network)  # addresses of the subnet that nobody has
         wires.add_address("lo", IPv4Interface(f"{gateway}/32"))
         wires.add_pair(link, peer=MACHINE_LINK, peer_namespace=namespace, peer_mac=mac)
 
@@ -106,11 +110,12 @@ def connect(names: LabNames, machine: DesiredMachine) -> None:
     restore_link(names, machine.instance_id, address.ip)
 
 
-def cut_link(names: LabNames, instance_id: str) -> None:
-    """Pulls the machine's network cable: nothing it sends arrives any more, and nobody is told."""
+def cut_link(names: LabNames, instance_id: str, address: IPv4Address) -> None:
+    """Pulls the machine's network cable: nothing it sends arrives any more, what is sent to it vanishes, and nobody is told."""
     link = names.router_link(instance_id)
 
     def down(wires: Wires) -> None:
+        wires.route_to_link(IPv4Network(f"{address}/32"), _VOID)
         if link in wires.links():
             wires.set_down(link)
 
@@ -129,11 +134,22 @@ def restore_link(names: LabNames, instance_id: str, address: IPv4Address) -> Non
     within(names.router_netns, up)
 
 
-def disconnect(names: LabNames, instance_id: str) -> None:
-    """Takes the machine's link and namespace away."""
-    with contextlib.suppress(FileNotFoundError):
-        within(names.router_netns, lambda wires: wires.remove(names.router_link(instance_id)))
+def disconnect(names: LabNames, instance_id: str, address: IPv4Address | None = None) -> None:
+    """Takes the machine's link and namespace away. With `address`, which it keeps while it is off, packets for it vanish as on EC2."""
+
+    def remove(wires: Wires) -> None:
+        if address is not None:
+            wires.route_to_link(IPv4Network(f"{address}/32"), _VOID)
+        wires.remove(names.router_link(instance_id))
+
+    if namespaces.exists(names.router_netns):
+        within(names.router_netns, remove)
     namespaces.remove(names.machine_netns(instance_id))
+
+
+def forget(names: LabNames, address: IPv4Address) -> None:
+    """The address is nobody's any more."""
+    within(names.router_netns, lambda wires: wires.remove_route(IPv4Network(f"{address}/32")))
 
 
 def translation_rules(names: LabNames, nat: Nat) -> str:
@@ -177,6 +193,7 @@ table ip translation {{
   }}
   chain leaving {{
     type filter hook forward priority filter - 20; policy accept;
+    oifname "{_VOID}" counter drop
     oifname "{WAN}" ip saddr != @has_way_out counter drop
   }}
   chain endpoints {{
