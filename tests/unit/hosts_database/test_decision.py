@@ -192,6 +192,8 @@ CASES: list[tuple[str, Observed, Action]] = [
         leader(BLANK_1, data=Data.RECIPIENT, peer=peer("db-2", received=gtids("1:90-104"))),
         Action.WAIT,
     ),
+    ("db-1 blank, db-2 may lack writes", leader(BLANK_1, data=Data.RECIPIENT, peer=READ_ONLY_PEER, mode=Mode.DEGRADED), Action.REFUSE),
+    ("... accepted by a person", leader(BLANK_1, data=Data.RECIPIENT, peer=READ_ONLY_PEER, mode=None), Action.CLONE),
     ("db-1 blank, db-2 is stopping", leader(BLANK_1, data=Data.RECIPIENT, peer=peer("db-2", stopping=True)), Action.WAIT),
     ("db-1 blank, db-2 takes writes", leader(BLANK_1, data=Data.RECIPIENT, peer=peer("db-2", writable=True)), Action.REFUSE),
     (

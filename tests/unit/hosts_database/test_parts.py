@@ -304,7 +304,14 @@ AGENT = {"action": "rest", "reason": "primary, lossless", "mode": "lossless"}
         ),
         (
             DB_2,
-            Health(claim=CLAIM, status={**STATUS, "replica": True}, agent=AGENT, accounts=False, primary_status={"semi_sync": True}),
+            Health(
+                claim=CLAIM,
+                status={**STATUS, "replica": True},
+                agent=AGENT,
+                accounts=False,
+                primary_status={"semi_sync": True},
+                mode=Mode.LOSSLESS,
+            ),
             True,
             "replica of db-1",
             {"role": "replica"},

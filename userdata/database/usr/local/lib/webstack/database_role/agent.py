@@ -27,6 +27,9 @@ LOG = logging.getLogger("webstack.agent")
 INTERVAL = 0.25
 """Seconds between two looks."""
 
+MODE_INTERVAL = 3.0
+"""Seconds between two looks at the record of the last primary, while this host has no data of its own."""
+
 TRUST_INTERVAL = 30.0
 """Seconds between two looks for new certificates while all is well; a tenth of it while it is not."""
 
@@ -42,6 +45,7 @@ class Agent:
         self._claim: Claim | None = None
         self._mode: Mode | None = None
         self._mode_read = False
+        self._mode_at = float("-inf")
         self._baseline: GtidSet | None = None
         self._primary: Server | None = None
         self._start_error = ""
@@ -80,9 +84,12 @@ class Agent:
     def _learn(self) -> None:
         if self._claim is None:
             self._claim = records.read_claim()
+        seeds = datadir.read().data is Data.RECIPIENT
+        if seeds and time.monotonic() - self._mode_at > MODE_INTERVAL:
+            self._mode_read = False  # a person may decide what to do about a record that holds up a blank primary
         if not self._mode_read and self._claim is not None and self._claim.primary == self._settings.host:
             self._mode = records.read_mode()
-            self._mode_read = True
+            self._mode_read, self._mode_at = True, time.monotonic()
 
     def _look(self) -> Observed:
         settings = self._settings

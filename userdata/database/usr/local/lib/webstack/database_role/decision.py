@@ -218,7 +218,8 @@ def _seed(seen: Observed, local: LocalView) -> Decision:
     """Takes the data from the other host.
 
     The named primary on a blank volume is the odd case: the object says that it leads, the other host holds the data. It copies that host
-    while that host stays a replica, and leads again only when it holds everything that the other one has ever received.
+    while that host stays a replica, and leads again only when it holds everything that the other one has ever received; and not by itself
+    where the record says that the other host may lack acknowledged writes.
     """
     leads = seen.primary == seen.host
     if local.clone_state in {"In Progress", "Not Started"}:
@@ -234,6 +235,12 @@ def _seed(seen: Observed, local: LocalView) -> Decision:
         return _do(Action.REFUSE, f"database/primary.json names this host, but {peer.host} takes writes")
     if not leads and not peer.writable:
         return _wait(f"{peer.host} is not open for writes yet")
+    if leads and seen.mode is Mode.DEGRADED:
+        return _do(
+            Action.REFUSE,
+            f"this volume is blank and {peer.host} may lack writes that were acknowledged (database/replication.json says degraded)."
+            f" Attach the volume that was lost; or, to accept the loss and go on with what {peer.host} holds, delete that object",
+        )
     if local.clone_state == "Completed":
         if not leads or peer.held <= local.executed:
             return _do(Action.ACCEPT_CLONE, f"it holds all that {peer.host} held")

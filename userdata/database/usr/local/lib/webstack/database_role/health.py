@@ -13,6 +13,7 @@ from . import paths, records
 from .boot import Claim
 from .settings import Endpoint, Settings
 from .setup import facts_of
+from .views import Mode
 
 UNITS = ("mysql.service", "webstack-database-agent.service", "webstack-database-check.service", "webstack-database-accounts.service")
 
@@ -26,6 +27,7 @@ class Health:
     agent: dict[str, str]
     accounts: bool
     primary_status: dict[str, Any] | None = None
+    mode: Mode | None = None
 
 
 def judge(settings: Settings, found: Health) -> Check:
@@ -45,7 +47,7 @@ def judge(settings: Settings, found: Health) -> Check:
         return Check(ok=True, reason=f"primary, {facts['replication']}", facts=facts)
     if not found.status["replica"]:
         return Check(ok=False, reason=f"not replicating yet: {doing}", facts=facts)
-    if not (found.primary_status and found.primary_status["semi_sync"]):
+    if not (found.mode is Mode.LOSSLESS and found.primary_status and found.primary_status["semi_sync"]):
         return Check(
             ok=False, reason=f"replicating, but {found.claim.primary} does not wait for this replica's acknowledgement yet", facts=facts
         )
@@ -55,20 +57,23 @@ def judge(settings: Settings, found: Health) -> Check:
 def check(config: HostConfig) -> Check:
     """Looks once; quick, and never raises for what is not there yet."""
     settings = Settings.of(config.variables)
+    own = settings.endpoint(settings.host)
+    status = _status(own) if own else None
     try:
         claim = records.read_claim()
+        primary = settings.endpoint(claim.primary) if claim and claim.primary != settings.host else None
+        mode = records.read_mode() if primary and status and status["replica"] else None
     except Exception as error:
         return Check(ok=False, reason=f"the artifact bucket cannot be asked: {error}")
-    own = settings.endpoint(settings.host)
-    primary = settings.endpoint(claim.primary) if claim and claim.primary != settings.host else None
     found = judge(
         settings,
         Health(
             claim=claim,
-            status=_status(own) if own else None,
+            status=status,
             agent=_agent(),
             accounts=paths.ACCOUNTS_DONE.exists(),
             primary_status=_status(primary) if primary else None,
+            mode=mode,
         ),
     )
     if found.ok:
