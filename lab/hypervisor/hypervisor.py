@@ -8,7 +8,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network
 from pathlib import Path
 
-from lab.hypervisor import router
+from lab.hypervisor import router, volumes
 from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
 from lab.hypervisor.interface import PowerReports, RouterNamespace
 from lab.hypervisor.keeper import POWER_OFF_AFTER, Keeper, Surroundings
@@ -165,6 +165,7 @@ class Hypervisor:
         folder = self.names.volume_file("x").parent
         for file in folder.glob("vol-*.img") if folder.is_dir() else ():
             if file.stem not in self.state.volume_ids and not any(file.stem in keeper.volumes for keeper in self.keepers.values()):
+                volumes.detach(file)  # a daemon that was killed may have left its loop device
                 file.unlink()
 
 

@@ -70,8 +70,9 @@ class Wires:
 
     def remove_route(self, destination: IPv4Network) -> None:
         """Removes the routes for exactly this network; there may be none."""
-        for entry in self._route.get_routes(family=2, table=_MAIN_TABLE, dst=str(destination)):
-            self._route.route("del", dst=str(destination), oif=entry.get_attr("RTA_OIF"))
+        for entry in self._route.get_routes(family=2, table=_MAIN_TABLE):
+            if entry.get_attr("RTA_DST") == str(destination.network_address) and entry["dst_len"] == destination.prefixlen:
+                self._route.route("del", dst=str(destination), oif=entry.get_attr("RTA_OIF"), scope=entry["scope"])
 
     def route_via(self, destination: IPv4Network, gateway: IPv4Address) -> None:
         """Sends packets for a network to a gateway."""
