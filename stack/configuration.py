@@ -12,6 +12,7 @@ import pulumi
 import pulumi_aws as aws
 from pulumi.runtime import config as engine_config
 
+from stack.bundles import BundleError, app_bundle
 from stack.environment import Environment
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
 from stack.settings import NAMESPACE, SECTIONS, Settings, check
@@ -126,6 +127,12 @@ def app_problems(settings: Settings, repository: Path) -> list[Problem]:
     if not (path / "requirements.lock").is_file():
         rule = f"a folder with a requirements.lock: hosts install exactly that; there is none in {path}"
         problems.append(Problem(key=key, value=folder, rule=rule, remedy="make one with `uv pip compile`, as the README says"))
+    if not problems:
+        try:
+            app_bundle(path, build=False)
+        except BundleError as error:
+            rule, _, remedy = str(error).partition(": ")
+            problems.append(Problem(key=key, value=folder, rule=rule, remedy=remedy))
     return problems
 
 

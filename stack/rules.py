@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 from stack.addressing import SMALLEST_PREFIX, WIDEST_PREFIX
 
+MOST_TAGS: Final = 5
+
 PRIVATE: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
 
 _INSTANCE_TYPE: Final = re.compile(r"(?P<family>[a-z][a-z0-9-]*)\.(?P<size>[a-z0-9-]+)")
@@ -74,6 +76,8 @@ def _ami(text: str) -> str:
 
 
 def _tags(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > MOST_TAGS:
+        raise broken(f"at most {MOST_TAGS} tags: with the stack's own they make ten, which is what an object in S3 takes", "remove some")
     for key, value in tags.items():
         if key.lower() in _RESERVED_TAGS:
             raise broken(f"tags that the stack does not set itself; {key!r} is one of its own", "choose another name for the tag")

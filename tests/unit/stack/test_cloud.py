@@ -1,0 +1,99 @@
+"""The program's own look at AWS takes the same way as the engine's provider: the stack's `aws:` settings."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from botocore.stub import Stubber
+
+from stack.cloud import Cloud, CloudSettings, InstanceState
+from tests.unit.monitor import run
+
+
+def settings_of(config: dict[str, Any]) -> CloudSettings:
+    found: list[CloudSettings] = []
+    run(lambda: found.append(CloudSettings.from_stack("eu-central-1")), config=config)
+    return found[0]
+
+
+def test_every_way_of_the_provider_is_followed() -> None:
+    settings = settings_of(
+        {
+            "aws:profile": "shop",
+            "aws:accessKey": "AKIA",
+            "aws:secretKey": "hidden",
+            "aws:token": "also",
+            "aws:s3UsePathStyle": "true",
+            "aws:endpoints": [{"ec2": "http://127.0.0.1:1", "s3": "http://127.0.0.1:2", "iam": ""}],
+            "aws:assumeRoles": [{"roleArn": "arn:aws:iam::1:role/a"}, {"roleArn": "arn:aws:iam::2:role/b", "externalId": "x"}],
+        }
+    )
+    assert settings.endpoints == {"ec2": "http://127.0.0.1:1", "s3": "http://127.0.0.1:2"}
+    assert [role["roleArn"] for role in settings.roles] == ["arn:aws:iam::1:role/a", "arn:aws:iam::2:role/b"]
+    assert (settings.profile, settings.path_style, settings.region) == ("shop", True, "eu-central-1")
+    assert "hidden" not in repr(settings)
+    assert "also" not in repr(settings)
+
+
+def test_the_older_single_role_is_followed_too() -> None:
+    assert len(settings_of({"aws:assumeRole": {"roleArn": "arn:aws:iam::1:role/a"}}).roles) == 1
+    assert settings_of({}).roles == ()
+
+
+def cloud() -> Cloud:
+    endpoints = {"ec2": "http://127.0.0.1:9/ec2", "s3": "http://127.0.0.1:9"}
+    return Cloud(CloudSettings(region="eu-central-1", access_key="a", secret_key="b", endpoints=endpoints, path_style=True))
+
+
+def test_clients_go_to_the_stacks_endpoints() -> None:
+    assert cloud().ec2.meta.endpoint_url == "http://127.0.0.1:9/ec2"
+    assert cloud().s3.meta.endpoint_url == "http://127.0.0.1:9"
+    assert cloud().s3.meta.region_name == "eu-central-1"
+
+
+def test_a_role_to_assume_gives_credentials_that_are_fetched_when_needed() -> None:
+    role = {"roleArn": "arn:aws:iam::1:role/a", "sessionName": "ci", "externalId": "x"}
+    assumed = Cloud(CloudSettings(region="eu-central-1", access_key="a", secret_key="b", roles=(role,)))
+    assert assumed.ec2.meta.region_name == "eu-central-1"
+
+
+LAUNCHED = datetime(2026, 1, 1, tzinfo=UTC)
+ANSWER = {"Reservations": [{"Instances": [{"InstanceId": "i-1", "State": {"Name": "running", "Code": 16}, "LaunchTime": LAUNCHED}]}]}
+
+
+def test_an_instance_is_read_with_its_launch_time_and_an_unknown_one_is_none() -> None:
+    aws = cloud()
+    with Stubber(aws.ec2) as stub:
+        stub.add_response("describe_instances", ANSWER, {"InstanceIds": ["i-1"]})
+        stub.add_client_error("describe_instances", "InvalidInstanceID.NotFound")
+        stub.add_client_error("describe_instances", "UnauthorizedOperation")
+        assert aws.instance("i-1") == InstanceState(id="i-1", state="running", launched=LAUNCHED)
+        assert aws.instance("i-2") is None
+        with pytest.raises(Exception, match="UnauthorizedOperation"):
+            aws.instance("i-3")
+
+
+def test_a_running_host_is_found_by_its_tags() -> None:
+    aws = cloud()
+    filters = [
+        {"Name": "tag:environment", "Values": ["dev"]},
+        {"Name": "tag:host", "Values": ["db-1"]},
+        {"Name": "instance-state-name", "Values": ["running"]},
+    ]
+    with Stubber(aws.ec2) as stub:
+        stub.add_response("describe_instances", ANSWER, {"Filters": filters})
+        stub.add_response("describe_instances", {"Reservations": []}, {"Filters": filters})
+        found = aws.running_host("dev", "db-1")
+        assert found is not None
+        assert found.id == "i-1"
+        assert aws.running_host("dev", "db-1") is None
+
+
+def test_a_missing_object_is_none_and_a_forbidden_one_an_error() -> None:
+    aws = cloud()
+    with Stubber(aws.s3) as stub:
+        stub.add_client_error("get_object", "NoSuchKey", http_status_code=404)
+        stub.add_client_error("get_object", "AccessDenied", http_status_code=403)
+        assert aws.read("artifacts", "hosts/x.json") is None
+        with pytest.raises(Exception, match="AccessDenied"):
+            aws.read("artifacts", "hosts/x.json")

@@ -1,0 +1,90 @@
+"""What each tier may do: exactly this, so that a right more is seen in review."""
+
+import json
+from typing import Any
+
+import pytest
+
+from stack.credentials import PURPOSES
+from stack.identity import Rights, policy_document
+from tests.unit.stack.conftest import RunProgram
+from userdata.variables import ROLES, Role
+
+BUCKET = "arn:aws:s3:::artifacts"
+ADDRESS = "arn:aws:ec2:eu-central-1:123456789012:elastic-ip/eipalloc-1"
+
+
+def rights(role: Role) -> dict[str, Any]:
+    document = json.loads(policy_document(role, Rights(bucket=BUCKET, secrets=("arn:secret",), address=ADDRESS)))
+    return {statement["Sid"]: statement for statement in document["Statement"]}
+
+
+def test_the_load_balancer_may_hold_its_own_address_and_no_other() -> None:
+    own = rights("load_balancer")
+    assert sorted(own) == ["FindAddress", "HoldAddress", "OwnReadiness", "RoleBundle", "Secrets", "SessionManager"]
+    assert own["HoldAddress"]["Action"] == ["ec2:AssociateAddress"]
+    assert own["HoldAddress"]["Resource"] == [
+        ADDRESS,
+        "arn:aws:ec2:eu-central-1:123456789012:instance/*",
+        "arn:aws:ec2:eu-central-1:123456789012:network-interface/*",
+    ]
+
+
+def test_web_hosts_read_the_app_and_the_databases_certificates_and_write_their_readiness_alone() -> None:
+    own = rights("web")
+    assert sorted(own) == [
+        "AppBundle",
+        "DatabaseCertificates",
+        "DatabaseListing",
+        "OwnReadiness",
+        "RoleBundle",
+        "Secrets",
+        "SessionManager",
+    ]
+    assert own["AppBundle"]["Resource"] == [f"{BUCKET}/app/*"]
+    writable = [statement for statement in own.values() if "s3:PutObject" in statement["Action"]]
+    assert [statement["Resource"] for statement in writable] == [[f"{BUCKET}/hosts/${{aws:userid}}.json"]]
+
+
+def test_database_hosts_may_name_the_primary_and_publish_their_own_certificate() -> None:
+    own = rights("database")
+    assert own["WhoIsPrimary"]["Resource"] == [f"{BUCKET}/database/primary.json"]
+    assert own["OwnCertificate"]["Resource"] == [f"{BUCKET}/database/certificates/${{aws:userid}}.pem"]
+    assert own["DatabaseListing"]["Resource"] == [BUCKET]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_tier_has_a_wildcard_beyond_session_manager_and_looking_for_addresses(role: Role) -> None:
+    for sid, statement in rights(role).items():
+        assert statement["Effect"] == "Allow"
+        assert not [action for action in statement["Action"] if action.endswith("*")]
+        if "*" in statement["Resource"]:
+            assert sid in ("SessionManager", "FindAddress")
+    assert "ssm:GetParameter" not in json.dumps(rights(role))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_tier_reads_the_secrets_of_its_purposes_and_no_others(program: RunProgram, role: Role) -> None:
+    name = {"load_balancer": "dev-load-balancer", "web": "dev-web", "database": "dev-database"}[role]
+    policy = json.loads(program("dev").named(name, "RolePolicy").inputs["policy"])
+    readable = [arn for statement in policy["Statement"] if statement.get("Sid") == "Secrets" for arn in statement["Resource"]]
+    purposes = sorted(arn.rpartition("/")[2].removesuffix("-AbCdEf") for arn in readable)
+    assert purposes == sorted(purpose for purpose, chosen in PURPOSES.items() if role in chosen.readers)
+
+
+def test_the_users_own_certificate_is_readable_by_the_load_balancer_only(program: RunProgram) -> None:
+    result = program("dev", loadBalancer={"tls": {"mode": "secret", "secret": "site/pem"}})
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:site/pem-??????"
+    found = {item.name: arn in item.inputs["policy"] for item in result.of("iam/rolePolicy:RolePolicy")}
+    assert found == {"dev-load-balancer": True, "dev-web": False, "dev-database": False, "dev-flow-logs": False}
+
+
+def test_instances_alone_may_take_the_roles(program: RunProgram) -> None:
+    trust = {item.name: json.loads(item.inputs["assumeRolePolicy"])["Statement"] for item in program("dev").of("iam/role:Role")}
+    services = {name: [statement["Principal"]["Service"] for statement in statements] for name, statements in trust.items()}
+    assert services == {
+        "dev-load-balancer": ["ec2.amazonaws.com"],
+        "dev-web": ["ec2.amazonaws.com"],
+        "dev-database": ["ec2.amazonaws.com"],
+        "dev-flow-logs": ["vpc-flow-logs.amazonaws.com"],
+    }
