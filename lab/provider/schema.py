@@ -239,6 +239,8 @@ def _named(value: object) -> str:
 
 
 def _check_sets(rules: TypeRules, props: Props) -> Iterator[Problem]:
+    for name in sorted(rules.unserved & props.keys()):
+        yield Problem(name, "the lab's provider does not serve this property (the real one does)")
     for group in rules.exactly_one:
         given = [name for name in group if name in props]
         if len(given) != 1:

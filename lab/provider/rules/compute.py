@@ -70,6 +70,13 @@ _ROOT: Final = "rootBlockDevice"
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:ec2/instance:Instance": TypeRules(
+        unserved=names(
+            "capacityReservationSpecification cpuOptions creditSpecification ebsBlockDevices enablePrimaryIpv6 "
+            "enclaveOptions ephemeralBlockDevices getPasswordData hibernation hostId hostResourceGroupArn "
+            "instanceMarketOptions ipv6AddressCount ipv6Addresses maintenanceOptions placementGroupId "
+            "placementPartitionNumber privateDnsNameOptions secondaryNetworkInterfaces secondaryPrivateIps "
+            "securityGroups"
+        ),
         force_new=names(
             "ami associatePublicIpAddress availabilityZone cpuOptions ebsBlockDevices ebsOptimized enclaveOptions ephemeralBlockDevices "
             "hibernation hostId hostResourceGroupArn ipv6AddressCount ipv6Addresses enablePrimaryIpv6 keyName launchTemplate "
@@ -107,6 +114,7 @@ RULES: Final[dict[str, TypeRules]] = {
         replaces_if=_instance_replaces,
     ),
     "aws:ebs/volume:Volume": TypeRules(
+        unserved=names("finalSnapshot outpostArn volumeInitializationRate"),
         force_new=names("availabilityZone encrypted kmsKeyId snapshotId multiAttachEnabled outpostArn"),
         at_least_one=(("size", "snapshotId"),),
         checks={

@@ -78,6 +78,7 @@ def _zone(props: dict[str, Any]) -> Iterator[Problem]:
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:route53/zone:Zone": TypeRules(
+        unserved=names("enableAcceleratedRecovery delegationSetId"),
         force_new=names("name delegationSetId"),
         conflicts=(("vpcs", "delegationSetId"),),
         checks={"name": length(1, 1024), "comment": length(0, 256)},
@@ -88,6 +89,7 @@ RULES: Final[dict[str, TypeRules]] = {
         own=names("forceDestroy"),
     ),
     "aws:route53/record:Record": TypeRules(
+        unserved=names("healthCheckId setIdentifier"),
         force_new=names("name zoneId"),
         exactly_one=(("aliases", "records"),),
         conflicts=(("ttl", "aliases"),),

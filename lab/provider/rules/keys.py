@@ -9,6 +9,7 @@ from lab.provider.rules.validators import between, every, length, matches, one_o
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:kms/key:Key": TypeRules(
+        unserved=names("bypassPolicyLockoutSafetyCheck customKeyStoreId xksKeyId"),
         force_new=names("customerMasterKeySpec keyUsage customKeyStoreId multiRegion xksKeyId"),
         requires={"rotationPeriodInDays": "enableKeyRotation"},
         checks={

@@ -11,6 +11,7 @@ RETENTION_DAYS: Final = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400,
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:cloudwatch/logGroup:LogGroup": TypeRules(
+        unserved=names("deletionProtectionEnabled"),
         force_new=names("name namePrefix logGroupClass"),
         conflicts=(("name", "namePrefix"),),
         checks={

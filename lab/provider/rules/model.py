@@ -37,6 +37,7 @@ class TypeRules:
     defaults      what an absent property means: state that differs is a change
     computed      optional properties that AWS fills in: absent means "as it is"
     documents     properties compared as JSON documents
+    unserved      properties of the real provider that this one does not serve: refused, never passed over in silence
     own           properties that live only in the program and the state, never in AWS
     replaces_if   further paths that replace, from the state, the news and the changed paths
     delete_first  a replacement deletes the old one first, however it is named
@@ -48,6 +49,7 @@ class TypeRules:
     conflicts: tuple[tuple[str, ...], ...] = ()
     requires: Mapping[str, str] = field(default_factory=dict[str, str])
     checks: Mapping[str, Check] = field(default_factory=dict[str, Check])
+    unserved: frozenset[str] = frozenset()
     whole: Callable[[dict[str, Any]], Iterable[Problem]] | None = None
     naming: Naming | None = None
     defaults: Mapping[str, object] = field(default_factory=dict[str, object])

@@ -68,6 +68,10 @@ def _flow_log(props: dict[str, Any]) -> Iterator[Problem]:
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:ec2/vpc:Vpc": TypeRules(
+        unserved=names(
+            "ipv4IpamPoolId ipv4NetmaskLength ipv6CidrBlock ipv6CidrBlockNetworkBorderGroup ipv6IpamPoolId "
+            "ipv6NetmaskLength assignGeneratedIpv6CidrBlock enableNetworkAddressUsageMetrics"
+        ),
         force_new=names("cidrBlock ipv4IpamPoolId ipv4NetmaskLength"),
         at_least_one=(("cidrBlock", "ipv4IpamPoolId"),),
         conflicts=(("cidrBlock", "ipv4NetmaskLength"),),
@@ -76,6 +80,10 @@ RULES: Final[dict[str, TypeRules]] = {
         computed=names("cidrBlock enableDnsHostnames enableNetworkAddressUsageMetrics ipv6CidrBlock ipv6CidrBlockNetworkBorderGroup"),
     ),
     "aws:ec2/subnet:Subnet": TypeRules(
+        unserved=names(
+            "ipv6CidrBlock ipv6Native ipv4IpamPoolId ipv4NetmaskLength ipv6IpamPoolId ipv6NetmaskLength "
+            "outpostArn customerOwnedIpv4Pool mapCustomerOwnedIpOnLaunch enableLniAtDeviceIndex"
+        ),
         force_new=names("vpcId availabilityZone availabilityZoneId cidrBlock ipv6Native outpostArn ipv4IpamPoolId ipv4NetmaskLength"),
         at_least_one=(("cidrBlock", "ipv6CidrBlock", "ipv4IpamPoolId", "ipv6IpamPoolId"),),
         conflicts=(("availabilityZone", "availabilityZoneId"), ("cidrBlock", "ipv4NetmaskLength")),
@@ -96,6 +104,7 @@ RULES: Final[dict[str, TypeRules]] = {
     ),
     "aws:ec2/internetGateway:InternetGateway": TypeRules(computed=names("vpcId")),
     "aws:ec2/eip:Eip": TypeRules(
+        unserved=names("address customerOwnedIpv4Pool ipamPoolId networkBorderGroup publicIpv4Pool"),
         force_new=names("address domain ipamPoolId networkBorderGroup publicIpv4Pool customerOwnedIpv4Pool"),
         conflicts=(("instance", "networkInterface"),),
         checks={"domain": one_of("vpc", "standard")},
@@ -103,6 +112,7 @@ RULES: Final[dict[str, TypeRules]] = {
         own=names("address associateWithPrivateIp"),
     ),
     "aws:ec2/natGateway:NatGateway": TypeRules(
+        unserved=names("availabilityZoneAddresses secondaryAllocationIds secondaryPrivateIpAddressCount secondaryPrivateIpAddresses vpcId"),
         force_new=names("allocationId connectivityType privateIp subnetId secondaryPrivateIpAddressCount availabilityMode vpcId"),
         checks={"connectivityType": one_of("private", "public"), "privateIp": ip4, "availabilityMode": one_of("zonal", "regional")},
         whole=_nat,
@@ -112,6 +122,7 @@ RULES: Final[dict[str, TypeRules]] = {
         ),
     ),
     "aws:ec2/routeTable:RouteTable": TypeRules(
+        unserved=names("propagatingVgws"),
         force_new=names("vpcId"),
         checks={"routes[].cidrBlock": cidr4, "routes[].ipv6CidrBlock": cidr6},
         whole=_inline_routes,
@@ -128,6 +139,7 @@ RULES: Final[dict[str, TypeRules]] = {
         exactly_one=(("subnetId", "gatewayId"),),
     ),
     "aws:ec2/vpcEndpoint:VpcEndpoint": TypeRules(
+        unserved=names("dnsOptions ipAddressType resourceConfigurationArn serviceNetworkArn serviceRegion subnetConfigurations"),
         force_new=names("vpcId serviceName vpcEndpointType serviceRegion resourceConfigurationArn serviceNetworkArn"),
         exactly_one=(("serviceName", "resourceConfigurationArn", "serviceNetworkArn"),),
         checks={
@@ -142,6 +154,7 @@ RULES: Final[dict[str, TypeRules]] = {
         replaces_if=_endpoint_replaces,
     ),
     "aws:ec2/flowLog:FlowLog": TypeRules(
+        unserved=names("deliverCrossAccountRole destinationOptions tagFieldSpecifications regionalNatGatewayId"),
         force_new=names(
             "deliverCrossAccountRole destinationOptions iamRoleArn logDestination logDestinationType logFormat maxAggregationInterval "
             "trafficType " + " ".join(FLOW_LOG_SOURCES)
@@ -160,6 +173,7 @@ RULES: Final[dict[str, TypeRules]] = {
         own=names("destinationOptions tagFieldSpecifications"),
     ),
     "aws:ec2/vpcDhcpOptions:VpcDhcpOptions": TypeRules(
+        unserved=names("ipv6AddressPreferredLeaseTime"),
         force_new=names("domainName domainNameServers ipv6AddressPreferredLeaseTime netbiosNameServers netbiosNodeType ntpServers"),
         at_least_one=(("domainName", "domainNameServers", "ntpServers", "netbiosNameServers", "netbiosNodeType"),),
         checks={"netbiosNodeType": between(1, 8)},

@@ -11,6 +11,7 @@ _NAME: Final = matches(r"[0-9A-Za-z/_+=.@-]+", "letters, digits and /_+=.@-")
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:secretsmanager/secret:Secret": TypeRules(
+        unserved=names("replicas forceOverwriteReplicaSecret type"),
         force_new=names("name namePrefix type"),
         conflicts=(("name", "namePrefix"),),
         checks={

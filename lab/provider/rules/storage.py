@@ -61,6 +61,7 @@ def _lifecycle(props: dict[str, Any]) -> Iterator[Problem]:
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:s3/bucket:Bucket": TypeRules(
+        unserved=names("bucketNamespace objectLockEnabled"),
         force_new=names("bucket bucketPrefix objectLockEnabled bucketNamespace"),
         conflicts=(("bucket", "bucketPrefix"),),
         checks={"bucket": bucket_name, "bucketPrefix": length(1, 37)},
@@ -100,6 +101,9 @@ RULES: Final[dict[str, TypeRules]] = {
         own=names("expectedBucketOwner timeouts"),
     ),
     "aws:s3/bucketObjectv2:BucketObjectv2": TypeRules(
+        unserved=names(
+            "bucketKeyEnabled checksumAlgorithm objectLockLegalHoldStatus objectLockMode objectLockRetainUntilDate overrideProvider"
+        ),
         force_new=names("bucket key"),
         conflicts=(("source", "content", "contentBase64"), ("etag", "kmsKeyId")),
         checks={

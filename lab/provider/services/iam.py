@@ -82,10 +82,13 @@ class Role(Handler):
     def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if "assumeRolePolicy" in changed:
             cloud.call("iam.update_assume_role_policy", RoleName=identifier, PolicyDocument=text(news["assumeRolePolicy"]))
-        if "description" in changed:
-            cloud.call("iam.update_role_description", RoleName=identifier, Description=news.get("description") or "")
-        if "maxSessionDuration" in changed:
-            cloud.call("iam.update_role", RoleName=identifier, MaxSessionDuration=news.get("maxSessionDuration") or 3600)
+        if changed & {"description", "maxSessionDuration"}:
+            cloud.call(
+                "iam.update_role",
+                RoleName=identifier,
+                Description=news.get("description") or "",
+                MaxSessionDuration=news.get("maxSessionDuration") or 3600,
+            )
         if "permissionsBoundary" in changed:
             if boundary := news.get("permissionsBoundary"):
                 cloud.call("iam.put_role_permissions_boundary", RoleName=identifier, PermissionsBoundary=boundary)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from lab.provider.cloud import Cloud
 from lab.provider.codec import Props
 from lab.provider.rules.model import listed
 from lab.provider.services.base import Handler, quiet, tag_list, tag_map, tags_of
+
+DEFAULT_COMMENT: Final = "Managed by Pulumi"
 
 
 def _bare(name: str) -> str:
@@ -30,7 +32,7 @@ class Zone(Handler):
             "route53.create_hosted_zone",
             Name=_bare(news["name"]),
             CallerReference=str(uuid.uuid4()),
-            HostedZoneConfig={"Comment": news.get("comment") or "", "PrivateZone": bool(vpcs)},
+            HostedZoneConfig={"Comment": news.get("comment", DEFAULT_COMMENT), "PrivateZone": bool(vpcs)},
             VPC=vpcs[0] if vpcs else None,
             DelegationSetId=news.get("delegationSetId"),
         )
@@ -64,7 +66,7 @@ class Zone(Handler):
 
     def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if "comment" in changed:
-            cloud.call("route53.update_hosted_zone_comment", Id=identifier, Comment=news.get("comment") or "")
+            cloud.call("route53.update_hosted_zone_comment", Id=identifier, Comment=news.get("comment", DEFAULT_COMMENT))
         if "vpcs" in changed:
             before, after = _vpcs(cloud, olds), _vpcs(cloud, news)
             for vpc in (vpc for vpc in after if vpc not in before):

@@ -38,6 +38,7 @@ from tests.unit.provider.test_schema import (
 
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 POLICY_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+AUTOMATIC = {"name": "g-1234567", "__defaults": ["name"]}
 NOTHING, UPDATE, REPLACE, DELETE_FIRST = "nothing", "update", "replace", "delete first"
 
 TABLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
@@ -58,7 +59,7 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     (ENDPOINT, {"routeTableIds": ["a", "b"]}, {"routeTableIds": ["b", "a"]}, NOTHING),
     (ENDPOINT, {"routeTableIds": ["a"]}, {"routeTableIds": ["a", "b"]}, UPDATE),
     (FLOW_LOG, {"maxAggregationInterval": 600}, {"maxAggregationInterval": 60}, REPLACE),
-    (GROUP, {"description": "a", "name": "g-1", "__defaults": ["name"]}, {"description": "b", "name": "g-1", "__defaults": ["name"]}, REPLACE),
+    (GROUP, {"description": "a", **AUTOMATIC}, {"description": "b", **AUTOMATIC}, REPLACE),
     (GROUP, {"description": "a", "name": "g"}, {"description": "b", "name": "g"}, DELETE_FIRST),
     (RULE, {"cidrIpv4": "10.0.0.0/8"}, {"cidrIpv4": "11.0.0.0/8"}, UPDATE),
     (RULE, {"cidrIpv4": "10.0.0.0/8"}, {"referencedSecurityGroupId": "sg-1"}, REPLACE),

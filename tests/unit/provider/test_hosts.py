@@ -50,7 +50,7 @@ def test_a_launch_that_aws_refuses_is_refused(small: World, props: dict[str, Any
 
 def test_an_address_is_given_once_and_free_again_after_the_end(small: World) -> None:
     host = small.instance(privateIp="10.0.1.10")
-    with pytest.raises(AbortedError, match="InvalidIPAddress.InUse"):
+    with pytest.raises(AbortedError, match=r"InvalidIPAddress.InUse"):
         small.instance("second", privateIp="10.0.1.10")
     small.engine.delete(host)
     small.instance("third", privateIp="10.0.1.10")
@@ -151,7 +151,7 @@ def test_a_volume_grows_and_is_deleted_only_when_free(small: World) -> None:
     volume = settled(engine, engine.update(volume, size=12))
     with pytest.raises(AbortedError, match="cannot be smaller"):
         engine.update(volume, size=8)
-    with pytest.raises(AbortedError, match="InvalidZone.NotFound"):
+    with pytest.raises(AbortedError, match=r"InvalidZone.NotFound"):
         engine.create(VOLUME, "far", **{**given, "availabilityZone": "us-east-1a"})
     host = small.instance()
     attachment = engine.create(ATTACHMENT, deviceName="/dev/sdf", instanceId=host.id, volumeId=volume.id, stopInstanceBeforeDetaching=True)

@@ -52,7 +52,7 @@ def test_a_region_has_five_vpcs_at_most(engine: Engine) -> None:
 
 
 def test_a_subnet_is_in_a_zone_of_its_region(small: World) -> None:
-    with pytest.raises(AbortedError, match="eu-west-1a.* for parameter availabilityZone is invalid.*eu-central-1a, eu-central-1b"):
+    with pytest.raises(AbortedError, match=r"eu-west-1a.* for parameter availabilityZone is invalid.*eu-central-1a, eu-central-1b"):
         small.engine.create(SUBNET, vpcId=small.vpc.id, cidrBlock="10.0.9.0/24", availabilityZone="eu-west-1a")
 
 
@@ -109,14 +109,14 @@ def test_an_address_that_its_host_moved_is_no_drift(small: World) -> None:
 def test_a_nat_gateway_needs_a_free_address_and_a_way_out_and_holds_both(small: World) -> None:
     engine = small.engine
     address = engine.create(EIP, domain="vpc")
-    with pytest.raises(AbortedError, match="Gateway.NotAttached"):
+    with pytest.raises(AbortedError, match=r"Gateway.NotAttached"):
         engine.create(NAT, subnetId=small.subnet.id, allocationId=address.id)
     engine.create(GATEWAY, vpcId=small.vpc.id)
     nat = settled(engine, engine.create(NAT, subnetId=small.subnet.id, allocationId=address.id))
-    with pytest.raises(AbortedError, match="Resource.AlreadyAssociated"):
+    with pytest.raises(AbortedError, match=r"Resource.AlreadyAssociated"):
         engine.create(NAT, "second", subnetId=small.subnet.id, allocationId=address.id)
     for held in (address, small.subnet):
-        with pytest.raises(AbortedError, match="AuthFailure|DependencyViolation"):
+        with pytest.raises(AbortedError, match=r"AuthFailure|DependencyViolation"):
             engine.delete(held)
     engine.delete(nat)
     assert engine.refresh(nat) is None
@@ -131,7 +131,7 @@ def test_a_route_goes_to_what_is_there_and_can_be_moved(small: World) -> None:
     anywhere = {"routeTableId": table.id, "destinationCidrBlock": "0.0.0.0/0"}
     with pytest.raises(AbortedError, match="belong to different networks"):
         engine.create(ROUTE, **anywhere, gatewayId=stray.id)
-    with pytest.raises(AbortedError, match="InvalidNatGatewayID.NotFound"):
+    with pytest.raises(AbortedError, match=r"InvalidNatGatewayID.NotFound"):
         engine.create(ROUTE, **anywhere, natGatewayId="nat-0123456789abcdef0")
     with pytest.raises(AbortedError, match="local route of the VPC"):
         engine.create(ROUTE, routeTableId=table.id, destinationCidrBlock="10.0.0.0/16", gatewayId=gateway.id)
@@ -155,7 +155,7 @@ def test_a_subnet_has_one_table_of_its_own_vpc(small: World) -> None:
     engine = small.engine
     table, second = engine.create(TABLE, "one", vpcId=small.vpc.id), engine.create(TABLE, "two", vpcId=small.vpc.id)
     association = settled(engine, engine.create(ASSOCIATION, routeTableId=table.id, subnetId=small.subnet.id))
-    with pytest.raises(AbortedError, match="Resource.AlreadyAssociated"):
+    with pytest.raises(AbortedError, match=r"Resource.AlreadyAssociated"):
         engine.create(ASSOCIATION, "again", routeTableId=second.id, subnetId=small.subnet.id)
     foreign = engine.create(TABLE, "foreign", vpcId=engine.create(VPC, "other", cidrBlock="10.1.0.0/16").id)
     free = engine.create(SUBNET, "free", vpcId=small.vpc.id, cidrBlock="10.0.8.0/24")

@@ -20,6 +20,7 @@ SECRET, SECRET_VERSION = "aws:secretsmanager/secret:Secret", "aws:secretsmanager
 ZONE, RECORD, LOG_GROUP = "aws:route53/zone:Zone", "aws:route53/record:Record", "aws:cloudwatch/logGroup:LogGroup"
 KEY, ALIAS, PASSWORD = "aws:kms/key:Key", "aws:kms/alias:Alias", "random:index/randomPassword:RandomPassword"
 
+TWO_ZONES = {"availabilityZone": "a", "availabilityZoneId": "b"}
 AMI = "ami-0deb1a0000000013f"
 HOST = {"ami": AMI, "instanceType": "t3.micro"}
 HTTPS = {"securityGroupId": "sg-1", "ipProtocol": "tcp", "fromPort": 443, "toPort": 443}
@@ -27,7 +28,7 @@ TRUST = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
 )
 READ = json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"}]})
-A_RECORD = {"zoneId": "Z1", "name": "web", "type": "A", "ttl": 5, "records": ["10.0.0.1"]}
+A_RECORD: dict[str, object] = {"zoneId": "Z1", "name": "web", "type": "A", "ttl": 5, "records": ["10.0.0.1"]}
 
 FINE: list[tuple[str, dict[str, object]]] = [
     (VPC, {"cidrBlock": "10.0.0.0/16", "tags": {"Name": "n"}}),
@@ -53,6 +54,7 @@ FINE: list[tuple[str, dict[str, object]]] = [
 REFUSED: list[tuple[str, dict[str, object], str, str]] = [
     # what the SDK's types say
     (VPC, {"cidrBlock": "10.0.0.0/16", "cidr": "x"}, "cidr", "unknown property"),
+    (VPC, {"cidrBlock": "10.0.0.0/16", "ipv6NetmaskLength": 56}, "ipv6NetmaskLength", "does not serve this property"),
     (VPC, {"cidrBlock": 10}, "cidrBlock", "expected str, got int"),
     (VPC, {"cidrBlock": "10.0.0.0/16", "enableDnsSupport": "true"}, "enableDnsSupport", "expected bool, got str"),
     (VPC, {"cidrBlock": "10.0.0.0/16", "tags": ["a"]}, "tags", "expected an object, got a list"),
@@ -70,10 +72,10 @@ REFUSED: list[tuple[str, dict[str, object], str, str]] = [
     (VPC, {"cidrBlock": "ten"}, "cidrBlock", "expected an IPv4 network"),
     (VPC, {"cidrBlock": "10.0.0.0/16", "instanceTenancy": "host"}, "instanceTenancy", "expected one of default, dedicated"),
     (SUBNET, {"vpcId": "v", "cidrBlock": "10.0.0.0/29"}, "cidrBlock", "got /29"),
-    (SUBNET, {"vpcId": "v", "cidrBlock": "10.0.0.0/24", "availabilityZone": "a", "availabilityZoneId": "b"}, "availabilityZone", "conflicts"),
+    (SUBNET, {"vpcId": "v", "cidrBlock": "10.0.0.0/24", **TWO_ZONES}, "availabilityZone", "conflicts"),
     (EIP, {"domain": "classic"}, "domain", "expected one of vpc, standard"),
     (NAT, {"subnetId": "s"}, "allocationId", "needs an Elastic IP"),
-    (NAT, {"subnetId": "s", "connectivityType": "private", "allocationId": "a"}, "allocationId", 'conflicts with connectivityType "private"'),
+    (NAT, {"subnetId": "s", "connectivityType": "private", "allocationId": "a"}, "allocationId", "conflicts with connectivityType"),
     (ROUTE, {"routeTableId": "r", "destinationCidrBlock": "0.0.0.0/0"}, "carrierGatewayId", "none is given"),
     (ROUTE, {"routeTableId": "r", "destinationCidrBlock": "0.0.0.0/0", "gatewayId": "i", "natGatewayId": "n"}, "gatewayId", "exactly one"),
     (ROUTE, {"routeTableId": "r", "gatewayId": "i"}, "destinationCidrBlock", "exactly one"),
@@ -107,7 +109,7 @@ REFUSED: list[tuple[str, dict[str, object], str, str]] = [
     (INSTANCE, {**HOST, "metadataOptions": {"httpPutResponseHopLimit": 65}}, "metadataOptions.httpPutResponseHopLimit", "from 1 to 64"),
     (INSTANCE, {**HOST, "metadataOptions": {"httpTokens": "yes"}}, "metadataOptions.httpTokens", "optional, required"),
     (INSTANCE, {**HOST, "privateIp": "10.0.0.256"}, "privateIp", "expected an IPv4 address"),
-    (INSTANCE, {**HOST, "volumeTags": {"a": "b"}, "rootBlockDevice": {"tags": {"c": "d"}}}, "volumeTags", "conflicts with rootBlockDevice.tags"),
+    (INSTANCE, {**HOST, "volumeTags": {"a": ""}, "rootBlockDevice": {"tags": {"c": ""}}}, "volumeTags", "rootBlockDevice.tags"),
     (INSTANCE, {**HOST, "rootBlockDevice": {"volumeType": "gp2", "throughput": 200}}, "rootBlockDevice.throughput", "only gp3"),
     (INSTANCE, {**HOST, "rootBlockDevice": {"volumeType": "ssd"}}, "rootBlockDevice.volumeType", "expected one of gp2"),
     (VOLUME, {"availabilityZone": "a"}, "size", "one of size, snapshotId must be given"),
@@ -195,6 +197,15 @@ def test_every_type_with_rules_has_a_handler_and_the_other_way_round() -> None:
 def test_no_rule_speaks_of_a_property_that_the_sdk_does_not_have(token: str) -> None:
     rules, known = rules_of(token), set(resource_fields(token)) | set(output_names(token))
     sets = [*rules.exactly_one, *rules.at_least_one, *rules.conflicts]
-    spoken = [*replacements(token), *rules.defaults, *rules.computed, *rules.documents, *rules.own, *rules.secret, *rules.checks]
+    spoken = [
+        *replacements(token),
+        *rules.defaults,
+        *rules.computed,
+        *rules.documents,
+        *rules.own,
+        *rules.secret,
+        *rules.checks,
+        *rules.unserved,
+    ]
     spoken += [name for group in sets for name in group] + [*rules.requires, *rules.requires.values()]
     assert {name.split(".")[0].removesuffix("[]") for name in spoken} - known == set()

@@ -95,7 +95,8 @@ def test_an_attachment_names_a_policy_that_exists(engine: Engine) -> None:
 
 
 def test_a_profile_changes_its_role_and_lets_go_of_it(engine: Engine) -> None:
-    role(engine), role(engine, "db")
+    role(engine)
+    role(engine, "db")
     profile = settled(engine, engine.create(PROFILE, "p", name="p", role="web", tags={"a": "b"}))
     changed = settled(engine, engine.update(profile, role="db", tags={"a": "c"}))
     assert (changed["role"], changed["tags"]) == ("db", {"a": "c"})
@@ -218,13 +219,13 @@ def test_a_missing_file_is_named(engine: Engine) -> None:
 
 def test_a_secret_that_waits_for_its_end_blocks_its_name(engine: Engine) -> None:
     made = settled(engine, engine.create(SECRET, "s", name="webstack/dev/x", description="d", tags={"a": "b"}))
-    with pytest.raises(AbortedError, match="ResourceExistsException"):
+    with pytest.raises(AbortedError, match=r"ResourceExistsException"):
         engine.create(SECRET, "second", name="webstack/dev/x")
     engine.delete(made)
     assert engine.refresh(made) is None
-    with pytest.raises(AbortedError, match="InvalidRequestException.*scheduled for deletion"):
+    with pytest.raises(AbortedError, match=r"InvalidRequestException.*scheduled for deletion"):
         engine.create(SECRET, "again", name="webstack/dev/x")
-    with pytest.raises(AbortedError, match="InvalidRequestException.*marked for deletion"):
+    with pytest.raises(AbortedError, match=r"InvalidRequestException.*marked for deletion"):
         engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("x"))
 
 
@@ -313,7 +314,7 @@ def test_a_log_group_reads_as_made_and_its_drift_is_seen(engine: Engine) -> None
     client("logs").put_retention_policy(logGroupName="/webstack/dev", retentionInDays=1)
     assert drifted(engine, made) == {"retentionInDays": "update"}
     assert settled(engine, engine.update(made, retentionInDays=None, tags={"c": "d"}))["retentionInDays"] == 0
-    with pytest.raises(AbortedError, match="ResourceAlreadyExistsException"):
+    with pytest.raises(AbortedError, match=r"ResourceAlreadyExistsException"):
         engine.create(LOG_GROUP, "again", name="/webstack/dev")
     engine.delete(made)
     assert engine.refresh(made) is None
