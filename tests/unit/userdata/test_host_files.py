@@ -172,7 +172,7 @@ def test_keepalived_knows_its_peer_before_there_is_one_and_takes_no_role_back() 
     assert text.count("{") == text.count("}")
 
 
-def test_the_app_finds_the_primary_for_writes_and_a_replica_or_else_the_primary_for_reads() -> None:
+def test_the_app_writes_to_the_primary_and_reads_from_a_replica_else_the_primary_else_whoever_answers() -> None:
     configured = sections(rendered_files(WEB)["/etc/webstack/database-proxy.cfg"])
     assert configured["listen writes"] == [
         "bind 127.0.0.1:3306",
@@ -192,6 +192,8 @@ def test_the_app_finds_the_primary_for_writes_and_a_replica_or_else_the_primary_
         "server db-2 10.20.144.10:3306 check on-marked-up shutdown-backup-sessions",
         "server db-1-as-primary 10.20.128.10:3306 track writes/db-1 backup",
         "server db-2-as-primary 10.20.144.10:3306 track writes/db-2 backup",
+        "server db-1-as-it-is 10.20.128.10:3306 track answering/db-1 backup",
+        "server db-2-as-it-is 10.20.144.10:3306 track answering/db-2 backup",
     ]
     [default] = [line for line in configured["defaults"] if line.startswith("default-server")]
     assert "on-marked-down shutdown-sessions" in default, "after a change of roles no session may stay on the old primary"
