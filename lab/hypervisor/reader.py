@@ -75,15 +75,10 @@ class Routes:
             for gateway in ec2.describe_nat_gateways()["NatGateways"]
             if gateway.get("State") == "available" and gateway.get("NatGatewayAddresses")
         }
-        self._s3_endpoints = {
-            endpoint.get("VpcEndpointId", "")
-            for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
-            if endpoint.get("VpcEndpointType") == "Gateway" and endpoint.get("ServiceName", "").endswith(".s3")
-        }
         self._s3_tables = {
             table
             for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
-            if endpoint.get("VpcEndpointId") in self._s3_endpoints
+            if endpoint.get("VpcEndpointType") == "Gateway" and endpoint.get("ServiceName", "").endswith(".s3")
             for table in endpoint.get("RouteTableIds", [])
         }
 
