@@ -6,7 +6,9 @@ Nothing is remembered from the lab's start: all that bears its name goes, and no
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from lab.hypervisor import cgroups, footprint, namespaces, volumes
 from lab.hypervisor.cgroups import MachineCgroup
@@ -14,7 +16,7 @@ from lab.hypervisor.netlink import this_machine
 from lab.hypervisor.processes import read_pid_file
 from lab.names import LabNames
 
-_DAEMON_GRACE = 10.0
+_GRACE = 10.0
 """Seconds for the lab's own processes to end by themselves."""
 
 
@@ -57,13 +59,16 @@ def remains(names: LabNames) -> list[str]:
 
 def _end_processes(names: LabNames) -> None:
     """The daemon first, or it would boot again what goes; then all others that left a pid file."""
-    files = [names.pid_file("daemon")]
+    _end([names.pid_file("daemon")])
     if names.state_dir.is_dir():
-        files += sorted(file for file in names.state_dir.rglob("*.pid") if names.machines_dir not in file.parents and file not in files)
-    for file in files:
-        process = read_pid_file(file)
-        if process is not None and process.pid != os.getpid():
-            process.end(grace=_DAEMON_GRACE)
+        _end([file for file in names.state_dir.rglob("*.pid") if names.machines_dir not in file.parents])
+
+
+def _end(files: Sequence[Path]) -> None:
+    with ThreadPoolExecutor() as pool:
+        for process in filter(None, map(read_pid_file, files)):
+            if process.pid != os.getpid():
+                pool.submit(process.end, grace=_GRACE)
 
 
 def _remove_state(names: LabNames) -> None:
