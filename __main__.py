@@ -54,7 +54,8 @@ balancers = load_balancer.LoadBalancers(
 )
 
 tiers = [databases, webs, balancers]
-pulumi.export("url", ready.require([outcome for tier in tiers for outcome in tier.outcomes], balancers.url))
+ready.require([outcome for tier in tiers for outcome in tier.outcomes], None)  # the end of an `up`; outputs stand also where it fails
+pulumi.export("url", balancers.url)
 pulumi.export("public_address", balancers.public_address)
 pulumi.export("instance_ids", {one.host: one.instance.id for tier in tiers for one in tier.hosts})
 pulumi.export("database_addresses", databases.addresses)
