@@ -8,6 +8,9 @@ _NOISE = (
     re.compile(r"^(update|preview|destroy|refresh) failed$"),
     re.compile(r"^resource registration failed"),
 )
+_AGAIN = re.compile(r"^(error: )?an unhandled error occurred: ")
+"""The Automation API says an inline program's own error a second time, behind these words."""
+
 _ESCAPES = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 
 
@@ -19,7 +22,7 @@ def readable(failures: Sequence[str]) -> list[str]:
     """The engine's error messages without its colour codes, the repeats and the lines that only say that something failed."""
     kept: list[str] = []
     for failure in failures:
-        text = _ESCAPES.sub("", failure).strip()
+        text = _AGAIN.sub("", _ESCAPES.sub("", failure).strip()).removeprefix("error: ")
         if not text or any(pattern.match(text) and "\n" not in text for pattern in _NOISE):
             continue
         if not any(text in other for other in kept):

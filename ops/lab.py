@@ -4,20 +4,21 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from lab import control
-from lab.engine.engine import Engine
+from lab.engine.engine import Engine, InterruptedRunError
 from lab.names import DEFAULT_LAB
 from lab.session import Session
 from ops import hosts, setup
 from ops.engine_run import run
 from ops.failures import UserError
 from ops.planning import live_engine, planning_engine
+from ops.progress import Progress
 
 lab = typer.Typer(
     help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
@@ -60,13 +61,12 @@ def up(stack: StackOption = None, settings: SetOption = None, name: LabOption = 
     chosen = _stack_for(session, stack)
     session.start(_say)
     if session.api_was_lost():
-        _say("the lab's API server has been restarted and knows nothing any more: starting afresh")
-        _take_down(session)
-        session.start(_say)
-    session.remember(stack=chosen)
-    with live_engine(session, chosen, settings or []) as engine:
-        _, progress = run(engine, news, f"up {chosen}", lambda listener: engine.up(on_event=listener))
-        outputs = engine.outputs()
+        _start_afresh(session, "the lab's API server was restarted and knows nothing any more")
+    try:
+        progress, outputs = _apply(session, chosen, settings or [])
+    except InterruptedRunError as error:
+        _start_afresh(session, f"{error}; what exists of it nobody knows")
+        progress, outputs = _apply(session, chosen, settings or [])
     _say(progress.summary())
     rows = hosts.rows(session)
     console.print(hosts.table(rows))
@@ -185,6 +185,19 @@ def _act(name: str, host: str, action: str) -> None:
     setup.require_root(f"webstack lab {action}")
     control.act(session.names, host, action)
     _say(f"{host}: {action}")
+
+
+def _apply(session: Session, stack: str, settings: Sequence[str]) -> tuple[Progress, dict[str, object]]:
+    session.remember(stack=stack)
+    with live_engine(session, stack, settings) as engine:
+        _, progress = run(engine, news, f"up {stack}", lambda listener: engine.up(on_event=listener))
+        return progress, engine.outputs()
+
+
+def _start_afresh(session: Session, reason: str) -> None:
+    _say(f"{reason}: starting afresh")
+    _take_down(session)
+    session.start(_say)
 
 
 def _take_down(session: Session) -> None:

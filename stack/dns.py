@@ -38,10 +38,30 @@ class PrivateZone(Component):
             tags=environment.tags("dns", environment.resource("zone")),
             opts=self.child(protect=environment.protected),
         )
+        self._forget_soon()
         fixed = {host_name("load_balancer", 1): environment.plan.load_balancer(1).address}
         fixed |= {host_name("database", number): environment.plan.database(number).address for number in environment.database_numbers}
         self.fixed: list[pulumi.Resource] = [self.record(host, [str(address)], parent=self) for host, address in fixed.items()]
         self.register_outputs({"name": environment.zone})
+
+    def _forget_soon(self) -> None:
+        """A name that is not there yet is asked for again after seconds.
+
+        A resolver keeps a "no such name" for the smaller of the SOA's TTL and its last value (RFC 2308), by Route 53's defaults 15
+        minutes: a load balancer that boots before the first web host is ready would wait that long for it. A zone always has this
+        record, so it is overwritten at first and left behind when the zone goes.
+        https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/SOA-NSrecords.html
+        """
+        aws.route53.Record(
+            self._environment.resource("zone-soa"),
+            zone_id=self.zone.zone_id,
+            name=self._environment.zone,
+            type="SOA",
+            ttl=TTL,
+            records=[pulumi.Output.concat(self.zone.primary_name_server, f". awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {TTL}")],
+            allow_overwrite=True,
+            opts=self.child(retain_on_delete=True),
+        )
 
     def record(self, label: str, addresses: pulumi.Input[list[str]], *, parent: pulumi.Resource) -> aws.route53.Record:
         """An A record of the zone."""

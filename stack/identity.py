@@ -87,7 +87,11 @@ def _own(role: Role, rights: Rights) -> list[Statement]:
             listing,
         ]
     return [
-        _allow("WhoIsPrimary", ["s3:GetObject", "s3:PutObject"], [f"{bucket}/database/primary.json"]),
+        _allow(
+            "WhoIsPrimaryAndWhetherAlone",
+            ["s3:GetObject", "s3:PutObject"],
+            [f"{bucket}/database/primary.json", f"{bucket}/database/replication.json"],
+        ),
         _allow("OwnCertificate", ["s3:PutObject"], [f"{bucket}/database/certificates/{OWN}.pem"]),
         _allow("DatabaseCertificates", ["s3:GetObject"], [f"{bucket}/database/certificates/*"]),
         listing,

@@ -26,7 +26,7 @@ BOOT: Final = "/usr/local/sbin/webstack-boot"
 
 PACKAGES: Final[Mapping[Role, tuple[str, ...]]] = {
     "load_balancer": ("haproxy", "keepalived", "openssl", "python3-boto3"),
-    "web": ("haproxy", "nginx", "python3-boto3", "python3-pymysql", "python3-venv"),
+    "web": ("haproxy", "logrotate", "nginx", "python3-boto3", "python3-pymysql", "python3-venv"),
     "database": ("openssl", "python3-boto3", "python3-pymysql"),
 }
 """Debian's packages of each role, installed by cloud-init at a host's first boot. MySQL's are not Debian's: a host script installs them."""

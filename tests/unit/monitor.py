@@ -232,7 +232,7 @@ def _made_up(item: Registered, number: int) -> Props:
         case "Instance":
             values |= {"privateIp": f"10.20.64.{number % 250 + 4}"}
         case "Zone":
-            values |= {"zoneId": identity}
+            values |= {"zoneId": identity, "primaryNameServer": "ns-0.awsdns-00.com"}
         case "RandomPassword":
             values |= {"result": f"made-up-password-{number}"}
         case _:

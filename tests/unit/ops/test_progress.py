@@ -84,5 +84,5 @@ def test_errors_are_kept_for_the_end(progress: Progress) -> None:
 
 
 def test_a_failure_is_said_without_colour_codes_repeats_and_noise() -> None:
-    failures = ["<{%fg 1%}>error<{%reset%}>: the CIDR", "error: the CIDR", "update failed", "resource registration failed: x"]
-    assert readable(failures) == ["error: the CIDR"]
+    failures = ["<{%fg 1%}>error<{%reset%}>: the CIDR", "an unhandled error occurred: the CIDR", "update failed"]
+    assert readable(failures) == ["the CIDR"]

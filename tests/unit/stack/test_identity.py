@@ -48,7 +48,7 @@ def test_web_hosts_read_the_app_and_the_databases_certificates_and_write_their_r
 
 def test_database_hosts_may_name_the_primary_and_publish_their_own_certificate() -> None:
     own = rights("database")
-    assert own["WhoIsPrimary"]["Resource"] == [f"{BUCKET}/database/primary.json"]
+    assert own["WhoIsPrimaryAndWhetherAlone"]["Resource"] == [f"{BUCKET}/database/primary.json", f"{BUCKET}/database/replication.json"]
     assert own["OwnCertificate"]["Resource"] == [f"{BUCKET}/database/certificates/${{aws:userid}}.pem"]
     assert own["DatabaseListing"]["Resource"] == [BUCKET]
 
