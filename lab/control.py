@@ -14,7 +14,7 @@ import json
 import socket
 from typing import Any, cast
 
-from lab.hypervisor import teardown
+from lab.errors import LabError
 from lab.names import LabNames
 
 ACTIONS = ("kill", "stop", "start")
@@ -24,7 +24,7 @@ _SLOW = 180.0
 """Seconds; a clean stop may take the two minutes after which the power is cut."""
 
 
-class ControlError(Exception):
+class ControlError(LabError):
     """The daemon does not answer, or refuses; the message says which and why."""
 
 
@@ -53,11 +53,6 @@ def leader(names: LabNames, host: str) -> int | None:
     """The host's PID 1 as seen from here, whose namespaces `nsenter` enters; None when it is off. Raises `ControlError`."""
     pid = _ask(names, "GET", f"/hosts/{host}/pid", _QUICK)["pid"]
     return int(pid) if pid is not None else None
-
-
-def take_down(names: LabNames) -> None:
-    """Takes the whole lab away, with or without a daemon. Raises `lab.hypervisor.teardown.TearDownError`."""
-    teardown.take_down(names)
 
 
 def _ask(names: LabNames, method: str, path: str, timeout: float) -> dict[str, Any]:

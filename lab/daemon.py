@@ -22,11 +22,11 @@ from lab.control_server import ControlServer
 from lab.hypervisor import footprint, teardown
 from lab.hypervisor.hypervisor import Hypervisor
 from lab.hypervisor.interface import RouterNamespace
-from lab.hypervisor.processes import read_pid_file, until_exit, write_pid_file
 from lab.hypervisor.run import CommandError
 from lab.image.recipe import Recipe
 from lab.image.store import Store
 from lab.names import LabNameError, LabNames
+from lab.processes import read_pid_file, until_exit, write_pid_file
 
 log = logging.getLogger("lab.daemon")
 

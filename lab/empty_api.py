@@ -7,11 +7,13 @@ import time
 from collections.abc import Generator
 from pathlib import Path
 
+from lab.errors import LabError
+
 START_DEADLINE = 60
 """Seconds until an API server that does not listen counts as failed; it takes about one."""
 
 
-class ApiError(Exception):
+class ApiError(LabError):
     """The API server did not start; the message holds the end of its log."""
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+from lab.errors import LabError
+
 PROJECT = "wsl"
 """Short for webstack lab: a link's name has 15 characters, and the lab's own name has to fit beside it."""
 
@@ -36,7 +38,7 @@ _API_PORT_BASE = 14600
 _MOTO_PORT_BASE = 14900
 
 
-class LabNameError(ValueError):
+class LabNameError(LabError):
     """The name cannot be a lab's."""
 
 
@@ -158,7 +160,7 @@ class LabNames:
         return self.state_dir / "daemon.log"
 
     def pid_file(self, process: str) -> Path:
-        """Pid and start time of one of the lab's processes (`daemon`, `api`, `provider`); see `lab.hypervisor.processes`."""
+        """Pid and start time of one of the lab's processes (`daemon`, `api`, `provider`); see `lab.processes`."""
         return self.state_dir / f"{process}.pid"
 
     @property

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab import control
-from lab.engine.process import end_recorded
+from lab.errors import LabError
 from lab.names import LabNames
+from lab.processes import end_recorded
 
 START_DEADLINE = 60
 """Seconds until a daemon that does not answer counts as failed; it answers after about two."""
 
 
-class DaemonError(Exception):
+class DaemonError(LabError):
     """The lab's daemon did not start, or none runs; the message says which and holds the end of its log."""
 
 

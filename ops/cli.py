@@ -6,27 +6,11 @@ import sys
 import typer
 from rich.console import Console
 
-from lab.control import ControlError
-from lab.empty_api import ApiError
-from lab.engine.engine import EngineBusyError, InterruptedRunError
-from lab.engine.provider_process import ProviderError
-from lab.engine.pulumi_cli import PulumiUnavailableError
-from lab.engine.workspace import SettingError
-from lab.hypervisor.run import CommandError
-from lab.hypervisor.teardown import TearDownError
-from lab.names import LabNameError
-from lab.session import DaemonError
-from ops.failures import UserError
+from lab.errors import LabError
 from ops.lab import lab
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells give it (128 + SIGINT)."""
-
-SAID_PLAINLY = (
-    ApiError, CommandError, ControlError, DaemonError, EngineBusyError, InterruptedRunError, LabNameError, ProviderError,
-    PulumiUnavailableError, SettingError, TearDownError, UserError,
-)  # fmt: skip
-"""Errors whose message is written for the person who typed the command."""
 
 app = typer.Typer(
     name="webstack",
@@ -48,7 +32,7 @@ def main() -> None:
     errors = Console(stderr=True)
     try:
         app()
-    except SAID_PLAINLY as error:
+    except LabError as error:
         errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         _leave(1)
     except KeyboardInterrupt:

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from lab.errors import LabError
+
 _NOISE = (
     re.compile(r"^Program failed with an unhandled exception"),
     re.compile(r"^(update|preview|destroy|refresh) failed$"),
@@ -14,7 +16,7 @@ _AGAIN = re.compile(r"^(error: )?an unhandled error occurred: ")
 _ESCAPES = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 
 
-class UserError(Exception):
+class UserError(LabError):
     """Something the user can put right; the message says what was given, which rule it breaks and what to do."""
 
 

@@ -1,24 +1,21 @@
-"""`webstack lab`: AWS on this machine, and the same program applied to it by the same engine."""
+"""`webstack lab`: AWS on this machine, and the same program applied to it by the same engine.
+
+The engine's libraries take a second to load, so only the commands that drive it import them.
+"""
 
 import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from lab import control
-from lab.engine.engine import Engine, InterruptedRunError
 from lab.names import DEFAULT_LAB
 from lab.session import Session
-from ops import hosts, setup
-from ops.engine_run import run
-from ops.failures import UserError
-from ops.planning import live_engine, planning_engine
-from ops.progress import Progress
+from ops import hosts, requirements
 
 lab = typer.Typer(
     help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
@@ -48,58 +45,53 @@ def _say(text: str) -> None:
 @lab.command("setup")
 def setup_command() -> None:
     """Get what the lab needs once a machine: the Pulumi CLI and the host image."""
+    from ops import setup
+
+    requirements.require_host("webstack lab setup")
     setup.ensure_all(_say)
 
 
 @lab.command()
 def up(stack: StackOption = None, settings: SetOption = None, name: LabOption = DEFAULT_LAB) -> None:
     """Start the lab if it is not running, then a real `pulumi up`: the first time all is created, later the difference is."""
-    setup.require_host("webstack lab up")
+    from ops import operations, setup
+
+    requirements.require_host("webstack lab up")
     setup.ensure_all(_say)
     started = time.monotonic()
     session = Session.of(name)
-    chosen = _stack_for(session, stack)
-    session.start(_say)
-    if session.api_was_lost():
-        _start_afresh(session, "the lab's API server was restarted and knows nothing any more")
-    try:
-        progress, outputs = _apply(session, chosen, settings or [])
-    except InterruptedRunError as error:
-        _start_afresh(session, f"{error}; what exists of it nobody knows")
-        progress, outputs = _apply(session, chosen, settings or [])
-    _say(progress.summary())
-    rows = hosts.rows(session)
-    console.print(hosts.table(rows))
+    url = operations.up(session, stack, settings or [], news, _say)
+    console.print(hosts.table(hosts.rows(session)))
     _say(f"serving after {time.monotonic() - started:.0f} s")
-    console.print(str(outputs.get("url", "")), markup=False, highlight=False, soft_wrap=True)
+    print(url)
 
 
 @lab.command()
 def preview(stack: StackOption = None, settings: SetOption = None, diff: DiffOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Show what `up` would do. Without a running lab, the plan of the whole stack; that needs no root."""
-    session = Session.of(name)
-    with planning_engine(session, stack, settings or []) as engine:
-        _print_operation(engine, "preview", lambda: engine.preview(on_output=_plain, diff=diff, color=_colour()))
+    from ops import operations
+
+    operations.preview(Session.of(name), stack, settings or [], news, diff=diff, color=_colour())
 
 
 @lab.command()
 def refresh(stack: StackOption = None, settings: SetOption = None, name: LabOption = DEFAULT_LAB) -> None:
     """Read every resource anew from the API: shows what was changed behind the program's back."""
+    from ops import operations
+
     session = Session.of(name)
     session.require_running()
-    with live_engine(session, _stack_for(session, stack), settings or []) as engine:
-        _print_operation(engine, "refresh", lambda: engine.refresh(on_output=_plain, color=_colour()))
+    operations.refresh(session, stack, settings or [], news, color=_colour())
 
 
 @lab.command()
 def destroy(stack: StackOption = None, name: LabOption = DEFAULT_LAB) -> None:
     """Delete every resource of the stack; the lab itself keeps running, as empty as a new one."""
+    from ops import operations
+
     session = Session.of(name)
     session.require_running()
-    chosen = _stack_for(session, stack)
-    with live_engine(session, chosen, []) as engine:
-        _, progress = run(engine, news, f"destroy {chosen}", lambda listener: engine.destroy(on_event=listener))
-    _say(progress.summary())
+    _say(operations.destroy(session, stack, news))
 
 
 @lab.command()
@@ -131,7 +123,7 @@ def exec_command(
     """Run a command on a host: webstack lab exec db-1 -- mysql -e 'SHOW REPLICA STATUS' -E."""
     session = Session.of(name)
     session.require_running()
-    setup.require_root("webstack lab exec")
+    requirements.require_root("webstack lab exec")
     arguments = hosts.enter_command(session, host, command[1:] if command[0] == "--" else command)
     sys.stdout.flush()
     os.execvp(arguments[0], arguments)
@@ -147,7 +139,7 @@ def logs(
     """Show a host's journal, also while it is stopped."""
     session = Session.of(name)
     session.require_running()
-    setup.require_root("webstack lab logs")
+    requirements.require_root("webstack lab logs")
     arguments = hosts.journal_command(session, host, unit=unit, lines=lines)
     sys.stdout.flush()
     os.execvp(arguments[0], arguments)
@@ -174,53 +166,19 @@ def start(host: HostArgument, name: LabOption = DEFAULT_LAB) -> None:
 @lab.command()
 def down(name: LabOption = DEFAULT_LAB) -> None:
     """Take the whole lab away, whatever state it is in: processes, namespaces, mounts, volumes, links, state."""
-    setup.require_root("webstack lab down")
-    _take_down(Session.of(name))
+    from ops import operations
+
+    requirements.require_root("webstack lab down")
+    operations.take_down(Session.of(name))
     _say(f"lab {name} is gone")
 
 
 def _act(name: str, host: str, action: str) -> None:
     session = Session.of(name)
     session.require_running()
-    setup.require_root(f"webstack lab {action}")
+    requirements.require_root(f"webstack lab {action}")
     control.act(session.names, host, action)
     _say(f"{host}: {action}")
-
-
-def _apply(session: Session, stack: str, settings: Sequence[str]) -> tuple[Progress, dict[str, object]]:
-    session.remember(stack=stack)
-    with live_engine(session, stack, settings) as engine:
-        _, progress = run(engine, news, f"up {stack}", lambda listener: engine.up(on_event=listener))
-        return progress, engine.outputs()
-
-
-def _start_afresh(session: Session, reason: str) -> None:
-    _say(f"{reason}: starting afresh")
-    _take_down(session)
-    session.start(_say)
-
-
-def _take_down(session: Session) -> None:
-    session.end_engine()
-    control.take_down(session.names)
-
-
-def _stack_for(session: Session, wanted: str | None) -> str:
-    held = session.remembered_stack()
-    if held and wanted and held != wanted:
-        raise UserError(
-            f"--stack {wanted}: lab {session.names.name!r} holds stack {held!r}. "
-            f"Give the other stack a lab of its own (--lab {wanted[:8]}), or take this one down first (webstack lab down)."
-        )
-    return wanted or held or "dev"
-
-
-def _print_operation(engine: Engine, title: str, operation: Callable[[], object]) -> None:
-    run(engine, news, title, lambda _: operation())
-
-
-def _plain(text: str) -> None:
-    print(text, flush=True)
 
 
 def _colour() -> str:

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from lab.hypervisor.processes import Process, read_pid_file, write_pid_file
 from lab.names import LabNames
+from lab.processes import Process, read_pid_file, write_pid_file
 
 START_DEADLINE = 60.0
 """Seconds until an API server that does not listen counts as failed; it takes one or two."""

@@ -14,9 +14,11 @@ from typing import IO
 from pulumi import automation as auto
 
 from lab.engine import workspace
-from lab.engine.process import InterruptibleCommand, end_recorded
+from lab.engine.process import InterruptibleCommand
 from lab.engine.provider_process import ProviderProcess
 from lab.engine.workspace import PROJECT, Setting
+from lab.errors import LabError
+from lab.processes import end_recorded
 
 Listener = Callable[[auto.EngineEvent], None]
 Printer = Callable[[str], None]
@@ -27,11 +29,11 @@ SERVICES = (
 """The services whose endpoint the lab answers for, by the names that the `aws:endpoints` configuration knows them."""
 
 
-class EngineBusyError(Exception):
+class EngineBusyError(LabError):
     """Another process drives this engine now."""
 
 
-class InterruptedRunError(Exception):
+class InterruptedRunError(LabError):
     """An earlier run was killed while the engine was creating something, so its state does not know what exists."""
 
     def __init__(self, urns: Sequence[str]) -> None:

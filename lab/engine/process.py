@@ -11,7 +11,7 @@ from typing import Any
 from pulumi.automation import CommandResult, PulumiCommand
 from pulumi.automation.errors import create_command_error
 
-from lab.hypervisor.processes import read_pid_file, write_pid_file
+from lab.processes import write_pid_file
 
 
 class InterruptibleCommand(PulumiCommand):
@@ -85,11 +85,3 @@ def _read(stream: Any, callback: Callable[[str], Any] | None, lines: list[str]) 
         if callback is not None:
             callback(text)
     stream.close()
-
-
-def end_recorded(pid_file: Path, *, grace: float = 20) -> None:
-    """Ends what an earlier run left running, if anything: SIGTERM, then SIGKILL after `grace` seconds."""
-    process = read_pid_file(pid_file)
-    if process is not None:
-        process.end(grace=grace)
-    pid_file.unlink(missing_ok=True)

@@ -11,14 +11,14 @@ import time
 from pathlib import Path
 from typing import cast
 
-from lab.engine.process import end_recorded
-from lab.hypervisor.processes import write_pid_file
+from lab.errors import LabError
+from lab.processes import end_recorded, write_pid_file
 
 START_DEADLINE = 60
 """Seconds until a provider that does not answer counts as failed; it reads the whole SDK's schema lazily and starts in about two."""
 
 
-class ProviderError(Exception):
+class ProviderError(LabError):
     """The lab's provider did not start; the message holds the end of its log."""
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.paths import REPOSITORY, cache_folder
 
 PULUMI_VERSION = "3.259.0"
@@ -26,7 +27,7 @@ INSTALLER_DEADLINE = 180
 Say = Callable[[str], None]
 
 
-class PulumiUnavailableError(Exception):
+class PulumiUnavailableError(LabError):
     """No way to a Pulumi CLI worked; the message lists each way and why it did not."""
 
 

@@ -7,12 +7,14 @@ from typing import cast
 
 import yaml
 
+from lab.errors import LabError
+
 PROJECT = "webstack"
 
 Config = dict[str, object]
 
 
-class SettingError(Exception):
+class SettingError(LabError):
     """A `KEY=VALUE` or a stack name that cannot be taken; the message says which, why and what to write instead."""
 
 

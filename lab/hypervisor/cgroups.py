@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.errors import LabError
+
 _LEGACY_CONTROLLERS = ("memory",)
 _WANTED_CONTROLLERS = ("cpu", "memory", "pids", "io")
 
@@ -31,7 +33,7 @@ class Layout:
     """All hierarchies, v2 and v1."""
 
 
-class NoCgroupsError(RuntimeError):
+class NoCgroupsError(LabError):
     """The system has no v2 hierarchy, without which a machine cannot be killed as a whole."""
 
 

@@ -15,8 +15,8 @@ from lab.hypervisor.desired import DesiredMachine, Power
 from lab.hypervisor.interface import PowerReports
 from lab.hypervisor.machine import EXIT_REBOOT, Machine
 from lab.hypervisor.plan import Action, ActualMachine, Rest, Step, next_step
-from lab.hypervisor.processes import Process, until_exit
 from lab.names import LabNames
+from lab.processes import Process, until_exit
 
 POWER_OFF_AFTER = 120.0
 """Seconds that a clean shutdown may take before the power is cut. AWS gives no figure for its own patience."""

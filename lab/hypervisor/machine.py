@@ -17,8 +17,8 @@ from pathlib import Path
 
 from lab.hypervisor import namespaces
 from lab.hypervisor.cgroups import MachineCgroup
-from lab.hypervisor.processes import Process, read_pid_file, write_pid_file
 from lab.names import LabNames
+from lab.processes import Process, read_pid_file, write_pid_file
 
 EXIT_REBOOT = 133
 """nspawn's exit status when the guest asked for a reboot; under --keep-unit it does not start the guest again by itself."""

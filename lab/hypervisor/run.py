@@ -5,10 +5,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from lab.errors import LabError
+
 _LAST_LINES = 15
 
 
-class CommandError(RuntimeError):
+class CommandError(LabError):
     """A program could not be started or ended badly; the text names it and carries its last lines."""
 
     def __init__(self, argv: Sequence[str], how: str, output: str) -> None:

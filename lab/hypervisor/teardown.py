@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.hypervisor import cgroups, footprint, namespaces, volumes
 from lab.hypervisor.cgroups import MachineCgroup
 from lab.hypervisor.netlink import this_machine
-from lab.hypervisor.processes import read_pid_file
 from lab.names import LabNames
+from lab.processes import read_pid_file
 
 _GRACE = 10.0
 """Seconds for the lab's own processes to end by themselves."""
@@ -23,7 +24,7 @@ _GRACE = 10.0
 _REMOVAL_ATTEMPTS = 30
 
 
-class TearDownError(RuntimeError):
+class TearDownError(LabError):
     """Something of the lab would not go; the message names it."""
 
 

@@ -15,8 +15,8 @@ import pytest
 from lab.cloud.api_process import ApiServerError
 from lab.cloud.front import loopback_listener
 from lab.cloud.services import CloudServices
-from lab.hypervisor.processes import read_pid_file
 from lab.names import LabNames
+from lab.processes import read_pid_file
 from tests.unit.cloud.support import REGION, Loop, Network, client
 
 pytestmark = pytest.mark.programs

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from lab.hypervisor.cgroups import NoCgroupsError, parse_mounts
-from lab.hypervisor.processes import Process, read_pid_file, write_pid_file
 from lab.hypervisor.status import judge
 from lab.hypervisor.volumes import guest_device
 from lab.image.recipe import Recipe
+from lab.processes import Process, read_pid_file, write_pid_file
 
 _HYBRID = """\
 tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.names import LabNameError
-from ops import cli, setup
+from ops import cli, requirements
 from ops.failures import UserError
 
 COMMANDS = ["destroy", "down", "exec", "kill", "logs", "preview", "refresh", "setup", "start", "status", "stop", "up", "url"]
@@ -46,7 +46,7 @@ def test_ctrl_c_has_the_status_that_shells_give_it(monkeypatch: pytest.MonkeyPat
 def test_without_root_it_is_said_what_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(UserError, match=r"needs root.*\n.*\n  make test-unit"):
-        setup.require_host("webstack lab up")
+        requirements.require_host("webstack lab up")
 
 
 def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,10 +57,10 @@ def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr("shutil.which", which)
     with pytest.raises(UserError, match="needs these packages: nftables"):
-        setup.require_host("webstack lab up")
+        requirements.require_host("webstack lab up")
 
 
 def test_another_system_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.platform", "darwin")
     with pytest.raises(UserError, match="needs Linux"):
-        setup.require_host("webstack lab up")
+        requirements.require_host("webstack lab up")

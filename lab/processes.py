@@ -85,3 +85,11 @@ def _start_time(pid: int) -> int | None:
     except (FileNotFoundError, ProcessLookupError):
         return None
     return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def end_recorded(pid_file: Path, *, grace: float = 20) -> None:
+    """Ends what an earlier run left running, if anything: SIGTERM, then SIGKILL after `grace` seconds."""
+    process = read_pid_file(pid_file)
+    if process is not None:
+        process.end(grace=grace)
+    pid_file.unlink(missing_ok=True)

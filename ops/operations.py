@@ -1,0 +1,87 @@
+"""What the lab's commands do with the engine."""
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+
+from lab.engine.engine import InterruptedRunError
+from lab.hypervisor import teardown
+from lab.session import Session
+from ops.engine_run import run
+from ops.failures import UserError
+from ops.planning import live_engine, planning_engine
+from ops.progress import Progress
+
+Say = Callable[[str], None]
+
+
+def up(session: Session, stack: str | None, settings: Sequence[str], console: Console, say: Say) -> str:
+    """Starts the lab where it is not running and applies the stack; gives the URL. Raises LabError.
+
+    Where the engine's state and the API no longer speak of the same things, because one of them was killed, the lab starts afresh.
+    """
+    chosen = stack_for(session, stack)
+    session.start(say)
+    if session.api_was_lost():
+        _start_afresh(session, "the lab's API server was restarted and knows nothing any more", say)
+    try:
+        progress, outputs = _apply(session, chosen, settings, console)
+    except InterruptedRunError as error:
+        _start_afresh(session, f"{error}; what exists of it nobody knows", say)
+        progress, outputs = _apply(session, chosen, settings, console)
+    say(progress.summary())
+    return str(outputs.get("url", ""))
+
+
+def preview(session: Session, stack: str | None, settings: Sequence[str], console: Console, *, diff: bool, color: str) -> None:
+    """Prints the engine's plan: against the running lab, else of everything. Raises LabError."""
+    with planning_engine(session, stack, settings) as engine:
+        run(engine, console, "preview", lambda _: engine.preview(on_output=_print, diff=diff, color=color))
+
+
+def refresh(session: Session, stack: str | None, settings: Sequence[str], console: Console, *, color: str) -> None:
+    """Prints what the API says differently from the state, and takes it into the state. Raises LabError."""
+    with live_engine(session, stack_for(session, stack), settings) as engine:
+        run(engine, console, "refresh", lambda _: engine.refresh(on_output=_print, color=color))
+
+
+def destroy(session: Session, stack: str | None, console: Console) -> str:
+    """Deletes the stack and says how much that was. Raises LabError."""
+    chosen = stack_for(session, stack)
+    with live_engine(session, chosen, []) as engine:
+        _, progress = run(engine, console, f"destroy {chosen}", lambda listener: engine.destroy(on_event=listener))
+    return progress.summary()
+
+
+def take_down(session: Session) -> None:
+    """Removes every trace of the lab; first what a crashed engine left running. Raises LabError."""
+    session.end_engine()
+    teardown.take_down(session.names)
+
+
+def stack_for(session: Session, wanted: str | None) -> str:
+    """The stack that a command means. Raises UserError where the lab holds another one."""
+    held = session.remembered_stack()
+    if held and wanted and held != wanted:
+        raise UserError(
+            f"--stack {wanted}: lab {session.names.name!r} holds stack {held!r}. "
+            f"Give the other stack a lab of its own (--lab {wanted[:8]}), or take this one down first (webstack lab down)."
+        )
+    return wanted or held or "dev"
+
+
+def _apply(session: Session, stack: str, settings: Sequence[str], console: Console) -> tuple[Progress, dict[str, object]]:
+    session.remember(stack=stack)
+    with live_engine(session, stack, settings) as engine:
+        _, progress = run(engine, console, f"up {stack}", lambda listener: engine.up(on_event=listener))
+        return progress, engine.outputs()
+
+
+def _start_afresh(session: Session, reason: str, say: Say) -> None:
+    say(f"{reason}: starting afresh")
+    take_down(session)
+    session.start(say)
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,32 @@
+"""What must be so on a machine before the lab can run."""
+
+import os
+import shutil
+import sys
+
+from ops.failures import UserError
+
+TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nft": "nftables", "mkfs.ext4": "e2fsprogs", "ip": "iproute2"}
+"""Programs that the lab runs, each with the Debian package that brings it."""
+
+WITHOUT_ROOT = (
+    "Without it you can still have:\n"
+    "  make test-unit             the tests that need neither root nor network\n"
+    "  webstack lab preview       the plan of the whole stack by the real engine"
+)
+
+
+def require_root(command: str) -> None:
+    """Raises UserError where this process is not root's."""
+    if os.geteuid() != 0:
+        raise UserError(f"`{command}` needs root: it makes namespaces, mounts and loop devices. Run it as root (sudo).\n{WITHOUT_ROOT}")
+
+
+def require_host(command: str) -> None:
+    """Raises UserError, naming what is missing, where the lab cannot run on this machine."""
+    if not sys.platform.startswith("linux"):
+        raise UserError(f"`{command}` needs Linux: the lab boots Linux hosts on this machine's kernel.\n{WITHOUT_ROOT}")
+    require_root(command)
+    missing = {package for program, package in TOOLS.items() if shutil.which(program) is None}
+    if missing:
+        raise UserError(f"`{command}` needs these packages: {', '.join(sorted(missing))}. Install them with `make setup`.")
