@@ -36,13 +36,17 @@ def up(session: Session, stack: str | None, settings: Sequence[str], console: Co
 def preview(session: Session, stack: str | None, settings: Sequence[str], console: Console, *, diff: bool, color: str) -> None:
     """Prints the engine's plan: against the running lab, else of everything. Raises LabError."""
     with planning_engine(session, stack, settings) as engine:
-        run(engine, console, "preview", lambda _: engine.preview(on_output=_print, diff=diff, color=color))
+        lines: list[str] = []
+        run(engine, console, "preview", lambda listener: engine.preview(on_event=listener, on_output=lines.append, diff=diff, color=color))
+    print("\n".join(lines))
 
 
 def refresh(session: Session, stack: str | None, settings: Sequence[str], console: Console, *, color: str) -> None:
     """Prints what the API says differently from the state, and takes it into the state. Raises LabError."""
     with live_engine(session, stack_for(session, stack), settings) as engine:
-        run(engine, console, "refresh", lambda _: engine.refresh(on_output=_print, color=color))
+        lines: list[str] = []
+        run(engine, console, "refresh", lambda listener: engine.refresh(on_event=listener, on_output=lines.append, color=color))
+    print("\n".join(lines))
 
 
 def destroy(session: Session, stack: str | None, console: Console) -> str:
@@ -81,7 +85,3 @@ def _start_afresh(session: Session, reason: str, say: Say) -> None:
     say(f"{reason}: starting afresh")
     take_down(session)
     session.start(say)
-
-
-def _print(text: str) -> None:
-    print(text, flush=True)

@@ -62,7 +62,7 @@ class Progress:
             if event.resource_pre_event is not None:
                 self._begun(event.resource_pre_event.metadata)
             elif event.res_outputs_event is not None:
-                self._ended(event.res_outputs_event.metadata)
+                self._ended(event.res_outputs_event.metadata, planned=bool(event.res_outputs_event.planning))
             elif event.res_op_failed_event is not None:
                 self._running.pop(event.res_op_failed_event.metadata.urn, None)
             elif event.diagnostic_event is not None:
@@ -78,8 +78,10 @@ class Progress:
         if metadata.op.value not in ("same", "read", "refresh"):
             self._running[metadata.urn] = metadata.op.value
 
-    def _ended(self, metadata: auto.StepEventMetadata) -> None:
+    def _ended(self, metadata: auto.StepEventMetadata, *, planned: bool) -> None:
         self._running.pop(metadata.urn, None)
+        if planned:
+            return
         word = _DONE.get(metadata.op.value)
         if word is None or metadata.type == "pulumi:pulumi:Stack" or metadata.op.value == "replace" or not _is_resource(metadata.type):
             return

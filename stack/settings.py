@@ -197,7 +197,14 @@ def _section(name: str, model: type[Section], given: object) -> tuple[Section, l
             return model.model_validate(value), problems
         except ValidationError as error:
             mistakes = error.errors(include_url=False)
-            problems += [_problem(name, model, details) for details in mistakes]
+            # A list whose items are wrong counts as too short besides; that is no mistake of its own.
+            places = [details["loc"] for details in mistakes]
+            problems += [
+                _problem(name, model, details)
+                for details in mistakes
+                if details["type"] != "too_short"
+                or not any(len(place) > len(details["loc"]) for place in places if place[: len(details["loc"])] == details["loc"])
+            ]
             for details in mistakes:
                 value = _without(value, details["loc"])
 
