@@ -11,6 +11,7 @@ import functools
 import importlib
 import inspect
 import sys
+import threading
 import typing
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,8 +63,17 @@ class Field:
     required: bool
 
 
+_loading = threading.Lock()
+"""The SDK loads its modules when they are first used, and two threads would see each other's half-loaded ones."""
+
+
 @functools.cache
 def _resource_class(token: str) -> type[Any]:
+    with _loading:
+        return _load_resource_class(token)
+
+
+def _load_resource_class(token: str) -> type[Any]:
     try:
         package, path, name = token.split(":")
         module = path.split("/")[0]

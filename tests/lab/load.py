@@ -38,8 +38,8 @@ class Outcome:
 
     @property
     def succeeded(self) -> bool:
-        """Whether an answer came that is no server's error."""
-        return self.status is not None and self.status < 500
+        """Whether an answer came that is no error."""
+        return self.status is not None and self.status < 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,10 +92,10 @@ class Load:
                 shopper.log_in(client)
             while not self._stop.is_set():
                 if kind is Kind.NEW_CONNECTION:
-                    kept = client.cookies
+                    cookies, headers = client.cookies, client.headers
                     client.close()
                     client = self._client(kind)
-                    client.cookies = kept
+                    client.cookies, client.headers = cookies, headers
                 outcome = self._request(client, kind, shopper)
                 with self._lock:
                     self.outcomes.append(outcome)

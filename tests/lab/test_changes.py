@@ -88,7 +88,7 @@ def test_a_changed_app_is_a_blue_green_replacement_of_the_web_tier(lab: LabUnder
 
 def test_a_changed_line_of_haproxy_cfg_shows_as_that_line_and_as_one_update(lab: LabUnderTest, changed: LabUnderTest) -> None:
     template = changed.clone / "userdata" / "load_balancer" / "etc" / "haproxy" / "haproxy.cfg.j2"
-    edit(template, "maxconn 20000", "maxconn 19000")
+    edit(template, "maxconn 8000", "maxconn 7000")
     shown = changed.command("preview", "--diff").stdout
     assert re.findall(r"^ *([+-]) .*maxconn", shown, re.MULTILINE) == ["-", "+"]
     assert re.search(r"~ 1 to update", shown)
@@ -99,10 +99,10 @@ def test_a_changed_line_of_haproxy_cfg_shows_as_that_line_and_as_one_update(lab:
 def test_a_changed_haproxy_cfg_restarts_the_load_balancer_in_place(lab: LabUnderTest, changed: LabUnderTest) -> None:
     before = instances(lab)
     template = changed.clone / "userdata" / "load_balancer" / "etc" / "haproxy" / "haproxy.cfg.j2"
-    edit(template, "maxconn 20000", "maxconn 19000")
+    edit(template, "maxconn 8000", "maxconn 7000")
     changed.up()
     assert instances(lab) == before
-    assert "maxconn 19000" in lab.run_on("lb-1", "cat", "/etc/haproxy/haproxy.cfg")
+    assert "maxconn 7000" in lab.run_on("lb-1", "cat", "/etc/haproxy/haproxy.cfg")
     with lab.browser() as browser:
         assert browser.get("/").status_code == 200
 

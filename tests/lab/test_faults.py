@@ -31,11 +31,14 @@ def failed(outcomes: list[Outcome], method: str) -> list[Outcome]:
 
 
 def test_a_web_host_dies_under_load_and_no_visitor_who_looks_notices(lab: LabUnderTest, shoppers: Load) -> None:
-    with shoppers as load:
-        load.run_for(5)
-        killed = time.monotonic()
-        lab.command("kill", "web-1")
-        load.run_for(10)
+    try:
+        with shoppers as load:
+            load.run_for(5)
+            killed = time.monotonic()
+            lab.command("kill", "web-1")
+            load.run_for(10)
+    finally:
+        lab.command("start", "web-1")
     gets = [outcome for outcome in load.outcomes if outcome.method == "GET"]
     posts = [outcome for outcome in load.outcomes if outcome.method == "POST"]
     assert failed(gets, "GET") == [], report(load.outcomes)
@@ -46,7 +49,6 @@ def test_a_web_host_dies_under_load_and_no_visitor_who_looks_notices(lab: LabUnd
     assert [post for post in posts if post.succeeded and post.identifier not in stored] == [], "a confirmed order is not there"
     honest = [post for post in failed(posts, "POST") if post.status == 502 and post.started < killed + 3]
     assert failed(posts, "POST") == honest, report(load.outcomes)
-    lab.command("start", "web-1")
     with lab.browser() as browser:
         wait_until(
             lambda: browser.get("/api/products").headers["x-web-host"] == "web-1",

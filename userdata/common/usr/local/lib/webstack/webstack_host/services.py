@@ -55,7 +55,9 @@ def failures() -> list[str]:
 
 
 def journal(units: Iterable[str], count: int) -> list[str]:
-    """The last `count` lines that these units logged during this boot."""
+    """The last `count` lines that these units logged during this boot, without the frames of tracebacks, which would hide the errors."""
     chosen = [option for unit in units for option in ("--unit", unit)]
-    done = run(["journalctl", "--boot", "--quiet", "--no-pager", "--output=cat", f"--lines={count}", *chosen], check=False)
-    return done.stdout.splitlines()
+    done = run(["journalctl", "--boot", "--quiet", "--no-pager", "--output=cat", f"--lines={10 * count}", *chosen], check=False)
+    return [line for line in done.stdout.splitlines() if line.strip() and not line.startswith((" ", "Traceback ", "During handling "))][
+        -count:
+    ]
