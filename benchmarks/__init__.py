@@ -1,0 +1,1 @@
+"""Measurements: printed, kept as JSON, never asserted. `python -m benchmarks --help` lists them."""

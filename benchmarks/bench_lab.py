@@ -1,0 +1,88 @@
+"""The lab that is measured: one of its own, stood up by the command that people type, and always taken away."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from dataclasses import dataclass
+
+from lab.errors import LabError
+from lab.names import LabNames
+from lab.paths import REPOSITORY
+
+NAME = "bench"
+
+DEADLINE = 1800
+"""Seconds that any one command may take."""
+
+
+class BenchmarkError(LabError):
+    """A measurement could not be made; the message says which and why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchLab:
+    """The running lab; wall-clock times in seconds since the epoch."""
+
+    names: LabNames
+    up_began: float
+    up_ended: float
+
+    def command(self, *arguments: str) -> str:
+        """Runs `webstack lab …` on this lab and gives what it printed. Raises BenchmarkError."""
+        return webstack(*arguments)
+
+    def run_on(self, host: str, *command: str) -> str:
+        """Runs a command on a host as root and gives what it printed. Raises BenchmarkError."""
+        return webstack("exec", host, "--", *command)
+
+
+@contextlib.contextmanager
+def bench_lab() -> Generator[BenchLab]:
+    """Stands the lab up from nothing and takes it away at the end, also where the user interrupts. Raises BenchmarkError."""
+    _down()
+    webstack("setup", lab=False)
+    try:
+        began = time.time()
+        webstack("up")
+        yield BenchLab(names=LabNames.of(NAME), up_began=began, up_ended=time.time())
+    finally:
+        _down()
+
+
+def webstack(*arguments: str, lab: bool = True) -> str:
+    """Runs `webstack lab …` and gives what it printed. Raises BenchmarkError with the end of what it said."""
+    first, *rest = arguments
+    line = [sys.executable, "-m", "ops", "lab", first, *(("--lab", NAME) if lab else ()), *rest]
+    result = subprocess.run(
+        line, capture_output=True, text=True, check=False, timeout=DEADLINE, cwd=tempfile.gettempdir(), env=_environment()
+    )
+    if result.returncode != 0:
+        raise BenchmarkError(
+            f"webstack lab {' '.join(arguments)}: status {result.returncode}\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}"
+        )
+    return result.stdout
+
+
+def _down() -> None:
+    # In a session of its own: a second Ctrl-C must not leave half a lab.
+    line = [sys.executable, "-m", "ops", "lab", "down", "--lab", NAME]
+    result = subprocess.run(
+        line,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=DEADLINE,
+        cwd=tempfile.gettempdir(),
+        env=_environment(),
+        start_new_session=True,
+    )
+    if result.returncode != 0:
+        raise BenchmarkError(f"webstack lab down --lab {NAME}: status {result.returncode}\n{result.stderr[-4000:]}")
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"}

@@ -1,0 +1,126 @@
+"""Time and memory of the engine for fleets of three sizes, against the API alone: no host boots, nothing waits for readiness."""
+
+import multiprocessing
+import resource
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.figures import Figure
+from lab.empty_api import empty_api
+from lab.engine import pulumi_cli
+from lab.engine.engine import Engine, EngineOptions
+from lab.engine.workspace import Setting
+from lab.paths import REPOSITORY
+from ops.engine_run import interruptible
+
+SIZES = (2, 20, 200)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fleet:
+    """What one size cost: seconds, and MiB at the peak."""
+
+    web_hosts: int
+    resources: int
+    create: float
+    again: float
+    destroy: float
+    engine_memory: float
+    program_memory: float
+    provider_memory: float
+
+
+def measure() -> list[Figure]:
+    """Each size in a process of its own, so that the peak of one is not the next one's."""
+    figures: list[Figure] = []
+    for size in SIZES:
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            fleet = pool.submit(stand_up, size).result()
+        name = f"{size} web hosts"
+        note = f"{fleet.resources} resources"
+        figures += [
+            Figure(name=f"{name}: up from nothing", value=fleet.create, unit="s", note=note),
+            Figure(name=f"{name}: up without a change", value=fleet.again, unit="s"),
+            Figure(name=f"{name}: destroy", value=fleet.destroy, unit="s"),
+            Figure(name=f"{name}: engine's memory", value=fleet.engine_memory, unit="MiB", note="peak resident set of the pulumi process"),
+            Figure(name=f"{name}: program's memory", value=fleet.program_memory, unit="MiB", note="the same, of the Python program"),
+            Figure(name=f"{name}: provider's memory", value=fleet.provider_memory, unit="MiB", note="the lab's, not the real one's"),
+        ]
+    return figures
+
+
+def stand_up(web_hosts: int) -> Fleet:
+    """Creates, repeats and destroys a stack of that many web hosts on an empty API."""
+    console = Console(stderr=True)
+    with tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder, empty_api(Path(folder)) as endpoint:
+        options = EngineOptions(
+            home=Path(folder) / "engine",
+            repository=REPOSITORY,
+            stack="dev",
+            endpoint=endpoint,
+            pulumi_root=pulumi_cli.ensure(),
+            settings=[Setting.parse(f"web.count={web_hosts}"), Setting.parse("readiness.wait=false")],
+            checkpoints=False,
+        )
+        with Engine(options) as engine, Peak(options.home / "pulumi.pid") as cli, Peak(options.home / "provider.pid") as provider:
+            create = timed(lambda: interruptible(engine, console, engine.up))
+            resources = len((engine.stack.export_stack().deployment or {}).get("resources", []))
+            again = timed(lambda: interruptible(engine, console, engine.up))
+            destroy = timed(lambda: interruptible(engine, console, engine.destroy))
+    return Fleet(
+        web_hosts=web_hosts,
+        resources=resources,
+        create=create,
+        again=again,
+        destroy=destroy,
+        engine_memory=cli.mebibytes,
+        program_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+        provider_memory=provider.mebibytes,
+    )
+
+
+def timed(operation: Callable[[], object]) -> float:
+    """The seconds that a call takes."""
+    began = time.monotonic()
+    operation()
+    return time.monotonic() - began
+
+
+class Peak:
+    """The highest peak of the processes that a pid file names while the context is open.
+
+    The kernel keeps each process's own peak (VmHWM, proc_pid_status(5)), so looking now and then misses only what is allocated in a
+    process's last moments.
+    """
+
+    EVERY = 0.1
+
+    def __init__(self, pid_file: Path) -> None:
+        self._pid_file = pid_file
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self.mebibytes = 0.0
+
+    def __enter__(self) -> "Peak":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(self.EVERY):
+            # Between two runs there is no file, and a process may end while it is looked at.
+            with suppress(OSError, ValueError, IndexError, StopIteration):
+                status = Path("/proc", self._pid_file.read_text().split()[0], "status").read_text().splitlines()
+                peak = next(line for line in status if line.startswith("VmHWM:"))
+                self.mebibytes = max(self.mebibytes, int(peak.split()[1]) / 2**10)
