@@ -4,7 +4,9 @@ A mirror in the lab's network, made of the .debs that the baked image was built 
 """
 
 import json
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -36,7 +38,7 @@ def plain(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
         yield under_test
     finally:
         if not came_up or request.session.testsfailed > failed_before:
-            keep_logs(under_test, ARTEFACTS / "plain_image")
+            _keep(under_test, ARTEFACTS / "plain_image")
         under_test.command("down")
     assert teardown.remains(under_test.names) == []
 
@@ -84,6 +86,13 @@ def test_mysql_came_by_the_hosts_script(plain: LabUnderTest, host: str) -> None:
     assert len(commands) == 1
     assert "mysql-server" in found["held"].split()
     assert found["answer"] == "1"
+
+
+def _keep(plain: LabUnderTest, folder: Path) -> None:
+    """Besides what every lab's test keeps: what MySQL's package wrote, whose scripts hide mysqld's words from apt."""
+    keep_logs(plain, folder)
+    for log in plain.names.machines_dir.glob("*/upper/var/log/mysql/error.log"):
+        shutil.copy(log, folder / f"{log.relative_to(plain.names.machines_dir).parts[0]}.mysql-error.log")
 
 
 def _ask(plain: LabUnderTest, host: str, **commands: str) -> dict[str, str]:
