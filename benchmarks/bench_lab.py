@@ -2,12 +2,14 @@
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
+from types import FrameType
 
 from lab.errors import LabError
 from lab.names import LabNames
@@ -45,12 +47,28 @@ def bench_lab() -> Generator[BenchLab]:
     """Stands the lab up from nothing and takes it away at the end, also where the user interrupts. Raises BenchmarkError."""
     _down()
     webstack("setup", lab=False)
+    began = time.time()
     try:
-        began = time.time()
         webstack("up")
         yield BenchLab(names=LabNames.of(NAME), up_began=began, up_ended=time.time())
     finally:
-        _down()
+        with _uninterrupted():
+            _down()
+
+
+@contextlib.contextmanager
+def _uninterrupted() -> Generator[None]:
+    """Answers Ctrl-C and SIGTERM with a word: an impatient second one must not leave half a lab."""
+
+    def answer(signum: int, frame: FrameType | None) -> None:
+        print(f"taking lab {NAME} away first", file=sys.stderr)
+
+    previous = {number: signal.signal(number, answer) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def webstack(*arguments: str, lab: bool = True) -> str:
@@ -68,7 +86,7 @@ def webstack(*arguments: str, lab: bool = True) -> str:
 
 
 def _down() -> None:
-    # In a session of its own: a second Ctrl-C must not leave half a lab.
+    # In a session of its own, out of a Ctrl-C's reach.
     line = [sys.executable, "-m", "ops", "lab", "down", "--lab", NAME]
     result = subprocess.run(
         line,
