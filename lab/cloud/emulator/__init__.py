@@ -7,7 +7,19 @@ version of moto no longer has stops the start with its name (`patching.replace`)
 
 from ipaddress import IPv4Network
 
-from lab.cloud.emulator import addresses, attributes, bucket_policies, dependencies, endpoints, images, launch, parameters, power, storage
+from lab.cloud.emulator import (
+    addresses,
+    attributes,
+    bucket_policies,
+    dependencies,
+    endpoints,
+    images,
+    launch,
+    parameters,
+    power,
+    rules,
+    storage,
+)
 
 DEFAULT_PUBLIC_RANGE = IPv4Network("203.0.113.0/24")
 """TEST-NET-3 (RFC 5737): where no machine has to reach the addresses."""
@@ -27,6 +39,7 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     addresses.install(public_range)
     dependencies.install()
     endpoints.install()
+    rules.install()
     storage.install()
     bucket_policies.install()
     power.install(machines=machines)

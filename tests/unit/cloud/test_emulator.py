@@ -246,3 +246,16 @@ def test_endpoints_can_be_had_for_s3_by_gateway_and_for_others_by_interface(api:
     details = client("ec2", api).describe_vpc_endpoint_services()["ServiceDetails"]
     kinds = {(detail["ServiceName"], kind["ServiceType"]) for detail in details for kind in detail["ServiceType"]}
     assert {("com.amazonaws.eu-west-1.s3", "Gateway"), ("com.amazonaws.eu-west-1.secretsmanager", "Interface")} <= kinds
+
+
+def test_a_rule_between_groups_keeps_its_description(network: Network) -> None:
+    pair = {"GroupId": network.group, "Description": "replication"}
+    permission = {"IpProtocol": "tcp", "FromPort": 3306, "ToPort": 3306, "UserIdGroupPairs": [pair]}
+    made = network.ec2.authorize_security_group_ingress(GroupId=network.group, IpPermissions=[permission])["SecurityGroupRules"][0]
+    assert made["Description"] == "replication"
+    change = {key: made[key] for key in ("IpProtocol", "FromPort", "ToPort")}
+    change |= {"ReferencedGroupId": network.group, "Description": "replication and clone"}
+    rule = {"SecurityGroupRuleId": made["SecurityGroupRuleId"], "SecurityGroupRule": change}
+    network.ec2.modify_security_group_rules(GroupId=network.group, SecurityGroupRules=[rule])
+    found = network.ec2.describe_security_group_rules(SecurityGroupRuleIds=[made["SecurityGroupRuleId"]])["SecurityGroupRules"]
+    assert [rule["Description"] for rule in found] == ["replication and clone"]
