@@ -143,7 +143,9 @@ class Engine:
         return self.stack.refresh(on_event=on_event, on_output=on_output, color=color, show_secrets=False)
 
     def destroy(self, on_event: Listener | None = None, on_output: Printer | None = None) -> auto.DestroyResult:
-        """Deletes all that the state knows."""
+        """Deletes all that the state knows; where something of it is protected, raises auto.CommandError and deletes nothing."""
+        # Without the plan first (the CLI makes it, the Automation API leaves it out) the engine deletes all that is not protected.
+        self.stack.preview_destroy(on_event=_diagnostics_only(on_event), color="never")
         return self.stack.destroy(on_event=on_event, on_output=on_output, color="never", show_secrets=False)
 
     def outputs(self) -> dict[str, object]:
@@ -171,6 +173,13 @@ class Engine:
         """Ends a running operation at once."""
         if self._command is not None:
             self._command.kill()
+
+
+def _diagnostics_only(listener: Listener | None) -> Listener | None:
+    """A plan's problems, without its steps: nobody is to take them for deeds."""
+    if listener is None:
+        return None
+    return lambda event: listener(event) if event.diagnostic_event is not None else None
 
 
 def lab_config(endpoint: str) -> dict[str, object]:
