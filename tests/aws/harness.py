@@ -1,0 +1,154 @@
+"""A stack in an API that has no machines behind it: what the real engine plans and does."""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pulumi import automation as auto
+
+from lab.engine import pulumi_cli, workspace
+from lab.engine.engine import Engine, EngineOptions, lab_config
+from lab.engine.workspace import Setting
+from lab.paths import REPOSITORY
+from tests.aws.api import Api
+
+Step = tuple[str, str]
+"""An operation of the engine and the name of its resource."""
+
+ALWAYS = ("readiness.wait=false",)
+"""Nobody boots hosts here, so nothing waits for them."""
+
+PROGRAM = ("stack", "userdata")
+"""The packages of the program; a copy of the repository has its own."""
+
+UNTOLD = frozenset({"same", "read", "refresh", "replace"})
+"""Steps that change nothing, and the engine's own summary of a replacement whose parts it tells as well."""
+
+
+@dataclass
+class Told:
+    """What one run of the engine told: the steps that change something in the cloud, and the errors."""
+
+    steps: list[Step] = field(default_factory=list[Step])
+    registered: list[str] = field(default_factory=list[str])
+    errors: list[str] = field(default_factory=list[str])
+
+    def __call__(self, event: auto.EngineEvent) -> None:
+        """Takes one event."""
+        begun, done = event.resource_pre_event, event.res_outputs_event
+        if begun is not None:
+            self.registered.append(begun.metadata.urn.rpartition("::")[2])
+        if done is not None and done.metadata.op.value not in UNTOLD and not done.metadata.type.startswith(("webstack:", "pulumi:")):
+            self.steps.append((done.metadata.op.value, done.metadata.urn.rpartition("::")[2]))
+        if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
+            self.errors.append(event.diagnostic_event.message)
+
+
+@dataclass
+class Stack:
+    """One stack, its engine open. Every operation takes settings in place of the stack file's, and the repository that holds the program."""
+
+    name: str
+    api: Api
+    engine: Engine
+
+    def up(self, *settings: str, repository: Path = REPOSITORY) -> list[Step]:
+        """Applies; gives what was done, sorted."""
+        told = Told()
+        with self._program(settings, repository):
+            self.engine.up(on_event=told)
+        return sorted(told.steps)
+
+    def plan(self, *settings: str, repository: Path = REPOSITORY) -> list[Step]:
+        """What `up` would do, sorted."""
+        told = Told()
+        with self._program(settings, repository):
+            self.engine.preview(on_event=told)
+        return sorted(told.steps)
+
+    def failing_up(self, *settings: str) -> Told:
+        """An `up` that must fail; gives what it told."""
+        told = Told()
+        with self._program(settings, REPOSITORY):
+            try:
+                self.engine.up(on_event=told)
+            except auto.CommandError:
+                return told
+        raise AssertionError(f"up with {', '.join(settings)} did not fail")
+
+    def refresh(self) -> None:
+        """Reads every resource anew into the engine's state."""
+        with self._program((), REPOSITORY):
+            self.engine.refresh()
+
+    @contextlib.contextmanager
+    def _program(self, settings: tuple[str, ...], repository: Path) -> Generator[None]:
+        options = self.engine.options
+        workspace.lay_out(
+            options.home / "workspace",
+            repository=repository,
+            stack=self.name,
+            settings=[Setting.parse(text) for text in (*ALWAYS, *settings)],
+            lab_config=lab_config(options.endpoint),
+        )
+        self.engine.options = replace(options, repository=repository)
+        try:
+            with modules_of(repository):
+                yield
+        finally:
+            self.engine.options = options
+
+
+@contextlib.contextmanager
+def modules_of(repository: Path) -> Generator[None]:
+    """The program's packages are those of `repository` inside: a copy's modules have the names of ours."""
+    if repository == REPOSITORY:
+        yield
+        return
+    ours = _forget_program()
+    sys.path.insert(0, str(repository))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(repository))
+        _forget_program()
+        sys.modules.update(ours)
+
+
+@contextlib.contextmanager
+def stack(name: str, api: Api, home: Path) -> Generator[Stack]:
+    """A stack with nothing in it yet."""
+    options = EngineOptions(
+        home=home,
+        repository=REPOSITORY,
+        stack=name,
+        endpoint=api.endpoint,
+        pulumi_root=_pulumi(),
+        settings=[Setting.parse(text) for text in ALWAYS],
+        checkpoints=False,
+    )
+    with Engine(options) as engine:
+        yield Stack(name=name, api=api, engine=engine)
+
+
+def replaced(*names: str) -> list[Step]:
+    """The steps of replacements that make the new one before they delete the old one."""
+    return [(op, name) for op in ("create-replacement", "delete-replaced") for name in names]
+
+
+def updated(*names: str) -> list[Step]:
+    """The steps of updates in place."""
+    return [("update", name) for name in names]
+
+
+def _forget_program() -> dict[str, object]:
+    names = [name for name in sys.modules if name.partition(".")[0] in PROGRAM]
+    return {name: sys.modules.pop(name) for name in names}
+
+
+@functools.cache
+def _pulumi() -> Path:
+    return pulumi_cli.ensure()
