@@ -24,9 +24,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @contextmanager
 def _empty(name: str) -> Generator[Stack]:
-    with tempfile.TemporaryDirectory() as folder, empty_api(Path(folder)) as endpoint:
-        with stack(name, Api(endpoint), Path(folder) / "engine") as opened:
-            yield opened
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        empty_api(Path(folder)) as endpoint,
+        stack(name, Api(endpoint), Path(folder) / "engine") as opened,
+    ):
+        yield opened
 
 
 @pytest.fixture(scope="package")

@@ -49,7 +49,7 @@ class Told:
 
 @dataclass
 class Stack:
-    """One stack, its engine open. Every operation takes settings in place of the stack file's, and the repository that holds the program."""
+    """One stack, its engine open. Every operation takes settings in place of the stack file's, and the folder that holds the program."""
 
     name: str
     api: Api

@@ -110,7 +110,8 @@ def test_a_changed_haproxy_cfg_restarts_the_load_balancer_in_place(lab: LabUnder
 def test_a_tag_made_behind_the_program_s_back_is_seen_and_put_right(lab: LabUnderTest) -> None:
     instance = instances(lab)["web-1"]
     lab.ec2().create_tags(Resources=[instance], Tags=[{"Key": "component", "Value": "stranger"}])
-    assert "stranger" in lab.command("refresh").stdout
+    lab.command("refresh")
+    assert "stranger" in lab.command("preview", "--diff").stdout
     lab.up()
     tags = lab.ec2().describe_tags(Filters=[{"Name": "resource-id", "Values": [instance]}, {"Name": "key", "Values": ["component"]}])[
         "Tags"

@@ -1,0 +1,35 @@
+"""Bad configuration, end to end: it fails before any resource is registered, with a text for people."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.aws.harness import Stack
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("web.count=0", "network.cidr=10.20.0.0/33"), ("webstack:web.count", "webstack:network.cidr", "10.20.0.0/33")),
+        (("network.zones=4",), ("webstack:network.zones", "eu-central-1a, eu-central-1b, eu-central-1c")),
+        (("web.cuont=3", "web.instanceType=t4g.small"), ("webstack:web.cuont", "count", "webstack:web.instanceType", "t4g.small")),
+    ],
+    ids=["two-mistakes", "too-many-zones", "unknown-key-and-arm"],
+)
+def test_bad_configuration_fails_before_any_resource_is_registered(
+    untouched: Stack, settings: tuple[str, ...], said: tuple[str, ...]
+) -> None:
+    told = untouched.failing_up(*settings)
+    text = "\n".join(told.errors)
+    assert [name for name in told.registered if not name.startswith(("webstack-", "default_"))] == []
+    assert [part for part in said if part not in text] == [], text
+    assert "Traceback" not in text
+    assert 'File "' not in text
+
+
+def test_a_folder_without_an_app_is_named(untouched: Stack, tmp_path: Path) -> None:
+    told = untouched.failing_up(f"web.app={tmp_path}")
+    text = "\n".join(told.errors)
+    assert "webstack:web.app" in text
+    assert str(tmp_path) in text
+    assert "Traceback" not in text

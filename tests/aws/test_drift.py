@@ -1,0 +1,42 @@
+"""What somebody changes behind the program's back is seen by a refresh, and the next `up` puts it right."""
+
+from tests.aws.api import Record, tags
+from tests.aws.harness import Stack
+
+
+def named(things: list[Record], name: str) -> Record:
+    (one,) = [thing for thing in things if tags(thing).get("Name") == name]
+    return one
+
+
+def test_drift_is_seen_by_a_refresh_and_put_right_by_the_next_up(dev: Stack) -> None:
+    api = dev.api
+    web = named(api.instances(), "dev-web-1")["InstanceId"]
+    volume = named(api.things("volumes"), "dev-db-1-data")["VolumeId"]
+    rule = named(api.things("security_group_rules"), "dev-web-to-database-3306-in")
+    api.ec2.create_tags(Resources=[volume], Tags=[{"Key": "component", "Value": "stranger"}])
+    api.ec2.revoke_security_group_ingress(GroupId=rule["GroupId"], SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]])
+    api.ec2.terminate_instances(InstanceIds=[web])
+    group = api.ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [api.vpc()["VpcId"]]}])["SecurityGroups"]
+    (default,) = [one.get("GroupId", "") for one in group if one.get("GroupName") == "default"]
+    ssh = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, "CidrIp": "0.0.0.0/0"}
+    api.ec2.authorize_security_group_ingress(GroupId=default, **ssh)  # pyright: ignore[reportArgumentType]  # one dict for four types
+
+    expected = [
+        ("create", "dev-web-1"),
+        ("create", "dev-web-to-database-3306-in"),
+        ("update", "dev-db-1-data"),
+        ("update", "dev-default-firewall"),
+        ("update", "dev-web-name"),
+    ]
+    assert dev.plan() == [], "a plan trusts the engine's state; only a refresh asks the API"
+    dev.refresh()
+    assert dev.plan() == expected
+    assert dev.up() == expected
+
+    assert tags(named(api.things("volumes"), "dev-db-1-data"))["component"] == "database"
+    assert named(api.instances(), "dev-web-1")["InstanceId"] != web
+    assert named(api.things("security_group_rules"), "dev-web-to-database-3306-in")["FromPort"] == 3306
+    assert [one for one in api.things("security_group_rules") if one["GroupId"] == default] == []
+    dev.refresh()
+    assert dev.plan() == []
