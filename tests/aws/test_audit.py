@@ -14,15 +14,15 @@ EVERYWHERE = "0.0.0.0/0"
 
 
 def instances(stack: Stack) -> "dict[str, InstanceTypeDef]":
-    found = [one for group in stack.api.ec2().describe_instances()["Reservations"] for one in group.get("Instances", [])]
+    found = [one for group in stack.api.ec2.describe_instances()["Reservations"] for one in group.get("Instances", [])]
     running = [one for one in found if one.get("State", {}).get("Name") == "running"]
     return {tag.get("Value", ""): one for one in running for tag in one.get("Tags", []) if tag.get("Key") == "host"}
 
 
 def rules(stack: Stack) -> "list[SecurityGroupRuleTypeDef]":
-    ours = {vpc.get("VpcId") for vpc in stack.api.ec2().describe_vpcs(Filters=[{"Name": "tag:project", "Values": ["webstack"]}])["Vpcs"]}
-    groups = {group.get("GroupId") for group in stack.api.ec2().describe_security_groups()["SecurityGroups"] if group.get("VpcId") in ours}
-    return [rule for rule in stack.api.ec2().describe_security_group_rules()["SecurityGroupRules"] if rule.get("GroupId") in groups]
+    ours = {vpc.get("VpcId") for vpc in stack.api.ec2.describe_vpcs(Filters=[{"Name": "tag:project", "Values": ["webstack"]}])["Vpcs"]}
+    groups = {group.get("GroupId") for group in stack.api.ec2.describe_security_groups()["SecurityGroups"] if group.get("VpcId") in ours}
+    return [rule for rule in stack.api.ec2.describe_security_group_rules()["SecurityGroupRules"] if rule.get("GroupId") in groups]
 
 
 def test_the_hosts_are_those_of_the_configuration(dev: Stack, prod: Stack) -> None:
@@ -44,9 +44,9 @@ def test_no_rule_allows_every_port_or_protocol(each: Stack) -> None:
 
 
 def test_the_default_group_has_no_rules(each: Stack) -> None:
-    vpcs = each.api.ec2().describe_vpcs(Filters=[{"Name": "tag:project", "Values": ["webstack"]}])["Vpcs"]
+    vpcs = each.api.ec2.describe_vpcs(Filters=[{"Name": "tag:project", "Values": ["webstack"]}])["Vpcs"]
     wanted = [{"Name": "group-name", "Values": ["default"]}, {"Name": "vpc-id", "Values": [vpc.get("VpcId", "") for vpc in vpcs]}]
-    groups = each.api.ec2().describe_security_groups(Filters=wanted)["SecurityGroups"]  # pyright: ignore[reportArgumentType]  (a literal dict)
+    groups = each.api.ec2.describe_security_groups(Filters=wanted)["SecurityGroups"]  # pyright: ignore[reportArgumentType]  (a literal dict)
     assert [(group.get("IpPermissions"), group.get("IpPermissionsEgress")) for group in groups] == [([], [])]
 
 
@@ -68,13 +68,13 @@ def test_the_two_databases_and_the_web_hosts_are_spread_over_zones(each: Stack) 
 
 
 def test_every_volume_is_encrypted_gp3(each: Stack) -> None:
-    volumes = each.api.ec2().describe_volumes()["Volumes"]
+    volumes = each.api.ec2.describe_volumes()["Volumes"]
     assert len(volumes) >= 2
     assert {(volume.get("Encrypted"), volume.get("VolumeType")) for volume in volumes} == {(True, "gp3")}
 
 
 def test_the_bucket_is_private_versioned_encrypted_and_answers_by_tls_only(each: Stack) -> None:
-    s3 = each.api.s3()
+    s3 = each.api.s3
     (bucket,) = [bucket.get("Name", "") for bucket in s3.list_buckets()["Buckets"]]
     block = s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
     assert set(block.values()) == {True}
@@ -90,17 +90,17 @@ def test_the_bucket_is_private_versioned_encrypted_and_answers_by_tls_only(each:
 
 
 def test_there_is_one_nat_gateway_in_dev_and_one_per_zone_in_prod(dev: Stack, prod: Stack) -> None:
-    assert len(dev.api.ec2().describe_nat_gateways()["NatGateways"]) == 1
-    assert len(prod.api.ec2().describe_nat_gateways()["NatGateways"]) == 3
+    assert len(dev.api.ec2.describe_nat_gateways()["NatGateways"]) == 1
+    assert len(prod.api.ec2.describe_nat_gateways()["NatGateways"]) == 3
 
 
 def test_traffic_is_logged(each: Stack) -> None:
-    (log,) = each.api.ec2().describe_flow_logs()["FlowLogs"]
+    (log,) = each.api.ec2.describe_flow_logs()["FlowLogs"]
     assert (log.get("TrafficType"), log.get("FlowLogStatus")) == ("ALL", "ACTIVE")
 
 
 def test_there_is_one_role_a_tier_that_only_ec2_may_take(each: Stack) -> None:
-    iam = each.api.iam()
+    iam = each.api.iam
     profiles = iam.list_instance_profiles()["InstanceProfiles"]
     assert len(profiles) == 3
     for profile in profiles:
@@ -110,7 +110,7 @@ def test_there_is_one_role_a_tier_that_only_ec2_may_take(each: Stack) -> None:
 
 
 def test_no_policy_allows_every_action_or_reads_a_secret_by_wildcard(each: Stack) -> None:
-    iam = each.api.iam()
+    iam = each.api.iam
     seen = 0
     for role in iam.list_roles()["Roles"]:
         for name in iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]:
@@ -124,11 +124,11 @@ def test_no_policy_allows_every_action_or_reads_a_secret_by_wildcard(each: Stack
 
 
 def test_secrets_are_there_and_in_no_user_data(each: Stack) -> None:
-    secrets = each.api.secrets()
+    secrets = each.api.secrets
     values = [secrets.get_secret_value(SecretId=one.get("Name", ""))["SecretString"] for one in secrets.list_secrets()["SecretList"]]
     assert len(values) == 6
     for name, one in instances(each).items():
-        answer = each.api.ec2().describe_instance_attribute(InstanceId=one.get("InstanceId", ""), Attribute="userData")
+        answer = each.api.ec2.describe_instance_attribute(InstanceId=one.get("InstanceId", ""), Attribute="userData")
         text = base64.b64decode(answer.get("UserData", {}).get("Value", "")).decode()
         assert text.startswith("#cloud-config\n"), name
         assert len(text.encode()) <= 16384, name
@@ -136,9 +136,9 @@ def test_secrets_are_there_and_in_no_user_data(each: Stack) -> None:
 
 
 def test_the_private_zone_names_the_hosts(dev: Stack) -> None:
-    (zone,) = dev.api.route53().list_hosted_zones()["HostedZones"]
+    (zone,) = dev.api.route53.list_hosted_zones()["HostedZones"]
     assert (zone["Name"], zone.get("Config", {}).get("PrivateZone")) == ("dev.webstack.internal.", True)
-    records = dev.api.route53().list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
+    records = dev.api.route53.list_resource_record_sets(HostedZoneId=zone["Id"])["ResourceRecordSets"]
     found = {record["Name"].split(".")[0]: sorted(value["Value"] for value in record.get("ResourceRecords", [])) for record in records}
     hosts = {name: one.get("PrivateIpAddress", "") for name, one in instances(dev).items()}
     assert found["web"] == sorted([hosts["web-1"], hosts["web-2"]])

@@ -9,7 +9,7 @@ from tests.aws.harness import Stack
 
 def test_prod_refuses_to_be_destroyed_and_loses_nothing(prod: Stack) -> None:
     before = prod.api.listing()
-    with pytest.raises(auto.CommandError, match="cannot be deleted\\s+because it is protected"):
+    with pytest.raises(auto.CommandError, match=r"cannot be deleted\s+because it is protected"):
         prod.engine.destroy()
     assert prod.api.listing() == before
     assert prod.plan() == []
