@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 
 from pulumi import automation as auto
 
@@ -144,7 +145,7 @@ def updated(*names: str) -> list[Step]:
     return [("update", name) for name in names]
 
 
-def _forget_program() -> dict[str, object]:
+def _forget_program() -> dict[str, ModuleType]:
     names = [name for name in sys.modules if name.partition(".")[0] in PROGRAM]
     return {name: sys.modules.pop(name) for name in names}
 
