@@ -87,6 +87,20 @@ class Api:
         (name,) = _names(self.s3.list_buckets()["Buckets"], "Name")
         return name
 
+    def zone(self) -> Record:
+        """The one DNS zone."""
+        (zone,) = self.route53.list_hosted_zones()["HostedZones"]
+        return dict(zone)
+
+    def records(self) -> dict[str, list[str]]:
+        """The addresses of each name of the zone."""
+        found = self.route53.list_resource_record_sets(HostedZoneId=self.zone()["Id"])["ResourceRecordSets"]
+        return {
+            record["Name"]: sorted(value["Value"] for value in record.get("ResourceRecords", []))
+            for record in found
+            if record["Type"] == "A"
+        }
+
     def listing(self) -> Listing:
         """What there is; equal listings mean that nothing was left behind and nothing deleted."""
         kinds = {
@@ -123,7 +137,8 @@ _IDENTIFIERS = (
 
 def tags(thing: Record) -> dict[str, str]:
     """A thing's tags, of either spelling."""
-    return {tag["Key"]: tag["Value"] for tag in thing.get("Tags") or thing.get("TagSet") or []}
+    found: list[dict[str, str]] = thing.get("Tags") or thing.get("TagSet") or []
+    return {tag["Key"]: tag["Value"] for tag in found}
 
 
 def _identifier(thing: Record) -> str:
