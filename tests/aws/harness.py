@@ -7,7 +7,6 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
-from types import ModuleType
 
 from pulumi import automation as auto
 
