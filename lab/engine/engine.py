@@ -108,6 +108,9 @@ class Engine:
                     "PULUMI_BACKEND_URL": (home / "backend").as_uri(),
                     "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(home)),
                     "PULUMI_DEBUG_PROVIDERS": attachment,
+                    # The providers are here already. Else the engine looks for the real ones on the internet at the start of every run:
+                    # 200 MB where it reaches them, 2.4 s of tries where it does not.
+                    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                     "PULUMI_SKIP_CHECKPOINTS": "false" if options.checkpoints else "true",
                     **(options.environment or {}),
                 },
