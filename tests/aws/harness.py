@@ -34,6 +34,7 @@ class Told:
     """What one run of the engine told: the steps that change something in the cloud, and the errors."""
 
     steps: list[Step] = field(default_factory=list[Step])
+    kinds: list[str] = field(default_factory=list[str])
     registered: list[str] = field(default_factory=list[str])
     errors: list[str] = field(default_factory=list[str])
 
@@ -44,6 +45,7 @@ class Told:
             self.registered.append(begun.metadata.urn.rpartition("::")[2])
         if done is not None and done.metadata.op.value not in UNTOLD and not done.metadata.type.startswith(("webstack:", "pulumi:")):
             self.steps.append((done.metadata.op.value, done.metadata.urn.rpartition("::")[2]))
+            self.kinds.append(done.metadata.type)
         if event.diagnostic_event is not None and event.diagnostic_event.severity == "error":
             self.errors.append(event.diagnostic_event.message)
 
@@ -65,10 +67,14 @@ class Stack:
 
     def plan(self, *settings: str, repository: Path = REPOSITORY) -> list[Step]:
         """What `up` would do, sorted."""
+        return sorted(self.planned(*settings, repository=repository).steps)
+
+    def planned(self, *settings: str, repository: Path = REPOSITORY) -> Told:
+        """All that a plan told."""
         told = Told()
         with self._program(settings, repository):
             self.engine.preview(on_event=told)
-        return sorted(told.steps)
+        return told
 
     def failing_up(self, *settings: str) -> Told:
         """An `up` that must fail; gives what it told."""
@@ -79,6 +85,12 @@ class Stack:
             except auto.CommandError:
                 return told
         raise AssertionError(f"up with {', '.join(settings)} did not fail")
+
+    def kinds(self) -> list[str]:
+        """The type of every resource in the engine's state but components and the engine's own."""
+        deployment = self.engine.stack.export_stack().deployment or {}
+        found: list[dict[str, str]] = deployment["resources"]
+        return [one["type"] for one in found if not one["type"].startswith(("webstack:", "pulumi:"))]
 
     def refresh(self) -> None:
         """Reads every resource anew into the engine's state."""
