@@ -37,7 +37,8 @@ lint: ## ruff, a strict type checker, shellcheck
 format: ## put the code in ruff's format
 	$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
 
-bench: setup ## measure; prints the figures and keeps them as JSON in build/
+bench: ## measure; prints the figures and keeps them as JSON in build/
+	@tools/setup --bench
 	$(PYTHON) -m benchmarks
 
 clean: ## remove what was made inside the clone (caches outside stay)
