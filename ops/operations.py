@@ -25,12 +25,12 @@ def up(session: Session, stack: str | None, settings: Sequence[str], console: Co
     if session.api_was_lost():
         _start_afresh(session, "the lab's API server was restarted and knows nothing any more", say)
     try:
-        progress, outputs = _apply(session, chosen, settings, console)
+        progress, url = _apply(session, chosen, settings, console)
     except InterruptedRunError as error:
         _start_afresh(session, f"{error}; what exists of it nobody knows", say)
-        progress, outputs = _apply(session, chosen, settings, console)
+        progress, url = _apply(session, chosen, settings, console)
     say(progress.summary())
-    return str(outputs.get("url", ""))
+    return url
 
 
 def preview(session: Session, stack: str | None, settings: Sequence[str], console: Console, *, diff: bool, color: str) -> None:
@@ -74,11 +74,11 @@ def stack_for(session: Session, wanted: str | None) -> str:
     return wanted or held or "dev"
 
 
-def _apply(session: Session, stack: str, settings: Sequence[str], console: Console) -> tuple[Progress, dict[str, object]]:
+def _apply(session: Session, stack: str, settings: Sequence[str], console: Console) -> tuple[Progress, str]:
     session.remember(stack=stack)
     with live_engine(session, stack, settings) as engine:
-        _, progress = run(engine, console, f"up {stack}", lambda listener: engine.up(on_event=listener))
-        return progress, engine.outputs()
+        result, progress = run(engine, console, f"up {stack}", lambda listener: engine.up(on_event=listener))
+    return progress, str(result.outputs["url"].value) if "url" in result.outputs else ""
 
 
 def _start_afresh(session: Session, reason: str, say: Say) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
+
+from lab.sessions import nobody
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -29,8 +30,7 @@ class Clients:
     def __init__(self, api_url: str) -> None:
         self._api_url = api_url
         self._lock = threading.Lock()
-        # The API server takes any credentials; these are nobody's.
-        self._session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab")  # noqa: S106
+        self._session = nobody()
         self._config = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=30)
         self._ec2: dict[str, EC2Client] = {}
         self._iam: IAMClient | None = None

@@ -6,7 +6,7 @@ import os
 import runpy
 import secrets
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -56,7 +56,6 @@ class EngineOptions:
     pulumi_root: Path
     settings: Sequence[Setting] = ()
     checkpoints: bool = True
-    environment: Mapping[str, str] | None = None
 
 
 class Engine:
@@ -112,7 +111,6 @@ class Engine:
                     # 200 MB where it reaches them, 2.4 s of tries where it does not.
                     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                     "PULUMI_SKIP_CHECKPOINTS": "false" if options.checkpoints else "true",
-                    **(options.environment or {}),
                 },
             ),
         )
@@ -150,10 +148,6 @@ class Engine:
         # Without the plan first (the CLI makes it, the Automation API leaves it out) the engine deletes all that is not protected.
         self.stack.preview_destroy(on_event=_diagnostics_only(on_event), color="never")
         return self.stack.destroy(on_event=on_event, on_output=on_output, color="never", show_secrets=False)
-
-    def outputs(self) -> dict[str, object]:
-        """The stack's outputs; secret ones are the text `[secret]`."""
-        return {name: "[secret]" if output.secret else output.value for name, output in self.stack.outputs().items()}
 
     def check_interrupted(self) -> None:
         """Raises InterruptedRunError where the state holds a creation that never ended."""

@@ -3,6 +3,7 @@
 The engine is inside the CLI, so whoever drives the real engine needs it. All three ways end with a folder that holds `bin/pulumi`.
 """
 
+import functools
 import os
 import re
 import shutil
@@ -31,6 +32,7 @@ class PulumiUnavailableError(LabError):
     """No way to a Pulumi CLI worked; the message lists each way and why it did not."""
 
 
+@functools.cache
 def version_of(pulumi: Path) -> tuple[int, ...] | None:
     """The version that a Pulumi CLI reports of itself, or None where it cannot be run."""
     try:

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
-import boto3
 from botocore.config import Config
 
 from lab.hypervisor.desired import DesiredMachine, DesiredState, Power, Volume
+from lab.sessions import nobody
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -34,9 +34,8 @@ class Reader:
     def client(self, region: str) -> "EC2Client":
         """An EC2 client for a region."""
         if region not in self._clients:
-            session = boto3.session.Session(region_name=region, aws_access_key_id="lab", aws_secret_access_key="lab")  # noqa: S106 (moto asks none)
             config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
-            self._clients[region] = session.client("ec2", endpoint_url=self._endpoint, config=config)
+            self._clients[region] = nobody().client("ec2", region_name=region, endpoint_url=self._endpoint, config=config)
         return self._clients[region]
 
     def _read_region(self, region: str) -> tuple[dict[str, DesiredMachine], set[str]]:

@@ -1,6 +1,5 @@
 """Applies dev and prod once, each to an API of its own."""
 
-import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -9,11 +8,9 @@ from pathlib import Path
 import pytest
 
 from lab.empty_api import empty_api
-from lab.paths import REPOSITORY
 from tests.aws.api import Api, Listing
 from tests.aws.harness import Stack, stack
-
-PROGRAM = ("__main__.py", "Pulumi.yaml", "Pulumi.dev.yaml", "Pulumi.prod.yaml", "stack", "userdata", "app")
+from tests.program import copy_program
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -71,10 +68,4 @@ def each(request: pytest.FixtureRequest) -> Stack:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the program that a test may change."""
-    for name in PROGRAM:
-        source = REPOSITORY / name
-        if source.is_dir():
-            shutil.copytree(source, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(source, tmp_path / name)
-    return tmp_path
+    return copy_program(tmp_path)

@@ -16,10 +16,11 @@ import yaml
 
 from lab.image.build import build
 from lab.image.store import Store
+from lab.paths import REPOSITORY
 from stack.bundles import role_bundle
 from stack.configuration import judge
 from stack.environment import Environment
-from tests.lab.harness import REGION, REPOSITORY
+from tests.lab.harness import REGION
 from userdata.render import render
 from userdata.variables import AnyVariables, Bundle, Role
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.harness import REPOSITORY, LabUnderTest
+from lab.paths import REPOSITORY
+from tests.lab.harness import LabUnderTest
 from tests.lab.machine import Machine
 
 LAB = os.environ.get("WEBSTACK_TEST_LAB", "test")

@@ -15,6 +15,7 @@ import boto3
 import httpx
 
 from lab.names import LabNames
+from lab.paths import REPOSITORY
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 REGION = "eu-central-1"
 SLOWNESS = float(os.environ.get("WEBSTACK_TEST_SLOWNESS", "1"))
 """One factor for every deadline, for slow machines."""

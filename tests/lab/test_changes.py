@@ -1,39 +1,22 @@
 """`up` again: each change reaches the hosts that it concerns, and visitors notice none of it."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.lab.harness import REPOSITORY, LabUnderTest, wait_until
+from tests.lab.harness import LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
-
-PROGRAM = [
-    "__main__.py",
-    "Pulumi.yaml",
-    "Pulumi.dev.yaml",
-    "Pulumi.prod.yaml",
-    "stack",
-    "userdata",
-    "app",
-    "lab",
-    "ops",
-    "tools",
-    "pyproject.toml",
-]
+from tests.program import copy_program
 
 
 @pytest.fixture
 def changed(lab: LabUnderTest, tmp_path: Path) -> Iterator[LabUnderTest]:
     """The same lab, driven from a copy of the program that a test may change; the program as it is comes back afterwards."""
-    for name in PROGRAM:
-        source = REPOSITORY / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, tmp_path / name)
+    copy_program(tmp_path, beside=("lab", "ops", "tools", "pyproject.toml"))
     yield replace(lab, clone=tmp_path)
     lab.up()
 
