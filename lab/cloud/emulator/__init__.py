@@ -17,6 +17,7 @@ from lab.cloud.emulator import (
     launch,
     parameters,
     power,
+    records,
     rules,
     storage,
 )
@@ -40,6 +41,7 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     dependencies.install()
     endpoints.install()
     rules.install()
+    records.install()
     storage.install()
     bucket_policies.install()
     power.install(machines=machines)

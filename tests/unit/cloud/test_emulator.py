@@ -259,3 +259,23 @@ def test_a_rule_between_groups_keeps_its_description(network: Network) -> None:
     network.ec2.modify_security_group_rules(GroupId=network.group, SecurityGroupRules=[rule])
     found = network.ec2.describe_security_group_rules(SecurityGroupRuleIds=[made["SecurityGroupRuleId"]])["SecurityGroupRules"]
     assert [rule["Description"] for rule in found] == ["replication and clone"]
+
+
+def test_records_are_made_and_deleted_by_what_is_there(api: str) -> None:
+    route53 = client("route53", api)
+    zone = route53.create_hosted_zone(Name="example.org", CallerReference="records")["HostedZone"]["Id"]
+
+    def change(action: str, name: str, value: str = "10.0.0.1") -> None:
+        record = {"Name": f"{name}.example.org", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": value}]}
+        route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": action, "ResourceRecordSet": record}]})
+
+    change("CREATE", "web")
+    assert refused(change, action="CREATE", name="web") == "InvalidChangeBatch"
+    assert refused(change, action="CREATE", name="web", value="10.0.0.2") == "InvalidChangeBatch"
+    change("CREATE", "web-active")
+    assert refused(change, action="DELETE", name="web", value="10.0.0.2") == "InvalidChangeBatch"
+    change("DELETE", "web")
+    assert refused(change, action="DELETE", name="web") == "InvalidChangeBatch"
+    change("CREATE", "web")
+    change("UPSERT", "web", value="10.0.0.3")
+    change("DELETE", "web", value="10.0.0.3")

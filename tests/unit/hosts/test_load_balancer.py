@@ -118,6 +118,9 @@ web,web1,UP,L7OK,HTTP status check returned code <3C>200<3E>,
 web,web2,DOWN,L4CON,Connection refused,
 web,web3,MAINT (resolution),,,
 web,BACKEND,UP,,,
+web-writes,web1,UP,L7OK,HTTP status check returned code <3C>200<3E>,
+web-writes,web2,DOWN,L4CON,Connection refused,
+web-writes,BACKEND,UP,,,
 """
 
 
@@ -157,7 +160,8 @@ def test_a_load_balancer_that_serves_is_ready_and_says_where_the_address_is(runn
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"stat": STAT.replace("web1,UP", "web1,DOWN")}, "none of 2 web hosts is up"),
+        ({"stat": STAT.replace("web,web1,UP", "web,web1,DOWN")}, "none of 2 web hosts is up"),
+        ({"stat": STAT.replace("writes,web1,UP", "writes,web1,DOWN")}, "none of 2 web hosts is up"),
         ({"stat": "# pxname,svname,status,check_status,last_chk,\n"}, "DNS names no web host yet"),
         ({"status": 503}, "HTTPS answers /healthz with 503"),
     ],

@@ -89,20 +89,21 @@ def haproxy(variables: LoadBalancerVariables = LOAD_BALANCER) -> dict[str, list[
 @pytest.mark.parametrize(("balance", "activity"), list(itertools.product(get_args(Balance), get_args(Activity))))
 def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_rest_alone(balance: Balance, activity: Activity) -> None:
     configured = haproxy(replace(LOAD_BALANCER, balance=balance, activity=activity))
-    backend = configured.pop("backend web")
-    assert backend[0] == f"balance {balance}"
-    assert ("hash-type consistent" in backend) == (balance in ("source", "uri")), "a host that leaves moves only its own clients"
-    servers = [line for line in backend if line.startswith("server")]
-    if activity == "active-passive":
-        assert servers == [
-            "server-template active 1-16 web-active.dev.webstack.internal:8080",
-            "server-template standby 1-16 web-standby.dev.webstack.internal:8080 backup",
-        ]
-        assert "option allbackups" in backend
-    else:
-        assert servers == ["server-template web 1-16 web.dev.webstack.internal:8080"]
+    for name in ("backend web", "backend web-writes"):
+        backend = configured.pop(name)
+        assert backend[0] == f"balance {balance}"
+        assert ("hash-type consistent" in backend) == (balance in ("source", "uri")), "a host that leaves moves only its own clients"
+        servers = [line for line in backend if line.startswith("server")]
+        if activity == "active-passive":
+            assert servers == [
+                "server-template active 1-16 web-active.dev.webstack.internal:8080",
+                "server-template standby 1-16 web-standby.dev.webstack.internal:8080 backup",
+            ]
+            assert "option allbackups" in backend
+        else:
+            assert servers == ["server-template web 1-16 web.dev.webstack.internal:8080"]
     plain = haproxy()
-    del plain["backend web"]
+    del plain["backend web"], plain["backend web-writes"]
     assert configured == plain
 
 
@@ -113,14 +114,17 @@ def test_a_web_host_that_vanishes_costs_no_get_and_repeats_no_post() -> None:
         "srvtcpka-idle 1s",
         "srvtcpka-intvl 1s",
         "srvtcpka-cnt 1",
-        "retry-on conn-failure empty-response",
         "option redispatch 1",
         "timeout connect 400ms",
         "timeout server 30s",
     }
     assert wanted <= set(configured["defaults"])
-    assert "http-request disable-l7-retry unless { method GET HEAD OPTIONS }" in configured["backend web"]
-    assert not any("shutdown-sessions" in line for line in configured["backend web"]), "it cuts requests in flight, which are not retried"
+    assert "use_backend web-writes unless { method GET HEAD OPTIONS }" in configured["frontend https"]
+    assert "retry-on conn-failure empty-response" in configured["backend web"]
+    assert "retry-on conn-failure" in configured["backend web-writes"]
+    assert "option http-server-close" in configured["backend web-writes"], "a kept connection that died is no answer to a POST"
+    for backend in ("backend web", "backend web-writes"):
+        assert not any("shutdown-sessions" in line for line in configured[backend]), "it cuts requests in flight, which are not retried"
     sysctl = (ROOT / "load_balancer/etc/sysctl.d/90-webstack.conf").read_text()
     assert "net.ipv4.tcp_retries2 = 1" in sysctl
     assert all("tcp-ut 30s" in line for lines in configured.values() for line in lines if line.startswith("bind "))

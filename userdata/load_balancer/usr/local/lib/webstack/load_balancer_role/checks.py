@@ -9,30 +9,35 @@ from webstack_host.readiness import Check
 
 from load_balancer_role import elastic_ip, haproxy
 
-BACKEND = "web"
+BACKENDS = ("web", "web-writes")
+"""Both have the same servers, each with checks of its own."""
 
 
 def check(config: HostConfig) -> Check:
     """HAProxy, the web hosts, a request through the whole way, and last, as it asks the API, the Elastic IP."""
     try:
-        states = haproxy.server_states(haproxy.ask("show stat"), BACKEND)
+        statistics = haproxy.ask("show stat")
     except OSError as error:
         return Check(ok=False, reason=f"HAProxy does not run: {error}", units=("haproxy.service",))
     if not services.is_active("keepalived.service"):
         return Check(ok=False, reason="keepalived does not run", units=("keepalived.service",))
-    up = [server for server, (status, _) in states.items() if status.startswith("UP")]
-    detail = [f"{server}: {status}, {said}" for server, (status, said) in states.items()]
-    if not states:
-        return Check(ok=False, reason="DNS names no web host yet")
-    if not up:
-        return Check(ok=False, reason=f"none of {len(states)} web hosts is up", detail=detail)
+    counts: list[int] = []
+    detail: list[str] = []
+    for backend in BACKENDS:
+        states = haproxy.server_states(statistics, backend)
+        detail = [f"{server}: {status}, {said}" for server, (status, said) in states.items()]
+        counts.append(sum(status.startswith("UP") for status, _ in states.values()))
+        if not states:
+            return Check(ok=False, reason="DNS names no web host yet")
+        if not counts[-1]:
+            return Check(ok=False, reason=f"none of {len(states)} web hosts is up", detail=detail)
     try:
         status = https_status()
     except OSError as error:
         return Check(ok=False, reason=f"HTTPS does not answer: {error}", detail=detail, units=("haproxy.service",))
     if status != http.HTTPStatus.OK:
         return Check(ok=False, reason=f"HTTPS answers /healthz with {status}", detail=detail)
-    return association(config, f"serves HTTPS from {len(up)} web host{'s' if len(up) > 1 else ''}", detail)
+    return association(config, f"serves HTTPS from {min(counts)} web host{'s' if min(counts) > 1 else ''}", detail)
 
 
 def association(config: HostConfig, serves: str, detail: list[str]) -> Check:
