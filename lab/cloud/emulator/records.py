@@ -59,4 +59,5 @@ def _values(record: Any) -> tuple[str, list[str]]:
 
 
 def _wanted_values(wanted: dict[str, Any]) -> list[str]:
-    return sorted(str(item["Value"]) for item in wanted.get("ResourceRecords") or [])
+    values: list[dict[str, str]] = wanted.get("ResourceRecords") or []
+    return sorted(value["Value"] for value in values)
