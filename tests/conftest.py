@@ -9,17 +9,26 @@ from typing import Any
 import pytest
 
 TESTS = Path(__file__).parent
+CHANGES = ("test_changes.py", "test_drift.py", "test_configuration.py")
+"""Tests of the engine that change a stack of their own; the others look at two that stay as they are."""
+
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks each test with the tier whose folder it is in, and puts the quick tiers first."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks each test with the tier whose folder it is in, and puts the quick tiers first.
+
+    With several workers, tests that share fixtures or ports stay together, and the engine's come first: they are the longest piece of work.
+    """
     order = {"unit": 0, "aws": 1, "lab": 2}
+    workers = hasattr(config, "workerinput")
     for item in items:
         tier = _tier(item)
         if tier in ("aws", "lab"):
             item.add_marker(tier)
-    items.sort(key=lambda item: order.get(_tier(item), 0))
+        item.add_marker(pytest.mark.xdist_group(_together(item)))
+    items.sort(key=lambda item: -order.get(_tier(item), 0) if workers else order.get(_tier(item), 0))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -67,3 +76,10 @@ def _apart_from_the_world(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 def _tier(item: Any) -> str:
     path = Path(item.path)
     return path.relative_to(TESTS).parts[0] if path.is_relative_to(TESTS) else ""
+
+
+def _together(item: pytest.Item) -> str:
+    """The group of tests that one worker runs."""
+    if _tier(item) == "aws":
+        return "changes" if item.path.name in CHANGES else "audit"
+    return "/".join(item.path.relative_to(TESTS).parts[:2])

@@ -1,9 +1,13 @@
 """What a machine looks like from outside, so that what a lab left behind shows: the state before `up` must be the state after `down`."""
 
+import os
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+
+from lab.names import PROJECT
 
 VOLATILE_SYSCTLS = re.compile(
     r"^(kernel\.(random\.|ns_last_pid|pty\.nr|perf_event_max_sample_rate|sched_domain)|fs\.(dentry-state|file-nr|inode-|quota\.|aio-nr|epoll)|"
@@ -44,7 +48,7 @@ class Machine:
             addresses=_lines("ip", "-brief", "address"),
             routes=_lines("ip", "route", "show", "table", "all"),
             nftables=_lines("nft", "list", "ruleset"),
-            cgroups=frozenset(str(path) for path in Path("/sys/fs/cgroup").rglob("*") if path.is_dir()),
+            cgroups=frozenset(_cgroups(Path("/sys/fs/cgroup"))),
             sysctls=frozenset(line for line in _lines("sysctl", "-a") if not VOLATILE_SYSCTLS.match(line)),
             state_folders=_children(Path("/var/lib/webstack/labs")),
             run_folders=_children(Path("/run/systemd/nspawn/propagate"))
@@ -70,6 +74,16 @@ def _lines(*command: str) -> frozenset[str]:
 
 def _children(folder: Path) -> frozenset[str]:
     return frozenset(str(path) for path in folder.iterdir()) if folder.exists() else frozenset()
+
+
+def _cgroups(folder: Path) -> Iterator[str]:
+    """Every cgroup down to the labs': below one, another lab's hosts start and end services as they please."""
+    with os.scandir(folder) as entries:
+        inner = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+    for path in inner:
+        yield str(path)
+        if not path.name.startswith(f"{PROJECT}-"):
+            yield from _cgroups(path)
 
 
 def _processes() -> list[str]:

@@ -1,0 +1,104 @@
+"""What is struck down with `kill -9` or Ctrl-C in the middle of an `up` leaves a lab that `up` repairs and `down` takes away whole.
+
+A lab of its own, as small as the program allows, before the one that the other tests share is there.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.lab.conftest import ARTEFACTS, keep_logs
+from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
+from tests.lab.machine import Machine
+
+SMALL = ("web.count=1", "database.replica=false")
+
+
+@pytest.fixture
+def struck(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
+    """A lab that is not there yet. Whatever a test does to it, `down` leaves the machine as it was."""
+    under_test = LabUnderTest(name="struck")
+    under_test.command("down")
+    before = Machine.look()
+    try:
+        yield under_test
+        keep_logs(under_test, ARTEFACTS / request.node.name)
+    finally:
+        under_test.command("down")
+    assert before.difference(Machine.look()) == [], "something was left behind, or taken away"
+
+
+def begin_up(lab: LabUnderTest, log: Path) -> subprocess.Popen[bytes]:
+    """Starts `webstack lab up` and returns while a host boots, well before the end."""
+    settings = [part for setting in SMALL for part in ("--set", setting)]
+    line = [sys.executable, "-m", "ops", "lab", "up", "--lab", lab.name, "--stack", "dev", *settings]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            line,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(lab.clone), "NO_COLOR": "1"},
+        )
+    wait_until(lambda: "instance created" in log.read_text(), seconds=120, what=f"a host boots:\n{log.read_text()}", every=0.1)
+    assert process.poll() is None, log.read_text()
+    return process
+
+
+def end_of(process: subprocess.Popen[bytes], seconds: float) -> int:
+    """The exit status, within the deadline."""
+    try:
+        return process.wait(seconds * SLOWNESS)
+    finally:
+        process.kill()
+
+
+def daemon_of(lab: LabUnderTest) -> int:
+    return int(lab.names.pid_file("daemon").read_text().split()[0])
+
+
+def serves(lab: LabUnderTest) -> bool:
+    with lab.browser() as browser:
+        return browser.get("/").status_code == 200
+
+
+def test_the_daemon_is_killed_in_mid_up_and_down_takes_all_away(struck: LabUnderTest, tmp_path: Path) -> None:
+    log = tmp_path / "up.log"
+    process = begin_up(struck, log)
+    os.kill(daemon_of(struck), signal.SIGKILL)
+    assert end_of(process, 120) not in (0, -signal.SIGKILL)
+    said = log.read_text()
+    assert "Traceback" not in said, said
+    assert "daemon" in said.splitlines()[-1] or "failed" in said, said
+
+
+def test_the_daemon_and_then_an_up_are_killed_and_up_repairs_both(struck: LabUnderTest, tmp_path: Path) -> None:
+    process = begin_up(struck, tmp_path / "daemon.log")
+    os.kill(daemon_of(struck), signal.SIGKILL)
+    assert end_of(process, 120) != 0
+    process = begin_up(struck, tmp_path / "up.log")
+    os.kill(process.pid, signal.SIGKILL)
+    assert end_of(process, 5) == -signal.SIGKILL
+    struck.up(*SMALL)
+    assert serves(struck)
+    os.kill(daemon_of(struck), signal.SIGKILL)
+    assert "is not running" in struck.command("status", status=1).stderr
+    struck.up(*SMALL)
+    assert serves(struck)
+
+
+def test_ctrl_c_ends_an_up_in_order_and_the_next_goes_on(struck: LabUnderTest, tmp_path: Path) -> None:
+    log = tmp_path / "up.log"
+    process = begin_up(struck, log)
+    hosts = {host["instance_id"] for host in struck.hosts().values()}
+    process.send_signal(signal.SIGINT)
+    assert end_of(process, 120) == 130, log.read_text()
+    assert "Traceback" not in log.read_text(), log.read_text()
+    struck.up(*SMALL)
+    assert serves(struck)
+    assert hosts <= {host["instance_id"] for host in struck.hosts().values()}, "what was there is kept"
