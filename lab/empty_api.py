@@ -21,9 +21,10 @@ class ApiError(LabError):
 def empty_api(folder: Path) -> Generator[str]:
     """Runs an API server on a free port of loopback while the context is open and gives its URL. Raises ApiError."""
     port_file, log_file = folder / "api.port", folder / "api.log"
-    command = [sys.executable, "-m", "lab.cloud.api_server", "--port", "0", "--port-file", str(port_file)]
+    command = [sys.executable, "-m", "lab.cloud.api_server", "--port", "0", "--port-file", str(port_file), "--until-stdin-ends"]
     with log_file.open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        # Its standard input ends with this process, however that ends.
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
     try:
         deadline = time.monotonic() + START_DEADLINE
         while not (port := _read(port_file)):
@@ -33,7 +34,7 @@ def empty_api(folder: Path) -> Generator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(10)
+        process.communicate(timeout=10)
 
 
 def _read(port_file: Path) -> str:

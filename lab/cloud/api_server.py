@@ -1,6 +1,6 @@
 """The AWS API of the lab: moto's server with the lab's additions (`lab.cloud.emulator`), in a process of its own.
 
-    python -m lab.cloud.api_server --port 14900 [--public-range 198.18.0.0/24] [--machines] [--port-file FILE]
+    python -m lab.cloud.api_server --port 14900 [--public-range 198.18.0.0/24] [--machines] [--port-file FILE] [--until-stdin-ends]
 
 moto's backends are not safe for threads, so its calls run one at a time; requests are read, and answers written, side by side.
 
@@ -17,6 +17,7 @@ Beside AWS's API it answers private routes, for whoever boots the machines (`--m
 import argparse
 import io
 import json
+import os
 import re
 import signal
 import sys
@@ -122,6 +123,11 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 
+def _end_with_stdin() -> None:
+    sys.stdin.buffer.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m lab.cloud.api_server", description="The AWS API of the lab.")
@@ -132,12 +138,15 @@ def main(arguments: list[str] | None = None) -> None:
         "--public-range", type=IPv4Network, default=emulator.DEFAULT_PUBLIC_RANGE, help="public addresses (default: %(default)s)"
     )
     parser.add_argument("--machines", action="store_true", help="machines are booted for the instances, and their end is reported")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end with whoever holds the other end of standard input")
     options = parser.parse_args(arguments)
     emulator.install(public_range=options.public_range, machines=options.machines)
     serving = server(options.port, options.host)
     if options.port_file:
         options.port_file.write_text(f"{serving.port}\n")
     signal.signal(signal.SIGTERM, _end)
+    if options.until_stdin_ends:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
     try:
         serving.serve_forever()
     except KeyboardInterrupt:

@@ -1,0 +1,55 @@
+"""An API for a moment: it is there while somebody holds it, and ends with him."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from lab.empty_api import empty_api
+
+pytestmark = pytest.mark.programs
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lab.empty_api import empty_api
+
+with empty_api(Path(sys.argv[1])) as url:
+    print(url, flush=True)
+    time.sleep(60)
+"""
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/_lab/regions", timeout=5):
+            return True
+    except urllib.error.URLError:
+        return False
+
+
+def test_it_answers_while_it_is_held(tmp_path: Path) -> None:
+    with empty_api(tmp_path) as url:
+        assert answers(url)
+    assert not answers(url)
+
+
+def test_it_ends_with_a_holder_that_is_killed(tmp_path: Path) -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+    try:
+        assert holder.stdout is not None
+        url = holder.stdout.readline().strip()
+        assert answers(url)
+    finally:
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.communicate()
+    deadline = time.monotonic() + 10
+    while answers(url) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not answers(url)
