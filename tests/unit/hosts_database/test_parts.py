@@ -266,6 +266,71 @@ def test_the_repository_is_the_lts_release_for_debian_13_signed_by_the_key_in_th
     assert key.read_text().startswith("-----BEGIN PGP PUBLIC KEY BLOCK-----")
 
 
+class Dpkg:
+    """Stands for apt and dpkg: setting the server up fails as often as told."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+        self.state = ""
+        self.calls: list[str] = []
+
+    def __call__(self, command: list[Any], **_: Any) -> CompletedProcess[str]:
+        words = [str(word) for word in command]
+        self.calls.append(" ".join(words))
+        out = ""
+        if words[0] == "dpkg-query" and self.state:
+            out = f"mysql-common installed\nmysql-community-server {self.state}\n"
+        if words[0] == "apt-cache":
+            out = "  Candidate: 9.7.4-2\n"
+        if words[0] == "unshare":
+            self.state = "half-configured" if self.failures else "installed"
+            self.failures -= 1
+            if self.failures >= 0:
+                raise install.CommandError("apt-get: exit code 100")
+        return CompletedProcess(words, 0, out, "")
+
+
+@pytest.fixture
+def bare_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A host without a server; gives the log that an installation writes."""
+    monkeypatch.setattr(install, "SCRATCH", tmp_path / "scratch")
+    monkeypatch.setattr(install, "ERROR_LOG", tmp_path / "error.log")
+    monkeypatch.setattr(install.files, "directory", returning(None))
+    monkeypatch.setattr(install.services, "take_over", returning(None))
+    monkeypatch.setattr(install.shutil, "which", returning(None))
+    return tmp_path / "error.log"
+
+
+def test_a_server_whose_setting_up_fails_is_set_up_once_more(monkeypatch: pytest.MonkeyPatch, bare_host: Path) -> None:
+    dpkg = Dpkg(failures=1)
+    monkeypatch.setattr(install, "run", dpkg)
+    install.install()
+    assert [call.rpartition(" sh ")[2].split()[2:] for call in dpkg.calls if call.startswith("unshare")][1] == [
+        "dpkg",
+        "--configure",
+        "--pending",
+    ]
+    assert dpkg.calls[-1] == "apt-mark hold mysql-common mysql-community-server"
+
+
+def test_a_server_that_cannot_be_set_up_is_shown_with_its_own_words(monkeypatch: pytest.MonkeyPatch, bare_host: Path) -> None:
+    bare_host.write_text("[ERROR] [MY-012574] Unable to lock ./ibdata1\n")
+    monkeypatch.setattr(install, "run", Dpkg(failures=2))
+    with pytest.raises(install.CommandError, match="Unable to lock"):
+        install.install()
+
+
+def test_what_an_earlier_boot_left_half_done_is_finished(monkeypatch: pytest.MonkeyPatch, bare_host: Path) -> None:
+    dpkg = Dpkg(failures=0)
+    dpkg.state = "half-configured"
+    monkeypatch.setattr(install.shutil, "which", returning("/usr/sbin/mysqld"))
+    monkeypatch.setattr(install, "run", dpkg)
+    assert not install.installed()
+    install.install()
+    assert install.installed()
+    assert not any("install mysql-server" in call for call in dpkg.calls)
+
+
 # --- readiness
 
 STATUS: dict[str, Any] = {"primary": False, "replica": False, "semi_sync": True}

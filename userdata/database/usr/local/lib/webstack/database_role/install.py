@@ -37,34 +37,72 @@ exec "$@"
 """
 
 
+ERROR_LOG = Path("/var/log/mysql/error.log")
+"""Where the package's own configuration lets its server write while it is installed."""
+
+
 def installed() -> bool:
-    """Whether this host has a server."""
-    return shutil.which("mysqld") is not None
+    """Whether this host has a server, all of whose packages are set up."""
+    return shutil.which("mysqld") is not None and not _half_done()
 
 
 def install() -> None:
-    """Installs the server if there is none; raises CommandError with apt's last lines."""
+    """Installs the server if there is none; raises CommandError with apt's last lines and the server's own."""
     if not installed():
-        scratch = SCRATCH
-        shutil.rmtree(scratch, ignore_errors=True)
-        files.directory(scratch)
         files.directory(paths.VOLUME)
-        _know_a_server()
-        command = [*APT, "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "mysql-server"]
-        run(
-            ["unshare", "--mount", "--propagation", "private", "sh", "-c", INSTALL, "sh", scratch, paths.CONFIGURATION, *command],
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            timeout=900,
-        )
-        shutil.rmtree(scratch, ignore_errors=True)
+        if not _half_done():
+            _know_a_server()
+            try:
+                _apart([*APT, "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "mysql-server"])
+            except CommandError as error:
+                if not _half_done():
+                    raise
+                print(f"{error}\n{_server_said()}\nonce more", flush=True)
+        if _half_done():
+            _finish()
         _hold()
     services.take_over("mysql.service")
 
 
+def _finish() -> None:
+    # The package's script starts a server for a moment, which has been seen to fail on a busy host. It begins anew in an empty folder.
+    try:
+        _apart(["dpkg", "--configure", "--pending"])
+    except CommandError as error:
+        raise CommandError(f"{error}\n{_server_said()}") from error
+
+
+def _apart(command: list[str]) -> None:
+    """Runs a command of apt or dpkg where the data volume and this stack's configuration are out of its sight."""
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    files.directory(SCRATCH)
+    run(
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", INSTALL, "sh", SCRATCH, paths.CONFIGURATION, *command],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        timeout=900,
+    )
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+
+
+def _half_done() -> list[str]:
+    """The server's packages that are unpacked but not set up, as an interrupted or failed installation leaves them."""
+    states = {"unpacked", "half-configured", "half-installed", "triggers-awaited", "triggers-pending"}
+    return [package for package, state in _packages() if state in states]
+
+
+def _packages() -> list[tuple[str, str]]:
+    listed = run(["dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}\n", "mysql-*"], check=False).stdout
+    return [(name, state) for name, _, state in (line.partition(" ") for line in listed.splitlines())]
+
+
+def _server_said() -> str:
+    lines = ERROR_LOG.read_text(errors="replace").splitlines()[-15:] if ERROR_LOG.exists() else ["nothing"]
+    return "\n".join([f"{ERROR_LOG} says:", *lines])
+
+
 def _hold() -> None:
     # An upgrade's scripts would reach the data volume and restart the server at their own time.
-    listed = run(["dpkg-query", "-W", "-f", "${db:Status-Status} ${Package}\n", "mysql-*"]).stdout
-    run(["apt-mark", "hold", *(line.split()[1] for line in listed.splitlines() if line.startswith("installed "))])
+    run(["apt-mark", "hold", *(package for package, state in _packages() if state == "installed")])
 
 
 def _know_a_server() -> None:
