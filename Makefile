@@ -20,13 +20,14 @@ venv: ## only the Python environment
 test: ## lint and all tests: unit, aws and lab; the lab's tests boot hosts and need root
 	@tools/setup --tests
 	@$(MAKE) --no-print-directory lint
-	$(PYTHON) -m pytest tests
+	$(PYTHON) -m pytest -n auto tests/unit tests/aws
+	$(PYTHON) -m pytest tests/lab
 
 test-unit: venv ## the tests that need neither root nor network
-	$(PYTHON) -m pytest tests/unit
+	$(PYTHON) -m pytest -n auto tests/unit
 
 test-aws: setup ## dev and prod through the real engine onto an AWS emulator
-	$(PYTHON) -m pytest tests/aws
+	$(PYTHON) -m pytest -n auto tests/aws
 
 test-lab: setup ## boot hosts and try all that is promised on them
 	$(PYTHON) -m pytest tests/lab

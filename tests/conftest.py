@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
 CHANGES = ("test_changes.py", "test_drift.py", "test_configuration.py")
@@ -15,20 +16,32 @@ CHANGES = ("test_changes.py", "test_drift.py", "test_configuration.py")
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks each test with the tier whose folder it is in, and puts the quick tiers first.
+class Together(LoadScopeScheduling):
+    """Gives each worker whole groups of tests that share fixtures or ports."""
 
-    With several workers, tests that share fixtures or ports stay together, and the engine's come first: they are the longest piece of work.
-    """
-    order = {"unit": 0, "aws": 1, "lab": 2}
+    def _split_scope(self, nodeid: str) -> str:
+        tier, *rest = nodeid.partition("::")[0].removeprefix("tests/").split("/")
+        return ("changes" if rest[0] in CHANGES else "audit") if tier == "aws" else f"{tier}/{rest[0]}"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+    """Shares tests out among workers."""
+    return Together(config, log)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Marks each test with the tier whose folder it is in."""
+    tier = _tier(item)
+    if tier in ("aws", "lab"):
+        item.add_marker(tier)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Puts the quick tiers first; with several workers the engine's tests, which are the longest pieces of work."""
     workers = hasattr(config, "workerinput")
-    for item in items:
-        tier = _tier(item)
-        if tier in ("aws", "lab"):
-            item.add_marker(tier)
-        item.add_marker(pytest.mark.xdist_group(_together(item)))
-    items.sort(key=lambda item: -order.get(_tier(item), 0) if workers else order.get(_tier(item), 0))
+    order = {"unit": 0, "aws": -1 if workers else 1, "lab": 2}
+    items.sort(key=lambda item: order.get(_tier(item), 0))
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
@@ -76,10 +89,3 @@ def _apart_from_the_world(request: pytest.FixtureRequest, monkeypatch: pytest.Mo
 def _tier(item: Any) -> str:
     path = Path(item.path)
     return path.relative_to(TESTS).parts[0] if path.is_relative_to(TESTS) else ""
-
-
-def _together(item: pytest.Item) -> str:
-    """The group of tests that one worker runs."""
-    if _tier(item) == "aws":
-        return "changes" if item.path.name in CHANGES else "audit"
-    return "/".join(item.path.relative_to(TESTS).parts[:2])

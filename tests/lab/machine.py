@@ -77,11 +77,16 @@ def _children(folder: Path) -> frozenset[str]:
 
 
 def _cgroups(folder: Path) -> Iterator[str]:
-    """Every cgroup down to the labs': below one, another lab's hosts start and end services as they please."""
+    """Every cgroup down to the labs': below one, another lab's hosts start and end services as they please.
+
+    One in which only other programs run is theirs, and comes and goes with them.
+    """
     with os.scandir(folder) as entries:
         inner = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     for path in inner:
-        yield str(path)
+        pids = _words(path / "cgroup.procs")
+        if not pids or any(OURS.search(_command(Path("/proc") / pid)) for pid in pids):
+            yield str(path)
         if not path.name.startswith(f"{PROJECT}-"):
             yield from _cgroups(path)
 
@@ -90,10 +95,22 @@ def _processes() -> list[str]:
     found: list[str] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-            except OSError:
-                continue
+            command = _command(entry)
             if OURS.search(command):
                 found.append(f"{entry.name} {command}")
     return found
+
+
+def _command(process: Path) -> str:
+    """The command line of a process by its folder in /proc; empty for one that is gone."""
+    try:
+        return (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _words(file: Path) -> list[str]:
+    try:
+        return file.read_text().split()
+    except OSError:
+        return []
