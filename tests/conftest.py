@@ -10,9 +10,6 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 TESTS = Path(__file__).parent
-CHANGES = ("test_changes.py", "test_drift.py", "test_configuration.py")
-"""Tests of the engine that change a stack of their own; the others look at two that stay as they are."""
-
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
@@ -20,13 +17,14 @@ class Together(LoadScopeScheduling):
     """Gives each worker whole groups of tests that share fixtures or ports."""
 
     def _split_scope(self, nodeid: str) -> str:
-        tier, *rest = nodeid.partition("::")[0].removeprefix("tests/").split("/")
-        return ("changes" if rest[0] in CHANGES else "audit") if tier == "aws" else f"{tier}/{rest[0]}"
+        tier, folder = nodeid.partition("::")[0].removeprefix("tests/").split("/")[:2]
+        return f"{tier}/{folder}" if tier == "unit" else tier
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
-    """Shares tests out among workers."""
+    """Shares tests out among workers, in the order of the collection: the longest piece of work first."""
+    config.option.loadscopereorder = False
     return Together(config, log)
 
 
@@ -38,7 +36,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Puts the quick tiers first; with several workers the engine's tests, which are the longest pieces of work."""
+    """Puts the quick tiers first; with several workers the engine's tests, which are the longest piece of work."""
     workers = hasattr(config, "workerinput")
     order = {"unit": 0, "aws": -1 if workers else 1, "lab": 2}
     items.sort(key=lambda item: order.get(_tier(item), 0))
