@@ -4,14 +4,16 @@
 
 moto's backends are not safe for threads, so its calls run one at a time; requests are read, and answers written, side by side.
 
-Beside AWS's API it answers private routes, for whoever boots the machines (`--machines`):
+Beside AWS's API it answers private routes, for the lab's door and for whoever boots the machines (`--machines`):
 
     GET  /_lab/regions                              the regions in which somebody has made something in EC2: `{"regions": […]}`
+    GET  /_lab/sessions/<access key id>             the role's session that the key belongs to: `lab.cloud.reports.SessionReport`
 
     POST /_lab/instances/<instance id>/stopped      the machine is off, its root disk kept
     POST /_lab/instances/<instance id>/terminated   the machine is gone with its root disk
 
-200 with `{"state": …}`, the state that the API shows from now on; repeating it does no harm. 404 for an unknown instance.
+The last two answer 200 with `{"state": …}`, the state that the API shows from now on; repeating it does no harm.
+404 for an unknown instance or key.
 """
 
 import argparse
@@ -33,7 +35,8 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.cloud import emulator
 from lab.cloud.emulator import power
-from lab.cloud.reports import PRIVATE_PREFIX, REGIONS_PATH
+from lab.cloud.emulator.sessions import session_of
+from lab.cloud.reports import PRIVATE_PREFIX, REGIONS_PATH, SESSIONS_PREFIX
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -79,9 +82,12 @@ class WithReports:
         return [json.dumps(answer).encode()]
 
 
-def _report(method: str, path: str) -> tuple[str, dict[str, str] | dict[str, list[str]]]:
+def _report(method: str, path: str) -> tuple[str, object]:
     if path == REGIONS_PATH:
         return "200 OK", {"regions": power.regions_in_use()}
+    if path.startswith(SESSIONS_PREFIX):
+        session = session_of(path.removeprefix(SESSIONS_PREFIX))
+        return ("200 OK", session) if session else ("404 Not Found", {"error": "no such access key"})
     route = _ROUTE.fullmatch(path)
     if route is None:
         return "404 Not Found", {"error": f"{path}: no such route; see lab/cloud/api_server.py"}

@@ -17,12 +17,35 @@ import botocore.model
 from botocore.exceptions import UnknownServiceError
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
-_RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
+RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
+"""Of the dialect of Smithy's RPC in CBOR."""
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-].*amazonaws\.com(?::\d+)?")
 _READING = re.compile(r"(Describe|Get|List|Head|Lookup|Search|BatchGet|Simulate|Decode|Filter|Select|Query|Scan|Assume|Validate|Test)")
 _MODIFYING_GETS = frozenset({"GetFederationToken"})
 _IAM_PREFIXES = {"monitoring": "cloudwatch"}
 _PLACEHOLDER = re.compile(r"\{(\w+)(\+?)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """The HTTP request that a call came in, as it was sent."""
+
+    method: str = "GET"
+    host: str = ""
+    path: str = "/"
+    """Percent-encoded."""
+    query: str = ""
+    """Without its `?`."""
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of any case."""
+    body: bytes = b""
+    secure: bool = False
+    """Whether it came by TLS."""
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """The query, decoded; of an argument given twice the last."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +60,7 @@ class Call:
     """The address that the call came from; 127.0.0.1 for programs on this machine."""
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     """The flat form (`InstanceId.1`), the top-level strings of a JSON body, or what a REST path names (`Bucket`, `Key`)."""
+    message: Message = field(default_factory=Message)
 
     @property
     def changes(self) -> bool:
@@ -44,12 +68,12 @@ class Call:
         return not _READING.match(self.action) or self.action in _MODIFYING_GETS
 
 
-def identify(method: str, host: str, path: str, query: str, headers: Mapping[str, str], body: bytes, caller: str) -> Call:
-    """The call that a request makes. `path` is as sent (percent-encoded), `query` without its `?`. Unsigned calls are S3's, as on moto."""
-    arguments = parse_qsl(query, keep_blank_values=True)
-    scope = _SCOPE.search(headers.get("Authorization", "")) or _SCOPE.search("Credential=" + dict(arguments).get("X-Amz-Credential", ""))
+def identify(message: Message, caller: str) -> Call:
+    """The call that a request from the address `caller` makes. Unsigned calls are S3's, as on moto."""
+    scope = _SCOPE.search(message.headers.get("Authorization", ""))
+    scope = scope or _SCOPE.search("Credential=" + message.arguments.get("X-Amz-Credential", ""))
     access_key_id, region, signing_name = scope.groups() if scope else ("", "", "s3")
-    action, parameters = _action(signing_name, method, host, path, arguments, headers, body)
+    action, parameters = _action(signing_name, message)
     return Call(
         service=_IAM_PREFIXES.get(signing_name, signing_name),
         action=action,
@@ -57,25 +81,24 @@ def identify(method: str, host: str, path: str, query: str, headers: Mapping[str
         access_key_id=access_key_id,
         caller=caller,
         parameters=parameters,
+        message=message,
     )
 
 
-def _action(
-    service: str, method: str, host: str, path: str, arguments: list[tuple[str, str]], headers: Mapping[str, str], body: bytes
-) -> tuple[str, dict[str, str]]:
+def _action(service: str, message: Message) -> tuple[str, dict[str, str]]:
+    headers, arguments = message.headers, message.arguments
     target = headers.get("X-Amz-Target")
     if target:
-        return target.rpartition(".")[2], _strings(body)
-    remote = _RPC_PATH.fullmatch(path)
+        return target.rpartition(".")[2], _strings(message.body)
+    remote = RPC_PATH.fullmatch(message.path)
     if remote:
         return remote[1], {}
-    if headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded") or dict(arguments).get("Action"):
-        form = dict(arguments) | dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True))
+    if headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded") or arguments.get("Action"):
+        form = arguments | dict(parse_qsl(message.body.decode("utf-8", "replace"), keep_blank_values=True))
         if "Action" in form:
             return form["Action"], {key: value for key, value in form.items() if key not in {"Action", "Version"}}
-    if service == "s3":
-        path = _with_bucket(host, path)
-    return _rest_action(service, method, path, dict(arguments), headers)
+    path = _with_bucket(message.host, message.path) if service == "s3" else message.path
+    return _rest_action(service, message.method, path, arguments, headers)
 
 
 def _strings(body: bytes) -> dict[str, str]:

@@ -1,22 +1,114 @@
-"""How AWS says no, in each of its dialects, so that clients raise what they would raise on AWS."""
+"""How AWS says no, in each of its dialects, so that clients raise what they would raise on AWS.
+
+Codes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html,
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the "Common Errors" of STS and Secrets Manager.
+"""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
 from xml.sax.saxutils import escape
 
-from lab.cloud.calls import Call
+from lab.cloud.calls import RPC_PATH, Call
+
+Kind = Literal["denied", "unknown key", "bad signature", "bad time", "expired", "would succeed"]
+"""Why: not allowed; an access key that nobody has; signed with another secret; signed at another time; credentials whose time is over;
+a trial (EC2's DryRun) of a call that is allowed."""
+Dialect = Literal["json", "cbor", "s3", "ec2", "query"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A no, and what AWS says with it."""
+
+    kind: Kind = "denied"
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """An answer to be given instead of the API's."""
+
+    status: int
+    content_type: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+_JSON: Mapping[Kind, tuple[str, int]] = {
+    "denied": ("AccessDeniedException", 400),
+    "unknown key": ("UnrecognizedClientException", 400),
+    "bad signature": ("InvalidSignatureException", 400),
+    "bad time": ("InvalidSignatureException", 400),
+    "expired": ("ExpiredTokenException", 400),
+}
+_CODES: Mapping[Dialect, Mapping[Kind, tuple[str, int]]] = {
+    "json": _JSON,
+    "cbor": _JSON,
+    "s3": {
+        "denied": ("AccessDenied", 403),
+        "unknown key": ("InvalidAccessKeyId", 403),
+        "bad signature": ("SignatureDoesNotMatch", 403),
+        "bad time": ("RequestTimeTooSkewed", 403),
+        "expired": ("ExpiredToken", 400),
+    },
+    "ec2": {
+        "denied": ("UnauthorizedOperation", 403),
+        "unknown key": ("AuthFailure", 401),
+        "bad signature": ("SignatureDoesNotMatch", 403),
+        "bad time": ("RequestExpired", 400),
+        "expired": ("RequestExpired", 400),
+        "would succeed": ("DryRunOperation", 412),
+    },
+    "query": {
+        "denied": ("AccessDenied", 403),
+        "unknown key": ("InvalidClientTokenId", 403),
+        "bad signature": ("SignatureDoesNotMatch", 403),
+        "bad time": ("SignatureDoesNotMatch", 403),
+        "expired": ("ExpiredToken", 403),
+    },
+}
+
+
+def dialect(call: Call) -> Dialect:
+    """The dialect that a call is made in."""
+    if "X-Amz-Target" in call.message.headers:
+        return "json"
+    if RPC_PATH.fullmatch(call.message.path):
+        return "cbor"
+    if call.service == "s3":
+        return "s3"
+    return "ec2" if call.service == "ec2" else "query"
+
+
+def answer(call: Call, refusal: Refusal) -> Answer:
+    """AWS's answer to a call that is refused."""
+    spoken = dialect(call)
+    code, status = _CODES[spoken][refusal.kind]
+    text = escape(refusal.message)
+    if spoken == "json":
+        return _answer(status, "application/x-amz-json-1.1", json.dumps({"__type": code, "message": refusal.message}))
+    if spoken == "cbor":
+        body = b"\xa2" + b"".join(_cbor_text(part) for part in ("__type", code, "message", refusal.message))
+        return Answer(status=status, content_type="application/cbor", body=body, headers={"smithy-protocol": "rpc-v2-cbor"})
+    if spoken == "s3":
+        return _answer(status, "application/xml", f"<Error><Code>{code}</Code><Message>{text}</Message></Error>")
+    if spoken == "ec2":
+        error = f"<Error><Code>{code}</Code><Message>{text}</Message></Error>"
+        return _answer(status, _XML, f"<Response><Errors>{error}</Errors><RequestID>lab</RequestID></Response>")
+    error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{text}</Message></Error>"
+    return _answer(status, _XML, f"<ErrorResponse>{error}<RequestId>lab</RequestId></ErrorResponse>")
+
 
 _XML = "text/xml;charset=UTF-8"
 
 
-def access_denied(call: Call, message: str, *, json_dialect: bool) -> tuple[str, str]:
-    """The content type and body of a 403 for `call`."""
-    text = escape(message)
-    if json_dialect:
-        return "application/x-amz-json-1.1", json.dumps({"__type": "AccessDeniedException", "message": message})
-    if call.service == "s3":
-        return "application/xml", f"<Error><Code>AccessDenied</Code><Message>{text}</Message></Error>"
-    if call.service == "ec2":
-        error = f"<Error><Code>UnauthorizedOperation</Code><Message>{text}</Message></Error>"
-        return _XML, f"<Response><Errors>{error}</Errors><RequestID>lab</RequestID></Response>"
-    error = f"<Error><Type>Sender</Type><Code>AccessDenied</Code><Message>{text}</Message></Error>"
-    return _XML, f"<ErrorResponse>{error}<RequestId>lab</RequestId></ErrorResponse>"
+def _answer(status: int, content_type: str, text: str) -> Answer:
+    return Answer(status=status, content_type=content_type, body=text.encode(), headers={})
+
+
+def _cbor_text(text: str) -> bytes:
+    """A text string of RFC 8949, section 3.1, its length in two bytes."""
+    content = text.encode()[:0xFFFF]
+    return b"\x79" + len(content).to_bytes(2) + content

@@ -11,20 +11,24 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import aiohttp
 from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
 from multidict import CIMultiDict
 from yarl import URL
 
-from lab.cloud.calls import Call, identify
-from lab.cloud.denials import access_denied
+from lab.cloud import denials
+from lab.cloud.calls import Call, Message, identify
 from lab.cloud.reports import PRIVATE_PREFIX
 
 if TYPE_CHECKING:
     from lab.hypervisor.interface import ChangeListener
+
+_LOG = logging.getLogger(__name__)
 
 MAX_BODY_BYTES = 64 * 1024 * 1024 + 1024 * 1024
 """An object of 64 MiB and its chunk signatures; S3's clients send larger ones in parts."""
@@ -37,11 +41,21 @@ _CLOSED_PATHS = (PRIVATE_PREFIX, "/moto-api")
 _LOG_BYTES = 16 * 1024 * 1024
 
 
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What is to become of a call. Neither: it goes its way."""
+
+    refusal: denials.Refusal | None = None
+    """The call is not passed on."""
+    if_missing: denials.Refusal | None = None
+    """The answer where the API would say that nothing is there (404): the caller may not know even that."""
+
+
 class Judge(Protocol):
     """Whether a call is allowed."""
 
-    async def __call__(self, call: Call) -> str | None:
-        """None to allow `call`; else AWS's message for its refusal."""
+    async def __call__(self, call: Call) -> Verdict:
+        """Raises botocore's errors where the API server does not answer what must be known."""
         ...
 
 
@@ -98,7 +112,16 @@ class Front:
         raw_path, _, query = request.raw_path.partition("?")
         if not raw_path.startswith("/") or raw_path.startswith(_CLOSED_PATHS):
             return web.Response(status=404, text="Not a path of AWS's API.\n")
-        call = identify(request.method, request.host, raw_path, query, request.headers, body, request.remote or "")
+        message = Message(
+            method=request.method,
+            host=request.host,
+            path=raw_path,
+            query=query,
+            headers=request.headers,
+            body=body,
+            secure=request.secure,
+        )
+        call = identify(message, request.remote or "")
         response = await self._answer(call, request, body)
         if self._log is not None:
             self._log.write(call, response.status, time.monotonic() - started)
@@ -108,10 +131,13 @@ class Front:
         return response
 
     async def _answer(self, call: Call, request: web.BaseRequest, body: bytes) -> web.Response:
-        reason = await self.judge(call) if self.judge is not None else None
-        if reason is not None:
-            content_type, text = access_denied(call, reason, json_dialect="X-Amz-Target" in request.headers)
-            return web.Response(status=403, body=text.encode(), headers={"Content-Type": content_type})
+        try:
+            verdict = await self.judge(call) if self.judge is not None else Verdict()
+        except (BotoCoreError, ClientError, aiohttp.ClientError):
+            _LOG.exception("%s:%s cannot be judged, because the API server does not tell what must be known", call.service, call.action)
+            return web.Response(status=503, text="The lab's API server does not answer. Its log says why.\n")
+        if verdict.refusal is not None:
+            return _refused(call, verdict.refusal)
         if self._session is None:
             raise RuntimeError("the front has not been started")
         url = URL(f"{self._api}{request.raw_path}", encoded=True)  # as sent: the path is part of what is signed
@@ -119,6 +145,8 @@ class Front:
             async with self._session.request(
                 request.method, url, headers=_passed_on(request.headers), data=body, allow_redirects=False, skip_auto_headers=_NOT_ADDED
             ) as answer:
+                if answer.status == 404 and verdict.if_missing is not None:
+                    return _refused(call, verdict.if_missing)
                 return _response(answer, await answer.read(), head=request.method == "HEAD")
         except aiohttp.ClientConnectionError:
             return web.Response(status=503, text="The lab's API server does not answer. Its log says why.\n")
@@ -138,6 +166,11 @@ async def _read(request: web.BaseRequest) -> bytes | None:
         if len(body) > MAX_BODY_BYTES:
             return None
     return bytes(body)
+
+
+def _refused(call: Call, refusal: denials.Refusal) -> web.Response:
+    answer = denials.answer(call, refusal)
+    return web.Response(status=answer.status, body=answer.body, headers={"Content-Type": answer.content_type, **answer.headers})
 
 
 def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import InstanceTypeDef, SubnetTypeDef
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_route53 import Route53Client
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sts import STSClient
 
 _PRESENT_STATES = ["pending", "running", "stopping", "shutting-down"]
@@ -36,6 +38,8 @@ class Clients:
         self._iam: IAMClient | None = None
         self._sts: STSClient | None = None
         self._route53: Route53Client | None = None
+        self._s3: S3Client | None = None
+        self._secrets: dict[str, SecretsManagerClient] = {}
 
     def ec2(self, region: str) -> "EC2Client":
         """EC2 in `region`."""
@@ -50,6 +54,22 @@ class Clients:
         with self._lock:
             self._iam = self._iam or self._session.client("iam", region_name="us-east-1", endpoint_url=self._api_url, config=self._config)
             return self._iam
+
+    @property
+    def s3(self) -> "S3Client":
+        """S3; any region's serves."""
+        with self._lock:
+            self._s3 = self._s3 or self._session.client("s3", region_name="us-east-1", endpoint_url=self._api_url, config=self._config)
+            return self._s3
+
+    def secrets(self, region: str) -> "SecretsManagerClient":
+        """Secrets Manager in `region`."""
+        with self._lock:
+            if region not in self._secrets:
+                self._secrets[region] = self._session.client(
+                    "secretsmanager", region_name=region, endpoint_url=self._api_url, config=self._config
+                )
+            return self._secrets[region]
 
     @property
     def sts(self) -> "STSClient":

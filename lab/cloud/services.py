@@ -15,7 +15,10 @@ from lab.cloud.api_process import ApiProcess
 from lab.cloud.certificates import Mint, authority
 from lab.cloud.dns import Names, Resolver
 from lab.cloud.dns_zones import read_private_zones
-from lab.cloud.front import Front, Judge, loopback_listener
+from lab.cloud.front import Front, loopback_listener
+from lab.cloud.iam.judge import IamJudge
+from lab.cloud.iam.policies import PolicyStore
+from lab.cloud.iam.sessions import Sessions
 from lab.cloud.inventory import Clients, Inventory, Lookup
 from lab.cloud.metadata import MetadataService
 from lab.cloud.mirror import MIRROR_HOSTS, PackageMirror
@@ -45,17 +48,16 @@ class CloudServices:
         on_change: "ChangeListener",
         *,
         lookup: Lookup | None = None,
-        judge: Judge | None = None,
         packages: Path | None = None,
     ) -> None:
         self._names = names
         self._router = router
         self._tell = on_change
-        self._judge = judge
         self._packages = packages
         self._api = ApiProcess(names)
         self._clients = Clients(self._api.url)
         self._inventory = Inventory(clients=self._clients, lookup=lookup)
+        self._policies = PolicyStore(self._clients)
         self._zones_changed = asyncio.Event()
         self._running = AsyncExitStack()
         self._started = False
@@ -120,7 +122,8 @@ class CloudServices:
             await self._api.stop()
 
     async def _open_front(self, starting: AsyncExitStack) -> None:
-        front = Front(self._api.url, on_change=self._changed, judge=self._judge, log_file=self._names.state_dir / "calls.jsonl")
+        judge = IamJudge(Sessions(self._api_session()), self._policies, self._inventory)
+        front = Front(self._api.url, on_change=self._changed, judge=judge, log_file=self._names.state_dir / "calls.jsonl")
         await front.start()
         starting.push_async_callback(front.stop)
         await front.open_door(loopback_listener(self._names.api_port))
@@ -140,6 +143,7 @@ class CloudServices:
 
     def _changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
         self._inventory.changed(region, service)
+        self._policies.changed(service, action)
         if service == "route53":
             self._zones_changed.set()
         self._tell(region=region, service=service, action=action, parameters=parameters)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.cloud.calls import Call, identify
+from lab.cloud.calls import Call, Message, identify
 
 
 def scope(service: str) -> dict[str, str]:
@@ -44,7 +44,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
 def test_a_request_names_its_call(
     method: str, host: str, path: str, query: str, headers: dict[str, str], service: str, action: str, parameters: dict[str, str]
 ) -> None:
-    call = identify(method, host, path, query, {**scope(service), **headers}, b"", "10.0.0.1")
+    call = identify(Message(method=method, host=host, path=path, query=query, headers={**scope(service), **headers}), "10.0.0.1")
     assert (call.action, call.parameters) == (action, parameters)
     assert (call.region, call.access_key_id, call.caller) == ("eu-west-1", "AKIATEST", "10.0.0.1")
     assert call.service == ("cloudwatch" if service == "monitoring" else service), "the prefix of its IAM actions"
@@ -52,26 +52,26 @@ def test_a_request_names_its_call(
 
 def test_a_form_names_action_and_parameters() -> None:
     body = b"Action=StopInstances&Version=2016-11-15&InstanceId.1=i-1&InstanceId.2=i-2"
-    call = identify("POST", "h", "/", "", {**scope("ec2"), **FORM}, body, "")
+    call = identify(Message(method="POST", headers={**scope("ec2"), **FORM}, body=body), "")
     assert (call.service, call.action) == ("ec2", "StopInstances")
     assert call.parameters == {"InstanceId.1": "i-1", "InstanceId.2": "i-2"}
 
 
 def test_a_json_body_gives_its_top_level_strings() -> None:
     headers = {**scope("secretsmanager"), "X-Amz-Target": "secretsmanager.GetSecretValue"}
-    call = identify("POST", "h", "/", "", headers, b'{"SecretId": "webstack/dev/app", "N": 1}', "")
+    call = identify(Message(method="POST", headers=headers, body=b'{"SecretId": "webstack/dev/app", "N": 1}'), "")
     assert call.parameters == {"SecretId": "webstack/dev/app"}
 
 
 def test_a_presigned_url_names_its_signer() -> None:
     query = "X-Amz-Credential=AKIAOTHER%2F20261124%2Feu-west-1%2Fs3%2Faws4_request&X-Amz-Signature=0"
-    call = identify("GET", "b.s3.eu-west-1.amazonaws.com", "/k", query, {}, b"", "")
+    call = identify(Message(host="b.s3.eu-west-1.amazonaws.com", path="/k", query=query), "")
     assert (call.service, call.action, call.access_key_id) == ("s3", "GetObject", "AKIAOTHER")
 
 
 def test_what_is_no_call_is_named_by_its_path() -> None:
-    assert identify("PATCH", "h", "/nothing/known", "", scope("s3"), b"", "").action == "Patch:/nothing/known"
-    assert identify("GET", "h", "/x", "", scope("no-such-service"), b"", "").action == "Get:/x"
+    assert identify(Message(method="PATCH", path="/nothing/known", headers=scope("s3")), "").action == "Patch:/nothing/known"
+    assert identify(Message(path="/x", headers=scope("no-such-service")), "").action == "Get:/x"
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from botocore.exceptions import ClientError
 
 from lab.cloud.calls import Call
 from lab.cloud.certificates import Mint, authority
-from lab.cloud.front import Front, loopback_listener
+from lab.cloud.denials import Refusal
+from lab.cloud.front import Front, Verdict, loopback_listener
 from tests.unit.cloud.support import Loop, Network, client
 
 pytestmark = pytest.mark.programs
@@ -103,6 +104,7 @@ def test_what_is_none_of_awss_is_closed(door: Door) -> None:
         ("iam", "list_roles", {}, "AccessDenied"),
         ("route53", "list_hosted_zones", {}, "AccessDenied"),
         ("secretsmanager", "get_secret_value", {"SecretId": "x"}, "AccessDeniedException"),
+        ("cloudwatch", "list_metrics", {}, "AccessDeniedException"),
     ],
 )
 def test_a_judges_no_reaches_the_client_in_its_services_own_words(
@@ -110,9 +112,9 @@ def test_a_judges_no_reaches_the_client_in_its_services_own_words(
 ) -> None:
     judged: list[Call] = []
 
-    async def refuse(call: Call) -> str | None:
+    async def refuse(call: Call) -> Verdict:
         judged.append(call)
-        return "User: arn:aws:sts::1:assumed-role/web/i-1 is not authorized to perform this & that"
+        return Verdict(refusal=Refusal(message="User: arn:aws:sts::1:assumed-role/web/i-1 is not authorized to perform this & that"))
 
     door.front.judge = refuse
     with pytest.raises(ClientError, match="not authorized to perform this & that") as caught:

@@ -1,0 +1,156 @@
+"""Judges one call: who makes it, what it needs, what the policies say.
+
+The engine and other programs on this machine are the account's administrator and are not judged; with the credentials of an instance
+they are that instance. Hosts are judged whatever key they come with.
+"""
+
+import datetime
+import ipaddress
+from dataclasses import replace
+
+from lab.cloud.calls import Call
+from lab.cloud.denials import Refusal
+from lab.cloud.front import Verdict
+from lab.cloud.iam import asks, s3_asks
+from lab.cloud.iam.asks import Place
+from lab.cloud.iam.evaluation import Policies, refusal
+from lab.cloud.iam.facts import Facts, Principal
+from lab.cloud.iam.needs import Need, UnknownCallError
+from lab.cloud.iam.policies import PolicyStore, Role
+from lab.cloud.iam.sessions import Session, Sessions
+from lab.cloud.iam.signatures import SignatureError, TimeError, verify
+from lab.cloud.iam.statements import Ask, Statement
+from lab.cloud.iam.straight import straight
+from lab.cloud.inventory import Inventory
+
+_ADMINISTRATOR = Verdict()
+
+
+class IamJudge:
+    """Stands before the API server. `inventory` tells which subnet a caller is in."""
+
+    def __init__(self, sessions: Sessions, policies: PolicyStore, inventory: Inventory) -> None:
+        self._sessions = sessions
+        self._policies = policies
+        self._inventory = inventory
+
+    async def __call__(self, call: Call) -> Verdict:
+        """See `lab.cloud.front.Judge`."""
+        session = await self._sessions.of(call.access_key_id) if call.access_key_id else None
+        if _on_this_machine(call) and (session is None or not session.instance_id):
+            return _ADMINISTRATOR
+        if not straight(call):
+            return _no(Refusal(message=f"{call.service}:{call.action} is not put as AWS's clients put it, so the lab refuses it."))
+        if session is None:
+            return await self._nobody(call)
+        now = datetime.datetime.now(datetime.UTC)
+        false = _authenticate(call, session, now)
+        return _no(false) if false is not None else await self._judge(call, session, now)
+
+    async def _nobody(self, call: Call) -> Verdict:
+        if call.access_key_id:
+            return _no(Refusal(kind="unknown key", message="The security token included in the request is invalid."))
+        bucket = call.parameters.get("Bucket", "")
+        if bucket and await self._policies.bucket(bucket) is None:
+            return Verdict()  # S3 says that there is none to whoever asks
+        return await self._weigh(call, Principal(), Role(), datetime.datetime.now(datetime.UTC), instance_id="")
+
+    async def _judge(self, call: Call, session: Session, now: datetime.datetime) -> Verdict:
+        role = await self._policies.role(session.principal.role_arn)
+        if not role.exists:
+            return _no(Refusal(kind="unknown key", message="The security token included in the request is invalid."))
+        principal = replace(session.principal, tags=role.tags)
+        return await self._weigh(call, principal, role, now, instance_id=session.instance_id)
+
+    async def _weigh(self, call: Call, principal: Principal, role: Role, now: datetime.datetime, *, instance_id: str) -> Verdict:
+        partition = principal.session_arn.split(":")[1] if principal.session_arn else "aws"
+        place = Place(partition=partition, region=call.region, account=principal.account)
+        facts = _facts(call, principal, now)
+        if instance_id:
+            facts["ec2:sourceinstancearn"] = (place.arn("ec2", f"instance/{instance_id}"),)
+        try:
+            needed = await asks.needs(call, place, self._policies)
+        except UnknownCallError as error:
+            return _no(Refusal(message=f"The lab does not know which rights {error} needs, so it refuses the call."))
+        endpoint = await self._endpoint(call)
+        for need in needed:
+            against = await self._refusal(need, principal, role, facts, endpoint)
+            if against is not None:
+                return _no(Refusal(message=against))
+        if call.service == "ec2" and call.parameters.get("DryRun", "").lower() == "true":
+            return _no(Refusal(kind="would succeed", message="Request would have succeeded, but DryRun flag is set."))
+        if call.service == "s3" and call.action in s3_asks.READS:
+            against = await self._refusal(s3_asks.listing(call, partition), principal, role, facts, endpoint)
+            return Verdict(if_missing=Refusal(message=against) if against is not None else None)
+        return Verdict()
+
+    async def _refusal(
+        self, need: Need, principal: Principal, role: Role, facts: dict[str, tuple[str, ...]], endpoint: "list[Statement] | None"
+    ) -> str | None:
+        resource = await self._own_policy(need)
+        policies = Policies(identity=role.identity, boundary=role.boundary, endpoint=endpoint, resource=resource)
+        return refusal(Ask(action=need.action, resource=need.resource, facts=Facts(values={**facts, **need.facts})), principal, policies)
+
+    async def _own_policy(self, need: Need) -> "list[Statement] | None":
+        match need.owner:
+            case None:
+                return None
+            case ("bucket", name):
+                return list(await self._policies.bucket(name) or ())
+            case ("secret", arn):
+                return list(await self._policies.secret(arn))
+            case ("role", arn):
+                return list((await self._policies.role(arn)).trust)
+
+    async def _endpoint(self, call: Call) -> "list[Statement] | None":
+        """Of the S3 gateway that the call has come through."""
+        if call.service != "s3":
+            return None
+        facts = await self._inventory.instance_at(call.caller)
+        subnet = facts.subnet.get("SubnetId", "") if facts is not None and facts.subnet else ""
+        if facts is None or not subnet or facts.region != call.region:
+            return None
+        statements = await self._policies.endpoint(facts.region, subnet)
+        return list(statements) if statements is not None else None
+
+
+def _authenticate(call: Call, session: Session, now: datetime.datetime) -> Refusal | None:
+    try:
+        verify(call.message, secret=session.secret, token=session.token, s3=call.service == "s3", now=now)
+    except TimeError as error:
+        return Refusal(kind="bad time", message=str(error))
+    except SignatureError as error:
+        return Refusal(kind="bad signature", message=str(error))
+    if session.expires <= now:
+        message = "Request has expired." if call.service == "ec2" else "The security token included in the request is expired"
+        return Refusal(kind="expired", message=message)
+    return None
+
+
+def _facts(call: Call, principal: Principal, now: datetime.datetime) -> dict[str, tuple[str, ...]]:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html"""
+    headers = call.message.headers
+    facts = {
+        "aws:currenttime": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "aws:epochtime": str(int(now.timestamp())),
+        "aws:principalisawsservice": "false",
+        "aws:requestedregion": call.region,
+        "aws:securetransport": str(call.message.secure).lower(),
+        "aws:viaawsservice": "false",
+        "aws:useragent": headers.get("User-Agent", ""),
+        "aws:referer": headers.get("Referer", ""),
+        "aws:principaltype": "Anonymous" if principal.anonymous else "AssumedRole",
+        "aws:principalaccount": principal.account,
+        "aws:principalarn": principal.role_arn,
+        "aws:userid": principal.user_id,
+    }
+    tags = {f"aws:principaltag/{key.lower()}": (value,) for key, value in principal.tags.items()}
+    return {**{key: (value,) for key, value in facts.items() if value}, **tags}
+
+
+def _on_this_machine(call: Call) -> bool:
+    return ipaddress.ip_address(call.caller).is_loopback if call.caller else False
+
+
+def _no(refused: Refusal) -> Verdict:
+    return Verdict(refusal=refused)

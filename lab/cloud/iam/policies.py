@@ -1,0 +1,177 @@
+"""The policies in force, read from the API when a call first needs them and kept until a call changes something that they hang on.
+
+AWS takes seconds to apply a change of IAM everywhere; here it is in force with the next call.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import unquote
+
+from botocore.exceptions import ClientError
+
+from lab.cloud.iam.statements import Statement, read
+from lab.cloud.inventory import Clients
+
+T = TypeVar("T")
+Topic = Literal["iam", "bucket", "secret", "endpoint"]
+
+_GONE = frozenset({"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "ResourceNotFoundException"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """What IAM says of a role. `exists` is False for one that is gone: it may do nothing."""
+
+    exists: bool = True
+    identity: Sequence[Statement] = ()
+    boundary: Sequence[Statement] | None = None
+    trust: Sequence[Statement] = ()
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class PolicyStore:
+    """Reads policies by clients of the bare API server. A policy that is no JSON of the known form raises ValueError."""
+
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._kept: dict[Topic, dict[object, object]] = {"iam": {}, "bucket": {}, "secret": {}, "endpoint": {}}
+
+    def changed(self, service: str, action: str) -> None:
+        """To be called after every call that may have changed something."""
+        topic = _topic(service, action)
+        if topic is not None:
+            self._kept[topic] = {}
+
+    async def role(self, arn: str) -> Role:
+        """A role's policies and trust."""
+        return await self._keep("iam", ("role", arn), lambda: self._role(arn))
+
+    async def role_of_profile(self, name: str) -> str | None:
+        """The ARN of the role in an instance profile."""
+        return await self._keep("iam", ("profile", name), lambda: self._role_of_profile(name))
+
+    async def bucket(self, name: str) -> Sequence[Statement] | None:
+        """A bucket's policy, empty without one; None where there is no such bucket."""
+        return await self._keep("bucket", name, lambda: self._bucket(name))
+
+    async def secret_arn(self, region: str, secret_id: str) -> str | None:
+        """A secret's ARN by its name or ARN."""
+        return await self._keep("secret", ("arn", region, secret_id), lambda: self._secret_arn(region, secret_id))
+
+    async def secret(self, arn: str) -> Sequence[Statement]:
+        """A secret's own policy, empty without one."""
+        return await self._keep("secret", ("policy", arn), lambda: self._secret(arn))
+
+    async def endpoint(self, region: str, subnet_id: str) -> Sequence[Statement] | None:
+        """The policy of the gateway by which a subnet reaches S3; None where it has none."""
+        return await self._keep("endpoint", (region, subnet_id), lambda: self._endpoint(region, subnet_id))
+
+    async def _keep(self, topic: Topic, key: object, load: Callable[[], T]) -> T:
+        kept = self._kept[topic]
+        if key not in kept:
+            # A change while it is read replaces the whole folder: what was read is then kept in the old one, which nobody opens again.
+            kept[key] = await asyncio.to_thread(load)
+        return cast("T", kept[key])
+
+    def _role(self, arn: str) -> Role:
+        iam = self._clients.iam
+        name = arn.rpartition("/")[2]
+        try:
+            role = iam.get_role(RoleName=name)["Role"]
+            documents: list[Any] = [
+                iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
+                for page in iam.get_paginator("list_role_policies").paginate(RoleName=name)
+                for policy in page["PolicyNames"]
+            ]
+            documents += [
+                self._managed(policy.get("PolicyArn", ""))
+                for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
+                for policy in page["AttachedPolicies"]
+            ]
+            boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+            return Role(
+                exists=role["Arn"] == arn,
+                identity=[statement for document in documents for statement in _read(document)],
+                boundary=_read(self._managed(boundary)) if boundary else None,
+                trust=_read(role.get("AssumeRolePolicyDocument", {})),
+                tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
+            )
+        except ClientError as error:
+            _only_gone(error)
+            return Role(exists=False)
+
+    def _managed(self, arn: str) -> Any:
+        version = self._clients.iam.get_policy(PolicyArn=arn)["Policy"].get("DefaultVersionId", "")
+        return self._clients.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"].get("Document", {})
+
+    def _role_of_profile(self, name: str) -> str | None:
+        try:
+            roles = self._clients.iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]
+        except ClientError as error:
+            _only_gone(error)
+            return None
+        return roles[0]["Arn"] if roles else None
+
+    def _bucket(self, name: str) -> Sequence[Statement] | None:
+        try:
+            return _read(self._clients.s3.get_bucket_policy(Bucket=name)["Policy"])
+        except ClientError as error:
+            return () if _only_gone(error) == "NoSuchBucketPolicy" else None
+
+    def _secret_arn(self, region: str, secret_id: str) -> str | None:
+        try:
+            return self._clients.secrets(region).describe_secret(SecretId=secret_id)["ARN"]
+        except ClientError as error:
+            _only_gone(error)
+            return None
+
+    def _secret(self, arn: str) -> Sequence[Statement]:
+        try:
+            document = self._clients.secrets(arn.split(":")[3]).get_resource_policy(SecretId=arn).get("ResourcePolicy")
+        except ClientError as error:
+            _only_gone(error)
+            return ()
+        return _read(document) if document else ()
+
+    def _endpoint(self, region: str, subnet_id: str) -> Sequence[Statement] | None:
+        ec2 = self._clients.ec2(region)
+        tables = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])["RouteTables"]
+        used = {table.get("RouteTableId", "") for table in tables}
+        for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
+            if endpoint.get("ServiceName", "").endswith(".s3") and used & set(endpoint.get("RouteTableIds", [])):
+                return _read(endpoint.get("PolicyDocument") or _FULL_ACCESS)
+        return None
+
+
+_FULL_ACCESS: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+"""What an endpoint without a policy of its own has."""
+
+
+def _topic(service: str, action: str) -> Topic | None:
+    if service == "iam":
+        return "iam"
+    if service == "s3" and "Bucket" in action:
+        return "bucket"
+    if service == "secretsmanager":
+        return "secret"
+    if service == "ec2" and any(word in action for word in ("Route", "VpcEndpoint", "Subnet")):
+        return "endpoint"
+    return None
+
+
+def _read(document: Any) -> Sequence[Statement]:
+    """The API gives a policy as an object or as text, which may be quoted as in a URL."""
+    if isinstance(document, str):
+        document = json.loads(document if document.lstrip().startswith("{") else unquote(document))
+    return read(cast("Mapping[str, Any]", document))
+
+
+def _only_gone(error: ClientError) -> str:
+    """The error's code, if it says that the thing is not there; raises it otherwise."""
+    code = error.response.get("Error", {}).get("Code", "")
+    if code not in _GONE:
+        raise error
+    return code

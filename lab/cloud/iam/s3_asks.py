@@ -1,0 +1,124 @@
+"""What calls to S3 need.
+
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html and, for the operations whose action has another
+name, https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+"""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, unquote
+
+from lab.cloud.calls import Call
+from lab.cloud.iam.needs import Need, UnknownCallError
+
+_OF_BUCKETS: Mapping[str, str] = {
+    "CreateBucket": "CreateBucket",
+    "DeleteBucket": "DeleteBucket",
+    "DeleteBucketPolicy": "DeleteBucketPolicy",
+    "GetBucketAcl": "GetBucketAcl",
+    "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+    "GetBucketLocation": "GetBucketLocation",
+    "GetBucketOwnershipControls": "GetBucketOwnershipControls",
+    "GetBucketPolicy": "GetBucketPolicy",
+    "GetBucketTagging": "GetBucketTagging",
+    "GetBucketVersioning": "GetBucketVersioning",
+    "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+    "HeadBucket": "ListBucket",
+    "ListMultipartUploads": "ListBucketMultipartUploads",
+    "ListObjectVersions": "ListBucketVersions",
+    "ListObjects": "ListBucket",
+    "ListObjectsV2": "ListBucket",
+    "PutBucketAcl": "PutBucketAcl",
+    "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketPolicy": "PutBucketPolicy",
+    "PutBucketTagging": "PutBucketTagging",
+    "PutBucketVersioning": "PutBucketVersioning",
+    "PutPublicAccessBlock": "PutBucketPublicAccessBlock",
+}
+_OF_OBJECTS: Mapping[str, str] = {
+    "AbortMultipartUpload": "AbortMultipartUpload",
+    "CompleteMultipartUpload": "PutObject",
+    "CopyObject": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "DeleteObject": "DeleteObject",
+    "DeleteObjectTagging": "DeleteObjectTagging",
+    "GetObject": "GetObject",
+    "GetObjectAcl": "GetObjectAcl",
+    "GetObjectTagging": "GetObjectTagging",
+    "HeadObject": "GetObject",
+    "ListParts": "ListMultipartUploadParts",
+    "PutObject": "PutObject",
+    "PutObjectAcl": "PutObjectAcl",
+    "PutObjectTagging": "PutObjectTagging",
+    "UploadPart": "PutObject",
+    "UploadPartCopy": "PutObject",
+}
+_OF_VERSIONS: Mapping[str, str] = {
+    "DeleteObject": "DeleteObjectVersion",
+    "DeleteObjectTagging": "DeleteObjectVersionTagging",
+    "GetObject": "GetObjectVersion",
+    "GetObjectAcl": "GetObjectVersionAcl",
+    "GetObjectTagging": "GetObjectVersionTagging",
+    "PutObjectAcl": "PutObjectVersionAcl",
+    "PutObjectTagging": "PutObjectVersionTagging",
+}
+"""With a version named, by the action without one."""
+_BY_HEADER: Mapping[str, str] = {
+    "x-amz-acl": "PutObjectAcl",
+    "x-amz-grant-full-control": "PutObjectAcl",
+    "x-amz-grant-read": "PutObjectAcl",
+    "x-amz-grant-read-acp": "PutObjectAcl",
+    "x-amz-grant-write-acp": "PutObjectAcl",
+    "x-amz-object-lock-legal-hold": "PutObjectLegalHold",
+    "x-amz-object-lock-retain-until-date": "PutObjectRetention",
+    "x-amz-bypass-governance-retention": "BypassGovernanceRetention",
+    "x-amz-tagging": "PutObjectTagging",
+}
+"""What a header asks for beside the write itself."""
+_FACTS_IN_HEADERS = ("x-amz-acl", "x-amz-copy-source", "x-amz-server-side-encryption")
+_FACTS_IN_QUERY = ("prefix", "delimiter", "max-keys")
+_WRITES = frozenset({"CreateMultipartUpload", "CopyObject", "PutObject"})
+READS = frozenset({"GetObject", "HeadObject"})
+
+
+def needs(call: Call, partition: str) -> list[Need]:
+    """What a call needs. Raises `UnknownCallError`."""
+    if call.action == "ListBuckets":
+        return [Need(action="s3:ListAllMyBuckets")]
+    bucket, key = call.parameters.get("Bucket", ""), call.parameters.get("Key", "")
+    arguments, headers = call.message.arguments, call.message.headers
+    facts = {f"s3:{name}": (headers[name],) for name in _FACTS_IN_HEADERS if name in headers}
+    owner = ("bucket", bucket)
+    if call.action in _OF_BUCKETS:
+        facts |= {f"s3:{name}": (arguments[name],) for name in _FACTS_IN_QUERY if name in arguments}
+        return [Need(action=f"s3:{_OF_BUCKETS[call.action]}", resource=f"arn:{partition}:s3:::{bucket}", facts=facts, owner=owner)]
+    if call.action not in _OF_OBJECTS or not key or "x-amz-server-side-encryption-aws-kms-key-id" in headers:
+        raise UnknownCallError(call)
+    resource = f"arn:{partition}:s3:::{bucket}/{key}"
+    action, version = _OF_OBJECTS[call.action], arguments.get("versionId")
+    if version is not None and action in _OF_VERSIONS:
+        action, facts = _OF_VERSIONS[action], {**facts, "s3:versionid": (version,)}
+    found = [Need(action=f"s3:{action}", resource=resource, facts=facts, owner=owner)]
+    if call.action in _WRITES or call.action == "DeleteObject":
+        further = sorted({beside for header, beside in _BY_HEADER.items() if header in headers})
+        found += [Need(action=f"s3:{beside}", resource=resource, facts=facts, owner=owner) for beside in further]
+    if "x-amz-copy-source" in headers:
+        found.append(_source(headers["x-amz-copy-source"], partition))
+    return found
+
+
+def listing(call: Call, partition: str) -> Need:
+    """What a caller must have to be told that a key is missing (404) and not only that it may not look (403)."""
+    bucket = call.parameters.get("Bucket", "")
+    return Need(action="s3:ListBucket", resource=f"arn:{partition}:s3:::{bucket}", owner=("bucket", bucket))
+
+
+def _source(header: str, partition: str) -> Need:
+    path, _, query = header.partition("?")
+    bucket, _, key = unquote(path).removeprefix("/").partition("/")
+    versioned = "versionId" in dict(parse_qsl(query))
+    return Need(
+        action="s3:GetObjectVersion" if versioned else "s3:GetObject",
+        resource=f"arn:{partition}:s3:::{bucket}/{key}",
+        owner=("bucket", bucket),
+    )

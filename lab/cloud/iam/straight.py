@@ -1,0 +1,74 @@
+"""Whether a call is put so that it cannot be understood in two ways: what is judged must be what the API server carries out.
+
+The API server finds service and operation by rules of its own (the Host header among them). A request that fits no client of AWS
+(two actions, one service's scope under another's name) is refused before it can be read differently there.
+"""
+
+import functools
+import re
+from collections import Counter
+from urllib.parse import parse_qsl
+
+import botocore.loaders
+import botocore.model
+
+from lab.cloud.calls import RPC_PATH, Call
+
+_HOST = re.compile(r"(?:(?P<before>[\w.-]+)\.)?(?P<service>[a-z0-9]+)(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?::\d+)?")
+_ENDPOINTS = {"cloudwatch": "monitoring"}
+_MODELS = {"monitoring": "cloudwatch"}
+
+
+def straight(call: Call) -> bool:
+    """Whether the request is of the one form in which AWS's clients make such a call."""
+    endpoint = _ENDPOINTS.get(call.service, call.service)
+    host = _HOST.fullmatch(call.message.host)
+    if host is None or host["service"] != endpoint or (host["before"] and endpoint != "s3"):
+        return False
+    protocols = _protocols(_MODELS.get(endpoint, endpoint))
+    spoken = _spoken(call)
+    if spoken is None or not spoken & protocols:
+        return False
+    return call.service != "s3" or _one_subresource(call)
+
+
+def _spoken(call: Call) -> frozenset[str] | None:
+    """The protocols that the request may be of; None where it bears the marks of two."""
+    message = call.message
+    query = Counter(key for key, _ in parse_qsl(message.query, keep_blank_values=True))
+    target, remote = "X-Amz-Target" in message.headers, RPC_PATH.fullmatch(message.path) is not None
+    if any(count > 1 for count in query.values()) or sum((target, remote, "Action" in query)) > 1:
+        return None
+    if target or remote:
+        return frozenset({"json"}) if target else frozenset({"smithy-rpc-v2-cbor"})
+    form = message.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
+    body = message.body.decode("utf-8", "replace") if form else ""
+    named = Counter(key for key, _ in parse_qsl(body, keep_blank_values=True))
+    if any(count > 1 for count in (query + named).values()):
+        return None
+    return frozenset({"query", "ec2"}) if "Action" in query + named else frozenset({"rest-xml", "rest-json"})
+
+
+@functools.cache
+def _protocols(service: str) -> frozenset[str]:
+    if service not in botocore.loaders.Loader().list_available_services("service-2"):
+        return frozenset()
+    metadata = _model(service).metadata
+    return frozenset(metadata.get("protocols", [metadata.get("protocol", "")]))
+
+
+def _one_subresource(call: Call) -> bool:
+    """S3's operations differ by an argument without a value (`?acl`): two of them would be two operations."""
+    return len(_subresources() & set(call.message.arguments)) <= 1
+
+
+@functools.cache
+def _subresources() -> frozenset[str]:
+    model = _model("s3")
+    queries = [model.operation_model(name).http["requestUri"].partition("?")[2] for name in model.operation_names]
+    return frozenset(key for query in queries for key, value in parse_qsl(query, keep_blank_values=True) if not value)
+
+
+@functools.cache
+def _model(service: str) -> botocore.model.ServiceModel:
+    return botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(service, "service-2"), service)
