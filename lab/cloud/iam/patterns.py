@@ -12,6 +12,7 @@ from lab.cloud.iam.facts import Facts
 
 _VARIABLE = re.compile(r"\$\{\s*([^},]+?)\s*(?:,\s*'([^']*)'\s*)?\}")
 _ARN_PARTS = 6
+_EVERY = (("*", True),)
 _LITERALS = frozenset({"*", "?", "$"})
 
 
@@ -40,8 +41,15 @@ class Text:
         return _glob(self, arn=False).fullmatch(value) is not None
 
     def matches_arn(self, value: str) -> bool:
-        """The same for an ARN, whose first five parts are matched each by itself."""
-        return _glob(self, arn=self.plain.count(":") >= _ARN_PARTS - 1).fullmatch(value) is not None
+        """The same for an ARN, whose first five parts are matched each by itself; `*` alone is like every one.
+
+        Raises `UnknownValueError` for a text with too few parts: IAM takes no such policy, so nobody can say what it would mean.
+        """
+        if self.pieces == _EVERY:
+            return True
+        if self.plain.count(":") < _ARN_PARTS - 1:
+            raise UnknownValueError(self.plain)
+        return _glob(self, arn=True).fullmatch(value) is not None
 
 
 def fill(text: str, facts: Facts | None) -> Text:

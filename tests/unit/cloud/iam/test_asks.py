@@ -1,0 +1,258 @@
+"""What calls need, by the tables of AWS's service authorization reference."""
+
+import asyncio
+import json
+from dataclasses import replace
+from urllib.parse import urlencode
+
+import pytest
+
+from lab.cloud.calls import Message, identify
+from lab.cloud.iam.asks import Place, needs
+from lab.cloud.iam.needs import Need, UnknownCallError
+from lab.cloud.iam.straight import straight
+
+PLACE = Place(partition="aws", region="eu-west-1", account="123456789012")
+EC2 = "arn:aws:ec2:eu-west-1:123456789012"
+SECRET = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:webstack/dev/app-writer-AbCdEf"
+ROLE = "arn:aws:iam::123456789012:role/web"
+FORM = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
+
+
+class Api:
+    """An API with one secret and one instance profile."""
+
+    async def secret_arn(self, region: str, secret_id: str) -> str | None:
+        assert region == "eu-west-1"
+        return SECRET if secret_id in ("webstack/dev/app-writer", SECRET) else None
+
+    async def role_of_profile(self, name: str) -> str | None:
+        return ROLE if name == "web" else None
+
+
+def signed(service: str) -> dict[str, str]:
+    return {
+        "Authorization": f"AWS4-HMAC-SHA256 Credential=ASIA1/20261124/eu-west-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+    }
+
+
+def asked(service: str, message: Message) -> list[tuple[str, str]]:
+    return [(need.action, need.resource) for need in found(service, message)]
+
+
+def found(service: str, message: Message) -> list[Need]:
+    call = identify(replace(message, headers={**signed(service), **message.headers}), "10.20.1.10")
+    return asyncio.run(needs(call, PLACE, Api()))
+
+
+def s3(method: str, path: str, query: str = "", **headers: str) -> Message:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Message(method=method, host="s3.eu-west-1.amazonaws.com", path=path, query=query, headers=named)
+
+
+def ec2(action: str, **parameters: str) -> Message:
+    body = urlencode({"Action": action, "Version": "2016-11-15", **{key.replace("_", "."): value for key, value in parameters.items()}})
+    return Message(method="POST", host="ec2.eu-west-1.amazonaws.com", headers=FORM, body=body.encode())
+
+
+def of_json(service: str, target: str, **parameters: object) -> Message:
+    headers = {"X-Amz-Target": target, "Content-Type": "application/x-amz-json-1.1"}
+    return Message(method="POST", host=f"{service}.eu-west-1.amazonaws.com", headers=headers, body=json.dumps(parameters).encode())
+
+
+B, K = "arn:aws:s3:::artifacts", "arn:aws:s3:::artifacts/app/a:b"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (s3("GET", "/artifacts/app/a%3Ab"), [("s3:GetObject", K)]),
+        (s3("HEAD", "/artifacts/app/a%3Ab"), [("s3:GetObject", K)]),
+        (s3("GET", "/artifacts/app/a%3Ab", "versionId=1"), [("s3:GetObjectVersion", K)]),
+        (s3("PUT", "/artifacts/app/a%3Ab"), [("s3:PutObject", K)]),
+        (s3("PUT", "/artifacts/app/a%3Ab", "partNumber=1&uploadId=u"), [("s3:PutObject", K)]),
+        (s3("POST", "/artifacts/app/a%3Ab", "uploads"), [("s3:PutObject", K)]),
+        (s3("DELETE", "/artifacts/app/a%3Ab"), [("s3:DeleteObject", K)]),
+        (s3("DELETE", "/artifacts/app/a%3Ab", "versionId=1"), [("s3:DeleteObjectVersion", K)]),
+        (s3("PUT", "/artifacts/app/a%3Ab", "tagging"), [("s3:PutObjectTagging", K)]),
+        (s3("PUT", "/artifacts/app/a%3Ab", x_amz_tagging="a=b"), [("s3:PutObject", K), ("s3:PutObjectTagging", K)]),
+        (s3("PUT", "/artifacts/app/a%3Ab", x_amz_acl="private"), [("s3:PutObject", K), ("s3:PutObjectAcl", K)]),
+        (
+            s3("PUT", "/artifacts/app/a%3Ab", x_amz_copy_source="/other/x%20y"),
+            [("s3:PutObject", K), ("s3:GetObject", "arn:aws:s3:::other/x y")],
+        ),
+        (
+            s3("PUT", "/artifacts/app/a%3Ab", x_amz_copy_source="other/x?versionId=3"),
+            [("s3:PutObject", K), ("s3:GetObjectVersion", "arn:aws:s3:::other/x")],
+        ),
+        (s3("GET", "/artifacts", "list-type=2&prefix=database%2F"), [("s3:ListBucket", B)]),
+        (s3("HEAD", "/artifacts"), [("s3:ListBucket", B)]),
+        (s3("GET", "/artifacts", "versions"), [("s3:ListBucketVersions", B)]),
+        (s3("GET", "/artifacts", "encryption"), [("s3:GetEncryptionConfiguration", B)]),
+        (s3("PUT", "/artifacts", "policy"), [("s3:PutBucketPolicy", B)]),
+        (s3("DELETE", "/artifacts"), [("s3:DeleteBucket", B)]),
+        (s3("GET", "/"), [("s3:ListAllMyBuckets", "*")]),
+    ],
+)
+def test_s3(message: Message, expected: list[tuple[str, str]]) -> None:
+    assert asked("s3", message) == expected
+
+
+def test_a_listing_tells_its_prefix_and_an_object_whose_policy_counts() -> None:
+    (listing,) = found("s3", s3("GET", "/artifacts", "list-type=2&prefix=database%2F&delimiter=%2F"))
+    assert listing.facts == {"s3:prefix": ("database/",), "s3:delimiter": ("/",)}
+    assert listing.owner == ("bucket", "artifacts")
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        (ec2("DescribeAddresses", AllocationId_1="eipalloc-1"), [("ec2:DescribeAddresses", "*")]),
+        (
+            ec2("AssociateAddress", AllocationId="eipalloc-1", InstanceId="i-1", AllowReassociation="true"),
+            [("ec2:AssociateAddress", f"{EC2}:elastic-ip/eipalloc-1"), ("ec2:AssociateAddress", f"{EC2}:instance/i-1")],
+        ),
+        (
+            ec2("StopInstances", InstanceId_1="i-1", InstanceId_2="i-2"),
+            [("ec2:StopInstances", f"{EC2}:instance/i-1"), ("ec2:StopInstances", f"{EC2}:instance/i-2")],
+        ),
+        (
+            ec2("CreateTags", ResourceId_1="vol-1", ResourceId_2="i-1", Tag_1_Key="a"),
+            [("ec2:CreateTags", f"{EC2}:volume/vol-1"), ("ec2:CreateTags", f"{EC2}:instance/i-1")],
+        ),
+        (
+            ec2("AssociateIamInstanceProfile", InstanceId="i-1", IamInstanceProfile_Name="web"),
+            [("ec2:AssociateIamInstanceProfile", f"{EC2}:instance/i-1"), ("iam:PassRole", ROLE)],
+        ),
+        (
+            ec2("RunInstances", ImageId="ami-1", SubnetId="subnet-1", SecurityGroupId_1="sg-1", IamInstanceProfile_Arn="arn:x/web"),
+            [
+                *(
+                    ("ec2:RunInstances", f"{EC2}:{end}")
+                    for end in ("instance/*", "network-interface/*", "volume/*", "image/ami-1", "subnet/subnet-1", "security-group/sg-1")
+                ),
+                ("iam:PassRole", ROLE),
+            ],
+        ),
+    ],
+)
+def test_ec2(message: Message, expected: list[tuple[str, str]]) -> None:
+    assert asked("ec2", message) == expected
+
+
+def test_a_role_is_passed_on_to_a_service() -> None:
+    passed = found("ec2", ec2("AssociateIamInstanceProfile", InstanceId="i-1", IamInstanceProfile_Name="web"))[-1]
+    assert passed.facts == {"iam:passedtoservice": ("ec2.amazonaws.com",)}
+
+
+@pytest.mark.parametrize(
+    ("service", "message", "expected"),
+    [
+        (
+            "secretsmanager",
+            of_json("secretsmanager", "secretsmanager.GetSecretValue", SecretId="webstack/dev/app-writer"),
+            [("secretsmanager:GetSecretValue", SECRET)],
+        ),
+        (
+            "secretsmanager",
+            of_json("secretsmanager", "secretsmanager.GetSecretValue", SecretId="missing"),
+            [("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:missing")],
+        ),
+        ("secretsmanager", of_json("secretsmanager", "secretsmanager.ListSecrets"), [("secretsmanager:ListSecrets", "*")]),
+        (
+            "ssm",
+            of_json("ssm", "AmazonSSM.GetParameter", Name="/webstack/a"),
+            [("ssm:GetParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/webstack/a")],
+        ),
+        (
+            "logs",
+            of_json("logs", "Logs_20140328.PutLogEvents", logGroupName="g", logStreamName="s"),
+            [("logs:PutLogEvents", "arn:aws:logs:eu-west-1:123456789012:log-group:g:log-stream:s")],
+        ),
+        (
+            "dynamodb",
+            of_json("dynamodb", "DynamoDB_20120810.PutItem", TableName="lease"),
+            [("dynamodb:PutItem", "arn:aws:dynamodb:eu-west-1:123456789012:table/lease")],
+        ),
+        (
+            "route53",
+            Message(method="POST", host="route53.amazonaws.com", path="/2013-04-01/hostedzone/Z1/rrset/"),
+            [("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1")],
+        ),
+        (
+            "monitoring",
+            Message(method="POST", path="/service/GraniteServiceVersion20100801/operation/PutMetricData"),
+            [("cloudwatch:PutMetricData", "*")],
+        ),
+        ("sts", Message(method="POST", headers=FORM, body=b"Action=GetCallerIdentity&Version=2011-06-15"), []),
+        (
+            "sts",
+            Message(method="POST", headers=FORM, body=urlencode({"Action": "AssumeRole", "RoleArn": ROLE}).encode()),
+            [("sts:AssumeRole", ROLE)],
+        ),
+    ],
+)
+def test_other_services(service: str, message: Message, expected: list[tuple[str, str]]) -> None:
+    assert asked(service, message) == expected
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        ("s3", s3("POST", "/artifacts", "delete")),
+        ("s3", s3("PATCH", "/artifacts/k")),
+        ("s3", s3("PUT", "/artifacts/k", x_amz_server_side_encryption_aws_kms_key_id="k")),
+        ("ec2", ec2("AssociateAddress", PublicIp="203.0.113.1", InstanceId="i-1")),
+        ("ec2", ec2("DisassociateAddress", AssociationId="eipassoc-1")),
+        ("ec2", ec2("RunInstances", ImageId="ami-1", LaunchTemplate_LaunchTemplateId="lt-1")),
+        ("ec2", ec2("AssociateIamInstanceProfile", InstanceId="i-1", IamInstanceProfile_Name="missing")),
+        ("ec2", ec2("DescribeInstanceAttribute", InstanceId="i-1")),
+        ("ec2", ec2("CreateTags", ResourceId_1="strange-1")),
+        ("iam", Message(method="POST", headers=FORM, body=b"Action=ListRoles")),
+        ("sts", Message(method="POST", headers=FORM, body=b"Action=GetSessionToken")),
+        ("secretsmanager", of_json("secretsmanager", "secretsmanager.BatchGetSecretValue", SecretIdList=["a"])),
+        ("secretsmanager", of_json("secretsmanager", "secretsmanager.GetSecretValue")),
+        ("dynamodb", of_json("dynamodb", "DynamoDB_20120810.PutItem")),
+        ("kms", of_json("kms", "TrentService.Decrypt")),
+    ],
+)
+def test_a_call_that_is_in_no_table_is_not_known(service: str, message: Message) -> None:
+    with pytest.raises(UnknownCallError):
+        found(service, message)
+
+
+def put(service: str, message: Message) -> bool:
+    return straight(identify(replace(message, headers={**signed(service), **message.headers}), "10.20.1.10"))
+
+
+def test_a_call_as_clients_put_it_is_straight() -> None:
+    assert put("s3", s3("GET", "/artifacts", "list-type=2&prefix=a"))
+    assert put("s3", Message(host="artifacts.s3.eu-west-1.amazonaws.com", path="/k", query="acl"))
+    assert put("s3", Message(host="s3.amazonaws.com", path="/artifacts/k"))
+    assert put("ec2", ec2("DescribeAddresses"))
+    assert put("sts", Message(method="POST", host="sts.eu-west-1.amazonaws.com", headers=FORM, body=b"Action=GetCallerIdentity"))
+    assert put("secretsmanager", of_json("secretsmanager", "secretsmanager.GetSecretValue", SecretId="a"))
+    assert put("route53", Message(host="route53.amazonaws.com", path="/2013-04-01/hostedzone"))
+    cloudwatch = Message(method="POST", host="monitoring.eu-west-1.amazonaws.com", path="/service/Granite/operation/PutMetricData")
+    assert put("monitoring", cloudwatch)
+
+
+@pytest.mark.parametrize(
+    ("service", "message"),
+    [
+        ("ec2", Message(method="POST", host="iam.amazonaws.com", headers=FORM, body=b"Action=DescribeAddresses")),
+        ("ec2", Message(method="POST", host="x.ec2.eu-west-1.amazonaws.com", headers=FORM, body=b"Action=DescribeAddresses")),
+        ("ec2", Message(method="POST", host="127.0.0.1:14600", headers=FORM, body=b"Action=DescribeAddresses")),
+        ("ec2", replace(ec2("TerminateInstances"), headers={**FORM, "X-Amz-Target": "x.DescribeAddresses"})),
+        ("ec2", replace(ec2("TerminateInstances"), query="Action=DescribeAddresses")),
+        ("ec2", replace(ec2("DescribeAddresses"), body=b"Action=DescribeAddresses&Action=TerminateInstances")),
+        ("s3", replace(s3("PUT", "/artifacts/k"), headers={"X-Amz-Target": "secretsmanager.GetSecretValue"})),
+        ("s3", s3("PUT", "/artifacts/k", "tagging&acl")),
+        ("s3", s3("GET", "/artifacts", "prefix=a&prefix=b")),
+        ("s3", Message(host="artifacts.s3-website.eu-west-1.amazonaws.com", path="/k")),
+        ("secretsmanager", Message(method="POST", host="secretsmanager.eu-west-1.amazonaws.com", path="/x")),
+        ("no-such-service", Message(host="no-such-service.eu-west-1.amazonaws.com")),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_not_straight(service: str, message: Message) -> None:
+    assert not put(service, message)

@@ -1,0 +1,401 @@
+"""The door with its judge: real clients with an instance's credentials, against policies that the API holds."""
+
+import datetime
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+import aiohttp
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from multidict import CIMultiDict
+
+from lab.cloud.calls import Call, Message, identify
+from lab.cloud.front import Front, Verdict, loopback_listener
+from lab.cloud.iam.judge import IamJudge
+from lab.cloud.iam.policies import PolicyStore
+from lab.cloud.iam.sessions import Session, Sessions
+from lab.cloud.inventory import Clients, Inventory
+from tests.unit.cloud.support import REGION, Loop, Network, client, empty
+
+pytestmark = pytest.mark.programs
+
+TRUST = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
+ONCE: Any = {"total_max_attempts": 1}
+CALLER = "10.20.1.10"
+"""The address of a host: calls from loopback are the administrator's."""
+BUCKET = "arn:aws:s3:::artifacts"
+
+
+class Altered(Sessions):
+    """Sessions of which a test may change what is known."""
+
+    ended = False
+    """Whether their time is over."""
+
+    async def of(self, access_key_id: str) -> Session | None:
+        session = await super().of(access_key_id)
+        past = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=1)
+        return replace(session, expires=past) if session and self.ended else session
+
+
+class Door:
+    """A front with a judge. Names of AWS lead to it while the test runs."""
+
+    def __init__(self, api: str, loop: Loop) -> None:
+        self.api = api
+        self.loop = loop
+        self.role_id = ""
+        self.iam = client("iam", api)
+        self.s3 = client("s3", api)
+        self.secrets = client("secretsmanager", api)
+        self.sts = client("sts", api)
+        self.network = Network(api)
+        self.clients = Clients(api)
+        self.policies = PolicyStore(self.clients)
+        self.inventory = Inventory(clients=self.clients)
+        self.sessions, self.judge, front = loop.run(self._open())
+        listening = loopback_listener(0)
+        self.port: int = listening.getsockname()[1]
+        loop.run(front.open_door(listening))
+        loop.at_end(front.stop)
+        loop.at_end(self._http.close)
+
+    async def _open(self) -> tuple[Altered, IamJudge, Front]:
+        self._http = aiohttp.ClientSession(self.api)
+        sessions = Altered(self._http)
+        judge = IamJudge(sessions, self.policies, self.inventory)
+        front = Front(self.api, on_change=self._changed, judge=judge)
+        await front.start()
+        return sessions, judge, front
+
+    def _changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
+        del region, parameters
+        self.policies.changed(service, action)
+
+    def forget(self) -> None:
+        """The tests change policies behind the door."""
+        for service, action in (("iam", "x"), ("s3", "PutBucketPolicy"), ("secretsmanager", "x"), ("ec2", "CreateRoute")):
+            self.policies.changed(service, action)
+
+    def session(self, role: str = "web", name: str = "i-0123456789abcdef0") -> dict[str, Any]:
+        return self.sts.assume_role(RoleArn=f"arn:aws:iam::123456789012:role/{role}", RoleSessionName=name)["Credentials"]
+
+    def host(self, service: str, credentials: dict[str, Any]) -> Any:
+        """A client as on a host, but for the scheme."""
+        region = "" if service == "iam" else f"{REGION}."
+        make = cast("Any", boto3.client)  # its stubs want the service's name as a literal
+        return make(
+            service,
+            endpoint_url=f"http://{service}.{region}amazonaws.com:{self.port}",
+            region_name=REGION,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+            config=Config(signature_version="s3v4" if service == "s3" else None, retries=ONCE, s3={"addressing_style": "path"}),
+        )
+
+    def allow(self, *statements: dict[str, Any], role: str = "web") -> None:
+        document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
+        self.iam.put_role_policy(RoleName=role, PolicyName="p", PolicyDocument=json.dumps(document))
+        self.forget()
+
+    def verdict(self, call: Call) -> Verdict:
+        return self.loop.run(self.judge(call))
+
+
+def trust(*statements: dict[str, Any]) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+@pytest.fixture(scope="module")
+def opened(api_server: str) -> Generator[Door]:
+    empty(api_server)
+    loop = Loop()
+    door = Door(api_server, loop)
+    door.role_id = door.iam.create_role(RoleName="web", AssumeRolePolicyDocument=trust(TRUST))["Role"]["RoleId"]
+    door.s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": REGION})
+    door.s3.put_object(Bucket="artifacts", Key="app/x", Body=b"x")
+    door.secrets.create_secret(Name="app-writer", SecretString="w")
+    door.secrets.create_secret(Name="database-replication", SecretString="r")
+    yield door
+    loop.close()
+
+
+@pytest.fixture
+def door(opened: Door, monkeypatch: pytest.MonkeyPatch) -> Generator[Door]:
+    """The door, with no right given; what a test leaves is taken away."""
+    resolve = socket.getaddrinfo
+
+    def to_the_door(host: Any, *arguments: Any, **named: Any) -> Any:
+        return resolve("127.0.0.1" if str(host).endswith("amazonaws.com") else host, *arguments, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", to_the_door)
+    opened.sessions.ended = False
+    yield opened
+    for policy in opened.iam.list_role_policies(RoleName="web")["PolicyNames"]:
+        opened.iam.delete_role_policy(RoleName="web", PolicyName=policy)
+    opened.s3.delete_bucket_policy(Bucket="artifacts")
+    opened.forget()
+
+
+def code(call: Callable[..., Any], **arguments: Any) -> str:
+    try:
+        call(**arguments)
+    except ClientError as error:
+        return error.response.get("Error", {}).get("Code", "")
+    return "allowed"
+
+
+def test_what_a_role_may_passes_and_all_else_is_refused_in_each_dialect(door: Door) -> None:
+    arn = door.secrets.describe_secret(SecretId="app-writer")["ARN"]
+    door.allow(
+        {"Action": "s3:GetObject", "Resource": f"{BUCKET}/app/*"},
+        {"Action": "s3:PutObject", "Resource": f"{BUCKET}/hosts/${{aws:userid}}.json"},
+        {"Action": "secretsmanager:GetSecretValue", "Resource": arn},
+        {"Action": "ec2:DescribeAddresses", "Resource": "*"},
+    )
+    held = door.session()
+    s3, secrets, ec2 = door.host("s3", held), door.host("secretsmanager", held), door.host("ec2", held)
+    own = door.host("sts", held).get_caller_identity()["UserId"]
+    assert own == f"{door.role_id}:i-0123456789abcdef0"
+    assert s3.get_object(Bucket="artifacts", Key="app/x")["Body"].read() == b"x"
+    assert code(s3.put_object, Bucket="artifacts", Key=f"hosts/{own}.json", Body=b"{}") == "allowed"
+    assert code(s3.put_object, Bucket="artifacts", Key=f"hosts/{own[:-1]}1.json", Body=b"{}") == "AccessDenied"
+    assert code(s3.put_object, Bucket="artifacts", Key="app/x", Body=b"evil") == "AccessDenied"
+    assert code(s3.head_object, Bucket="artifacts", Key="hosts/x") == "403"
+    assert code(secrets.get_secret_value, SecretId="app-writer") == "allowed"
+    assert code(secrets.get_secret_value, SecretId=arn) == "allowed"
+    assert code(secrets.get_secret_value, SecretId="database-replication") == "AccessDeniedException"
+    assert code(secrets.get_secret_value, SecretId="missing") == "AccessDeniedException"
+    assert code(ec2.describe_addresses) == "allowed"
+    assert code(ec2.describe_vpcs) == "UnauthorizedOperation"
+    assert code(door.host("iam", held).list_roles) == "AccessDenied"
+
+
+def test_a_trial_that_would_succeed_says_so_and_does_nothing(door: Door) -> None:
+    instance = door.network.launch()
+    ec2 = door.host("ec2", door.session())
+    assert code(ec2.stop_instances, InstanceIds=[instance], DryRun=True) == "UnauthorizedOperation"
+    door.allow({"Action": "ec2:StopInstances", "Resource": "*"})
+    assert code(ec2.stop_instances, InstanceIds=[instance], DryRun=True) == "DryRunOperation"
+    assert door.network.state(instance) == "running"
+
+
+def test_who_may_not_list_is_not_told_that_a_key_is_missing(door: Door) -> None:
+    door.allow({"Action": "s3:GetObject", "Resource": f"{BUCKET}/*"})
+    s3 = door.host("s3", door.session())
+    assert code(s3.get_object, Bucket="artifacts", Key="app/missing") == "AccessDenied"
+    listing = {"Action": "s3:ListBucket", "Resource": BUCKET, "Condition": {"StringLikeIfExists": {"s3:prefix": "app/*"}}}
+    door.allow({"Action": "s3:GetObject", "Resource": f"{BUCKET}/*"}, listing)
+    assert code(s3.get_object, Bucket="artifacts", Key="app/missing") == "NoSuchKey"
+    assert code(s3.list_objects_v2, Bucket="artifacts", Prefix="app/") == "allowed"
+    assert code(s3.list_objects_v2, Bucket="artifacts", Prefix="hosts/") == "AccessDenied"
+
+
+def test_a_bucket_that_asks_for_tls_refuses_without_it(door: Door) -> None:
+    door.allow({"Action": "s3:*", "Resource": "*"})
+    s3 = door.host("s3", door.session())
+    assert code(s3.get_object, Bucket="artifacts", Key="app/x") == "allowed"
+    statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [BUCKET, f"{BUCKET}/*"]}
+    tls_only = {**statement, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+    door.s3.put_bucket_policy(Bucket="artifacts", Policy=trust(tls_only))
+    door.forget()
+    assert code(s3.get_object, Bucket="artifacts", Key="app/x") == "AccessDenied"
+
+
+def test_managed_policies_boundaries_and_tags_of_the_role_count(door: Door) -> None:
+    document = trust({"Effect": "Allow", "Action": "s3:*", "Resource": f"{BUCKET}/${{aws:PrincipalTag/part}}/*"})
+    arn = door.iam.create_policy(PolicyName="reads", PolicyDocument=document)["Policy"]["Arn"]
+    boundary = trust({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"})
+    limit = door.iam.create_policy(PolicyName="limit", PolicyDocument=boundary)["Policy"]["Arn"]
+    tags = [{"Key": "part", "Value": "app"}]
+    door.iam.create_role(RoleName="limited", AssumeRolePolicyDocument=trust(TRUST), PermissionsBoundary=limit, Tags=tags)
+    door.iam.attach_role_policy(RoleName="limited", PolicyArn=arn)
+    s3 = door.host("s3", door.session("limited"))
+    assert code(s3.get_object, Bucket="artifacts", Key="app/x") == "allowed"
+    assert code(s3.put_object, Bucket="artifacts", Key="app/x", Body=b"") == "AccessDenied", "the boundary allows reading alone"
+    assert code(s3.get_object, Bucket="artifacts", Key="other/x") == "AccessDenied"
+
+
+def test_a_change_of_iam_counts_from_the_next_call(door: Door) -> None:
+    ec2 = door.host("ec2", door.session())
+    assert code(ec2.describe_vpcs) == "UnauthorizedOperation"
+    administrator = client("iam", f"http://127.0.0.1:{door.port}")
+    document = trust({"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"})
+    administrator.put_role_policy(RoleName="web", PolicyName="p", PolicyDocument=document)
+    assert code(ec2.describe_vpcs) == "allowed"
+    administrator.delete_role_policy(RoleName="web", PolicyName="p")
+    assert code(ec2.describe_vpcs) == "UnauthorizedOperation"
+
+
+def test_a_secrets_own_policy_counts(door: Door) -> None:
+    secrets = door.host("secretsmanager", door.session())
+    role = "arn:aws:iam::123456789012:role/web"
+    statement = {"Effect": "Allow", "Principal": {"AWS": role}, "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
+    door.secrets.put_resource_policy(SecretId="app-writer", ResourcePolicy=trust(statement))
+    door.forget()
+    assert code(secrets.get_secret_value, SecretId="app-writer") == "allowed"
+    door.secrets.delete_resource_policy(SecretId="app-writer")
+    door.forget()
+    assert code(secrets.get_secret_value, SecretId="app-writer") == "AccessDeniedException"
+
+
+def test_a_role_is_taken_only_by_whom_it_trusts(door: Door) -> None:
+    session = door.session()
+    named = {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:role/web"}, "Action": "sts:AssumeRole"}
+    door.iam.create_role(RoleName="trusting", AssumeRolePolicyDocument=trust(named))
+    door.iam.create_role(RoleName="closed", AssumeRolePolicyDocument=trust(TRUST))
+    sts = door.host("sts", session)
+    for role, expected in (("trusting", "allowed"), ("closed", "AccessDenied"), ("missing", "AccessDenied")):
+        assert code(sts.assume_role, RoleArn=f"arn:aws:iam::123456789012:role/{role}", RoleSessionName="ab") == expected
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "expected"),
+    [
+        ("s3", "list_buckets", "ExpiredToken"),
+        ("ec2", "describe_vpcs", "RequestExpired"),
+        ("sts", "get_caller_identity", "ExpiredToken"),
+        ("secretsmanager", "list_secrets", "ExpiredTokenException"),
+    ],
+)
+def test_credentials_end(door: Door, service: str, operation: str, expected: str) -> None:
+    door.allow({"Action": "*", "Resource": "*"})
+    call = getattr(door.host(service, door.session()), operation)
+    assert code(call) == "allowed"
+    door.sessions.ended = True
+    assert code(call) == expected
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "expected"),
+    [
+        ("s3", "list_buckets", "SignatureDoesNotMatch"),
+        ("ec2", "describe_vpcs", "SignatureDoesNotMatch"),
+        ("sts", "get_caller_identity", "SignatureDoesNotMatch"),
+        ("secretsmanager", "list_secrets", "InvalidSignatureException"),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["SecretAccessKey", "SessionToken"])
+def test_a_key_is_nothing_without_its_secret_and_token(door: Door, service: str, operation: str, expected: str, wrong: str) -> None:
+    door.allow({"Action": "*", "Resource": "*"})
+    credentials = {**door.session(), wrong: "another"}
+    assert code(getattr(door.host(service, credentials), operation)) == expected
+
+
+def sent(any_client: Any, operation: str, **arguments: Any) -> Message:
+    """The message by which a client makes a call, as the door sees it."""
+    caught: list[Message] = []
+
+    def catch(request: Any, **_: Any) -> None:
+        headers = {name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()}
+        host = request.url.split("/")[2]
+        body = request.body if isinstance(request.body, bytes) else str(request.body).encode()
+        caught.append(Message(method=request.method, host=host, headers=CIMultiDict(headers), body=body))
+
+    any_client.meta.events.register("before-send", catch)
+    getattr(any_client, operation)(**arguments)
+    return caught[0]
+
+
+def test_a_signature_covers_the_request_and_its_time(door: Door) -> None:
+    door.allow({"Action": "*", "Resource": "*"})
+    message = sent(door.host("secretsmanager", door.session()), "get_secret_value", SecretId="app-writer")
+    assert door.verdict(identify(message, CALLER)) == Verdict()
+    other = replace(message, body=message.body.replace(b"app-writer", b"database-replication"))
+    assert kind(door.verdict(identify(other, CALLER))) == "bad signature"
+    earlier = datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=16)
+    old = CIMultiDict(message.headers)
+    old["X-Amz-Date"] = earlier.strftime("%Y%m%dT%H%M%SZ")
+    assert kind(door.verdict(identify(replace(message, headers=old), CALLER))) == "bad time"
+
+
+def kind(verdict: Verdict) -> str:
+    assert verdict.refusal is not None
+    return verdict.refusal.kind
+
+
+def test_a_presigned_url_carries_its_signers_rights(door: Door) -> None:
+    door.allow({"Action": "s3:GetObject", "Resource": f"{BUCKET}/app/*"})
+    s3 = door.host("s3", door.session())
+    for key, expected in (("app/x", 200), ("hosts/x", 403)):
+        url = s3.generate_presigned_url("get_object", Params={"Bucket": "artifacts", "Key": key}, ExpiresIn=60)
+        assert status(url) == expected
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": "artifacts", "Key": "app/x"}, ExpiresIn=60)
+    assert status(url.replace("app/x", "app/y")) == 403
+    assert status(url.replace("X-Amz-Expires=60", "X-Amz-Expires=61")) == 403
+
+
+def status(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_a_host_with_another_key_or_none_is_nobody(door: Door) -> None:
+    scope = "Credential=lab/20261124/eu-west-1/ec2/aws4_request, SignedHeaders=host, Signature=" + "0" * 64
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"AWS4-HMAC-SHA256 {scope}"}
+    message = Message(method="POST", host="ec2.eu-west-1.amazonaws.com", headers=form, body=b"Action=DescribeVpcs")
+    assert kind(door.verdict(identify(message, CALLER))) == "unknown key"
+    assert door.verdict(identify(message, "127.0.0.1")) == Verdict(), "on this machine it is the administrator's"
+    unsigned = Message(host="s3.eu-west-1.amazonaws.com", path="/artifacts/app/x")
+    assert kind(door.verdict(identify(unsigned, CALLER))) == "denied"
+    missing = Message(host="s3.eu-west-1.amazonaws.com", path="/no-such-bucket/x")
+    assert door.verdict(identify(missing, CALLER)) == Verdict(), "S3 says itself that there is none"
+
+
+def test_the_rights_of_a_role_that_is_gone_are_gone(door: Door) -> None:
+    door.iam.create_role(RoleName="short", AssumeRolePolicyDocument=trust(TRUST))
+    door.allow({"Action": "ec2:DescribeVpcs", "Resource": "*"}, role="short")
+    ec2 = door.host("ec2", door.session("short"))
+    assert code(ec2.describe_vpcs) == "allowed"
+    door.iam.delete_role_policy(RoleName="short", PolicyName="p")
+    door.iam.delete_role(RoleName="short")
+    door.forget()
+    assert code(ec2.describe_vpcs) == "AuthFailure"
+
+
+def test_an_s3_gateway_limits_what_passes_it(door: Door) -> None:
+    door.allow({"Action": "s3:*", "Resource": "*"})
+    network = door.network
+    table = network.ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
+    network.ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnet)
+    reads = trust({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"})
+    network.ec2.create_vpc_endpoint(
+        VpcId=network.vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[table], PolicyDocument=reads
+    )
+    instance = network.launch("10.20.1.77")
+    door.inventory.lookup = lambda address: instance if address == "127.0.0.1" else None
+    door.inventory.changed(REGION, "ec2")
+    door.forget()
+    try:
+        s3 = door.host("s3", door.session())
+        assert code(s3.get_object, Bucket="artifacts", Key="app/x") == "allowed"
+        assert code(s3.put_object, Bucket="artifacts", Key="app/x", Body=b"x") == "AccessDenied"
+    finally:
+        door.inventory.lookup = None
+        door.inventory.changed(REGION, "ec2")
+
+
+def test_judging_takes_little_time(door: Door) -> None:
+    door.allow({"Action": "ec2:DescribeVpcs", "Resource": "*"})
+    call = identify(sent(door.host("ec2", door.session()), "describe_vpcs"), CALLER)
+
+    async def many() -> float:
+        await door.judge(call)
+        started = time.perf_counter()
+        for _ in range(200):
+            assert await door.judge(call) == Verdict()
+        return (time.perf_counter() - started) / 200
+
+    assert door.loop.run(many()) < 0.005, "seconds a call, once its policies are known"
