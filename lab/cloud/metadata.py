@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, cast
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lab.cloud.iam.policies import PolicyStore
+from lab.cloud.iam.trust import may_take
 from lab.cloud.inventory import Clients, InstanceFacts, Inventory, Profile
 from lab.cloud.metadata_tree import VERSIONS, listing, tree
 
@@ -41,9 +43,9 @@ _FOUND_NOTHING = "<html><head><title>404 - Not Found</title></head><body><h1>404
 class MetadataService:
     """Answers on the sockets it is given. Times are this machine's."""
 
-    def __init__(self, inventory: Inventory, clients: Clients) -> None:
+    def __init__(self, inventory: Inventory, clients: Clients, policies: PolicyStore) -> None:
         self._inventory = inventory
-        self._credentials = RoleCredentials(clients)
+        self._credentials = RoleCredentials(clients, policies)
         self._tokens: dict[str, _Token] = {}
         self._runner: web.ServerRunner | None = None
 
@@ -135,13 +137,16 @@ class _Held:
 class RoleCredentials:
     """An instance's credentials for its role: a session named as the instance, renewed before it expires."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, policies: PolicyStore) -> None:
         self._clients = clients
+        self._policies = policies
         self._held: dict[tuple[str, str], _Held] = {}
         self._renewal = asyncio.Lock()
 
     async def of(self, instance_id: str, profile: Profile) -> str:
-        """The JSON that the metadata service answers with."""
+        """The JSON that the metadata service answers with: the credentials, or why EC2 may not take the role."""
+        if not may_take("ec2.amazonaws.com", await self._policies.role(profile.role_arn), profile.role_arn):
+            return _unauthorized(profile.role_name)
         key = (instance_id, profile.role_arn)
         async with self._renewal:
             held = self._held.get(key)
@@ -166,6 +171,18 @@ class RoleCredentials:
             },
             indent=2,
         )
+
+
+def _unauthorized(role_name: str) -> str:
+    """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html"""
+    return json.dumps(
+        {
+            "Code": "AssumeRoleUnauthorizedAccess",
+            "Message": f"EC2 cannot assume the role {role_name}. Its trust policy does not name ec2.amazonaws.com.",
+            "LastUpdated": _stamp(datetime.datetime.now(datetime.UTC)),
+        },
+        indent=2,
+    )
 
 
 def _stamp(moment: datetime.datetime) -> str:

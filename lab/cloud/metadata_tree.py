@@ -13,8 +13,13 @@ from lab.cloud.inventory import InstanceFacts
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import GroupIdentifierTypeDef
 
-VERSIONS = ("1.0", "2009-04-04", "2016-09-02", "2018-09-24", "2021-03-23", "latest")
-"""Of AWS's versions, those that cloud-init 25.1 asks for, oldest first."""
+VERSIONS = (
+    *("1.0", "2007-01-19", "2007-03-01", "2007-08-29", "2007-10-10", "2007-12-15", "2008-02-01", "2008-09-01", "2009-04-04", "2011-01-01"),
+    *("2011-05-01", "2012-01-12", "2014-02-25", "2014-11-05", "2015-10-20", "2016-04-19", "2016-06-30", "2016-09-02", "2018-03-28"),
+    *("2018-08-17", "2018-09-24", "2019-10-01", "2020-08-24", "2020-10-27", "2021-01-03", "2021-03-23", "2021-07-15", "2022-09-24"),
+    *("2024-04-11", "latest"),
+)
+"""As an instance lists them, oldest first. Here they all hold the same; on AWS an older one lacks the keys that came later."""
 
 _PRESET = "default-hvm"
 
@@ -23,6 +28,7 @@ def tree(facts: InstanceFacts, *, user_data: bool) -> dict[str, str]:
     """Every key below a version, without a leading slash, with its value. `user_data`: whether there is any (its value is not here)."""
     paths = {f"meta-data/{path}": value for path, value in _metadata(facts).items()}
     paths["dynamic/instance-identity/document"] = identity_document(facts)
+    paths["dynamic/fws/instance-monitoring"] = facts.instance.get("Monitoring", {}).get("State", "disabled")
     if user_data:
         paths["user-data"] = ""
     return paths

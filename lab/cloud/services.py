@@ -79,7 +79,7 @@ class CloudServices:
             if found:
                 self._inventory.regions.update(await self.regions())
             await self._open_front(starting)
-            metadata = MetadataService(self._inventory, self._clients)
+            metadata = MetadataService(self._inventory, self._clients, self._policies)
             await metadata.start(self._listen(METADATA_ADDRESS, 80))
             starting.push_async_callback(metadata.stop)
             datagrams = self._router.listen(socket.SOCK_DGRAM, str(RESOLVER_ADDRESS), 53)

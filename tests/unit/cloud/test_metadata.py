@@ -1,5 +1,6 @@
 """The metadata service, asked over real sockets: tokens, keys, credentials."""
 
+import datetime
 import json
 import time
 import urllib.error
@@ -11,18 +12,17 @@ import boto3
 import pytest
 
 from lab.cloud.front import loopback_listener
+from lab.cloud.iam.policies import PolicyStore
 from lab.cloud.inventory import Clients, Inventory
 from lab.cloud.metadata import TOKEN_HEADER, TTL_HEADER, MetadataService
 from tests.unit.cloud.support import REGION, Loop, Network, client, empty
 
 pytestmark = pytest.mark.programs
 
-TRUST = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-    }
-)
+
+def trust(service: str) -> str:
+    statement = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,7 @@ class Host:
     def __init__(self, api: str, network: Network, loop: Loop) -> None:
         self.network = network
         self.iam = client("iam", api)
-        self.role_id: str = self.iam.create_role(RoleName="web", AssumeRolePolicyDocument=TRUST)["Role"]["RoleId"]
+        self.role_id: str = self.iam.create_role(RoleName="web", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))["Role"]["RoleId"]
         self.iam.create_instance_profile(InstanceProfileName="web")
         self.iam.add_role_to_instance_profile(InstanceProfileName="web", RoleName="web")
         self.id = network.launch(
@@ -52,7 +52,8 @@ class Host:
         clients = Clients(api)
         self.inventory = Inventory(clients=clients, lookup=lambda address: self.caller if address == "127.0.0.1" else None)
         self.inventory.changed(REGION, "ec2")
-        service = MetadataService(self.inventory, clients)
+        self.policies = PolicyStore(clients)
+        service = MetadataService(self.inventory, clients, self.policies)
         listening = loopback_listener(0)
         self._url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         loop.run(service.start(listening))
@@ -168,7 +169,16 @@ def test_every_listed_key_has_a_value_as_cloud_init_walks_them(host: Host) -> No
 
 
 @pytest.mark.parametrize(
-    "path", ["/latest/meta-data/nonsense", "/1999-01-01/meta-data/", "/latest/nonsense", "/latest/meta-data/spot/instance-action"]
+    "path",
+    [
+        "/latest/meta-data/nonsense",
+        "/1999-01-01/meta-data/",
+        "/latest/nonsense",
+        "/latest/meta-data/spot/instance-action",
+        "/latest/meta-data/public-keys/",
+        "/latest/dynamic/instance-identity/pkcs7",
+        "/latest/meta-data/iam/security-credentials/another-role",
+    ],
 )
 def test_unknown_keys_and_versions_are_not_found(host: Host, path: str) -> None:
     assert host.get(path).status == 404
@@ -198,6 +208,44 @@ def test_credentials_are_the_roles_in_a_session_named_as_the_instance_and_stay_u
     assert json.loads(host.get(f"{path}web").text) == held
     monkeypatch.setattr("lab.cloud.metadata.RENEWED_BEFORE_SECONDS", 6 * 3600)
     assert json.loads(host.get(f"{path}web").text)["AccessKeyId"] != held["AccessKeyId"]
+
+
+def test_credentials_have_an_end_and_are_renewed_a_quarter_of_an_hour_before(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = "/latest/meta-data/iam/security-credentials/web"
+    held = json.loads(host.get(path).text)
+    ends = datetime.datetime.fromisoformat(held["Expiration"])
+    lifetime = (ends - datetime.datetime.fromisoformat(held["LastUpdated"])).total_seconds()
+    assert 5.9 * 3600 < lifetime < 6.1 * 3600
+    for before, same in ((20, True), (14, False)):
+        moment = ends - datetime.timedelta(minutes=before)
+
+        class Later(datetime.datetime):
+            @classmethod
+            def now(cls, tz: datetime.tzinfo | None = None, moment: datetime.datetime = moment) -> "datetime.datetime":
+                del tz
+                return moment
+
+        monkeypatch.setattr("lab.cloud.metadata.datetime.datetime", Later)
+        assert (json.loads(host.get(path).text)["AccessKeyId"] == held["AccessKeyId"]) is same, f"{before} minutes before the end"
+
+
+def test_a_role_that_ec2_may_not_take_gives_no_credentials(host: Host) -> None:
+    host.iam.update_assume_role_policy(RoleName="web", PolicyDocument=trust("lambda.amazonaws.com"))
+    host.policies.changed("iam", "UpdateAssumeRolePolicy")
+    try:
+        told = json.loads(host.get("/latest/meta-data/iam/security-credentials/web").text)
+        assert told["Code"] == "AssumeRoleUnauthorizedAccess"
+        assert "AccessKeyId" not in told
+    finally:
+        host.iam.update_assume_role_policy(RoleName="web", PolicyDocument=trust("ec2.amazonaws.com"))
+        host.policies.changed("iam", "UpdateAssumeRolePolicy")
+
+
+def test_a_service_that_is_turned_off_tells_nothing(host: Host) -> None:
+    host.caller = host.network.launch("10.20.1.14", MetadataOptions={"HttpEndpoint": "disabled"})
+    host.inventory.changed(REGION, "ec2")
+    assert host.ask("/latest/api/token", "PUT", **{TTL_HEADER: "60"}).status == 403
+    assert host.ask("/latest/meta-data/").status == 403
 
 
 def test_without_user_data_profile_or_tags_their_keys_are_not_found(host: Host) -> None:
