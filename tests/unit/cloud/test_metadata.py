@@ -126,6 +126,13 @@ def test_where_tokens_are_optional_version_one_answers(host: Host) -> None:
     assert host.ask("/latest/meta-data/instance-id").text == host.caller
 
 
+def test_changed_options_count_from_the_next_request(host: Host) -> None:
+    for tokens, status in (("optional", 200), ("required", 401)):
+        host.network.ec2.modify_instance_metadata_options(InstanceId=host.id, HttpTokens=tokens)
+        host.inventory.changed(REGION, "ec2")
+        assert host.ask("/latest/meta-data/instance-id").status == status
+
+
 def test_what_is_no_instance_is_told_nothing(host: Host) -> None:
     host.caller = "i-0123456789abcdef0"
     host.inventory.changed(REGION, "ec2")

@@ -1,0 +1,232 @@
+"""What hosts may do with their roles' credentials, by real calls from real hosts, and what the metadata service gives them."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from tests.lab.harness import REGION, LabUnderTest
+from tests.lab.probe import REFUSED, Try, tried
+
+HOSTS = {"load_balancer": "lb-1", "web": "web-1", "database": "db-1"}
+NOT_TRIED = {"SessionManager"}
+"""Statements for a program that no host of the lab runs: AWS's agent comes from a bucket of AWS."""
+
+
+class Site:
+    """What the hosts' calls name, as the account's administrator sees it."""
+
+    def __init__(self, lab: LabUnderTest) -> None:
+        self.lab = lab
+        session = boto3.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
+        self.iam = session.client("iam", endpoint_url=lab.names.api_endpoint)
+        self.s3 = lab.s3()
+        (self.bucket,) = [one["Name"] for one in self.s3.list_buckets()["Buckets"] if "Name" in one]
+        self.address = self._address()
+        self.instances = {host: str(row["instance_id"]) for host, row in lab.hosts().items()}
+        self.roles = {tier: self._role(host) for tier, host in HOSTS.items()}
+
+    def _address(self) -> str:
+        found = self.lab.ec2().describe_addresses()["Addresses"]
+        return next(one.get("AllocationId", "") for one in found if one.get("PublicIp", "") in self.lab.url)
+
+    def _role(self, host: str) -> str:
+        filters: Any = [{"Name": "instance-id", "Values": [self.instances[host]]}]
+        (held,) = self.lab.ec2().describe_iam_instance_profile_associations(Filters=filters)["IamInstanceProfileAssociations"]
+        name = held.get("IamInstanceProfile", {}).get("Arn", "").rpartition("/")[2]
+        return self.iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"][0]["RoleName"]
+
+    def policy(self, tier: str) -> dict[str, Any]:
+        (name,) = self.iam.list_role_policies(RoleName=self.roles[tier])["PolicyNames"]
+        found: Any = self.iam.get_role_policy(RoleName=self.roles[tier], PolicyName=name)["PolicyDocument"]
+        return json.loads(json.dumps(found))
+
+    def record(self, host: str) -> str:
+        """The key of a host's readiness record."""
+        (key,) = [key for key in self.keys("hosts/") if key.endswith(f":{self.instances[host]}.json")]
+        return key
+
+    def keys(self, prefix: str) -> list[str]:
+        return [one.get("Key", "") for one in self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])]
+
+    def write(self, key: str) -> Try:
+        """A call that needs the right to write an object and writes none."""
+        return Try(service="s3", operation="create_multipart_upload", arguments={"Bucket": self.bucket, "Key": key})
+
+    def read(self, key: str) -> Try:
+        return Try(service="s3", operation="get_object", arguments={"Bucket": self.bucket, "Key": key})
+
+    def listing(self, prefix: str) -> Try:
+        return Try(service="s3", operation="list_objects_v2", arguments={"Bucket": self.bucket, "Prefix": prefix})
+
+    def move(self, host: str) -> Try:
+        arguments = {"AllocationId": self.address, "InstanceId": self.instances[host], "AllowReassociation": True, "DryRun": True}
+        return Try(service="ec2", operation="associate_address", arguments=arguments)
+
+
+def secret(purpose: str) -> Try:
+    return Try(service="secretsmanager", operation="get_secret_value", arguments={"SecretId": f"webstack/dev/{purpose}"})
+
+
+def ec2(operation: str, **arguments: Any) -> Try:
+    return Try(service="ec2", operation=operation, arguments=arguments)
+
+
+@pytest.fixture(scope="module")
+def site(lab: LabUnderTest) -> Iterator[Site]:
+    found = Site(lab)
+    yield found
+    for upload in found.s3.list_multipart_uploads(Bucket=found.bucket).get("Uploads", []):
+        found.s3.abort_multipart_upload(Bucket=found.bucket, Key=upload.get("Key", ""), UploadId=upload.get("UploadId", ""))
+
+
+def needed(site: Site, tier: str) -> dict[str, Try]:
+    """For each statement of a tier's policy a call that only it allows."""
+    common = {"RoleBundle": site.read(site.keys(f"roles/{tier}/")[0]), "OwnReadiness": site.write("hosts/{self}.json")}
+    certificates = {
+        "DatabaseCertificates": site.read(site.keys("database/certificates/")[0]),
+        "DatabaseListing": site.listing("database/certificates/"),
+    }
+    own = {
+        "load_balancer": {"FindAddress": ec2("describe_addresses"), "HoldAddress": site.move("lb-1")},
+        "web": {"AppBundle": site.read(site.keys("app/")[0]), "Secrets": secret("app-writer"), **certificates},
+        "database": {
+            "WhoIsPrimaryAndWhetherAlone": site.read("database/primary.json"),
+            "OwnCertificate": site.write("database/certificates/{self}.pem"),
+            "Secrets": secret("database-replication"),
+            **certificates,
+        },
+    }
+    return {**common, **own[tier]}
+
+
+@pytest.fixture
+def copies(site: Site) -> Iterator[list[str]]:
+    """Names of roles to be taken away after a test."""
+    made: list[str] = []
+    yield made
+    for name in made:
+        for policy in site.iam.list_role_policies(RoleName=name)["PolicyNames"]:
+            site.iam.delete_role_policy(RoleName=name, PolicyName=policy)
+        site.iam.delete_role(RoleName=name)
+
+
+def copy(site: Site, tier: str, copies: list[str], *, without: str = "") -> str:
+    """The ARN of a role like the tier's, without one statement, which the tier's hosts may take."""
+    arn = site.iam.get_role(RoleName=site.roles[tier])["Role"]["Arn"]
+    trust = {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "sts:AssumeRole"}
+    name = f"copy-{tier}-{without or 'whole'}"[:64]
+    made = site.iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}))
+    copies.append(name)
+    document = site.policy(tier)
+    document["Statement"] = [one for one in document["Statement"] if one["Sid"] != without]
+    site.iam.put_role_policy(RoleName=name, PolicyName="copy", PolicyDocument=json.dumps(document))
+    return made["Role"]["Arn"]
+
+
+@pytest.mark.parametrize("tier", HOSTS)
+def test_each_statement_of_a_policy_is_needed_by_a_call_of_its_hosts(lab: LabUnderTest, site: Site, copies: list[str], tier: str) -> None:
+    calls = needed(site, tier)
+    sids = [one["Sid"] for one in site.policy(tier)["Statement"] if one["Sid"] not in NOT_TRIED]
+    assert sorted(calls) == sorted(sids)
+    rounds = [("", list(calls.values())), (copy(site, tier, copies), list(calls.values()))]
+    rounds += [(copy(site, tier, copies, without=sid), [calls[sid]]) for sid in sids]
+    own, whole, *lacking = tried(lab, HOSTS[tier], *rounds)
+    assert REFUSED.isdisjoint(own), dict(zip(calls, own, strict=True))
+    assert whole == own
+    endings = {sid: ending for sid, (ending,) in zip(sids, lacking, strict=True)}
+    assert [sid for sid, ending in endings.items() if ending not in REFUSED] == [], endings
+
+
+@pytest.mark.parametrize("tier", HOSTS)
+def test_what_would_do_harm_is_refused(lab: LabUnderTest, site: Site, tier: str) -> None:
+    host = HOSTS[tier]
+    others = [site.record(other) for other in HOSTS.values() if other != host]
+    instance = site.instances[host]
+    everywhere = [
+        *(site.write(key) for key in (site.keys("app/")[0], site.keys("roles/web/")[0], *others)),
+        *(site.read(key) for key in others),
+        Try(service="s3", operation="delete_object", arguments={"Bucket": site.bucket, "Key": "database/primary.json"}),
+        Try(service="s3", operation="list_buckets"),
+        Try(service="s3", operation="get_bucket_policy", arguments={"Bucket": site.bucket}),
+        Try(service="secretsmanager", operation="list_secrets"),
+        Try(service="iam", operation="list_roles"),
+        Try(service="route53", operation="list_hosted_zones"),
+        ec2("describe_instances"),
+        ec2("terminate_instances", InstanceIds=[instance], DryRun=True),
+        ec2("create_tags", Resources=[instance], Tags=[{"Key": "a", "Value": "b"}]),
+    ]
+    own = {
+        "load_balancer": [secret("app-writer"), site.read("database/primary.json"), site.listing("")],
+        "web": [secret("database-replication"), secret("database-clone"), site.write("database/primary.json"), site.move(host)],
+        "database": [secret("app-session-key"), site.read(site.keys("app/")[0]), site.move(host), site.listing("hosts/")],
+    }
+    calls = [*everywhere, *own[tier]]
+    (endings,) = tried(lab, host, ("", calls))
+    passed = [(call, ending) for call, ending in zip(calls, endings, strict=True) if ending not in REFUSED]
+    assert passed == []
+
+
+def test_no_host_is_somebody_else(lab: LabUnderTest) -> None:
+    """The administrator's key is good on this machine alone; without a signature a host is nobody."""
+    script = """
+import boto3, urllib.request, urllib.error, json
+from botocore.exceptions import ClientError
+host = json.load(open("/etc/webstack/host.json"))
+try:
+    boto3.client("ec2", region_name=host["region"], aws_access_key_id="lab", aws_secret_access_key="lab").describe_instances()
+except ClientError as error:
+    print(error.response["Error"]["Code"])
+try:
+    urllib.request.urlopen(f"https://s3.{host['region']}.amazonaws.com/{host['bucket']}/database/primary.json")
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+    assert lab.run_on("web-1", "python3", "-c", script).split() == ["AuthFailure", "403"]
+
+
+def test_the_metadata_service_is_version_two_alone(lab: LabUnderTest, site: Site) -> None:
+    script = """
+import json, socket, urllib.request, urllib.error
+base = "http://169.254.169.254/latest/"
+def ask(path, method="GET", **headers):
+    request = urllib.request.Request(base + path, method=method, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    try:
+        return urllib.request.urlopen(request, timeout=5).read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code
+raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+raw.settimeout(5)
+def hops():
+    '''Of the packets with content that came from the service; the last of what has come.'''
+    raw.setblocking(False)
+    seen = set()
+    while True:
+        try:
+            packet = raw.recv(65535)
+        except BlockingIOError:
+            return seen
+        header = (packet[0] & 15) * 4
+        content = len(packet) - header - (packet[header + 12] >> 4) * 4
+        if packet[12:16] == bytes([169, 254, 169, 254]) and content:
+            seen.add(packet[8])
+without = ask("meta-data/instance-id")
+hops()
+token = ask("api/token", "PUT", X_aws_ec2_metadata_token_ttl_seconds="60")
+put = hops()
+seen = {path: ask(path, X_aws_ec2_metadata_token=token) for path in
+        ("meta-data/instance-id", "meta-data/iam/security-credentials/", "dynamic/instance-identity/document", "meta-data/nonsense")}
+print(json.dumps([without, sorted(put), seen]))
+"""
+    without, hops, seen = json.loads(lab.run_on("lb-1", "python3", "-c", script))
+    assert without == 401
+    assert hops == [1], "the token's answer reaches no container behind the host"
+    document = json.loads(seen.pop("dynamic/instance-identity/document"))
+    assert seen == {
+        "meta-data/instance-id": site.instances["lb-1"],
+        "meta-data/iam/security-credentials/": site.roles["load_balancer"],
+        "meta-data/nonsense": 404,
+    }
+    assert (document["instanceId"], document["region"]) == (site.instances["lb-1"], REGION)
