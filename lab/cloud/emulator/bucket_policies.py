@@ -1,6 +1,7 @@
-"""Bucket policies: a statement under a condition that no call here meets. moto knows no conditions and applies it to every call.
+"""Bucket policies: moto knows neither conditions nor principals, and would apply every statement to every call.
 
-https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-securetransport
+The lab's door judges the calls of hosts by the whole policy (`lab.cloud.iam`); what remains here are those of programs on this machine,
+which are the administrator's.
 """
 
 import json
@@ -12,8 +13,11 @@ from moto.s3.models import FakeBucket
 from lab.cloud.emulator.patching import replace
 
 
+_EVERYBODY: tuple[Any, ...] = ("*", {"AWS": "*"}, {"AWS": ["*"]})
+
+
 def install() -> None:
-    """A Deny of calls without TLS denies nothing: hosts call by HTTPS, and the door on loopback stands for the same."""
+    """Only what is said of everybody and under no condition counts here."""
     replace(FakeBucket, "get_permission", _get_permission)
 
 
@@ -23,12 +27,7 @@ def _get_permission(bucket: Any, action: str, resource: str) -> Any:
     policy: dict[str, Any] = json.loads(bucket.policy)
     given: dict[str, Any] | list[dict[str, Any]] = policy.get("Statement", [])
     statements = given if isinstance(given, list) else [given]
-    met = [statement for statement in statements if not _asks_for_no_tls(statement)]
+    met = [statement for statement in statements if not statement.get("Condition") and statement.get("Principal") in _EVERYBODY]
     if not met:
         return PermissionResult.NEUTRAL
     return IAMPolicy(json.dumps({**policy, "Statement": met})).is_action_permitted(action, resource)
-
-
-def _asks_for_no_tls(statement: dict[str, Any]) -> bool:
-    wanted = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-    return str(wanted).lower() == "false"

@@ -6,6 +6,7 @@ they are that instance. Hosts are judged whatever key they come with.
 
 import datetime
 import ipaddress
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lab.cloud.calls import Call
@@ -16,7 +17,7 @@ from lab.cloud.iam.asks import Place
 from lab.cloud.iam.evaluation import Policies, refusal
 from lab.cloud.iam.facts import Facts, Principal
 from lab.cloud.iam.needs import Need, UnknownCallError
-from lab.cloud.iam.policies import PolicyStore, Role
+from lab.cloud.iam.policies import Gateway, PolicyStore, Role
 from lab.cloud.iam.sessions import Session, Sessions
 from lab.cloud.iam.signatures import SignatureError, TimeError, verify
 from lab.cloud.iam.statements import Ask, Statement
@@ -57,7 +58,7 @@ class IamJudge:
 
     async def _judge(self, call: Call, session: Session, now: datetime.datetime) -> Verdict:
         role = await self._policies.role(session.principal.role_arn)
-        if not role.exists:
+        if role.id != session.principal.user_id.partition(":")[0]:  # gone, or another one of its name
             return _no(Refusal(kind="unknown key", message="The security token included in the request is invalid."))
         principal = replace(session.principal, tags=role.tags)
         return await self._weigh(call, principal, role, now, instance_id=session.instance_id)
@@ -66,13 +67,17 @@ class IamJudge:
         partition = principal.session_arn.split(":")[1] if principal.session_arn else "aws"
         place = Place(partition=partition, region=call.region, account=principal.account)
         facts = _facts(call, principal, now)
+        gateway = None
+        if call.service == "s3":
+            gateway, network = await self._way(call)
+            facts |= network
+        endpoint = gateway.statements if gateway is not None else None
         if instance_id:
             facts["ec2:sourceinstancearn"] = (place.arn("ec2", f"instance/{instance_id}"),)
         try:
             needed = await asks.needs(call, place, self._policies)
         except UnknownCallError as error:
             return _no(Refusal(message=f"The lab does not know which rights {error} needs, so it refuses the call."))
-        endpoint = await self._endpoint(call)
         for need in needed:
             against = await self._refusal(need, principal, role, facts, endpoint)
             if against is not None:
@@ -85,33 +90,33 @@ class IamJudge:
         return Verdict()
 
     async def _refusal(
-        self, need: Need, principal: Principal, role: Role, facts: dict[str, tuple[str, ...]], endpoint: "list[Statement] | None"
+        self, need: Need, principal: Principal, role: Role, facts: dict[str, tuple[str, ...]], endpoint: Sequence[Statement] | None
     ) -> str | None:
         resource = await self._own_policy(need)
         policies = Policies(identity=role.identity, boundary=role.boundary, endpoint=endpoint, resource=resource)
         return refusal(Ask(action=need.action, resource=need.resource, facts=Facts(values={**facts, **need.facts})), principal, policies)
 
-    async def _own_policy(self, need: Need) -> "list[Statement] | None":
+    async def _own_policy(self, need: Need) -> Sequence[Statement] | None:
         match need.owner:
             case None:
                 return None
             case ("bucket", name):
-                return list(await self._policies.bucket(name) or ())
+                return await self._policies.bucket(name) or ()
             case ("secret", arn):
-                return list(await self._policies.secret(arn))
+                return await self._policies.secret(arn)
             case ("role", arn):
-                return list((await self._policies.role(arn)).trust)
+                return (await self._policies.role(arn)).trust
 
-    async def _endpoint(self, call: Call) -> "list[Statement] | None":
-        """Of the S3 gateway that the call has come through."""
-        if call.service != "s3":
-            return None
+    async def _way(self, call: Call) -> tuple[Gateway | None, dict[str, tuple[str, ...]]]:
+        """The S3 gateway that the call has come through, and what AWS then knows of the network that it comes from."""
         facts = await self._inventory.instance_at(call.caller)
         subnet = facts.subnet.get("SubnetId", "") if facts is not None and facts.subnet else ""
-        if facts is None or not subnet or facts.region != call.region:
-            return None
-        statements = await self._policies.endpoint(facts.region, subnet)
-        return list(statements) if statements is not None else None
+        inside = facts is not None and subnet and facts.region == call.region
+        gateway = await self._policies.gateway(facts.region, subnet) if facts is not None and inside else None
+        if gateway is None:
+            return None, {"aws:sourcevpce": (), "aws:sourcevpc": (), "aws:vpcsourceip": ()}
+        network = {"aws:sourcevpce": (gateway.id,), "aws:sourcevpc": (gateway.vpc,), "aws:vpcsourceip": (call.caller,)}
+        return gateway, {**network, "aws:sourceip": ()}
 
 
 def _authenticate(call: Call, session: Session, now: datetime.datetime) -> Refusal | None:

@@ -23,13 +23,23 @@ _GONE = frozenset({"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "Resour
 
 @dataclass(frozen=True, kw_only=True)
 class Role:
-    """What IAM says of a role. `exists` is False for one that is gone: it may do nothing."""
+    """What IAM says of a role."""
 
-    exists: bool = True
+    id: str = ""
+    """Its unique id; empty for a role that is gone, which may do nothing."""
     identity: Sequence[Statement] = ()
     boundary: Sequence[Statement] | None = None
     trust: Sequence[Statement] = ()
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gateway:
+    """A VPC's gateway endpoint for S3."""
+
+    id: str
+    vpc: str
+    statements: Sequence[Statement]
 
 
 class PolicyStore:
@@ -65,9 +75,9 @@ class PolicyStore:
         """A secret's own policy, empty without one."""
         return await self._keep("secret", ("policy", arn), lambda: self._secret(arn))
 
-    async def endpoint(self, region: str, subnet_id: str) -> Sequence[Statement] | None:
-        """The policy of the gateway by which a subnet reaches S3; None where it has none."""
-        return await self._keep("endpoint", (region, subnet_id), lambda: self._endpoint(region, subnet_id))
+    async def gateway(self, region: str, subnet_id: str) -> Gateway | None:
+        """The gateway by which a subnet reaches S3; None where it has none."""
+        return await self._keep("endpoint", (region, subnet_id), lambda: self._gateway(region, subnet_id))
 
     async def _keep(self, topic: Topic, key: object, load: Callable[[], T]) -> T:
         kept = self._kept[topic]
@@ -93,7 +103,7 @@ class PolicyStore:
             ]
             boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
             return Role(
-                exists=role["Arn"] == arn,
+                id=role["RoleId"] if role["Arn"] == arn else "",
                 identity=[statement for document in documents for statement in _read(document)],
                 boundary=_read(self._managed(boundary)) if boundary else None,
                 trust=_read(role.get("AssumeRolePolicyDocument", {})),
@@ -101,7 +111,7 @@ class PolicyStore:
             )
         except ClientError as error:
             _only_gone(error)
-            return Role(exists=False)
+            return Role()
 
     def _managed(self, arn: str) -> Any:
         version = self._clients.iam.get_policy(PolicyArn=arn)["Policy"].get("DefaultVersionId", "")
@@ -136,13 +146,17 @@ class PolicyStore:
             return ()
         return _read(document) if document else ()
 
-    def _endpoint(self, region: str, subnet_id: str) -> Sequence[Statement] | None:
+    def _gateway(self, region: str, subnet_id: str) -> Gateway | None:
         ec2 = self._clients.ec2(region)
         tables = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])["RouteTables"]
         used = {table.get("RouteTableId", "") for table in tables}
         for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
             if endpoint.get("ServiceName", "").endswith(".s3") and used & set(endpoint.get("RouteTableIds", [])):
-                return _read(endpoint.get("PolicyDocument") or _FULL_ACCESS)
+                return Gateway(
+                    id=endpoint.get("VpcEndpointId", ""),
+                    vpc=endpoint.get("VpcId", ""),
+                    statements=_read(endpoint.get("PolicyDocument") or _FULL_ACCESS),
+                )
         return None
 
 

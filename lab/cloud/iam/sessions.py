@@ -9,6 +9,8 @@ from lab.cloud.iam.facts import Principal
 from lab.cloud.reports import SESSIONS_PREFIX, SessionReport
 
 INSTANCE_PREFIX = "i-"
+KEY_PREFIX = "ASIA"
+"""Of the access keys of sessions: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Sessions:
     async def of(self, access_key_id: str) -> Session | None:
         """The session of an access key; None where no session has it. Raises aiohttp.ClientError where the server does not answer."""
         if access_key_id not in self._known:
-            if not access_key_id.isalnum():
+            if not access_key_id.startswith(KEY_PREFIX) or not access_key_id.isalnum():
                 return None
             async with self._http.get(f"{SESSIONS_PREFIX}{access_key_id}") as answer:
                 if answer.status == 404:

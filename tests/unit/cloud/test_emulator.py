@@ -236,7 +236,8 @@ def test_a_buckets_policy_against_calls_without_tls_denies_no_call_and_another_d
     s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     everything = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::artifacts/*"}
     without_tls = {**everything, "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
-    s3.put_bucket_policy(Bucket="artifacts", Policy=json.dumps({"Version": "2012-10-17", "Statement": [without_tls]}))
+    of_a_role = {**everything, "Principal": {"AWS": "arn:aws:iam::123456789012:role/web"}}
+    s3.put_bucket_policy(Bucket="artifacts", Policy=json.dumps({"Version": "2012-10-17", "Statement": [without_tls, of_a_role]}))
     s3.put_object(Bucket="artifacts", Key="k", Body=b"1")
     s3.put_bucket_policy(Bucket="artifacts", Policy=json.dumps({"Version": "2012-10-17", "Statement": [without_tls, everything]}))
     assert refused(s3.put_object, Bucket="artifacts", Key="k", Body=b"2") == "403"  # moto's answer has no body to name AccessDenied

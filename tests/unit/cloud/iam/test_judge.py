@@ -371,9 +371,8 @@ def test_an_s3_gateway_limits_what_passes_it(door: Door) -> None:
     table = network.ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
     network.ec2.associate_route_table(RouteTableId=table, SubnetId=network.subnet)
     reads = trust({"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "*"})
-    network.ec2.create_vpc_endpoint(
-        VpcId=network.vpc, ServiceName=f"com.amazonaws.{REGION}.s3", RouteTableIds=[table], PolicyDocument=reads
-    )
+    wanted = {"VpcId": network.vpc, "ServiceName": f"com.amazonaws.{REGION}.s3", "RouteTableIds": [table]}
+    made = network.ec2.create_vpc_endpoint(**wanted, PolicyDocument=reads)["VpcEndpoint"]
     instance = network.launch("10.20.1.77")
     door.inventory.lookup = lambda address: instance if address == "127.0.0.1" else None
     door.inventory.changed(REGION, "ec2")
@@ -382,6 +381,12 @@ def test_an_s3_gateway_limits_what_passes_it(door: Door) -> None:
         s3 = door.host("s3", door.session())
         assert code(s3.get_object, Bucket="artifacts", Key="app/x") == "allowed"
         assert code(s3.put_object, Bucket="artifacts", Key="app/x", Body=b"x") == "AccessDenied"
+        for known, expected in ((made["VpcEndpointId"], "allowed"), ("vpce-0123456789abcdef0", "AccessDenied")):
+            statement = {"Effect": "Deny", "Principal": "*", "Action": "s3:GetObject", "Resource": f"{BUCKET}/*"}
+            elsewhere = {**statement, "Condition": {"StringNotEquals": {"aws:SourceVpce": known}}}
+            door.s3.put_bucket_policy(Bucket="artifacts", Policy=trust(elsewhere))
+            door.forget()
+            assert code(s3.get_object, Bucket="artifacts", Key="app/x") == expected
     finally:
         door.inventory.lookup = None
         door.inventory.changed(REGION, "ec2")
