@@ -32,7 +32,7 @@ def test_no_secret_is_in_anything_that_others_may_read(lab: LabUnderTest, values
         searched += 1
         for name, value in values.items():
             assert value not in text, f"{name} stands in {place}"
-    assert searched > 20
+    assert searched >= 20
 
 
 def test_no_secret_is_in_a_file_of_a_host_that_survives_a_reboot(lab: LabUnderTest, values: dict[str, str]) -> None:

@@ -12,7 +12,6 @@ from moto.s3.models import FakeBucket
 
 from lab.cloud.emulator.patching import replace
 
-
 _EVERYBODY: tuple[Any, ...] = ("*", {"AWS": "*"}, {"AWS": ["*"]})
 
 

@@ -231,7 +231,7 @@ def test_metadata_options_that_a_change_does_not_name_stay(network: Network) -> 
     assert kept == ("required", 2, "enabled", "enabled")
 
 
-def test_a_buckets_policy_against_calls_without_tls_denies_no_call_and_another_deny_does(api: str) -> None:
+def test_a_buckets_deny_under_a_condition_or_of_a_role_denies_no_administrators_call_and_another_does(api: str) -> None:
     s3 = client("s3", api)
     s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     everything = {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": "arn:aws:s3:::artifacts/*"}

@@ -365,6 +365,18 @@ def test_the_rights_of_a_role_that_is_gone_are_gone(door: Door) -> None:
     assert code(ec2.describe_vpcs) == "AuthFailure"
 
 
+def test_a_later_daemon_knows_the_sessions_of_an_earlier_one_and_nobody_elses_keys(door: Door) -> None:
+    key = door.session()["AccessKeyId"]
+
+    async def later() -> list[str]:
+        async with aiohttp.ClientSession(door.api) as http:
+            sessions = Sessions(http)
+            found = [await sessions.of(one) for one in (key, "ASIAUNKNOWN0000000AB", "ASIA/../regions", "lab")]
+            return [session.instance_id if session else "" for session in found]
+
+    assert door.loop.run(later()) == ["i-0123456789abcdef0", "", "", ""]
+
+
 def test_an_s3_gateway_limits_what_passes_it(door: Door) -> None:
     door.allow({"Action": "s3:*", "Resource": "*"})
     network = door.network
