@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(f"{url}/_lab/regions", timeout=5):
             return True
-    except urllib.error.URLError:
+    except OSError:
         return False
 
 
