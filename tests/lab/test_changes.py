@@ -90,6 +90,21 @@ def test_a_changed_haproxy_cfg_restarts_the_load_balancer_in_place(lab: LabUnder
         assert browser.get("/").status_code == 200
 
 
+def test_the_replica_goes_and_a_new_one_comes_with_all_data(lab: LabUnderTest) -> None:
+    try:
+        lab.up("database.replica=false")
+        assert sorted(instances(lab)) == ["db-1", "lb-1", "web-1", "web-2"]
+        products = lab.query("db-1", "SELECT COUNT(*) FROM app.products")
+    finally:
+        lab.up()
+    assert lab.query("db-2", "SELECT COUNT(*) FROM app.products") == products
+    wait_until(
+        lambda: lab.query("db-1", "SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_source_status'")[0][1] == "ON",
+        seconds=30,
+        what="the primary waits for the new replica's acknowledgement",
+    )
+
+
 def test_a_tag_made_behind_the_program_s_back_is_seen_and_put_right(lab: LabUnderTest) -> None:
     instance = instances(lab)["web-1"]
     lab.ec2().create_tags(Resources=[instance], Tags=[{"Key": "component", "Value": "stranger"}])

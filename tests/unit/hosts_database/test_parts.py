@@ -381,6 +381,20 @@ AGENT = {"action": "rest", "reason": "primary, lossless", "mode": "lossless"}
             "replica of db-1",
             {"role": "replica"},
         ),
+        (
+            DB_2,
+            Health(
+                claim=CLAIM,
+                status={**STATUS, "replica": True},
+                agent=AGENT,
+                accounts=False,
+                primary_status={"semi_sync": False, "expects_replica": False},
+                mode=Mode.DEGRADED,
+            ),
+            True,
+            "replica of db-1, which is not configured with one yet",
+            {"role": "replica"},
+        ),
     ],
 )
 def test_readiness(settings: Settings, found: Health, ok: bool, reason: str, facts: dict[str, str] | None) -> None:

@@ -62,7 +62,7 @@ def test_what_waits_to_be_applied_counts_by_its_age() -> None:
 
 
 def test_status_names_what_the_other_host_asks_for() -> None:
-    body = status_body(Reading(local=REPLICA, lag=0.5), data="seeded", stopping=False)
+    body = status_body(Reading(local=REPLICA, lag=0.5), data="seeded", stopping=False, expects_replica=True)
     assert {name: body[name] for name in ("data", "stopping", "writable", "executed", "received", "receiver")} == {
         "data": "seeded",
         "stopping": False,
@@ -76,7 +76,7 @@ def test_status_names_what_the_other_host_asks_for() -> None:
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The real server on a free port of this machine, before a MySQL that is a level replica."""
-    checker = Checker()
+    checker = Checker(expects_replica=True)
     monkeypatch.setattr(checker, "_ask", lambda: Reading(local=REPLICA, lag=0.2))
     handler = type("Handler", (role_check._Handler,), {"checker": checker})  # pyright: ignore[reportPrivateUsage]
     with role_check._CheckServer(("127.0.0.1", 0), handler) as server:  # pyright: ignore[reportPrivateUsage]
@@ -105,7 +105,7 @@ def test_the_server_answers_each_question(port: int) -> None:
 
 def test_many_who_ask_are_one_question_to_mysql(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    checker = Checker()
+    checker = Checker(expects_replica=True)
 
     def answer() -> Reading:
         asked.append(1)

@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
     elif part == "role-check":
         from . import role_check
 
-        role_check.serve(settings.address)
+        role_check.serve(settings.address, expects_replica=settings.replica)
     elif part == "accounts":
         from . import accounts
 

@@ -47,6 +47,9 @@ def judge(settings: Settings, found: Health) -> Check:
         return Check(ok=True, reason=f"primary, {facts['replication']}", facts=facts)
     if not found.status["replica"]:
         return Check(ok=False, reason=f"not replicating yet: {doing}", facts=facts)
+    if found.primary_status and not found.primary_status.get("expects_replica", True):
+        # The replica is new to the stack: the primary is told of it by its own change, which comes once this host is ready.
+        return Check(ok=True, reason=f"replica of {found.claim.primary}, which is not configured with one yet", facts=facts)
     if not (found.mode is Mode.LOSSLESS and found.primary_status and found.primary_status["semi_sync"]):
         return Check(
             ok=False, reason=f"replicating, but {found.claim.primary} does not wait for this replica's acknowledgement yet", facts=facts

@@ -76,7 +76,9 @@ def seconds_behind(local: LocalView, silence: float | None, applying: float | No
     return max(0.0, silence - 1.0, behind)
 
 
-def status_body(reading: Reading, *, data: str, stopping: bool, lag_limit: float = DEFAULT_MAX_LAG) -> dict[str, Any]:
+def status_body(
+    reading: Reading, *, data: str, stopping: bool, expects_replica: bool, lag_limit: float = DEFAULT_MAX_LAG
+) -> dict[str, Any]:
     """What /status tells."""
     local = reading.local
     if local is None:
@@ -94,6 +96,7 @@ def status_body(reading: Reading, *, data: str, stopping: bool, lag_limit: float
         "receiver_error": local.receiver_error,
         "applier": local.applier,
         "applier_error": local.applier_error,
+        "expects_replica": expects_replica,
         "semi_sync": local.semi_sync,
         "semi_sync_replicas": local.replicas,
         "waiting_commits": local.waiting,
@@ -102,9 +105,10 @@ def status_body(reading: Reading, *, data: str, stopping: bool, lag_limit: float
 
 
 class Checker:
-    """Asks MySQL for all who ask this service, one question at a time."""
+    """Asks MySQL for all who ask this service, one question at a time. `expects_replica`: whether this host is configured with one."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, expects_replica: bool) -> None:
+        self._expects_replica = expects_replica
         self._server = Server(paths.CHECK_USER, patience=1.0, connect=1.0)
         self._lock = threading.Lock()
         self._read_at = float("-inf")
@@ -142,7 +146,12 @@ class Checker:
             return _plain(*replica_answer(self.reading(), max_lag))
         if url.path == "/status":
             try:
-                body = status_body(self.reading(), data=datadir.read().data.value, stopping=paths.STOPPING.exists())
+                body = status_body(
+                    self.reading(),
+                    data=datadir.read().data.value,
+                    stopping=paths.STOPPING.exists(),
+                    expects_replica=self._expects_replica,
+                )
             except (MySQLError, OSError, ValueError) as error:
                 return _plain(503, str(error))
             return 200, "application/json", json.dumps(body, indent=2)
@@ -180,8 +189,8 @@ class _CheckServer(ThreadingHTTPServer):
         TCPServer.server_bind(self)
 
 
-def serve(address: str) -> None:
+def serve(address: str, *, expects_replica: bool) -> None:
     """Answers on this host's own address until it is stopped."""
-    handler = type("Handler", (_Handler,), {"checker": Checker()})
+    handler = type("Handler", (_Handler,), {"checker": Checker(expects_replica=expects_replica)})
     with _CheckServer((address, paths.CHECK_PORT), handler) as server:
         server.serve_forever()
