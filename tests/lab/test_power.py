@@ -1,4 +1,4 @@
-"""Every host comes back after a stop and a start, with its data."""
+"""Every host comes back after a stop and a start, with its data, and a database host also from the loss of its volume."""
 
 import uuid
 
@@ -40,3 +40,26 @@ def test_both_databases_come_back_from_a_common_stop(lab: LabUnderTest) -> None:
     for host in ("db-1", "db-2"):
         wait_until(lambda host=host: lab.hosts()[host]["ready"], seconds=120, what=f"{host} is ready again")
         assert lab.query(host, f"SELECT COUNT(*) FROM app.orders WHERE reference = '{identifier}'") == [["1"]]
+
+
+def test_a_primary_whose_volume_is_lost_comes_back_with_the_other_hosts_data(lab: LabUnderTest) -> None:
+    identifier = uuid.uuid4().hex
+    with lab.browser() as client:
+        token = sign_up(client)
+        assert order(client, any_product(client), identifier).status_code == 201
+    lab.command("stop", "db-1")
+    ec2 = lab.ec2()
+    [lost] = [
+        volume.get("VolumeId", "")
+        for volume in ec2.describe_volumes(Filters=[{"Name": "tag:Name", "Values": ["dev-db-1-data"]}])["Volumes"]
+    ]
+    ec2.detach_volume(VolumeId=lost)
+    ec2.delete_volume(VolumeId=lost)
+    lab.command("refresh")
+    lab.up()
+    found = f"SELECT COUNT(*) FROM app.orders WHERE reference = '{identifier}'"
+    assert lab.query("db-1", found) == [["1"]], "a blank volume is filled from the other host, and never the other way round"
+    assert lab.query("db-2", found) == [["1"]]
+    with lab.browser() as client:
+        answer = client.get("/api/orders", headers={"Authorization": f"Bearer {token}"})
+        assert [made["id"] for made in answer.json()["orders"]] == [identifier]

@@ -1,4 +1,8 @@
-"""Volumes: what AttachVolume refuses. https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AttachVolume.html"""
+"""Volumes: what AttachVolume refuses, and what DetachVolume may leave out.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AttachVolume.html
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DetachVolume.html
+"""
 
 from typing import Any
 
@@ -7,11 +11,13 @@ from moto.ec2.models.elastic_block_store import EBSBackend
 from lab.cloud.emulator.patching import original, refusal, replace
 
 _attach = original(EBSBackend, "attach_volume")
+_detach = original(EBSBackend, "detach_volume")
 
 
 def install() -> None:
     """A volume is on one instance at a time, in its own zone, under a free device name; moto checks none of it."""
     replace(EBSBackend, "attach_volume", _attach_volume)
+    replace(EBSBackend, "detach_volume", _detach_volume)
 
 
 def _attach_volume(
@@ -38,3 +44,13 @@ def _attach_volume(
                 f"Invalid value '{device_path}' for unixDevice. Attachment point {device_path} is already in use",
             )
     return _attach(backend, volume_id, instance_id, device_path, delete_on_termination)
+
+
+def _detach_volume(backend: Any, volume_id: str, instance_id: str | None, device_path: str | None) -> Any:
+    """The instance may be left out, as a volume is on one at a time; moto fails then."""
+    volume = backend.get_volume(volume_id)
+    if volume is None:
+        raise refusal("InvalidVolume.NotFound", f"The volume '{volume_id}' does not exist.")
+    if volume.attachment is None:
+        raise refusal("IncorrectState", f"Volume '{volume_id}' is in the 'available' state.")
+    return _detach(backend, volume_id, instance_id or volume.attachment.instance.id, device_path)

@@ -170,6 +170,8 @@ def test_a_volume_is_on_one_instance_of_its_own_zone(network: Network) -> None:
     network.ec2.attach_volume(VolumeId=volume, InstanceId=one, Device="/dev/sdf")
     assert refused(network.ec2.attach_volume, VolumeId=volume, InstanceId=other, Device="/dev/sdf") == "VolumeInUse"
     assert refused(network.ec2.attach_volume, VolumeId=elsewhere, InstanceId=one, Device="/dev/sdg") == "InvalidVolume.ZoneMismatch"
+    assert network.ec2.detach_volume(VolumeId=volume)["InstanceId"] == one, "the instance may be left out"
+    assert refused(network.ec2.detach_volume, VolumeId=volume) == "IncorrectState"
 
 
 def test_what_is_in_use_is_not_deleted(network: Network) -> None:
