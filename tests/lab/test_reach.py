@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from lab.hypervisor.tries import TCP
-from tests.lab.harness import SLOWNESS, LabUnderTest
-from tests.lab.matrix import End, Pair, ends, measure
+from tests.lab.harness import LabUnderTest, wait_until
+from tests.lab.matrix import End, Matrix, Pair, ends, measure
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import IpPermissionTypeDef, SecurityGroupRuleTypeDef
 
-CONVERGENCE = 1.0
-"""Seconds within which a change of a rule holds."""
+PATIENCE = 10.0
+"""Seconds until a change of a rule must show; tests/lab/test_security_groups.py says how fast it is."""
 
 
 @pytest.fixture
@@ -50,8 +50,7 @@ def test_a_rule_added_behind_the_programs_back_is_found(lab: LabUnderTest, ec2: 
         "SecurityGroupRules"
     ]
     try:
-        time.sleep(CONVERGENCE * SLOWNESS)
-        matrix = measure(everyone)
+        matrix = _disturbed(everyone)
     finally:
         for rule in made:
             revoke = ec2.revoke_security_group_egress if rule.get("IsEgress") else ec2.revoke_security_group_ingress
@@ -69,8 +68,7 @@ def test_a_rule_widened_behind_the_programs_back_is_found(lab: LabUnderTest, ec2
     try:
         for rule in rules:
             _modify(ec2, rule, 3306, 9113)
-        time.sleep(CONVERGENCE * SLOWNESS)
-        matrix = measure(everyone)
+        matrix = _disturbed(everyone)
     finally:
         for rule in rules:
             _modify(ec2, rule, 3306, 3306)
@@ -85,15 +83,13 @@ def test_a_rule_removed_behind_the_programs_back_is_found_and_the_program_puts_i
     rule = _rule_of(ec2, groups["database"], groups["web"], 9200, egress=False)
     ec2.revoke_security_group_ingress(GroupId=groups["database"], SecurityGroupRuleIds=[rule.get("SecurityGroupRuleId", "")])
     try:
-        time.sleep(CONVERGENCE * SLOWNESS)
-        matrix = measure(everyone)
+        matrix = _disturbed(everyone)
     finally:
         lab.command("refresh")
         lab.up()
     assert matrix.let_through == []
     assert matrix.held_up == _pairs(everyone, "web", "database", [9200])
-    repaired = measure(everyone)
-    assert (repaired.let_through, repaired.held_up) == ([], [])
+    _undisturbed(everyone)
 
 
 def test_reach_names_the_rule_or_the_default(lab: LabUnderTest, ec2: "EC2Client", groups: dict[str, str]) -> None:
@@ -109,6 +105,28 @@ def test_reach_names_the_rule_or_the_default(lab: LabUnderTest, ec2: "EC2Client"
     assert "default deny: no rule lets 22/tcp out to" in held
     outside = json.loads(lab.command("reach", "--json", "internet", "web-1", "8080").stdout)
     assert (outside["passed"], outside["obstacle"]) == (False, "web-1 has no public address")
+
+
+def _disturbed(everyone: list[End]) -> Matrix:
+    """The matrix as soon as it is not what the table says."""
+
+    def differs() -> Matrix | None:
+        matrix = measure(everyone)
+        return matrix if matrix.let_through or matrix.held_up else None
+
+    found = wait_until(differs, seconds=PATIENCE, what="the matrix fails")
+    assert found is not None
+    return found
+
+
+def _undisturbed(everyone: list[End]) -> None:
+    """Returns when the matrix is what the table says again."""
+
+    def agrees() -> bool:
+        matrix = measure(everyone)
+        return not matrix.let_through and not matrix.held_up
+
+    wait_until(agrees, seconds=PATIENCE, what="the matrix holds again")
 
 
 def _to_port(port: int, group_id: str) -> "IpPermissionTypeDef":
