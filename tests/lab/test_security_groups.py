@@ -169,7 +169,7 @@ def test_an_address_that_moves_takes_no_connection_along(pair: Neighbours) -> No
             _associate(pair, allocation["AllocationId"], pair.a.interface_id)
             _seconds_until(lambda: _reaches(address, at_a))
             for interface_id, before, after in ((pair.b.interface_id, at_a, at_b), (pair.a.interface_id, at_b, at_a)) * 2:
-                with socket.create_connection((str(address), 7000), timeout=PATIENCE) as near, before.accept()[0] as far:
+                with socket.create_connection((str(address), 7000), timeout=PATIENCE) as near, _accepted(before, near) as far:
                     assert _echoed(near, far)
                     _associate(pair, allocation["AllocationId"], interface_id)
                     arrives = _seconds_until(lambda after=after: _reaches(address, after))
@@ -221,6 +221,15 @@ def _echoed(near: socket.socket, far: socket.socket, patience: float = 1.0) -> b
 
 def _associate(pair: Neighbours, allocation_id: str, interface_id: str) -> None:
     pair.ec2.associate_address(AllocationId=allocation_id, NetworkInterfaceId=interface_id, AllowReassociation=True)
+
+
+def _accepted(listener: socket.socket, near: socket.socket) -> socket.socket:
+    """The far end of that very connection; others that wait are closed."""
+    while True:
+        far, (_, port) = listener.accept()
+        if port == near.getsockname()[1]:
+            return far
+        far.close()
 
 
 def _reaches(address: IPv4Address, listener: socket.socket) -> bool:
