@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
 
-from benchmarks import engine, preview, requests, startup
+from benchmarks import engine, firewall, preview, requests, startup
 from benchmarks.bench_lab import BenchLab, bench_lab
 from benchmarks.figures import RESULTS, Figure, Machine, keep, show
 from lab.errors import LabError
@@ -19,6 +19,7 @@ ON_THE_LAB: Mapping[str, Callable[[BenchLab], list[Figure]]] = {
 }
 PARTS = {
     "engine": "the engine's time and memory for 2, 20 and 200 web hosts, on the API alone (needs no root)",
+    "firewall": "security groups: how fast a change holds, and what a packet costs, with 2 and 20 web hosts",
     "startup": "from `webstack lab up` to serving, step by step",
     "preview": "a preview where nothing is to change",
     "requests": "requests per second and their times, through the whole path and past it",
@@ -55,11 +56,14 @@ def main() -> int:
 def run(wanted: list[str]) -> None:
     """Measures the parts in their own order; those on hosts share one lab. Raises LabError."""
     on_the_lab = [part for part in ON_THE_LAB if part in wanted]
-    if on_the_lab:
+    if on_the_lab or "firewall" in wanted:
         requirements.require_host("The benchmarks on hosts")
     if "engine" in wanted:
         machine = Machine.here()
         _tell("engine", machine, engine.measure())
+    if "firewall" in wanted:
+        machine = Machine.here()
+        _tell("firewall", machine, firewall.measure())
     if not on_the_lab:
         return
     machine = Machine.here()

@@ -1,9 +1,10 @@
 """Asks a lab's daemon: HTTP with JSON over its Unix socket. Nothing here needs the daemon's own packages.
 
-    GET  /status                              {"name", "api_endpoint", "problem", "hosts": [{"name", "role", "zone", "private_ip",
-                                              "public_ip", "instance_id", "state", "ready", "reason"}]}
+    GET  /status                              {"name", "api_endpoint", "problem", "rule_problems", "hosts": [{"name", "role", "zone",
+                                              "private_ip", "public_ip", "instance_id", "state", "ready", "reason", "problems"}]}
     POST /hosts/<name or id>/kill|stop|start  returns when the host is off (kill, stop) or its start is under way
     GET  /hosts/<name or id>/pid              {"pid": the host's PID 1 as seen from here, or null}
+    GET  /reach?from=&to=&protocol=&port=     sends a packet and names the rules: see `lab.hypervisor.reach.Reach.as_dict`
     POST /shutdown                            the whole lab goes
 
 An answer with `{"error": …}` says for people what was wrong.
@@ -13,6 +14,7 @@ import http.client
 import json
 import socket
 from typing import Any, cast
+from urllib.parse import urlencode
 
 from lab.errors import LabError
 from lab.names import LabNames
@@ -53,6 +55,12 @@ def leader(names: LabNames, host: str) -> int | None:
     """The host's PID 1 as seen from here, whose namespaces `nsenter` enters; None when it is off. Raises `ControlError`."""
     pid = _ask(names, "GET", f"/hosts/{host}/pid", _QUICK)["pid"]
     return int(pid) if pid is not None else None
+
+
+def reach(names: LabNames, source: str, target: str, protocol: int, port: int | None) -> dict[str, Any]:
+    """Whether a packet passes between two hosts or addresses, and which rules decide. Raises `ControlError`."""
+    asked = {"from": source, "to": target, "protocol": str(protocol)} | ({"port": str(port)} if port is not None else {})
+    return _ask(names, "GET", f"/reach?{urlencode(asked)}", _QUICK)
 
 
 def _ask(names: LabNames, method: str, path: str, timeout: float) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from lab.control import ACTIONS
+from lab.hypervisor.firewall.policy import Policy
 from lab.hypervisor.hypervisor import Hypervisor
 from lab.hypervisor.keeper import Keeper
+from lab.hypervisor.reach import Question
 from lab.hypervisor.status import Word, Words
 from lab.names import LabNames
 
@@ -31,6 +33,7 @@ class ControlServer:
         application.router.add_get("/status", self._status)
         application.router.add_post("/hosts/{host}/{action}", self._act)
         application.router.add_get("/hosts/{host}/pid", self._pid)
+        application.router.add_get("/reach", self._reach)
         application.router.add_post("/shutdown", self._shutdown)
         self._names.control_socket.unlink(missing_ok=True)
         self._runner = web.AppRunner(application, access_log=None)
@@ -51,9 +54,18 @@ class ControlServer:
         except Exception as error:
             log.exception("could not read the hosts' readiness")
             problem = problem or f"the hosts' readiness cannot be read: {error}"
-        rows = [_row(keeper, words.get(keeper.instance_id)) for keeper in self._hypervisor.keepers.values() if keeper.desired]
+        policy = self._hypervisor.firewall.policy
+        rows = [_row(keeper, words.get(keeper.instance_id), policy) for keeper in self._hypervisor.keepers.values() if keeper.desired]
         rows.sort(key=lambda row: (str(row["name"]), str(row["instance_id"])))
-        return web.json_response({"name": self._names.name, "api_endpoint": self._names.api_endpoint, "problem": problem, "hosts": rows})
+        return web.json_response(
+            {
+                "name": self._names.name,
+                "api_endpoint": self._names.api_endpoint,
+                "problem": problem,
+                "rule_problems": [found.text for found in policy.problems],
+                "hosts": rows,
+            }
+        )
 
     async def _act(self, request: web.Request) -> web.Response:
         action = request.match_info["action"]
@@ -73,12 +85,21 @@ class ControlServer:
         keeper = self._hypervisor.find(request.match_info["host"])
         return web.json_response({"pid": await asyncio.to_thread(keeper.machine.leader)})
 
+    async def _reach(self, request: web.Request) -> web.Response:
+        asked = request.query
+        machines = [machine for machine in self._hypervisor.state.machines.values() if machine.present]
+        question = Question(self._names, machines, self._hypervisor.firewall.policy)
+        source, target = question.end(asked["from"]), question.end(asked["to"])
+        port = int(asked["port"]) if "port" in asked else None
+        answer = await asyncio.to_thread(question.ask, source, target, int(asked["protocol"]), port)
+        return web.json_response(answer.as_dict())
+
     async def _shutdown(self, _request: web.Request) -> web.Response:
         asyncio.get_running_loop().call_later(0.1, self._shut_down)  # after the answer has gone
         return web.json_response({})
 
 
-def _row(keeper: Keeper, word: Word | None) -> dict[str, object]:
+def _row(keeper: Keeper, word: Word | None, policy: Policy) -> dict[str, object]:
     desired = keeper.desired
     if desired is None:
         return {}
@@ -96,6 +117,7 @@ def _row(keeper: Keeper, word: Word | None) -> dict[str, object]:
         "state": keeper.phase,
         "ready": ready,
         "reason": "" if ready else reason,
+        "problems": policy.problems_of(desired.group_ids),
     }
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 from rich.table import Table
 
@@ -13,7 +14,7 @@ from ops.failures import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """One host of the lab. Addresses are empty where it has none; `reason` says why it is not ready."""
+    """One host of the lab. Addresses are empty where it has none; `reason` says why it is not ready, `problems` what else is wrong."""
 
     name: str
     role: str
@@ -24,12 +25,14 @@ class Host:
     state: str
     ready: bool
     reason: str
+    problems: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, row: Mapping[str, object]) -> "Host":
         """Reads what the daemon says of a host."""
-        text = {name: str(row.get(name) or "") for name in cls.__dataclass_fields__ if name != "ready"}
-        return cls(ready=bool(row.get("ready")), **text)
+        text = {name: str(row.get(name) or "") for name in cls.__dataclass_fields__ if name not in ("ready", "problems")}
+        problems = cast("list[object]", row.get("problems") or [])
+        return cls(ready=bool(row.get("ready")), problems=tuple(map(str, problems)), **text)
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -40,6 +43,17 @@ def rows(session: Session) -> list[Host]:
     """All hosts, by name. Raises ControlError where the daemon does not answer."""
     said: list[dict[str, object]] = control.status(session.names)["hosts"]
     return sorted((Host.of(row) for row in said), key=lambda host: (host.name, host.instance_id))
+
+
+def troubles(session: Session) -> list[str]:
+    """What is wrong in the lab besides hosts that are not ready: an API that cannot be followed, rules that cannot be obeyed."""
+    said = control.status(session.names)
+    everyone = [Host.of(row) for row in said["hosts"]]
+    found = [str(said["problem"])] if said["problem"] else []
+    for text in said["rule_problems"]:
+        concerned = ", ".join(sorted({host.name for host in everyone if text in host.problems}))
+        found.append(f"{concerned or 'no host'}: {text}")
+    return found
 
 
 def table(hosts: Sequence[Host]) -> Table:

@@ -15,7 +15,7 @@ from rich.console import Console
 from lab import control
 from lab.names import DEFAULT_LAB
 from lab.session import Session
-from ops import hosts, requirements
+from ops import hosts, reach, requirements
 
 lab = typer.Typer(
     help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
@@ -104,6 +104,29 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         print(json.dumps([host.as_dict() for host in rows], indent=2))
     else:
         console.print(hosts.table(rows))
+        for trouble in hosts.troubles(session):
+            news.print(trouble, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+@lab.command("reach")
+def reach_command(
+    source: Annotated[str, typer.Argument(metavar="FROM", help="A host, `internet`, or a host's address.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="The same, or any other address.")],
+    port: Annotated[str, typer.Argument(metavar="PORT", help="443 or 443/tcp, 53/udp, icmp, or 112/proto for protocol 112.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    name: LabOption = DEFAULT_LAB,
+) -> None:
+    """Send a packet from one place to another, say whether it passed, and name the security group rules that decide."""
+    session = Session.of(name)
+    wanted = reach.Wanted.parse(port)
+    session.require_running()
+    requirements.require_root("webstack lab reach")
+    answer = control.reach(session.names, source, target, wanted.protocol, wanted.port)
+    if as_json:
+        print(json.dumps(answer, indent=2))
+    else:
+        for line in reach.lines(answer):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @lab.command()

@@ -52,6 +52,8 @@ class DesiredMachine:
     """The address that its packets bear outside: its own public one or its NAT gateway's; None: nothing of it leaves."""
     s3_endpoint: bool = False
     """Whether its subnet's routes lead to S3 by a gateway endpoint."""
+    group_ids: tuple[str, ...] = ()
+    """Security groups of its network interface."""
     volumes: tuple[Volume, ...] = ()
     """Data volumes; the root volume is the machine's own folder."""
     problem: str | None = None
@@ -61,6 +63,11 @@ class DesiredMachine:
     def power(self) -> Power:
         """What the API wants of it."""
         return Power.of(self.state)
+
+    @property
+    def present(self) -> bool:
+        """Whether it has its addresses: also while it shuts down, so that it can end its connections in order."""
+        return self.state != "terminated"
 
     @property
     def gateway(self) -> IPv4Address | None:
@@ -94,7 +101,7 @@ class Nat:
     @classmethod
     def of(cls, machines: dict[str, DesiredMachine]) -> "Nat":
         """The translations for these machines; an address of a machine that is gone has none."""
-        alive = [machine for machine in machines.values() if machine.power is not Power.GONE]
+        alive = [machine for machine in machines.values() if machine.present]
         addressed = [(machine, machine.address.ip) for machine in alive if machine.address and not machine.problem]
         return cls(
             public_to_private={machine.public_address: ip for machine, ip in addressed if machine.public_address},

@@ -5,11 +5,16 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from lab.hypervisor import router, volumes
+from lab.hypervisor import conntrack, router, volumes
+from lab.hypervisor.conntrack import Holders, Moved
 from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
+from lab.hypervisor.firewall.enforcer import Enforcer
+from lab.hypervisor.firewall.facts import Interface
+from lab.hypervisor.firewall.reader import RulebookReader
+from lab.hypervisor.firewall.ruleset import Surfaces
 from lab.hypervisor.interface import PowerReports, RouterNamespace
 from lab.hypervisor.keeper import POWER_OFF_AFTER, Keeper, Surroundings
 from lab.hypervisor.reader import Reader
@@ -21,8 +26,8 @@ _TRY_AGAIN_AFTER = 2.0
 _READ_EVERY = 0.2
 """Seconds between two readings of the API at the least: a busy client's hundred calls a second are not each worth eight of ours."""
 
-_NOTHING_TO_US = ("SecurityGroup",)
-"""Parts of the names of calls that change no machine."""
+_RULES_ALONE = "SecurityGroup"
+"""Part of the names of calls that change no machine, only what may pass between them."""
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +51,17 @@ class Hypervisor:
         """Why the API could not be read or the router not be set, for people."""
         self._reader = Reader(names.api_endpoint)
         self._regions = set[str]()
+        self.firewall = Enforcer(
+            Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), lambda script: router.load_rules(names, script)
+        )
+        self._rulebooks = RulebookReader(self._reader, s3_address=names.s3_address)
         self._wake = asyncio.Event()
+        self._machines_changed = True
+        self._holders = Holders()
         self._read_at = 0.0
         self._rules: str | None = None
         self._task: asyncio.Task[None] | None = None
-        self._around = Surroundings(names=names, cloud=cloud, image_for=image_for, refresh=self._wake.set, power_off_after=power_off_after)
+        self._around = Surroundings(names=names, cloud=cloud, image_for=image_for, refresh=self.refresh, power_off_after=power_off_after)
 
     async def set_up_router(self) -> RouterNamespace:
         """Makes the router; the cloud's services listen in it."""
@@ -66,7 +77,7 @@ class Hypervisor:
         self.names.machines_dir.mkdir(parents=True, exist_ok=True)
         for folder in sorted(self.names.machines_dir.iterdir()):
             await self._keeper(folder.name)
-        self._wake.set()
+        self.refresh()
         self._task = asyncio.create_task(self._follow(), name="hypervisor")
 
     async def stop(self) -> None:
@@ -78,17 +89,21 @@ class Hypervisor:
 
     def changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
         """Hears of a call that may have changed something; see `interface.ChangeListener`."""
-        if service != "ec2" or any(part in action for part in _NOTHING_TO_US):
+        if service != "ec2":
             return
         self._regions.add(region)
         if action == "RebootInstances":
             for key, value in parameters.items():
                 if key.startswith("InstanceId.") and value in self.keepers:
                     self.keepers[value].reboot()
-        self._wake.set()
+        if _RULES_ALONE in action:
+            self._wake.set()
+        else:
+            self.refresh()
 
     def refresh(self) -> None:
         """Has the API read again."""
+        self._machines_changed = True
         self._wake.set()
 
     def find(self, wanted: str) -> Keeper:
@@ -125,16 +140,20 @@ class Hypervisor:
             await asyncio.sleep(max(0.0, self._read_at + _READ_EVERY - time.monotonic()))
             self._wake.clear()
             self._read_at = time.monotonic()
+            machines_too, self._machines_changed = self._machines_changed, False
             try:
-                self.state = await asyncio.to_thread(self._read)
-                await self._set_router()
-                await self._hand_out()
-                await asyncio.to_thread(self._drop_volumes)
+                if machines_too:
+                    self.state = await asyncio.to_thread(self._read)
+                    await self._set_router()
+                await asyncio.to_thread(self._set_firewall)  # before any machine boots that it is to be around
+                if machines_too:
+                    await self._hand_out()
+                    await asyncio.to_thread(self._drop_volumes)
                 self.problem = None
             except Exception as error:
                 self.problem = str(error)
                 log.exception("could not follow the API")
-                asyncio.get_running_loop().call_later(_TRY_AGAIN_AFTER, self._wake.set)
+                asyncio.get_running_loop().call_later(_TRY_AGAIN_AFTER, self.refresh)
 
     def _read(self) -> DesiredState:
         state = self._reader.read(self._regions)
@@ -149,6 +168,15 @@ class Hypervisor:
         if rules != self._rules:
             await asyncio.to_thread(router.load_rules, self.names, rules)
             self._rules = rules
+        holders = _holders(self.state.machines)
+        moved = Moved.between(self._holders, holders)
+        if moved:
+            count = await asyncio.to_thread(conntrack.forget, self.names.router_netns, moved)
+            log.info("addresses moved: %s; connections ended: %d", ", ".join(map(str, sorted(moved.addresses))) or "ways out", count)
+        self._holders = holders
+
+    def _set_firewall(self) -> None:
+        self.firewall.enforce(self._rulebooks.read(self._regions), _interfaces(self.names, self.state.machines))
 
     async def _hand_out(self) -> None:
         for instance_id, machine in self.state.machines.items():
@@ -167,6 +195,36 @@ class Hypervisor:
             if file.stem not in self.state.volume_ids and not any(file.stem in keeper.volumes for keeper in self.keepers.values()):
                 volumes.detach(file)  # a daemon that was killed may have left its loop device
                 file.unlink()
+
+
+def _present(machines: Mapping[str, DesiredMachine]) -> dict[str, tuple[DesiredMachine, IPv4Address]]:
+    """The machines that have an address, with it; one that is leaving has it until it is off."""
+    return {
+        instance_id: (machine, machine.address.ip)
+        for instance_id, machine in machines.items()
+        if machine.address and machine.present and not machine.problem
+    }
+
+
+def _holders(machines: Mapping[str, DesiredMachine]) -> Holders:
+    present = _present(machines)
+    private = {address: instance_id for instance_id, (_, address) in present.items()}
+    public = {machine.public_address: instance_id for instance_id, (machine, _) in present.items() if machine.public_address}
+    exits = {address: machine.exit_address for machine, address in present.values() if machine.exit_address}
+    return Holders(instances=private | public, exits=exits)
+
+
+def _interfaces(names: LabNames, machines: Mapping[str, DesiredMachine]) -> list[Interface]:
+    return [
+        Interface(
+            host=machine.name,
+            instance_id=instance_id,
+            link=names.router_link(instance_id),
+            address=address,
+            group_ids=machine.group_ids,
+        )
+        for instance_id, (machine, address) in _present(machines).items()
+    ]
 
 
 def _checked(machine: DesiredMachine, local: list[IPv4Network]) -> DesiredMachine:

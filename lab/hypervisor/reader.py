@@ -155,9 +155,16 @@ def _machine(
         public_address=public if public and routes.reaches_internet(vpc_id, subnet_id) else None,
         exit_address=routes.way_out(vpc_id, subnet_id, public),
         s3_endpoint=routes.has_s3_endpoint(vpc_id, subnet_id),
+        group_ids=_group_ids(instance),
         volumes=tuple(volumes),
         problem=problem,
     )
+
+
+def _group_ids(instance: "InstanceTypeDef") -> tuple[str, ...]:
+    interfaces = instance.get("NetworkInterfaces", [])
+    groups = interfaces[0].get("Groups", []) if interfaces else instance.get("SecurityGroups", [])
+    return tuple(sorted({group.get("GroupId", "") for group in groups}))
 
 
 def _tags(tags: "Sequence[TagTypeDef]") -> dict[str, str]:

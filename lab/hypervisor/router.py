@@ -156,6 +156,8 @@ def translation_rules(names: LabNames, nat: Nat) -> str:
     """The nftables script that replaces the router's translations in one transaction.
 
     Packets that bear no public address never reach this machine's own namespace, and none reaches AWS's endpoints without a way out.
+    What comes from outside is for a public address, or it is dropped. A host that sends to another's public address goes out and in
+    again: it needs a way out, and is seen with its own public address, not as a member of its security groups.
     """
 
     def elements(pairs: list[str]) -> str:
@@ -190,11 +192,14 @@ table ip translation {{
   chain postrouting {{
     type nat hook postrouting priority srcnat; policy accept;
     oifname "{WAN}" snat to ip saddr map @private_to_public
+    ct status dnat snat to ip saddr map @private_to_public
   }}
   chain leaving {{
     type filter hook forward priority filter - 20; policy accept;
     oifname "{_VOID}" counter drop
     oifname "{WAN}" ip saddr != @has_way_out counter drop
+    iifname "{WAN}" ct direction original ct status & dnat == 0 counter drop
+    iifname != "{WAN}" ct direction original ct status dnat ip saddr != @has_way_out counter drop
   }}
   chain endpoints {{
     type filter hook input priority filter - 20; policy accept;

@@ -5,14 +5,28 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.htm
 
 from typing import Any
 
-from moto.ec2.models.security_groups import SecurityGroupRule
+from moto.ec2.models.security_groups import SecurityGroupBackend, SecurityGroupRule
 
-from lab.cloud.emulator.patching import replace
+from lab.cloud.emulator.patching import original, replace
+
+_modify = original(SecurityGroupBackend, "modify_security_group_rules")
 
 
 def install() -> None:
-    """Keeps the description of a rule whose other end is a group; moto keeps only those of address ranges."""
+    """Keeps the description of a rule whose other end is a group, and lets that end change; moto does so for address ranges alone."""
     replace(SecurityGroupRule, "description", property(_description))
+    replace(SecurityGroupBackend, "modify_security_group_rules", _modify_rules)
+
+
+def _modify_rules(backend: Any, group_id: str, rules: dict[str, dict[str, Any]]) -> None:
+    _modify(backend, group_id, rules)
+    group = backend.get_security_group_by_name_or_id(group_id)
+    for rule_id, change in rules.items():
+        rule = group.get_rule(rule_id)
+        if change.get("ReferencedGroupId") and rule.source_group:
+            rule.source_group = {**rule.source_group, "GroupId": change["ReferencedGroupId"]}
+        if change.get("PrefixListId") and rule.prefix_list_id:
+            rule.prefix_list_id = change["PrefixListId"]
 
 
 def _description(rule: Any) -> str | None:

@@ -264,6 +264,19 @@ def test_a_rule_between_groups_keeps_its_description(network: Network) -> None:
     assert [rule["Description"] for rule in found] == ["replication and clone"]
 
 
+def test_a_rule_may_come_to_name_another_group(network: Network) -> None:
+    other = network.ec2.create_security_group(GroupName="other", Description="other", VpcId=network.vpc)["GroupId"]
+    permission: Any = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "UserIdGroupPairs": [{"GroupId": network.group}]}
+    made = network.ec2.authorize_security_group_ingress(GroupId=network.group, IpPermissions=[permission])["SecurityGroupRules"][0]
+    rule_id = made.get("SecurityGroupRuleId", "")
+    change: Any = {"IpProtocol": "tcp", "FromPort": 80, "ToPort": 80, "ReferencedGroupId": other}
+    network.ec2.modify_security_group_rules(
+        GroupId=network.group, SecurityGroupRules=[{"SecurityGroupRuleId": rule_id, "SecurityGroupRule": change}]
+    )
+    (found,) = network.ec2.describe_security_group_rules(SecurityGroupRuleIds=[rule_id])["SecurityGroupRules"]
+    assert found.get("ReferencedGroupInfo", {}).get("GroupId") == other
+
+
 def test_records_are_made_and_deleted_by_what_is_there(api: str) -> None:
     route53 = client("route53", api)
     zone = route53.create_hosted_zone(Name="example.org", CallerReference="records")["HostedZone"]["Id"]

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+import pytest
+
 from lab.hypervisor.desired import DesiredMachine, Nat, overlapping
 from lab.hypervisor.router import translation_rules
 from lab.names import LabNames
@@ -39,15 +41,16 @@ def test_public_hosts_are_reached_and_private_ones_leave_by_their_gateway() -> N
     assert nat.s3_endpoint == {IPv4Address("10.20.1.10")}
 
 
-def test_a_host_that_is_leaving_or_broken_has_no_translation() -> None:
+def test_a_host_that_is_gone_or_broken_has_no_translation() -> None:
     machines = _machines(
         replace(_BALANCER, state="terminated"), replace(_WEB, problem="its subnet is not there"), replace(_ISOLATED, address=None)
     )
     assert Nat.of(machines) == Nat(public_to_private={}, private_to_public={}, s3_endpoint=frozenset())
 
 
-def test_a_stopped_host_keeps_its_translation() -> None:
-    assert Nat.of(_machines(replace(_BALANCER, state="stopped"))).public_to_private == {_PUBLIC: IPv4Address("10.20.0.10")}
+@pytest.mark.parametrize("state", ["stopped", "shutting-down"])
+def test_a_stopped_host_keeps_its_translation_and_so_does_one_that_ends_its_connections(state: str) -> None:
+    assert Nat.of(_machines(replace(_BALANCER, state=state))).public_to_private == {_PUBLIC: IPv4Address("10.20.0.10")}
 
 
 def test_the_rules_hold_each_pair_once_and_replace_the_table_at_once() -> None:
@@ -56,6 +59,8 @@ def test_the_rules_hold_each_pair_once_and_replace_the_table_at_once() -> None:
     assert "elements = { 198.18.0.10 : 10.20.0.10 }" in rules
     assert "elements = { 10.20.0.10 : 198.18.0.10, 10.20.1.10 : 198.18.0.11 }" in rules
     assert "elements = { 10.20.0.10, 10.20.1.10 }" in rules
+    assert "ct status dnat snat to ip saddr map @private_to_public" in rules, "through a public address, a host is its public self"
+    assert 'iifname "wan" ct direction original ct status & dnat == 0 counter drop' in rules, "from outside only to public addresses"
     assert "ip daddr 198.19.0.16 ip saddr != @has_way_out counter drop" in rules
 
 

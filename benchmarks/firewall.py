@@ -1,0 +1,280 @@
+"""Security groups on the router: how fast a change holds with 20 web hosts, and what a packet costs with 2 and with 20.
+
+The router and the links are the lab's own, and so are reading, compiling and loading; the hosts are bare network namespaces, because a
+packet costs the router the same whoever sends it.
+"""
+
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import contextmanager
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.figures import Figure
+from lab.cloud.images import BAKED_IMAGE
+from lab.empty_api import empty_api
+from lab.hypervisor import footprint, namespaces, router, teardown
+from lab.hypervisor.desired import DesiredMachine
+from lab.hypervisor.firewall.enforcer import Enforcer
+from lab.hypervisor.firewall.facts import Group, GroupRule, Interface, Rulebook
+from lab.hypervisor.firewall.reader import RulebookReader
+from lab.hypervisor.firewall.ruleset import Surfaces
+from lab.hypervisor.reader import Reader
+from lab.hypervisor.router import MACHINE_LINK
+from lab.hypervisor.tries import TCP, Place, Try, try_all
+from lab.names import LabNames
+from stack.firewall import EVERYWHERE, FLOWS, MYSQL, WEB_PORT, rules
+from userdata.variables import ROLES
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import IpPermissionTypeDef
+
+NAME = "benchfw"
+REGION = "eu-central-1"
+SIZES = (2, 20)
+ROUNDS = 20_000
+CONNECTIONS = 2_000
+REPEATS = 5
+CHANGES = 10
+
+
+def measure() -> list[Figure]:
+    """Both measurements. Needs root; what it makes on the machine bears a lab's prefix of its own and is gone afterwards."""
+    names = LabNames.of(NAME)
+    figures: list[Figure] = []
+    for size in SIZES:
+        with _router(names) as enforcer:
+            hosts = _hosts(size)
+            for host in hosts:
+                router.connect(names, host)
+            figures += _packets(names, enforcer, hosts, size)
+    with _router(names) as enforcer, tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder, empty_api(Path(folder)) as endpoint:
+        figures += _convergence(names, enforcer, endpoint)
+    return figures
+
+
+@contextmanager
+def _router(names: LabNames) -> Generator[Enforcer]:
+    teardown.take_down(names)
+    footprint.enter(names)
+    try:
+        router.set_up(names)
+        surfaces = Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address))
+        yield Enforcer(surfaces, lambda script: router.load_rules(names, script))
+    finally:
+        teardown.take_down(names)
+
+
+def _hosts(web_hosts: int) -> list[DesiredMachine]:
+    """The stack's hosts with that many web hosts, as the API would show them."""
+    roles = ["load_balancer", "database", "database", *["web"] * web_hosts]
+    return [_machine(f"i-{number:03x}{0:014x}", role, IPv4Address("10.20.64.0") + 10 + number) for number, role in enumerate(roles)]
+
+
+def _machine(instance_id: str, role: str, address: IPv4Address) -> DesiredMachine:
+    return DesiredMachine(
+        instance_id=instance_id,
+        region=REGION,
+        state="running",
+        name=f"{role}-{instance_id[2:5]}",
+        role=role,
+        zone=f"{REGION}a",
+        image_id="",
+        address=IPv4Interface(f"{address}/20"),
+        group_ids=(f"sg-{role}",),
+    )
+
+
+def _rulebook() -> Rulebook:
+    """The stack's own table of rules."""
+    return Rulebook(
+        groups={f"sg-{role}": Group(group_id=f"sg-{role}", name=role) for role in ROLES},
+        rules=tuple(
+            GroupRule(
+                rule_id=f"sgr-{number}",
+                group_id=f"sg-{rule.group}",
+                egress=rule.direction == "egress",
+                protocol=rule.protocol,
+                from_port=rule.port,
+                to_port=rule.port,
+                cidr_ipv4=rule.peer_cidr,
+                peer_group_id=f"sg-{rule.peer_group}" if rule.peer_group else None,
+            )
+            for number, rule in enumerate(rules(FLOWS, (EVERYWHERE,)))
+        ),
+    )
+
+
+def _interfaces(names: LabNames, hosts: Iterable[DesiredMachine]) -> list[Interface]:
+    return [
+        Interface(
+            host=host.name,
+            instance_id=host.instance_id,
+            link=names.router_link(host.instance_id),
+            address=host.address.ip,
+            group_ids=host.group_ids,
+        )
+        for host in hosts
+        if host.address
+    ]
+
+
+def _packets(names: LabNames, enforcer: Enforcer, hosts: Sequence[DesiredMachine], size: int) -> list[Figure]:
+    balancer, web = hosts[0], hosts[-1]
+    figures: list[Figure] = []
+    for what in ("no rules", f"{size} web hosts"):
+        if what != "no rules":
+            enforcer.enforce(_rulebook(), _interfaces(names, hosts))
+        elif size != SIZES[0]:
+            continue
+        with _listener(names, web) as listener:
+            packet = min(_round_trips(names, balancer, listener) for _ in range(REPEATS)) / 2
+            opening = min(_openings(names, balancer, listener) for _ in range(REPEATS))
+        figures += [
+            Figure(
+                name=f"{what}: one packet of an open connection",
+                value=packet * 1e6,
+                unit="us",
+                note=f"half a round trip, kernel and all; the fastest of {REPEATS}",
+            ),
+            Figure(name=f"{what}: opening and closing a connection", value=opening * 1e6, unit="us", note="about nine packets"),
+        ]
+    return figures
+
+
+@contextmanager
+def _listener(names: LabNames, host: DesiredMachine) -> Generator[socket.socket]:
+    address = str(host.address.ip) if host.address else ""
+    namespace = names.machine_netns(host.instance_id)
+    with namespaces.open_socket_in(namespace, socket.AF_INET, socket.SOCK_STREAM, (address, WEB_PORT)) as listener:
+        listener.setblocking(True)
+        yield listener
+
+
+def _round_trips(names: LabNames, source: DesiredMachine, listener: socket.socket) -> float:
+    """Seconds of one round trip. One thread plays both ends: the kernel delivers within `send`, so no scheduling is in the number."""
+    with _connected(names, source, listener) as near, listener.accept()[0] as far:
+        for end in (near, far):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        began = time.perf_counter()
+        for _ in range(ROUNDS):
+            near.send(b"x")
+            far.recv(1)
+            far.send(b"x")
+            near.recv(1)
+        return (time.perf_counter() - began) / ROUNDS
+
+
+def _openings(names: LabNames, source: DesiredMachine, listener: socket.socket) -> float:
+    def enter() -> float:
+        began = time.perf_counter()
+        for _ in range(CONNECTIONS):
+            with socket.create_connection(listener.getsockname()):
+                listener.accept()[0].close()
+        return (time.perf_counter() - began) / CONNECTIONS
+
+    return namespaces.inside(names.machine_netns(source.instance_id), enter)
+
+
+def _connected(names: LabNames, source: DesiredMachine, listener: socket.socket) -> socket.socket:
+    return namespaces.inside(names.machine_netns(source.instance_id), lambda: socket.create_connection(listener.getsockname()))
+
+
+def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Figure]:
+    reader = Reader(endpoint)
+    ec2 = reader.client(REGION)
+    _stand_up(ec2, SIZES[-1])
+    rulebooks = RulebookReader(reader, s3_address=names.s3_address)
+    machines = list(reader.read([REGION]).machines.values())
+    for machine in machines:
+        router.connect(names, machine)
+    group_ids = {machine.role: machine.group_ids[0] for machine in machines}
+
+    def follow() -> None:
+        enforcer.enforce(rulebooks.read([REGION]), _interfaces(names, machines))
+
+    follow()
+    source, target = (next(machine for machine in machines if machine.role == role) for role in ("web", "database"))
+    one = Try(
+        source=Place(namespace=names.machine_netns(source.instance_id), link=MACHINE_LINK),
+        target=Place(namespace=names.machine_netns(target.instance_id), link=MACHINE_LINK),
+        address=target.address.ip if target.address else IPv4Address(0),
+        protocol=TCP,
+        port=MYSQL,
+    )
+    permission: IpPermissionTypeDef = {
+        "IpProtocol": "tcp",
+        "FromPort": MYSQL,
+        "ToPort": MYSQL,
+        "UserIdGroupPairs": [{"GroupId": group_ids["web"]}],
+    }
+    ec2.authorize_security_group_egress(
+        GroupId=group_ids["web"],
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": MYSQL, "ToPort": MYSQL, "IpRanges": [{"CidrIp": EVERYWHERE}]}],
+    )
+    added: list[float] = []
+    for _ in range(CHANGES):
+        made = ec2.authorize_security_group_ingress(GroupId=group_ids["database"], IpPermissions=[permission])["SecurityGroupRules"]
+        added.append(_seconds(lambda: (follow(), _until_it_arrives(one))))
+        ec2.revoke_security_group_ingress(
+            GroupId=group_ids["database"], SecurityGroupRuleIds=[rule.get("SecurityGroupRuleId", "") for rule in made]
+        )
+        follow()
+    whole = [_seconds(lambda: (reader.read([REGION]), follow())) for _ in range(CHANGES)]
+    note = "read, compiled, loaded; the lab waits up to 200 ms more, for changes that come together"
+    return [
+        Figure(
+            name=f"{SIZES[-1]} web hosts: a rule added, until a packet passes", value=statistics.median(added) * 1e3, unit="ms", note=note
+        ),
+        Figure(name=f"{SIZES[-1]} web hosts: the slowest of {CHANGES}", value=max(added) * 1e3, unit="ms"),
+        Figure(
+            name=f"{SIZES[-1]} web hosts: the same after a host changed",
+            value=statistics.median(whole) * 1e3,
+            unit="ms",
+            note="all is read",
+        ),
+    ]
+
+
+def _stand_up(ec2: "EC2Client", web_hosts: int) -> None:
+    """A network with the stack's groups, its table of rules but the one that is measured, and instances in them."""
+    vpc_id = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"].get("VpcId", "")
+    subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.20.64.0/20")["Subnet"].get("SubnetId", "")
+    groups = {role: ec2.create_security_group(GroupName=role, Description=role, VpcId=vpc_id)["GroupId"] for role in ROLES}
+    for group_id in groups.values():
+        everything: IpPermissionTypeDef = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE}]}
+        ec2.revoke_security_group_egress(GroupId=group_id, IpPermissions=[everything])
+    for rule in rules(FLOWS, (EVERYWHERE,)):
+        if (rule.group, rule.peer_group, rule.port) in (("database", "web", MYSQL), ("web", "database", MYSQL)):
+            continue
+        peer: IpPermissionTypeDef = {"IpProtocol": rule.protocol, "FromPort": rule.port, "ToPort": rule.port}
+        if rule.peer_group:
+            peer["UserIdGroupPairs"] = [{"GroupId": groups[rule.peer_group]}]
+        else:
+            peer["IpRanges"] = [{"CidrIp": rule.peer_cidr or ""}]
+        authorize = ec2.authorize_security_group_egress if rule.direction == "egress" else ec2.authorize_security_group_ingress
+        authorize(GroupId=groups[rule.group], IpPermissions=[peer])
+    for role, count in (("load_balancer", 1), ("database", 2), ("web", web_hosts)):
+        ec2.run_instances(
+            ImageId=BAKED_IMAGE,
+            MinCount=count,
+            MaxCount=count,
+            NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet_id, "Groups": [groups[role]], "DeleteOnTermination": True}],
+            TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "role", "Value": role}]}],
+        )
+
+
+def _until_it_arrives(one: Try) -> None:
+    while not try_all([one], patience=0.05)[0].arrived:
+        pass
+
+
+def _seconds(operation: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    operation()
+    return time.perf_counter() - began

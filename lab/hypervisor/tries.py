@@ -1,0 +1,207 @@
+"""Sends real packets between places of a lab and sees whether they arrive: all tries at once, from one process.
+
+Sockets are opened inside the places' network namespaces and used from here. Each target's link is listened to, so that a packet counts as
+arrived when it is really there, whether anybody answers it or not; the answer is noted besides.
+"""
+
+import contextlib
+import errno
+import functools
+import random
+import selectors
+import socket
+import struct
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from ipaddress import IPv4Address
+from typing import Any, TypeVar
+
+from lab.hypervisor import namespaces
+
+ICMP, TCP, UDP = socket.IPPROTO_ICMP, socket.IPPROTO_TCP, socket.IPPROTO_UDP
+
+_ETH_P_IP = 0x0800
+_SO_RCVBUFFORCE = 33
+"""From <asm-generic/socket.h>: root may have more than the system's limit."""
+_BUFFER = 4 << 20
+_ICMP_ECHO_REQUEST = 8
+_FILLING = b"webstack lab: may this pass?"
+_SHORTEST_PACKET = 28
+_LOWEST_PORT, _HIGHEST_PORT = 10000, 30000
+"""Source ports of tries: below those that kernels give out, so that no other traffic is taken for one."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where packets start or arrive. `namespace` None is this machine's own."""
+
+    namespace: str | None
+    link: str
+    """The link on which arrivals are seen, and by which `aimed` packets leave."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Try:
+    """One packet: a connection attempt for TCP, a datagram for UDP, an echo request for ICMP, else a bare packet."""
+
+    source: Place
+    target: Place
+    address: IPv4Address
+    """Where it is sent to."""
+    protocol: int
+    port: int = 0
+    aimed: bool = False
+    """Sent by the source's link though there is no route: how an outsider would try an address inside."""
+
+
+class Answer(Enum):
+    """What came back to the sender."""
+
+    NONE = "no answer"
+    CONNECTED = "connected"
+    REFUSED = "refused by the target's kernel"
+    UNREACHABLE = "unreachable: the sender itself, or a router, knows no way"
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """What became of a try."""
+
+    arrived: bool = False
+    answer: Answer = Answer.NONE
+    seconds: float | None = None
+    """Until the answer."""
+
+
+_Key = tuple[Place, int, int]
+"""A target, a protocol, and the number that a packet carries: its source port, or what it says."""
+
+
+@dataclass(kw_only=True)
+class _Sent:
+    one: Try
+    number: int
+    """The packet's mark; no two tries share one."""
+    socket: socket.socket
+    at: float
+    outcome: Outcome = field(default_factory=Outcome)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more is to be learnt of it."""
+        return self.outcome.arrived and (self.outcome.answer is not Answer.NONE or self.one.protocol not in (TCP, UDP))
+
+    def answered(self, answer: Answer) -> None:
+        self.outcome.answer, self.outcome.seconds = answer, time.monotonic() - self.at
+
+
+def try_all(tries: Sequence[Try], *, patience: float = 1.5) -> list[Outcome]:
+    """What became of each try, in order. Takes `patience` seconds, less where all arrive and are answered. Needs root."""
+    with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
+        for place in {one.target for one in tries}:
+            tap = stack.enter_context(_inside(place, functools.partial(_tap, place)))
+            selector.register(tap, selectors.EVENT_READ, place)
+        first = random.randrange(_LOWEST_PORT, _HIGHEST_PORT - len(tries))  # noqa: S311  (unused ports, no secret)
+        sent = [stack.enter_context(contextlib.closing(socket_)) and one for socket_, one in _send(tries, first)]
+        for one in sent:
+            if one.outcome.answer is Answer.NONE and one.one.protocol in (TCP, UDP):
+                selector.register(one.socket, selectors.EVENT_WRITE if one.one.protocol == TCP else selectors.EVENT_READ, one)
+        _listen(selector, sent, time.monotonic() + patience)
+    return [one.outcome for one in sorted(sent, key=lambda one: one.number)]
+
+
+def _inside(place: Place, function: Callable[[], _T]) -> _T:
+    return function() if place.namespace is None else namespaces.inside(place.namespace, function)
+
+
+def _tap(place: Place) -> socket.socket:
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+    tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+    tap.setblocking(False)
+    tap.bind((place.link, _ETH_P_IP))
+    return tap
+
+
+def _send(tries: Sequence[Try], first: int) -> Iterable[tuple[socket.socket, _Sent]]:
+    """Opens and sends place by place: entering a namespace takes longer than all that is done inside."""
+    for source in dict.fromkeys(one.source for one in tries):
+        ours = [(one, first + index) for index, one in enumerate(tries) if one.source == source]
+        for sent in _inside(source, lambda ours=ours: [_send_one(one, number) for one, number in ours]):
+            yield sent.socket, sent
+
+
+def _send_one(one: Try, number: int) -> _Sent:
+    kind = {TCP: socket.SOCK_STREAM, UDP: socket.SOCK_DGRAM}.get(one.protocol, socket.SOCK_RAW)
+    opened = socket.socket(socket.AF_INET, kind, one.protocol)
+    sent = _Sent(one=one, number=number, socket=opened, at=time.monotonic())
+    try:
+        opened.setblocking(False)
+        if one.aimed:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, one.source.link.encode())
+        if one.protocol in (TCP, UDP):
+            opened.bind(("", number))
+        if one.protocol == TCP:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no connection lingers when it is closed
+            with contextlib.suppress(BlockingIOError):  # it is under way
+                opened.connect((str(one.address), one.port))
+        else:
+            opened.connect((str(one.address), one.port if one.protocol == UDP else 0))
+            opened.send(_payload(one.protocol, number))
+    except OSError:
+        sent.answered(Answer.UNREACHABLE)
+    except BaseException:
+        opened.close()
+        raise
+    return sent
+
+
+def _payload(protocol: int, number: int) -> bytes:
+    if protocol == ICMP:
+        header = struct.pack("!BBHHH", _ICMP_ECHO_REQUEST, 0, 0, number, 1)
+        total = sum(struct.unpack("!4H", header))
+        return struct.pack("!BBHHH", _ICMP_ECHO_REQUEST, 0, ~(total + (total >> 16)) & 0xFFFF, number, 1)
+    return struct.pack("!H", number) + _FILLING
+
+
+def _listen(selector: selectors.BaseSelector, sent: Sequence[_Sent], deadline: float) -> None:
+    waiting: dict[_Key, _Sent] = {(one.one.target, one.one.protocol, one.number): one for one in sent}
+    while waiting and (left := deadline - time.monotonic()) > 0:
+        for key, _ in selector.select(left):
+            if isinstance(key.data, _Sent):
+                _hear(key.data)
+                selector.unregister(key.fileobj)
+            else:
+                tap: Any = key.fileobj
+                for protocol, number in _arrivals(tap):
+                    if (one := waiting.get((key.data, protocol, number))) is not None:
+                        one.outcome.arrived = True
+        waiting = {key: one for key, one in waiting.items() if not one.done}
+
+
+def _hear(sent: _Sent) -> None:
+    """The sender's socket has something to say."""
+    error = sent.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error in (0, errno.ECONNREFUSED):
+        sent.answered(Answer.REFUSED if error else Answer.CONNECTED)
+    else:
+        sent.answered(Answer.UNREACHABLE)
+
+
+def _arrivals(tap: socket.socket) -> Iterable[tuple[int, int]]:
+    """Protocol and mark of each packet that has come."""
+    while True:
+        try:
+            packet = tap.recv(2048)
+        except BlockingIOError:
+            return
+        if len(packet) < _SHORTEST_PACKET:
+            continue
+        protocol, inner = packet[9], packet[(packet[0] & 0xF) * 4 :]
+        if protocol != ICMP:
+            yield protocol, int.from_bytes(inner[:2], "big")
+        elif inner[0] == _ICMP_ECHO_REQUEST:
+            yield protocol, int.from_bytes(inner[4:6], "big")

@@ -1,0 +1,149 @@
+"""Two hosts beside the stack, in one public subnet, with nothing on them but security groups that a test may change as it likes."""
+
+import socket
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+from lab.hypervisor import namespaces
+from lab.hypervisor.router import MACHINE_LINK
+from lab.hypervisor.tries import TCP, Place, Try, try_all
+from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import IpPermissionTypeDef
+
+_LAST = 9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bare:
+    """One bare host. Its namespace is where its programs would be: a test's sockets stand for them."""
+
+    instance_id: str
+    interface_id: str
+    group_id: str
+    address: IPv4Address
+    namespace: str
+
+    @property
+    def place(self) -> Place:
+        return Place(namespace=self.namespace, link=MACHINE_LINK)
+
+    def listen(self, port: int) -> socket.socket:
+        """A listening socket on the host."""
+        listener = namespaces.open_socket_in(self.namespace, socket.AF_INET, socket.SOCK_STREAM, (str(self.address), port))
+        listener.settimeout(5 * SLOWNESS)
+        return listener
+
+    def connect(self, address: IPv4Address, port: int) -> socket.socket:
+        """A connection from the host."""
+        return namespaces.inside(self.namespace, lambda: socket.create_connection((str(address), port), timeout=5 * SLOWNESS))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbours:
+    """The pair, and the API client that changes their groups."""
+
+    lab: LabUnderTest
+    ec2: "EC2Client"
+    a: Bare
+    b: Bare
+    vpc_id: str
+
+    def permit(self, host: Bare, permission: "IpPermissionTypeDef", *, egress: bool) -> str:
+        """Adds one rule to the host's own group; its id."""
+        authorize = self.ec2.authorize_security_group_egress if egress else self.ec2.authorize_security_group_ingress
+        return authorize(GroupId=host.group_id, IpPermissions=[permission])["SecurityGroupRules"][0].get("SecurityGroupRuleId", "")
+
+    def revoke(self, host: Bare, rule_id: str, *, egress: bool) -> None:
+        """Takes a rule away."""
+        revoke = self.ec2.revoke_security_group_egress if egress else self.ec2.revoke_security_group_ingress
+        revoke(GroupId=host.group_id, SecurityGroupRuleIds=[rule_id])
+
+    def close(self) -> None:
+        """Takes away every rule of both groups."""
+        for host in (self.a, self.b):
+            rules = self.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [host.group_id]}])["SecurityGroupRules"]
+            for rule in rules:
+                self.revoke(host, rule.get("SecurityGroupRuleId", ""), egress=bool(rule.get("IsEgress")))
+
+    def settled(self) -> None:
+        """Returns when all changes made so far hold: a rule made last for a port that nothing else uses is seen to hold.
+
+        What the API says is read anew for every change, so the newest one brings all older ones with it.
+        """
+        last: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": _LAST, "ToPort": _LAST, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        rules = [(self.a, self.permit(self.a, last, egress=True), True), (self.b, self.permit(self.b, last, egress=False), False)]
+        wait_until(lambda: self.passes(_LAST, patience=0.1), seconds=10, what="the last rule holds", every=0.05)
+        for host, rule, egress in rules:
+            self.revoke(host, rule, egress=egress)
+        wait_until(lambda: not self.passes(_LAST, patience=0.1), seconds=10, what="the last rule is gone", every=0.05)
+
+    def arrives(self, *tries: tuple[int, int], source: Bare | None = None, target: Bare | None = None, patience: float = 0.5) -> list[bool]:
+        """Whether packets (protocol, port) from one host, `a` by default, arrive at the other."""
+        source, target = source or self.a, target or self.b
+        asked = [
+            Try(source=source.place, target=target.place, address=target.address, protocol=protocol, port=port) for protocol, port in tries
+        ]
+        return [outcome.arrived for outcome in try_all(asked, patience=patience * SLOWNESS)]
+
+    def passes(self, port: int, patience: float = 0.5) -> bool:
+        """Whether TCP from `a` to a port of `b` arrives."""
+        return self.arrives((TCP, port), patience=patience) == [True]
+
+
+@contextmanager
+def neighbours(lab: LabUnderTest) -> Generator[Neighbours]:
+    """Boots the pair and takes it away again, groups and all."""
+    ec2 = lab.ec2()
+    instance = ec2.describe_instances(InstanceIds=[str(lab.hosts()["lb-1"]["instance_id"])])["Reservations"][0].get("Instances", [])[0]
+    vpc_id, subnet_id, image_id = instance.get("VpcId", ""), instance.get("SubnetId", ""), instance.get("ImageId", "")
+    groups: list[str] = []
+    hosts: list[Bare] = []
+    try:
+        for name in ("bare-a", "bare-b"):
+            groups.append(ec2.create_security_group(GroupName=name, Description="a test's", VpcId=vpc_id)["GroupId"])
+            hosts.append(_launch(ec2, lab, name, subnet_id, image_id, groups[-1]))
+        pair = Neighbours(lab=lab, ec2=ec2, a=hosts[0], b=hosts[1], vpc_id=vpc_id)
+        pair.close()  # a new group lets everything out
+        for host in hosts:
+            wait_until(lambda host=host: namespaces.exists(host.namespace), seconds=15, what="a bare host has its network")
+        yield pair
+    finally:
+        _remove(ec2, [host.instance_id for host in hosts], groups)
+
+
+def _launch(ec2: "EC2Client", lab: LabUnderTest, name: str, subnet_id: str, image_id: str, group_id: str) -> Bare:
+    launched = ec2.run_instances(
+        ImageId=image_id,
+        InstanceType="t3.micro",
+        MinCount=1,
+        MaxCount=1,
+        NetworkInterfaces=[{"DeviceIndex": 0, "SubnetId": subnet_id, "Groups": [group_id], "DeleteOnTermination": True}],
+        TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
+    )["Instances"][0]
+    instance_id = launched.get("InstanceId", "")
+    return Bare(
+        instance_id=instance_id,
+        interface_id=launched.get("NetworkInterfaces", [])[0].get("NetworkInterfaceId", ""),
+        group_id=group_id,
+        address=IPv4Address(launched.get("PrivateIpAddress", "")),
+        namespace=lab.names.machine_netns(instance_id),
+    )
+
+
+def _remove(ec2: "EC2Client", instance_ids: Sequence[str], groups: Sequence[str]) -> None:
+    if instance_ids:
+        ec2.terminate_instances(InstanceIds=list(instance_ids))
+
+        def gone() -> bool:
+            instances = ec2.describe_instances(InstanceIds=list(instance_ids))["Reservations"]
+            return all(one.get("State", {}).get("Name") == "terminated" for found in instances for one in found.get("Instances", []))
+
+        wait_until(gone, seconds=150, what="the bare hosts are terminated")
+    for group in groups:
+        ec2.delete_security_group(GroupId=group)

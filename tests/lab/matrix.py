@@ -1,0 +1,140 @@
+"""The reachability matrix: what the firewall's table alone promises, and what real packets make of it."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from lab.hypervisor.router import MACHINE_LINK
+from lab.hypervisor.tries import ICMP, TCP, UDP, Answer, Outcome, Place, Try, try_all
+from stack.firewall import FLOWS
+from tests.lab.harness import SLOWNESS, LabUnderTest
+
+INTERNET = "internet"
+VRRP = 112
+PORTS = {
+    TCP: (22, 25, 80, 443, 1, 3306, 3307, 8080, 8081, 9100, 9101, 9104, 9113, 9200, 33060, 65535),
+    UDP: (53, 123, 443, 3306),
+    VRRP: (0,),
+    ICMP: (0,),
+}
+"""What is tried: every port that anything listens on, SSH, the exporters', neighbours of the open ones, the ends; other protocols."""
+
+_NUMBERS = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """A host of the lab, or the internet."""
+
+    name: str
+    role: str
+    zone: str
+    place: Place
+    address: IPv4Address
+    public: IPv4Address | None = None
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Pair:
+    """One question."""
+
+    source: str
+    target: str
+    protocol: int
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """What became of all tries, against what the table says."""
+
+    passed: frozenset[Pair]
+    refused: frozenset[Pair]
+    let_through: list[Pair]
+    """They passed, and nothing in the table permits it."""
+    held_up: list[Pair]
+    """The table permits them, and they did not pass or their answer did not come back."""
+    report: str
+
+
+def ends(lab: LabUnderTest) -> list[End]:
+    """The stack's hosts and the internet."""
+    names = lab.names
+    result = [End(name=INTERNET, role=INTERNET, zone="-", place=Place(namespace=None, link=names.wan_link), address=names.machine_address)]
+    for name, row in lab.hosts().items():
+        if row["role"] and row["state"] == "running":
+            result.append(
+                End(
+                    name=name,
+                    role=str(row["role"]),
+                    zone=str(row["zone"]),
+                    place=Place(namespace=names.machine_netns(str(row["instance_id"])), link=MACHINE_LINK),
+                    address=IPv4Address(str(row["private_ip"])),
+                    public=IPv4Address(str(row["public_ip"])) if row["public_ip"] else None,
+                )
+            )
+    return result
+
+
+def permitted(source: End, target: End, protocol: int, port: int) -> bool:
+    """Whether the table permits it: some flow lets it leave its source and some flow lets it arrive at its target."""
+    about = [flow for flow in FLOWS if _NUMBERS[flow.protocol] == protocol and flow.port == port]
+    leaves = source.role == INTERNET or any(flow.source == source.role and flow.target in (target.role, INTERNET) for flow in about)
+    arrives = target.role == INTERNET or any(flow.target == target.role and flow.source in (source.role, INTERNET) for flow in about)
+    reachable = source.role != INTERNET or target.public is not None  # nobody outside has a way to a private address
+    return leaves and arrives and reachable
+
+
+def measure(everyone: Sequence[End]) -> Matrix:
+    """Tries every pair on every port, all at once."""
+    asked: list[tuple[Pair, End, End]] = []
+    tries: list[Try] = []
+    for source in everyone:
+        for target in everyone:
+            if source is target:
+                continue
+            outside = source.role == INTERNET
+            for protocol, ports in PORTS.items():
+                for port in ports:
+                    asked.append((Pair(source=source.name, target=target.name, protocol=protocol, port=port), source, target))
+                    tries.append(
+                        Try(
+                            source=source.place,
+                            target=target.place,
+                            address=(target.public if outside else None) or target.address,
+                            protocol=protocol,
+                            port=port,
+                            aimed=outside and target.public is None,
+                        )
+                    )
+    outcomes = try_all(tries, patience=2 * SLOWNESS)
+    passed = {pair for (pair, _, _), outcome in zip(asked, outcomes, strict=True) if _passed(pair, outcome)}
+    stirred = {pair for (pair, _, _), outcome in zip(asked, outcomes, strict=True) if outcome.arrived or outcome.answer is not Answer.NONE}
+    promised = {pair for pair, source, target in asked if permitted(source, target, pair.protocol, pair.port)}
+    refused = {pair for pair, _, _ in asked} - stirred
+    return Matrix(
+        passed=frozenset(passed),
+        refused=frozenset(refused),
+        let_through=sorted(stirred - promised),
+        held_up=sorted(promised - passed),
+        report=_report(asked, passed, refused),
+    )
+
+
+def _passed(pair: Pair, outcome: Outcome) -> bool:
+    """Arrived, and for TCP the answer came back; a datagram to an open port need not be answered."""
+    return outcome.arrived and (pair.protocol != TCP or outcome.answer in (Answer.CONNECTED, Answer.REFUSED))
+
+
+def _report(asked: Sequence[tuple[Pair, End, End]], passed: set[Pair], refused: set[Pair]) -> str:
+    tried, through = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+    for pair, source, target in asked:
+        zones = (source.zone, target.zone)
+        tried[zones] += 1
+        through[zones] += pair in passed
+    lines = [f"tried {len(asked)} pairs: {len(passed)} passed, {len(refused)} refused"]
+    lines += [
+        f"  {source} -> {target}: {count} tried, {through[source, target]} passed" for (source, target), count in sorted(tried.items())
+    ]
+    return "\n".join(lines)
