@@ -65,6 +65,7 @@ class Engine:
         self.options = options
         self._stack: auto.Stack | None = None
         self._command: InterruptibleCommand | None = None
+        self._known_whole = False
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> "Engine":
@@ -150,7 +151,9 @@ class Engine:
         return self.stack.destroy(on_event=on_event, on_output=on_output, color="never", show_secrets=False)
 
     def check_interrupted(self) -> None:
-        """Raises InterruptedRunError where the state holds a creation that never ended."""
+        """Raises InterruptedRunError where the state holds a creation that never ended: an earlier engine's, or one that was killed here."""
+        if self._known_whole:
+            return
         deployment = self.stack.export_stack().deployment or {}
         pending: list[dict[str, object]] = deployment.get("pending_operations") or deployment.get("pendingOperations") or []
         urns: list[str] = []
@@ -160,6 +163,7 @@ class Engine:
                 urns.append(str(resource.get("urn", "?")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         if urns:
             raise InterruptedRunError(urns)
+        self._known_whole = True
 
     def interrupt(self) -> None:
         """Asks a running operation to end in order (from another thread or a signal handler)."""
@@ -168,6 +172,7 @@ class Engine:
 
     def kill(self) -> None:
         """Ends a running operation at once."""
+        self._known_whole = False
         if self._command is not None:
             self._command.kill()
 
