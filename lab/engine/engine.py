@@ -151,7 +151,7 @@ class Engine:
         return self.stack.destroy(on_event=on_event, on_output=on_output, color="never", show_secrets=False)
 
     def check_interrupted(self) -> None:
-        """Raises InterruptedRunError where the state holds a creation that never ended: an earlier engine's, or one that was killed here."""
+        """Raises InterruptedRunError where the state holds a creation that never ended, as a killed engine leaves it."""
         if self._known_whole:
             return
         deployment = self.stack.export_stack().deployment or {}
