@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from rich.table import Table
 
@@ -41,14 +41,17 @@ class Host:
 
 def rows(session: Session) -> list[Host]:
     """All hosts, by name. Raises ControlError where the daemon does not answer."""
-    said: list[dict[str, object]] = control.status(session.names)["hosts"]
-    return sorted((Host.of(row) for row in said), key=lambda host: (host.name, host.instance_id))
+    return rows_of(control.status(session.names))
 
 
-def troubles(session: Session) -> list[str]:
+def rows_of(said: Mapping[str, Any]) -> list[Host]:
+    """The hosts in what the daemon says of its lab, by name."""
+    return sorted((Host.of(row) for row in said["hosts"]), key=lambda host: (host.name, host.instance_id))
+
+
+def troubles(said: Mapping[str, Any]) -> list[str]:
     """What is wrong in the lab besides hosts that are not ready: an API that cannot be followed, rules that cannot be obeyed."""
-    said = control.status(session.names)
-    everyone = [Host.of(row) for row in said["hosts"]]
+    everyone = rows_of(said)
     found = [str(said["problem"])] if said["problem"] else []
     for text in said["rule_problems"]:
         concerned = ", ".join(sorted({host.name for host in everyone if text in host.problems}))

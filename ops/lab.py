@@ -99,12 +99,13 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
     """List the hosts: role, zone, addresses, instance id, state, and whether each serves."""
     session = Session.of(name)
     session.require_running()
-    rows = hosts.rows(session)
+    said = control.status(session.names)
+    rows = hosts.rows_of(said)
     if as_json:
         print(json.dumps([host.as_dict() for host in rows], indent=2))
     else:
         console.print(hosts.table(rows))
-        for trouble in hosts.troubles(session):
+        for trouble in hosts.troubles(said):
             news.print(trouble, style="red", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -1,0 +1,34 @@
+"""What `webstack lab status` makes of the daemon's words."""
+
+from typing import Any
+
+from ops import hosts
+
+_ROW = {
+    "name": "web-1",
+    "role": "web",
+    "zone": "a",
+    "private_ip": "",
+    "public_ip": "",
+    "instance_id": "i-1",
+    "state": "running",
+    "ready": True,
+}
+_FAULT = "rule sgr-1 of security group sg-1 (webs) permits nothing: 90 to 80 is no range of ports"
+
+
+def test_a_rule_that_cannot_be_obeyed_is_told_with_the_hosts_concerned() -> None:
+    said: dict[str, Any] = {
+        "problem": None,
+        "rule_problems": [_FAULT, "rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, and a rule has one"],
+        "hosts": [_ROW | {"name": "web-2", "problems": [_FAULT]}, _ROW | {"problems": [_FAULT]}, _ROW | {"name": "db-1", "problems": []}],
+    }
+    assert hosts.troubles(said) == [
+        f"web-1, web-2: {_FAULT}",
+        "no host: rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, and a rule has one",
+    ]
+    assert [host.as_dict()["problems"] for host in hosts.rows_of(said)] == [(), (_FAULT,), (_FAULT,)]
+
+
+def test_an_api_that_cannot_be_followed_is_told() -> None:
+    assert hosts.troubles({"problem": "it does not answer", "rule_problems": [], "hosts": []}) == ["it does not answer"]
