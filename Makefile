@@ -1,5 +1,7 @@
 # The project's commands. `make help` lists them.
 SHELL := /bin/bash
+# Many short processes import much: where bytecode may not be kept, each compiles it anew.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 
