@@ -25,10 +25,12 @@ def struck(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
     under_test = LabUnderTest(name="struck")
     under_test.command("down")
     before = Machine.look()
+    failed_before = request.session.testsfailed
     try:
         yield under_test
-        keep_logs(under_test, ARTEFACTS / request.node.name)
     finally:
+        if request.session.testsfailed > failed_before:
+            keep_logs(under_test, ARTEFACTS / request.node.name)
         under_test.command("down")
     assert before.difference(Machine.look()) == [], "something was left behind, or taken away"
 
