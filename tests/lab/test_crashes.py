@@ -4,6 +4,7 @@ A lab of its own, as small as the program allows, before the one that the other 
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -47,7 +48,9 @@ def begin_up(lab: LabUnderTest, log: Path) -> subprocess.Popen[bytes]:
             cwd="/",
             env={**os.environ, "PYTHONPATH": str(lab.clone), "NO_COLOR": "1"},
         )
-    wait_until(lambda: "instance created" in log.read_text(), seconds=120, what=f"a host boots:\n{log.read_text()}", every=0.1)
+    # After an earlier one was struck down, the hosts may be there already.
+    waits = re.compile(r"instance created|: booting|: being configured")
+    wait_until(lambda: waits.search(log.read_text()), seconds=120, what="up waits for a host", every=0.1)
     assert process.poll() is None, log.read_text()
     return process
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.lab.harness import LabUnderTest
+from tests.lab.harness import LabUnderTest, wait_until
 
 HOSTS = {"lb-1": "load_balancer", "web-1": "web", "web-2": "web", "db-1": "database", "db-2": "database"}
 
@@ -81,11 +81,13 @@ def test_a_forged_client_address_is_not_believed(lab: LabUnderTest) -> None:
     with lab.browser() as browser:
         for _ in range(2):
             assert browser.get("/?forged-address", headers=forged).status_code == 200
-    logged = "".join(
-        lab.run_on(host, "sh", "-c", "cat /var/log/nginx/*.log; journalctl -b --no-pager -o cat") for host in ("web-1", "web-2")
-    )
-    lines = [line for line in logged.splitlines() if "forged-address" in line]
-    assert lines, "the requests are in the web hosts' logs"
+
+    def logged() -> list[str]:
+        show = "cat /var/log/nginx/*.log; journalctl -b --no-pager -o cat"
+        text = "".join(lab.run_on(host, "sh", "-c", show) for host in ("web-1", "web-2"))
+        return [line for line in text.splitlines() if "forged-address" in line]
+
+    lines = wait_until(logged, seconds=10, what="the requests are in the web hosts' logs")
     assert [line for line in lines if "203.0.113.66" in line] == []
     assert any(str(lab.names.machine_address) in line for line in lines), "the log names the address that the request really came from"
 
