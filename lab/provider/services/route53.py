@@ -126,7 +126,7 @@ class Record(Handler):
         zone = _zone_name(cloud, news["zoneId"])
         wanted = _record_set(zone, news)
         verb = "UPSERT" if news.get("allowOverwrite") else "CREATE"
-        self._refuse(cloud, zone, news["zoneId"], wanted, verb)
+        self._refuse(cloud, zone, news["zoneId"], wanted)
         _change(cloud, news["zoneId"], (verb, wanted))
         return f"{news['zoneId']}_{_bare(news['name'])}_{news['type']}"
 
@@ -170,12 +170,9 @@ class Record(Handler):
         name, _, kind = rest.rpartition("_")
         return {"zoneId": zone, "name": name, "type": kind}
 
-    def _refuse(self, cloud: Cloud, zone: str, zone_id: str, wanted: dict[str, Any], verb: str) -> None:
+    def _refuse(self, cloud: Cloud, zone: str, zone_id: str, wanted: dict[str, Any]) -> None:
         operation, name, kind = "route53.change_resource_record_sets", _bare(wanted["Name"]), wanted["Type"]
         at_name = [item for item in _records(cloud, zone_id) if _bare(item["Name"]) == name]
-        if verb == "CREATE" and any(item["Type"] == kind for item in at_name):
-            message = f"[Tried to create resource record set [name='{name}.', type='{kind}'] but it already exists]"
-            raise cloud.refusal(operation, "InvalidChangeBatch", message)
         if kind == "CNAME" and name == zone:
             message = f"[RRSet of type CNAME with DNS name {name}. is not permitted at apex in zone {zone}.]"
             raise cloud.refusal(operation, "InvalidChangeBatch", message)
