@@ -2,16 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
 from lab.control import ACTIONS
+from lab.hypervisor import cloud_init
 from lab.hypervisor.firewall.policy import Policy
 from lab.hypervisor.hypervisor import Hypervisor
 from lab.hypervisor.keeper import Keeper
 from lab.hypervisor.reach import Question
-from lab.hypervisor.status import Word, Words
+from lab.hypervisor.status import Word, Words, explain
 from lab.names import LabNames
 
 log = logging.getLogger(__name__)
@@ -50,7 +51,7 @@ class ControlServer:
         problem = self._hypervisor.problem
         words: dict[str, Word] = {}
         try:
-            words = await asyncio.to_thread(self._words.read, dict(self._hypervisor.state.machines))
+            words = await asyncio.to_thread(self._read_words, dict(self._hypervisor.keepers))
         except Exception as error:
             log.exception("could not read the hosts' readiness")
             problem = problem or f"the hosts' readiness cannot be read: {error}"
@@ -66,6 +67,17 @@ class ControlServer:
                 "hosts": rows,
             }
         )
+
+    def _read_words(self, keepers: Mapping[str, Keeper]) -> dict[str, Word]:
+        words = self._words.read(dict(self._hypervisor.state.machines))
+        for instance_id, keeper in keepers.items():
+            word, machine = words.get(instance_id), keeper.desired
+            if machine is None or not keeper.running or (word is not None and word.counts):
+                continue
+            leader = keeper.machine.leader()
+            if leader is not None:
+                words[instance_id] = explain(word, user_data=self._words.user_data(machine), report=cloud_init.report(leader))
+        return words
 
     async def _act(self, request: web.Request) -> web.Response:
         action = request.match_info["action"]
@@ -117,8 +129,13 @@ def _row(keeper: Keeper, word: Word | None, policy: Policy) -> dict[str, object]
         "state": keeper.phase,
         "ready": ready,
         "reason": "" if ready else reason,
-        "problems": policy.problems_of(desired.group_ids),
+        "problems": [*_own_problems(keeper), *policy.problems_of(desired.group_ids)],
     }
+
+
+def _own_problems(keeper: Keeper) -> list[str]:
+    """What a running host, ready or not, could not be given."""
+    return [keeper.problem] if keeper.problem and keeper.running else []
 
 
 @web.middleware

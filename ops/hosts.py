@@ -50,12 +50,14 @@ def rows_of(said: Mapping[str, Any]) -> list[Host]:
 
 
 def troubles(said: Mapping[str, Any]) -> list[str]:
-    """What is wrong in the lab besides hosts that are not ready: an API that cannot be followed, rules that cannot be obeyed."""
+    """What is wrong in the lab besides hosts that are not ready: an API that cannot be followed, what cannot be obeyed of it."""
     everyone = rows_of(said)
     found = [str(said["problem"])] if said["problem"] else []
     for text in said["rule_problems"]:
         concerned = ", ".join(sorted({host.name for host in everyone if text in host.problems}))
         found.append(f"{concerned or 'no host'}: {text}")
+    for host in everyone:
+        found += [f"{host.name}: {text}" for text in host.problems if text not in said["rule_problems"]]
     return found
 
 

@@ -57,9 +57,10 @@ def up(stack: StackOption = None, settings: SetOption = None, name: LabOption = 
     from ops import operations, setup
 
     requirements.require_host("webstack lab up")
+    session = Session.of(name)
+    requirements.require_room(session.names)
     setup.ensure_all(_say)
     started = time.monotonic()
-    session = Session.of(name)
     url = operations.up(session, stack, settings or [], news, _say)
     console.print(hosts.table(hosts.rows(session)))
     _say(f"serving after {time.monotonic() - started:.0f} s")
@@ -105,8 +106,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         print(json.dumps([host.as_dict() for host in rows], indent=2))
     else:
         console.print(hosts.table(rows))
-        for trouble in hosts.troubles(said):
-            news.print(trouble, style="red", markup=False, highlight=False, soft_wrap=True)
+    for trouble in hosts.troubles(said):
+        news.print(trouble, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 @lab.command("reach")

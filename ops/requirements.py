@@ -4,10 +4,15 @@ import os
 import shutil
 import sys
 
+from lab.names import LabNames
+from lab.space import GIB, require_free
 from ops.failures import UserError
 
 TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nft": "nftables", "mkfs.ext4": "e2fsprogs", "ip": "iproute2"}
 """Programs that the lab runs, each with the Debian package that brings it."""
+
+ROOM = GIB
+"""Bytes that five hosts write until they serve, with as much again to live on: 640 MB seen."""
 
 WITHOUT_ROOT = (
     "Without it you can still have:\n"
@@ -30,3 +35,8 @@ def require_host(command: str) -> None:
     missing = {package for program, package in TOOLS.items() if shutil.which(program) is None}
     if missing:
         raise UserError(f"`{command}` needs these packages: {', '.join(sorted(missing))}. Install them with `make setup`.")
+
+
+def require_room(names: LabNames) -> None:
+    """Raises NoSpaceError where the disk could not hold what the lab's hosts write."""
+    require_free(names.state_dir, ROOM, f"lab {names.name!r}")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 from lab.paths import REPOSITORY, cache_folder
+from lab.space import GIB, require_free
 
 PULUMI_VERSION = "3.259.0"
 """What `tools/pulumi/go.mod` pins: the newest version that the Go module proxy serves."""
@@ -24,6 +25,9 @@ GO_VERSION = (1, 26)
 
 INSTALLER_DEADLINE = 180
 """Seconds that Pulumi's own installer may take before the build from source takes its place."""
+
+_ROOM = 3 * GIB
+"""Bytes that Go's own caches (modules, built packages), which are in the home folder, take at the first build."""
 
 Say = Callable[[str], None]
 
@@ -119,6 +123,7 @@ def _install(root: Path, say: Say) -> None:
 
 def _build(root: Path, say: Say) -> None:
     """Builds the pinned CLI as a Go tool; about 5 minutes on two cores, once a machine."""
+    require_free(Path.home(), _ROOM, "building the Pulumi CLI")
     go = _go(say)
     say("Pulumi CLI: building it from Go modules (about 5 minutes on two cores, once a machine)")
     partial = root / "bin" / f".pulumi.{os.getpid()}"

@@ -17,6 +17,7 @@ from lab.hypervisor.machine import EXIT_REBOOT, Machine
 from lab.hypervisor.plan import Action, ActualMachine, Rest, Step, next_step
 from lab.names import LabNames
 from lab.processes import Process, until_exit
+from lab.space import GIB, require_free
 
 POWER_OFF_AFTER = 120.0
 """Seconds that a clean shutdown may take before the power is cut. AWS gives no figure for its own patience."""
@@ -26,6 +27,9 @@ _PRESS_AGAIN_AFTER = 5.0
 
 _FURNISHED_WITHIN = 30.0
 """Seconds between a machine's start and the moment that it can be given a volume; a loaded machine takes two."""
+
+ROOM_TO_BOOT = GIB // 4
+"""Bytes free below which no machine is switched on: a disk that fills in mid-boot leaves a host that is hard to read."""
 
 log = logging.getLogger(__name__)
 
@@ -172,8 +176,9 @@ class Keeper:
                 if self._rest is not Rest.FAILED:
                     self.problem = None
             except Exception as error:
-                self.problem = f"{error}"
-                log.exception("%s: failed", self.instance_id)
+                if str(error) != self.problem:  # a step is tried again every two seconds
+                    log.exception("%s: failed", self.instance_id)
+                self.problem = str(error)
                 if not self.running and self._step().action is Action.BOOT:
                     self._rest = Rest.FAILED  # no second try by itself: it would fail the same way
                 else:
@@ -217,6 +222,7 @@ class Keeper:
 
     def _switch_on(self, desired: DesiredMachine, image: Path) -> Process:
         names = self._around.names
+        require_free(names.state_dir, ROOM_TO_BOOT, f"a host's root disk ({desired.name})")
         self.machine.prepare()
         if desired.address:
             self.machine.remember_address(desired.address.ip)

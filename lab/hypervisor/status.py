@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
+from lab.hypervisor.cloud_init import Report
 from lab.hypervisor.desired import DesiredMachine
 from lab.sessions import nobody
 
@@ -28,24 +29,45 @@ class Word:
 
     ready: bool
     reason: str
+    counts: bool = True
+    """Whether the host itself said so, of this boot and this user data."""
+
+
+def unheard(why: str) -> Word:
+    """The host has said nothing that counts, and why not."""
+    return Word(ready=False, reason=why, counts=False)
 
 
 def judge(record: Mapping[str, object], *, user_data: bytes, launched: datetime | None) -> Word:
     """What a host's record says, or why it does not count."""
     if record.get("user_data_sha256") != hashlib.sha256(user_data).hexdigest():
-        return Word(ready=False, reason="not configured with its current user data yet")
+        return unheard("not configured with its current user data yet")
     try:
         said = datetime.fromisoformat(str(record.get("time")))
     except ValueError:
-        return Word(ready=False, reason="its readiness record has no time")
+        return unheard("its readiness record has no time")
     if launched is not None and said.astimezone(UTC) < launched.astimezone(UTC):
-        return Word(ready=False, reason="starting; no word since its last start")
+        return unheard("starting; no word since its last start")
     state, reason = str(record.get("state")), str(record.get("reason", ""))
     return Word(ready=state == "ready", reason=reason if state == "ready" else f"{state}: {reason}")
 
 
+def explain(word: Word | None, *, user_data: bytes, report: Report) -> Word:
+    """The word of a running host, or what else is known of one that has said nothing that counts."""
+    if word is not None and word.counts:
+        return word
+    why = word.reason if word else "no word from it yet"
+    if report.complaints:
+        return unheard(f"{why}; cloud-init: {report.complaints[0]}")
+    if word is None and not user_data:
+        return unheard("it has no user data, so nothing tells it what to be")
+    if word is None and report.finished:
+        return unheard("its user data was applied without an error, and it says nothing of itself")
+    return unheard(why)
+
+
 class Words:
-    """Reads the hosts' words from the API. Blocking: call `read` in a thread."""
+    """Reads the hosts' words from the API. Blocking: call it in a thread."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
@@ -66,10 +88,11 @@ class Words:
                 record = json.loads(self._s3.get_object(Bucket=name, Key=key)["Body"].read())
                 if isinstance(record, dict):
                     said = cast("dict[str, object]", record)
-                    words[machine.instance_id] = judge(said, user_data=self._user_data(machine), launched=machine.launched)
+                    words[machine.instance_id] = judge(said, user_data=self.user_data(machine), launched=machine.launched)
         return words
 
-    def _user_data(self, machine: DesiredMachine) -> bytes:
+    def user_data(self, machine: DesiredMachine) -> bytes:
+        """What the API holds as the instance's user data."""
         if machine.region not in self._ec2:
             self._ec2[machine.region] = self._session.client("ec2", endpoint_url=self._endpoint, region_name=machine.region)
         answer = self._ec2[machine.region].describe_instance_attribute(InstanceId=machine.instance_id, Attribute="userData")

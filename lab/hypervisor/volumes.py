@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 
 from lab.hypervisor.run import run
-
-_GIB = 1024**3
+from lab.space import GIB, require_possible
 
 
 def guest_device(volume_id: str) -> str:
@@ -17,9 +16,13 @@ def guest_device(volume_id: str) -> str:
 
 
 def attach(file: Path, size_gib: int) -> Path:
-    """The loop device over the volume's file, made if it is not there; a file that was made smaller is grown."""
+    """The loop device over the volume's file, made if it is not there; a file that was made smaller is grown.
+
+    Raises NoSpaceError where the volume is larger than the whole disk.
+    """
+    require_possible(file.parent, size_gib * GIB, f"volume {file.stem}")
     file.parent.mkdir(parents=True, exist_ok=True)
-    size = size_gib * _GIB
+    size = size_gib * GIB
     with file.open("ab") as opened:
         if file.stat().st_size < size:
             os.truncate(opened.fileno(), size)

@@ -27,8 +27,12 @@ from lab.image.recipe import (
     image_files,
 )
 from lab.image.store import Store
+from lab.space import GIB, require_free
 
 Progress = Callable[[str], None]
+
+_ROOM = 2 * GIB
+"""Bytes that an image takes while it is built: its tree, the packages, the fetched MySQL; under 1.5 GB seen."""
 
 _AUTHORITY = "usr/local/share/ca-certificates/webstack-lab.crt"
 _ENVIRONMENT = {
@@ -72,6 +76,7 @@ def build(store: Store, recipe: Recipe, progress: Progress) -> Path:
         return store.root(recipe)
     with store.building(recipe) as scratch:
         if not store.exists(recipe):
+            require_free(scratch, _ROOM, f"the {recipe.variant} host image")
             if recipe.variant == "plain":
                 _build_plain(recipe, scratch, progress)
             else:

@@ -1,41 +1,110 @@
 """The way out of a private subnet: its zone's NAT gateway, with that gateway's address, and none without the route."""
 
 import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import pytest
 
 from lab.hypervisor import namespaces
 from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
 
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef, NatGatewayTypeDef
+
 PORT = 443
 """What the hosts' security groups let out to everyone."""
 
+ANYWHERE = "0.0.0.0/0"
 
-def test_a_private_host_leaves_by_its_nat_gateway_and_not_without_the_route(lab: LabUnderTest) -> None:
-    ec2, host = lab.ec2(), lab.hosts()["web-1"]
-    namespace = lab.names.machine_netns(str(host["instance_id"]))
-    instance = ec2.describe_instances(InstanceIds=[str(host["instance_id"])])["Reservations"][0].get("Instances", [])[0]
-    tables = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [instance.get("SubnetId", "")]}])["RouteTables"]
-    table_id = tables[0].get("RouteTableId", "")
-    gateway_id = next(route["NatGatewayId"] for route in tables[0].get("Routes", []) if "NatGatewayId" in route)
-    gateway = ec2.describe_nat_gateways(NatGatewayIds=[gateway_id])["NatGateways"][0]
-    public = gateway.get("NatGatewayAddresses", [])[0].get("PublicIp")
-    with socket.create_server((str(lab.names.machine_address), PORT)) as outside:
 
-        def seen_as() -> str | None:
-            """The address that a connection from the host bears outside; None when it does not get there."""
-            try:
-                near = namespaces.inside(namespace, lambda: socket.create_connection(outside.getsockname(), timeout=0.3 * SLOWNESS))
-            except TimeoutError:
-                return None
-            near.close()
-            far, (address, _) = outside.accept()
-            far.close()
-            return str(IPv4Address(address))
+@dataclass(frozen=True, kw_only=True)
+class Internet:
+    """A server on this machine, which is the lab's internet, and the hosts that may be seen there."""
 
-        assert seen_as() == public
-        ec2.delete_route(RouteTableId=table_id, DestinationCidrBlock="0.0.0.0/0")
+    lab: LabUnderTest
+    ec2: "EC2Client"
+    server: socket.socket
+
+    def instance(self, host: str) -> "InstanceTypeDef":
+        """What the API shows of a host."""
+        found = self.ec2.describe_instances(InstanceIds=[str(self.lab.hosts()[host]["instance_id"])])
+        return found["Reservations"][0].get("Instances", [])[0]
+
+    def sees(self, instance_id: str) -> str | None:
+        """The address that a connection from the instance bears here; None when it does not get here."""
         try:
-            wait_until(lambda: seen_as() is None, seconds=10, what="without the route nothing leaves", every=0.1)
-        finally:
-            ec2.create_route(RouteTableId=table_id, DestinationCidrBlock="0.0.0.0/0", NatGatewayId=gateway_id)
-        wait_until(lambda: seen_as() == public, seconds=10, what="with the route again it leaves by the gateway", every=0.1)
+            near = namespaces.inside(
+                self.lab.names.machine_netns(instance_id),
+                lambda: socket.create_connection(self.server.getsockname(), timeout=0.3 * SLOWNESS),
+            )
+        except TimeoutError:
+            return None
+        near.close()
+        far, (address, _) = self.server.accept()
+        far.close()
+        return str(IPv4Address(address))
+
+    def route_table(self, instance: "InstanceTypeDef") -> tuple[str, str]:
+        """The id of the route table of an instance's subnet, and the NAT gateway that leads out of it."""
+        [table] = self.ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [instance.get("SubnetId", "")]}])[
+            "RouteTables"
+        ]
+        gateway_id = next(route["NatGatewayId"] for route in table.get("Routes", []) if "NatGatewayId" in route)
+        return table.get("RouteTableId", ""), gateway_id
+
+    def gateway(self, gateway_id: str) -> "NatGatewayTypeDef":
+        """What the API shows of a NAT gateway."""
+        return self.ec2.describe_nat_gateways(NatGatewayIds=[gateway_id])["NatGateways"][0]
+
+    def public_address(self, gateway_id: str) -> str:
+        """The address of a NAT gateway."""
+        return self.gateway(gateway_id).get("NatGatewayAddresses", [])[0].get("PublicIp", "")
+
+
+@pytest.fixture
+def internet(lab: LabUnderTest) -> Iterator[Internet]:
+    with socket.create_server((str(lab.names.machine_address), PORT)) as server:
+        yield Internet(lab=lab, ec2=lab.ec2(), server=server)
+
+
+def test_a_private_host_leaves_by_its_nat_gateway_and_not_without_the_route(internet: Internet) -> None:
+    instance = internet.instance("web-1")
+    instance_id = instance.get("InstanceId", "")
+    table_id, gateway_id = internet.route_table(instance)
+    public = internet.public_address(gateway_id)
+    assert "PublicIpAddress" not in instance
+    assert internet.sees(instance_id) == public
+    internet.ec2.delete_route(RouteTableId=table_id, DestinationCidrBlock=ANYWHERE)
+    try:
+        wait_until(lambda: internet.sees(instance_id) is None, seconds=10, what="without the route nothing leaves", every=0.1)
+    finally:
+        internet.ec2.create_route(RouteTableId=table_id, DestinationCidrBlock=ANYWHERE, NatGatewayId=gateway_id)
+    wait_until(lambda: internet.sees(instance_id) == public, seconds=10, what="with the route again it leaves by the gateway", every=0.1)
+
+
+def test_each_zone_leaves_by_the_gateway_that_its_own_routes_name(internet: Internet) -> None:
+    ec2, one, two = internet.ec2, internet.instance("web-1"), internet.instance("web-2")
+    table_id, gateway_id = internet.route_table(two)
+    shared, subnet_id = internet.public_address(gateway_id), internet.gateway(gateway_id).get("SubnetId", "")
+    allocation = ec2.allocate_address(Domain="vpc")
+    own_id = ec2.create_nat_gateway(SubnetId=subnet_id, AllocationId=allocation["AllocationId"])["NatGateway"].get("NatGatewayId", "")
+    try:
+        ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[own_id])
+        ec2.replace_route(RouteTableId=table_id, DestinationCidrBlock=ANYWHERE, NatGatewayId=own_id)
+        own = allocation["PublicIp"]
+        wait_until(lambda: internet.sees(two.get("InstanceId", "")) == own, seconds=10, what="zone b leaves by its own gateway", every=0.1)
+        assert internet.sees(one.get("InstanceId", "")) == shared, "zone a's way out is what it was"
+        ec2.delete_nat_gateway(NatGatewayId=own_id)
+        wait_until(
+            lambda: internet.sees(two.get("InstanceId", "")) is None, seconds=10, what="a gateway that is gone lets none out", every=0.1
+        )
+        assert internet.sees(one.get("InstanceId", "")) == shared
+    finally:
+        ec2.replace_route(RouteTableId=table_id, DestinationCidrBlock=ANYWHERE, NatGatewayId=gateway_id)
+        ec2.delete_nat_gateway(NatGatewayId=own_id)
+        ec2.release_address(AllocationId=allocation["AllocationId"])
+    wait_until(lambda: internet.sees(two.get("InstanceId", "")) == shared, seconds=10, what="zone b leaves as before", every=0.1)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from lab.hypervisor import cloud_init
 from lab.hypervisor.cgroups import NoCgroupsError, parse_mounts
-from lab.hypervisor.status import judge
+from lab.hypervisor.status import Word, explain, judge, unheard
 from lab.hypervisor.volumes import guest_device
 from lab.image.recipe import Recipe
 from lab.processes import Process, read_pid_file, write_pid_file
+from lab.space import NoSpaceError, require_free, require_possible
 
 _HYBRID = """\
 tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
@@ -93,3 +95,42 @@ def test_an_image_is_another_when_anything_that_decides_its_content_changes() ->
     others = [replace(recipe, variant="plain"), replace(recipe, role_packages=("haproxy",)), replace(recipe, authority="another")]
     assert recipe.key == replace(recipe).key
     assert len({recipe.key, *(other.key for other in others)}) == 4
+
+
+_COMPLAINTS = """{"v1": {"datasource": "DataSourceEc2Local", "stage": null,
+    "init": {"errors": [], "recoverable_errors": {"WARNING": ["something else", "Failed loading yaml blob.\\n  Invalid format"]}},
+    "modules-final": {"errors": ["('scripts-user', RuntimeError())"], "recoverable_errors": {}, "finished": 12.5}}}"""
+
+
+def test_of_what_cloud_init_complains_of_broken_user_data_comes_first() -> None:
+    report = cloud_init.parse(_COMPLAINTS)
+    assert report.finished
+    assert report.complaints == ("Failed loading yaml blob. Invalid format", "('scripts-user', RuntimeError())", "something else")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"v1": 3}', '{"v1": {"init": {"errors": "no list", "recoverable_errors": []}}}'])
+def test_what_is_no_record_of_cloud_init_says_nothing(text: str) -> None:
+    assert cloud_init.parse(text) == cloud_init.Report(finished=False)
+
+
+def test_a_silent_host_is_explained_by_what_else_is_known() -> None:
+    booting, done = cloud_init.Report(finished=False), cloud_init.Report(finished=True)
+    failed = cloud_init.Report(finished=True, complaints=("runcmd failed", "more"))
+    assert explain(None, user_data=b"#", report=booting).reason == "no word from it yet"
+    assert explain(None, user_data=b"", report=done).reason.startswith("it has no user data")
+    assert explain(None, user_data=b"#", report=done).reason.startswith("its user data was applied without an error")
+    assert explain(None, user_data=b"#", report=failed).reason == "no word from it yet; cloud-init: runcmd failed"
+    assert explain(unheard("old"), user_data=b"#", report=done).reason == "old"
+    assert explain(unheard("old"), user_data=b"#", report=failed).reason == "old; cloud-init: runcmd failed"
+    spoken = Word(ready=False, reason="configuring: Nginx does not answer")
+    assert explain(spoken, user_data=b"#", report=failed) is spoken, "the host's own word is the better one"
+
+
+def test_room_is_asked_of_the_disk_that_holds_a_folder_to_be(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "yet"
+    require_free(folder, 1, "it")
+    require_possible(folder, 1, "it")
+    with pytest.raises(NoSpaceError, match=r"^it needs 1073741824\.0 GiB of free disk, and the disk that holds .*not/yet has "):
+        require_free(folder, 2**60, "it")
+    with pytest.raises(NoSpaceError, match=r"^volume vol-1 has 1073741824\.0 GiB, and this machine's disk"):
+        require_possible(folder, 2**60, "volume vol-1")

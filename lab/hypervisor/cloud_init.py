@@ -1,0 +1,83 @@
+"""What cloud-init in a running machine says of its own boot, in the record that it keeps.
+
+https://docs.cloud-init.io/en/25.1/explanation/failure_states.html
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+_RECORD = Path("var/lib/cloud/data/status.json")
+_OF_THIS_BOOT = Path("run/cloud-init/status.json")
+"""A link to the record, made when this boot has begun one; until then the record is the last boot's."""
+
+_LARGEST = 1024 * 1024
+"""Bytes of a record that are read: it is the guest's file, and the guest may write there what it likes."""
+
+_BROKEN_CONFIG = ("Failed loading yaml blob", "Unhandled non-multipart", "Unexpected failure parsing")
+_LAST_STAGE = "modules-final"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One boot. `complaints` are cloud-init's own words, the most telling first, one line each."""
+
+    finished: bool
+    complaints: tuple[str, ...] = ()
+
+
+def parse(text: str) -> Report:
+    """Reads a record; one that is none, as while it is being written, says nothing."""
+    try:
+        stages = _mapping(_mapping(json.loads(text)).get("v1"))
+    except ValueError:
+        return Report(finished=False)
+    errors: list[str] = []
+    warnings: list[str] = []
+    for stage in stages.values():
+        errors += _texts(_mapping(stage).get("errors"))
+        for said in _mapping(_mapping(stage).get("recoverable_errors")).values():
+            warnings += _texts(said)
+    broken = [line for beginning in _BROKEN_CONFIG for line in warnings if line.startswith(beginning)]
+    finished = bool(_mapping(stages.get(_LAST_STAGE)).get("finished"))
+    return Report(finished=finished, complaints=tuple(dict.fromkeys(" ".join(line.split()) for line in [*broken, *errors, *warnings])))
+
+
+def report(leader: int) -> Report:
+    """What the machine with this PID 1 says; nothing (yet) where it has no record. Follows no link out of the guest's own files."""
+    try:
+        root = os.open(f"/proc/{leader}/root", os.O_PATH | os.O_DIRECTORY)
+    except OSError:
+        return Report(finished=False)
+    try:
+        os.stat(_OF_THIS_BOOT, dir_fd=root, follow_symlinks=False)
+        return parse(_read_below(root, _RECORD))
+    except OSError:
+        return Report(finished=False)
+    finally:
+        os.close(root)
+
+
+def _read_below(folder: int, path: Path) -> str:
+    """The text of a regular file below an open folder, no part of whose path is a link. Raises OSError."""
+    opened: list[int] = []
+    try:
+        for part in path.parts[:-1]:
+            folder = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            opened.append(folder)
+        with os.fdopen(os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), "rb") as file:
+            return file.read(_LARGEST).decode(errors="replace")
+    finally:
+        for number in opened:
+            os.close(number)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value) if isinstance(value, dict) else {}
+
+
+def _texts(value: object) -> list[str]:
+    return [str(line) for line in cast("list[object]", value)] if isinstance(value, list) else []
