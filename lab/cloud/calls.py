@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import parse_qsl, unquote
 
-import botocore.loaders
-import botocore.model
-from botocore.exceptions import UnknownServiceError
+from botocore.model import OperationModel
+
+from lab.cloud.service_models import service_model
 
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
@@ -149,15 +149,11 @@ def _rest_action(service: str, method: str, path: str, query: Mapping[str, str],
 
 @functools.cache
 def _operations(service: str) -> tuple[_Operation, ...]:
-    try:
-        description = cast("Mapping[str, Any]", botocore.loaders.Loader().load_service_model(service, "service-2"))
-    except UnknownServiceError:
-        return ()
-    model = botocore.model.ServiceModel(description, service)
-    return tuple(_operation(model.operation_model(name)) for name in model.operation_names)
+    model = service_model(service)
+    return tuple(_operation(model.operation_model(name)) for name in model.operation_names) if model else ()
 
 
-def _operation(model: botocore.model.OperationModel) -> _Operation:
+def _operation(model: OperationModel) -> _Operation:
     http = cast("Mapping[str, str]", model.http)
     path, _, query = http["requestUri"].partition("?")
     members = model.input_shape.members if model.input_shape is not None else {}

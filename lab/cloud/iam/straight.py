@@ -9,10 +9,8 @@ import re
 from collections import Counter
 from urllib.parse import parse_qsl
 
-import botocore.loaders
-import botocore.model
-
 from lab.cloud.calls import RPC_PATH, Call
+from lab.cloud.service_models import service_model
 
 _HOST = re.compile(r"(?:(?P<before>[\w.-]+)\.)?(?P<service>[a-z0-9]+)(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?::\d+)?")
 _ENDPOINTS = {"cloudwatch": "monitoring"}
@@ -49,12 +47,9 @@ def _spoken(call: Call) -> frozenset[str] | None:
     return frozenset({"query", "ec2"}) if "Action" in query + named else frozenset({"rest-xml", "rest-json"})
 
 
-@functools.cache
 def _protocols(service: str) -> frozenset[str]:
-    if service not in botocore.loaders.Loader().list_available_services("service-2"):
-        return frozenset()
-    metadata = _model(service).metadata
-    return frozenset(metadata.get("protocols", [metadata.get("protocol", "")]))
+    model = service_model(service)
+    return frozenset(model.metadata.get("protocols", [model.metadata.get("protocol", "")])) if model else frozenset()
 
 
 def _one_subresource(call: Call) -> bool:
@@ -64,11 +59,6 @@ def _one_subresource(call: Call) -> bool:
 
 @functools.cache
 def _subresources() -> frozenset[str]:
-    model = _model("s3")
-    queries = [model.operation_model(name).http["requestUri"].partition("?")[2] for name in model.operation_names]
+    model = service_model("s3")
+    queries = [model.operation_model(name).http["requestUri"].partition("?")[2] for name in model.operation_names] if model else []
     return frozenset(key for query in queries for key, value in parse_qsl(query, keep_blank_values=True) if not value)
-
-
-@functools.cache
-def _model(service: str) -> botocore.model.ServiceModel:
-    return botocore.model.ServiceModel(botocore.loaders.Loader().load_service_model(service, "service-2"), service)
