@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from lab.hypervisor import router
 from lab.names import STATE_ROOT
 from tests.lab.harness import LabUnderTest, wait_until
 
@@ -14,6 +15,8 @@ NO_CONFIG = "Good morning. This is no cloud-config.\n"
 BROKEN_YAML = "#cloud-config\nruncmd: [ : }\n"
 FAILING = "#cloud-config\nruncmd:\n  - [sh, -c, exit 1]\n"
 LARGE_GIB = 16384
+LARGEST_VPC, SMALLEST_SUBNET = 16, 28
+"""Prefix lengths that AWS permits: https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"""
 
 
 class Strangers:
@@ -26,14 +29,14 @@ class Strangers:
         self._image_id, self._subnet_id = lb_1.get("ImageId", ""), lb_1.get("SubnetId", "")
         self.ids: list[str] = []
 
-    def launch(self, name: str, user_data: str = "") -> str:
-        """Launches a host with that name; its instance id."""
+    def launch(self, name: str, user_data: str = "", subnet_id: str = "") -> str:
+        """Launches a host with that name, elsewhere if a subnet is given; its instance id."""
         launched = self.ec2.run_instances(
             ImageId=self._image_id,
             InstanceType="t3.micro",
             MinCount=1,
             MaxCount=1,
-            SubnetId=self._subnet_id,
+            SubnetId=subnet_id or self._subnet_id,
             TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
             UserData=user_data,
         )
@@ -45,6 +48,7 @@ class Strangers:
         if self.ids:
             self.ec2.terminate_instances(InstanceIds=self.ids)
             self.ec2.get_waiter("instance_terminated").wait(InstanceIds=self.ids, WaiterConfig={"Delay": 1, "MaxAttempts": 150})
+            self.ids.clear()
 
 
 @pytest.fixture
@@ -96,6 +100,30 @@ def test_a_volume_larger_than_the_disk_is_reported_by_its_host_which_goes_on_wit
         strangers.ec2.detach_volume(VolumeId=volume_id)
         wait_until(lambda: "greedy" not in lab.command("status").stderr, seconds=20, what="without the volume nothing is wrong")
         strangers.ec2.delete_volume(VolumeId=volume_id)
+
+
+def test_a_host_in_a_network_of_this_machines_own_is_not_booted_and_says_why(lab: LabUnderTest, strangers: Strangers) -> None:
+    ours = next((network for network in router.local_networks(lab.names) if network.prefixlen <= SMALLEST_SUBNET), None)
+    if ours is None:
+        pytest.skip("this machine is in no network that a subnet could overlap: its addresses are single ones")
+    cidr = str(ours if ours.prefixlen >= LARGEST_VPC else next(ours.subnets(new_prefix=LARGEST_VPC)))
+    ec2 = strangers.ec2
+    vpc_id = ec2.create_vpc(CidrBlock=cidr)["Vpc"].get("VpcId", "")
+    subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock=cidr, AvailabilityZone=strangers.zone)["Subnet"].get("SubnetId", "")
+    try:
+        strangers.launch("clashing", subnet_id=subnet_id)
+
+        def says_so() -> bool:
+            host = lab.hosts()["clashing"]
+            return host["reason"] == f"its subnet overlaps this machine's own network {ours}: choose another network for the stack"
+
+        wait_until(says_so, seconds=20, what="the host says which network it would hide")
+        with lab.browser() as client:
+            assert client.get("/").status_code == 200
+    finally:
+        strangers.remove()
+        ec2.delete_subnet(SubnetId=subnet_id)
+        ec2.delete_vpc(VpcId=vpc_id)
 
 
 def test_without_room_on_the_disk_nothing_is_booted(lab: LabUnderTest) -> None:
