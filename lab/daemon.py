@@ -21,7 +21,8 @@ from lab.cloud.services import CloudServices
 from lab.control_server import ControlServer
 from lab.hypervisor import footprint, teardown
 from lab.hypervisor.hypervisor import Hypervisor
-from lab.hypervisor.interface import RouterNamespace
+from lab.hypervisor.interface import MachineEvent, RouterNamespace
+from lab.hypervisor.keeper import POWER_OFF_AFTER
 from lab.hypervisor.run import CommandError
 from lab.image.recipe import Recipe
 from lab.image.store import Store
@@ -47,7 +48,7 @@ def image_for(store: Store, recipes: Mapping[str, Recipe], image_id: str) -> Pat
 class Daemon:
     """One lab, running. It passes on to the cloud's services what the hypervisor reports, because they may be replaced."""
 
-    def __init__(self, names: LabNames) -> None:
+    def __init__(self, names: LabNames, *, power_off_after: float) -> None:
         self.names = names
         self.end = asyncio.Event()
         """Set: the daemon stops."""
@@ -57,7 +58,12 @@ class Daemon:
         # As they are now: a clone that changes under a running lab is not to leave its hosts without an image.
         self._recipes = {BAKED_IMAGE: self._store.recipe("baked"), PLAIN_IMAGE: self._store.recipe("plain")}
         self._services: CloudServices | None = None
-        self.hypervisor = Hypervisor(names, cloud=self, image_for=lambda image_id: image_for(self._store, self._recipes, image_id))
+        self.hypervisor = Hypervisor(
+            names,
+            cloud=self,
+            image_for=lambda image_id: image_for(self._store, self._recipes, image_id),
+            power_off_after=power_off_after,
+        )
         self._control = ControlServer(names, self.hypervisor, self.shut_down)
 
     def shut_down(self) -> None:
@@ -65,15 +71,10 @@ class Daemon:
         self.take_lab_along = True
         self.end.set()
 
-    async def machine_stopped(self, instance_id: str) -> None:
-        """See `lab.hypervisor.interface.PowerReports`."""
+    async def report(self, instance_id: str, event: MachineEvent, volume_id: str | None = None) -> None:
+        """See `lab.hypervisor.interface.MachineReports`."""
         if self._services is not None:
-            await self._services.machine_stopped(instance_id)
-
-    async def machine_terminated(self, instance_id: str) -> None:
-        """See `lab.hypervisor.interface.PowerReports`."""
-        if self._services is not None:
-            await self._services.machine_terminated(instance_id)
+            await self._services.report(instance_id, event, volume_id)
 
     async def run(self) -> None:
         """Runs until `end` is set."""
@@ -113,8 +114,8 @@ class Daemon:
             await self._services.forsake()
 
 
-async def _run(names: LabNames) -> bool:
-    daemon = Daemon(names)
+async def _run(names: LabNames, power_off_after: float) -> bool:
+    daemon = Daemon(names, power_off_after=power_off_after)
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, daemon.end.set)
@@ -122,12 +123,28 @@ async def _run(names: LabNames) -> bool:
     return daemon.take_lab_along
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError(f"{text}: give seconds, more than 0")
+    return seconds
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Runs the daemon; its exit status."""
     parser = argparse.ArgumentParser(prog="python -m lab.daemon", description="AWS on this machine, for one lab.")
     parser.add_argument("name", help="the lab's name")
+    parser.add_argument(
+        "--power-off-after",
+        type=_seconds,
+        default=POWER_OFF_AFTER,
+        metavar="SECONDS",
+        help="how long a host may take to shut down before its power is cut (default: %(default)g; AWS gives no figure); "
+        "tests of hosts that hang make it short",
+    )
+    options = parser.parse_args(arguments)
     try:
-        names = LabNames.of(parser.parse_args(arguments).name)
+        names = LabNames.of(options.name)
     except LabNameError as error:
         print(error, file=sys.stderr)
         return 2
@@ -146,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         write_pid_file(names.pid_file("daemon"), os.getpid())
         try:
-            lab_too = asyncio.run(_run(names))
+            lab_too = asyncio.run(_run(names, options.power_off_after))
         except (ApiServerError, CommandError, OSError, RuntimeError) as error:
             log.exception("the daemon cannot run")
             print(f"lab {names.name!r}: {error}", file=sys.stderr)

@@ -46,15 +46,15 @@ class Session:
             return True
         return False
 
-    def start(self, say: Callable[[str], None]) -> None:
-        """Starts the daemon where none runs, and waits until it answers. Raises DaemonError."""
+    def start(self, say: Callable[[str], None], *options: str) -> None:
+        """Starts the daemon (with `options`) where none runs, and waits until it answers. Raises DaemonError."""
         if self.running():
             return
         say("starting the lab's daemon")
         self.names.state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
         with self.names.daemon_log.open("ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "lab.daemon", self.names.name],
+                [sys.executable, "-m", "lab.daemon", *options, self.names.name],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -9,11 +9,11 @@ Beside AWS's API it answers private routes, for the lab's door and for whoever b
     GET  /_lab/regions                              the regions in which somebody has made something in EC2: `{"regions": […]}`
     GET  /_lab/sessions/<access key id>             the role's session that the key belongs to: `lab.cloud.reports.SessionReport`
 
-    POST /_lab/instances/<instance id>/stopped      the machine is off, its root disk kept
-    POST /_lab/instances/<instance id>/terminated   the machine is gone with its root disk
+    POST /_lab/instances/<instance id>/<started|stopped|terminated>
+    POST /_lab/instances/<instance id>/volumes/<volume id>/<detached|busy>
 
-The last two answer 200 with `{"state": …}`, the state that the API shows from now on; repeating it does no harm.
-404 for an unknown instance or key.
+The last two tell what happened to a machine (`lab.hypervisor.interface.MachineEvent`) and answer 200 with `{"state": …}`, the state of
+the instance or volume that the API shows from now on; repeating them does no harm. 404 for an unknown instance, volume or key.
 """
 
 import argparse
@@ -34,15 +34,20 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.cloud import emulator
-from lab.cloud.emulator import power
+from lab.cloud.emulator import power, storage
 from lab.cloud.emulator.sessions import session_of
 from lab.cloud.reports import PRIVATE_PREFIX, REGIONS_PATH, SESSIONS_PREFIX
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-_ROUTE = re.compile(re.escape(PRIVATE_PREFIX) + r"instances/(i-[0-9a-f]+)/(stopped|terminated)")
-_REPORTS: dict[str, Callable[[str], str]] = {"stopped": power.machine_stopped, "terminated": power.machine_terminated}
+_ROUTE = re.compile(re.escape(PRIVATE_PREFIX) + r"instances/(i-[0-9a-f]+)(?:/volumes/(vol-[0-9a-f]+))?/([a-z]+)")
+_OF_MACHINES: dict[str, Callable[[str], str]] = {
+    "started": power.machine_started,
+    "stopped": power.machine_stopped,
+    "terminated": power.machine_terminated,
+}
+_OF_VOLUMES: dict[str, Callable[[str, str], str]] = {"detached": storage.volume_detached, "busy": storage.volume_busy}
 
 
 class OneAtATime:
@@ -89,15 +94,16 @@ def _report(method: str, path: str) -> tuple[str, object]:
         session = session_of(path.removeprefix(SESSIONS_PREFIX))
         return ("200 OK", session) if session else ("404 Not Found", {"error": "no such access key"})
     route = _ROUTE.fullmatch(path)
-    if route is None:
+    instance_id, volume_id, event = route.groups() if route else ("", None, "")
+    if event not in (_OF_VOLUMES if volume_id else _OF_MACHINES):
         return "404 Not Found", {"error": f"{path}: no such route; see lab/cloud/api_server.py"}
     if method != "POST":
         return "405 Method Not Allowed", {"error": f"{method} {path}: only POST"}
-    instance_id, report = route.groups()
     try:
-        return "200 OK", {"state": _REPORTS[report](instance_id)}
-    except KeyError:
-        return "404 Not Found", {"error": f"{instance_id}: no such instance"}
+        state = _OF_VOLUMES[event](instance_id, volume_id) if volume_id else _OF_MACHINES[event](instance_id)
+    except KeyError as error:
+        return "404 Not Found", {"error": f"{error.args[0]}: there is none"}
+    return "200 OK", {"state": state}
 
 
 def _read_body(environ: "WSGIEnvironment") -> bytes:

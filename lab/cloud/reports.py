@@ -6,9 +6,10 @@ PRIVATE_PREFIX = "/_lab/"
 """No S3 bucket's name may begin so (underscores are not allowed), hence no path of AWS's API."""
 
 
-def report_path(instance_id: str, report: str) -> str:
-    """The path to POST to; `report` is `stopped` or `terminated`."""
-    return f"{PRIVATE_PREFIX}instances/{instance_id}/{report}"
+def report_path(instance_id: str, event: str, volume_id: str | None = None) -> str:
+    """The path to POST to; `event` is a `lab.hypervisor.interface.MachineEvent`, `volume_id` the volume that it is about, if any."""
+    about = f"{instance_id}/volumes/{volume_id}" if volume_id else instance_id
+    return f"{PRIVATE_PREFIX}instances/{about}/{event}"
 
 
 REGIONS_PATH = f"{PRIVATE_PREFIX}regions"

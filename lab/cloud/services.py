@@ -27,7 +27,7 @@ from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames
 from lab.paths import cache_folder
 
 if TYPE_CHECKING:
-    from lab.hypervisor.interface import ChangeListener, RouterNamespace
+    from lab.hypervisor.interface import ChangeListener, MachineEvent, RouterNamespace
 
 _LOG = logging.getLogger(__name__)
 _DEFAULT_NAME = "amazonaws.com"
@@ -103,13 +103,12 @@ class CloudServices:
         """Stops all but the API server: a later daemon finds it (`start` gives True) with everything that it holds."""
         await self._running.aclose()
 
-    async def machine_stopped(self, instance_id: str) -> None:
-        """See `lab.hypervisor.interface.PowerReports`."""
-        await self._report(instance_id, "stopped")
-
-    async def machine_terminated(self, instance_id: str) -> None:
-        """See `lab.hypervisor.interface.PowerReports`."""
-        await self._report(instance_id, "terminated")
+    async def report(self, instance_id: str, event: "MachineEvent", volume_id: str | None = None) -> None:
+        """See `lab.hypervisor.interface.MachineReports`."""
+        async with self._api_session().post(report_path(instance_id, event, volume_id)) as answer:
+            if answer.status != 200:
+                _LOG.warning("%s %s is %s, and the API answers: %s", instance_id, volume_id or "", event, await answer.text())
+        self._inventory.changed("", "ec2")
 
     async def regions(self) -> list[str]:
         """The regions in which somebody has made something in EC2, as the API server knows them."""
@@ -158,12 +157,6 @@ class CloudServices:
                 _LOG.exception("the private zones could not be read; the resolver keeps those it has and tries again")
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._zones_changed.set()
-
-    async def _report(self, instance_id: str, report: str) -> None:
-        async with self._api_session().post(report_path(instance_id, report)) as answer:
-            if answer.status != 200:
-                _LOG.warning("%s is %s, and the API answers: %s", instance_id, report, await answer.text())
-        self._inventory.changed("", "ec2")
 
     def _api_session(self) -> aiohttp.ClientSession:
         if self._session is None:

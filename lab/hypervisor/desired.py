@@ -56,6 +56,8 @@ class DesiredMachine:
     """Security groups of its network interface."""
     volumes: tuple[Volume, ...] = ()
     """Data volumes; the root volume is the machine's own folder."""
+    leaving: frozenset[str] = frozenset()
+    """Volumes that somebody detaches: they are gone when the guest has let go of them."""
     problem: str | None = None
     """Why it cannot be a machine."""
 

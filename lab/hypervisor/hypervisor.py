@@ -15,7 +15,7 @@ from lab.hypervisor.firewall.enforcer import Enforcer
 from lab.hypervisor.firewall.facts import Interface
 from lab.hypervisor.firewall.reader import RulebookReader
 from lab.hypervisor.firewall.ruleset import Surfaces
-from lab.hypervisor.interface import PowerReports, RouterNamespace
+from lab.hypervisor.interface import MachineReports, RouterNamespace
 from lab.hypervisor.keeper import POWER_OFF_AFTER, Keeper, Surroundings
 from lab.hypervisor.reader import Reader
 from lab.names import LabNames
@@ -39,7 +39,7 @@ class Hypervisor:
         self,
         names: LabNames,
         *,
-        cloud: PowerReports,
+        cloud: MachineReports,
         image_for: Callable[[str], Path],
         power_off_after: float = POWER_OFF_AFTER,
     ) -> None:
@@ -96,6 +96,10 @@ class Hypervisor:
             for key, value in parameters.items():
                 if key.startswith("InstanceId.") and value in self.keepers:
                     self.keepers[value].reboot()
+        if action == "DetachVolume" and parameters.get("Force", "").lower() == "true":
+            for keeper in self.keepers.values():
+                if parameters.get("VolumeId") in keeper.volumes:
+                    keeper.force_detach(parameters["VolumeId"])
         if _RULES_ALONE in action:
             self._wake.set()
         else:

@@ -8,7 +8,7 @@ machine and would show `stopped` at once.
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from lab.hypervisor import namespaces
 
@@ -37,13 +37,20 @@ class ChangeListener(Protocol):
         ...
 
 
-class PowerReports(Protocol):
-    """What the hypervisor tells the API of machines. Each call may be repeated and does no harm then."""
+MachineEvent = Literal["started", "stopped", "terminated", "detached", "busy"]
+"""What may have happened to a machine:
 
-    async def machine_stopped(self, instance_id: str) -> None:
-        """The machine is off and its root disk kept: `stopping` becomes `stopped` (so too for a `running` one that powered itself off)."""
-        ...
+- `started`: it is switched on; `pending` becomes `running`. Said of one that fails too: the API knows no failed machine.
+- `stopped`: it is off, its root disk kept; `stopping` becomes `stopped` (so too for a `running` one that powered itself off).
+- `terminated`: it is gone with its root disk; `shutting-down` becomes `terminated`.
+- `detached`: it does not have the volume (any more); one that is `detaching` becomes `available`.
+- `busy`: it has held a volume that is `detaching` for long.
+"""
 
-    async def machine_terminated(self, instance_id: str) -> None:
-        """The machine is gone with its root disk: `shutting-down` becomes `terminated`."""
+
+class MachineReports(Protocol):
+    """What the hypervisor tells the API of machines. Each report may be repeated and does no harm then."""
+
+    async def report(self, instance_id: str, event: MachineEvent, volume_id: str | None = None) -> None:
+        """`volume_id`: the volume that `detached` and `busy` are about."""
         ...

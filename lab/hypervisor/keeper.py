@@ -12,7 +12,8 @@ from pathlib import Path
 
 from lab.hypervisor import router, volumes
 from lab.hypervisor.desired import DesiredMachine, Power
-from lab.hypervisor.interface import PowerReports
+from lab.hypervisor.disks import Disks
+from lab.hypervisor.interface import MachineEvent, MachineReports
 from lab.hypervisor.machine import EXIT_REBOOT, Machine
 from lab.hypervisor.plan import Action, ActualMachine, Rest, Step, next_step
 from lab.names import LabNames
@@ -31,6 +32,9 @@ _FURNISHED_WITHIN = 30.0
 ROOM_TO_BOOT = GIB // 4
 """Bytes free below which no machine is switched on: a disk that fills in mid-boot leaves a host that is hard to read."""
 
+_LOOK_AGAIN_AFTER = 0.5
+"""Seconds until a volume that the guest would not let go of is looked at again."""
+
 log = logging.getLogger(__name__)
 
 
@@ -39,7 +43,7 @@ class Surroundings:
     """What all keepers of a lab share."""
 
     names: LabNames
-    cloud: PowerReports
+    cloud: MachineReports
     image_for: Callable[[str], Path]
     """AMI id → the image's root folder; raises `LookupError` with a reason."""
     refresh: Callable[[], None]
@@ -60,7 +64,7 @@ class Keeper:
         self._process: Process | None = None
         self._rest = Rest.NEW
         self._intended_rest: Rest | None = None
-        self._volumes: frozenset[str] = frozenset()
+        self._disks = Disks(surroundings.names)
         self._told: Power | None = None
         self._heard = False
         self._up = False
@@ -80,7 +84,7 @@ class Keeper:
         process = self.machine.supervisor()
         if process is not None:
             leader = await asyncio.to_thread(self.machine.leader)
-            self._volumes = await asyncio.to_thread(_volumes_given, leader) if leader else frozenset[str]()
+            self._disks.begin(await asyncio.to_thread(volumes.given_to, leader) if leader else ())
             self._up = True
             self._furnished.set()
             log.info("%s: still running, adopted", self.instance_id)
@@ -94,6 +98,12 @@ class Keeper:
         """Sets what the API wants; called with each reading of it."""
         self.desired = desired
         self._heard = self._told is not None
+        self._disks.released = frozenset()
+        self._wake.set()
+
+    def force_detach(self, volume_id: str) -> None:
+        """DetachVolume with Force: the volume goes though the guest may still use it."""
+        self._disks.force(volume_id)
         self._wake.set()
 
     def reboot(self) -> None:
@@ -131,7 +141,7 @@ class Keeper:
     @property
     def volumes(self) -> frozenset[str]:
         """The volumes that the running machine has."""
-        return self._volumes
+        return self._disks.given
 
     @property
     def gone(self) -> bool:
@@ -160,7 +170,14 @@ class Keeper:
 
     def _step(self) -> Step:
         actual = ActualMachine(
-            running=self.running, rest=self._rest, has_root=self.machine.exists(), volumes=self._volumes, told=self._told, heard=self._heard
+            running=self.running,
+            rest=self._rest,
+            has_root=self.machine.exists(),
+            volumes=self._disks.given,
+            held=self._disks.held,
+            released=self._disks.released,
+            told=self._told,
+            heard=self._heard,
         )
         return next_step(self.desired, actual)
 
@@ -181,6 +198,7 @@ class Keeper:
                 self.problem = str(error)
                 if not self.running and self._step().action is Action.BOOT:
                     self._rest = Rest.FAILED  # no second try by itself: it would fail the same way
+                    self._wake.set()
                 else:
                     asyncio.get_running_loop().call_later(2, self._wake.set)
 
@@ -193,21 +211,28 @@ class Keeper:
                 await self._end_within(self.machine.press_power, Rest.OFF)
             case Action.DESTROY:
                 await asyncio.to_thread(self._destroy)
+            case Action.TELL_STARTED:
+                await self._tell("started", Power.ON)
             case Action.TELL_STOPPED:
-                await self._around.cloud.machine_stopped(self.instance_id)
-                self._told, self._heard = Power.OFF, False
-                self._around.refresh()
+                await self._tell("stopped", Power.OFF)
             case Action.TELL_TERMINATED:
-                await self._around.cloud.machine_terminated(self.instance_id)
-                self._told, self._heard = Power.GONE, False
-                self._around.refresh()
+                await self._tell("terminated", Power.GONE)
             case Action.SETTLE:
                 self._killed_marker.unlink(missing_ok=True)
                 self._rest, self.problem = Rest.OFF, None
             case Action.ATTACH | Action.DETACH:
                 await self._move_volume(step)
+            case Action.TELL_DETACHED:
+                await self._around.cloud.report(self.instance_id, "detached", step.volume_id)
+                self._disks.released |= {step.volume_id or ""}
+                self._around.refresh()
             case Action.NOTHING:
                 pass
+
+    async def _tell(self, event: MachineEvent, power: Power) -> None:
+        await self._around.cloud.report(self.instance_id, event)
+        self._told, self._heard = power, False
+        self._around.refresh()
 
     async def _boot(self) -> None:
         desired = self.desired
@@ -217,7 +242,7 @@ class Keeper:
         image = await asyncio.to_thread(self._around.image_for, desired.image_id)
         process = await asyncio.to_thread(self._switch_on, desired, image)
         self._told = None
-        self._volumes = frozenset(volume.volume_id for volume in desired.volumes)
+        self._disks.begin(volume.volume_id for volume in desired.volumes)
         self._watch(process)
 
     def _switch_on(self, desired: DesiredMachine, image: Path) -> Process:
@@ -227,10 +252,7 @@ class Keeper:
         if desired.address:
             self.machine.remember_address(desired.address.ip)
         router.connect(names, desired)
-        binds: dict[Path, str] = {}
-        for volume in desired.volumes:
-            loop = volumes.attach(names.volume_file(volume.volume_id), volume.size_gib)
-            binds[loop] = volumes.guest_device(volume.volume_id)
+        binds = self._disks.plug_in(desired.volumes)
         self._close_notify()
         self._notify = self.machine.open_notify_socket()
         return self.machine.boot(image=self.machine.image(image), hostname=desired.hostname, binds=binds)
@@ -243,16 +265,19 @@ class Keeper:
         leader = await asyncio.to_thread(self.machine.leader)
         if leader is None:
             raise RuntimeError(f"{volume_id}: the host has no PID 1 whose devices could be changed")
-        file = self._around.names.volume_file(volume_id)
-        if step.action is Action.DETACH:
-            await asyncio.to_thread(volumes.take_from_running, leader, volume_id)
-            await asyncio.to_thread(volumes.detach, file)
-            self._volumes -= {volume_id}
+        if step.action is Action.ATTACH:
+            await self._disks.give(leader, next(volume for volume in desired.volumes if volume.volume_id == volume_id))
             return
-        size = next(volume.size_gib for volume in desired.volumes if volume.volume_id == volume_id)
-        loop = await asyncio.to_thread(volumes.attach, file, size)
-        await asyncio.to_thread(volumes.give_to_running, leader, volume_id, loop)
-        self._volumes |= {volume_id}
+        await self._disks.take(leader, volume_id)
+        if volume_id not in self._disks.held:
+            return
+        asyncio.get_running_loop().call_later(_LOOK_AGAIN_AFTER, self._look_again)
+        if self._disks.turned_busy(volume_id):
+            await self._around.cloud.report(self.instance_id, "busy", volume_id)
+
+    def _look_again(self) -> None:
+        self._disks.look_again()
+        self._wake.set()
 
     async def _reboot_now(self) -> None:
         self._reboot_wanted = False
@@ -290,7 +315,8 @@ class Keeper:
         if self._rest is Rest.FAILED:
             self.problem = self._describe_failure()
             log.warning("%s: %s", self.instance_id, self.problem)
-        self._volumes, self._up, self._intended_rest = frozenset(), False, None
+        self._up, self._intended_rest = False, None
+        self._disks.end()
         self._furnished.clear()
         self._close_notify()
         log.info("%s: is off (%s)", self.instance_id, self._rest.value)
@@ -328,8 +354,7 @@ class Keeper:
         self.machine.cut_power()  # nspawn may have been killed alone, and its guest be running still
         router.disconnect(names, self.instance_id, self._address)
         self.machine.clean_up_run()
-        for volume_id in self._volumes:
-            volumes.detach(names.volume_file(volume_id))
+        self._disks.unplug_all()
 
     def _destroy(self) -> None:
         address = self._address
@@ -364,11 +389,3 @@ class Keeper:
                 asyncio.get_running_loop().remove_reader(self._notify)
             self._notify.close()
             self._notify = None
-
-
-def _volumes_given(leader: int) -> frozenset[str]:
-    """The volumes whose devices a running machine has."""
-    folder = Path(f"/proc/{leader}/root") / volumes.guest_device("x").removeprefix("/").rpartition("/")[0]
-    prefix = Path(volumes.guest_device("")).name
-    found = [path.name.removeprefix(prefix) for path in folder.iterdir() if path.name.startswith(prefix)] if folder.is_dir() else []
-    return frozenset(f"vol-{name.removeprefix('vol')}" for name in found)

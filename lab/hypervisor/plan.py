@@ -33,8 +33,12 @@ class ActualMachine:
     has_root: bool = False
     volumes: frozenset[str] = frozenset()
     """Volumes that a running machine has been given."""
+    held: frozenset[str] = frozenset()
+    """Those of them that the guest has just been seen to use still."""
+    released: frozenset[str] = frozenset()
+    """Volumes of which the API has been told, since it was last read, that the machine does not have them."""
     told: Power | None = None
-    """What the API was last told: OFF or GONE; None since it last ran."""
+    """What the API was last told; nothing yet since it last began to boot."""
     heard: bool = False
     """Whether the API has been read since it was told."""
 
@@ -46,10 +50,12 @@ class Action(Enum):
     BOOT = "boot"
     SHUT_DOWN = "shut down"
     DESTROY = "destroy"
+    TELL_STARTED = "tell started"
     TELL_STOPPED = "tell stopped"
     TELL_TERMINATED = "tell terminated"
     ATTACH = "attach"
     DETACH = "detach"
+    TELL_DETACHED = "tell detached"
     SETTLE = "settle"
     """The API has seen the machine off: whatever ended it is over, and the next start is a plain one."""
 
@@ -65,13 +71,13 @@ class Step:
 def next_step(desired: DesiredMachine | None, actual: ActualMachine) -> Step:
     """The one next step towards what the API wants; NOTHING when all is so. `desired` is None for an instance unknown to the API."""
     power = desired.power if desired else Power.GONE
-    if power is Power.GONE:
-        return Step(action=_towards_gone(desired, actual))
-    if power is Power.OFF:
-        return Step(action=_towards_off(actual))
-    if actual.running:
-        return _volumes(desired, actual) if desired else Step(action=Action.NOTHING)
-    return Step(action=_towards_on(desired, actual))
+    if desired is None or power is Power.GONE:
+        return Step(action=_towards_gone(desired, actual))  # what it has goes without a word
+    if actual.running and power is Power.ON:
+        return _while_running(desired, actual)
+    if not actual.running and (released := _released(desired, actual)):
+        return released
+    return Step(action=_towards_off(actual) if power is Power.OFF else _towards_on(desired, actual))
 
 
 def _towards_gone(desired: DesiredMachine | None, actual: ActualMachine) -> Action:
@@ -87,28 +93,40 @@ def _towards_gone(desired: DesiredMachine | None, actual: ActualMachine) -> Acti
 def _towards_off(actual: ActualMachine) -> Action:
     if actual.running:
         return Action.SHUT_DOWN
-    if actual.told is None:
+    if actual.told is not Power.OFF:
         return Action.TELL_STOPPED
     return Action.NOTHING if actual.rest in (Rest.OFF, Rest.NEW) else Action.SETTLE
 
 
-def _towards_on(desired: DesiredMachine | None, actual: ActualMachine) -> Action:
-    if desired and desired.problem:
-        return Action.NOTHING
-    if actual.rest is Rest.SELF:
+def _towards_on(desired: DesiredMachine, actual: ActualMachine) -> Action:
+    if actual.rest is Rest.SELF and not desired.problem:
         # The API learns of it and shows `stopped`; if it still wants the machine on after that, somebody has started it.
-        if actual.told is None:
+        if actual.told is not Power.OFF:
             return Action.TELL_STOPPED
         return Action.SETTLE if actual.heard else Action.NOTHING
-    if actual.rest in (Rest.KILLED, Rest.FAILED):
-        return Action.NOTHING
+    if desired.problem or actual.rest in (Rest.KILLED, Rest.FAILED):
+        # The API knows no failed machine: its instance runs, and the lab's status says what is wrong.
+        return Action.TELL_STARTED if _pending(desired, actual) else Action.NOTHING
     return Action.BOOT
 
 
-def _volumes(desired: DesiredMachine, actual: ActualMachine) -> Step:
+def _while_running(desired: DesiredMachine, actual: ActualMachine) -> Step:
+    if _pending(desired, actual):
+        return Step(action=Action.TELL_STARTED)
     wanted = {volume.volume_id for volume in desired.volumes}
-    for volume_id in sorted(actual.volumes - wanted):
+    for volume_id in sorted(actual.volumes - wanted - actual.held):
         return Step(action=Action.DETACH, volume_id=volume_id)
     for volume_id in sorted(wanted - actual.volumes):
         return Step(action=Action.ATTACH, volume_id=volume_id)
-    return Step(action=Action.NOTHING)
+    return _released(desired, actual) or Step(action=Action.NOTHING)
+
+
+def _pending(desired: DesiredMachine, actual: ActualMachine) -> bool:
+    return desired.state == "pending" and (actual.told is not Power.ON or actual.heard)
+
+
+def _released(desired: DesiredMachine, actual: ActualMachine) -> Step | None:
+    """Volumes that are to leave, and that the machine does not have."""
+    for volume_id in sorted(desired.leaving - actual.volumes - actual.released):
+        return Step(action=Action.TELL_DETACHED, volume_id=volume_id)
+    return None

@@ -135,12 +135,12 @@ def _machine(
     text = instance.get("PublicIpAddress")
     public = IPv4Address(text) if text else None
     root = instance.get("RootDeviceName")
+    disks = [mapping.get("Ebs", {}) for mapping in instance.get("BlockDeviceMappings", []) if mapping.get("DeviceName") != root]
+    leaving = frozenset(disk.get("VolumeId", "") for disk in disks if disk.get("Status") == "detaching")
     volumes = [
         Volume(volume_id=volume_id, size_gib=sizes[volume_id])
-        for mapping in instance.get("BlockDeviceMappings", [])
-        if mapping.get("DeviceName") != root
-        and (volume_id := mapping.get("Ebs", {}).get("VolumeId", "")) in sizes
-        and mapping.get("Ebs", {}).get("Status") != "detaching"
+        for disk in disks
+        if (volume_id := disk.get("VolumeId", "")) in sizes and volume_id not in leaving
     ]
     return DesiredMachine(
         instance_id=instance_id,
@@ -157,6 +157,7 @@ def _machine(
         s3_endpoint=routes.has_s3_endpoint(vpc_id, subnet_id),
         group_ids=_group_ids(instance),
         volumes=tuple(volumes),
+        leaving=leaving,
         problem=problem,
     )
 

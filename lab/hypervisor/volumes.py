@@ -3,11 +3,29 @@
 AWS names an NVMe volume by its id without the hyphen: `/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123…`.
 """
 
+import errno
+import fcntl
 import os
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 
 from lab.hypervisor.run import run
 from lab.space import GIB, require_possible
+
+_GET_STATUS, _SET_STATUS = 0x4C05, 0x4C04
+_STATUS_BYTES, _SIZE_LIMIT_AT = 232, 32
+"""LOOP_GET_STATUS64, LOOP_SET_STATUS64, struct loop_info64 and its lo_sizelimit, from <linux/loop.h>."""
+
+_NOTHING_LEFT = 512
+"""The size limit in bytes, the least there is, of a device whose volume has been torn out."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Loop:
+    device: Path
+    backing: str
+    torn: bool
 
 
 def guest_device(volume_id: str) -> str:
@@ -33,19 +51,50 @@ def attach(file: Path, size_gib: int) -> Path:
 
 
 def detach(file: Path) -> None:
-    """Takes the loop devices over the file away; the data stays."""
+    """Takes the loop devices over the file away; the data stays.
+
+    One that somebody still has open goes when the last of them closes it, and is listed until then: the kernel counts them.
+    """
     for loop in loops_over(file):
+        run(["losetup", "--detach", loop])
+
+
+def held(loop: Path) -> bool:
+    """Whether the device is mounted, in any namespace, or is otherwise somebody's own (swap, a mapper's, a mkfs at work).
+
+    Asked of the kernel: such a holder has the device exclusively, so nobody else can open it so.
+    """
+    try:
+        os.close(os.open(loop, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return True
+        raise
+    return False
+
+
+def tear_out(file: Path) -> None:
+    """Takes the volume from whoever holds it: what they read and write from now on fails, and what they have not written is lost.
+
+    The device itself goes when the last of them lets go of it; `loops_over` does not count it any more.
+    """
+    for loop in loops_over(file):
+        with loop.open("rb") as opened:
+            status = bytearray(_STATUS_BYTES)
+            fcntl.ioctl(opened, _GET_STATUS, status)
+            struct.pack_into("Q", status, _SIZE_LIMIT_AT, _NOTHING_LEFT)
+            fcntl.ioctl(opened, _SET_STATUS, bytes(status))
         run(["losetup", "--detach", loop])
 
 
 def loops_over(file: Path) -> list[Path]:
     """The loop devices over one file."""
-    return [loop for loop, backing in _loops() if backing == str(file)]
+    return [loop.device for loop in _loops() if loop.backing == str(file) and not loop.torn]
 
 
 def loops_below(folder: Path) -> list[Path]:
     """The loop devices over any file below a folder, also over one that has been removed."""
-    return [loop for loop, backing in _loops() if backing.startswith(f"{folder}/")]
+    return [loop.device for loop in _loops() if loop.backing.startswith(f"{folder}/")]
 
 
 def detach_below(folder: Path) -> None:
@@ -68,9 +117,18 @@ def take_from_running(leader: int, volume_id: str) -> None:
     run(["nsenter", f"--target={leader}", "--mount", "--", "rm", "-f", guest_device(volume_id)], timeout=10)
 
 
-def _loops() -> list[tuple[Path, str]]:
-    pairs: list[tuple[Path, str]] = []
-    for line in run(["losetup", "--list", "--noheadings", "--output", "NAME,BACK-FILE"]).splitlines():
-        loop, _, backing = line.strip().partition(" ")
-        pairs.append((Path(loop), backing.strip().removesuffix(" (deleted)")))
-    return pairs
+def given_to(leader: int) -> frozenset[str]:
+    """The ids of the volumes whose devices a running machine has, whose PID 1 is `leader`."""
+    folder = Path(f"/proc/{leader}/root") / guest_device("x").removeprefix("/").rpartition("/")[0]
+    prefix = Path(guest_device("")).name
+    found = [path.name.removeprefix(prefix) for path in folder.iterdir() if path.name.startswith(prefix)] if folder.is_dir() else []
+    return frozenset(f"vol-{name.removeprefix('vol')}" for name in found)
+
+
+def _loops() -> list[_Loop]:
+    found: list[_Loop] = []
+    for line in run(["losetup", "--list", "--noheadings", "--output", "NAME,SIZELIMIT,BACK-FILE"]).splitlines():
+        device, limit, *rest = line.split(maxsplit=2)
+        backing = rest[0] if rest else ""  # it is being taken away
+        found.append(_Loop(device=Path(device), backing=backing.removesuffix(" (deleted)"), torn=int(limit) == _NOTHING_LEFT))
+    return found

@@ -30,8 +30,8 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     """Applies every patch to moto in this process.
 
     `public_range`: where Elastic IPs and automatic public addresses come from.
-    `machines`: whether somebody boots machines for the instances. If so, stopping and terminating last until it reports
-    (`power.machine_stopped`, `power.machine_terminated`); else they are done at once.
+    `machines`: whether somebody boots machines for the instances. If so, starting, stopping, terminating and detaching a volume last
+    until it reports that they are done (`lab.cloud.api_server`); else they are done at once.
     """
     images.install()
     parameters.install()
@@ -42,6 +42,6 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     endpoints.install()
     rules.install()
     records.install()
-    storage.install()
+    storage.install(machines=machines)
     bucket_policies.install()
     power.install(machines=machines)

@@ -50,14 +50,18 @@ def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, secu
 
 
 def _run_as_asked(response: Any) -> Any:
-    """moto ignores DisableApiTermination, and keeps a root volume whose mapping does not say what becomes of it: the image says it goes."""
+    """moto ignores DisableApiTermination, and keeps volumes whose mappings do not say what becomes of them.
+
+    Those made at the launch go with the instance; only one that is attached later stays
+    (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/preserving-volumes-on-termination.html).
+    """
     answer = _answer_run(response)
     asked = {mapping.get("DeviceName"): mapping.get("Ebs", {}) for mapping in response._get_param("BlockDeviceMappings", [])}
     for instance in answer.result.instances:
         instance.disable_api_termination = response._get_bool_param("DisableApiTermination", False)
-        root = instance.block_device_mapping.get(instance.root_device_name)
-        if root is not None and "DeleteOnTermination" not in asked.get(instance.root_device_name, {}):
-            root.delete_on_termination = True
+        for device, mapping in instance.block_device_mapping.items():
+            if "DeleteOnTermination" not in asked.get(device, {}):
+                mapping.delete_on_termination = True
     return answer
 
 

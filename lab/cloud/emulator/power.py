@@ -1,4 +1,4 @@
-"""Power states. moto shows `stopped` and `terminated` at once; on AWS both take as long as the machine takes.
+"""Power states. moto shows `running`, `stopped` and `terminated` at once; on AWS each takes as long as the machine takes.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html
 """
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from moto.ec2.models import ec2_backends
-from moto.ec2.models.instances import Instance
+from moto.ec2.models.instances import Instance, InstanceBackend
 
 from lab.cloud.emulator.patching import original, refusal, replace
 
@@ -22,7 +22,22 @@ _reboot = original(Instance, "reboot")
 
 
 def install(*, machines: bool) -> None:
-    """With `machines`, an instance stays `stopping` or `shutting-down` until its machine is reported to be at rest."""
+    """With `machines`, an instance stays `pending`, `stopping` or `shutting-down` until its machine is reported to be so far."""
+    run_instances = original(InstanceBackend, "run_instances")
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        reservation = run_instances(*args, **kwargs)
+        for instance in reservation.instances:
+            _become(instance, "pending")
+        return reservation
+
+    def start(instance: Any) -> Any:
+        before = copy.copy(instance.instance_state)
+        if before.name not in {"pending", "running"}:
+            _start_again(instance)
+            if machines:
+                _become(instance, "pending")
+        return before
 
     def stop(instance: Any) -> Any:
         before = copy.copy(instance.instance_state)
@@ -42,10 +57,20 @@ def install(*, machines: bool) -> None:
                 _come_to_rest(instance)
         return before
 
-    replace(Instance, "start", _start_again)
+    if machines:
+        replace(InstanceBackend, "run_instances", run)
+    replace(Instance, "start", start)
     replace(Instance, "stop", stop)
     replace(Instance, "terminate", terminate)
     replace(Instance, "reboot", _restart)
+
+
+def machine_started(instance_id: str) -> str:
+    """The machine is switched on. Returns the state that the instance is in now; raises KeyError for an unknown one."""
+    instance = _find(instance_id)
+    if instance.state == "pending":
+        _become(instance, "running")
+    return str(instance.state)
 
 
 def machine_stopped(instance_id: str) -> str:
@@ -54,7 +79,7 @@ def machine_stopped(instance_id: str) -> str:
     A machine that powered itself off while `running` goes by its `InstanceInitiatedShutdownBehavior`.
     """
     instance = _find(instance_id)
-    if instance.state == "running":
+    if instance.state in {"pending", "running"}:
         _become(instance, "stopping" if instance.instance_initiated_shutdown_behavior == "stop" else "shutting-down")
     if instance.state == "stopping":
         _come_to_rest(instance)
@@ -71,19 +96,15 @@ def machine_terminated(instance_id: str) -> str:
 
 def regions_in_use() -> list[str]:
     """The regions with an instance or a VPC of somebody's own: moto makes a region's default VPC when the region is first looked at."""
-    return sorted({backend.region_name for backend in _backends() if backend.reservations or len(backend.vpcs) > 1})
+    return sorted({backend.region_name for backend in backends() if backend.reservations or len(backend.vpcs) > 1})
 
 
-def _start_again(instance: Any) -> Any:
-    before = copy.copy(instance.instance_state)
-    if before.name == "running":
-        return before
-    if before.name != "stopped":
+def _start_again(instance: Any) -> None:
+    if instance.state != "stopped":
         raise _wrong_state(instance, "started")
     _start(instance)
     # AWS: the time of the last launch, in whole seconds; moto keeps the first.
     instance.launch_time = datetime.datetime.now(datetime.UTC).replace(microsecond=0, tzinfo=None)
-    return before
 
 
 def _restart(instance: Any) -> None:
@@ -118,13 +139,14 @@ def _wrong_state(instance: Any, done: str) -> Exception:
 
 
 def _find(instance_id: str) -> Any:
-    for backend in _backends():
+    for backend in backends():
         instance = backend.get_instance_by_id(instance_id)
         if instance is not None:
             return instance
     raise KeyError(instance_id)
 
 
-def _backends() -> Iterator[Any]:
+def backends() -> Iterator[Any]:
+    """EC2's backends, of every account and region."""
     for account in list(ec2_backends.values()):
         yield from list(account.values())

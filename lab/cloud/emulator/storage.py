@@ -1,23 +1,68 @@
-"""Volumes: what AttachVolume refuses, and what DetachVolume may leave out.
+"""Volumes: what AttachVolume refuses, how long DetachVolume takes, and what becomes of a volume when its instance is terminated.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AttachVolume.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DetachVolume.html
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/preserving-volumes-on-termination.html
 """
 
 from typing import Any
 
-from moto.ec2.models.elastic_block_store import EBSBackend
+from moto.core.responses import ActionResult
+from moto.ec2.models.elastic_block_store import EBSBackend, VolumeAttachment
+from moto.ec2.models.instances import Instance
+from moto.ec2.responses.instances import InstanceResponse
 
 from lab.cloud.emulator.patching import original, refusal, replace
+from lab.cloud.emulator.power import backends
 
 _attach = original(EBSBackend, "attach_volume")
 _detach = original(EBSBackend, "detach_volume")
+_describe_attribute = original(InstanceResponse, "describe_instance_attribute")
+_modify_mappings = original(InstanceResponse, "_block_device_mapping_handler")
+
+_LEAVING = frozenset({"detaching", "busy"})
+"""States of an attachment that somebody has ended. AWS's page on DetachVolume: a volume that is mounted is `busy` for as long."""
 
 
-def install() -> None:
-    """A volume is on one instance at a time, in its own zone, under a free device name; moto checks none of it."""
+def install(*, machines: bool) -> None:
+    """A volume is on one instance at a time, in its own zone, under a free device name; moto checks none of it.
+
+    With `machines`, a volume stays `detaching` until the machine of its instance is reported to have let go of it.
+    """
+
+    def detach(backend: Any, volume_id: str, instance_id: str | None, device_path: str | None) -> Any:
+        attachment = _checked_for_detaching(backend, volume_id)
+        instance = attachment.instance
+        if machines and instance.state != "stopped" and instance_id in {None, instance.id} and device_path in {None, attachment.device}:
+            if attachment.status not in _LEAVING:
+                attachment.status = instance.block_device_mapping[attachment.device].status = "detaching"
+            return attachment
+        return _detach(backend, volume_id, instance_id or instance.id, device_path)
+
     replace(EBSBackend, "attach_volume", _attach_volume)
-    replace(EBSBackend, "detach_volume", _detach_volume)
+    replace(EBSBackend, "detach_volume", detach)
+    replace(Instance, "teardown_defaults", _let_volumes_go)
+    VolumeAttachment.delete_on_termination = property(_goes_with_instance)  # type: ignore[attr-defined]
+    replace(InstanceResponse, "describe_instance_attribute", _describe_instance_attribute)
+    replace(InstanceResponse, "_block_device_mapping_handler", _modify_block_device_mappings)
+
+
+def volume_detached(instance_id: str, volume_id: str) -> str:
+    """The machine does not have the volume (any more). Returns the volume's state; raises KeyError for an unknown one."""
+    volume = _find(volume_id)
+    attachment = volume.attachment
+    if attachment is not None and attachment.instance.id == instance_id and attachment.status in _LEAVING:
+        _detach(volume.ec2_backend, volume_id, instance_id, attachment.device)
+    return str(volume.status)
+
+
+def volume_busy(instance_id: str, volume_id: str) -> str:
+    """The machine has held a leaving volume for long. Returns the volume's state; raises KeyError for an unknown one."""
+    volume = _find(volume_id)
+    attachment = volume.attachment
+    if attachment is not None and attachment.instance.id == instance_id and attachment.status == "detaching":
+        attachment.status = "busy"
+    return str(volume.status)
 
 
 def _attach_volume(
@@ -36,7 +81,7 @@ def _attach_volume(
             raise refusal(
                 "InvalidVolume.ZoneMismatch", f"The volume '{volume_id}' is not in the same availability zone as instance '{instance_id}'"
             )
-        if instance.state in {"shutting-down", "terminated"}:
+        if instance.state not in {"running", "stopped"}:
             raise refusal("IncorrectState", f"Instance '{instance_id}' is not 'running'.")
         if device_path in instance.block_device_mapping:
             raise refusal(
@@ -46,11 +91,59 @@ def _attach_volume(
     return _attach(backend, volume_id, instance_id, device_path, delete_on_termination)
 
 
-def _detach_volume(backend: Any, volume_id: str, instance_id: str | None, device_path: str | None) -> Any:
-    """The instance may be left out, as a volume is on one at a time; moto fails then."""
-    volume = backend.get_volume(volume_id)
+def _checked_for_detaching(backend: Any, volume_id: str) -> Any:
+    """The volume's attachment. The instance may be left out, as a volume is on one at a time; moto fails then."""
+    volume = backend.volumes.get(volume_id)
     if volume is None:
         raise refusal("InvalidVolume.NotFound", f"The volume '{volume_id}' does not exist.")
     if volume.attachment is None:
         raise refusal("IncorrectState", f"Volume '{volume_id}' is in the 'available' state.")
-    return _detach(backend, volume_id, instance_id or volume.attachment.instance.id, device_path)
+    instance = volume.attachment.instance
+    if volume.attachment.device == instance.root_device_name and instance.state != "stopped":
+        raise refusal("IncorrectState", f"Unable to detach root volume '{volume_id}' from instance '{instance.id}'")
+    if instance.state in {"shutting-down", "terminated"}:
+        raise refusal(
+            "IncorrectInstanceState",
+            f"Unable to detach volume '{volume_id}' from instance '{instance.id}'. "
+            "The instance is not in a state in which volumes can be detached.",
+        )
+    return volume.attachment
+
+
+def _let_volumes_go(instance: Any) -> None:
+    """At the end of an instance: its machine is gone, so nothing is waited for."""
+    for device, mapping in list(instance.block_device_mapping.items()):
+        _detach(instance.ec2_backend, mapping.volume_id, instance.id, device)
+        if mapping.delete_on_termination:
+            instance.ec2_backend.delete_volume(mapping.volume_id)
+
+
+def _goes_with_instance(attachment: Any) -> bool:
+    """DescribeVolumes shows what DescribeInstances does; moto leaves it out."""
+    mapping = attachment.instance.block_device_mapping.get(attachment.device)
+    return mapping is not None and bool(mapping.delete_on_termination)
+
+
+def _describe_instance_attribute(response: Any) -> Any:
+    """moto answers `blockDeviceMapping` with nothing that boto3 can read."""
+    if response._get_param("Attribute") != "blockDeviceMapping":
+        return _describe_attribute(response)
+    instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
+    return ActionResult({"InstanceId": instance.id, "BlockDeviceMappings": instance.block_device_mappings})
+
+
+def _modify_block_device_mappings(response: Any) -> Any:
+    """A device that the instance does not have is refused; moto breaks on it."""
+    asked = response._get_param("BlockDeviceMappings", [])
+    devices = response.ec2_backend.get_instance(response._get_param("InstanceId")).block_device_mapping if asked else {}
+    for mapping in asked:
+        if mapping.get("DeviceName") not in devices:
+            raise refusal("InvalidInstanceAttributeValue", f"No device is currently mapped at {mapping.get('DeviceName')}")
+    return _modify_mappings(response)
+
+
+def _find(volume_id: str) -> Any:
+    for backend in backends():
+        if volume_id in backend.volumes:
+            return backend.volumes[volume_id]
+    raise KeyError(volume_id)

@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import json
 import threading
 import urllib.request
 from collections.abc import Awaitable, Callable
@@ -12,8 +13,17 @@ from typing import Any, TypeVar, cast
 import boto3
 from botocore.config import Config
 
+from lab.cloud.reports import report_path
+
 T = TypeVar("T")
 REGION = "eu-west-1"
+
+
+def report(api_server: str, instance_id: str, event: str, volume_id: str | None = None) -> str:
+    """Tells the API what happened to a machine; the state that it shows then."""
+    request = urllib.request.Request(f"{api_server}{report_path(instance_id, event, volume_id)}", method="POST")
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["state"]
 
 
 def empty(api_server: str) -> None:
@@ -72,6 +82,7 @@ class Network:
     """A VPC with one public subnet, an internet gateway and one security group."""
 
     def __init__(self, api_url: str) -> None:
+        self._api_url = api_url
         self.ec2 = client("ec2", api_url)
         self.vpc = self.ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"]["VpcId"]
         subnet = self.ec2.create_subnet(VpcId=self.vpc, CidrBlock="10.20.1.0/24", AvailabilityZone=f"{REGION}a")
@@ -81,13 +92,16 @@ class Network:
         self.ec2.attach_internet_gateway(InternetGatewayId=self.gateway, VpcId=self.vpc)
         self.group = self.ec2.create_security_group(GroupName="web", Description="web", VpcId=self.vpc)["GroupId"]
 
-    def launch(self, address: str | None = None, **options: Any) -> str:
-        """The id of a new instance."""
+    def launch(self, address: str | None = None, *, started: bool = True, **options: Any) -> str:
+        """The id of a new instance, for which a machine is switched on if it is `started`."""
         nic: dict[str, Any] = {"DeviceIndex": 0, "SubnetId": self.subnet, "Groups": [self.group]}
         if address:
             nic["PrivateIpAddress"] = address
         launch: dict[str, Any] = {"ImageId": "ami-0deb1a0000000013f", "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1}
-        return self.ec2.run_instances(**launch, NetworkInterfaces=[nic], **options)["Instances"][0]["InstanceId"]
+        instance_id = self.ec2.run_instances(**launch, NetworkInterfaces=[nic], **options)["Instances"][0]["InstanceId"]
+        if started:
+            report(self._api_url, instance_id, "started")
+        return instance_id
 
     def instance(self, instance_id: str) -> dict[str, Any]:
         """What DescribeInstances shows of it."""

@@ -79,7 +79,7 @@ def test_the_services_serve_follow_the_zones_and_end_without_a_trace(names: LabN
     assert server is not None
     try:
         network = Network(names.api_endpoint)
-        instance = network.launch("10.20.1.10")
+        instance = network.launch("10.20.1.10", started=False)
         zone = {"VPC": {"VPCRegion": REGION, "VPCId": network.vpc}, "HostedZoneConfig": {"PrivateZone": True}}
         network.ec2.associate_vpc_cidr_block(VpcId=network.vpc, CidrBlock="127.0.0.0/16")  # the asker is on loopback here
         route53 = client("route53", names.api_endpoint)
@@ -94,9 +94,9 @@ def test_the_services_serve_follow_the_zones_and_end_without_a_trace(names: LabN
             assert cloud.resolve("web.dev.internal") == values
         assert cloud.resolve("s3.eu-west-1.amazonaws.com") == [str(names.s3_address)]
         network.ec2.terminate_instances(InstanceIds=[instance])
-        loop.run(cloud.services.machine_terminated(instance))
+        loop.run(cloud.services.report(instance, "terminated"))
         assert network.state(instance) == "terminated"
-        loop.run(cloud.services.machine_stopped("i-0123456789abcdef0"))  # of a machine that the API has forgotten: no harm
+        loop.run(cloud.services.report("i-0123456789abcdef0", "stopped"))  # of a machine that the API has forgotten: no harm
         assert cloud.changes[-1] == "ec2:TerminateInstances"
     finally:
         loop.run(cloud.services.stop())

@@ -12,7 +12,7 @@ from lab.hypervisor.plan import Action, ActualMachine, Rest, Step, next_step
 _ADDRESS = IPv4Interface("10.20.2.11/24")
 
 
-def _wanted(state: str, *volumes: str, problem: str | None = None) -> DesiredMachine:
+def _wanted(state: str, *volumes: str, leaving: str | None = None, problem: str | None = None) -> DesiredMachine:
     return DesiredMachine(
         instance_id="i-1",
         region="eu-central-1",
@@ -23,6 +23,7 @@ def _wanted(state: str, *volumes: str, problem: str | None = None) -> DesiredMac
         image_id="ami-1",
         address=_ADDRESS,
         volumes=tuple(Volume(volume_id=volume, size_gib=1) for volume in volumes),
+        leaving=frozenset({leaving} if leaving else ()),
         problem=problem,
     )
 
@@ -49,6 +50,12 @@ def test_each_state_of_the_api_is_one_wish(state: str, power: Power) -> None:
 @pytest.mark.parametrize(
     ("wanted", "actual", "action"),
     [
+        (_wanted("pending"), ActualMachine(running=False), Action.BOOT),
+        (_wanted("pending"), _ON, Action.TELL_STARTED),
+        (_wanted("pending"), replace(_ON, told=Power.ON), Action.NOTHING),
+        (_wanted("pending"), replace(_ON, told=Power.ON, heard=True), Action.TELL_STARTED),
+        (_wanted("pending"), replace(_OFF, rest=Rest.FAILED), Action.TELL_STARTED),
+        (_wanted("pending", problem="no subnet"), ActualMachine(running=False), Action.TELL_STARTED),
         (_wanted("running"), ActualMachine(running=False), Action.BOOT),
         (_wanted("running"), _ON, Action.NOTHING),
         (_wanted("running"), replace(_OFF, rest=Rest.OFF, told=Power.OFF), Action.BOOT),
@@ -58,6 +65,7 @@ def test_each_state_of_the_api_is_one_wish(state: str, power: Power) -> None:
         (_wanted("running", problem="no subnet"), ActualMachine(running=False), Action.NOTHING),
         (_wanted("stopping"), _ON, Action.SHUT_DOWN),
         (_wanted("stopping"), replace(_OFF, rest=Rest.OFF), Action.TELL_STOPPED),
+        (_wanted("stopping"), replace(_OFF, rest=Rest.OFF, told=Power.ON), Action.TELL_STOPPED),
         (_wanted("stopping"), replace(_OFF, rest=Rest.OFF, told=Power.OFF), Action.NOTHING),
         (_wanted("stopped"), replace(_OFF, rest=Rest.KILLED), Action.TELL_STOPPED),
         (_wanted("stopped"), replace(_OFF, rest=Rest.KILLED, told=Power.OFF), Action.SETTLE),
@@ -103,6 +111,36 @@ def test_volumes_of_a_running_machine_go_before_others_come() -> None:
     assert next_step(_wanted("running", "vol-2", "vol-3"), actual).action is Action.NOTHING
 
 
+def test_a_volume_that_the_guest_holds_stays_and_holds_nothing_else_up() -> None:
+    actual = replace(_ON, volumes=frozenset({"vol-1"}))
+    assert next_step(_wanted("running", leaving="vol-1"), actual) == Step(action=Action.DETACH, volume_id="vol-1")
+    actual = replace(actual, held=frozenset({"vol-1"}))
+    assert next_step(_wanted("running", leaving="vol-1"), actual).action is Action.NOTHING, "the API is not told that it has gone"
+    assert next_step(_wanted("running", "vol-2", leaving="vol-1"), actual) == Step(action=Action.ATTACH, volume_id="vol-2")
+    assert next_step(_wanted("stopping", leaving="vol-1"), actual).action is Action.SHUT_DOWN
+
+
+@pytest.mark.parametrize(
+    ("state", "actual", "then"),
+    [
+        ("running", _ON, Action.NOTHING),
+        ("running", replace(_OFF, rest=Rest.KILLED), Action.NOTHING),
+        ("running", replace(_OFF, rest=Rest.REBOOT), Action.BOOT),
+        ("stopping", replace(_OFF, rest=Rest.OFF), Action.TELL_STOPPED),
+        ("shutting-down", _OFF, None),
+    ],
+)
+def test_the_api_is_told_once_of_a_leaving_volume_that_the_machine_does_not_have(
+    state: str, actual: ActualMachine, then: Action | None
+) -> None:
+    wanted = _wanted(state, leaving="vol-1")
+    if then is None:
+        assert next_step(wanted, actual).action is Action.DESTROY, "the end of the instance takes everything along"
+        return
+    assert next_step(wanted, actual) == Step(action=Action.TELL_DETACHED, volume_id="vol-1")
+    assert next_step(wanted, replace(actual, released=frozenset({"vol-1"}))).action is then
+
+
 def _after(step: Step, actual: ActualMachine) -> ActualMachine:
     """What a step that succeeds makes of a machine."""
     match step.action:
@@ -112,23 +150,27 @@ def _after(step: Step, actual: ActualMachine) -> ActualMachine:
             return replace(actual, running=False, rest=Rest.OFF, volumes=frozenset())
         case Action.DESTROY:
             return replace(actual, has_root=False)
+        case Action.TELL_STARTED:
+            return replace(actual, told=Power.ON, heard=False)
         case Action.TELL_STOPPED:
-            return replace(actual, told=Power.OFF)
+            return replace(actual, told=Power.OFF, heard=False)
         case Action.TELL_TERMINATED:
-            return replace(actual, told=Power.GONE)
+            return replace(actual, told=Power.GONE, heard=False)
         case Action.SETTLE:
             return replace(actual, rest=Rest.OFF)
         case Action.ATTACH:
             return replace(actual, volumes=actual.volumes | {str(step.volume_id)})
         case Action.DETACH:
             return replace(actual, volumes=actual.volumes - {str(step.volume_id)})
+        case Action.TELL_DETACHED:
+            return replace(actual, released=actual.released | {str(step.volume_id)})
         case Action.NOTHING:
             return actual
 
 
 @pytest.mark.parametrize("state", [None, "pending", "running", "stopping", "stopped", "shutting-down", "terminated"])
 def test_from_every_situation_the_steps_come_to_an_end(state: str | None) -> None:
-    wanted = _wanted(state, "vol-1") if state else None
+    wanted = _wanted(state, "vol-1", leaving="vol-9") if state else None
     situations = itertools.product(
         [True, False], Rest, [True, False], [frozenset[str](), frozenset({"vol-9"})], [None, *Power], [True, False]
     )

@@ -1,0 +1,102 @@
+"""The volumes of one machine: given when it boots or while it runs, taken when the guest lets go of them.
+
+The API shows a volume `detaching` until it is told that the machine has let go; a guest that does not is looked at again and again.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from lab.hypervisor import volumes
+from lab.hypervisor.desired import Volume
+from lab.names import LabNames
+
+BUSY_AFTER = 10.0
+"""Seconds for which a guest may hold a volume that is to leave it before the API shows the attachment as `busy`. AWS gives no figure;
+in https://github.com/kubernetes-sigs/aws-ebs-csi-driver/issues/1032 it took twelve."""
+
+
+class Disks:
+    """The volumes of one machine. Lives in the keeper's event loop."""
+
+    def __init__(self, names: LabNames) -> None:
+        self._names = names
+        self.given = frozenset[str]()
+        """What the running machine has."""
+        self.held = frozenset[str]()
+        """What the guest did not let go of when it was last looked at; `look_again` forgets it."""
+        self.released = frozenset[str]()
+        """What the API has been told of since it was last read."""
+        self._forced = set[str]()
+        self._held_since: dict[str, float] = {}
+        self._known_as_busy = set[str]()
+
+    def plug_in(self, wanted: Iterable[Volume]) -> dict[Path, str]:
+        """Devices for a machine that is about to boot, with their paths in the guest. Blocks."""
+        return {
+            volumes.attach(self._names.volume_file(volume.volume_id), volume.size_gib): volumes.guest_device(volume.volume_id)
+            for volume in wanted
+        }
+
+    def begin(self, given: Iterable[str]) -> None:
+        """The machine runs, with these."""
+        self.given = frozenset(given)
+
+    def end(self) -> None:
+        """The machine runs no more, and holds nothing."""
+        self.given = self.held = frozenset()
+        self._forced.clear()
+        self._held_since.clear()
+        self._known_as_busy.clear()
+
+    def unplug_all(self) -> None:
+        """Takes away what devices a run has left. Blocks."""
+        for volume_id in self.given:
+            volumes.detach(self._names.volume_file(volume_id))
+
+    async def give(self, leader: int, volume: Volume) -> None:
+        """Gives a volume to the running machine."""
+        loop = await asyncio.to_thread(volumes.attach, self._names.volume_file(volume.volume_id), volume.size_gib)
+        await asyncio.to_thread(volumes.give_to_running, leader, volume.volume_id, loop)
+        self.given |= {volume.volume_id}
+
+    def force(self, volume_id: str) -> None:
+        """DetachVolume with Force: the next `take` does not ask whether the guest still uses it."""
+        self._forced.add(volume_id)
+        self.held -= {volume_id}
+
+    async def take(self, leader: int, volume_id: str) -> None:
+        """Takes a volume from the running machine; one that the guest still uses is `held` afterwards and stays with it."""
+        if await asyncio.to_thread(self._take, leader, volume_id, volume_id in self._forced):
+            self.given -= {volume_id}
+            self._forced.discard(volume_id)
+            self._held_since.pop(volume_id, None)
+            self._known_as_busy.discard(volume_id)
+        else:
+            self.held |= {volume_id}
+            self._held_since.setdefault(volume_id, time.monotonic())
+
+    def look_again(self) -> None:
+        """What was held may not be so any more."""
+        self.held = frozenset()
+
+    def turned_busy(self, volume_id: str) -> bool:
+        """Whether the guest has held the volume for so long that the API is to say so; True once."""
+        since = self._held_since.get(volume_id)
+        if since is None or volume_id in self._known_as_busy or time.monotonic() - since < BUSY_AFTER:
+            return False
+        self._known_as_busy.add(volume_id)
+        return True
+
+    def _take(self, leader: int, volume_id: str, force: bool) -> bool:
+        file = self._names.volume_file(volume_id)
+        if force:
+            volumes.take_from_running(leader, volume_id)
+            volumes.tear_out(file)
+            return True
+        if any(volumes.held(loop) for loop in volumes.loops_over(file)):
+            return False
+        volumes.take_from_running(leader, volume_id)
+        volumes.detach(file)
+        return not volumes.loops_over(file)  # a program of the guest may have it open without having mounted it
