@@ -45,7 +45,7 @@ class Disks:
 
     def end(self) -> None:
         """The machine runs no more, and holds nothing."""
-        self.given = self.held = frozenset()
+        self.given = self.held = frozenset[str]()
         self._forced.clear()
         self._held_since.clear()
         self._known_as_busy.clear()
@@ -79,7 +79,7 @@ class Disks:
 
     def look_again(self) -> None:
         """What was held may not be so any more."""
-        self.held = frozenset()
+        self.held = frozenset[str]()
 
     def turned_busy(self, volume_id: str) -> bool:
         """Whether the guest has held the volume for so long that the API is to say so; True once."""

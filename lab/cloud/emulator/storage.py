@@ -134,11 +134,10 @@ def _describe_instance_attribute(response: Any) -> Any:
 
 def _modify_block_device_mappings(response: Any) -> Any:
     """A device that the instance does not have is refused; moto breaks on it."""
-    asked = response._get_param("BlockDeviceMappings", [])
-    devices = response.ec2_backend.get_instance(response._get_param("InstanceId")).block_device_mapping if asked else {}
-    for mapping in asked:
-        if mapping.get("DeviceName") not in devices:
-            raise refusal("InvalidInstanceAttributeValue", f"No device is currently mapped at {mapping.get('DeviceName')}")
+    for mapping in response._get_param("BlockDeviceMappings", []):
+        device = mapping.get("DeviceName")
+        if device not in response.ec2_backend.get_instance(response._get_param("InstanceId")).block_device_mapping:
+            raise refusal("InvalidInstanceAttributeValue", f"No device is currently mapped at {device}")
     return _modify_mappings(response)
 
 

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.cloud.images import BAKED_IMAGE, DEBIAN_PARAMETER, PLAIN_IMAGE
-from lab.cloud.reports import REGIONS_PATH, report_path
+from lab.cloud.reports import REGIONS_PATH
 from tests.unit.cloud.support import Network, client, report
 
 pytestmark = pytest.mark.programs
