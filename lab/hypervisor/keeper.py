@@ -157,7 +157,7 @@ class Keeper:
             return state if self._up or state != "running" else "booting"
         if self._rest in (Rest.KILLED, Rest.FAILED) and state == "running":
             return "killed" if self._rest is Rest.KILLED else "failed"
-        return state
+        return "booting" if state == "running" and self._step().action is Action.BOOT else state
 
     async def stop(self) -> None:
         """Stops keeping; the machine runs on."""

@@ -3,37 +3,40 @@
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
+from lab import control
 from lab.cloud.images import BAKED_IMAGE
 from lab.hypervisor.volumes import guest_device
 from lab.session import Session
+from ops.failures import UserError
 from ops.hosts import enter_command
 from tests.lab.harness import REGION, SLOWNESS, LabUnderTest, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.literals import VolumeAttachmentStateType
-    from mypy_boto3_ec2.type_defs import InstanceTypeDef
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, IpPermissionTypeDef
 
 NAME = "power"
 
 POWER_OFF_AFTER = 5.0
 """Seconds that this lab gives a host to shut down; AWS's and every other lab's patience is longer than a test's."""
 
+NETWORK = "10.77.0.0/16"
 ZONES = ("a", "b")
 
 SLOW_TO_STOP = """\
 [Service]
 ExecStart=/bin/sleep infinity
 ExecStop=/bin/sh -c 'sleep {seconds}; echo stopped in order > {marker}'
-[Install]
-WantedBy=multi-user.target
 """
 
 HANGS_AT_STOP = """\
@@ -69,8 +72,12 @@ class Host:
 
     def run(self, script: str) -> str:
         """Runs a shell script on the host as root; what it printed. Raises AssertionError where it fails."""
+        try:
+            command = enter_command(Session.of(self.lab.name), self.instance_id, ["sh", "-euc", script])
+        except UserError as error:
+            raise AssertionError(str(error)) from error
         done = subprocess.run(
-            enter_command(Session.of(self.lab.name), self.instance_id, ["sh", "-euc", script]),
+            command,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -87,13 +94,13 @@ class Host:
         return self.run("cat /proc/sys/kernel/random/boot_id")
 
     def add_unit(self, name: str, text: str) -> None:
-        """Starts a service, and has it started at every boot where its text says how."""
-        enable = f"systemctl enable --quiet {name}" if "[Install]" in text else ":"
-        self.run(f"cat > /etc/systemd/system/{name}.service <<'END'\n{text}END\nsystemctl daemon-reload; {enable}; systemctl start {name}")
+        """Starts a service, once: the next boot does not."""
+        self.run(f"cat > /etc/systemd/system/{name}.service <<'END'\n{text}END\nsystemctl daemon-reload; systemctl start {name}")
 
     def is_up(self) -> bool:
         """Whether its init has started it wholly, as the lab knows."""
-        return self.lab.hosts()[self.instance_id]["state"] == "running"
+        rows: list[dict[str, str]] = control.status(self.lab.names)["hosts"]
+        return any(row["instance_id"] == self.instance_id and row["state"] == "running" for row in rows)
 
     def until(self, state: str, *, seconds: float = 20) -> float:
         """Waits until the API shows the state; how long it took."""
@@ -132,13 +139,20 @@ class BareLab:
 
     lab: LabUnderTest
     ec2: "EC2Client"
+    group: str
     subnets: dict[str, str] = field(default_factory=dict[str, str])
     """By zone letter."""
 
     def launch(self, zone: str = "a", **options: Any) -> Host:
         """A new host, booting."""
         launched = self.ec2.run_instances(
-            ImageId=BAKED_IMAGE, InstanceType="t3.micro", MinCount=1, MaxCount=1, SubnetId=self.subnets[zone], **options
+            ImageId=BAKED_IMAGE,
+            InstanceType="t3.micro",
+            MinCount=1,
+            MaxCount=1,
+            SubnetId=self.subnets[zone],
+            SecurityGroupIds=[self.group],
+            **options,
         )["Instances"][0]
         instance_id, address = launched.get("InstanceId", ""), IPv4Address(launched.get("PrivateIpAddress", ""))
         return Host(lab=self.lab, ec2=self.ec2, instance_id=instance_id, address=address)
@@ -160,6 +174,15 @@ class BareLab:
         assert found.get("State") == ("in-use" if attachments else "available")
         return attachments[0].get("State") if attachments else None
 
+    def stays_detaching(self, volume: str, *, seconds: float = 1.5) -> bool:
+        """Whether the attachment is `detaching` all the time."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.attachment(volume) != "detaching":
+                return False
+            time.sleep(0.1)
+        return True
+
     def until_available(self, volume: str) -> None:
         wait_until(lambda: self.attachment(volume) is None, seconds=10, what=f"{volume} is available", every=0.05)
 
@@ -176,29 +199,24 @@ def bare_lab() -> Generator[BareLab]:
     try:
         Session.of(NAME).start(lambda _line: None, f"--power-off-after={POWER_OFF_AFTER:g}")
         ec2 = under_test.ec2()
-        vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"].get("VpcId", "")
-        subnets = {
-            zone: ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.77.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")["Subnet"].get("SubnetId", "")
-            for number, zone in enumerate(ZONES)
-        }
-        yield BareLab(lab=under_test, ec2=ec2, subnets=subnets)
+        vpc = ec2.create_vpc(CidrBlock=NETWORK)["Vpc"].get("VpcId", "")
+        subnets: dict[str, str] = {}
+        for number, zone in enumerate(ZONES):
+            made = ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.77.{number}.0/24", AvailabilityZone=f"{REGION}{zone}")
+            subnets[zone] = made["Subnet"].get("SubnetId", "")
+        of_vpc: list[FilterTypeDef] = [{"Name": "vpc-id", "Values": [vpc]}]
+        [group] = [group.get("GroupId", "") for group in ec2.describe_security_groups(Filters=of_vpc)["SecurityGroups"]]
+        inside: IpPermissionTypeDef = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": NETWORK}]}
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[inside])
+        yield BareLab(lab=under_test, ec2=ec2, group=group, subnets=subnets)
     finally:
         under_test.command("down")
 
 
 def code_of(refused: Callable[[], object]) -> str:
     """The code with which AWS refuses a call; AssertionError where it does not."""
-    from botocore.exceptions import ClientError
-
     try:
         refused()
     except ClientError as error:
         return error.response.get("Error", {}).get("Code", "")
     raise AssertionError("the call was not refused")
-
-
-def at_once(*hosts: Host) -> Sequence[Host]:
-    """The hosts, all of them up."""
-    for host in hosts:
-        host.until_up()
-    return hosts

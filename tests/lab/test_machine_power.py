@@ -1,12 +1,23 @@
 """StopInstances, StartInstances, RebootInstances and TerminateInstances act on real machines, and a pulled plug is no stop."""
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.bare_lab import SLOW_TO_STOP, BareLab, bare_lab
+from lab.hypervisor import namespaces
+from lab.hypervisor.router import MACHINE_LINK
+from lab.hypervisor.tries import TCP, Answer, Place, Try, try_all
+from tests.lab.bare_lab import HANGS_AT_STOP, POWER_OFF_AFTER, SLOW_TO_STOP, BareLab, Host, bare_lab
+from tests.lab.harness import SLOWNESS, wait_until
 
 MARKER = "/var/lib/marker"
+
+GREETS = """\
+[Service]
+ExecStart=/usr/bin/python3 -c 'import socket, time; \
+  server = socket.create_server(("", 8080)); caller, _ = server.accept(); caller.send(b"hello"); time.sleep(600)'
+"""
 
 
 @pytest.fixture(scope="module")
@@ -15,9 +26,32 @@ def bare() -> Iterator[BareLab]:
         yield lab
 
 
-def test_a_stopped_host_shuts_down_in_order_and_starts_with_its_root_disk(bare: BareLab) -> None:
-    host = bare.launch()
+@pytest.fixture(scope="module")
+def pair(bare: BareLab) -> tuple[Host, Host]:
+    """Two hosts of one zone, booted side by side."""
+    return bare.launch(), bare.launch()
+
+
+@pytest.fixture
+def host(bare: BareLab, pair: tuple[Host, Host]) -> Host:
+    """A host that runs, whatever the last test did to it."""
+    host, _ = pair
+    if host.state() == "stopped":
+        bare.ec2.start_instances(InstanceIds=[host.instance_id])
     host.until_up()
+    host.run(f"rm -f {MARKER}")
+    return host
+
+
+@pytest.fixture
+def peer(pair: tuple[Host, Host]) -> Host:
+    """The other host, which keeps running."""
+    _, peer = pair
+    peer.until_up()
+    return peer
+
+
+def test_a_stopped_host_shuts_down_in_order_and_starts_with_its_root_disk(bare: BareLab, host: Host) -> None:
     host.add_unit("slow", SLOW_TO_STOP.format(seconds=2, marker=MARKER))
     boot = host.boot_id()
     with host.watched() as states:
@@ -31,3 +65,89 @@ def test_a_stopped_host_shuts_down_in_order_and_starts_with_its_root_disk(bare: 
     assert states == ["stopped", "pending", "running"]
     assert host.run(f"cat {MARKER}") == "stopped in order"
     assert host.boot_id() != boot
+
+
+def test_a_reboot_keeps_the_instance_running_with_its_address_and_its_volume(bare: BareLab, host: Host) -> None:
+    volume = bare.new_volume()
+    device = bare.attach(volume, host)
+    host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo precious > /mnt/data; umount /mnt")
+    host.add_unit("slow", SLOW_TO_STOP.format(seconds=1, marker=MARKER))
+    before, boot = host.describe(), host.boot_id()
+    with host.watched() as states:
+        bare.ec2.reboot_instances(InstanceIds=[host.instance_id])
+        wait_until(lambda: host.boot_id() != boot and host.is_up(), seconds=20, what="another boot", every=0.2)
+    assert states == ["running"]
+    assert host.run(f"cat {MARKER}") == "stopped in order"
+    after = host.describe()
+    assert (after.get("PrivateIpAddress"), after.get("LaunchTime")) == (before.get("PrivateIpAddress"), before.get("LaunchTime"))
+    assert host.run("ip -4 -brief address show ens5").split()[2] == f"{host.address}/24"
+    assert host.run(f"mount {device} /mnt; cat /mnt/data") == "precious"
+
+
+def test_a_host_that_hangs_at_its_stop_is_cut_off_after_the_constant(bare: BareLab, host: Host) -> None:
+    host.add_unit("hangs", HANGS_AT_STOP)
+    bare.ec2.stop_instances(InstanceIds=[host.instance_id])
+    took = host.until("stopped", seconds=3 * POWER_OFF_AFTER)
+    assert took >= POWER_OFF_AFTER, "it has its time"
+    assert "no clean shutdown within 5 s, power cut" in bare.lab.names.daemon_log.read_text()
+    assert host.root_disk.is_dir()
+
+
+def test_a_terminated_host_shuts_down_in_order_and_takes_only_its_own_disks_along(bare: BareLab, peer: Host) -> None:
+    disks = [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}]
+    host = bare.launch(BlockDeviceMappings=disks)
+    kept = bare.new_volume()
+    host.until_up()
+    device = bare.attach(kept, host, "/dev/sdg")
+    host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt")
+    host.add_unit("slow", SLOW_TO_STOP.format(seconds=2, marker="/mnt/marker"))
+    volumes = {
+        mapping.get("DeviceName"): mapping.get("Ebs", {}).get("VolumeId", "") for mapping in host.describe().get("BlockDeviceMappings", [])
+    }
+    gone = volumes["/dev/sdf"]
+    assert bare.file_of(gone).exists()
+    with host.watched() as states:
+        bare.ec2.terminate_instances(InstanceIds=[host.instance_id])
+        host.until("terminated")
+    assert states == ["running", "shutting-down", "terminated"]
+    assert not host.root_disk.exists()
+    wait_until(lambda: not bare.file_of(gone).exists(), seconds=5, what="the launch's volume goes with its host")
+    assert [volume.get("VolumeId") for volume in bare.ec2.describe_volumes(VolumeIds=[kept])["Volumes"]] == [kept]
+    assert gone not in [volume.get("VolumeId") for volume in bare.ec2.describe_volumes()["Volumes"]]
+    device = bare.attach(kept, peer)
+    assert peer.run(f"mount {device} /mnt; cat /mnt/marker") == "stopped in order"
+
+
+def test_a_killed_host_gets_no_signal_and_its_packets_vanish(bare: BareLab, host: Host, peer: Host) -> None:
+    host.add_unit("slow", SLOW_TO_STOP.format(seconds=0, marker=MARKER))
+    host.add_unit("greets", GREETS)
+    boot = host.boot_id()
+    ask = Try(
+        source=Place(namespace=peer.namespace, link=MACHINE_LINK),
+        target=Place(namespace=host.namespace, link=MACHINE_LINK),
+        address=host.address,
+        protocol=TCP,
+        port=8081,
+    )
+    [living] = try_all([ask])
+    assert (living.arrived, living.answer) == (True, Answer.REFUSED), "a host that lives answers for a closed port"
+
+    def connected() -> socket.socket:
+        try:
+            return namespaces.inside(peer.namespace, lambda: socket.create_connection((str(host.address), 8080), timeout=2 * SLOWNESS))
+        except ConnectionRefusedError as error:
+            raise AssertionError("nobody listens") from error
+
+    with wait_until(connected, seconds=10, what="its service listens") as open_connection:
+        assert open_connection.recv(100) == b"hello"
+        bare.lab.command("kill", host.instance_id)
+        open_connection.send(b"are you there?")
+        with pytest.raises(TimeoutError):  # and neither an end nor a reset
+            open_connection.recv(100)
+        with pytest.raises(TimeoutError):
+            connected()
+    assert host.state() == "running", "AWS does not see into a host"
+    bare.lab.command("start", host.instance_id)
+    wait_until(host.is_up, seconds=20, what="it boots again")
+    assert host.boot_id() != boot
+    assert not host.has(MARKER), "no service was told to stop"

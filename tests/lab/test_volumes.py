@@ -1,0 +1,121 @@
+"""Volumes attach, detach and attach elsewhere with their data; one that a host still uses stays with it until the host lets go."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lab.hypervisor.volumes import guest_device
+from tests.lab.bare_lab import BareLab, Host, bare_lab, code_of
+
+HOLDS_IN_PRIVATE = """\
+[Service]
+PrivateMounts=yes
+ExecStart=/bin/sh -c 'mount {device} /mnt; exec sleep infinity'
+"""
+
+HOLDS_OPEN = """\
+[Service]
+ExecStart=/bin/sh -c 'exec sleep infinity <{device}'
+"""
+
+
+@pytest.fixture(scope="module")
+def bare() -> Iterator[BareLab]:
+    with bare_lab() as lab:
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def hosts(bare: BareLab) -> tuple[Host, Host, Host]:
+    """Two of one zone and one of another."""
+    launched = bare.launch("a"), bare.launch("a"), bare.launch("b")
+    for host in launched:
+        host.until_up()
+    return launched
+
+
+@pytest.fixture
+def volume(bare: BareLab) -> str:
+    return bare.new_volume()
+
+
+def test_a_volume_takes_its_data_from_host_to_host(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str) -> None:
+    one, other, elsewhere = hosts
+    device = bare.attach(volume, one)
+    assert code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=other.instance_id, Device="/dev/sdf")) == "VolumeInUse"
+    one.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo precious > /mnt/data; umount /mnt")
+    bare.ec2.detach_volume(VolumeId=volume)
+    bare.until_available(volume)
+    assert not one.has(device)
+    refused = code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=elsewhere.instance_id, Device="/dev/sdf"))
+    assert refused == "InvalidVolume.ZoneMismatch"
+    assert bare.attach(volume, other) == device
+    assert other.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
+    assert not one.has(device)
+    bare.ec2.detach_volume(VolumeId=volume)
+    bare.until_available(volume)
+    bare.attach(volume, one)
+    assert one.run(f"mount -r {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
+
+
+def test_a_detach_does_not_finish_while_the_volume_is_mounted(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str) -> None:
+    host, other, _ = hosts
+    device = bare.attach(volume, host, "/dev/sdg")
+    host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt")
+    bare.ec2.detach_volume(VolumeId=volume)
+    assert bare.stays_detaching(volume)
+    assert host.has(device), "the guest has it for as long as it uses it"
+    host.run("echo late > /mnt/data; sync")
+    assert code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=other.instance_id, Device="/dev/sdg")) == "VolumeInUse"
+    host.run("umount /mnt")
+    bare.until_available(volume)
+    assert not host.has(device)
+    bare.attach(volume, other, "/dev/sdg")
+    assert other.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "late"
+
+
+@pytest.mark.parametrize("holder", [HOLDS_IN_PRIVATE, HOLDS_OPEN], ids=["mounted for one service alone", "open as a device"])
+def test_a_detach_waits_for_every_user_of_the_device(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str, holder: str) -> None:
+    host, *_ = hosts
+    device = bare.attach(volume, host, "/dev/sdh")
+    host.run(f"mkfs.ext4 -q {device}")
+    host.add_unit("holder", holder.format(device=device))
+    host.run("sleep 0.3; systemctl is-active holder")
+    assert "/mnt" not in host.run("cat /proc/1/mounts"), "init does not see the mount"
+    bare.ec2.detach_volume(VolumeId=volume)
+    assert bare.stays_detaching(volume)
+    host.run("systemctl stop holder")
+    bare.until_available(volume)
+    assert not host.has(device)
+
+
+def test_a_forced_detach_tears_the_volume_out_of_the_host(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str) -> None:
+    host, other, _ = hosts
+    device = bare.attach(volume, host, "/dev/sdi")
+    host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo early > /mnt/data; sync")
+    bare.ec2.detach_volume(VolumeId=volume)
+    assert bare.stays_detaching(volume, seconds=0.5)
+    bare.ec2.detach_volume(VolumeId=volume, Force=True)
+    bare.until_available(volume)
+    assert not host.has(device)
+    assert host.run("echo late > /mnt/data && sync /mnt/data && echo written || echo lost") == "lost"
+    bare.attach(volume, other, "/dev/sdi")
+    assert other.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "early"
+    host.run("umount /mnt")
+
+
+def test_a_stop_ends_a_pending_detach(bare: BareLab, volume: str) -> None:
+    host = bare.launch()
+    host.until_up()
+    device = bare.attach(volume, host)
+    host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo kept > /mnt/data")
+    bare.ec2.detach_volume(VolumeId=volume)
+    assert bare.stays_detaching(volume, seconds=0.5)
+    bare.ec2.stop_instances(InstanceIds=[host.instance_id])
+    host.until("stopped")
+    assert bare.attachment(volume) is None
+    bare.ec2.start_instances(InstanceIds=[host.instance_id])
+    host.until_up()
+    assert not host.has(guest_device(volume))
+    bare.attach(volume, host)
+    assert host.run(f"mount {device} /mnt; cat /mnt/data") == "kept"
