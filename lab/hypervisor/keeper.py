@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from lab.hypervisor.desired import DesiredMachine, Power
 from lab.hypervisor.disks import Disks
 from lab.hypervisor.interface import MachineEvent, MachineReports
 from lab.hypervisor.machine import EXIT_REBOOT, Machine
+from lab.hypervisor.notices import Notices
 from lab.hypervisor.plan import Action, ActualMachine, Rest, Step, next_step
 from lab.names import LabNames
 from lab.processes import Process, until_exit
@@ -67,15 +67,12 @@ class Keeper:
         self._disks = Disks(surroundings.names)
         self._told: Power | None = None
         self._heard = False
-        self._up = False
-        self._furnished = asyncio.Event()
-        """The guest has its devices and its PID 1 is about to run: from now on one can reach into it."""
+        self._notices = Notices(self.machine)
         self._reboot_wanted = False
         self._wake = asyncio.Event()
         self._ended = asyncio.Event()
         self._ended.set()
         self._tasks: list[asyncio.Task[None]] = []
-        self._notify: socket.socket | None = None
 
     # What others ask of it.
 
@@ -85,8 +82,7 @@ class Keeper:
         if process is not None:
             leader = await asyncio.to_thread(self.machine.leader)
             self._disks.begin(await asyncio.to_thread(volumes.given_to, leader) if leader else ())
-            self._up = True
-            self._furnished.set()
+            self._notices.adopt()
             log.info("%s: still running, adopted", self.instance_id)
             self._watch(process)
         elif self.machine.exists():
@@ -154,7 +150,7 @@ class Keeper:
         """The state for people: the API's word, unless the machine itself says more."""
         state = self.desired.state if self.desired else "unknown"
         if self.running:
-            return state if self._up or state != "running" else "booting"
+            return state if self._notices.up or state != "running" else "booting"
         if self._rest in (Rest.KILLED, Rest.FAILED) and state == "running":
             return "killed" if self._rest is Rest.KILLED else "failed"
         return "booting" if state == "running" and self._step().action is Action.BOOT else state
@@ -164,7 +160,7 @@ class Keeper:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._close_notify()
+        self._notices.close()
 
     # The loop.
 
@@ -238,7 +234,8 @@ class Keeper:
         desired = self.desired
         if desired is None:
             return
-        self.problem, self._up, self._intended_rest, self._reboot_wanted = None, False, None, False
+        self.problem, self._intended_rest, self._reboot_wanted = None, None, False
+        self._notices.end()
         image = await asyncio.to_thread(self._around.image_for, desired.image_id)
         process = await asyncio.to_thread(self._switch_on, desired, image)
         self._told = None
@@ -253,15 +250,14 @@ class Keeper:
             self.machine.remember_address(desired.address.ip)
         router.connect(names, desired)
         binds = self._disks.plug_in(desired.volumes)
-        self._close_notify()
-        self._notify = self.machine.open_notify_socket()
+        self._notices.open()
         return self.machine.boot(image=self.machine.image(image), hostname=desired.hostname, binds=binds)
 
     async def _move_volume(self, step: Step) -> None:
         volume_id, desired = step.volume_id, self.desired
         if volume_id is None or desired is None:
             return
-        await asyncio.wait_for(self._furnished.wait(), _FURNISHED_WITHIN)
+        await asyncio.wait_for(self._notices.furnished.wait(), _FURNISHED_WITHIN)
         leader = await asyncio.to_thread(self.machine.leader)
         if leader is None:
             raise RuntimeError(f"{volume_id}: the host has no PID 1 whose devices could be changed")
@@ -305,8 +301,7 @@ class Keeper:
         self._ended.clear()
         self._tasks = [task for task in self._tasks if not task.done()]
         self._tasks.append(asyncio.create_task(self._wait_for_end(process), name=f"end of {self.instance_id}"))
-        if self._notify is not None:
-            asyncio.get_running_loop().add_reader(self._notify, self._read_notify)
+        self._notices.listen()
 
     async def _wait_for_end(self, process: Process) -> None:
         await until_exit(process)
@@ -315,10 +310,9 @@ class Keeper:
         if self._rest is Rest.FAILED:
             self.problem = self._describe_failure()
             log.warning("%s: %s", self.instance_id, self.problem)
-        self._up, self._intended_rest = False, None
+        self._intended_rest = None
+        self._notices.end()
         self._disks.end()
-        self._furnished.clear()
-        self._close_notify()
         log.info("%s: is off (%s)", self.instance_id, self._rest.value)
         self._ended.set()
         self._wake.set()
@@ -338,7 +332,7 @@ class Keeper:
     def _describe_failure(self) -> str:
         status = self.machine.exit_status()
         how = "its processes were killed from outside" if status is None else f"systemd-nspawn ended with status {status}"
-        what = "died" if self._up else "did not boot"
+        what = "died" if self._notices.up else "did not boot"
         return f"{what}: {how}: {' | '.join(self.machine.last_lines())}"
 
     def _kill_now(self) -> None:
@@ -370,22 +364,3 @@ class Keeper:
     @property
     def _killed_marker(self) -> Path:
         return self.machine.folder / "killed"
-
-    def _read_notify(self) -> None:
-        while self._notify is not None:
-            try:
-                message = self._notify.recv(4096)
-            except BlockingIOError:
-                return
-            if b"X_NSPAWN_LEADER_PID=" in message:
-                self._furnished.set()
-            if b"READY=1" in message.split(b"\n"):
-                self._up = True
-                log.info("%s: up", self.instance_id)
-
-    def _close_notify(self) -> None:
-        if self._notify is not None:
-            with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().remove_reader(self._notify)
-            self._notify.close()
-            self._notify = None

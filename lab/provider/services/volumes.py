@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Any, Final
 
-from lab.provider.cloud import Cloud, filters
+from lab.provider.cloud import Cloud, Refusal, filters
 from lab.provider.codec import Props
 from lab.provider.rules.model import listed
 from lab.provider.services import instances
@@ -132,12 +132,27 @@ class VolumeAttachment(Handler):
             ),
             "IncorrectState",
         )
-        cloud.wait(f"attachment of {state['volumeId']}", lambda: (_attachment(cloud, state) or {}).get("State", "detached"), "detached")
+        _wait_until_detached(cloud, state)
 
     def imported(self, identifier: str) -> Props:
         device, _, rest = identifier.partition(":")
         volume, _, instance = rest.partition(":")
         return {"deviceName": device, "volumeId": volume, "instanceId": instance}
+
+
+def _wait_until_detached(cloud: Cloud, state: Props) -> None:
+    """Gives up where the host still uses the volume: at the deadline, or as the real provider when AWS calls the attachment busy."""
+    what = f"attachment of {state['volumeId']} to {state['instanceId']}"
+    try:
+        cloud.wait(what, lambda: (_attachment(cloud, state) or {}).get("State", "detached"), "detached", bad=("busy",))
+    except Refusal as refusal:
+        if refusal.code not in ("UnexpectedState", "Timeout"):
+            raise
+        remedy = (
+            "the host still uses the volume: unmount it there, or stop the host, and try again; stopInstanceBeforeDetaching does so "
+            "by itself, forceDetach takes the volume away and loses what is not written"
+        )
+        raise cloud.refusal("ec2.detach_volume", refusal.code, f"{refusal.message}: {remedy}") from refusal
 
 
 def _attachment(cloud: Cloud, props: Props) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ import base64
 from typing import Any
 
 import pytest
+from moto.ec2.models.elastic_block_store import EBSBackend
 
 from lab.provider.cloud import Cloud
 from lab.provider.invokes import DEFAULT_DEBIAN_AMI
@@ -162,6 +163,22 @@ def test_a_volume_grows_and_is_deleted_only_when_free(small: World) -> None:
     assert client("ec2").describe_instances(InstanceIds=[host.id])["Reservations"][0]["Instances"][0]["State"]["Name"] == "stopped"
     engine.delete(volume)
     assert engine.refresh(volume) is None
+
+
+@pytest.mark.parametrize(("state", "reason"), [("busy", "is busy; wanted detached"), ("detaching", "is still detaching after 0 s")])
+def test_a_volume_that_its_host_still_uses_is_not_detached(small: World, monkeypatch: pytest.MonkeyPatch, state: str, reason: str) -> None:
+    engine, host = small.engine, small.instance()
+    volume = engine.create(VOLUME, "data", availabilityZone=f"{REGION}a", size=1)
+    attachment = engine.create(ATTACHMENT, deviceName="/dev/sdf", instanceId=host.id, volumeId=volume.id)
+
+    def detach(backend: Any, volume_id: str, *_others: object) -> Any:
+        mounted = backend.volumes[volume_id].attachment
+        mounted.status = state
+        return mounted
+
+    monkeypatch.setattr(EBSBackend, "detach_volume", detach)
+    with pytest.raises(AbortedError, match=f"attachment of {volume.id} to {host.id} {reason}.*the host still uses the volume: unmount it"):
+        engine.delete(attachment)
 
 
 def test_a_volume_is_attached_once_under_a_free_name_in_its_own_zone(small: World) -> None:
