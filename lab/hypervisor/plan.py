@@ -122,7 +122,7 @@ def _while_running(desired: DesiredMachine, actual: ActualMachine) -> Step:
 
 
 def _pending(desired: DesiredMachine, actual: ActualMachine) -> bool:
-    return desired.state == "pending" and (actual.told is not Power.ON or actual.heard)
+    return desired.state == "pending" and actual.told is not Power.ON
 
 
 def _released(desired: DesiredMachine, actual: ActualMachine) -> Step | None:

@@ -53,7 +53,6 @@ def test_each_state_of_the_api_is_one_wish(state: str, power: Power) -> None:
         (_wanted("pending"), ActualMachine(running=False), Action.BOOT),
         (_wanted("pending"), _ON, Action.TELL_STARTED),
         (_wanted("pending"), replace(_ON, told=Power.ON), Action.NOTHING),
-        (_wanted("pending"), replace(_ON, told=Power.ON, heard=True), Action.TELL_STARTED),
         (_wanted("pending"), replace(_OFF, rest=Rest.FAILED), Action.TELL_STARTED),
         (_wanted("pending", problem="no subnet"), ActualMachine(running=False), Action.TELL_STARTED),
         (_wanted("running"), ActualMachine(running=False), Action.BOOT),
