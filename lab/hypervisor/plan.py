@@ -116,9 +116,11 @@ def _while_running(desired: DesiredMachine, actual: ActualMachine) -> Step:
     wanted = {volume.volume_id for volume in desired.volumes}
     for volume_id in sorted(actual.volumes - wanted - actual.held):
         return Step(action=Action.DETACH, volume_id=volume_id)
+    if released := _released(desired, actual):
+        return released
     for volume_id in sorted(wanted - actual.volumes):
         return Step(action=Action.ATTACH, volume_id=volume_id)
-    return _released(desired, actual) or Step(action=Action.NOTHING)
+    return Step(action=Action.NOTHING)
 
 
 def _pending(desired: DesiredMachine, actual: ActualMachine) -> bool:
