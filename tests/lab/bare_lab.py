@@ -105,7 +105,7 @@ class Host:
     def until(self, state: str, *, seconds: float = 20) -> float:
         """Waits until the API shows the state; how long it took."""
         begun = time.monotonic()
-        wait_until(lambda: self.state() == state, seconds=seconds, what=f"{self.instance_id} is {state}", every=0.05)
+        wait_until(lambda: self.state() == state, seconds=seconds, what=f"{self.instance_id} is {state}", every=0.1)
         return time.monotonic() - begun
 
     def until_up(self) -> None:
@@ -120,7 +120,7 @@ class Host:
         over = threading.Event()
 
         def watch() -> None:
-            while not over.wait(0.02):
+            while not over.wait(0.05):
                 if (state := self.state()) != seen[-1]:
                     seen.append(state)
 
@@ -131,6 +131,8 @@ class Host:
         finally:
             over.set()
             watcher.join()
+            if (state := self.state()) != seen[-1]:
+                seen.append(state)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +176,7 @@ class BareLab:
         assert found.get("State") == ("in-use" if attachments else "available")
         return attachments[0].get("State") if attachments else None
 
-    def stays_detaching(self, volume: str, *, seconds: float = 1.5) -> bool:
+    def stays_detaching(self, volume: str, *, seconds: float = 1.0) -> bool:
         """Whether the attachment is `detaching` all the time."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -195,7 +197,8 @@ class BareLab:
 def bare_lab() -> Generator[BareLab]:
     """Starts the lab with its network, and takes all of it away."""
     under_test = LabUnderTest(name=NAME)
-    under_test.command("down")
+    if under_test.names.state_dir.exists():
+        under_test.command("down")
     try:
         Session.of(NAME).start(lambda _line: None, f"--power-off-after={POWER_OFF_AFTER:g}")
         ec2 = under_test.ec2()

@@ -134,7 +134,7 @@ def test_a_killed_host_gets_no_signal_and_its_packets_vanish(bare: BareLab, host
 
     def connected() -> socket.socket:
         try:
-            return namespaces.inside(peer.namespace, lambda: socket.create_connection((str(host.address), 8080), timeout=2 * SLOWNESS))
+            return namespaces.inside(peer.namespace, lambda: socket.create_connection((str(host.address), 8080), timeout=SLOWNESS))
         except ConnectionRefusedError as error:
             raise AssertionError("nobody listens") from error
 

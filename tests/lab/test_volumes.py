@@ -27,11 +27,11 @@ def bare() -> Iterator[BareLab]:
 
 @pytest.fixture(scope="module")
 def hosts(bare: BareLab) -> tuple[Host, Host, Host]:
-    """Two of one zone and one of another."""
-    launched = bare.launch("a"), bare.launch("a"), bare.launch("b")
-    for host in launched:
-        host.until_up()
-    return launched
+    """Two of one zone, and one of another, which may be booting still."""
+    one, other, elsewhere = bare.launch("a"), bare.launch("a"), bare.launch("b")
+    one.until_up()
+    other.until_up()
+    return one, other, elsewhere
 
 
 @pytest.fixture
@@ -104,10 +104,9 @@ def test_a_forced_detach_tears_the_volume_out_of_the_host(bare: BareLab, hosts: 
     host.run("umount /mnt")
 
 
-def test_a_stop_ends_a_pending_detach(bare: BareLab, volume: str) -> None:
-    host = bare.launch()
-    host.until_up()
-    device = bare.attach(volume, host)
+def test_a_stop_ends_a_pending_detach(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str) -> None:
+    host, *_ = hosts
+    device = bare.attach(volume, host, "/dev/sdj")
     host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo kept > /mnt/data")
     bare.ec2.detach_volume(VolumeId=volume)
     assert bare.stays_detaching(volume, seconds=0.5)
@@ -117,5 +116,5 @@ def test_a_stop_ends_a_pending_detach(bare: BareLab, volume: str) -> None:
     bare.ec2.start_instances(InstanceIds=[host.instance_id])
     host.until_up()
     assert not host.has(guest_device(volume))
-    bare.attach(volume, host)
-    assert host.run(f"mount {device} /mnt; cat /mnt/data") == "kept"
+    bare.attach(volume, host, "/dev/sdj")
+    assert host.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "kept"
