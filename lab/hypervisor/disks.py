@@ -61,6 +61,16 @@ class Disks:
         await asyncio.to_thread(volumes.give_to_running, leader, volume.volume_id, loop)
         self.given |= {volume.volume_id}
 
+    def recall(self, volume_id: str) -> bool:
+        """Whether a volume that the machine is thought not to have is plugged in after all; it counts as given then. Blocks.
+
+        So it is where an earlier daemon, or an attempt that failed, left things half done.
+        """
+        left = bool(volumes.loops_over(self._names.volume_file(volume_id)))
+        if left:
+            self.given |= {volume_id}
+        return left
+
     def force(self, volume_id: str) -> None:
         """DetachVolume with Force: the next `take` does not ask whether the guest still uses it."""
         self._forced.add(volume_id)

@@ -219,11 +219,16 @@ class Keeper:
             case Action.ATTACH | Action.DETACH:
                 await self._move_volume(step)
             case Action.TELL_DETACHED:
-                await self._around.cloud.report(self.instance_id, "detached", step.volume_id)
-                self._disks.released |= {step.volume_id or ""}
-                self._around.refresh()
+                await self._tell_detached(step.volume_id or "")
             case Action.NOTHING:
                 pass
+
+    async def _tell_detached(self, volume_id: str) -> None:
+        if self.running and await asyncio.to_thread(self._disks.recall, volume_id):
+            return
+        await self._around.cloud.report(self.instance_id, "detached", volume_id)
+        self._disks.released |= {volume_id}
+        self._around.refresh()
 
     async def _tell(self, event: MachineEvent, power: Power) -> None:
         await self._around.cloud.report(self.instance_id, event)

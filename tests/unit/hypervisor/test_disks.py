@@ -84,6 +84,14 @@ def test_a_device_that_is_open_is_shut_to_others_and_leaves_with_its_last_user(g
     assert machine.given == frozenset()
 
 
+def test_what_an_earlier_daemon_left_plugged_in_is_not_forgotten(guest: Guest) -> None:
+    adopted = Disks(LabNames.of("unit"))
+    assert adopted.recall(VOLUME)
+    take(adopted)
+    assert guest.done == ["device removed", "detached"]
+    assert not adopted.recall(VOLUME)
+
+
 def test_force_does_not_ask(guest: Guest, machine: Disks) -> None:
     guest.mounted = True
     take(machine)
