@@ -124,9 +124,12 @@ async def _run(names: LabNames, power_off_after: float) -> bool:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError(f"{text}: give seconds, more than 0")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds, more than 0")
     return seconds
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from lab import daemon
 from lab.hypervisor import cloud_init
 from lab.hypervisor.cgroups import NoCgroupsError, parse_mounts
 from lab.hypervisor.status import Word, explain, judge, unheard
@@ -134,3 +135,10 @@ def test_room_is_asked_of_the_disk_that_holds_a_folder_to_be(tmp_path: Path) -> 
         require_free(folder, 2**60, "it")
     with pytest.raises(NoSpaceError, match=r"^volume vol-1 has 1073741824\.0 GiB, and this machine's disk"):
         require_possible(folder, 2**60, "volume vol-1")
+
+
+@pytest.mark.parametrize("given", ["0", "-3", "soon", "nan", "inf"])
+def test_the_daemons_patience_is_a_number_of_seconds(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        daemon.main(["unit", f"--power-off-after={given}"])
+    assert f"'{given}': give a number of seconds, more than 0" in capsys.readouterr().err
