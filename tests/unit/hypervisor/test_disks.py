@@ -1,4 +1,4 @@
-"""What becomes of a volume that is to leave a running machine. That the kernel answers so, tests/lab/test_volumes.py shows."""
+"""What becomes of a volume that is to leave a running machine. That the kernel answers so, tests/lab/bare/test_volumes.py shows."""
 
 import asyncio
 from pathlib import Path

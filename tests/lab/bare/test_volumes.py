@@ -1,11 +1,9 @@
 """Volumes attach, detach and attach elsewhere with their data; one that a host still uses stays with it until the host lets go."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from lab.hypervisor.volumes import guest_device
-from tests.lab.bare_lab import BareLab, Host, bare_lab, code_of
+from tests.lab.bare.machines import BareLab, Host, code_of
 
 HOLDS_IN_PRIVATE = """\
 [Service]
@@ -19,65 +17,48 @@ ExecStart=/bin/sh -c 'exec sleep infinity <{device}'
 """
 
 
-@pytest.fixture(scope="module")
-def bare() -> Iterator[BareLab]:
-    with bare_lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def hosts(bare: BareLab) -> tuple[Host, Host, Host]:
-    """Two of one zone, and one of another, which may be booting still."""
-    one, other, elsewhere = bare.launch("a"), bare.launch("a"), bare.launch("b")
-    one.until_up()
-    other.until_up()
-    return one, other, elsewhere
-
-
 @pytest.fixture
 def volume(bare: BareLab) -> str:
     return bare.new_volume()
 
 
-def test_a_volume_takes_its_data_from_host_to_host(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str) -> None:
-    one, other, elsewhere = hosts
-    device = bare.attach(volume, one)
-    assert code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=other.instance_id, Device="/dev/sdf")) == "VolumeInUse"
-    one.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo precious > /mnt/data; umount /mnt")
+def test_a_volume_takes_its_data_from_host_to_host(bare: BareLab, host: Host, peer: Host, volume: str) -> None:
+    elsewhere = bare.launch("b")
+    device = bare.attach(volume, host)
+    assert code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=peer.instance_id, Device="/dev/sdf")) == "VolumeInUse"
+    host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo precious > /mnt/data; umount /mnt")
     bare.ec2.detach_volume(VolumeId=volume)
     bare.until_available(volume)
-    assert not one.has(device)
+    assert not host.has(device)
     refused = code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=elsewhere.instance_id, Device="/dev/sdf"))
     assert refused == "InvalidVolume.ZoneMismatch"
-    assert bare.attach(volume, other) == device
-    assert other.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
-    assert not one.has(device)
+    assert bare.attach(volume, peer) == device
+    assert peer.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
+    assert not host.has(device)
     bare.ec2.detach_volume(VolumeId=volume)
     bare.until_available(volume)
-    bare.attach(volume, one)
-    assert one.run(f"mount -r {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
+    bare.attach(volume, host)
+    assert host.run(f"mount -r {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
 
 
-def test_a_detach_does_not_finish_while_the_volume_is_mounted(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str) -> None:
-    host, other, _ = hosts
-    device = bare.attach(volume, host, "/dev/sdg")
+def test_a_detach_does_not_finish_while_the_volume_is_mounted(bare: BareLab, host: Host, peer: Host, volume: str) -> None:
+    device = bare.attach(volume, host)
     host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt")
     bare.ec2.detach_volume(VolumeId=volume)
     assert bare.stays_detaching(volume)
     assert host.has(device), "the guest has it for as long as it uses it"
     host.run("echo late > /mnt/data; sync")
-    assert code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=other.instance_id, Device="/dev/sdg")) == "VolumeInUse"
+    assert code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=peer.instance_id, Device="/dev/sdg")) == "VolumeInUse"
     host.run("umount /mnt")
     bare.until_available(volume)
     assert not host.has(device)
-    bare.attach(volume, other, "/dev/sdg")
-    assert other.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "late"
+    bare.attach(volume, peer)
+    assert peer.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "late"
 
 
 @pytest.mark.parametrize("holder", [HOLDS_IN_PRIVATE, HOLDS_OPEN], ids=["mounted for one service alone", "open as a device"])
-def test_a_detach_waits_for_every_user_of_the_device(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str, holder: str) -> None:
-    host, *_ = hosts
-    device = bare.attach(volume, host, "/dev/sdh")
+def test_a_detach_waits_for_every_user_of_the_device(bare: BareLab, host: Host, peer: Host, volume: str, holder: str) -> None:
+    device = bare.attach(volume, host)
     host.run(f"mkfs.ext4 -q {device}")
     host.add_unit("holder", holder.format(device=device))
     host.run("sleep 0.3; systemctl is-active holder")
@@ -89,9 +70,8 @@ def test_a_detach_waits_for_every_user_of_the_device(bare: BareLab, hosts: tuple
     assert not host.has(device)
 
 
-def test_a_forced_detach_tears_the_volume_out_of_the_host(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str) -> None:
-    host, other, _ = hosts
-    device = bare.attach(volume, host, "/dev/sdi")
+def test_a_forced_detach_tears_the_volume_out_of_the_host(bare: BareLab, host: Host, peer: Host, volume: str) -> None:
+    device = bare.attach(volume, host)
     host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo early > /mnt/data; sync")
     bare.ec2.detach_volume(VolumeId=volume)
     assert bare.stays_detaching(volume, seconds=0.5)
@@ -99,14 +79,13 @@ def test_a_forced_detach_tears_the_volume_out_of_the_host(bare: BareLab, hosts: 
     bare.until_available(volume)
     assert not host.has(device)
     assert host.run("echo late > /mnt/data && sync /mnt/data && echo written || echo lost") == "lost"
-    bare.attach(volume, other, "/dev/sdi")
-    assert other.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "early"
+    bare.attach(volume, peer)
+    assert peer.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "early"
     host.run("umount /mnt")
 
 
-def test_a_stop_ends_a_pending_detach(bare: BareLab, hosts: tuple[Host, Host, Host], volume: str) -> None:
-    host, *_ = hosts
-    device = bare.attach(volume, host, "/dev/sdj")
+def test_a_stop_ends_a_pending_detach(bare: BareLab, host: Host, peer: Host, volume: str) -> None:
+    device = bare.attach(volume, host)
     host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo kept > /mnt/data")
     bare.ec2.detach_volume(VolumeId=volume)
     assert bare.stays_detaching(volume, seconds=0.5)
@@ -116,5 +95,5 @@ def test_a_stop_ends_a_pending_detach(bare: BareLab, hosts: tuple[Host, Host, Ho
     bare.ec2.start_instances(InstanceIds=[host.instance_id])
     host.until_up()
     assert not host.has(guest_device(volume))
-    bare.attach(volume, host, "/dev/sdj")
+    bare.attach(volume, host)
     assert host.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "kept"

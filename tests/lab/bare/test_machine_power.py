@@ -1,14 +1,13 @@
 """StopInstances, StartInstances, RebootInstances and TerminateInstances act on real machines, and a pulled plug is no stop."""
 
 import socket
-from collections.abc import Iterator
 
 import pytest
 
 from lab.hypervisor import namespaces
 from lab.hypervisor.router import MACHINE_LINK
 from lab.hypervisor.tries import TCP, Answer, Place, Try, try_all
-from tests.lab.bare_lab import HANGS_AT_STOP, POWER_OFF_AFTER, SLOW_TO_STOP, BareLab, Host, bare_lab
+from tests.lab.bare.machines import HANGS_AT_STOP, POWER_OFF_AFTER, SLOW_TO_STOP, BareLab, Host
 from tests.lab.harness import SLOWNESS, wait_until
 
 MARKER = "/var/lib/marker"
@@ -20,45 +19,19 @@ ExecStart=/usr/bin/python3 -c 'import socket, time; \
 """
 
 
-@pytest.fixture(scope="module")
-def bare() -> Iterator[BareLab]:
-    with bare_lab() as lab:
-        yield lab
-
-
-@pytest.fixture(scope="module")
-def pair(bare: BareLab) -> tuple[Host, Host]:
-    """Two hosts of one zone, booted side by side."""
-    return bare.launch(), bare.launch()
-
-
-@pytest.fixture
-def host(bare: BareLab, pair: tuple[Host, Host]) -> Host:
-    """A host that runs, whatever the last test did to it."""
-    host, _ = pair
-    if host.state() == "stopped":
-        bare.ec2.start_instances(InstanceIds=[host.instance_id])
-    host.until_up()
+@pytest.fixture(autouse=True)
+def _no_marker(host: Host) -> None:  # pyright: ignore[reportUnusedFunction]
     host.run(f"rm -f {MARKER}")
-    return host
-
-
-@pytest.fixture
-def peer(pair: tuple[Host, Host]) -> Host:
-    """The other host, which keeps running."""
-    _, peer = pair
-    peer.until_up()
-    return peer
 
 
 def test_a_stopped_host_shuts_down_in_order_and_starts_with_its_root_disk(bare: BareLab, host: Host) -> None:
-    host.add_unit("slow", SLOW_TO_STOP.format(seconds=2, marker=MARKER))
+    host.add_unit("slow", SLOW_TO_STOP.format(seconds=1, marker=MARKER))
     boot = host.boot_id()
     with host.watched() as states:
         bare.ec2.stop_instances(InstanceIds=[host.instance_id])
         took = host.until("stopped")
     assert states == ["running", "stopping", "stopped"]
-    assert took > 2, "it is stopping for as long as its services need"
+    assert took > 1, "it is stopping for as long as its services need"
     with host.watched() as states:
         bare.ec2.start_instances(InstanceIds=[host.instance_id])
         host.until_up()
@@ -89,7 +62,7 @@ def test_a_host_that_hangs_at_its_stop_is_cut_off_after_the_constant(bare: BareL
     bare.ec2.stop_instances(InstanceIds=[host.instance_id])
     took = host.until("stopped", seconds=3 * POWER_OFF_AFTER)
     assert took >= POWER_OFF_AFTER, "it has its time"
-    assert "no clean shutdown within 5 s, power cut" in bare.lab.names.daemon_log.read_text()
+    assert "no clean shutdown within 4 s, power cut" in bare.lab.names.daemon_log.read_text()
     assert host.root_disk.is_dir()
 
 
@@ -98,9 +71,9 @@ def test_a_terminated_host_shuts_down_in_order_and_takes_only_its_own_disks_alon
     host = bare.launch(BlockDeviceMappings=disks)
     kept = bare.new_volume()
     host.until_up()
-    device = bare.attach(kept, host, "/dev/sdg")
+    device = bare.attach(kept, host)
     host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt")
-    host.add_unit("slow", SLOW_TO_STOP.format(seconds=2, marker="/mnt/marker"))
+    host.add_unit("slow", SLOW_TO_STOP.format(seconds=1, marker="/mnt/marker"))
     volumes = {
         mapping.get("DeviceName"): mapping.get("Ebs", {}).get("VolumeId", "") for mapping in host.describe().get("BlockDeviceMappings", [])
     }
@@ -115,7 +88,7 @@ def test_a_terminated_host_shuts_down_in_order_and_takes_only_its_own_disks_alon
     assert [volume.get("VolumeId") for volume in bare.ec2.describe_volumes(VolumeIds=[kept])["Volumes"]] == [kept]
     assert gone not in [volume.get("VolumeId") for volume in bare.ec2.describe_volumes()["Volumes"]]
     device = bare.attach(kept, peer)
-    assert peer.run(f"mount {device} /mnt; cat /mnt/marker") == "stopped in order"
+    assert peer.run(f"mount {device} /mnt; cat /mnt/marker; umount /mnt") == "stopped in order"
 
 
 def test_a_killed_host_gets_no_signal_and_its_packets_vanish(bare: BareLab, host: Host, peer: Host) -> None:

@@ -27,11 +27,13 @@ if TYPE_CHECKING:
 
 NAME = "power"
 
-POWER_OFF_AFTER = 5.0
+POWER_OFF_AFTER = 4.0
 """Seconds that this lab gives a host to shut down; AWS's and every other lab's patience is longer than a test's."""
 
 NETWORK = "10.77.0.0/16"
 ZONES = ("a", "b")
+DEVICE_NAMES = [f"/dev/sd{letter}" for letter in "fghijklmnop"]
+"""https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html"""
 
 SLOW_TO_STOP = """\
 [Service]
@@ -162,8 +164,10 @@ class BareLab:
     def new_volume(self, zone: str = "a") -> str:
         return self.ec2.create_volume(AvailabilityZone=f"{REGION}{zone}", Size=1, VolumeType="gp3").get("VolumeId", "")
 
-    def attach(self, volume: str, host: Host, device: str = "/dev/sdf") -> str:
-        """Attaches the volume and waits for its device, whose path on the host it returns."""
+    def attach(self, volume: str, host: Host) -> str:
+        """Attaches the volume under a free name and waits for its device, whose path on the host it returns."""
+        taken = [mapping.get("DeviceName") for mapping in host.describe().get("BlockDeviceMappings", [])]
+        device = next(name for name in DEVICE_NAMES if name not in taken)
         self.ec2.attach_volume(VolumeId=volume, InstanceId=host.instance_id, Device=device)
         path = guest_device(volume)
         wait_until(lambda: host.has(path), seconds=10, what=f"{volume} is on {host.instance_id}", every=0.1)
