@@ -34,6 +34,10 @@ ROOM_TO_BOOT = GIB // 4
 log = logging.getLogger(__name__)
 
 
+def _nothing(_instance_id: str) -> None:
+    """Where nobody wants to hear of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """What all keepers of a lab share."""
@@ -44,6 +48,8 @@ class Surroundings:
     """AMI id → the image's root folder; raises `LookupError` with a reason."""
     refresh: Callable[[], None]
     """Asks for the API to be read again."""
+    booting: Callable[[str], None] = _nothing
+    """Told, in a thread, that an instance has its link, control groups and folder made anew, right before its first process runs."""
     power_off_after: float = POWER_OFF_AFTER
 
 
@@ -233,6 +239,7 @@ class Keeper:
             binds[loop] = volumes.guest_device(volume.volume_id)
         self._close_notify()
         self._notify = self.machine.open_notify_socket()
+        self._around.booting(self.instance_id)
         return self.machine.boot(image=self.machine.image(image), hostname=desired.hostname, binds=binds)
 
     async def _move_volume(self, step: Step) -> None:
