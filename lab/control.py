@@ -7,7 +7,7 @@
     GET  /reach?from=&to=&protocol=&port=     sends a packet and names the rules: see `lab.hypervisor.reach.Reach.as_dict`
     GET  /faults                              {"faults": [{"id", "words", "missing", "until", "fault"}]}: what is made to go wrong
     POST /faults                              {"fault": {"kind", …}, "seconds": null or a number}: gives one, and answers as above with it
-    DELETE /faults/<id> and /faults           takes one, or all, back; answers with what has ended
+    DELETE /faults/<id>,<id>… and /faults     takes these, or all, back; answers with what has ended
     POST /shutdown                            the whole lab goes
 
 An answer with `{"error": …}` says for people what was wrong.
@@ -16,7 +16,7 @@ An answer with `{"error": …}` says for people what was wrong.
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
@@ -77,9 +77,9 @@ def give_fault(names: LabNames, description: Mapping[str, Any], seconds: float |
     return _ask(names, "POST", "/faults", _SLOW, {"fault": dict(description), "seconds": seconds})["faults"][0]
 
 
-def end_faults(names: LabNames, fault_id: str | None) -> list[dict[str, Any]]:
-    """Takes a fault back, or all; what has ended. Raises `ControlError`."""
-    return _ask(names, "DELETE", f"/faults/{quote(fault_id, safe='')}" if fault_id is not None else "/faults", _SLOW)["faults"]
+def end_faults(names: LabNames, fault_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Takes these faults back, or all where none is named; what has ended. Raises `ControlError`, and none has, where one is not on."""
+    return _ask(names, "DELETE", "/faults" + (f"/{quote(','.join(fault_ids), safe='')}" if fault_ids else ""), _SLOW)["faults"]
 
 
 def _ask(names: LabNames, method: str, path: str, timeout: float, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

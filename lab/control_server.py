@@ -40,7 +40,7 @@ class ControlServer:
         application.router.add_get("/faults", self._faults)
         application.router.add_post("/faults", self._give_fault)
         application.router.add_delete("/faults", self._end_faults)
-        application.router.add_delete("/faults/{fault}", self._end_faults)
+        application.router.add_delete("/faults/{faults}", self._end_faults)
         application.router.add_post("/shutdown", self._shutdown)
         self._names.control_socket.unlink(missing_ok=True)
         self._runner = web.AppRunner(application, access_log=None)
@@ -107,7 +107,7 @@ class ControlServer:
     async def _reach(self, request: web.Request) -> web.Response:
         asked = request.query
         machines = [machine for machine in self._hypervisor.state.machines.values() if machine.present]
-        question = Question(self._names, machines, self._hypervisor.firewall.policy)
+        question = Question(self._names, machines, self._hypervisor.firewall.policy, self._hypervisor.faults.ailing)
         source, target = question.end(asked["from"]), question.end(asked["to"])
         port = int(asked["port"]) if "port" in asked else None
         answer = await asyncio.to_thread(question.ask, source, target, int(asked["protocol"]), port)
@@ -122,8 +122,8 @@ class ControlServer:
         return web.json_response({"faults": [one for one in self._hypervisor.faults.listed() if one["id"] == given.fault_id]})
 
     async def _end_faults(self, request: web.Request) -> web.Response:
-        wanted = request.match_info.get("fault")
-        ended = await asyncio.to_thread(self._hypervisor.faults.take_back, *([wanted] if wanted is not None else []))
+        wanted = request.match_info.get("faults")
+        ended = await asyncio.to_thread(self._hypervisor.faults.take_back, *(wanted.split(",") if wanted is not None else ()))
         return web.json_response({"faults": [one.as_dict() | {"words": one.fault.words()} for one in ended]})
 
     async def _shutdown(self, _request: web.Request) -> web.Response:

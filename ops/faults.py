@@ -86,6 +86,41 @@ def loss(
     give(name, {"kind": "loss", "from": source, "to": target, "percent": percent, "both_ways": not one_way}, seconds, as_json=as_json)
 
 
+@fault.command()
+def bandwidth(
+    source: FromArgument,
+    target: ToArgument,
+    rate: Annotated[str, typer.Argument(metavar="RATE", help="Bits in a second: 500kbit, 1mbit, 2.5gbit; from 8kbit to 10gbit.")],
+    one_way: OneWayOption = False,
+    seconds: ForOption = None,
+    as_json: JsonOption = False,
+    name: LabOption = DEFAULT_LAB,
+) -> None:
+    """Narrow the way between two hosts, each direction for itself, or only FROM to TO with --one-way.
+
+    What is sent faster waits for some 200 ms, and what comes while so much waits is dropped. Of several such faults the narrowest counts.
+    """
+    give(name, {"kind": "bandwidth", "from": source, "to": target, "rate": rate, "both_ways": not one_way}, seconds, as_json=as_json)
+
+
+@fault.command()
+def delay(
+    source: FromArgument,
+    target: ToArgument,
+    milliseconds: Annotated[str, typer.Argument(metavar="MILLISECONDS", help="How much later each packet arrives: 0.1 to 60000.")],
+    one_way: OneWayOption = False,
+    seconds: ForOption = None,
+    as_json: JsonOption = False,
+    name: LabOption = DEFAULT_LAB,
+) -> None:
+    """Delay packets between two hosts: a round trip takes twice MILLISECONDS longer, or once with --one-way. Several such faults add up.
+
+    It takes a kernel with netem (the module sch_netem); where it has none, this is refused.
+    """
+    description = {"kind": "delay", "from": source, "to": target, "milliseconds": milliseconds, "both_ways": not one_way}
+    give(name, description, seconds, as_json=as_json)
+
+
 @fault.command("list")
 def list_command(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Show the faults that are on."""
@@ -114,7 +149,7 @@ def clear(
     if bool(fault_ids) == everything:
         raise UserError("say which faults to take back: their ids (webstack lab fault list), or --all, not both")
     names = _running(name, "clear").names
-    ended = [one for fault_id in dict.fromkeys(fault_ids or [None]) for one in control.end_faults(names, fault_id)]
+    ended = control.end_faults(names, fault_ids or ())
     if as_json:
         print(json.dumps(ended, indent=2))
     for one in ended if not as_json else ():

@@ -1,6 +1,7 @@
 """Makes machines of the API's instances, and keeps both the same: reads the API after each change, and hands each keeper its wish."""
 
 import asyncio
+import functools
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from lab.hypervisor.conntrack import Holders, Moved
 from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
 from lab.hypervisor.faults.fault import Effector, FaultError
 from lab.hypervisor.faults.packets import Packets
+from lab.hypervisor.faults.queues import Queues, kernel_lacks
 from lab.hypervisor.faults.registry import Active, Faults
 from lab.hypervisor.firewall.enforcer import Enforcer
 from lab.hypervisor.firewall.facts import Interface
@@ -58,9 +60,9 @@ class Hypervisor:
         self._reader = Reader(names.api_endpoint)
         self._regions = set[str]()
         self.firewall = Enforcer(
-            Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), lambda script: router.load_rules(names, script)
+            Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), functools.partial(router.load_rules, names)
         )
-        self.faults = Faults(names, [Packets(lambda script: router.load_rules(names, script)), *effectors])
+        self.faults = Faults(names, [*_network_effectors(names), *effectors])
         self._rulebooks = RulebookReader(self._reader, s3_address=names.s3_address)
         self._wake = asyncio.Event()
         self._machines_changed = True
@@ -238,6 +240,11 @@ class Hypervisor:
             if file.stem not in self.state.volume_ids and not any(file.stem in keeper.volumes for keeper in self.keepers.values()):
                 volumes.detach(file)  # a daemon that was killed may have left its loop device
                 file.unlink()
+
+
+def _network_effectors(names: LabNames) -> list[Effector]:
+    load = functools.partial(router.load_rules, names)
+    return [Packets(load), Queues(load, functools.partial(router.traffic_control, names), kernel_lacks)]
 
 
 def _present(machines: Mapping[str, DesiredMachine]) -> dict[str, tuple[DesiredMachine, IPv4Address]]:

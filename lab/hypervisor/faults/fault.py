@@ -48,8 +48,8 @@ class Scene:
 
     @property
     def zones(self) -> list[str]:
-        """The zones that have a host."""
-        return sorted({machine.zone for machine in self.present})
+        """The zones that have a host, or the NAT gateway of one."""
+        return sorted({zone for machine in self.present for zone in (machine.zone, machine.exit_zone) if zone})
 
 
 class Fault(BaseModel, ABC):

@@ -22,7 +22,10 @@ _LONGEST_DELAY = 60_000
 
 
 class ZoneCut(Fault):
-    """A zone cut off from all the rest: other zones, the internet, AWS's API. Within it all goes on, metadata and resolver too."""
+    """A zone cut off from all the rest: other zones, the internet, AWS's API. Within it all goes on, metadata and resolver too.
+
+    A NAT gateway in it is cut off with it, so hosts of other zones that leave by that have no way out.
+    """
 
     kind: Literal["zone"] = "zone"
     zone: str

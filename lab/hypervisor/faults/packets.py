@@ -8,6 +8,7 @@ they bear: a host's other addresses, and a way by its public one, suffer alike, 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
 
+from lab.hypervisor.desired import DesiredMachine
 from lab.hypervisor.faults.fault import Fault, Scene
 from lab.hypervisor.faults.network import AWS, INTERNET, Drop, Loss, ZoneCut
 from lab.hypervisor.router import WAN
@@ -55,13 +56,15 @@ def script(faults: Iterable[Fault], scene: Scene) -> str:
     return _NOTHING + "\n".join([*lines, "}", ""])
 
 
-def way(source: str, target: str, scene: Scene) -> _Rule | None:
+def _way(source: str, target: str, scene: Scene) -> _Rule | None:
     """Chain and match of the packets from one end to another; None where an end is no host that is there."""
-    if target == AWS:
-        return _to_router(links(source, scene), _endpoints(scene))
-    if source == AWS:
-        return _from_router(links(target, scene), _endpoints(scene))
-    leave, arrive = links(source, scene), links(target, scene)
+    host = target if source == AWS else source
+    leave, arrive = links(host, scene), links(target, scene)
+    if AWS in (source, target) and leave:
+        endpoints = any_of(_endpoints(scene))
+        if source == AWS:
+            return _FROM_ROUTER, f"oifname {any_of(leave)} ip saddr {endpoints}"
+        return _TO_ROUTER, f"iifname {any_of(leave)} ip daddr {endpoints}"
     return (_PASSING, f"iifname {any_of(leave)} oifname {any_of(arrive)}") if leave and arrive else None
 
 
@@ -71,21 +74,37 @@ def _rules(fault: Fault, scene: Scene) -> Iterator[_Rule]:
     if isinstance(fault, Drop | Loss):
         chance = f"numgen random mod 10000 < {round(fault.percent * 100)} " if isinstance(fault, Loss) else ""
         for source, target in fault.directions():
-            if found := way(source, target, scene):
-                chain, match = found
-                yield chain, f"{match} {chance}counter drop"
+            if found := _way(source, target, scene):
+                yield found[0], f"{found[1]} {chance}counter drop"
 
 
 def _cut(zone: str, scene: Scene) -> Iterator[_Rule]:
     inside = [scene.names.router_link(machine.instance_id) for machine in scene.present if machine.zone == zone]
-    if not inside:
-        return
-    zone_links = any_of(inside)
-    yield _PASSING, f"iifname {zone_links} oifname != {zone_links} counter drop"
-    yield _PASSING, f"iifname != {zone_links} oifname {zone_links} counter drop"
-    for found in (_to_router(inside, _endpoints(scene)), _from_router(inside, _endpoints(scene))):
-        if found:
-            yield found[0], f"{found[1]} counter drop"
+    if inside:
+        ours, endpoints = any_of(inside), any_of(_endpoints(scene))
+        yield _PASSING, f"iifname {ours} oifname != {ours} counter drop"
+        yield _PASSING, f"iifname != {ours} oifname {ours} counter drop"
+        yield _TO_ROUTER, f"iifname {ours} ip daddr {endpoints} counter drop"
+        yield _FROM_ROUTER, f"oifname {ours} ip saddr {endpoints} counter drop"
+    for machine in scene.present:
+        if loses_its_gateway(machine, zone):
+            yield from _no_way_out(machine, scene)
+
+
+def loses_its_gateway(machine: DesiredMachine, zone: str) -> bool:
+    """Whether a host of another zone leaves by a NAT gateway in this one."""
+    return machine.exit_zone == zone != machine.zone
+
+
+def _no_way_out(machine: DesiredMachine, scene: Scene) -> Iterator[_Rule]:
+    """Nothing by the NAT gateway: not the internet, not a host by its public address, not AWS; S3 alone by an endpoint."""
+    link = any_of([scene.names.router_link(machine.instance_id)])
+    endpoints = any_of([scene.names.api_address] if machine.s3_endpoint else _endpoints(scene))
+    yield _PASSING, f'iifname {link} oifname "{WAN}" counter drop'
+    yield _PASSING, f'iifname "{WAN}" oifname {link} counter drop'
+    yield _PASSING, f"iifname {link} ct direction original ct status dnat counter drop"
+    yield _TO_ROUTER, f"iifname {link} ip daddr {endpoints} counter drop"
+    yield _FROM_ROUTER, f"oifname {link} ip saddr {endpoints} counter drop"
 
 
 def links(end: str, scene: Scene) -> list[str]:
@@ -95,14 +114,6 @@ def links(end: str, scene: Scene) -> list[str]:
 
 def _endpoints(scene: Scene) -> list[IPv4Address]:
     return [scene.names.api_address, scene.names.s3_address]
-
-
-def _to_router(of: list[str], addresses: list[IPv4Address]) -> _Rule | None:
-    return (_TO_ROUTER, f"iifname {any_of(of)} ip daddr {any_of(addresses)}") if of else None
-
-
-def _from_router(of: list[str], addresses: list[IPv4Address]) -> _Rule | None:
-    return (_FROM_ROUTER, f"oifname {any_of(of)} ip saddr {any_of(addresses)}") if of else None
 
 
 def any_of(members: Iterable[object]) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from lab.hypervisor.desired import DesiredMachine
 from lab.hypervisor.faults.fault import Effector, Fault, FaultError, Scene
 from lab.hypervisor.faults.kinds import describe, parse
+from lab.hypervisor.faults.ways import ailing
 from lab.names import LabNames
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class Faults:
         """Why the active faults could not be made real at the last change of machines, for people."""
         self._effectors = list(effectors)
         self._scene = Scene(names=names)
+        self._followed = False
+        """Whether the machines are known. Until then an earlier daemon's effects stand, and nothing is computed from an empty lab."""
         self._lock = threading.Lock()
         self._active: list[Active] = []
         self._next = 1
@@ -60,12 +63,18 @@ class Faults:
         """Those that are on, each with its words and what it waits for; for JSON."""
         return [one.as_dict() | {"words": one.fault.words(), "missing": one.fault.missing(self._scene)} for one in self.active]
 
+    def ailing(self, source: str, target: str) -> list[str]:
+        """The faults on the way between two ends (instance ids, `internet`, `aws`), in words."""
+        return [f"fault {one.fault_id}: {one.fault.words()}" for one in self.active if ailing([one.fault], self._scene, source, target)]
+
     def give(self, description: Mapping[str, Any], seconds: float | None = None) -> Active:
         """Puts a fault on, for so many seconds or until it is taken back: wholly, or not at all and FaultError says why."""
         if seconds is not None and not 0 < seconds <= LONGEST:
             raise FaultError(f"for {seconds:g} seconds: a fault lasts from a fraction of a second to a week ({LONGEST}), or without an end")
         fault = parse(description)
         with self._lock:
+            if not self._followed:
+                raise FaultError(f"{fault.words()}: the lab's daemon has not yet heard from the AWS API which hosts there are; try again")
             fault.check(self._scene)
             given = Active(fault_id=f"f{self._next}", fault=fault, until=None if seconds is None else time.time() + seconds)
             before = self._active
@@ -98,7 +107,7 @@ class Faults:
     def follow(self, machines: Mapping[str, DesiredMachine]) -> None:
         """Makes the active faults hold for the machines as they are now. Never raises: see `problem`."""
         with self._lock:
-            self._scene = Scene(names=self._scene.names, machines=machines)
+            self._scene, self._followed = Scene(names=self._scene.names, machines=machines), True
             self._hold()
 
     def booting(self, instance_id: str) -> None:
@@ -117,8 +126,15 @@ class Faults:
             log.exception("the active faults could not be applied")
 
     def _apply(self, active: Sequence[Active]) -> None:
-        for effector in self._effectors:
-            effector.apply([one.fault for one in active], self._scene)
+        """Has every effector try, whatever becomes of the others; then raises the first error."""
+        errors: list[Exception] = []
+        for effector in self._effectors if self._followed else ():
+            try:
+                effector.apply([one.fault for one in active], self._scene)
+            except Exception as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
 
     def _back_to(self, before: Sequence[Active]) -> None:
         try:
