@@ -1,5 +1,6 @@
 """`webstack lab fault`: makes things go wrong on purpose, and takes that back."""
 
+import contextlib
 import json
 import sys
 import time
@@ -166,6 +167,13 @@ def give(name: str, description: Mapping[str, object], seconds: float | None, *,
     which = "" if name == DEFAULT_LAB else f" --lab {name}"
     _say(f"{given['id']}: {given['words']}")
     _say(f"take it back: webstack lab fault clear {given['id']}{which}" + (f"; it ends by itself after {seconds:g} s" if seconds else ""))
+
+
+def remind(session: Session) -> list[str]:
+    """The faults that are on in a lab, which explain what fails next; none where no daemon answers."""
+    with contextlib.suppress(control.ControlError):
+        return lines(control.faults(session.names))
+    return []
 
 
 def lines(faults: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -62,6 +62,8 @@ def up(stack: StackOption = None, settings: SetOption = None, name: LabOption = 
     requirements.require_room(session.names)
     setup.ensure_all(_say)
     started = time.monotonic()
+    for line in faults.remind(session):
+        _say(line)
     url = operations.up(session, stack, settings or [], news, _say)
     console.print(hosts.table(hosts.rows(session)))
     _say(f"serving after {time.monotonic() - started:.0f} s")

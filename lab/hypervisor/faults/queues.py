@@ -3,7 +3,7 @@
 A link that any slow way leads to has a class for each of them (HTB, itself without a limit), and in the class the delay (netem) and the
 narrow place (a token bucket, TBF). A packet gets into the class of its way by its priority, which a table of the router sets by the link
 that it came by; all others pass as before. TBF cuts the large segments that hosts hand over into packets first, so that a narrow way is as
-smooth as a real one.
+smooth as a real one. (The kernel remarks in its log that a TBF below HTB is "non-work-conserving": it is meant to be.)
 """
 
 import json

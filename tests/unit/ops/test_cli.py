@@ -7,7 +7,7 @@ from lab.names import LabNameError
 from ops import cli, requirements
 from ops.failures import UserError
 
-COMMANDS = ["destroy", "down", "exec", "kill", "logs", "preview", "refresh", "setup", "start", "status", "stop", "up", "url"]
+COMMANDS = ("destroy down exec fault kill logs preview reach refresh setup start status stop up url").split()
 
 
 def test_every_command_explains_itself() -> None:
