@@ -1,6 +1,7 @@
 """Makes machines of the API's instances, and keeps both the same: reads the API after each change, and hands each keeper its wish."""
 
 import asyncio
+import contextlib
 import functools
 import logging
 import time
@@ -31,6 +32,9 @@ _TRY_AGAIN_AFTER = 2.0
 
 _READ_EVERY = 0.2
 """Seconds between two readings of the API at the least: a busy client's hundred calls a second are not each worth eight of ours."""
+
+_FOLLOWED_WITHIN = 15.0
+"""Seconds until the first reading of the API, on a busy machine too."""
 
 _RULES_ALONE = "SecurityGroup"
 """Part of the names of calls that change no machine, only what may pass between them."""
@@ -70,6 +74,7 @@ class Hypervisor:
         self._read_at = 0.0
         self._rules: str | None = None
         self._task: asyncio.Task[None] | None = None
+        self._followed = asyncio.Event()
         self._endings = set[asyncio.Task[None]]()
         self._around = Surroundings(
             names=names,
@@ -149,7 +154,12 @@ class Hypervisor:
         await asyncio.to_thread(client.start_instances, InstanceIds=[keeper.instance_id])
 
     async def give_fault(self, description: Mapping[str, Any], seconds: float | None) -> Active:
-        """Puts a fault on; one with an end is taken back then. Raises FaultError."""
+        """Puts a fault on; one with an end is taken back then. Raises FaultError.
+
+        A daemon that has just started first hears from the API which hosts there are; for that it is waited a while.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._followed.wait(), _FOLLOWED_WITHIN)
         given = await asyncio.to_thread(self.faults.give, description, seconds)
         self._end_in_time(given)
         return given
@@ -190,6 +200,7 @@ class Hypervisor:
                     self.state = await asyncio.to_thread(self._read)
                     await self._set_router()
                     await asyncio.to_thread(self.faults.follow, self.state.machines)
+                    self._followed.set()
                 await asyncio.to_thread(self._set_firewall)  # before any machine boots that it is to be around
                 if machines_too:
                     await self._hand_out()
