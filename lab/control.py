@@ -1,10 +1,13 @@
 """Asks a lab's daemon: HTTP with JSON over its Unix socket. Nothing here needs the daemon's own packages.
 
-    GET  /status                              {"name", "api_endpoint", "problem", "rule_problems", "hosts": [{"name", "role", "zone",
-                                              "private_ip", "public_ip", "instance_id", "state", "ready", "reason", "problems"}]}
+    GET  /status                              {"name", "api_endpoint", "problem", "rule_problems", "faults", "hosts": [{"name", "role",
+                                              "zone", "private_ip", "public_ip", "instance_id", "state", "ready", "reason", "problems"}]}
     POST /hosts/<name or id>/kill|stop|start  returns when the host is off (kill, stop) or its start is under way
     GET  /hosts/<name or id>/pid              {"pid": the host's PID 1 as seen from here, or null}
     GET  /reach?from=&to=&protocol=&port=     sends a packet and names the rules: see `lab.hypervisor.reach.Reach.as_dict`
+    GET  /faults                              {"faults": [{"id", "words", "missing", "until", "fault"}]}: what is made to go wrong
+    POST /faults                              {"fault": {"kind", …}, "seconds": null or a number}: gives one, and answers as above with it
+    DELETE /faults/<id>,<id>… and /faults     takes these, or all, back; answers with what has ended
     POST /shutdown                            the whole lab goes
 
 An answer with `{"error": …}` says for people what was wrong.
@@ -13,8 +16,9 @@ An answer with `{"error": …}` says for people what was wrong.
 import http.client
 import json
 import socket
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from lab.errors import LabError
 from lab.names import LabNames
@@ -63,10 +67,25 @@ def reach(names: LabNames, source: str, target: str, protocol: int, port: int | 
     return _ask(names, "GET", f"/reach?{urlencode(asked)}", _QUICK)
 
 
-def _ask(names: LabNames, method: str, path: str, timeout: float) -> dict[str, Any]:
+def faults(names: LabNames) -> list[dict[str, Any]]:
+    """What is made to go wrong at the moment. Raises `ControlError`."""
+    return _ask(names, "GET", "/faults", _QUICK)["faults"]
+
+
+def give_fault(names: LabNames, description: Mapping[str, Any], seconds: float | None) -> dict[str, Any]:
+    """Makes something go wrong (see `lab.hypervisor.faults.kinds`), for so many seconds or until taken back. Raises `ControlError`."""
+    return _ask(names, "POST", "/faults", _SLOW, {"fault": dict(description), "seconds": seconds})["faults"][0]
+
+
+def end_faults(names: LabNames, fault_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Takes these faults back, or all where none is named; what has ended. Raises `ControlError`, and none has, where one is not on."""
+    return _ask(names, "DELETE", "/faults" + (f"/{quote(','.join(fault_ids), safe='')}" if fault_ids else ""), _SLOW)["faults"]
+
+
+def _ask(names: LabNames, method: str, path: str, timeout: float, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
     connection = _UnixConnection(str(names.control_socket), timeout)
     try:
-        connection.request(method, path)
+        connection.request(method, path, body=None if body is None else json.dumps(body))
         response = connection.getresponse()
         answer = cast("dict[str, Any]", json.loads(response.read()))
     except TimeoutError as error:

@@ -1,6 +1,7 @@
 """The daemon's side of `lab.control`: its routes are listed there."""
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -8,6 +9,7 @@ from aiohttp import web
 
 from lab.control import ACTIONS
 from lab.hypervisor import cloud_init
+from lab.hypervisor.faults.fault import FaultError
 from lab.hypervisor.firewall.policy import Policy
 from lab.hypervisor.hypervisor import Hypervisor
 from lab.hypervisor.keeper import Keeper
@@ -35,6 +37,10 @@ class ControlServer:
         application.router.add_post("/hosts/{host}/{action}", self._act)
         application.router.add_get("/hosts/{host}/pid", self._pid)
         application.router.add_get("/reach", self._reach)
+        application.router.add_get("/faults", self._faults)
+        application.router.add_post("/faults", self._give_fault)
+        application.router.add_delete("/faults", self._end_faults)
+        application.router.add_delete("/faults/{faults}", self._end_faults)
         application.router.add_post("/shutdown", self._shutdown)
         self._names.control_socket.unlink(missing_ok=True)
         self._runner = web.AppRunner(application, access_log=None)
@@ -48,7 +54,7 @@ class ControlServer:
             await self._runner.cleanup()
 
     async def _status(self, _request: web.Request) -> web.Response:
-        problem = self._hypervisor.problem
+        problem = self._hypervisor.problem or self._hypervisor.faults.problem
         words: dict[str, Word] = {}
         try:
             words = await asyncio.to_thread(self._read_words, dict(self._hypervisor.keepers))
@@ -64,6 +70,7 @@ class ControlServer:
                 "api_endpoint": self._names.api_endpoint,
                 "problem": problem,
                 "rule_problems": [found.text for found in policy.problems],
+                "faults": self._hypervisor.faults.listed(),
                 "hosts": rows,
             }
         )
@@ -100,11 +107,24 @@ class ControlServer:
     async def _reach(self, request: web.Request) -> web.Response:
         asked = request.query
         machines = [machine for machine in self._hypervisor.state.machines.values() if machine.present]
-        question = Question(self._names, machines, self._hypervisor.firewall.policy)
+        question = Question(self._names, machines, self._hypervisor.firewall.policy, self._hypervisor.faults.ailing)
         source, target = question.end(asked["from"]), question.end(asked["to"])
         port = int(asked["port"]) if "port" in asked else None
         answer = await asyncio.to_thread(question.ask, source, target, int(asked["protocol"]), port)
         return web.json_response(answer.as_dict())
+
+    async def _faults(self, _request: web.Request) -> web.Response:
+        return web.json_response({"faults": self._hypervisor.faults.listed()})
+
+    async def _give_fault(self, request: web.Request) -> web.Response:
+        asked = json.loads(await request.read())
+        given = await self._hypervisor.give_fault(asked["fault"], asked.get("seconds"))
+        return web.json_response({"faults": [one for one in self._hypervisor.faults.listed() if one["id"] == given.fault_id]})
+
+    async def _end_faults(self, request: web.Request) -> web.Response:
+        wanted = request.match_info.get("faults")
+        ended = await asyncio.to_thread(self._hypervisor.faults.take_back, *(wanted.split(",") if wanted is not None else ()))
+        return web.json_response({"faults": [one.as_dict() | {"words": one.fault.words()} for one in ended]})
 
     async def _shutdown(self, _request: web.Request) -> web.Response:
         asyncio.get_running_loop().call_later(0.1, self._shut_down)  # after the answer has gone
@@ -142,6 +162,8 @@ def _own_problems(keeper: Keeper) -> list[str]:
 async def _errors_in_words(request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
     try:
         return await handler(request)
+    except FaultError as error:
+        return web.json_response({"error": str(error)}, status=400)
     except LookupError as error:
         return web.json_response({"error": str(error.args[0])}, status=404)
     except web.HTTPException as error:

@@ -15,7 +15,8 @@ from rich.console import Console
 from lab import control
 from lab.names import DEFAULT_LAB
 from lab.session import Session
-from ops import hosts, reach, requirements
+from ops import faults, hosts, reach, requirements
+from ops.options import HostArgument, JsonOption, LabOption
 
 lab = typer.Typer(
     help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
@@ -23,7 +24,8 @@ lab = typer.Typer(
     rich_markup_mode=None,
 )
 
-LabOption = Annotated[str, typer.Option("--lab", envvar="WEBSTACK_LAB", help="Which lab: up to 8 lowercase letters, digits and hyphens.")]
+lab.add_typer(faults.fault, name="fault")
+
 StackOption = Annotated[
     str | None, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml. Default: what the lab holds, else dev.")
 ]
@@ -31,7 +33,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the stack file, e.g. web.count=3. May be repeated."),
 ]
-HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
 DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed line, as `pulumi preview --diff` does.")]
 
 console = Console(width=None if sys.stdout.isatty() else 200)
@@ -61,6 +62,8 @@ def up(stack: StackOption = None, settings: SetOption = None, name: LabOption = 
     requirements.require_room(session.names)
     setup.ensure_all(_say)
     started = time.monotonic()
+    for line in faults.remind(session):
+        _say(line)
     url = operations.up(session, stack, settings or [], news, _say)
     console.print(hosts.table(hosts.rows(session)))
     _say(f"serving after {time.monotonic() - started:.0f} s")
@@ -96,7 +99,7 @@ def destroy(stack: StackOption = None, name: LabOption = DEFAULT_LAB) -> None:
 
 
 @lab.command()
-def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False, name: LabOption = DEFAULT_LAB) -> None:
+def status(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """List the hosts: role, zone, addresses, instance id, state, and whether each serves."""
     session = Session.of(name)
     session.require_running()
@@ -108,6 +111,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         console.print(hosts.table(rows))
     for trouble in hosts.troubles(said):
         news.print(trouble, style="red", markup=False, highlight=False, soft_wrap=True)
+    for line in faults.lines(said["faults"]):
+        news.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 @lab.command("reach")
@@ -115,7 +120,7 @@ def reach_command(
     source: Annotated[str, typer.Argument(metavar="FROM", help="A host, `internet`, or a host's address.")],
     target: Annotated[str, typer.Argument(metavar="TO", help="The same, or any other address.")],
     port: Annotated[str, typer.Argument(metavar="PORT", help="443 or 443/tcp, 53/udp, icmp, or 112/proto for protocol 112.")],
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Send a packet from one place to another, say whether it passed, and name the security group rules that decide."""

@@ -50,6 +50,8 @@ class DesiredMachine:
     public_address: IPv4Address | None = None
     exit_address: IPv4Address | None = None
     """The address that its packets bear outside: its own public one or its NAT gateway's; None: nothing of it leaves."""
+    exit_zone: str = ""
+    """The zone of the NAT gateway by which they leave; empty where they leave by none."""
     s3_endpoint: bool = False
     """Whether its subnet's routes lead to S3 by a gateway endpoint."""
     group_ids: tuple[str, ...] = ()

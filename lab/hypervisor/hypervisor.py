@@ -1,16 +1,23 @@
 """Makes machines of the API's instances, and keeps both the same: reads the API after each change, and hands each keeper its wish."""
 
 import asyncio
+import contextlib
+import functools
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+from typing import Any
 
 from lab.hypervisor import conntrack, router, volumes
 from lab.hypervisor.conntrack import Holders, Moved
 from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
+from lab.hypervisor.faults.fault import Effector, FaultError
+from lab.hypervisor.faults.packets import Packets
+from lab.hypervisor.faults.queues import Queues, kernel_lacks
+from lab.hypervisor.faults.registry import Active, Faults
 from lab.hypervisor.firewall.enforcer import Enforcer
 from lab.hypervisor.firewall.facts import Interface
 from lab.hypervisor.firewall.reader import RulebookReader
@@ -25,6 +32,9 @@ _TRY_AGAIN_AFTER = 2.0
 
 _READ_EVERY = 0.2
 """Seconds between two readings of the API at the least: a busy client's hundred calls a second are not each worth eight of ours."""
+
+_FOLLOWED_WITHIN = 15.0
+"""Seconds until the first reading of the API, on a busy machine too."""
 
 _RULES_ALONE = "SecurityGroup"
 """Part of the names of calls that change no machine, only what may pass between them."""
@@ -42,7 +52,9 @@ class Hypervisor:
         cloud: MachineReports,
         image_for: Callable[[str], Path],
         power_off_after: float = POWER_OFF_AFTER,
+        effectors: Sequence[Effector] = (),
     ) -> None:
+        """`effectors` make faults real that lie outside the machines and their network."""
         self.names = names
         self.state = DesiredState()
         """The API as last read."""
@@ -52,8 +64,9 @@ class Hypervisor:
         self._reader = Reader(names.api_endpoint)
         self._regions = set[str]()
         self.firewall = Enforcer(
-            Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), lambda script: router.load_rules(names, script)
+            Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), functools.partial(router.load_rules, names)
         )
+        self.faults = Faults(names, [*_network_effectors(names), *effectors])
         self._rulebooks = RulebookReader(self._reader, s3_address=names.s3_address)
         self._wake = asyncio.Event()
         self._machines_changed = True
@@ -61,7 +74,16 @@ class Hypervisor:
         self._read_at = 0.0
         self._rules: str | None = None
         self._task: asyncio.Task[None] | None = None
-        self._around = Surroundings(names=names, cloud=cloud, image_for=image_for, refresh=self.refresh, power_off_after=power_off_after)
+        self._followed = asyncio.Event()
+        self._endings = set[asyncio.Task[None]]()
+        self._around = Surroundings(
+            names=names,
+            cloud=cloud,
+            image_for=image_for,
+            refresh=self.refresh,
+            booting=self.faults.booting,
+            power_off_after=power_off_after,
+        )
 
     async def set_up_router(self) -> RouterNamespace:
         """Makes the router; the cloud's services listen in it."""
@@ -77,6 +99,8 @@ class Hypervisor:
         self.names.machines_dir.mkdir(parents=True, exist_ok=True)
         for folder in sorted(self.names.machines_dir.iterdir()):
             await self._keeper(folder.name)
+        for fault in self.faults.active:
+            self._end_in_time(fault)
         self.refresh()
         self._task = asyncio.create_task(self._follow(), name="hypervisor")
 
@@ -85,6 +109,8 @@ class Hypervisor:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        for ending in self._endings:
+            ending.cancel()
         await asyncio.gather(*(keeper.stop() for keeper in self.keepers.values()))
 
     def changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
@@ -131,6 +157,34 @@ class Hypervisor:
         client = self._reader.client(keeper.desired.region)
         await asyncio.to_thread(client.start_instances, InstanceIds=[keeper.instance_id])
 
+    async def give_fault(self, description: Mapping[str, Any], seconds: float | None) -> Active:
+        """Puts a fault on; one with an end is taken back then. Raises FaultError.
+
+        A daemon that has just started first hears from the API which hosts there are; for that it is waited a while.
+        """
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._followed.wait(), _FOLLOWED_WITHIN)
+        given = await asyncio.to_thread(self.faults.give, description, seconds)
+        self._end_in_time(given)
+        return given
+
+    def _end_in_time(self, fault: Active) -> None:
+        if fault.until is not None:
+            ending = asyncio.create_task(self._end_at(fault.fault_id, fault.until), name=f"end of fault {fault.fault_id}")
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+
+    async def _end_at(self, fault_id: str, until: float) -> None:
+        while any(one.fault_id == fault_id for one in self.faults.active):
+            await asyncio.sleep(max(0.0, until - time.time()))
+            try:
+                await asyncio.to_thread(self.faults.take_back, fault_id)
+            except FaultError:  # somebody was quicker
+                return
+            except Exception:
+                log.exception("%s: its time is over, and it cannot be taken back yet", fault_id)
+                await asyncio.sleep(_TRY_AGAIN_AFTER)
+
     async def _keeper(self, instance_id: str) -> Keeper:
         if instance_id not in self.keepers:
             keeper = Keeper(self._around, instance_id)
@@ -149,6 +203,8 @@ class Hypervisor:
                 if machines_too:
                     self.state = await asyncio.to_thread(self._read)
                     await self._set_router()
+                    await asyncio.to_thread(self.faults.follow, self.state.machines)
+                    self._followed.set()
                 await asyncio.to_thread(self._set_firewall)  # before any machine boots that it is to be around
                 if machines_too:
                     await self._hand_out()
@@ -199,6 +255,11 @@ class Hypervisor:
             if file.stem not in self.state.volume_ids and not any(file.stem in keeper.volumes for keeper in self.keepers.values()):
                 volumes.detach(file)  # a daemon that was killed may have left its loop device
                 file.unlink()
+
+
+def _network_effectors(names: LabNames) -> list[Effector]:
+    load = functools.partial(router.load_rules, names)
+    return [Packets(load), Queues(load, functools.partial(router.traffic_control, names), kernel_lacks)]
 
 
 def _present(machines: Mapping[str, DesiredMachine]) -> dict[str, tuple[DesiredMachine, IPv4Address]]:

@@ -38,6 +38,10 @@ _LOOK_AGAIN_AFTER = 0.5
 log = logging.getLogger(__name__)
 
 
+def _nothing(_instance_id: str) -> None:
+    """Where nobody wants to hear of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """What all keepers of a lab share."""
@@ -48,6 +52,8 @@ class Surroundings:
     """AMI id → the image's root folder; raises `LookupError` with a reason."""
     refresh: Callable[[], None]
     """Asks for the API to be read again."""
+    booting: Callable[[str], None] = _nothing
+    """Told, in a thread, that an instance has its link, control groups and folder made anew, right before its first process runs."""
     power_off_after: float = POWER_OFF_AFTER
 
 
@@ -256,6 +262,7 @@ class Keeper:
         router.connect(names, desired)
         binds = self._disks.plug_in(desired.volumes)
         self._notices.open()
+        self._around.booting(self.instance_id)
         return self.machine.boot(image=self.machine.image(image), hostname=desired.hostname, binds=binds)
 
     async def _move_volume(self, step: Step) -> None:

@@ -5,6 +5,7 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
 
 from lab.hypervisor import namespaces
+from lab.hypervisor.faults.network import AWS, INTERNET
 from lab.hypervisor.firewall.judge import Packet, Verdict, judge, unfiltered
 from lab.hypervisor.firewall.policy import ICMP
 from lab.hypervisor.router import MACHINE_LINK
@@ -12,11 +13,12 @@ from lab.hypervisor.tries import Answer, Place, Try, try_all
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lab.hypervisor.desired import DesiredMachine
     from lab.hypervisor.firewall.facts import Interface
     from lab.hypervisor.firewall.policy import Policy
 
-INTERNET = "internet"
 _ECHO_REQUEST = 8
 _UNFILTERED = (METADATA_ADDRESS, RESOLVER_ADDRESS)
 
@@ -70,8 +72,16 @@ class Reach:
 class Question:
     """Asks about one lab, as its machines and its policy are now."""
 
-    def __init__(self, names: LabNames, machines: "list[DesiredMachine]", policy: "Policy") -> None:
+    def __init__(
+        self,
+        names: LabNames,
+        machines: "list[DesiredMachine]",
+        policy: "Policy",
+        ailing: "Callable[[str, str], list[str]]" = lambda _source, _target: [],
+    ) -> None:
+        """`ailing` names the faults, given on purpose, on the way between two ends: instance ids, `internet` or `aws`."""
         self._names = names
+        self._ailing = ailing
         self._machines = machines
         self._policy = policy
 
@@ -151,7 +161,14 @@ class Question:
             return f"{source.name} has no way out: neither a public address nor a NAT gateway"
         if source.machine is None and target.machine and public is None:
             return f"{target.name} has no public address"
-        return ""
+        if target.address in _UNFILTERED:
+            return ""
+        return "; ".join(self._ailing(self._place_of_fault(source), self._place_of_fault(target)))
+
+    def _place_of_fault(self, end: End) -> str:
+        if end.machine:
+            return end.machine.instance_id
+        return AWS if end.address in (self._names.api_address, self._names.s3_address) else INTERNET
 
     def _interface(self, end: End) -> "Interface | None":
         wanted = end.machine.instance_id if end.machine else None

@@ -1,6 +1,6 @@
 """Reads the desired state from the AWS API, by boto3 like any other client of it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ from lab.sessions import nobody
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import InstanceTypeDef, RouteTableTypeDef, TagTypeDef
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef, RouteTableTypeDef, RouteTypeDef, TagTypeDef
 
 
 class Reader:
@@ -51,12 +51,9 @@ class Reader:
         }
         if not instances:
             return {}, set(sizes)
-        subnets = {
-            subnet.get("SubnetId", ""): IPv4Network(subnet["CidrBlock"])
-            for subnet in ec2.describe_subnets()["Subnets"]
-            if "CidrBlock" in subnet
-        }
-        routes = Routes(ec2)
+        listed = ec2.describe_subnets()["Subnets"]
+        subnets = {subnet.get("SubnetId", ""): IPv4Network(subnet["CidrBlock"]) for subnet in listed if "CidrBlock" in subnet}
+        routes = Routes(ec2, zones={subnet.get("SubnetId", ""): subnet.get("AvailabilityZone", "") for subnet in listed})
         machines: dict[str, DesiredMachine] = {}
         for instance in instances:
             machine = _machine(region, instance, subnets, routes, sizes)
@@ -67,13 +64,15 @@ class Reader:
 class Routes:
     """How packets of a subnet get out of it."""
 
-    def __init__(self, ec2: "EC2Client") -> None:
+    def __init__(self, ec2: "EC2Client", *, zones: Mapping[str, str]) -> None:
+        """`zones` has the zone of each subnet."""
         self._tables: Sequence[RouteTableTypeDef] = ec2.describe_route_tables()["RouteTables"]
-        self._nat_addresses = {
-            gateway.get("NatGatewayId", ""): gateway.get("NatGatewayAddresses", [])[0].get("PublicIp", "")
+        self._gateways = {
+            gateway.get("NatGatewayId", ""): gateway
             for gateway in ec2.describe_nat_gateways()["NatGateways"]
             if gateway.get("State") == "available" and gateway.get("NatGatewayAddresses")
         }
+        self._zones = zones
         self._s3_tables = {
             table
             for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]
@@ -83,29 +82,32 @@ class Routes:
 
     def way_out(self, vpc_id: str, subnet_id: str, public: IPv4Address | None) -> IPv4Address | None:
         """The address that packets to anywhere leave with: `public` by an internet gateway, a NAT gateway's, or none."""
-        table = self._table(vpc_id, subnet_id)
-        for route in table.get("Routes", []) if table else []:
-            if route.get("DestinationCidrBlock") != "0.0.0.0/0":
-                continue
+        for route in self._default_routes(vpc_id, subnet_id):
             if route.get("GatewayId", "").startswith("igw-"):
                 return public
-            nat = self._nat_addresses.get(route.get("NatGatewayId", ""))
-            if nat:
-                return IPv4Address(nat)
+            if gateway := self._gateways.get(route.get("NatGatewayId", "")):
+                return IPv4Address(gateway.get("NatGatewayAddresses", [])[0].get("PublicIp", ""))
         return None
+
+    def gateway_zone(self, vpc_id: str, subnet_id: str) -> str:
+        """The zone of the NAT gateway by which packets to anywhere leave; empty where they leave by none."""
+        for route in self._default_routes(vpc_id, subnet_id):
+            if gateway := self._gateways.get(route.get("NatGatewayId", "")):
+                return self._zones.get(gateway.get("SubnetId", ""), "")
+        return ""
 
     def reaches_internet(self, vpc_id: str, subnet_id: str) -> bool:
         """Whether the subnet is a public one: only there does a public address work."""
-        table = self._table(vpc_id, subnet_id)
-        return any(
-            route.get("DestinationCidrBlock") == "0.0.0.0/0" and route.get("GatewayId", "").startswith("igw-")
-            for route in (table.get("Routes", []) if table else [])
-        )
+        return any(route.get("GatewayId", "").startswith("igw-") for route in self._default_routes(vpc_id, subnet_id))
 
     def has_s3_endpoint(self, vpc_id: str, subnet_id: str) -> bool:
         """Whether a gateway endpoint for S3 is in the subnet's route table."""
         table = self._table(vpc_id, subnet_id)
         return bool(table) and table.get("RouteTableId") in self._s3_tables
+
+    def _default_routes(self, vpc_id: str, subnet_id: str) -> "list[RouteTypeDef]":
+        table = self._table(vpc_id, subnet_id)
+        return [route for route in (table.get("Routes", []) if table else []) if route.get("DestinationCidrBlock") == "0.0.0.0/0"]
 
     def _table(self, vpc_id: str, subnet_id: str) -> "RouteTableTypeDef | None":
         main: RouteTableTypeDef | None = None
@@ -154,6 +156,7 @@ def _machine(
         launched=instance.get("LaunchTime"),
         public_address=public if public and routes.reaches_internet(vpc_id, subnet_id) else None,
         exit_address=routes.way_out(vpc_id, subnet_id, public),
+        exit_zone=routes.gateway_zone(vpc_id, subnet_id),
         s3_endpoint=routes.has_s3_endpoint(vpc_id, subnet_id),
         group_ids=_group_ids(instance),
         volumes=tuple(volumes),

@@ -5,6 +5,7 @@ Its link `wan` leads to this machine, which is the lab's internet. Machines hang
 too, because the router answers for the whole subnet (proxy ARP).
 """
 
+from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from lab.hypervisor import namespaces
@@ -213,4 +214,13 @@ table ip translation {{
 
 def load_rules(names: LabNames, script: str) -> None:
     """Loads an nftables script into the router, wholly or not at all."""
-    run(["nsenter", f"--net={namespaces.path_of(names.router_netns)}", "nft", "-f", "-"], stdin=script, timeout=30)
+    _run_inside(names, ["nft", "-f", "-"], script)
+
+
+def traffic_control(names: LabNames, arguments: Sequence[str], commands: str) -> str:
+    """Runs tc(8) in the router, with `commands` as its input; its output. Raises CommandError."""
+    return _run_inside(names, ["tc", *arguments], commands)
+
+
+def _run_inside(names: LabNames, argv: Sequence[str], stdin: str) -> str:
+    return run(["nsenter", f"--net={namespaces.path_of(names.router_netns)}", *argv], stdin=stdin, timeout=30)

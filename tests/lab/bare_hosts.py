@@ -107,18 +107,19 @@ def neighbours(lab: LabUnderTest) -> Generator[Neighbours]:
     try:
         for name in ("bare-a", "bare-b"):
             groups.append(ec2.create_security_group(GroupName=name, Description="a test's", VpcId=vpc_id)["GroupId"])
-            hosts.append(_launch(ec2, lab, name, subnet_id, image_id, groups[-1]))
+            hosts.append(launch(lab, name, subnet_id, image_id, groups[-1]))
         pair = Neighbours(lab=lab, ec2=ec2, a=hosts[0], b=hosts[1], vpc_id=vpc_id)
         pair.close()  # a new group lets everything out
         for host in hosts:
             wait_until(lambda host=host: namespaces.exists(host.namespace), seconds=15, what="a bare host has its network")
         yield pair
     finally:
-        _remove(ec2, [host.instance_id for host in hosts], groups)
+        remove(ec2, [host.instance_id for host in hosts], groups)
 
 
-def _launch(ec2: "EC2Client", lab: LabUnderTest, name: str, subnet_id: str, image_id: str, group_id: str) -> Bare:
-    launched = ec2.run_instances(
+def launch(lab: LabUnderTest, name: str, subnet_id: str, image_id: str, group_id: str) -> Bare:
+    """Has a bare host boot; its namespace is there a little later."""
+    launched = lab.ec2().run_instances(
         ImageId=image_id,
         InstanceType="t3.micro",
         MinCount=1,
@@ -136,7 +137,8 @@ def _launch(ec2: "EC2Client", lab: LabUnderTest, name: str, subnet_id: str, imag
     )
 
 
-def _remove(ec2: "EC2Client", instance_ids: Sequence[str], groups: Sequence[str]) -> None:
+def remove(ec2: "EC2Client", instance_ids: Sequence[str], groups: Sequence[str]) -> None:
+    """Terminates hosts, waits until they are, and deletes security groups that no other host is in."""
     if instance_ids:
         ec2.terminate_instances(InstanceIds=list(instance_ids))
 

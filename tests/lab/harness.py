@@ -46,8 +46,7 @@ class LabUnderTest:
 
     def command(self, *arguments: str, status: int = 0, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Runs `webstack lab …`; raises CommandFailedError where its exit status is not `status`."""
-        first, *rest = arguments
-        line = [sys.executable, "-m", "ops", "lab", first, "--lab", self.name, *rest]
+        line = [sys.executable, "-m", "ops", "lab", *arguments, "--lab", self.name]
         result = subprocess.run(
             line,
             capture_output=True,

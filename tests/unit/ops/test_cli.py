@@ -7,7 +7,8 @@ from lab.names import LabNameError
 from ops import cli, requirements
 from ops.failures import UserError
 
-COMMANDS = ["destroy", "down", "exec", "kill", "logs", "preview", "refresh", "setup", "start", "status", "stop", "up", "url"]
+DAILY = ["exec", "fault", "kill", "logs", "reach", "start", "status", "stop", "url"]
+COMMANDS = ["destroy", "down", "preview", "refresh", "setup", "up", *DAILY]
 
 
 def test_every_command_explains_itself() -> None:

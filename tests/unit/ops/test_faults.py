@@ -1,0 +1,107 @@
+"""What `webstack lab fault` asks of the daemon, and what it says."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from lab import control
+from lab.hypervisor.faults.kinds import parse
+from lab.names import LabNames
+from lab.session import Session
+from ops import cli, faults
+
+ONE: dict[str, Any] = {
+    "id": "f1",
+    "words": "every packet from web-1 to db-1 is dropped",
+    "missing": [],
+    "until": None,
+    "fault": {"kind": "drop"},
+}
+WAITING: dict[str, Any] = {**ONE, "id": "f2", "missing": ["there is no host web-1 now"]}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+    """What the daemon was asked for; it has the faults `ONE` and `WAITING`."""
+    log: list[tuple[Any, ...]] = []
+
+    def give_fault(names: LabNames, description: Mapping[str, Any], seconds: float | None) -> dict[str, Any]:
+        log.append((names.name, dict(description), seconds))
+        return ONE
+
+    def end_faults(_names: LabNames, fault_ids: list[str] | tuple[str, ...] = ()) -> list[dict[str, Any]]:
+        log.append(("end", *fault_ids))
+        return [ONE]
+
+    monkeypatch.setattr(control, "give_fault", give_fault)
+    monkeypatch.setattr(control, "end_faults", end_faults)
+    monkeypatch.setattr(control, "faults", lambda _names: [ONE, WAITING])  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    monkeypatch.setattr(Session, "require_running", lambda _self: None)  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    return log
+
+
+def run(*arguments: str) -> str:
+    result = CliRunner().invoke(cli.app, ["lab", "fault", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "description"),
+    [
+        (["zone", "eu-central-1a"], {"kind": "zone", "zone": "eu-central-1a"}),
+        (["drop", "web-1", "db-1"], {"kind": "drop", "from": "web-1", "to": "db-1", "both_ways": False}),
+        (["drop", "web-1", "db-1", "--both-ways"], {"kind": "drop", "from": "web-1", "to": "db-1", "both_ways": True}),
+        (["loss", "web-1", "db-1", "30"], {"kind": "loss", "from": "web-1", "to": "db-1", "percent": "30", "both_ways": True}),
+        (
+            ["loss", "web-1", "db-1", "30", "--one-way"],
+            {"kind": "loss", "from": "web-1", "to": "db-1", "percent": "30", "both_ways": False},
+        ),
+        (["bandwidth", "web-1", "db-1", "1mbit"], {"kind": "bandwidth", "from": "web-1", "to": "db-1", "rate": "1mbit", "both_ways": True}),
+        (["delay", "web-1", "db-1", "5"], {"kind": "delay", "from": "web-1", "to": "db-1", "milliseconds": "5", "both_ways": True}),
+    ],
+)
+def test_each_command_asks_for_its_kind_of_fault(asked: list[tuple[Any, ...]], arguments: list[str], description: dict[str, Any]) -> None:
+    run(*arguments, "--for", "2.5", "--lab", "other")
+    assert asked == [("other", description, 2.5)]
+    assert parse(description).words()
+
+
+def test_giving_says_what_goes_wrong_and_how_to_take_it_back(asked: list[tuple[Any, ...]]) -> None:
+    assert run("drop", "web-1", "db-1").splitlines() == [
+        "f1: every packet from web-1 to db-1 is dropped",
+        "take it back: webstack lab fault clear f1",
+    ]
+    assert run("drop", "web-1", "db-1", "--lab", "other", "--for", "9").splitlines()[1] == (
+        "take it back: webstack lab fault clear f1 --lab other; it ends by itself after 9 s"
+    )
+    assert json.loads(run("drop", "web-1", "db-1", "--json")) == ONE
+    assert len(asked) == 3
+
+
+def test_what_is_on_is_listed(asked: list[tuple[Any, ...]]) -> None:
+    shown = run("list")
+    assert "f1     every packet from web-1 to db-1 is dropped" in shown
+    assert "(without effect: there is no host web-1 now)" in shown
+    assert json.loads(run("list", "--json")) == [ONE, WAITING]
+    assert asked == []
+    assert faults.lines([ONE]) == ["fault f1 is on: every packet from web-1 to db-1 is dropped"]
+
+
+def test_faults_are_taken_back_by_their_ids_or_all_and_never_by_accident(asked: list[tuple[Any, ...]]) -> None:
+    assert run("clear", "f1", "f2") == "f1 is over: every packet from web-1 to db-1 is dropped\n"
+    run("clear", "--all")
+    assert asked == [("end", "f1", "f2"), ("end",)]
+    for arguments in (["clear"], ["clear", "f1", "--all"]):
+        assert CliRunner().invoke(cli.app, ["lab", "fault", *arguments]).exit_code == 1
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize("command", ["zone", "drop", "loss", "bandwidth", "delay", "list", "clear"])
+def test_every_command_explains_itself(command: str) -> None:
+    assert command in run("--help")
+    assert len(run(command, "--help").splitlines()) > 5
