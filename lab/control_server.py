@@ -27,7 +27,7 @@ class ControlServer:
         self._names = names
         self._hypervisor = hypervisor
         self._shut_down = shut_down
-        self._words = Words(names.api_endpoint)
+        self._words = Words(names.moto_endpoint)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:

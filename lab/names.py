@@ -137,6 +137,11 @@ class LabNames:
         """The front door's URL."""
         return f"http://127.0.0.1:{self.api_port}"
 
+    @property
+    def moto_endpoint(self) -> str:
+        """The bare API server's URL: what the lab's own parts read must not be throttled by a fault, nor stand in the call log."""
+        return f"http://127.0.0.1:{self.moto_port}"
+
     # Files.
 
     @property

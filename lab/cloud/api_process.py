@@ -30,7 +30,7 @@ class ApiProcess:
     @property
     def url(self) -> str:
         """The bare server's URL."""
-        return f"http://127.0.0.1:{self._names.moto_port}"
+        return self._names.moto_endpoint
 
     async def start(self) -> bool:
         """Starts the server unless it runs; True if it ran already. Raises `ApiServerError`."""

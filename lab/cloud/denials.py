@@ -1,7 +1,7 @@
 """How AWS says no, in each of its dialects, so that clients raise what they would raise on AWS.
 
 Codes: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html,
-https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the "Common Errors" of STS and Secrets Manager.
+https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html and the "Common Errors" of STS, Secrets Manager and Route 53.
 """
 
 import json
@@ -12,9 +12,9 @@ from xml.sax.saxutils import escape
 
 from lab.cloud.calls import RPC_PATH, Call
 
-Kind = Literal["denied", "unknown key", "bad signature", "bad time", "expired", "would succeed"]
+Kind = Literal["denied", "unknown key", "bad signature", "bad time", "expired", "would succeed", "throttled"]
 """Why: not allowed; an access key that nobody has; signed with another secret; signed at another time; credentials whose time is over;
-a trial (EC2's DryRun) of a call that is allowed."""
+a trial (EC2's DryRun) of a call that is allowed; one call too many."""
 Dialect = Literal["json", "cbor", "s3", "ec2", "query"]
 
 
@@ -42,6 +42,7 @@ _JSON: Mapping[Kind, tuple[str, int]] = {
     "bad signature": ("InvalidSignatureException", 400),
     "bad time": ("InvalidSignatureException", 400),
     "expired": ("ExpiredTokenException", 400),
+    "throttled": ("ThrottlingException", 400),
 }
 _CODES: Mapping[Dialect, Mapping[Kind, tuple[str, int]]] = {
     "json": _JSON,
@@ -52,6 +53,7 @@ _CODES: Mapping[Dialect, Mapping[Kind, tuple[str, int]]] = {
         "bad signature": ("SignatureDoesNotMatch", 403),
         "bad time": ("RequestTimeTooSkewed", 403),
         "expired": ("ExpiredToken", 400),
+        "throttled": ("SlowDown", 503),
     },
     "ec2": {
         "denied": ("UnauthorizedOperation", 403),
@@ -60,6 +62,7 @@ _CODES: Mapping[Dialect, Mapping[Kind, tuple[str, int]]] = {
         "bad time": ("RequestExpired", 400),
         "expired": ("RequestExpired", 400),
         "would succeed": ("DryRunOperation", 412),
+        "throttled": ("RequestLimitExceeded", 503),
     },
     "query": {
         "denied": ("AccessDenied", 403),
@@ -67,6 +70,7 @@ _CODES: Mapping[Dialect, Mapping[Kind, tuple[str, int]]] = {
         "bad signature": ("SignatureDoesNotMatch", 403),
         "bad time": ("SignatureDoesNotMatch", 403),
         "expired": ("ExpiredToken", 403),
+        "throttled": ("Throttling", 400),
     },
 }
 

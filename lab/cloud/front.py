@@ -1,9 +1,11 @@
 """The only door to the lab's AWS API: HTTP for programs on this machine, HTTPS under AWS's own names for the hosts.
 
-Each call is read whole, named (`lab.cloud.calls`), judged if there is a judge, passed on to the API server, which takes one at a time,
-and written to the call log; calls that may have changed something are told to the hypervisor.
+Each call is read whole, named (`lab.cloud.calls`), struck by the faults that the API has on purpose (`lab.cloud.api_faults`), judged if
+there is a judge, passed on to the API server, which takes one at a time, and written to the call log; calls that may have changed something
+are told to the hypervisor.
 """
 
+import asyncio
 import json
 import logging
 import logging.handlers
@@ -22,6 +24,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from lab.cloud import denials
+from lab.cloud.api_faults import ApiFaults
 from lab.cloud.calls import Call, Message, identify
 from lab.cloud.reports import PRIVATE_PREFIX
 
@@ -63,9 +66,16 @@ class Front:
     """Passes calls on to the API server at `api_url`. Doors are opened on sockets that listen already."""
 
     def __init__(
-        self, api_url: str, *, on_change: "ChangeListener | None" = None, judge: Judge | None = None, log_file: Path | None = None
+        self,
+        api_url: str,
+        *,
+        on_change: "ChangeListener | None" = None,
+        judge: Judge | None = None,
+        faults: ApiFaults | None = None,
+        log_file: Path | None = None,
     ) -> None:
         self.judge = judge
+        self.faults = faults or ApiFaults()
         self.on_change = on_change
         self._api = api_url.rstrip("/")
         self._log = CallLog(log_file) if log_file else None
@@ -122,9 +132,24 @@ class Front:
             secure=request.secure,
         )
         call = identify(message, request.remote or "")
-        response = await self._answer(call, request, body)
+        response = await self._struck(call, request) or await self._passed(call, request, body)
         if self._log is not None:
             self._log.write(call, response.status, time.monotonic() - started)
+        return response
+
+    async def _struck(self, call: Call, request: web.BaseRequest) -> web.Response | None:
+        """The answer of an API that has a fault; None for a call that goes its way, late perhaps."""
+        outcome = self.faults.meet(call)
+        if outcome.delay:
+            await asyncio.sleep(outcome.delay)
+        if outcome.unanswered:
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=503)  # for nobody: the connection is gone
+        return _refused(call, outcome.refusal) if outcome.refusal is not None else None
+
+    async def _passed(self, call: Call, request: web.BaseRequest, body: bytes) -> web.Response:
+        response = await self._answer(call, request, body)
         # A failure of the API server (5xx) may have come after half of the change.
         if self.on_change is not None and call.changes and not 400 <= response.status < 500:
             self.on_change(region=call.region, service=call.service, action=call.action, parameters=call.parameters)

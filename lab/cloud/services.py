@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 import aiohttp
 
+from lab.cloud.api_faults import ApiFaults
 from lab.cloud.api_process import ApiProcess
 from lab.cloud.certificates import Mint, authority
 from lab.cloud.dns import Names, Resolver
@@ -38,6 +39,7 @@ class CloudServices:
     """The cloud of one lab. `on_change` hears of every call that may have changed something.
 
     `lookup` tells an instance by its private address where the API alone cannot (two VPCs with the same addresses).
+    `faults` are those that the API has on purpose; they outlive these services, which are replaced when the API server dies.
     `packages` is a folder of .debs with its index, to be served under the names of Debian's archive (`lab.cloud.mirror`).
     """
 
@@ -49,11 +51,13 @@ class CloudServices:
         *,
         lookup: Lookup | None = None,
         packages: Path | None = None,
+        faults: ApiFaults | None = None,
     ) -> None:
         self._names = names
         self._router = router
         self._tell = on_change
         self._packages = packages
+        self._faults = faults
         self._api = ApiProcess(names)
         self._clients = Clients(self._api.url)
         self._inventory = Inventory(clients=self._clients, lookup=lookup)
@@ -122,7 +126,8 @@ class CloudServices:
 
     async def _open_front(self, starting: AsyncExitStack) -> None:
         judge = IamJudge(Sessions(self._api_session()), self._policies, self._inventory)
-        front = Front(self._api.url, on_change=self._changed, judge=judge, log_file=self._names.state_dir / "calls.jsonl")
+        log_file = self._names.state_dir / "calls.jsonl"
+        front = Front(self._api.url, on_change=self._changed, judge=judge, faults=self._faults, log_file=log_file)
         await front.start()
         starting.push_async_callback(front.stop)
         await front.open_door(loopback_listener(self._names.api_port))

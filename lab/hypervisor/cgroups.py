@@ -17,7 +17,7 @@ from pathlib import Path
 
 from lab.errors import LabError
 
-_LEGACY_CONTROLLERS = ("memory",)
+_LEGACY_CONTROLLERS = ("memory", "blkio")
 _WANTED_CONTROLLERS = ("cpu", "memory", "pids", "io")
 
 
@@ -31,6 +31,8 @@ class Layout:
     """The v1 hierarchies that machines join."""
     every: tuple[Path, ...]
     """All hierarchies, v2 and v1."""
+    block: Path | None = None
+    """The v1 hierarchy that slows disks down (blkio), where there is one."""
 
 
 class NoCgroupsError(LabError):
@@ -42,6 +44,7 @@ def parse_mounts(mounts: str) -> Layout:
     unified: Path | None = None
     legacy: list[Path] = []
     every: list[Path] = []
+    block: Path | None = None
     for line in mounts.splitlines():
         _source, where, kind, options, *_rest = line.split()
         if kind == "cgroup2":
@@ -49,11 +52,13 @@ def parse_mounts(mounts: str) -> Layout:
             every.append(Path(where))
         elif kind == "cgroup":
             every.append(Path(where))
+            if "blkio" in options.split(","):
+                block = Path(where)
             if set(_LEGACY_CONTROLLERS) & set(options.split(",")):
                 legacy.append(Path(where))
     if unified is None:
         raise NoCgroupsError("no cgroup v2 hierarchy is mounted (looked for type cgroup2 in /proc/self/mounts); the lab needs one")
-    return Layout(unified=unified, legacy=tuple(legacy), every=tuple(every))
+    return Layout(unified=unified, legacy=tuple(legacy), every=tuple(every), block=block)
 
 
 @functools.cache
@@ -90,6 +95,43 @@ class MachineCgroup:
         """The files that a process writes its pid to in order to join; `leaf` is `supervisor` or `machine`."""
         legacy = [hierarchy / self.lab / self.instance_id for hierarchy in layout().legacy]
         return [folder / "cgroup.procs" for folder in (self.path / leaf, *legacy)]
+
+    @property
+    def block_folders(self) -> tuple[Path | None, Path]:
+        """Its groups in which disks can be slowed down: the one of v1's blkio, where there is one, and that of v2."""
+        block = layout().block
+        return (block / self.lab / self.instance_id if block else None), self.path
+
+    def freeze(self, timeout: float = 5) -> None:
+        """Lets no process of it run until `thaw`, or until it is killed. `TimeoutError` if some still run after `timeout` seconds.
+
+        Its supervisor is not frozen: it only waits. Nor is what was entered from outside (`nsenter`), which is in no group of its own.
+        """
+        self._set_frozen(frozen=True)
+        deadline = time.monotonic() + timeout
+        while "frozen 1" not in (self._guest / "cgroup.events").read_text():
+            if time.monotonic() > deadline:
+                self._set_frozen(frozen=False)
+                raise TimeoutError(f"{self.instance_id}: not all processes could be frozen within {timeout:g} s")
+            time.sleep(0.01)
+
+    def thaw(self) -> None:
+        """Ends a freeze; a machine that is off has none."""
+        with contextlib.suppress(FileNotFoundError):
+            self._set_frozen(frozen=False)
+
+    def frozen(self) -> bool:
+        """Whether it is frozen. A group that a boot makes anew is not."""
+        with contextlib.suppress(FileNotFoundError):
+            return (self._guest / "cgroup.freeze").read_text().strip() == "1"
+        return False
+
+    @property
+    def _guest(self) -> Path:
+        return self.path / "machine"
+
+    def _set_frozen(self, *, frozen: bool) -> None:
+        (self._guest / "cgroup.freeze").write_text("1" if frozen else "0")
 
     def populated(self) -> bool:
         """Whether any process is left in it. A zombie that waits for its parent does not count."""

@@ -61,7 +61,8 @@ class Hypervisor:
         self.keepers: dict[str, Keeper] = {}
         self.problem: str | None = None
         """Why the API could not be read or the router not be set, for people."""
-        self._reader = Reader(names.api_endpoint)
+        self._reader = Reader(names.moto_endpoint)
+        self._callers = Reader(names.api_endpoint, attempts=5)
         self._regions = set[str]()
         self.firewall = Enforcer(
             Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), functools.partial(router.load_rules, names)
@@ -145,16 +146,16 @@ class Hypervisor:
         return min(found, key=lambda keeper: keeper.desired is None or keeper.desired.power is Power.GONE)
 
     async def stop_host(self, keeper: Keeper) -> None:
-        """StopInstances, through the API as anybody would."""
+        """StopInstances, through the API's door as anybody would: a fault of the API strikes it."""
         if keeper.desired:
-            client = self._reader.client(keeper.desired.region)
+            client = self._callers.client(keeper.desired.region)
             await asyncio.to_thread(client.stop_instances, InstanceIds=[keeper.instance_id])
 
     async def start_host(self, keeper: Keeper) -> None:
         """Lets a killed machine boot again; StartInstances for one that was stopped."""
         if keeper.power_on() or not keeper.desired:
             return
-        client = self._reader.client(keeper.desired.region)
+        client = self._callers.client(keeper.desired.region)
         await asyncio.to_thread(client.start_instances, InstanceIds=[keeper.instance_id])
 
     async def give_fault(self, description: Mapping[str, Any], seconds: float | None) -> Active:

@@ -15,10 +15,11 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """A reader of one API endpoint. Blocking: call `read` in a thread."""
+    """A reader of one API endpoint. Blocking: call `read` in a thread. `attempts` is how often a call is tried."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, *, attempts: int = 1) -> None:
         self._endpoint = endpoint
+        self._attempts = attempts
         self._clients: dict[str, EC2Client] = {}
 
     def read(self, regions: Iterable[str]) -> DesiredState:
@@ -34,7 +35,7 @@ class Reader:
     def client(self, region: str) -> "EC2Client":
         """An EC2 client for a region."""
         if region not in self._clients:
-            config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+            config = Config(retries={"total_max_attempts": self._attempts}, connect_timeout=5, read_timeout=30)
             self._clients[region] = nobody().client("ec2", region_name=region, endpoint_url=self._endpoint, config=config)
         return self._clients[region]
 

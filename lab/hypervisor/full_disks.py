@@ -1,0 +1,86 @@
+"""Full disks: a file of all the free space, made inside a volume's own file system.
+
+The space is reserved, not written (fallocate): the volume's file on this machine does not grow by it. The file is on the volume, so a
+volume stays full whatever becomes of its host, and is emptied again wherever it is: in the host that has it mounted, or by a mount
+of this machine's own that nobody else sees.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from lab.errors import LabError
+from lab.hypervisor import volumes
+from lab.hypervisor.run import run
+
+FILLER = ".webstack-lab-full"
+"""In the root folder of the file system."""
+
+_SMALLEST = 4096
+"""Bytes below which nothing is asked for any more: a file system's block."""
+
+
+class NotMountedError(LabError):
+    """The volume is not mounted on its host, and so has no file system that could be full."""
+
+
+def mount_point(leader: int, device: str) -> Path | None:
+    """Where the machine with this PID 1 has mounted a device (`7:2`), as a path of this machine; None where it has not."""
+    with contextlib.suppress(OSError):
+        inside = parse_mount_point(Path(f"/proc/{leader}/mountinfo").read_text(), device)
+        if inside is not None:
+            return Path(f"/proc/{leader}/root{inside}")
+    return None
+
+
+def parse_mount_point(mountinfo: str, device: str) -> str | None:
+    """The path at which a whole file system is mounted, in the text of /proc/PID/mountinfo; see proc_pid_mountinfo(5)."""
+    for line in mountinfo.splitlines():
+        _id, _parent, number, root, where, *_rest = line.split(" ")
+        if number == device and root == "/":
+            return where.encode().decode("unicode_escape")  # spaces are written as \\040
+    return None
+
+
+def fill(folder: Path) -> int:
+    """Takes all the space that is free in the file system mounted there, root's reserve included; the bytes taken."""
+    descriptor = os.open(folder / FILLER, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        taken = os.fstat(descriptor).st_size
+        free = os.fstatvfs(descriptor)
+        step = free.f_bfree * free.f_frsize
+        while step >= _SMALLEST:
+            try:
+                os.posix_fallocate(descriptor, taken, step)
+                taken += step
+            except OSError:
+                step //= 2
+        return taken
+    finally:
+        os.close(descriptor)
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the file system mounted there is full on purpose."""
+    return (folder / FILLER).exists()
+
+
+def empty(folder: Path) -> None:
+    """Gives the space back."""
+    (folder / FILLER).unlink(missing_ok=True)
+
+
+def empty_unmounted(file: Path) -> None:
+    """Gives the space back in a volume that no host has mounted, by its file. One that is gone, or has no file system, is not full."""
+    if not file.exists():
+        return
+    loops = volumes.loops_over(file)
+    loop = loops[0] if loops else Path(run(["losetup", "--find", "--show", file]).strip())
+    try:
+        # In a mount namespace of its own, which ends with the command: nothing has to be taken away.
+        script = 'mount "$1" /mnt && rm -f "/mnt/$2"'
+        if run(["blkid", "--probe", loop], accept=(0, 2)):
+            run(["unshare", "--mount", "sh", "-c", script, "sh", loop, FILLER], timeout=60)
+    finally:
+        if not loops:
+            run(["losetup", "--detach", loop])

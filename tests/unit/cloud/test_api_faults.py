@@ -1,0 +1,198 @@
+"""An API that throttles, is slow or is down: whom it strikes, how often, and what clients see of it."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError
+
+from lab.cloud.api_faults import ApiFault, ApiFaults
+from lab.cloud.calls import Call
+from lab.cloud.certificates import Mint, authority
+from lab.cloud.front import Front, loopback_listener
+from tests.unit.cloud.support import REGION, Loop, client
+
+_DESCRIBE = Call(service="ec2", action="DescribeVpcs")
+_GET = Call(service="s3", action="GetObject")
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_without_a_fault_every_call_goes_its_way() -> None:
+    outcome = ApiFaults().meet(_DESCRIBE)
+    assert (outcome.delay, outcome.refusal, outcome.unanswered) == (0, None, False)
+
+
+def test_a_share_of_the_calls_is_struck_as_the_lot_falls() -> None:
+    lots = iter([0.0, 0.29, 0.3, 0.99])
+    faults = ApiFaults(lot=lambda: next(lots))
+    faults.have([ApiFault(kind="throttle", share=0.3)])
+    assert [faults.meet(_DESCRIBE).refusal is not None for _ in range(4)] == [True, True, False, False]
+
+
+def test_a_fault_of_one_service_leaves_the_others_alone() -> None:
+    faults = ApiFaults()
+    faults.have([ApiFault(kind="down", service="s3"), ApiFault(kind="slow", service="ec2", delay=2)])
+    assert (faults.meet(_GET).unanswered, faults.meet(_GET).delay) == (True, 0)
+    assert (faults.meet(_DESCRIBE).unanswered, faults.meet(_DESCRIBE).delay) == (False, 2)
+
+
+def test_a_rate_lets_a_second_of_calls_through_and_then_as_many_as_it_says() -> None:
+    clock = Clock()
+    faults = ApiFaults(clock=clock)
+    fault = ApiFault(kind="throttle", rate=4)
+    faults.have([fault])
+
+    def passed(calls: int, call: Call = _DESCRIBE) -> int:
+        return sum(faults.meet(call).refusal is None for _ in range(calls))
+
+    assert passed(10) == 4
+    assert passed(10, _GET) == 4, "each service has a limit of its own, as on AWS"
+    clock.now += 0.5
+    assert passed(10) == 2
+    faults.have([fault, ApiFault(kind="slow", delay=1)])
+    assert passed(10) == 0, "another fault beside it does not fill the bucket"
+    clock.now += 60
+    assert passed(10) == 4, "what is not used is not saved up"
+
+
+def test_a_rate_below_one_lets_a_call_through_now_and_then() -> None:
+    clock = Clock()
+    faults = ApiFaults(clock=clock)
+    faults.have([ApiFault(kind="throttle", rate=0.5)])
+    seen: list[bool] = []
+    for _ in range(5):
+        seen.append(faults.meet(_DESCRIBE).refusal is None)
+        clock.now += 1
+    assert seen == [True, False, True, False, True]
+
+
+def test_delays_add_up_and_a_fault_taken_back_is_gone() -> None:
+    faults = ApiFaults()
+    faults.have([ApiFault(kind="slow", delay=1), ApiFault(kind="slow", service="ec2", delay=2)])
+    assert (faults.meet(_DESCRIBE).delay, faults.meet(_GET).delay) == (3, 1)
+    faults.have([])
+    assert faults.meet(_DESCRIBE).delay == 0
+
+
+# What clients see, at a real door.
+
+
+class Door:
+    """A front with two doors, and the faults that a test gives it."""
+
+    def __init__(self, api: str, loop: Loop, folder: Path) -> None:
+        self.faults = ApiFaults()
+        self.told: list[str] = []
+        self.log_file = folder / "calls.jsonl"
+        front = Front(api, on_change=self._changed, faults=self.faults, log_file=self.log_file)
+        self.certificate, key = authority(folder)
+        loop.run(front.start())
+        loop.at_end(front.stop)
+        plain, secured = loopback_listener(0), loopback_listener(0)
+        self.url = f"http://127.0.0.1:{plain.getsockname()[1]}"
+        self.tls_url = f"https://localhost:{secured.getsockname()[1]}"
+        loop.run(front.open_door(plain))
+        loop.run(front.open_door(secured, Mint(self.certificate, key).server_context("amazonaws.com")))
+
+    def _changed(self, *, region: str, service: str, action: str, parameters: object) -> None:
+        del region, service, parameters
+        self.told.append(action)
+
+
+@pytest.fixture
+def door(api: str, loop: Loop, tmp_path: Path) -> Door:
+    return Door(api, loop, tmp_path)
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "code", "status"),
+    [
+        ("ec2", "describe_vpcs", {}, "RequestLimitExceeded", 503),
+        ("s3", "list_buckets", {}, "SlowDown", 503),
+        ("sts", "get_caller_identity", {}, "Throttling", 400),
+        ("iam", "list_roles", {}, "Throttling", 400),
+        ("route53", "list_hosted_zones", {}, "Throttling", 400),
+        ("secretsmanager", "list_secrets", {}, "ThrottlingException", 400),
+        ("ssm", "describe_parameters", {}, "ThrottlingException", 400),
+        ("logs", "describe_log_groups", {}, "ThrottlingException", 400),
+        ("cloudwatch", "list_metrics", {}, "ThrottlingException", 400),
+    ],
+)
+def test_each_service_throttles_in_its_own_words(
+    door: Door, service: str, operation: str, arguments: dict[str, str], code: str, status: int
+) -> None:
+    door.faults.have([ApiFault(kind="throttle")])
+    with pytest.raises(ClientError) as caught:
+        getattr(client(service, door.url), operation)(**arguments)
+    assert caught.value.response.get("Error", {}).get("Code") == code
+    assert caught.value.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == status
+    door.faults.have([])
+    getattr(client(service, door.url), operation)(**arguments)
+
+
+@pytest.mark.programs
+def test_a_throttled_call_is_not_done_and_not_told(door: Door) -> None:
+    ec2 = client("ec2", door.url)
+    before = len(ec2.describe_vpcs()["Vpcs"])
+    door.faults.have([ApiFault(kind="throttle")])
+    with pytest.raises(ClientError):
+        ec2.create_vpc(CidrBlock="10.20.0.0/16")
+    door.faults.have([])
+    assert (len(ec2.describe_vpcs()["Vpcs"]), door.told) == (before, [])
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
+def test_an_api_that_is_down_closes_without_an_answer_and_does_nothing(door: Door, secured: bool) -> None:
+    calm = client("ec2", door.url)
+    before = len(calm.describe_vpcs()["Vpcs"])
+    ec2 = client("ec2", door.tls_url, verify=door.certificate) if secured else calm
+    door.faults.have([ApiFault(kind="down", service="ec2")])
+    with pytest.raises(ConnectionClosedError):
+        ec2.create_vpc(CidrBlock="10.20.0.0/16")
+    client("s3", door.url).list_buckets()
+    door.faults.have([])
+    assert (len(ec2.describe_vpcs()["Vpcs"]), door.told) == (before, [])
+
+
+@pytest.mark.programs
+def test_boto3s_own_retries_get_through_an_api_that_throttles_many_calls(door: Door) -> None:
+    patient = boto3.client(
+        "ec2",
+        endpoint_url=door.url,
+        region_name=REGION,
+        aws_access_key_id="AKIATEST",
+        aws_secret_access_key="secret-of-the-test",
+        config=Config(retries={"total_max_attempts": 8, "mode": "standard"}),
+    )
+    door.faults.have([ApiFault(kind="throttle", rate=4)])
+    attempts = [patient.describe_vpcs()["ResponseMetadata"].get("RetryAttempts", 0) for _ in range(6)]
+    assert sum(attempts) > 0, "nothing was throttled"
+
+
+@pytest.mark.programs
+def test_a_slow_api_answers_late_and_side_by_side(door: Door) -> None:
+    ec2 = client("ec2", door.url)
+    ec2.describe_vpcs()
+    door.faults.have([ApiFault(kind="slow", delay=0.4)])
+    started = time.monotonic()
+    with ThreadPoolExecutor(4) as threads:
+        for call in [threads.submit(ec2.describe_vpcs) for _ in range(4)]:
+            call.result()
+    assert 0.4 <= time.monotonic() - started < 4 * 0.4
+    door.faults.have([])
+    assert {line["status"] for line in map(json.loads, door.log_file.read_text().splitlines())} == {200}
