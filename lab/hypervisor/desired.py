@@ -5,6 +5,9 @@ from datetime import datetime
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+DEFAULT_GIB = 8
+"""The size of a root volume of which the API tells none: that of Debian's AMI."""
+
 
 class Power(Enum):
     """What the API wants of a machine."""
@@ -57,9 +60,11 @@ class DesiredMachine:
     group_ids: tuple[str, ...] = ()
     """Security groups of its network interface."""
     volumes: tuple[Volume, ...] = ()
-    """Data volumes; the root volume is the machine's own folder."""
+    """Data volumes; the root volume is in the machine's own folder (`lab.hypervisor.root_disk`)."""
     leaving: frozenset[str] = frozenset()
     """Volumes that somebody detaches: they are gone when the guest has let go of them."""
+    root_gib: int = DEFAULT_GIB
+    """The root volume's size."""
     problem: str | None = None
     """Why it cannot be a machine."""
 

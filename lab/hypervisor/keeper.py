@@ -256,7 +256,7 @@ class Keeper:
     def _switch_on(self, desired: DesiredMachine, image: Path) -> Process:
         names = self._around.names
         require_free(names.state_dir, ROOM_TO_BOOT, f"a host's root disk ({desired.name})")
-        self.machine.prepare()
+        self.machine.prepare(desired.root_gib)
         if desired.address:
             self.machine.remember_address(desired.address.ip)
         router.connect(names, desired)

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from lab.hypervisor import namespaces
 from lab.hypervisor.cgroups import MachineCgroup
-from lab.names import LabNames
+from lab.hypervisor.root_disk import RootDisk
+from lab.names import STATE_ROOT, LabNames
 from lab.processes import Process, read_pid_file, write_pid_file
 
 EXIT_REBOOT = 133
@@ -40,11 +41,19 @@ _ENTER = """\
 set -eu
 for procs in $MACHINE_CGROUPS; do echo $$ > "$procs"; done
 mount -t overlay overlay -o "$OVERLAY" "$ROOT"
+disks=
+while read -r _ _ _ _ where _; do
+  case $where in "$LABS"/*/disk) disks="$disks $where" ;; esac
+done <<END
+$(cat /proc/self/mountinfo)
+END
+umount --lazy $disks || :
 mount -t tmpfs -o mode=0755 run /run
 exec "$@"
 """
-"""In a mount namespace of the machine's own: its root disk is nowhere else to be seen and goes with its last process; nspawn leaves its
-lock files and propagation folders in a /run that nobody keeps."""
+"""In a mount namespace of the machine's own: the host's tree is nowhere else to be seen and goes with its last process; nspawn leaves its
+lock files and propagation folders in a /run that nobody keeps. The namespace begins with all mounts that there are: it must not hold
+on to other machines' root disks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,9 +69,9 @@ class Machine:
         return self.names.machine_dir(self.instance_id)
 
     @property
-    def upper(self) -> Path:
-        """The root disk's own layer: all that differs from the image."""
-        return self.folder / "upper"
+    def root_disk(self) -> RootDisk:
+        """Its root disk."""
+        return RootDisk(folder=self.folder)
 
     @property
     def console(self) -> Path:
@@ -110,10 +119,10 @@ class Machine:
         receiver.bind(str(self.notify_path))
         return receiver
 
-    def prepare(self) -> None:
-        """Makes the root disk's folders, and control groups that no earlier run has touched."""
-        for folder in (self.upper, self.folder / "work", self.folder / "root"):
-            folder.mkdir(parents=True, exist_ok=True)
+    def prepare(self, root_gib: int) -> None:
+        """Makes the root disk, of that size, and control groups that no earlier run has touched."""
+        self.root_disk.prepare(root_gib)
+        (self.folder / "root").mkdir(exist_ok=True)
         self.cgroup.remove()
         self.cgroup.create()
         self._exit_file.unlink(missing_ok=True)
@@ -175,7 +184,8 @@ class Machine:
             "MACHINE_CGROUPS": " ".join(str(path) for path in self.cgroup.join_files("machine")),
             "EXIT_FILE": str(self._exit_file),
             "ROOT": str(self.folder / "root"),
-            "OVERLAY": f"lowerdir={image},upperdir={self.upper},workdir={self.folder / 'work'}",
+            "OVERLAY": f"lowerdir={image},upperdir={self.root_disk.upper},workdir={self.root_disk.work}",
+            "LABS": str(STATE_ROOT / "labs"),
             "NOTIFY_SOCKET": str(self.notify_path),
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
             "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",  # net.* sysctls are the guest's own
@@ -218,6 +228,7 @@ class Machine:
     def destroy(self) -> None:
         """Takes the root disk away. The machine must be off."""
         self.cgroup.remove()
+        self.root_disk.unmount()
         if self.folder.exists():
             shutil.rmtree(self.folder)
 

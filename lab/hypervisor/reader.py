@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from botocore.config import Config
 
-from lab.hypervisor.desired import DesiredMachine, DesiredState, Power, Volume
+from lab.hypervisor.desired import DEFAULT_GIB, DesiredMachine, DesiredState, Power, Volume
 from lab.sessions import nobody
 
 if TYPE_CHECKING:
@@ -137,14 +137,15 @@ def _machine(
         problem = f"its subnet {subnet_id or '(none)'} is not there" if private else "it has no private address"
     text = instance.get("PublicIpAddress")
     public = IPv4Address(text) if text else None
-    root = instance.get("RootDeviceName")
-    disks = [mapping.get("Ebs", {}) for mapping in instance.get("BlockDeviceMappings", []) if mapping.get("DeviceName") != root]
+    root, mappings = instance.get("RootDeviceName"), instance.get("BlockDeviceMappings", [])
+    disks = [mapping.get("Ebs", {}) for mapping in mappings if mapping.get("DeviceName") != root]
     leaving = frozenset(disk.get("VolumeId", "") for disk in disks if disk.get("Status") == "detaching")
     volumes = [
         Volume(volume_id=volume_id, size_gib=sizes[volume_id])
         for disk in disks
         if (volume_id := disk.get("VolumeId", "")) in sizes and volume_id not in leaving
     ]
+    roots = [sizes.get(mapping.get("Ebs", {}).get("VolumeId", "")) for mapping in mappings if mapping.get("DeviceName") == root]
     return DesiredMachine(
         instance_id=instance_id,
         region=region,
@@ -162,6 +163,7 @@ def _machine(
         group_ids=_group_ids(instance),
         volumes=tuple(volumes),
         leaving=leaving,
+        root_gib=next(filter(None, roots), DEFAULT_GIB),
         problem=problem,
     )
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.hypervisor import cgroups, footprint, namespaces, volumes
+from lab.hypervisor import cgroups, footprint, namespaces, root_disk, volumes
 from lab.hypervisor.cgroups import MachineCgroup
 from lab.hypervisor.netlink import this_machine
 from lab.names import LabNames
@@ -41,6 +41,7 @@ def take_down(names: LabNames) -> None:
             namespaces.remove(namespace)
     with this_machine() as wires:
         wires.remove(names.wan_link)
+    root_disk.unmount_below(names.state_dir)
     volumes.detach_below(names.state_dir)
     _remove_state(names)
     footprint.leave()
@@ -52,6 +53,7 @@ def remains(names: LabNames) -> list[str]:
     found += [f"namespace {name}" for name in namespaces.names() if name.startswith(f"{names.prefix}.")]
     with this_machine() as wires:
         found += [f"link {name}" for name in wires.links() if name == names.wan_link]
+    found += [f"mount {where}" for where in root_disk.mounted_below(names.state_dir)]
     found += [f"loop device {loop}" for loop in volumes.loops_below(names.state_dir)]
     if names.state_dir.exists():
         found.append(f"folder {names.state_dir}")

@@ -10,7 +10,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.hypervisor.run import run
+from lab.hypervisor.run import CommandError, run
 from lab.space import GIB, require_possible
 
 _GET_STATUS, _SET_STATUS = 0x4C05, 0x4C04
@@ -100,7 +100,11 @@ def loops_below(folder: Path) -> list[Path]:
 def detach_below(folder: Path) -> None:
     """Takes away every loop device over a file below a folder."""
     for loop in loops_below(folder):
-        run(["losetup", "--detach", loop])
+        try:
+            run(["losetup", "--detach", loop])
+        except CommandError:
+            if loop in loops_below(folder):  # else it has gone with its mount in the meantime
+                raise
 
 
 def give_to_running(leader: int, volume_id: str, loop: Path) -> None:

@@ -1,0 +1,90 @@
+"""A machine's root disk: a file system of the root volume's size in a sparse file, and in it all that differs from the image.
+
+It is mounted while the instance exists, also while the machine is off, at a place of this machine's own: what the host wrote can be read
+there at any time. It has no journal of its own: power cuts of the lab end processes and leave the kernel, which unmounts it in order.
+"""
+
+import contextlib
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.hypervisor import volumes
+from lab.hypervisor.run import CommandError, run
+
+_GIB = 1024**3
+_MAKE = ("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=1")
+_OPTIONS = "loop,noatime,noinit_itable"
+"""Inode tables are read as zeroes from a file that is new: written out they would fill this machine's disk."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RootDisk:
+    """The root disk in one machine's folder."""
+
+    folder: Path
+
+    @property
+    def image(self) -> Path:
+        """The file behind it."""
+        return self.folder / "root.img"
+
+    @property
+    def mount_point(self) -> Path:
+        """Where it is mounted."""
+        return self.folder / "disk"
+
+    @property
+    def upper(self) -> Path:
+        """The tree of all that differs from the image. Its other name, `upper` in the machine's folder, is for people."""
+        return self.mount_point / "upper"
+
+    @property
+    def work(self) -> Path:
+        """What the overlay file system wants beside it."""
+        return self.mount_point / "work"
+
+    def prepare(self, size_gib: int) -> None:
+        """Makes it at the first boot, grows it to its volume's size, and mounts it."""
+        size = size_gib * _GIB
+        self.mount_point.mkdir(parents=True, exist_ok=True)
+        if not self.image.exists():
+            scratch = self.image.with_suffix(".new")
+            with scratch.open("wb") as opened:
+                os.truncate(opened.fileno(), size)
+            run([*_MAKE, scratch])
+            scratch.rename(self.image)
+        if not self.mount_point.is_mount():
+            run(["mount", "-o", _OPTIONS, self.image, self.mount_point])
+        if self.image.stat().st_size < size:
+            os.truncate(self.image, size)
+            for loop in volumes.loops_over(self.image):
+                run(["losetup", "--set-capacity", loop])
+                run(["resize2fs", loop])
+        for tree in (self.upper, self.work):
+            tree.mkdir(exist_ok=True)
+        link = self.folder / "upper"
+        if not link.is_symlink():
+            link.symlink_to(self.upper.relative_to(self.folder))
+
+    def unmount(self) -> None:
+        """Unmounts it; its loop device goes with the last that looks at it."""
+        if self.mount_point.is_mount():
+            run(["umount", "--lazy", self.mount_point])
+
+
+def mounted_below(folder: Path) -> list[Path]:
+    """Where anything is mounted below a folder, in the order in which it was."""
+    places = [line.split(" ")[4].encode().decode("unicode_escape") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    return [Path(place) for place in places if place.startswith(f"{folder}/")]
+
+
+def unmount_below(folder: Path, timeout: float = 10) -> None:
+    """Unmounts all that is mounted below a folder, and waits up to `timeout` seconds until the root disks' loop devices are gone."""
+    for place in reversed(mounted_below(folder)):
+        with contextlib.suppress(CommandError):  # somebody else was quicker
+            run(["umount", "--lazy", place])
+    deadline = time.monotonic() + timeout
+    while any(loop for loop in volumes.loops_below(folder / "machines")) and time.monotonic() < deadline:
+        time.sleep(0.02)
