@@ -15,10 +15,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab.cloud.api_faults import ApiFaults
 from lab.cloud.api_process import ApiServerError
 from lab.cloud.images import BAKED_IMAGE, PLAIN_IMAGE
 from lab.cloud.services import CloudServices
 from lab.control_server import ControlServer
+from lab.door_faults import DoorFaults
 from lab.hypervisor import footprint, teardown
 from lab.hypervisor.hypervisor import Hypervisor
 from lab.hypervisor.interface import MachineEvent, RouterNamespace
@@ -58,10 +60,12 @@ class Daemon:
         # As they are now: a clone that changes under a running lab is not to leave its hosts without an image.
         self._recipes = {BAKED_IMAGE: self._store.recipe("baked"), PLAIN_IMAGE: self._store.recipe("plain")}
         self._services: CloudServices | None = None
+        self._api_faults = ApiFaults()
         self.hypervisor = Hypervisor(
             names,
             cloud=self,
             image_for=lambda image_id: image_for(self._store, self._recipes, image_id),
+            effectors=[DoorFaults(self._api_faults)],
             power_off_after=power_off_after,
         )
         self._control = ControlServer(names, self.hypervisor, self.shut_down)
@@ -104,7 +108,13 @@ class Daemon:
 
     async def _start_services(self, router: RouterNamespace) -> CloudServices:
         packages = self._store.packages(self._recipes[BAKED_IMAGE])
-        services = CloudServices(self.names, router, self.hypervisor.changed, packages=packages if packages.is_dir() else None)
+        services = CloudServices(
+            self.names,
+            router,
+            self.hypervisor.changed,
+            packages=packages if packages.is_dir() else None,
+            faults=self._api_faults,
+        )
         await services.start()
         return services
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from lab import control
 from lab.names import DEFAULT_LAB
 from lab.session import Session
-from ops import faults, hosts, reach, requirements
+from ops import api_faults, faults, host_faults, hosts, reach, requirements
 from ops.options import HostArgument, JsonOption, LabOption
 
 lab = typer.Typer(
@@ -24,6 +24,8 @@ lab = typer.Typer(
     rich_markup_mode=None,
 )
 
+faults.fault.add_typer(host_faults.hosts)  # without a name: its commands are commands of `fault`
+faults.fault.add_typer(api_faults.api, name="api")
 lab.add_typer(faults.fault, name="fault")
 
 StackOption = Annotated[

@@ -54,7 +54,10 @@ class Outcome:
 
 
 class ApiFaults:
-    """The faults that the API has now. Lives in one event loop; `clock` and `lot` (0 to 1) are for tests."""
+    """The faults that the API has now. Calls meet them in one event loop, `have` is called from any thread.
+
+    `clock` and `lot` (0 to 1) are for tests.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, lot: Callable[[], float] = random.random) -> None:
         self._clock = clock

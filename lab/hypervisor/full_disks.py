@@ -6,10 +6,10 @@ of this machine's own that nobody else sees.
 """
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 
-from lab.errors import LabError
 from lab.hypervisor import volumes
 from lab.hypervisor.run import run
 
@@ -18,10 +18,6 @@ FILLER = ".webstack-lab-full"
 
 _SMALLEST = 4096
 """Bytes below which nothing is asked for any more: a file system's block."""
-
-
-class NotMountedError(LabError):
-    """The volume is not mounted on its host, and so has no file system that could be full."""
 
 
 def mount_point(leader: int, device: str) -> Path | None:
@@ -53,7 +49,9 @@ def fill(folder: Path) -> int:
             try:
                 os.posix_fallocate(descriptor, taken, step)
                 taken += step
-            except OSError:
+            except OSError as error:
+                if error.errno not in (errno.ENOSPC, errno.EFBIG):
+                    raise
                 step //= 2
         return taken
     finally:
@@ -78,9 +76,9 @@ def empty_unmounted(file: Path) -> None:
     loop = loops[0] if loops else Path(run(["losetup", "--find", "--show", file]).strip())
     try:
         # In a mount namespace of its own, which ends with the command: nothing has to be taken away.
-        script = 'mount "$1" /mnt && rm -f "/mnt/$2"'
+        script = 'mount "$1" "$2" && rm -f "$2/$3"'
         if run(["blkid", "--probe", loop], accept=(0, 2)):
-            run(["unshare", "--mount", "sh", "-c", script, "sh", loop, FILLER], timeout=60)
+            run(["unshare", "--mount", "sh", "-c", script, "sh", loop, file.parent, FILLER], timeout=60)
     finally:
         if not loops:
             run(["losetup", "--detach", loop])

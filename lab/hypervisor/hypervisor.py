@@ -15,6 +15,7 @@ from lab.hypervisor import conntrack, router, volumes
 from lab.hypervisor.conntrack import Holders, Moved
 from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
 from lab.hypervisor.faults.fault import Effector, FaultError
+from lab.hypervisor.faults.machines import Brakes, Fillers, Freezer
 from lab.hypervisor.faults.packets import Packets
 from lab.hypervisor.faults.queues import Queues, kernel_lacks
 from lab.hypervisor.faults.registry import Active, Faults
@@ -67,7 +68,7 @@ class Hypervisor:
         self.firewall = Enforcer(
             Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), functools.partial(router.load_rules, names)
         )
-        self.faults = Faults(names, [*_network_effectors(names), *effectors])
+        self.faults = Faults(names, [*_network_effectors(names), Freezer(), Fillers(), Brakes(), *effectors])
         self._rulebooks = RulebookReader(self._reader, s3_address=names.s3_address)
         self._wake = asyncio.Event()
         self._machines_changed = True

@@ -275,9 +275,11 @@ class Keeper:
             raise RuntimeError(f"{volume_id}: the host has no PID 1 whose devices could be changed")
         if step.action is Action.ATTACH:
             await self._disks.give(leader, next(volume for volume in desired.volumes if volume.volume_id == volume_id))
+            self._around.refresh()  # faults of disks are to hold for what is there now
             return
         await self._disks.take(leader, volume_id)
         if volume_id not in self._disks.held:
+            self._around.refresh()
             return
         asyncio.get_running_loop().call_later(_LOOK_AGAIN_AFTER, self._look_again)
         if self._disks.turned_busy(volume_id):

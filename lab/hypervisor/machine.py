@@ -83,6 +83,17 @@ class Machine:
         """Its control groups."""
         return MachineCgroup(lab=self.names.prefix, instance_id=self.instance_id)
 
+    def booted_at(self) -> float | None:
+        """When its last boot began, in seconds since the epoch; None if it never did."""
+        try:
+            return self._booted_file.stat().st_mtime
+        except FileNotFoundError:
+            return None
+
+    @property
+    def _booted_file(self) -> Path:
+        return self.folder / "booted"
+
     @property
     def _exit_file(self) -> Path:
         return self.folder / "exit"
@@ -125,6 +136,7 @@ class Machine:
         (self.folder / "root").mkdir(exist_ok=True)
         self.cgroup.remove()
         self.cgroup.create()
+        self._booted_file.touch()
         self._exit_file.unlink(missing_ok=True)
 
     def address(self) -> IPv4Address | None:

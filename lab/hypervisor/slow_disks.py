@@ -40,6 +40,11 @@ class Limits:
         value: int | None = getattr(self, name)
         return value
 
+    def and_of(self, other: "Limits") -> "Limits":
+        """Both at once: the lower of each."""
+        both = {name: [value for one in (self, other) if (value := one.of(name)) is not None] for name in _V1_FILES}
+        return Limits(**{name: min(values, default=None) for name, values in both.items()})
+
 
 def slow_down(cgroup: MachineCgroup, limits: Mapping[str, Limits]) -> None:
     """From now on the machine has these limits and no others, by device number (`7:2`). Raises `NoThrottlingError`."""
@@ -49,27 +54,22 @@ def slow_down(cgroup: MachineCgroup, limits: Mapping[str, Limits]) -> None:
     elif (unified / "io.max").exists():
         _set_v2(unified, limits)
     elif limits:
+        require(cgroup)
+
+
+def require(cgroup: MachineCgroup) -> None:
+    """Raises `NoThrottlingError` where the machine's disks cannot be slowed down."""
+    block, unified = cgroup.block_folders
+    if not (block is not None and (block / _V1_FILES["write_bytes"]).exists()) and not (unified / "io.max").exists():
         raise NoThrottlingError(
-            "a disk cannot be slowed down here: the machine's control group has neither blkio.throttle.write_bps_device (cgroup v1) nor "
-            "io.max (cgroup v2). Use a kernel with CONFIG_BLK_DEV_THROTTLING whose blkio or io controller is mounted"
+            "slow-disk: a disk cannot be slowed down on this machine: a host's control group has neither blkio.throttle.write_bps_device "
+            "(cgroup v1) nor io.max (cgroup v2). Use a kernel with CONFIG_BLK_DEV_THROTTLING whose blkio or io controller is mounted"
         )
 
 
 def device_number(device: Path) -> str:
     """The number of a block device."""
     return _words(device.stat().st_rdev)
-
-
-def disk_below(path: Path) -> str:
-    """The number of the whole disk that a file lies on. Raises `NoThrottlingError` where its file system is on no one disk."""
-    number = _words(path.stat().st_dev)
-    entry = Path("/sys/dev/block") / number
-    if not entry.exists():
-        raise NoThrottlingError(f"{path} lies on a file system without a disk of its own ({number}), which cannot be slowed down")
-    whole = entry.resolve()
-    if (whole / "partition").exists():
-        whole = whole.parent
-    return (whole / "dev").read_text().strip()
 
 
 def _set_v1(folder: Path, limits: Mapping[str, Limits]) -> None:

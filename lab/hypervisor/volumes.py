@@ -97,6 +97,11 @@ def loops_below(folder: Path) -> list[Path]:
     return [loop.device for loop in _loops() if loop.backing.startswith(f"{folder}/")]
 
 
+def loops_of(folder: Path) -> dict[Path, Path]:
+    """The loop device over each file below a folder."""
+    return {Path(loop.backing): loop.device for loop in _loops() if loop.backing.startswith(f"{folder}/") and not loop.torn}
+
+
 def detach_below(folder: Path) -> None:
     """Takes away every loop device over a file below a folder."""
     for loop in loops_below(folder):

@@ -6,10 +6,15 @@ from typing import Annotated, Any
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from lab.hypervisor.faults.api import ApiDown, ApiSlow, ApiThrottle
 from lab.hypervisor.faults.fault import Fault, FaultError
+from lab.hypervisor.faults.hosts import FillDisk, Freeze, SlowDisk
 from lab.hypervisor.faults.network import Bandwidth, Delay, Drop, Loss, ZoneCut
 
-AnyFault = Annotated[ZoneCut | Drop | Loss | Bandwidth | Delay, Field(discriminator="kind")]
+AnyFault = Annotated[
+    ZoneCut | Drop | Loss | Bandwidth | Delay | Freeze | FillDisk | SlowDisk | ApiThrottle | ApiSlow | ApiDown,
+    Field(discriminator="kind"),
+]
 
 _ADAPTER: TypeAdapter[Fault] = TypeAdapter(AnyFault)
 
