@@ -11,8 +11,8 @@ from ops.options import JsonOption, LabOption
 _HELP = """\
 Make the AWS API throttle, be slow, or be down: the whole of it, or one service of it.
 
-It strikes hosts and programs on this machine alike, `webstack lab up`, `stop` and `start` among them. The lab itself reads past it: hosts go
-on obeying what the API says, and status, kill and fault work. The metadata service of the hosts is not concerned.
+It strikes hosts and programs on this machine alike, `webstack lab up`, `stop` and `start` among them. The lab itself reads past it: hosts
+go on obeying what the API says, and status, kill and fault work. The metadata service of the hosts is not concerned.
 """
 
 api = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
@@ -33,8 +33,8 @@ def throttle(
 ) -> None:
     """Refuse calls as AWS does when there are too many; without --percent and --rate half of them.
 
-    Each service says so in its own words: RequestLimitExceeded of EC2 and SlowDown of S3 with status 503, Throttling of IAM, STS and Route 53
-    and ThrottlingException of the others with status 400. A refused call is not done.
+    Each service says so in its own words: RequestLimitExceeded of EC2 and SlowDown of S3 with status 503, Throttling of IAM, STS and
+    Route 53 and ThrottlingException of the others with status 400. A refused call is not done.
     """
     if percent is None and rate is None:
         percent = 50

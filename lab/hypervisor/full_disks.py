@@ -58,6 +58,11 @@ def fill(folder: Path) -> int:
         os.close(descriptor)
 
 
+def mark(file: Path) -> Path:
+    """Stands beside the file of a volume that is full on purpose."""
+    return file.with_suffix(".full")
+
+
 def is_full(folder: Path) -> bool:
     """Whether the file system mounted there is full on purpose."""
     return (folder / FILLER).exists()

@@ -80,7 +80,7 @@ def mounted_below(folder: Path) -> list[Path]:
     return [Path(place) for place in places if place.startswith(f"{folder}/")]
 
 
-def unmount_below(folder: Path, timeout: float = 10) -> None:
+def unmount_below(folder: Path, timeout: float = 3) -> None:
     """Unmounts all that is mounted below a folder, and waits up to `timeout` seconds until the root disks' loop devices are gone."""
     for place in reversed(mounted_below(folder)):
         with contextlib.suppress(CommandError):  # somebody else was quicker

@@ -1,11 +1,13 @@
 """The one door from the provider to the AWS API.
 
 Every call goes through `Cloud.call`: one at a time in this process (moto is not thread-safe), never repeated by botocore (a create that
-was answered with an error may have happened), and failing with the API's own code and message.
+was answered with an error may have happened), and failing with the API's own code and message. What is throttled has not happened, and
+is repeated as often as AWS's provider does by default (`max_retries`, 25).
 """
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,6 +21,10 @@ from botocore.parsers import ResponseParserError
 
 POLL_SECONDS: Final = 0.1
 DEADLINE_SECONDS: Final = 300.0
+THROTTLED: Final = ("RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException")
+_THROTTLED_ATTEMPTS: Final = 25
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
 _GONE: Final = ("NotFound", "NoSuchEntity", "NoSuchBucket", "NoSuchKey", "NoSuchHostedZone", "404", "NotFoundException")
 _GONE_ENDS: Final = (".NotFound", "NotFound", "NotFoundException", "NotFoundError")
 
@@ -33,6 +39,12 @@ class Refusal(Exception):  # noqa: N818 - AWS's word for it, and no failure of t
         super().__init__(f"operation error {service}: {shown}, api error {code}: {message}")
         self.code = code
         self.message = message
+        self._reads = method.startswith("head_")
+
+    @property
+    def means_throttled(self) -> bool:
+        """Whether it was one call too many, and nothing happened. The answer to a HEAD has no room for a code but its status."""
+        return self.code in THROTTLED or (self._reads and self.code == "503")
 
     @property
     def means_gone(self) -> bool:
@@ -104,7 +116,22 @@ class Cloud:
         return replace(self, region=str(region))
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """One call, `service.method` in boto3's names; parameters that are None are left out. Raises Refusal."""
+        """One call, `service.method` in boto3's names; parameters that are None are left out. Raises Refusal.
+
+        Throttled, it waits and tries again, longer each time and by chance, until it has passed, has been tried often enough, or the run is
+        cancelled.
+        """
+        pause = _FIRST_PAUSE
+        for _attempt in range(_THROTTLED_ATTEMPTS - 1):
+            try:
+                return self._call_once(operation, parameters)
+            except Refusal as refusal:
+                if not refusal.means_throttled or self.cancelled.wait(random.uniform(pause / 2, pause)):  # noqa: S311 - no secret
+                    raise
+            pause = min(_LONGEST_PAUSE, pause * 2)
+        return self._call_once(operation, parameters)
+
+    def _call_once(self, operation: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         service, _, method = operation.partition(".")
         given = {name: value for name, value in parameters.items() if value is not None}
         with self.clients.lock:

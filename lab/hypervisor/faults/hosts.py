@@ -113,9 +113,12 @@ class FillDisk(DiskFault):
 
     def missing(self, scene: Scene) -> list[str]:
         found = super().missing(scene)
-        if not found and self.volume != ROOT and not self._mounted(scene):
-            return [f"it is not mounted on {self.host} now; what was full stays so"]
-        return found
+        if found or self.volume == ROOT:
+            return found
+        full = (
+            full_disks.mark(scene.names.volume_file(one)).exists() for machine in scene.hosts(self.host) for one in self.volumes_of(machine)
+        )
+        return [] if any(full) else [f"{self.host} has not mounted it"]
 
     def _mounted(self, scene: Scene) -> bool:
         disks = Devices.look(scene.names)

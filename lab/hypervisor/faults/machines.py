@@ -61,7 +61,7 @@ class Fillers:
                     full_disks.empty_unmounted(scene.names.volume_file(volume_id))
                 marks[volume_id].unlink(missing_ok=True)
             elif folder is not None and not full_disks.is_full(folder):
-                _mark(scene, volume_id).touch()
+                full_disks.mark(scene.names.volume_file(volume_id)).touch()
                 full_disks.fill(folder)
 
     def booting(self, instance_id: str) -> None:
@@ -127,9 +127,5 @@ def _mounted(scene: Scene, disks: Devices, volume_id: str) -> Path | None:
     return None
 
 
-def _mark(scene: Scene, volume_id: str) -> Path:
-    return scene.names.volume_file(volume_id).with_suffix(".full")
-
-
 def _marks(scene: Scene) -> dict[str, Path]:
-    return {path.stem: path for path in _mark(scene, "x").parent.glob("*.full")}
+    return {path.stem: path for path in full_disks.mark(scene.names.volume_file("x")).parent.glob("*.full")}

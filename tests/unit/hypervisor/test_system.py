@@ -21,6 +21,7 @@ _HYBRID = """\
 tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
 cgroup /sys/fs/cgroup/cpu cgroup rw,relatime,cpu 0 0
 cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0
+cgroup /sys/fs/cgroup/blkio cgroup rw,relatime,blkio 0 0
 cgroup /sys/fs/cgroup/systemd cgroup rw,relatime,name=systemd 0 0
 cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 """
@@ -29,14 +30,16 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 def test_a_hybrid_system_has_a_v2_hierarchy_beside_the_controllers() -> None:
     layout = parse_mounts(_HYBRID)
     assert layout.unified == Path("/sys/fs/cgroup/unified")
-    assert layout.legacy == (Path("/sys/fs/cgroup/memory"),)
-    assert len(layout.every) == 4
+    assert layout.legacy == (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup/blkio"))
+    assert layout.block == Path("/sys/fs/cgroup/blkio")
+    assert len(layout.every) == 5
 
 
 def test_a_pure_v2_system_has_one_hierarchy() -> None:
     layout = parse_mounts("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate,memory_recursiveprot 0 0\n")
     assert layout.unified == Path("/sys/fs/cgroup")
     assert layout.legacy == ()
+    assert layout.block is None
     assert layout.every == (Path("/sys/fs/cgroup"),)
 
 
