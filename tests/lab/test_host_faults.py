@@ -30,7 +30,7 @@ def fault(lab: LabUnderTest, *words: str) -> Generator[str]:
 
 def direct_write(lab: LabUnderTest, host: str, file: str) -> float:
     """Seconds that a program of the host takes to write a file past the page cache; `exec` alone would run none of the host's own."""
-    write = ("dd", "if=/dev/zero", f"of={file}", "bs=100kB", f"count={_MEGABYTES * 10}", "oflag=direct")
+    write = ("dd", "if=/dev/zero", f"of={file}", "bs=128k", f"count={_MEGABYTES * 8}", "oflag=direct")
     started = time.monotonic()
     lab.run_on(host, "systemd-run", "--quiet", "--wait", "--pipe", *write)
     return time.monotonic() - started
@@ -42,7 +42,8 @@ def test_a_frozen_web_host_is_left_out_until_it_thaws_and_the_api_shows_it_runni
     with lab.browser() as browser:
 
         def served_by() -> set[str]:
-            return {browser.get("/api/products").raise_for_status().headers["x-web-host"] for _ in range(6)}
+            """One that waits for a frozen host waits for half a minute, as it would for a slow page: it is let go."""
+            return {browser.get("/api/products", timeout=2 * SLOWNESS).raise_for_status().headers["x-web-host"] for _ in range(6)}
 
         with fault(lab, "freeze", "web-1"):
             wait_until(lambda: served_by() == {"web-2"}, seconds=20, what="web-2 serves alone")
