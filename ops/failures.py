@@ -13,6 +13,9 @@ _NOISE = (
 _AGAIN = re.compile(r"^(error: )?an unhandled error occurred: ")
 """The Automation API says an inline program's own error a second time, behind these words."""
 
+_INVOKE = re.compile(r"^Exception: (invoke of \S+) failed: invocation of \S+ returned an error: (.+)\Z", re.DOTALL | re.MULTILINE)
+"""What an inline program's traceback ends with where the API did not answer what the program asked: no line of the program is to blame."""
+
 _ESCAPES = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 
 
@@ -25,6 +28,9 @@ def readable(failures: Sequence[str]) -> list[str]:
     kept: list[str] = []
     for failure in failures:
         text = _AGAIN.sub("", _ESCAPES.sub("", failure).strip()).removeprefix("error: ")
+        asked = _INVOKE.search(text)
+        if asked is not None:
+            text = f"{asked[1].strip()}: {asked[2].strip()}"
         if not text or any(pattern.match(text) and "\n" not in text for pattern in _NOISE):
             continue
         if not any(text in other for other in kept):

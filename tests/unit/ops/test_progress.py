@@ -86,3 +86,17 @@ def test_errors_are_kept_for_the_end(progress: Progress) -> None:
 def test_a_failure_is_said_without_colour_codes_repeats_and_noise() -> None:
     failures = ["<{%fg 1%}>error<{%reset%}>: the CIDR", "an unhandled error occurred: the CIDR", "update failed"]
     assert readable(failures) == ["the CIDR"]
+
+
+def test_a_question_that_the_api_did_not_answer_is_no_traceback_of_the_program() -> None:
+    failure = (
+        "error: Program failed with an unhandled exception:\nTraceback (most recent call last):\n"
+        '  File "invoke.py", line 417, in do_rpc\n    raise error\n'
+        "Exception: invoke of aws:index/getZones:getZones failed: invocation of aws:index/getZones:getZones returned an error: "
+        "operation error ec2: DescribeZones, api error ConnectionClosedError: Connection was closed\n"
+    )
+    bug = "error: Program failed with an unhandled exception:\nTraceback (most recent call last):\n  File x\nValueError: a bug"
+    assert readable([failure]) == [
+        "invoke of aws:index/getZones:getZones: operation error ec2: DescribeZones, api error ConnectionClosedError: Connection was closed"
+    ]
+    assert "Traceback" in readable([bug])[0], "where the program is to blame its line is told"
