@@ -5,7 +5,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 
-.PHONY: help lab setup venv test test-unit test-aws test-lab lint format bench clean
+.PHONY: help lab setup venv test test-unit test-aws test-lab lint audit format bench clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,10 @@ test-lab: setup ## boot hosts and try all that is promised on them
 
 lint: ## ruff, a strict type checker, shellcheck
 	@tools/lint
+
+audit: ## dev and prod before a cloud security scanner (Prowler) and two of IAM policies, on an AWS emulator
+	@tools/setup --audit
+	$(PYTHON) -m audit
 
 format: ## put the code in ruff's format
 	$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
