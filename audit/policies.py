@@ -63,7 +63,8 @@ def _whole(policy: Policy) -> Document:
         return policy.document
     statements: Any = policy.document["Statement"]
     statements = [statements] if isinstance(statements, dict) else statements
-    return {**policy.document, "Statement": [{**statement, "Resource": "*"} for statement in statements]}
+    role = "arn:aws:iam::123456789012:role/itself"
+    return {**policy.document, "Statement": [{**statement, "Resource": role} for statement in statements]}
 
 
 def _risks(account: Account) -> list[Finding]:
