@@ -29,9 +29,11 @@ test-unit: venv ## the tests that need neither root nor network
 	$(PYTHON) -m pytest -n auto tests/unit
 
 test-aws: setup ## dev and prod through the real engine onto an AWS emulator
+	@tools/setup --audit
 	$(PYTHON) -m pytest -n auto tests/aws
 
 test-lab: setup ## boot hosts and try all that is promised on them
+	@tools/setup --audit
 	$(PYTHON) -m pytest tests/lab
 
 lint: ## ruff, a strict type checker, shellcheck

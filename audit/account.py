@@ -135,7 +135,9 @@ class Account:
         """The ids of what is in the region's default VPC, which every account has."""
         vpcs = [vpc.get("VpcId", "") for vpc in self._ec2.describe_vpcs()["Vpcs"] if vpc.get("IsDefault")]
         subnets = [subnet.get("SubnetId", "") for subnet in self._ec2.describe_subnets()["Subnets"] if subnet.get("VpcId") in vpcs]
-        groups = [group.get("GroupId", "") for group in self._ec2.describe_security_groups()["SecurityGroups"] if group.get("VpcId") in vpcs]
+        groups = [
+            group.get("GroupId", "") for group in self._ec2.describe_security_groups()["SecurityGroups"] if group.get("VpcId") in vpcs
+        ]
         return {*vpcs, *subnets, *groups}
 
     @cached_property
@@ -144,7 +146,8 @@ class Account:
 
     def _client(self, service: Any, **more: Any) -> Any:
         session = boto3.Session(aws_access_key_id="audit", aws_secret_access_key="audit", region_name=REGION)  # noqa: S106
-        return session.client(service, endpoint_url=self.endpoint, **more)
+        client: Any = session.client(service, endpoint_url=self.endpoint, **more)
+        return client
 
 
 def _document(found: Any) -> Document:

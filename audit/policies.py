@@ -80,7 +80,9 @@ def _risks(account: Account) -> list[Finding]:
     found: list[Finding] = []
     for policy in [*read["inline_policies"].values(), *read["customer_managed_policies"].values()]:
         if missing := [risk for risk in RISKS if risk not in policy]:
-            raise AuditError(f"Cloudsplaining's result has no {', '.join(missing)}: its form has changed, and audit/policies.py must follow.")
+            raise AuditError(
+                f"Cloudsplaining's result has no {', '.join(missing)}: its form has changed, and audit/policies.py must follow."
+            )
         holders = [account.name(one) for one in [one for kind in policy["AttachedTo"].values() for one in kind]]
         found += [
             Finding(

@@ -33,7 +33,9 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
 LEFT_OUT: Final = ("ec2_elastic_ip_shodan",)
 """Checks that ask a service on the internet about our addresses."""
 
-_LOGGED: Final = re.compile(r'"filename": "(?P<file>[^":]+):(?P<line>\d+)", "level": "(?P<level>ERROR|CRITICAL)".*?"message": "(?P<text>.*)')
+_LOGGED: Final = re.compile(
+    r'"filename": "(?P<file>[^":]+):(?P<line>\d+)", "level": "(?P<level>ERROR|CRITICAL)".*?"message": "(?P<text>.*)'
+)
 
 
 def services(types: Iterable[str]) -> list[str]:
@@ -45,7 +47,9 @@ def services(types: Iterable[str]) -> list[str]:
         if package != "aws":
             continue
         if module not in SERVICES:
-            raise AuditError(f"The stack has a resource of type {kind}: say in audit/prowler.py (SERVICES) which of Prowler's services judge it.")
+            raise AuditError(
+                f"The stack has a resource of type {kind}: say in audit/prowler.py (SERVICES) which of Prowler's services judge it."
+            )
         found.update(SERVICES[module])
     return sorted(found)
 

@@ -22,7 +22,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: Literal["stack", "account", "emulator"]
-    """`stack`: true, and accepted; `account`: about the account, which is not the stack's; `emulator`: not so on AWS, or not to be seen here."""
+    """`stack`: true, and accepted; `account`: the account's, not the stack's; `emulator`: not so on AWS, or not to be seen here."""
     scanner: Literal["prowler", "parliament", "cloudsplaining"]
     checks: tuple[Pattern, ...] = Field(min_length=1)
     resources: tuple[Pattern, ...] = ("*",)

@@ -15,7 +15,7 @@ _VERDICT: Final = re.compile(r"^\s+\S+:\d+: (?P<verdict>OK|FAILED) - ", re.MULTI
 
 
 def problems(address: str, port: int = 443) -> dict[str, str]:
-    """What is not as the profile wants it: sslyze's words, by its name of the rule. Raises AuditError where it does not end with a verdict."""
+    """What is not as the profile wants it: sslyze's words, by its name of the rule. Raises AuditError without a verdict."""
     program = scanners.program("light", "sslyze")
     with tempfile.TemporaryDirectory(prefix="webstack-audit-") as folder:
         command = [program, "--mozilla_config", "intermediate", f"{address}:{port}"]
