@@ -145,9 +145,8 @@ class Account:
         return self._client("ec2")
 
     def _client(self, service: Any, **more: Any) -> Any:
-        session = boto3.Session(aws_access_key_id="audit", aws_secret_access_key="audit", region_name=REGION)  # noqa: S106
-        client: Any = session.client(service, endpoint_url=self.endpoint, **more)
-        return client
+        session: Any = boto3.Session(aws_access_key_id="audit", aws_secret_access_key="audit", region_name=REGION)  # noqa: S106
+        return session.client(service, endpoint_url=self.endpoint, **more)
 
 
 def _document(found: Any) -> Document:

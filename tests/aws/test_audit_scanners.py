@@ -75,8 +75,9 @@ def rights(stack: Stack, *actions: str) -> Generator[None]:
     """More rights for the web hosts' role, on everything."""
     iam = stack.api.iam
     (role,) = [one["RoleName"] for one in iam.list_roles()["Roles"] if one["RoleName"].startswith(f"{stack.name}-web-")]
-    statement = {"Effect": "Allow", "Action": list(actions), "Resource": "*"}
-    iam.put_role_policy(RoleName=role, PolicyName="wide", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    # Parliament looks no further in a statement that names an unknown action.
+    statements = [{"Effect": "Allow", "Action": action, "Resource": "*"} for action in actions]
+    iam.put_role_policy(RoleName=role, PolicyName="wide", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statements}))
     try:
         yield
     finally:
