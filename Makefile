@@ -5,7 +5,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 
-.PHONY: help lab setup venv test test-unit test-aws test-lab lint format bench clean
+.PHONY: help lab setup venv test test-unit test-aws test-lab lint audit format bench clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,13 +29,19 @@ test-unit: venv ## the tests that need neither root nor network
 	$(PYTHON) -m pytest -n auto tests/unit
 
 test-aws: setup ## dev and prod through the real engine onto an AWS emulator
+	@tools/setup --audit
 	$(PYTHON) -m pytest -n auto tests/aws
 
 test-lab: setup ## boot hosts and try all that is promised on them
+	@tools/setup --audit
 	$(PYTHON) -m pytest tests/lab
 
 lint: ## ruff, a strict type checker, shellcheck
 	@tools/lint
+
+audit: ## dev and prod before a cloud security scanner (Prowler) and two of IAM policies, on an AWS emulator
+	@tools/setup --audit
+	$(PYTHON) -m audit
 
 format: ## put the code in ruff's format
 	$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .

@@ -38,6 +38,8 @@ class Network(Component):
             opts=self.child(),
         )
         self.vpc_id = self.vpc.id
+        self._account = self.vpc.arn.apply(lambda arn: arn.split(":")[4])
+        self._balanced = {environment.plan.load_balancer(number + 1).zone for number in range(environment.settings.load_balancer.count)}
         self.subnets = {(tier, zone): self._subnet(tier, zone) for tier in TIERS for zone in range(len(environment.zones))}
         self._ready: dict[tuple[Tier, int], list[pulumi.Resource]] = {}
         tables = self._public_routes() + self._private_routes()
@@ -66,7 +68,8 @@ class Network(Component):
             vpc_id=self.vpc.id,
             cidr_block=str(self._environment.plan.subnet(tier, zone)),
             availability_zone=self._environment.zones[zone],
-            map_public_ip_on_launch=tier == "public",  # a load balancer must reach the API before it holds the Elastic IP
+            # A load balancer must reach the API before it holds the Elastic IP; where none is, nobody needs a public address.
+            map_public_ip_on_launch=tier == "public" and zone in self._balanced,
             tags=self._tags(thing),
             opts=self.child(),
         )
@@ -137,7 +140,8 @@ class Network(Component):
         environment = self._environment
         agent = f"arn:{environment.partition}:s3:::amazon-ssm-{environment.region}/*"
 
-        def policy(bucket: str) -> str:
+        def policy(values: list[str]) -> str:
+            bucket, account = values
             return json.dumps(
                 {
                     "Version": "2012-10-17",
@@ -148,7 +152,9 @@ class Network(Component):
                             "Principal": "*",
                             "Action": ["s3:GetObject", "s3:PutObject", "s3:ListBucket"],
                             "Resource": [bucket, f"{bucket}/*"],
+                            "Condition": {"StringEquals": {"aws:PrincipalAccount": account}},
                         },
+                        # Fetched without credentials, so no condition can name who asks.
                         {"Sid": "SessionManagerAgent", "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": agent},
                     ],
                 }
@@ -160,7 +166,7 @@ class Network(Component):
             service_name=f"com.amazonaws.{environment.region}.s3",
             vpc_endpoint_type="Gateway",
             route_table_ids=[table.id for table in tables],
-            policy=pulumi.Output.from_input(bucket_arn).apply(policy),
+            policy=pulumi.Output.all(bucket_arn, self._account).apply(policy),
             tags=self._tags("s3"),
             opts=self.child(),
         )
@@ -176,12 +182,7 @@ class Network(Component):
         role = aws.iam.Role(
             resource("flow-logs"),
             description="Lets VPC flow logs write into their log group",
-            assume_role_policy=json.dumps(
-                {
-                    "Version": "2012-10-17",
-                    "Statement": [{"Effect": "Allow", "Principal": {"Service": "vpc-flow-logs.amazonaws.com"}, "Action": "sts:AssumeRole"}],
-                }
-            ),
+            assume_role_policy=self._account.apply(self._flow_log_trust),
             tags=self._tags("flow-logs"),
             opts=self.child(),
         )
@@ -216,3 +217,17 @@ class Network(Component):
             tags=self._tags("flow-log"),
             opts=self.child(depends_on=[policy]),
         )
+
+    def _flow_log_trust(self, account: str) -> str:
+        """Trust in the service for this account's flow logs alone: it works for every account, and another's log is not ours to write.
+
+        As AWS advises: https://docs.aws.amazon.com/vpc/latest/userguide/flow-logs-iam-role.html
+        """
+        logs = f"arn:{self._environment.partition}:ec2:{self._environment.region}:{account}:vpc-flow-log/*"
+        statement = {
+            "Effect": "Allow",
+            "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"aws:SourceAccount": account}, "ArnLike": {"aws:SourceArn": logs}},
+        }
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})

@@ -11,6 +11,7 @@ from tests.aws.api import Api, Record, tags
 from tests.aws.harness import Stack
 
 EVERYWHERE = "0.0.0.0/0"
+ACCOUNT = "123456789012"
 
 
 def own(api: Api, what: str) -> list[Record]:
@@ -77,12 +78,12 @@ def test_the_default_group_has_no_rule_at_all(each: Stack) -> None:
     assert [rule for rule in rules(each.api) if rule["GroupId"] == default["GroupId"]] == []
 
 
-def test_every_zone_has_three_subnets_and_only_the_public_ones_give_public_addresses(each: Stack, zones: list[str]) -> None:
+def test_every_zone_has_three_subnets_and_only_the_load_balancer_s_gives_public_addresses(each: Stack, zones: list[str]) -> None:
     subnets = own(each.api, "subnets")
     tiers = {tags(one)["Name"].removeprefix(f"{each.name}-"): one for one in subnets}
     numbers = range(1, len(zones) + 1)
     assert sorted(tiers) == sorted(f"{tier}-{number}" for tier in ("public", "app", "data") for number in numbers)
-    assert {name for name, one in tiers.items() if one["MapPublicIpOnLaunch"]} == {f"public-{number}" for number in numbers}
+    assert [name for name, one in tiers.items() if one["MapPublicIpOnLaunch"]] == ["public-1"]
     for name, one in tiers.items():
         assert one["AvailabilityZone"] == zones[int(name[-1]) - 1], name
         assert IPv4Network(one["CidrBlock"]).subnet_of(IPv4Network(each.api.vpc()["CidrBlock"])), name
@@ -143,3 +144,5 @@ def test_the_way_to_s3_leads_to_the_artifact_bucket_and_the_session_manager_agen
         ("Allow", ["s3:GetObject", "s3:PutObject", "s3:ListBucket"], [bucket, f"{bucket}/*"]),
         ("Allow", "s3:GetObject", "arn:aws:s3:::amazon-ssm-eu-central-1/*"),
     ]
+    account = {"StringEquals": {"aws:PrincipalAccount": ACCOUNT}}
+    assert [one.get("Condition") for one in statements] == [account, None], "the agent is fetched without credentials"

@@ -61,6 +61,15 @@ def test_there_is_one_role_a_tier_which_only_ec2_takes_and_one_for_flow_logs(eac
     assert trusted == {**hosts, "flow-logs": {"Service": "vpc-flow-logs.amazonaws.com"}}
 
 
+def test_the_flow_log_s_role_serves_this_account_s_flow_logs_alone(each: Stack) -> None:
+    (role,) = [one for one in each.api.iam.list_roles()["Roles"] if "-flow-logs-" in one["RoleName"]]
+    (statement,) = document(role.get("AssumeRolePolicyDocument"))
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": "123456789012"},
+        "ArnLike": {"aws:SourceArn": "arn:aws:ec2:eu-central-1:123456789012:vpc-flow-log/*"},
+    }
+
+
 def test_every_tier_has_a_profile_with_its_own_role(each: Stack) -> None:
     profiles = each.api.iam.list_instance_profiles()["InstanceProfiles"]
     roles = {short(one["InstanceProfileName"], each): [short(role["RoleName"], each) for role in one["Roles"]] for one in profiles}

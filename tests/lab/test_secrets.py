@@ -1,15 +1,21 @@
-"""No secret's value is anywhere but in Secrets Manager and on the hosts' tmpfs. The search is shown to find a planted value."""
+"""No generated secret's value is anywhere but in Secrets Manager and its own files on the hosts' tmpfs: plain, base64 or hexadecimal.
 
+The values are letters and digits, so quoting for a URL, a shell or JSON leaves them as they are. The search is shown to find planted ones.
+"""
+
+import base64
+import io
 import json
 import os
 import re
 import subprocess
-import tempfile
-from collections.abc import Iterator
+import tarfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from stack.credentials import PURPOSES
 from tests.lab.harness import LabUnderTest
 
 
@@ -21,7 +27,8 @@ def values(lab: LabUnderTest) -> dict[str, str]:
         secret["Name"] for page in secrets.get_paginator("list_secrets").paginate() for secret in page["SecretList"] if "Name" in secret
     ]
     found = {name: secrets.get_secret_value(SecretId=name)["SecretString"] for name in names}
-    assert len(found) >= 5
+    assert sorted(name.rpartition("/")[2] for name in found) == sorted(PURPOSES), "each of them, and no other"
+    assert all(value.isalnum() for value in found.values()), "else other spellings must be searched for as well"
     assert min(len(value) for value in found.values()) >= 20
     return found
 
@@ -31,7 +38,7 @@ def test_no_secret_is_in_anything_that_others_may_read(lab: LabUnderTest, values
     for place, text in everything_readable(lab):
         searched += 1
         for name, value in values.items():
-            assert value not in text, f"{name} stands in {place}"
+            assert not spellings(value).search(text.encode()), f"{name} stands in {place}"
     assert searched >= 20
 
 
@@ -44,12 +51,68 @@ def test_no_secret_is_in_the_engine_state_in_clear_nor_in_the_lab_s_logs(lab: La
     assert list(files_with(values, [state / "engine", *state.glob("*.log"), *state.glob("*.jsonl")])) == []
 
 
-def test_the_search_finds_a_planted_value(values: dict[str, str]) -> None:
-    value = next(iter(values.values()))
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "below").mkdir()
-        (Path(folder) / "below" / "planted").write_bytes(b"\0before" + value.encode() + b"after\0")
-        assert [path.name for path in files_with(values, [Path(folder)])] == ["planted"]
+OWN = {
+    ("run/webstack/app.env", 0o600): ["app-reader", "app-session-key", "app-writer"],
+    ("run/webstack/migrate.env", 0o600): ["app-migrator"],
+}
+"""The files of a web host that hold secrets, in memory, with their modes. Database hosts hand theirs to MySQL and keep none in a file."""
+
+
+def test_only_a_secret_s_own_files_hold_it_in_a_host_s_memory_and_root_alone_reads_them(lab: LabUnderTest, values: dict[str, str]) -> None:
+    for host in lab.hosts():
+        found: dict[tuple[str, int], list[str]] = {}
+        for path, mode, content in in_memory(lab, host):
+            held = [name.rpartition("/")[2] for name, value in values.items() if spellings(value).search(content)]
+            if held:
+                found[path, mode] = sorted(held)
+        assert found == (OWN if host.startswith("web-") else {}), host
+
+
+def test_no_secret_is_in_a_command_line_or_a_journal(lab: LabUnderTest, values: dict[str, str]) -> None:
+    for host in lab.hosts():
+        lines = lab.run_on(host, "sh", "-c", "cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' '\\n'; true")
+        journal = lab.run_on(host, "journalctl", "--no-pager", "--output", "export", "--boot", "all")
+        assert "webstack" in journal
+        assert [name for name, value in values.items() if spellings(value).search((lines + journal).encode())] == [], host
+
+
+def in_base64(value: str) -> bytes:
+    return base64.b64encode(b"a:" + value.encode() + b"!")
+
+
+def in_hexadecimal(value: str) -> bytes:
+    return value.encode().hex().encode()
+
+
+@pytest.mark.parametrize("spell", [str.encode, in_base64, in_hexadecimal])
+def test_the_search_finds_a_planted_value(values: dict[str, str], tmp_path: Path, spell: Callable[[str], bytes]) -> None:
+    (tmp_path / "below").mkdir()
+    for number, value in enumerate(values.values()):
+        planted = tmp_path / "below" / str(number)
+        planted.write_bytes(b"\0before " + spell(value) + b" after\0")
+        assert list(files_with(values, [tmp_path])) == [planted]
+        planted.unlink()
+
+
+def in_memory(lab: LabUnderTest, host: str) -> Iterator[tuple[str, int, bytes]]:
+    """The files of a host's memory file systems: path, mode and content. Searched here, so that no host hears what is searched for."""
+    packed = lab.run_on(host, "sh", "-c", "tar --create --directory=/ run tmp dev/shm 2>/dev/null | base64")
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(packed))) as archive:
+        for member in archive:
+            content = archive.extractfile(member) if member.isfile() else None
+            if content is not None:
+                yield member.name, member.mode, content.read()
+
+
+def spellings(value: str) -> re.Pattern[bytes]:
+    """The value as it is, in hexadecimal, and in base64 wherever in the encoded text it begins."""
+    raw = value.encode()
+    found = [raw, raw.hex().encode()]
+    for before in range(3):
+        # What stands around it changes the characters at its edges: only those that the value alone decides are compared.
+        encoded = base64.b64encode(b"\0" * before + raw)
+        found.append(encoded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6])
+    return re.compile(b"|".join(re.escape(one) for one in found))
 
 
 def everything_readable(lab: LabUnderTest) -> Iterator[tuple[str, str]]:
@@ -61,6 +124,7 @@ def everything_readable(lab: LabUnderTest) -> Iterator[tuple[str, str]]:
             attribute = ec2.describe_instance_attribute(InstanceId=identifier, Attribute="userData")
             yield f"user data of {identifier}", _decoded(attribute.get("UserData", {}).get("Value", ""))
     yield "tags", json.dumps(ec2.describe_tags()["Tags"])
+    yield "secrets' tags and descriptions", json.dumps(lab.secrets().list_secrets()["SecretList"], default=str)
     for bucket in s3.list_buckets()["Buckets"]:
         name = bucket.get("Name", "")
         for entry in s3.list_objects_v2(Bucket=name).get("Contents", []):
@@ -72,7 +136,7 @@ def everything_readable(lab: LabUnderTest) -> Iterator[tuple[str, str]]:
 
 def files_with(values: dict[str, str], places: list[Path]) -> Iterator[Path]:
     """Files below the places that hold one of the values, read as bytes."""
-    pattern = re.compile(b"|".join(re.escape(value.encode()) for value in values.values()))
+    pattern = re.compile(b"|".join(spellings(value).pattern for value in values.values()))
     for place in places:
         for path in [place] if place.is_file() else place.rglob("*"):
             if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK) and pattern.search(path.read_bytes()):

@@ -46,7 +46,7 @@ def test_webstack_commands_in_documents_exist(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_files_in_documents_exist(document: Path) -> None:
     text = document.read_text()
-    named = set(re.findall(r"`((?:stack|userdata|app|lab|ops|tests|docs|tools|benchmarks)/[\w./-]+)`", text))
+    named = set(re.findall(r"`((?:stack|userdata|app|lab|ops|tests|docs|tools|benchmarks|audit)/[\w./-]+)`", text))
     linked = {link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link}
     missing = [path for path in named if not (ROOT / path).exists()] + [path for path in linked if not (document.parent / path).exists()]
     assert missing == []

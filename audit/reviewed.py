@@ -1,0 +1,108 @@
+"""The reviewed file: which findings are known, why each of them stays, and whether what it says still holds."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from audit.findings import AuditError, Finding
+
+FILE: Final = Path(__file__).with_name("reviewed.yaml")
+
+Pattern = Annotated[str, Field(min_length=1)]
+
+
+class Entry(BaseModel):
+    """Findings that were looked at together, and why they stay. Patterns are those of file names (`*`, `?`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    about: Literal["stack", "account", "emulator"]
+    """`stack`: true, and accepted; `account`: the account's, not the stack's; `emulator`: not so on AWS, or not to be seen here."""
+    scanner: Literal["prowler", "parliament", "cloudsplaining"]
+    checks: tuple[Pattern, ...] = Field(min_length=1)
+    resources: tuple[Pattern, ...] = ("*",)
+    stacks: tuple[Pattern, ...] = ("*",)
+    reason: str = Field(min_length=20)
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether the finding is one of these."""
+        return (
+            finding.scanner == self.scanner
+            and _matches(finding.check, self.checks)
+            and _matches(finding.resource, self.resources)
+            and _matches(finding.stack, self.stacks)
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A finding and the entry that knows it; None where it is new."""
+
+    finding: Finding
+    entry: Entry | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """All findings, judged, and what the reviewed file says in vain."""
+
+    judged: Sequence[Judged]
+    in_vain: Sequence[str]
+
+    @property
+    def new(self) -> list[Finding]:
+        """Findings that no entry knows."""
+        return [one.finding for one in self.judged if one.entry is None]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is new and nothing is in vain."""
+        return not self.new and not self.in_vain
+
+
+def load(path: Path = FILE) -> list[Entry]:
+    """The entries of the reviewed file. Raises AuditError, which names every mistake."""
+    try:
+        return TypeAdapter(list[Entry]).validate_python(yaml.safe_load(path.read_text()))
+    except yaml.YAMLError as error:
+        raise AuditError(f"{path.name} is not YAML: {error}") from error
+    except ValidationError as error:
+        mistakes = [f"  entry {'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in error.errors()]
+        raise AuditError(f"{path.name} has mistakes:\n" + "\n".join(mistakes)) from error
+
+
+def judge(findings: Iterable[Finding], entries: Sequence[Entry], *, whole: bool = True) -> Judgement:
+    """Holds findings against the entries. Only where the audit was `whole` can an entry be said to match nothing."""
+    judged: list[Judged] = []
+    used: set[tuple[int, str, str]] = set()
+    for finding in sorted(findings):
+        covering = [number for number, entry in enumerate(entries) if entry.covers(finding)]
+        for number in covering:
+            used.update(_parts_used(number, entries[number], finding))
+        judged.append(Judged(finding=finding, entry=entries[covering[0]] if covering else None))
+    in_vain = [
+        f"{entry.scanner}, {', '.join(entry.checks)}: the {part} {pattern!r} matches no finding any more; take it out"
+        for number, entry in enumerate(entries)
+        for part, pattern in _parts(entry)
+        if (number, part, pattern) not in used
+    ]
+    return Judgement(judged=judged, in_vain=in_vain if whole else [])
+
+
+def _parts(entry: Entry) -> list[tuple[str, str]]:
+    patterns = {"check": entry.checks, "resource": entry.resources, "stack": entry.stacks}
+    return [(part, pattern) for part, of_part in patterns.items() for pattern in of_part]
+
+
+def _parts_used(number: int, entry: Entry, finding: Finding) -> Iterable[tuple[int, str, str]]:
+    texts = {"check": finding.check, "resource": finding.resource, "stack": finding.stack}
+    return [(number, part, pattern) for part, pattern in _parts(entry) if fnmatchcase(texts[part], pattern)]
+
+
+def _matches(text: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(text, pattern) for pattern in patterns)
