@@ -44,7 +44,7 @@ def fill(folder: Path) -> int:
     try:
         taken = os.fstat(descriptor).st_size
         free = os.fstatvfs(descriptor)
-        step = free.f_bfree * free.f_frsize
+        step = 1 << (free.f_bfree * free.f_frsize).bit_length()  # powers of two end with a block exactly
         while step >= _SMALLEST:
             try:
                 os.posix_fallocate(descriptor, taken, step)
