@@ -10,13 +10,25 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.errors import LabError
 from lab.hypervisor import volumes
 from lab.hypervisor.run import CommandError, run
+from lab.space import GIB
 
-_GIB = 1024**3
 _MAKE = ("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=1")
 _OPTIONS = "loop,noatime,noinit_itable"
 """Inode tables are read as zeroes from a file that is new: written out they would fill this machine's disk."""
+
+
+_LET_GO_WITHIN = 10.0
+"""Seconds for a loop device to go after its file system was unmounted."""
+
+_CLEAN_OR_MENDED = (0, 1)
+"""Exit statuses of e2fsck(8)."""
+
+
+class RootDiskBusyError(LabError):
+    """A root disk that should be off is in use."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +59,7 @@ class RootDisk:
 
     def prepare(self, size_gib: int) -> None:
         """Makes it at the first boot, grows it to its volume's size, and mounts it."""
-        size = size_gib * _GIB
+        size = size_gib * GIB
         self.mount_point.mkdir(parents=True, exist_ok=True)
         if not self.image.exists():
             scratch = self.image.with_suffix(".new")
@@ -55,18 +67,28 @@ class RootDisk:
                 os.truncate(opened.fileno(), size)
             run([*_MAKE, scratch])
             scratch.rename(self.image)
+        if self.image.stat().st_size < size:
+            self._grow(size)
         if not self.mount_point.is_mount():
             run(["mount", "-o", _OPTIONS, self.image, self.mount_point])
-        if self.image.stat().st_size < size:
-            os.truncate(self.image, size)
-            for loop in volumes.loops_over(self.image):
-                run(["losetup", "--set-capacity", loop])
-                run(["resize2fs", loop])
         for tree in (self.upper, self.work):
             tree.mkdir(exist_ok=True)
         link = self.folder / "upper"
         if not link.is_symlink():
             link.symlink_to(self.upper.relative_to(self.folder))
+
+    def _grow(self, size: int) -> None:
+        """Unmounted, because growing a mounted file system takes CAP_SYS_RESOURCE, which not every machine's root has."""
+        if self.mount_point.is_mount():
+            run(["umount", self.mount_point])
+        deadline = time.monotonic() + _LET_GO_WITHIN
+        while volumes.loops_over(self.image):  # some other process may just be looking at it
+            if time.monotonic() > deadline:
+                raise RootDiskBusyError(f"{self.image} cannot be grown: somebody still has it mounted after {_LET_GO_WITHIN:g} s")
+            time.sleep(0.02)
+        os.truncate(self.image, size)
+        run(["e2fsck", "-f", "-p", self.image], accept=_CLEAN_OR_MENDED)
+        run(["resize2fs", self.image])
 
     def unmount(self) -> None:
         """Unmounts it; its loop device goes with the last that looks at it."""

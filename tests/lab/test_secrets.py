@@ -4,6 +4,7 @@ The values are letters and digits, so quoting for a URL, a shell or JSON leaves 
 """
 
 import base64
+import errno
 import io
 import json
 import os
@@ -46,10 +47,25 @@ def test_no_secret_is_in_a_file_of_a_host_that_survives_a_reboot(lab: LabUnderTe
     assert list(files_with(values, [machine / "upper" for machine in lab.names.machines_dir.iterdir()])) == []
 
 
+def test_no_secret_is_anywhere_on_a_data_volume(lab: LabUnderTest, values: dict[str, str]) -> None:
+    """Where MySQL would write a replica's password if it were told to keep it. What was deleted is looked at too."""
+    searched = 0
+    for host in ("db-1", "db-2"):
+        lab.run_on(host, "sync")
+    for image in lab.names.volume_file("any").parent.iterdir():
+        for piece in written(image):
+            searched += len(piece)
+            assert [name for name, value in values.items() if any(one in piece for one in spelt(value))] == [], image.name
+    assert searched > 2 * LEAST_DATABASE, "both databases were read"
+
+
 def test_no_secret_is_in_the_engine_state_in_clear_nor_in_the_lab_s_logs(lab: LabUnderTest, values: dict[str, str]) -> None:
     state = lab.names.state_dir
     assert list(files_with(values, [state / "engine", *state.glob("*.log"), *state.glob("*.jsonl")])) == []
 
+
+LEAST_DATABASE = 50 * 1024**2
+"""Bytes that MySQL has written by the time it serves; 200 MiB seen."""
 
 OWN = {
     ("run/webstack/app.env", 0o600): ["app-reader", "app-session-key", "app-writer"],
@@ -87,11 +103,17 @@ def in_hexadecimal(value: str) -> bytes:
 @pytest.mark.parametrize("spell", [str.encode, in_base64, in_hexadecimal])
 def test_the_search_finds_a_planted_value(values: dict[str, str], tmp_path: Path, spell: Callable[[str], bytes]) -> None:
     (tmp_path / "below").mkdir()
+    sparse = tmp_path / "sparse"
     for number, value in enumerate(values.values()):
         planted = tmp_path / "below" / str(number)
         planted.write_bytes(b"\0before " + spell(value) + b" after\0")
         assert list(files_with(values, [tmp_path])) == [planted]
         planted.unlink()
+        with sparse.open("wb") as file:
+            file.seek(PIECE - 3)  # across the end of a piece, behind a hole
+            file.write(spell(value))
+        assert any(one in piece for piece in written(sparse) for one in spelt(value))
+        sparse.unlink()
 
 
 def in_memory(lab: LabUnderTest, host: str) -> Iterator[tuple[str, int, bytes]]:
@@ -105,6 +127,11 @@ def in_memory(lab: LabUnderTest, host: str) -> Iterator[tuple[str, int, bytes]]:
 
 
 def spellings(value: str) -> re.Pattern[bytes]:
+    """Any way in which the value may be spelt."""
+    return re.compile(b"|".join(re.escape(one) for one in spelt(value)))
+
+
+def spelt(value: str) -> list[bytes]:
     """The value as it is, in hexadecimal, and in base64 wherever in the encoded text it begins."""
     raw = value.encode()
     found = [raw, raw.hex().encode()]
@@ -112,7 +139,32 @@ def spellings(value: str) -> re.Pattern[bytes]:
         # What stands around it changes the characters at its edges: only those that the value alone decides are compared.
         encoded = base64.b64encode(b"\0" * before + raw)
         found.append(encoded[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6])
-    return re.compile(b"|".join(re.escape(one) for one in found))
+    return found
+
+
+PIECE = 8 * 1024**2
+OVERLAP = 1024
+"""Bytes; longer than any value's longest spelling."""
+
+
+def written(file: Path) -> Iterator[bytes]:
+    """What was ever written to a sparse file, in pieces that overlap."""
+    descriptor = os.open(file, os.O_RDONLY)
+    try:
+        end, position = os.fstat(descriptor).st_size, 0
+        while position < end:
+            try:
+                begin = os.lseek(descriptor, position, os.SEEK_DATA)
+            except OSError as error:
+                if error.errno == errno.ENXIO:  # only a hole is left
+                    return
+                raise
+            position = os.lseek(descriptor, begin, os.SEEK_HOLE)
+            while begin < position:
+                yield os.pread(descriptor, min(PIECE + OVERLAP, position - begin), begin)
+                begin += PIECE
+    finally:
+        os.close(descriptor)
 
 
 def everything_readable(lab: LabUnderTest) -> Iterator[tuple[str, str]]:

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 
 NAME = "power"
 
-POWER_OFF_AFTER = 4.0
-"""Seconds that this lab gives a host to shut down; AWS's and every other lab's patience is longer than a test's."""
+POWER_OFF_AFTER = 8.0
+"""Seconds that this lab gives a host to shut down; AWS's and every other lab's patience is longer than a test's. A shutdown takes one, but
+it waits for this machine's disk, too."""
 
 NETWORK = "10.77.0.0/16"
 ZONES = ("a", "b")

@@ -62,8 +62,20 @@ def test_a_host_that_hangs_at_its_stop_is_cut_off_after_the_constant(bare: BareL
     bare.ec2.stop_instances(InstanceIds=[host.instance_id])
     took = host.until("stopped", seconds=3 * POWER_OFF_AFTER)
     assert took >= POWER_OFF_AFTER, "it has its time"
-    assert "no clean shutdown within 4 s, power cut" in bare.lab.names.daemon_log.read_text()
+    assert f"no clean shutdown within {POWER_OFF_AFTER:g} s, power cut" in bare.lab.names.daemon_log.read_text()
     assert host.root_disk.is_dir()
+
+
+def test_a_stop_of_a_frozen_host_waits_out_its_patience(bare: BareLab, host: Host) -> None:
+    bare.lab.command("fault", "freeze", host.instance_id)
+    try:
+        bare.ec2.stop_instances(InstanceIds=[host.instance_id])
+        assert host.until("stopped", seconds=3 * POWER_OFF_AFTER) >= POWER_OFF_AFTER
+        bare.ec2.start_instances(InstanceIds=[host.instance_id])
+        host.until_up()
+        assert host.run("systemctl is-active systemd-journald") == "active", "what is started anew is not frozen"
+    finally:
+        bare.lab.command("fault", "clear", "--all")
 
 
 def test_a_terminated_host_shuts_down_in_order_and_takes_only_its_own_disks_along(bare: BareLab, peer: Host) -> None:

@@ -97,3 +97,24 @@ def test_a_stop_ends_a_pending_detach(bare: BareLab, host: Host, peer: Host, vol
     assert not host.has(guest_device(volume))
     bare.attach(volume, host)
     assert host.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "kept"
+
+
+def test_a_root_disk_has_its_volume_s_size_and_grows_with_it_at_the_next_boot(bare: BareLab, host: Host) -> None:
+    def mebibytes() -> int:
+        return int(host.run("df --output=size --block-size=1M / | tail -n 1"))
+
+    [root] = [
+        mapping.get("Ebs", {}).get("VolumeId", "")
+        for mapping in host.describe().get("BlockDeviceMappings", [])
+        if mapping.get("DeviceName") == host.describe().get("RootDeviceName")
+    ]
+    size = bare.ec2.describe_volumes(VolumeIds=[root])["Volumes"][0].get("Size", 0)
+    assert 0.9 * size * 1024 < mebibytes() <= size * 1024
+    host.run("echo precious > /var/lib/data")
+    bare.ec2.modify_volume(VolumeId=root, Size=size + 4)
+    bare.ec2.stop_instances(InstanceIds=[host.instance_id])
+    host.until("stopped")
+    bare.ec2.start_instances(InstanceIds=[host.instance_id])
+    host.until_up()
+    assert 0.9 * (size + 4) * 1024 < mebibytes() <= (size + 4) * 1024
+    assert host.run("cat /var/lib/data") == "precious"
