@@ -18,8 +18,8 @@ from audit.reviewed import Entry, Judgement
 from lab.engine.workspace import stack_names
 from lab.errors import LabError
 from lab.paths import REPOSITORY
+from ops.failures import INTERRUPTED
 
-INTERRUPTED: Final = 130
 ABOUT: Final = {
     "stack": "accepted",
     "account": "the account's, not the stack's",

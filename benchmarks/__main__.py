@@ -11,6 +11,7 @@ from benchmarks.bench_lab import BenchLab, bench_lab
 from benchmarks.figures import RESULTS, Figure, Machine, keep, show
 from lab.errors import LabError
 from ops import requirements
+from ops.failures import INTERRUPTED
 
 ON_THE_LAB: Mapping[str, Callable[[BenchLab], list[Figure]]] = {
     "startup": startup.measure,
@@ -24,7 +25,6 @@ PARTS = {
     "preview": "a preview where nothing is to change",
     "requests": "requests per second and their times, through the whole path and past it",
 }
-INTERRUPTED = 130
 
 
 def main() -> int:

@@ -7,10 +7,8 @@ import typer
 from rich.console import Console
 
 from lab.errors import LabError
+from ops.failures import INTERRUPTED
 from ops.lab import lab
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells give it (128 + SIGINT)."""
 
 app = typer.Typer(
     name="webstack",

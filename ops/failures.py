@@ -19,6 +19,10 @@ _INVOKE = re.compile(r"^Exception: (invoke of \S+) failed: invocation of \S+ ret
 _ESCAPES = re.compile(r"<\{%[^%]*%\}>|\x1b\[[0-9;]*m")
 
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells give it (128 + SIGINT)."""
+
+
 class UserError(LabError):
     """Something the user can put right; the message says what was given, which rule it breaks and what to do."""
 

@@ -100,7 +100,7 @@ class Neighbours:
 def neighbours(lab: LabUnderTest) -> Generator[Neighbours]:
     """Boots the pair and takes it away again, groups and all."""
     ec2 = lab.ec2()
-    instance = ec2.describe_instances(InstanceIds=[str(lab.hosts()["lb-1"]["instance_id"])])["Reservations"][0].get("Instances", [])[0]
+    instance = lab.instance("lb-1")
     vpc_id, subnet_id, image_id = instance.get("VpcId", ""), instance.get("SubnetId", ""), instance.get("ImageId", "")
     groups: list[str] = []
     hosts: list[Bare] = []

@@ -19,6 +19,7 @@ from lab.paths import REPOSITORY
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import InstanceTypeDef
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
@@ -120,6 +121,11 @@ class LabUnderTest:
         subprocess.run(["nsenter", f"--net=/run/netns/{self.names.router_netns}", "nft", rules], check=True, timeout=30)
 
     # The AWS API, as an auditor asks it.
+
+    def instance(self, host: str) -> "InstanceTypeDef":
+        """What the API shows of a host."""
+        found = self.ec2().describe_instances(InstanceIds=[str(self.hosts()[host]["instance_id"])])
+        return found["Reservations"][0].get("Instances", [])[0]
 
     def ec2(self) -> "EC2Client":
         return self._session().client("ec2", endpoint_url=self.names.api_endpoint)

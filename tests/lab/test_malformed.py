@@ -24,7 +24,7 @@ class Strangers:
 
     def __init__(self, lab: LabUnderTest) -> None:
         self.ec2 = lab.ec2()
-        lb_1 = self.ec2.describe_instances(InstanceIds=[str(lab.hosts()["lb-1"]["instance_id"])])["Reservations"][0].get("Instances", [])[0]
+        lb_1 = lab.instance("lb-1")
         self.zone = lb_1.get("Placement", {}).get("AvailabilityZone", "")
         self._image_id, self._subnet_id = lb_1.get("ImageId", ""), lb_1.get("SubnetId", "")
         self.ids: list[str] = []

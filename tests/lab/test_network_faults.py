@@ -108,7 +108,7 @@ def _pass_now(three: Three, source: Bare, target: Bare) -> bool:
 @contextmanager
 def _subnet(lab: LabUnderTest, ec2: "EC2Client") -> Generator[tuple[str, str, str, str]]:
     """A public subnet in a zone of its own: the stack's public one and this one, their VPC, and an AMI."""
-    instance = ec2.describe_instances(InstanceIds=[str(lab.hosts()["lb-1"]["instance_id"])])["Reservations"][0].get("Instances", [])[0]
+    instance = lab.instance("lb-1")
     vpc_id, stack_subnet = instance.get("VpcId", ""), instance.get("SubnetId", "")
     network = IPv4Network(ec2.describe_vpcs(VpcIds=[vpc_id])["Vpcs"][0].get("CidrBlock", ""))
     last = list(network.subnets(new_prefix=28))[-1]

@@ -29,11 +29,6 @@ class Internet:
     ec2: "EC2Client"
     server: socket.socket
 
-    def instance(self, host: str) -> "InstanceTypeDef":
-        """What the API shows of a host."""
-        found = self.ec2.describe_instances(InstanceIds=[str(self.lab.hosts()[host]["instance_id"])])
-        return found["Reservations"][0].get("Instances", [])[0]
-
     def sees(self, instance_id: str) -> str | None:
         """The address that a connection from the instance bears here; None when it does not get here."""
         try:
@@ -72,7 +67,7 @@ def internet(lab: LabUnderTest) -> Iterator[Internet]:
 
 
 def test_a_private_host_leaves_by_its_nat_gateway_and_not_without_the_route(internet: Internet) -> None:
-    instance = internet.instance("web-1")
+    instance = internet.lab.instance("web-1")
     instance_id = instance.get("InstanceId", "")
     table_id, gateway_id = internet.route_table(instance)
     public = internet.public_address(gateway_id)
@@ -87,7 +82,7 @@ def test_a_private_host_leaves_by_its_nat_gateway_and_not_without_the_route(inte
 
 
 def test_each_zone_leaves_by_the_gateway_that_its_own_routes_name(internet: Internet) -> None:
-    ec2, one, two = internet.ec2, internet.instance("web-1"), internet.instance("web-2")
+    ec2, one, two = internet.ec2, internet.lab.instance("web-1"), internet.lab.instance("web-2")
     table_id, gateway_id = internet.route_table(two)
     shared, subnet_id = internet.public_address(gateway_id), internet.gateway(gateway_id).get("SubnetId", "")
     allocation = ec2.allocate_address(Domain="vpc")

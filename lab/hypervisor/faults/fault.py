@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lab.errors import LabError
 from lab.hypervisor.desired import DesiredMachine
+from lab.hypervisor.machine import Machine
 from lab.names import LabNames
 
 
@@ -45,6 +46,10 @@ class Scene:
             known = [*dict.fromkeys(machine.name for machine in self.present), *others]
             raise FaultError(f"host {wanted!r}: this lab has no such host; give one of {', '.join(known) or 'none: it is empty'}")
         return found
+
+    def machine(self, desired: DesiredMachine) -> Machine:
+        """What is on this machine of an instance."""
+        return Machine(names=self.names, instance_id=desired.instance_id)
 
     @property
     def zones(self) -> list[str]:

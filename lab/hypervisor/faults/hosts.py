@@ -44,11 +44,11 @@ class Freeze(HostFault):
 
     def check(self, scene: Scene) -> None:
         machines = scene.require_host(self.host)
-        if not any(_machine(scene, machine).supervisor() for machine in machines):
+        if not any(scene.machine(machine).supervisor() for machine in machines):
             raise FaultError(f"{self.host} does not run: only a running host can be frozen. Start it: webstack lab start {self.host}")
 
     def missing(self, scene: Scene) -> list[str]:
-        if any(self.means(_machine(scene, machine)) for machine in scene.hosts(self.host)):
+        if any(self.means(scene.machine(machine)) for machine in scene.hosts(self.host)):
             return []
         return super().missing(scene) or [f"{self.host} has been off since, and what starts anew is not frozen"]
 
@@ -123,7 +123,7 @@ class FillDisk(DiskFault):
     def _mounted(self, scene: Scene) -> bool:
         disks = Devices.look(scene.names)
         for machine in scene.hosts(self.host):
-            leader = _machine(scene, machine).leader()
+            leader = scene.machine(machine).leader()
             devices = [device for volume_id in self.volumes_of(machine) if (device := disks.volume(volume_id))]
             if leader and any(full_disks.mount_point(leader, device) for device in devices):
                 return True
@@ -186,13 +186,9 @@ class SlowDisk(DiskFault):
     def check(self, scene: Scene) -> None:
         super().check(scene)
         for machine in scene.hosts(self.host):
-            cgroup = _machine(scene, machine).cgroup
+            cgroup = scene.machine(machine).cgroup
             if cgroup.path.exists():
                 slow_disks.require(cgroup)
-
-
-def _machine(scene: Scene, desired: DesiredMachine) -> Machine:
-    return Machine(names=scene.names, instance_id=desired.instance_id)
 
 
 def _speed_words(speed: int | None) -> str | None:

@@ -8,7 +8,6 @@ from lab.hypervisor.desired import DesiredMachine
 from lab.hypervisor.devices import Devices
 from lab.hypervisor.faults.fault import Fault, Scene
 from lab.hypervisor.faults.hosts import ROOT, FillDisk, Freeze, SlowDisk
-from lab.hypervisor.machine import Machine
 from lab.hypervisor.root_disk import RootDisk
 from lab.hypervisor.slow_disks import Limits
 
@@ -20,7 +19,7 @@ class Freezer:
         """See `Effector`."""
         wanted = [fault for fault in faults if isinstance(fault, Freeze)]
         for desired in scene.present:
-            machine = Machine(names=scene.names, instance_id=desired.instance_id)
+            machine = scene.machine(desired)
             meant = any(fault.means(machine) for fault in wanted if desired in scene.hosts(fault.host))
             if meant != machine.cgroup.frozen():
                 if meant:
@@ -41,7 +40,7 @@ class Fillers:
         marks = _marks(scene)
         roots = {desired.instance_id for fault in wanted if fault.volume == ROOT for desired in scene.hosts(fault.host)}
         for desired in scene.present:
-            _have_root(RootDisk(folder=scene.names.machine_dir(desired.instance_id)), full=desired.instance_id in roots)
+            _have_root(scene.machine(desired).root_disk, full=desired.instance_id in roots)
         if not wanted and not marks:
             return
         disks = Devices.look(scene.names)
@@ -83,7 +82,7 @@ class Brakes:
         disks = Devices.look(scene.names)
         applied: dict[str, dict[str, Limits]] = {}
         for desired in scene.present:
-            cgroup = Machine(names=scene.names, instance_id=desired.instance_id).cgroup
+            cgroup = scene.machine(desired).cgroup
             if not cgroup.path.exists():
                 continue
             limits = _limits([fault for fault in wanted if desired in scene.hosts(fault.host)], desired, disks)
@@ -120,7 +119,7 @@ def _mounted(scene: Scene, disks: Devices, volume_id: str) -> Path | None:
     """Where a host has the volume mounted, which need not be the one that the API shows it attached to: a detach takes its time."""
     device = disks.volume(volume_id)
     for desired in scene.present if device else ():
-        leader = Machine(names=scene.names, instance_id=desired.instance_id).leader()
+        leader = scene.machine(desired).leader()
         found = full_disks.mount_point(leader, device) if leader and device else None
         if found is not None:
             return found
