@@ -103,8 +103,8 @@ def try_all(tries: Sequence[Try], *, patience: float = 1.5) -> list[Outcome]:
     """What became of each try, in order. Takes `patience` seconds, less where all arrive and are answered. Needs root."""
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         for place in {one.target for one in tries}:
-            tap = stack.enter_context(_inside(place, functools.partial(_tap, place)))
-            selector.register(tap, selectors.EVENT_READ, place)
+            if (tap := _inside(place, functools.partial(_tap, place))) is not None:
+                selector.register(stack.enter_context(tap), selectors.EVENT_READ, place)
         first = random.randrange(_LOWEST_PORT, _HIGHEST_PORT - len(tries))  # noqa: S311  (unused ports, no secret)
         sent = [stack.enter_context(contextlib.closing(socket_)) and one for socket_, one in _send(tries, first)]
         for one in sent:
@@ -118,11 +118,18 @@ def _inside(place: Place, function: Callable[[], _T]) -> _T:
     return function() if place.namespace is None else namespaces.inside(place.namespace, function)
 
 
-def _tap(place: Place) -> socket.socket:
+def _tap(place: Place) -> socket.socket | None:
+    """Hears what arrives on the place's link; None where the link is not there, as at a host that is just being connected."""
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-    tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-    tap.setblocking(False)
-    tap.bind((place.link, _ETH_P_IP))
+    try:
+        tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
+        tap.setblocking(False)
+        tap.bind((place.link, _ETH_P_IP))
+    except OSError as error:
+        tap.close()
+        if error.errno == errno.ENODEV:
+            return None
+        raise
     return tap
 
 
@@ -168,9 +175,12 @@ def _payload(protocol: int, number: int) -> bytes:
 
 
 def _listen(selector: selectors.BaseSelector, sent: Sequence[_Sent], deadline: float) -> None:
+    """Until all is known, or the deadline; what had come by then is read even by a process that was held up itself."""
     waiting: dict[_Key, _Sent] = {(one.one.target, one.one.protocol, one.number): one for one in sent}
-    while waiting and (left := deadline - time.monotonic()) > 0:
-        for key, _ in selector.select(left):
+    left = 1.0
+    while waiting and left > 0:
+        left = deadline - time.monotonic()
+        for key, _ in selector.select(max(left, 0)):
             if isinstance(key.data, _Sent):
                 _hear(key.data)
                 selector.unregister(key.fileobj)
@@ -198,6 +208,10 @@ def _arrivals(tap: socket.socket) -> Iterable[tuple[int, int]]:
             packet = tap.recv(2048)
         except BlockingIOError:
             return
+        except OSError as error:
+            if error.errno == errno.ENETDOWN:  # said once of a link that is down, or goes down meanwhile: nothing arrives by it
+                return
+            raise
         if len(packet) < _SHORTEST_PACKET:
             continue
         protocol, inner = packet[9], packet[(packet[0] & 0xF) * 4 :]

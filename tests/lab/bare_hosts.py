@@ -78,10 +78,10 @@ class Neighbours:
         """
         last: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": _LAST, "ToPort": _LAST, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
         rules = [(self.a, self.permit(self.a, last, egress=True), True), (self.b, self.permit(self.b, last, egress=False), False)]
-        wait_until(lambda: self.passes(_LAST, patience=0.1), seconds=10, what="the last rule holds", every=0.05)
+        wait_until(lambda: self.passes(_LAST, patience=0.1), seconds=30, what="the last rule holds", every=0.05)
         for host, rule, egress in rules:
             self.revoke(host, rule, egress=egress)
-        wait_until(lambda: not self.passes(_LAST, patience=0.1), seconds=10, what="the last rule is gone", every=0.05)
+        wait_until(lambda: not self.passes(_LAST, patience=0.1), seconds=30, what="the last rule is gone", every=0.05)
 
     def arrives(self, *tries: tuple[int, int], source: Bare | None = None, target: Bare | None = None, patience: float = 0.5) -> list[bool]:
         """Whether packets (protocol, port) from one host, `a` by default, arrive at the other."""
@@ -111,7 +111,8 @@ def neighbours(lab: LabUnderTest) -> Generator[Neighbours]:
         pair = Neighbours(lab=lab, ec2=ec2, a=hosts[0], b=hosts[1], vpc_id=vpc_id)
         pair.close()  # a new group lets everything out
         for host in hosts:
-            wait_until(lambda host=host: namespaces.exists(host.namespace), seconds=15, what="a bare host has its network")
+            wait_until(lambda host=host: namespaces.exists(host.namespace), seconds=60, what="a bare host is being connected")
+        pair.settled()  # a packet has passed: what does not arrive from now on is refused
         yield pair
     finally:
         remove(ec2, [host.instance_id for host in hosts], groups)

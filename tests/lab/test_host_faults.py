@@ -134,11 +134,11 @@ def spare_volume(lab: LabUnderTest) -> Iterator[str]:
     ec2.attach_volume(VolumeId=volume_id, InstanceId=str(host["instance_id"]), Device="/dev/sdz")
     present = ("test", "-b", volumes.guest_device(volume_id))
     try:
-        wait_until(lambda: lab.run_on("web-1", *present) == "", seconds=15, what="web-1 has the volume")
+        wait_until(lambda: lab.run_on("web-1", *present) == "", seconds=60, what="web-1 has the volume")
         yield volume_id
     finally:
         ec2.detach_volume(VolumeId=volume_id)
         wait_until(
-            lambda: ec2.describe_volumes(VolumeIds=[volume_id])["Volumes"][0].get("State") == "available", seconds=15, what="detached"
+            lambda: ec2.describe_volumes(VolumeIds=[volume_id])["Volumes"][0].get("State") == "available", seconds=60, what="detached"
         )
         ec2.delete_volume(VolumeId=volume_id)

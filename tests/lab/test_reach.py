@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import IpPermissionTypeDef, SecurityGroupRuleTypeDef
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 """Seconds until a change of a rule must show; tests/lab/test_security_groups.py says how fast it is."""
 
 

@@ -87,7 +87,7 @@ def test_a_forged_client_address_is_not_believed(lab: LabUnderTest) -> None:
         text = "".join(lab.run_on(host, "sh", "-c", show) for host in ("web-1", "web-2"))
         return [line for line in text.splitlines() if "forged-address" in line]
 
-    lines = wait_until(logged, seconds=10, what="the requests are in the web hosts' logs")
+    lines = wait_until(logged, seconds=30, what="the requests are in the web hosts' logs")
     assert [line for line in lines if "203.0.113.66" in line] == []
     assert any(str(lab.names.machine_address) in line for line in lines), "the log names the address that the request really came from"
 

@@ -48,7 +48,7 @@ def test_writes_are_on_the_primary_and_on_the_replica_as_well(lab: LabUnderTest)
         assert order(client, any_product(client), identifier).status_code == 201
     count = f"SELECT COUNT(*) FROM app.orders WHERE reference = '{identifier}'"
     assert lab.query(primary, count) == [["1"]]
-    wait_until(lambda: lab.query(replica, count) == [["1"]], seconds=10, what="the order is on the replica")
+    wait_until(lambda: lab.query(replica, count) == [["1"]], seconds=30, what="the order is on the replica")
     assert lab.query(replica, "SELECT @@global.super_read_only") == [["1"]]
 
 

@@ -75,10 +75,10 @@ def test_a_private_host_leaves_by_its_nat_gateway_and_not_without_the_route(inte
     assert internet.sees(instance_id) == public
     internet.ec2.delete_route(RouteTableId=table_id, DestinationCidrBlock=ANYWHERE)
     try:
-        wait_until(lambda: internet.sees(instance_id) is None, seconds=10, what="without the route nothing leaves", every=0.1)
+        wait_until(lambda: internet.sees(instance_id) is None, seconds=30, what="without the route nothing leaves", every=0.1)
     finally:
         internet.ec2.create_route(RouteTableId=table_id, DestinationCidrBlock=ANYWHERE, NatGatewayId=gateway_id)
-    wait_until(lambda: internet.sees(instance_id) == public, seconds=10, what="with the route again it leaves by the gateway", every=0.1)
+    wait_until(lambda: internet.sees(instance_id) == public, seconds=30, what="with the route again it leaves by the gateway", every=0.1)
 
 
 def test_each_zone_leaves_by_the_gateway_that_its_own_routes_name(internet: Internet) -> None:
@@ -91,15 +91,15 @@ def test_each_zone_leaves_by_the_gateway_that_its_own_routes_name(internet: Inte
         ec2.get_waiter("nat_gateway_available").wait(NatGatewayIds=[own_id])
         ec2.replace_route(RouteTableId=table_id, DestinationCidrBlock=ANYWHERE, NatGatewayId=own_id)
         own = allocation["PublicIp"]
-        wait_until(lambda: internet.sees(two.get("InstanceId", "")) == own, seconds=10, what="zone b leaves by its own gateway", every=0.1)
+        wait_until(lambda: internet.sees(two.get("InstanceId", "")) == own, seconds=30, what="zone b leaves by its own gateway", every=0.1)
         assert internet.sees(one.get("InstanceId", "")) == shared, "zone a's way out is what it was"
         ec2.delete_nat_gateway(NatGatewayId=own_id)
         wait_until(
-            lambda: internet.sees(two.get("InstanceId", "")) is None, seconds=10, what="a gateway that is gone lets none out", every=0.1
+            lambda: internet.sees(two.get("InstanceId", "")) is None, seconds=30, what="a gateway that is gone lets none out", every=0.1
         )
         assert internet.sees(one.get("InstanceId", "")) == shared
     finally:
         ec2.replace_route(RouteTableId=table_id, DestinationCidrBlock=ANYWHERE, NatGatewayId=gateway_id)
         ec2.delete_nat_gateway(NatGatewayId=own_id)
         ec2.release_address(AllocationId=allocation["AllocationId"])
-    wait_until(lambda: internet.sees(two.get("InstanceId", "")) == shared, seconds=10, what="zone b leaves as before", every=0.1)
+    wait_until(lambda: internet.sees(two.get("InstanceId", "")) == shared, seconds=30, what="zone b leaves as before", every=0.1)

@@ -105,7 +105,7 @@ class Host:
         rows: list[dict[str, str]] = control.status(self.lab.names)["hosts"]
         return any(row["instance_id"] == self.instance_id and row["state"] == "running" for row in rows)
 
-    def until(self, state: str, *, seconds: float = 20) -> float:
+    def until(self, state: str, *, seconds: float = 60) -> float:
         """Waits until the API shows the state; how long it took."""
         begun = time.monotonic()
         wait_until(lambda: self.state() == state, seconds=seconds, what=f"{self.instance_id} is {state}", every=0.1)
@@ -114,7 +114,7 @@ class Host:
     def until_up(self) -> None:
         """Waits until it runs, and its guest too."""
         self.until("running")
-        wait_until(lambda: self.is_up(), seconds=30, what=f"{self.instance_id} has booted", every=0.2)
+        wait_until(lambda: self.is_up(), seconds=90, what=f"{self.instance_id} has booted", every=0.2)
 
     @contextmanager
     def watched(self) -> Generator[list[str]]:
@@ -171,7 +171,7 @@ class BareLab:
         device = next(name for name in DEVICE_NAMES if name not in taken)
         self.ec2.attach_volume(VolumeId=volume, InstanceId=host.instance_id, Device=device)
         path = guest_device(volume)
-        wait_until(lambda: host.has(path), seconds=10, what=f"{volume} is on {host.instance_id}", every=0.1)
+        wait_until(lambda: host.has(path), seconds=30, what=f"{volume} is on {host.instance_id}", every=0.1)
         return path
 
     def attachment(self, volume: str) -> "VolumeAttachmentStateType | None":
@@ -191,7 +191,7 @@ class BareLab:
         return True
 
     def until_available(self, volume: str) -> None:
-        wait_until(lambda: self.attachment(volume) is None, seconds=10, what=f"{volume} is available", every=0.05)
+        wait_until(lambda: self.attachment(volume) is None, seconds=30, what=f"{volume} is available", every=0.05)
 
     def file_of(self, volume: str) -> Path:
         """Where this machine keeps the volume."""

@@ -48,7 +48,7 @@ def test_a_reboot_keeps_the_instance_running_with_its_address_and_its_volume(bar
     before, boot = host.describe(), host.boot_id()
     with host.watched() as states:
         bare.ec2.reboot_instances(InstanceIds=[host.instance_id])
-        wait_until(lambda: host.boot_id() != boot and host.is_up(), seconds=20, what="another boot", every=0.2)
+        wait_until(lambda: host.boot_id() != boot and host.is_up(), seconds=60, what="another boot", every=0.2)
     assert states == ["running"]
     assert host.run(f"cat {MARKER}") == "stopped in order"
     after = host.describe()
@@ -96,7 +96,7 @@ def test_a_terminated_host_shuts_down_in_order_and_takes_only_its_own_disks_alon
         host.until("terminated")
     assert states == ["running", "shutting-down", "terminated"]
     assert not host.root_disk.exists()
-    wait_until(lambda: not bare.file_of(gone).exists(), seconds=5, what="the launch's volume goes with its host")
+    wait_until(lambda: not bare.file_of(gone).exists(), seconds=30, what="the launch's volume goes with its host")
     assert [volume.get("VolumeId") for volume in bare.ec2.describe_volumes(VolumeIds=[kept])["Volumes"]] == [kept]
     assert gone not in [volume.get("VolumeId") for volume in bare.ec2.describe_volumes()["Volumes"]]
     device = bare.attach(kept, peer)
@@ -123,7 +123,7 @@ def test_a_killed_host_gets_no_signal_and_its_packets_vanish(bare: BareLab, host
         except ConnectionRefusedError as error:
             raise AssertionError("nobody listens") from error
 
-    with wait_until(connected, seconds=10, what="its service listens") as open_connection:
+    with wait_until(connected, seconds=30, what="its service listens") as open_connection:
         assert open_connection.recv(100) == b"hello"
         bare.lab.command("kill", host.instance_id)
         open_connection.send(b"are you there?")

@@ -1,0 +1,100 @@
+"""The tries on which all that is said of the firewall stands, between two network namespaces of their own: packets arrive by a link that is
+up, and a link that is down, or not there, means that nothing arrives and is no error."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+
+import pytest
+
+from lab.hypervisor import namespaces
+from lab.hypervisor.netlink import Wires, within
+from lab.hypervisor.tries import ICMP, TCP, UDP, Answer, Outcome, Place, Try, try_all
+from tests.lab.harness import SLOWNESS, wait_until
+
+NEAR, FAR = IPv4Interface("192.0.2.1/24"), IPv4Interface("192.0.2.2/24")
+LINK = "ens5"
+PROTOCOLS = (TCP, UDP, ICMP, 112)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cable:
+    """Two namespaces, not joined yet."""
+
+    near: str
+    far: str
+
+    def join(self) -> None:
+        """One link from here to there, up at both ends."""
+
+        def here(wires: Wires) -> None:
+            wires.add_pair(LINK, peer=LINK, peer_namespace=self.far)
+            wires.add_address(LINK, NEAR)
+            wires.set_up(LINK)
+
+        within(self.near, here)
+        within(self.far, lambda wires: wires.add_address(LINK, FAR))
+        self.plug()
+
+    def plug(self) -> None:
+        """Brings the far end up."""
+        within(self.far, lambda wires: wires.set_up(LINK))
+
+    def unplug(self) -> None:
+        """Brings the far end down."""
+        within(self.far, lambda wires: wires.set_down(LINK))
+
+    def ask(self, *protocols: int, address: IPv4Address = FAR.ip, patience: float = 0.5) -> list[Outcome]:
+        """One packet of each protocol from here to there."""
+        source, target = Place(namespace=self.near, link=LINK), Place(namespace=self.far, link=LINK)
+        tries = [Try(source=source, target=target, address=address, protocol=protocol, port=9) for protocol in protocols]
+        return try_all(tries, patience=patience * SLOWNESS)
+
+
+@pytest.fixture
+def cable() -> Iterator[Cable]:
+    mark = uuid.uuid4().hex[:8]
+    cable = Cable(near=f"tries-near-{mark}", far=f"tries-far-{mark}")
+    try:
+        namespaces.create(cable.near)
+        namespaces.create(cable.far)
+        yield cable
+    finally:
+        namespaces.remove(cable.near)
+        namespaces.remove(cable.far)
+
+
+def test_every_kind_of_packet_arrives_by_a_link_that_is_up(cable: Cable) -> None:
+    cable.join()
+    outcomes = cable.ask(*PROTOCOLS)
+    assert [outcome.arrived for outcome in outcomes] == [True] * len(PROTOCOLS)
+    assert outcomes[0].answer is Answer.REFUSED, "nobody listens there"
+
+
+def test_what_has_come_counts_though_the_time_is_over(cable: Cable) -> None:
+    cable.join()
+    wait_until(lambda: cable.ask(UDP, patience=0)[0].arrived, seconds=10, what="a packet is seen without waiting for it")
+
+
+def test_nothing_arrives_by_a_link_that_is_not_there_yet(cable: Cable) -> None:
+    assert [(outcome.arrived, outcome.answer) for outcome in cable.ask(*PROTOCOLS)] == [(False, Answer.UNREACHABLE)] * len(PROTOCOLS)
+
+
+def test_nothing_arrives_by_a_link_that_is_down(cable: Cable) -> None:
+    cable.join()
+    cable.unplug()
+    assert [outcome.arrived for outcome in cable.ask(*PROTOCOLS)] == [False] * len(PROTOCOLS)
+    cable.plug()
+    assert cable.ask(UDP)[0].arrived
+
+
+def test_a_link_may_go_down_while_an_answer_is_awaited(cable: Cable) -> None:
+    cable.join()
+    nobody = IPv4Address("192.0.2.9")
+    unplugging = threading.Timer(0.2, cable.unplug)
+    unplugging.start()
+    [outcome] = cable.ask(UDP, address=nobody, patience=1)
+    unplugging.join()
+    assert (outcome.arrived, outcome.answer) == (False, Answer.NONE)
