@@ -41,12 +41,11 @@ def ec2(lab: LabUnderTest, *, attempts: int) -> "EC2Client":
 
 
 def test_throttling_is_seen_in_aws_words_survived_by_retries_and_gone(lab: LabUnderTest) -> None:
-    given = give(lab, "throttle", "--rate", "2", "--service", "ec2")
+    given = give(lab, "throttle", "--rate", "1", "--service", "ec2")
     hasty = ec2(lab, attempts=1)
     hasty.describe_vpcs()
-    hasty.describe_vpcs()
     with pytest.raises(ClientError) as caught:
-        hasty.describe_vpcs()
+        [hasty.describe_vpcs() for _ in range(10)]
     assert caught.value.response.get("Error", {}).get("Code") == "RequestLimitExceeded"
     patient = ec2(lab, attempts=10)
     repeated = [patient.describe_vpcs()["ResponseMetadata"].get("RetryAttempts", 0) for _ in range(3)]

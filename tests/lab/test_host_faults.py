@@ -46,14 +46,14 @@ def test_a_frozen_web_host_is_left_out_until_it_thaws_and_the_api_shows_it_runni
             return {browser.get("/api/products", timeout=2 * SLOWNESS).raise_for_status().headers["x-web-host"] for _ in range(6)}
 
         with fault(lab, "freeze", "web-1"):
-            wait_until(lambda: served_by() == {"web-2"}, seconds=20, what="web-2 serves alone")
+            wait_until(lambda: served_by() == {"web-2"}, seconds=60, what="web-2 serves alone")
             assert lab.hosts()["web-1"]["state"] == "running"
             with namespaces.inside(balancer, lambda: socket.create_connection((address, 8080), timeout=2 * SLOWNESS)) as connection:
                 connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
                 connection.settimeout(1)
                 with pytest.raises(TimeoutError):
                     connection.recv(1)
-        wait_until(lambda: served_by() == {"web-1", "web-2"}, seconds=20, what="web-1 serves again, without a restart")
+        wait_until(lambda: served_by() == {"web-1", "web-2"}, seconds=60, what="web-1 serves again, without a restart")
 
 
 def test_a_frozen_host_can_be_killed_and_what_starts_anew_is_not_frozen(lab: LabUnderTest) -> None:
@@ -90,10 +90,10 @@ def test_a_slow_data_volume_slows_mysql_down(lab: LabUnderTest) -> None:
             lab.query(primary, _PAYLOAD)
             return time.monotonic() - started
 
-        before = insert()
+        before = min(insert() for _ in range(2))
         with fault(lab, "slow-disk", primary, "--write", "1MB/s"):
             during = insert()
-        after = insert()
+        after = min(insert() for _ in range(2))
     finally:
         lab.query(primary, "DROP DATABASE app_faults")
     assert during >= 2, f"a megabyte goes to the binary log and to the redo log at 1 MB/s, within {during:.1f} s"
@@ -111,7 +111,7 @@ def test_a_root_disk_is_full_and_slow_until_it_is_not(lab: LabUnderTest) -> None
                 direct_write(lab, "web-1", f"{file}.new")
             with lab.browser() as browser:
                 assert browser.get("/api/products").status_code == 200
-        assert direct_write(lab, "web-1", f"{file}.new") < during
+        assert min(direct_write(lab, "web-1", f"{file}.new") for _ in range(2)) < during
     finally:
         lab.run_on("web-1", "rm", "-f", file, f"{file}.new")
 

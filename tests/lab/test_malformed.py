@@ -79,14 +79,14 @@ def test_a_host_that_nothing_tells_what_to_be_says_so_in_status(lab: LabUnderTes
             assert reason in str(hosts[name]["reason"]), f"{name}: {hosts[name]['reason']}"
         return True
 
-    wait_until(all_say_so, seconds=60, what="each host's reason is in status", every=1)
+    wait_until(all_say_so, seconds=180, what="each host's reason is in status", every=1)
     with lab.browser() as client:
         assert client.get("/").status_code == 200
 
 
 def test_a_volume_larger_than_the_disk_is_reported_by_its_host_which_goes_on_without(lab: LabUnderTest, strangers: Strangers) -> None:
     instance_id = strangers.launch("greedy")
-    wait_until(lambda: lab.hosts()["greedy"]["state"] == "running", seconds=60, what="the host runs")
+    wait_until(lambda: lab.hosts()["greedy"]["state"] == "running", seconds=120, what="the host runs")
     volume_id = strangers.ec2.create_volume(AvailabilityZone=strangers.zone, Size=LARGE_GIB, VolumeType="gp3")["VolumeId"]
     try:
         strangers.ec2.attach_volume(VolumeId=volume_id, InstanceId=instance_id, Device="/dev/sdf")
@@ -94,11 +94,11 @@ def test_a_volume_larger_than_the_disk_is_reported_by_its_host_which_goes_on_wit
         def reported() -> bool:
             return f"greedy: volume {volume_id} has {LARGE_GIB}.0 GiB, and this machine's disk" in lab.command("status").stderr
 
-        wait_until(reported, seconds=20, what="status names the volume and why it is not there")
+        wait_until(reported, seconds=60, what="status names the volume and why it is not there")
         assert lab.run_on("greedy", "echo", "alive") == "alive\n"
     finally:
         strangers.ec2.detach_volume(VolumeId=volume_id)
-        wait_until(lambda: "greedy" not in lab.command("status").stderr, seconds=20, what="without the volume nothing is wrong")
+        wait_until(lambda: "greedy" not in lab.command("status").stderr, seconds=60, what="without the volume nothing is wrong")
         strangers.ec2.delete_volume(VolumeId=volume_id)
 
 
@@ -117,7 +117,7 @@ def test_a_host_in_a_network_of_this_machines_own_is_not_booted_and_says_why(lab
             host = lab.hosts()["clashing"]
             return host["reason"] == f"its subnet overlaps this machine's own network {ours}: choose another network for the stack"
 
-        wait_until(says_so, seconds=20, what="the host says which network it would hide")
+        wait_until(says_so, seconds=60, what="the host says which network it would hide")
         with lab.browser() as client:
             assert client.get("/").status_code == 200
     finally:

@@ -182,14 +182,13 @@ def test_two_losses_of_one_pair_add_up_and_one_stays_when_the_other_goes(three: 
 
 def test_a_narrow_way_lets_so_much_through_and_no_other_way_suffers(three: Three) -> None:
     three.give("bandwidth", "fault-c", "fault-d", rate="4mbit", both_ways=False)
-    rate = _rate(three.c, three.d, 400_000)
-    assert 1.5e6 / SLOWNESS < rate < 4.4e6
-    assert _rate(three.d, three.c, 400_000) > 8e6 / SLOWNESS
-    assert _rate(three.c, three.a, 400_000) > 8e6 / SLOWNESS
+    assert 1.5e6 / SLOWNESS < _best_rate(three.c, three.d, 400_000) < 4.4e6
+    assert _best_rate(three.d, three.c, 400_000) > 8e6 / SLOWNESS
+    assert _best_rate(three.c, three.a, 400_000) > 8e6 / SLOWNESS
     three.give("bandwidth", "fault-c", "fault-d", rate="2mbit")
-    assert 0.7e6 / SLOWNESS < _rate(three.d, three.c, 200_000) < 2.3e6
+    assert 0.7e6 / SLOWNESS < _best_rate(three.d, three.c, 200_000) < 2.3e6
     three.clear()
-    assert _rate(three.c, three.d, 400_000) > 8e6 / SLOWNESS
+    assert _best_rate(three.c, three.d, 400_000) > 8e6 / SLOWNESS
 
 
 def test_a_delay_takes_a_kernel_that_can_and_is_refused_by_name_of_the_module_where_it_cannot(three: Three) -> None:
@@ -252,7 +251,7 @@ def test_faults_that_overlap_are_taken_back_one_by_one(three: Three) -> None:
 
 
 def test_a_fault_ends_by_itself_after_its_time(three: Three) -> None:
-    three.give("drop", "fault-c", "fault-d", seconds=1)
+    three.give("drop", "fault-c", "fault-d", seconds=3)
     assert three.reach(three.c, three.d) == (False, Answer.NONE)
     wait_until(lambda: three.passes(three.c, three.d), seconds=30, what="the fault is over", every=0.1)
     assert three.on() == []
@@ -272,7 +271,7 @@ def test_faults_outlive_the_daemon_and_its_successor_takes_them_back(three: Thre
     assert three.passes(three.c, three.d)
     assert _rate(three.d, three.c, 200_000) < 2.3e6
     three.clear(narrow)
-    assert _rate(three.d, three.c, 200_000) > 4e6 / SLOWNESS
+    assert _best_rate(three.d, three.c, 200_000) > 4e6 / SLOWNESS
 
 
 def test_faults_hold_for_a_host_that_was_restarted(three: Three) -> None:
@@ -383,6 +382,11 @@ def _rate(source: Bare, target: Bare, size: int) -> float:
             left -= received
         sending.join()
         return (size - left) * 8 / (time.monotonic() - began)
+
+
+def _best_rate(source: Bare, target: Bare, size: int) -> float:
+    """The best of three, so that one pause of this machine is not taken for a narrow way."""
+    return max(_rate(source, target, size) for _ in range(3))
 
 
 def _seconds_of_round_trip(source: Bare, target: Bare) -> float:

@@ -33,13 +33,14 @@ def test_both_databases_come_back_from_a_common_stop(lab: LabUnderTest) -> None:
     with lab.browser() as client:
         sign_up(client)
         assert order(client, any_product(client), identifier).status_code == 201
+    found = f"SELECT COUNT(*) FROM app.orders WHERE reference = '{identifier}'"
     for host in ("db-1", "db-2"):
         lab.command("kill", host)
     for host in ("db-2", "db-1"):
         lab.command("start", host)
     for host in ("db-1", "db-2"):
         wait_until(lambda host=host: lab.hosts()[host]["ready"], seconds=120, what=f"{host} is ready again")
-        assert lab.query(host, f"SELECT COUNT(*) FROM app.orders WHERE reference = '{identifier}'") == [["1"]]
+        wait_until(lambda host=host: lab.query(host, found) == [["1"]], seconds=30, what=f"{host} has the order, once")
 
 
 def test_a_primary_whose_volume_is_lost_comes_back_with_the_other_hosts_data(lab: LabUnderTest) -> None:

@@ -57,6 +57,7 @@ def test_a_rule_added_behind_the_programs_back_is_found(lab: LabUnderTest, ec2: 
             revoke(GroupId=rule.get("GroupId", ""), SecurityGroupRuleIds=[rule.get("SecurityGroupRuleId", "")])
     assert matrix.held_up == []
     assert matrix.let_through == _pairs(everyone, "load_balancer", "web", [22])
+    _undisturbed(everyone)
 
 
 def test_a_rule_widened_behind_the_programs_back_is_found(lab: LabUnderTest, ec2: "EC2Client", groups: dict[str, str]) -> None:
@@ -74,6 +75,7 @@ def test_a_rule_widened_behind_the_programs_back_is_found(lab: LabUnderTest, ec2
             _modify(ec2, rule, 3306, 3306)
     assert matrix.held_up == []
     assert matrix.let_through == _pairs(everyone, "web", "database", [3307, 8080, 8081, 9100, 9101, 9104, 9113])
+    _undisturbed(everyone)
 
 
 def test_a_rule_removed_behind_the_programs_back_is_found_and_the_program_puts_it_back(
@@ -108,15 +110,14 @@ def test_reach_names_the_rule_or_the_default(lab: LabUnderTest, ec2: "EC2Client"
 
 
 def _disturbed(everyone: list[End]) -> Matrix:
-    """The matrix as soon as it is not what the table says."""
+    """The matrix once it is not what the table says; measured anew, for the change may have come in the midst of the measurement."""
 
-    def differs() -> Matrix | None:
+    def differs() -> bool:
         matrix = measure(everyone)
-        return matrix if matrix.let_through or matrix.held_up else None
+        return bool(matrix.let_through or matrix.held_up)
 
-    found = wait_until(differs, seconds=PATIENCE, what="the matrix fails")
-    assert found is not None
-    return found
+    wait_until(differs, seconds=PATIENCE, what="the matrix fails")
+    return measure(everyone)
 
 
 def _undisturbed(everyone: list[End]) -> None:
