@@ -8,10 +8,11 @@ nspawn makes the same path in the `name=systemd` hierarchy by itself and leaves 
 """
 
 import contextlib
+import errno
 import functools
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,12 +118,12 @@ class MachineCgroup:
 
     def thaw(self) -> None:
         """Ends a freeze; a machine that is off has none."""
-        with contextlib.suppress(FileNotFoundError):
+        with _unless_gone():
             self._set_frozen(frozen=False)
 
     def frozen(self) -> bool:
         """Whether it is frozen. A group that a boot makes anew is not."""
-        with contextlib.suppress(FileNotFoundError):
+        with _unless_gone():
             return (self._guest / "cgroup.freeze").read_text().strip() == "1"
         return False
 
@@ -135,16 +136,16 @@ class MachineCgroup:
 
     def populated(self) -> bool:
         """Whether any process is left in it. A zombie that waits for its parent does not count."""
-        with contextlib.suppress(FileNotFoundError):
+        with _unless_gone():
             return "populated 1" in (self.path / "cgroup.events").read_text()
         return False
 
     def pids(self) -> list[int]:
-        """The processes in it, those of the guest included."""
+        """The processes in it, those of the guest included, whose groups come and go meanwhile."""
         found: list[int] = []
-        for procs in self.path.rglob("cgroup.procs") if self.path.is_dir() else ():
+        for folder, _children, _files in os.walk(self.path):
             with contextlib.suppress(OSError):
-                found += [int(word) for word in procs.read_text().split()]
+                found += [int(word) for word in Path(folder, "cgroup.procs").read_text().split()]
         return found
 
     def leader(self) -> int | None:
@@ -157,7 +158,7 @@ class MachineCgroup:
 
     def kill(self, timeout: float = 10) -> None:
         """Kills every process in it at once and waits until none is left; `TimeoutError` after `timeout` seconds."""
-        with contextlib.suppress(FileNotFoundError):
+        with _unless_gone():
             (self.path / "cgroup.kill").write_text("1")
         deadline = time.monotonic() + timeout
         while self.populated():
@@ -187,6 +188,16 @@ def remove_trees(roots: Iterable[Path]) -> None:
         for folder, _children, _files in os.walk(root, topdown=False):
             with contextlib.suppress(FileNotFoundError):
                 Path(folder).rmdir()
+
+
+@contextlib.contextmanager
+def _unless_gone() -> Generator[None]:
+    """What is asked of a group that is removed meanwhile stays undone: its file is not there, or no longer answers."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOENT, errno.ENODEV):
+            raise
 
 
 def _delegate(group: Path) -> None:

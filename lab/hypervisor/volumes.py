@@ -127,10 +127,13 @@ def take_from_running(leader: int, volume_id: str) -> None:
 
 
 def given_to(leader: int) -> frozenset[str]:
-    """The ids of the volumes whose devices a running machine has, whose PID 1 is `leader`."""
+    """The ids of the volumes whose devices a running machine has, whose PID 1 is `leader`; none of one that has just ended."""
     folder = Path(f"/proc/{leader}/root") / guest_device("x").removeprefix("/").rpartition("/")[0]
     prefix = Path(guest_device("")).name
-    found = [path.name.removeprefix(prefix) for path in folder.iterdir() if path.name.startswith(prefix)] if folder.is_dir() else []
+    try:
+        found = [path.name.removeprefix(prefix) for path in folder.iterdir() if path.name.startswith(prefix)]
+    except OSError:
+        return frozenset()
     return frozenset(f"vol-{name.removeprefix('vol')}" for name in found)
 
 

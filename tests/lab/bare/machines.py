@@ -105,11 +105,9 @@ class Host:
         rows: list[dict[str, str]] = control.status(self.lab.names)["hosts"]
         return any(row["instance_id"] == self.instance_id and row["state"] == "running" for row in rows)
 
-    def until(self, state: str, *, seconds: float = 60) -> float:
-        """Waits until the API shows the state; how long it took."""
-        begun = time.monotonic()
+    def until(self, state: str, *, seconds: float = 60) -> None:
+        """Waits until the API shows the state."""
         wait_until(lambda: self.state() == state, seconds=seconds, what=f"{self.instance_id} is {state}", every=0.1)
-        return time.monotonic() - begun
 
     def until_up(self) -> None:
         """Waits until it runs, and its guest too."""

@@ -1,6 +1,7 @@
 """StopInstances, StartInstances, RebootInstances and TerminateInstances act on real machines, and a pulled plug is no stop."""
 
 import socket
+import time
 
 import pytest
 
@@ -28,10 +29,11 @@ def test_a_stopped_host_shuts_down_in_order_and_starts_with_its_root_disk(bare: 
     host.add_unit("slow", SLOW_TO_STOP.format(seconds=1, marker=MARKER))
     boot = host.boot_id()
     with host.watched() as states:
+        began = time.monotonic()
         bare.ec2.stop_instances(InstanceIds=[host.instance_id])
-        took = host.until("stopped")
+        host.until("stopped")
     assert states == ["running", "stopping", "stopped"]
-    assert took > 1, "it is stopping for as long as its services need"
+    assert time.monotonic() - began > 1, "it is stopping for as long as its services need"
     with host.watched() as states:
         bare.ec2.start_instances(InstanceIds=[host.instance_id])
         host.until_up()
@@ -59,9 +61,10 @@ def test_a_reboot_keeps_the_instance_running_with_its_address_and_its_volume(bar
 
 def test_a_host_that_hangs_at_its_stop_is_cut_off_after_the_constant(bare: BareLab, host: Host) -> None:
     host.add_unit("hangs", HANGS_AT_STOP)
+    began = time.monotonic()
     bare.ec2.stop_instances(InstanceIds=[host.instance_id])
-    took = host.until("stopped", seconds=3 * POWER_OFF_AFTER)
-    assert took >= POWER_OFF_AFTER, "it has its time"
+    host.until("stopped", seconds=3 * POWER_OFF_AFTER)
+    assert time.monotonic() - began >= POWER_OFF_AFTER, "it has its time"
     assert f"no clean shutdown within {POWER_OFF_AFTER:g} s, power cut" in bare.lab.names.daemon_log.read_text()
     assert host.root_disk.is_dir()
 
@@ -69,8 +72,10 @@ def test_a_host_that_hangs_at_its_stop_is_cut_off_after_the_constant(bare: BareL
 def test_a_stop_of_a_frozen_host_waits_out_its_patience(bare: BareLab, host: Host) -> None:
     bare.lab.command("fault", "freeze", host.instance_id)
     try:
+        began = time.monotonic()
         bare.ec2.stop_instances(InstanceIds=[host.instance_id])
-        assert host.until("stopped", seconds=3 * POWER_OFF_AFTER) >= POWER_OFF_AFTER
+        host.until("stopped", seconds=3 * POWER_OFF_AFTER)
+        assert time.monotonic() - began >= POWER_OFF_AFTER
         bare.ec2.start_instances(InstanceIds=[host.instance_id])
         host.until_up()
         assert host.run("systemctl is-active systemd-journald") == "active", "what is started anew is not frozen"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lab import daemon
-from lab.hypervisor import cloud_init
-from lab.hypervisor.cgroups import NoCgroupsError, parse_mounts
+from lab.hypervisor import cgroups, cloud_init
+from lab.hypervisor.cgroups import Layout, MachineCgroup, NoCgroupsError, parse_mounts
 from lab.hypervisor.status import Word, explain, judge, unheard
 from lab.hypervisor.volumes import guest_device
 from lab.image.recipe import Recipe
@@ -46,6 +47,34 @@ def test_a_pure_v2_system_has_one_hierarchy() -> None:
 def test_a_system_without_v2_is_refused_in_words() -> None:
     with pytest.raises(NoCgroupsError, match="no cgroup v2 hierarchy is mounted"):
         parse_mounts("cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n")
+
+
+def test_processes_are_found_while_a_guest_makes_and_removes_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroups, "layout", lambda: Layout(unified=tmp_path, legacy=(), every=(tmp_path,)))
+    machine = MachineCgroup(lab="wsl-x", instance_id="i-1")
+    assert machine.pids() == []
+    stays = machine.path / "machine"
+    stays.mkdir(parents=True)
+    (stays / "cgroup.procs").write_text("42\n")
+    over = threading.Event()
+
+    def come_and_go() -> None:
+        services = [stays / f"{number}.service" for number in range(30)]
+        while not over.is_set():
+            for service in services:
+                service.mkdir()
+                (service / "cgroup.procs").touch()
+            for service in services:
+                (service / "cgroup.procs").unlink()
+                service.rmdir()
+
+    guest = threading.Thread(target=come_and_go)
+    guest.start()
+    try:
+        assert all(machine.pids() == [42] for _ in range(300))
+    finally:
+        over.set()
+        guest.join()
 
 
 def test_a_pid_file_names_a_process_only_while_that_very_process_lives(tmp_path: Path) -> None:
