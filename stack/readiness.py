@@ -91,6 +91,13 @@ class NotReadyError(pulumi.RunError):
         )
 
 
+class UnknownStateError(pulumi.RunError):
+    """AWS did not say whether a host serves, and without that nothing may be done to it."""
+
+    def __init__(self, host: str, seconds: float, reason: str) -> None:
+        super().__init__(f"{host}: whether it serves is not known after {seconds:.0f} s: {reason}\n\nIt was not changed. Try `up` again.")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clock:
     """Time, so that tests need none."""
@@ -224,10 +231,12 @@ class Readiness:
         try:
             return await asyncio.to_thread(ask)
         except Exception as error:
-            return Verdict(state="waiting", reason=f"AWS does not answer: {type(error).__name__}: {error}")
+            return Verdict(state="waiting", reason=_no_answer(error))
 
     async def _serves(self, host: str, bucket: str, role_id: str) -> bool:
-        door = self._door_opened()
+        """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready."""
+        door, clock = self._door_opened(), self._clock
+        began = clock.now()
 
         def ask() -> bool:
             instance = door.running_host(self._environment, host)
@@ -235,12 +244,22 @@ class Readiness:
                 return False
             return judge(instance, door.read(bucket, record_key(role_id, instance.id)), None).state == "ready"
 
-        return await asyncio.to_thread(ask)
+        while True:
+            try:
+                return await asyncio.to_thread(ask)
+            except Exception as error:
+                if clock.now() - began >= self._timeout:
+                    raise UnknownStateError(host, self._timeout, _no_answer(error)) from error
+            await clock.sleep(POLL_LONGEST)
 
     def _door_opened(self) -> Door:
         if self._door is None:
             self._door = self._open()
         return self._door
+
+
+def _no_answer(error: Exception) -> str:
+    return f"AWS does not answer: {type(error).__name__}: {error}"
 
 
 def _failure(subject: Subject, what: str, verdict: Verdict) -> Outcome:

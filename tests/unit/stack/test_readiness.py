@@ -12,7 +12,7 @@ import pulumi
 import pytest
 
 from stack.cloud import InstanceState
-from stack.readiness import Clock, NotReadyError, Outcome, Readiness, Subject, Verdict, judge, record_key
+from stack.readiness import POLL_LONGEST, Clock, NotReadyError, Outcome, Readiness, Subject, UnknownStateError, Verdict, judge, record_key
 from tests.unit.monitor import StrictMonitor, run
 
 LAUNCHED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -79,6 +79,8 @@ class FakeAws:
         return self.instances.get(instance_id, InstanceState(id=instance_id, state="running", launched=LAUNCHED))
 
     def running_host(self, environment: str, host: str) -> InstanceState | None:
+        if self.now() < self.broken_until:
+            raise ConnectionError("no route")
         assert environment == "dev"
         return self.hosts.get(host)
 
@@ -262,6 +264,29 @@ def test_a_pet_that_serves_is_changed_only_while_its_partner_is_ready(
         assert len(seen) == 1
     else:
         with pytest.raises(NotReadyError, match="db-2"):
+            outputs_of(body)
+        assert seen == []
+
+
+@pytest.mark.parametrize(("broken_until", "passes"), [(50, True), (1000, False)])
+def test_whether_a_pet_serves_is_asked_until_aws_answers(broken_until: float, passes: bool) -> None:
+    time = Time()
+    always = at(0, record())
+    aws = FakeAws(hosts={"db-1": DB_1}, records={KEY: always, record_key("AROA", "i-2"): always}, broken_until=broken_until)
+    seen: list[float] = []
+
+    def body() -> None:
+        wait = readiness(aws, time, timeout=60)
+        text = pulumi.Output.from_input
+        ready = text(Outcome(host="db-2", ready=True))
+        held = wait.before_changing("db-1", ready, bucket=text("artifacts"), role_id=text("AROA"))
+        held.apply(lambda _: seen.append(time.seconds))
+
+    if passes:
+        outputs_of(body)
+        assert seen == [pytest.approx(broken_until, abs=POLL_LONGEST)]
+    else:
+        with pytest.raises(UnknownStateError, match=r"db-1: whether it serves is not known after 60 s: .*ConnectionError: no route"):
             outputs_of(body)
         assert seen == []
 
