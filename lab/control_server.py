@@ -123,7 +123,7 @@ class ControlServer:
 
     async def _end_faults(self, request: web.Request) -> web.Response:
         wanted = request.match_info.get("faults")
-        ended = await asyncio.to_thread(self._hypervisor.faults.take_back, *(wanted.split(",") if wanted is not None else ()))
+        ended = await self._hypervisor.take_back_faults(*(wanted.split(",") if wanted is not None else ()))
         return web.json_response({"faults": [one.as_dict() | {"words": one.fault.words()} for one in ended]})
 
     async def _shutdown(self, _request: web.Request) -> web.Response:

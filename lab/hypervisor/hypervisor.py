@@ -14,7 +14,7 @@ from typing import Any
 from lab.hypervisor import conntrack, router, volumes
 from lab.hypervisor.conntrack import Holders, Moved
 from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
-from lab.hypervisor.faults.fault import Effector, FaultError
+from lab.hypervisor.faults.fault import Effector
 from lab.hypervisor.faults.machines import Brakes, Fillers, Freezer
 from lab.hypervisor.faults.packets import Packets
 from lab.hypervisor.faults.queues import Queues, kernel_lacks
@@ -164,11 +164,19 @@ class Hypervisor:
 
         A daemon that has just started first hears from the API which hosts there are; for that it is waited a while.
         """
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._followed.wait(), _FOLLOWED_WITHIN)
+        await self._hosts_known()
         given = await asyncio.to_thread(self.faults.give, description, seconds)
         self._end_in_time(given)
         return given
+
+    async def take_back_faults(self, *fault_ids: str) -> list[Active]:
+        """Ends faults, all if none is named; those that were ended. Raises FaultError. Waits as `give_fault` does."""
+        await self._hosts_known()
+        return await asyncio.to_thread(self.faults.take_back, *fault_ids)
+
+    async def _hosts_known(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._followed.wait(), _FOLLOWED_WITHIN)
 
     def _end_in_time(self, fault: Active) -> None:
         if fault.until is not None:
@@ -177,15 +185,15 @@ class Hypervisor:
             ending.add_done_callback(self._endings.discard)
 
     async def _end_at(self, fault_id: str, until: float) -> None:
-        while any(one.fault_id == fault_id for one in self.faults.active):
-            await asyncio.sleep(max(0.0, until - time.time()))
+        await asyncio.sleep(max(0.0, until - time.time()))
+        await self._followed.wait()
+        while self.faults.is_on(fault_id):
             try:
                 await asyncio.to_thread(self.faults.take_back, fault_id)
-            except FaultError:  # somebody was quicker
-                return
             except Exception:
-                log.exception("%s: its time is over, and it cannot be taken back yet", fault_id)
-                await asyncio.sleep(_TRY_AGAIN_AFTER)
+                if self.faults.is_on(fault_id):  # otherwise somebody was quicker
+                    log.exception("%s: its time is over, and it cannot be taken back yet", fault_id)
+                    await asyncio.sleep(_TRY_AGAIN_AFTER)
 
     async def _keeper(self, instance_id: str) -> Keeper:
         if instance_id not in self.keepers:

@@ -59,6 +59,10 @@ class Faults:
         """Those that are on, oldest first."""
         return list(self._active)
 
+    def is_on(self, fault_id: str) -> bool:
+        """Whether this fault has been given and has not ended."""
+        return any(one.fault_id == fault_id for one in self._active)
+
     def listed(self) -> list[dict[str, Any]]:
         """Those that are on, each with its words and what it waits for; for JSON."""
         return [one.as_dict() | {"words": one.fault.words(), "missing": one.fault.missing(self._scene)} for one in self.active]
@@ -73,8 +77,7 @@ class Faults:
             raise FaultError(f"for {seconds:g} seconds: a fault lasts from a fraction of a second to a week ({LONGEST}), or without an end")
         fault = parse(description)
         with self._lock:
-            if not self._followed:
-                raise FaultError(f"{fault.words()}: the lab's daemon has not yet heard from the AWS API which hosts there are; try again")
+            self._require_machines(fault.words())
             fault.check(self._scene)
             given = Active(fault_id=f"f{self._next}", fault=fault, until=None if seconds is None else time.time() + seconds)
             before = self._active
@@ -91,6 +94,7 @@ class Faults:
     def take_back(self, *fault_ids: str) -> list[Active]:
         """Ends faults, all if none is named; those that were ended. Raises FaultError, and ends none, where one is not on."""
         with self._lock:
+            self._require_machines("take back faults")  # else it would be listed as over while it still holds
             known = {one.fault_id for one in self._active}
             for fault_id in fault_ids:
                 if fault_id not in known:
@@ -116,6 +120,10 @@ class Faults:
             for effector in self._effectors:
                 effector.booting(instance_id)
             self._hold()
+
+    def _require_machines(self, wish: str) -> None:
+        if not self._followed:
+            raise FaultError(f"{wish}: the lab's daemon has not yet heard from the AWS API which hosts there are; try again")
 
     def _hold(self) -> None:
         try:

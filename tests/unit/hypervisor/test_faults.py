@@ -298,9 +298,12 @@ def test_a_fault_outlives_the_daemon_and_nothing_ends_before_the_hosts_are_known
     after = Faults(_NAMES, [first])
     with pytest.raises(FaultError, match="has not yet heard from the AWS API which hosts there are"):
         after.give(_DROP)
-    after.take_back("f2")
+    with pytest.raises(FaultError, match="has not yet heard from the AWS API which hosts there are"):
+        after.take_back("f2")
     assert first.applied == [_DROPPED, _BACK_DROPPED], "of an unknown lab nothing follows"
+    assert [one.fault_id for one in after.active] == ["f1", "f2"], "what still holds is still listed"
     after.follow(_SCENE.machines)
+    after.take_back("f2")
     assert first.applied == [_DROPPED]
     assert after.give(_BACK).fault_id == "f3", "an id means one fault"
 
