@@ -13,6 +13,9 @@ import httpx
 CLIENT_PATIENCE = 30.0
 """Seconds after which a client gives a request up; longer than anything that is promised."""
 
+TICK, LATE = 0.02, 0.05
+"""Seconds: how often the load looks whether this machine runs at all, and what counts as a pause of it."""
+
 
 class Kind(StrEnum):
     """How a client connects."""
@@ -61,6 +64,8 @@ class Load:
     seed: int = 20
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     failures: list[BaseException] = field(default_factory=list[BaseException])
+    pauses: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """When this machine ran on after a pause (monotonic clock), and for how many seconds it had stood still."""
 
     def __post_init__(self) -> None:
         self._stop = threading.Event()
@@ -71,6 +76,8 @@ class Load:
         for number, (kind, shopper) in enumerate(self.clients):
             thread = threading.Thread(target=self._run, args=(kind, shopper, random.Random(self.seed + number)), daemon=True)  # noqa: S311 (think times)
             self._threads.append(thread)
+        self._threads.append(threading.Thread(target=self._watch, daemon=True))
+        for thread in self._threads:
             thread.start()
         return self
 
@@ -84,6 +91,19 @@ class Load:
     def run_for(self, seconds: float) -> None:
         """Lets the load go on for so long."""
         time.sleep(seconds)
+
+    def seconds_served(self, outcome: Outcome) -> float:
+        """What a request took, less what this machine stood still meanwhile: nobody promises anything for that time."""
+        end = outcome.started + outcome.seconds
+        return outcome.seconds - sum(min(late, at - outcome.started) for at, late in self.pauses if outcome.started < at <= end)
+
+    def _watch(self) -> None:
+        due = time.monotonic() + TICK
+        while not self._stop.wait(max(0.0, due - time.monotonic())):
+            now = time.monotonic()
+            if now - due > LATE:
+                self.pauses.append((now, now - due))
+            due = now + TICK
 
     def _run(self, kind: Kind, shopper: Shopper, chance: random.Random) -> None:
         try:

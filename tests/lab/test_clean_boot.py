@@ -17,7 +17,7 @@ OWN_CHECKS = {
 @pytest.mark.parametrize("host", HOSTS)
 def test_no_unit_has_failed(lab: LabUnderTest, host: str) -> None:
     assert lab.run_on(host, "systemctl", "--failed", "--plain", "--no-legend").strip() == ""
-    assert lab.run_on(host, "systemctl", "is-system-running", check=False).strip() == "running"
+    assert lab.run_on(host, "systemctl", "is-system-running", "--wait", check=False).strip() == "running"
 
 
 @pytest.mark.parametrize("host", HOSTS)

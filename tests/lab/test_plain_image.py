@@ -66,7 +66,7 @@ def test_a_host_installed_its_programs_by_itself_and_has_nothing_to_complain_of(
         owners=f"dpkg-query --search {' '.join(PROGRAMS[host])}",
         installed="grep ' install ' /var/log/dpkg.log",
         failed="systemctl --failed --plain --no-legend",
-        state="systemctl is-system-running",
+        state="systemctl is-system-running --wait",
         cloud_init="cloud-init status --format json",
     )
     owners = [line.partition(":")[0] for line in found["owners"].splitlines()]

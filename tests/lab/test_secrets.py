@@ -4,11 +4,13 @@ The values are letters and digits, so quoting for a URL, a shell or JSON leaves 
 """
 
 import base64
+import contextlib
 import errno
 import io
 import json
 import os
 import re
+import stat
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -190,9 +192,11 @@ def files_with(values: dict[str, str], places: list[Path]) -> Iterator[Path]:
     """Files below the places that hold one of the values, read as bytes."""
     pattern = re.compile(b"|".join(spellings(value).pattern for value in values.values()))
     for place in places:
-        for path in [place] if place.is_file() else place.rglob("*"):
-            if path.is_file() and not path.is_symlink() and os.access(path, os.R_OK) and pattern.search(path.read_bytes()):
-                yield path
+        inside = (Path(folder, name) for folder, _, names in os.walk(place) for name in names)
+        for path in [place] if place.is_file() else inside:
+            with contextlib.suppress(FileNotFoundError):  # a host that lives removes files, too
+                if stat.S_ISREG(path.lstat().st_mode) and pattern.search(path.read_bytes()):
+                    yield path
 
 
 def _decoded(text: str) -> str:

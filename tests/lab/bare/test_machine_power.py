@@ -34,10 +34,9 @@ def test_a_stopped_host_shuts_down_in_order_and_starts_with_its_root_disk(bare: 
         host.until("stopped")
     assert states == ["running", "stopping", "stopped"]
     assert time.monotonic() - began > 1, "it is stopping for as long as its services need"
-    with host.watched() as states:
-        bare.ec2.start_instances(InstanceIds=[host.instance_id])
-        host.until_up()
-    assert states == ["stopped", "pending", "running"]
+    [started] = bare.ec2.start_instances(InstanceIds=[host.instance_id])["StartingInstances"]
+    assert [started.get(which, {}).get("Name") for which in ("PreviousState", "CurrentState")] == ["stopped", "pending"]
+    host.until_up()
     assert host.run(f"cat {MARKER}") == "stopped in order"
     assert host.boot_id() != boot
 

@@ -4,16 +4,17 @@ import pytest
 
 from lab.hypervisor.volumes import guest_device
 from tests.lab.bare.machines import BareLab, Host, code_of
+from tests.lab.harness import wait_until
 
 HOLDS_IN_PRIVATE = """\
 [Service]
 PrivateMounts=yes
-ExecStart=/bin/sh -c 'mount {device} /mnt; exec sleep infinity'
+ExecStart=/bin/sh -c 'mount {device} /mnt; touch {held}; exec sleep infinity'
 """
 
 HOLDS_OPEN = """\
 [Service]
-ExecStart=/bin/sh -c 'exec sleep infinity <{device}'
+ExecStart=/bin/sh -c 'exec <{device}; touch {held}; exec sleep infinity'
 """
 
 
@@ -60,8 +61,9 @@ def test_a_detach_does_not_finish_while_the_volume_is_mounted(bare: BareLab, hos
 def test_a_detach_waits_for_every_user_of_the_device(bare: BareLab, host: Host, peer: Host, volume: str, holder: str) -> None:
     device = bare.attach(volume, host)
     host.run(f"mkfs.ext4 -q {device}")
-    host.add_unit("holder", holder.format(device=device))
-    host.run("sleep 0.3; systemctl is-active holder")
+    held = f"/run/{volume}.held"
+    host.add_unit("holder", holder.format(device=device, held=held))
+    wait_until(lambda: host.has(held), seconds=30, what="the service holds the device", every=0.1)
     assert "/mnt" not in host.run("cat /proc/1/mounts"), "init does not see the mount"
     bare.ec2.detach_volume(VolumeId=volume)
     assert bare.stays_detaching(volume)
