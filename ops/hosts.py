@@ -96,9 +96,10 @@ def enter_command(session: Session, wanted: str, command: Sequence[str]) -> list
     pid = control.leader(session.names, host.instance_id)
     if pid is None:
         raise UserError(f"{wanted} is {host.state}: nothing can be run there. Start it: webstack lab start {wanted}")
-    # nsenter's own --wd opens this machine's folder before it enters the host's tree.
-    at_home = ["sh", "-c", 'cd /root && exec "$@"', "sh"]
-    return ["nsenter", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--", *at_home, *command]
+    # A shutdown stops every process of the guest for a moment. nsenter would stop with the one it had forked, for good, and who is not
+    # reaped keeps the guest from ending; a shell does not mind. Nor does nsenter's --wd do: it opens this machine's folder.
+    shell = ["sh", "-c", 'trap : INT; cd /root && "$@"; exit $?', "sh"]
+    return ["nsenter", "--no-fork", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--", *shell, *command]
 
 
 def journal_command(session: Session, wanted: str, *, unit: str | None, lines: int) -> list[str]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 NAME = "power"
 
-POWER_OFF_AFTER = 8.0
+POWER_OFF_AFTER = 15.0
 """Seconds that this lab gives a host to shut down; AWS's and every other lab's patience is longer than a test's. A shutdown takes one, but
 it waits for this machine's disk, too."""
 
@@ -73,14 +73,17 @@ class Host:
     def state(self) -> str:
         return self.describe().get("State", {}).get("Name", "")
 
-    def run(self, script: str) -> str:
-        """Runs a shell script on the host as root; what it printed. Raises AssertionError where it fails."""
+    def entering(self, script: str) -> list[str]:
+        """The command line that runs a shell script on the host as root. Raises AssertionError where nothing can be run there."""
         try:
-            command = enter_command(Session.of(self.lab.name), self.instance_id, ["sh", "-euc", script])
+            return enter_command(Session.of(self.lab.name), self.instance_id, ["sh", "-euc", script])
         except UserError as error:
             raise AssertionError(str(error)) from error
+
+    def run(self, script: str) -> str:
+        """Runs a shell script on the host as root; what it printed. Raises AssertionError where it fails."""
         done = subprocess.run(
-            command,
+            self.entering(script),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -1,6 +1,8 @@
 """StopInstances, StartInstances, RebootInstances and TerminateInstances act on real machines, and a pulled plug is no stop."""
 
+import signal
 import socket
+import subprocess
 import time
 
 import pytest
@@ -66,6 +68,19 @@ def test_a_host_that_hangs_at_its_stop_is_cut_off_after_the_constant(bare: BareL
     assert time.monotonic() - began >= POWER_OFF_AFTER, "it has its time"
     assert f"no clean shutdown within {POWER_OFF_AFTER:g} s, power cut" in bare.lab.names.daemon_log.read_text()
     assert host.root_disk.is_dir()
+
+
+def test_who_works_on_a_host_does_not_hold_up_its_stop_and_is_sent_away(bare: BareLab, host: Host) -> None:
+    with subprocess.Popen(host.entering(f"touch {MARKER}; exec sleep infinity"), stdin=subprocess.DEVNULL) as session:
+        try:
+            wait_until(lambda: host.has(MARKER), seconds=30, what="somebody works there", every=0.1)
+            told = len(bare.lab.names.daemon_log.read_text())
+            bare.ec2.stop_instances(InstanceIds=[host.instance_id])
+            host.until("stopped")
+            assert "power cut" not in bare.lab.names.daemon_log.read_text()[told:]
+            assert session.wait(10 * SLOWNESS) in (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+        finally:
+            session.kill()
 
 
 def test_a_stop_of_a_frozen_host_waits_out_its_patience(bare: BareLab, host: Host) -> None:
