@@ -96,8 +96,8 @@ def enter_command(session: Session, wanted: str, command: Sequence[str]) -> list
     pid = control.leader(session.names, host.instance_id)
     if pid is None:
         raise UserError(f"{wanted} is {host.state}: nothing can be run there. Start it: webstack lab start {wanted}")
-    # A shutdown stops every process of the guest for a moment. nsenter would stop with the one it had forked, for good, and who is not
-    # reaped keeps the guest from ending; a shell does not mind. Nor does nsenter's --wd do: it opens this machine's folder.
+    # A shell forks, and not nsenter: a shutdown stops every process of the guest for a moment, nsenter would stop with its own for good,
+    # and a process that nobody reaps keeps the guest from ending. It also changes the folder: nsenter's --wd opens this machine's.
     shell = ["sh", "-c", 'trap : INT; cd /root && "$@"; exit $?', "sh"]
     return ["nsenter", "--no-fork", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--", *shell, *command]
 

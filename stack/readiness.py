@@ -236,7 +236,7 @@ class Readiness:
     async def _serves(self, host: str, bucket: str, role_id: str) -> bool:
         """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready."""
         door, clock = self._door_opened(), self._clock
-        began = clock.now()
+        began, told = clock.now(), ""
 
         def ask() -> bool:
             instance = door.running_host(self._environment, host)
@@ -248,8 +248,12 @@ class Readiness:
             try:
                 return await asyncio.to_thread(ask)
             except Exception as error:
+                reason = _no_answer(error)
                 if clock.now() - began >= self._timeout:
-                    raise UnknownStateError(host, self._timeout, _no_answer(error)) from error
+                    raise UnknownStateError(host, self._timeout, reason) from error
+            if reason != told:
+                told = reason
+                pulumi.log.info(f"{host}: {told}")
             await clock.sleep(POLL_LONGEST)
 
     def _door_opened(self) -> Door:
