@@ -201,25 +201,18 @@ class Readiness:
 
     async def watch(self, subject: Subject) -> Outcome:
         """Looks at a host until it is ready, has failed, or its time is over."""
-        clock = self._clock
-        began = clock.now()
-        pause, told = POLL_FIRST, ""
+        patience = _Patience(subject.host, self._clock, self._timeout)
         while True:
             verdict = await self._look(subject)
-            waited = clock.now() - began
             if verdict.state == "ready":
-                if told:
-                    pulumi.log.info(f"{subject.host}: ready after {waited:.0f} s")
+                if patience.told:
+                    pulumi.log.info(f"{subject.host}: ready after {patience.waited:.0f} s")
                 return Outcome(host=subject.host, ready=True)
             if verdict.state == "failed":
                 return _failure(subject, f"failed: {verdict.reason}", verdict)
-            if waited >= self._timeout:
+            if patience.over:
                 return _failure(subject, f"not ready after {self._timeout:.0f} s: {verdict.reason}", verdict)
-            if verdict.reason != told:
-                told = verdict.reason
-                pulumi.log.info(f"{subject.host}: {told}")
-            await clock.sleep(min(pause, max(0.1, self._timeout - waited)))
-            pause = min(pause * 1.3, POLL_LONGEST)
+            await patience.pause(verdict.reason)
 
     async def _look(self, subject: Subject) -> Verdict:
         door = self._door_opened()
@@ -235,8 +228,7 @@ class Readiness:
 
     async def _serves(self, host: str, bucket: str, role_id: str) -> bool:
         """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready."""
-        door, clock = self._door_opened(), self._clock
-        began, told = clock.now(), ""
+        door, patience = self._door_opened(), _Patience(host, self._clock, self._timeout)
 
         def ask() -> bool:
             instance = door.running_host(self._environment, host)
@@ -249,17 +241,43 @@ class Readiness:
                 return await asyncio.to_thread(ask)
             except Exception as error:
                 reason = _no_answer(error)
-                if clock.now() - began >= self._timeout:
+                if patience.over:
                     raise UnknownStateError(host, self._timeout, reason) from error
-            if reason != told:
-                told = reason
-                pulumi.log.info(f"{host}: {told}")
-            await clock.sleep(POLL_LONGEST)
+            await patience.pause(reason)
 
     def _door_opened(self) -> Door:
         if self._door is None:
             self._door = self._open()
         return self._door
+
+
+class _Patience:
+    """How long one host has been waited for, the pauses between two looks at it, and what was told meanwhile."""
+
+    def __init__(self, host: str, clock: Clock, timeout: float) -> None:
+        self._host, self._clock, self._timeout = host, clock, timeout
+        self._began = clock.now()
+        self._pause = POLL_FIRST
+        self.told = ""
+        """The last reason that was shown; empty where there was none."""
+
+    @property
+    def waited(self) -> float:
+        """Seconds since the beginning."""
+        return self._clock.now() - self._began
+
+    @property
+    def over(self) -> bool:
+        """Whether nobody waits any longer."""
+        return self.waited >= self._timeout
+
+    async def pause(self, reason: str) -> None:
+        """Shows a reason that is new, and sleeps until the next look."""
+        if reason != self.told:
+            self.told = reason
+            pulumi.log.info(f"{self._host}: {reason}")
+        await self._clock.sleep(min(self._pause, max(0.1, self._timeout - self.waited)))
+        self._pause = min(self._pause * 1.3, POLL_LONGEST)
 
 
 def _no_answer(error: Exception) -> str:

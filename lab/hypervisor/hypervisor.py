@@ -160,21 +160,19 @@ class Hypervisor:
         await asyncio.to_thread(client.start_instances, InstanceIds=[keeper.instance_id])
 
     async def give_fault(self, description: Mapping[str, Any], seconds: float | None) -> Active:
-        """Puts a fault on; one with an end is taken back then. Raises FaultError.
-
-        A daemon that has just started first hears from the API which hosts there are; for that it is waited a while.
-        """
-        await self._hosts_known()
+        """Puts a fault on; one with an end is taken back then. Raises FaultError."""
+        await self._wait_for_hosts()
         given = await asyncio.to_thread(self.faults.give, description, seconds)
         self._end_in_time(given)
         return given
 
     async def take_back_faults(self, *fault_ids: str) -> list[Active]:
-        """Ends faults, all if none is named; those that were ended. Raises FaultError. Waits as `give_fault` does."""
-        await self._hosts_known()
+        """Ends faults, all if none is named; those that were ended. Raises FaultError."""
+        await self._wait_for_hosts()
         return await asyncio.to_thread(self.faults.take_back, *fault_ids)
 
-    async def _hosts_known(self) -> None:
+    async def _wait_for_hosts(self) -> None:
+        """Waits a while: a daemon that has just started first hears from the API which hosts there are."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._followed.wait(), _FOLLOWED_WITHIN)
 
