@@ -28,6 +28,13 @@ DEBIAN_PARAMETER: Final = "/aws/service/debian/release/13/latest/amd64"
 ROOT_GIB: Final = 10
 DATA_DEVICE: Final = "/dev/sdf"
 """What EC2 calls the data volume. On the host it appears under its volume id, and is found by that."""
+REPLACES_CATTLE: Final = ("instanceType",)
+"""Properties whose change the provider makes by stopping the running instance: it would do so to all hosts of a tier at once.
+
+terraform-provider-aws, internal/service/ec2/ec2_instance.go, resourceInstanceUpdate: `instance_type` and `user_data` go through
+modifyInstanceAttributeWithStopStart. Groups, profile, metadata options, the root volume and tags are changed on the running
+instance. User data has a switch of its own, `user_data_replace_on_change`.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +110,7 @@ class Host(Component):
                 depends_on=cast("list[pulumi.Resource]", list(args.depends_on)),
                 protect=environment.protected if self.pet else None,
                 delete_before_replace=True if self.pet else None,
+                replace_on_changes=None if self.pet else list(REPLACES_CATTLE),
                 # Without a pin a new image would replace hosts; and no image ever replaces a pet.
                 ignore_changes=["ami"] if self.pet or environment.settings.environment.ami is None else None,
             ),

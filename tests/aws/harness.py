@@ -60,10 +60,14 @@ class Stack:
 
     def up(self, *settings: str, repository: Path = REPOSITORY) -> list[Step]:
         """Applies; gives what was done, sorted."""
+        return sorted(self.applied(*settings, repository=repository).steps)
+
+    def applied(self, *settings: str, repository: Path = REPOSITORY) -> Told:
+        """Applies; gives all that was told, its steps in the order in which they ended."""
         told = Told()
         with self._program(settings, repository):
             self.engine.up(on_event=told)
-        return sorted(told.steps)
+        return told
 
     def plan(self, *settings: str, repository: Path = REPOSITORY) -> list[Step]:
         """What `up` would do, sorted."""

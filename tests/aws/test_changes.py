@@ -77,9 +77,21 @@ def test_a_changed_static_file_of_the_web_hosts_replaces_the_web_hosts(dev: Stac
     assert dev.plan(repository=copy) == sorted(expected)
 
 
-def test_other_instance_types_of_two_tiers_are_updates_in_place_of_their_hosts(dev: Stack) -> None:
-    steps = dev.plan("web.instanceType=t3.medium", "database.instanceType=t3.medium")
-    assert steps == updated("dev-db-1", "dev-db-2", "dev-web-1", "dev-web-2")
+def test_another_instance_type_replaces_web_hosts_new_before_old_and_updates_databases_in_place(dev: Stack) -> None:
+    try:
+        steps = dev.applied("web.instanceType=t3.medium", "database.instanceType=t3.medium").steps
+        assert sorted(steps) == sorted([*replaced("dev-web-1", "dev-web-2"), *updated("dev-db-1", "dev-db-2", "dev-web-name")])
+        made, named, gone = (
+            [steps.index((op, name)) for name in names]
+            for op, *names in (
+                ("create-replacement", "dev-web-1", "dev-web-2"),
+                ("update", "dev-web-name"),
+                ("delete-replaced", "dev-web-1", "dev-web-2"),
+            )
+        )
+        assert max(made) < named[0] < min(gone)
+    finally:
+        dev.up()
 
 
 def test_a_larger_data_volume_grows_in_place_under_a_running_database(dev: Stack) -> None:

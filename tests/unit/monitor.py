@@ -53,6 +53,7 @@ class Registered:
     protect: bool
     depends_on: frozenset[str]
     ignore_changes: tuple[str, ...]
+    replace_on_changes: tuple[str, ...]
     delete_before_replace: bool
     replaces_first: bool
     property_dependencies: Mapping[str, frozenset[str]]
@@ -140,6 +141,7 @@ class StrictMonitor(mocks.MockMonitor):
             protect=bool(request.protect),
             depends_on=frozenset(request.dependencies),
             ignore_changes=tuple(request.ignoreChanges),
+            replace_on_changes=tuple(request.replaceOnChanges),
             delete_before_replace=request.deleteBeforeReplace,
             replaces_first=request.deleteBeforeReplaceDefined,
             property_dependencies=property_dependencies,

@@ -26,7 +26,12 @@ def test_it_lets_a_sound_program_pass_and_keeps_its_order_options_and_dependenci
     def body(opts: pulumi.ResourceOptions) -> None:
         vpc = aws.ec2.Vpc("vpc", cidr_block="10.0.0.0/16", opts=opts)
         more = pulumi.ResourceOptions(
-            parent=opts.parent, protect=True, ignore_changes=["tags"], delete_before_replace=True, depends_on=[vpc]
+            parent=opts.parent,
+            protect=True,
+            ignore_changes=["tags"],
+            replace_on_changes=["cidrBlock"],
+            delete_before_replace=True,
+            depends_on=[vpc],
         )
         aws.ec2.Subnet("subnet", vpc_id=vpc.id, cidr_block="10.0.0.0/24", opts=more)
         pulumi.export("vpc", vpc.id)
@@ -35,6 +40,7 @@ def test_it_lets_a_sound_program_pass_and_keeps_its_order_options_and_dependenci
     assert [item.name for item in program.resources] == ["parent", "vpc", "subnet"]
     subnet = program.named("subnet")
     assert (subnet.protect, subnet.ignore_changes, subnet.delete_before_replace) == (True, ("tags",), True)
+    assert subnet.replace_on_changes == ("cidrBlock",)
     assert program.dependencies(subnet) == {"vpc"}
     assert subnet.property_dependencies["vpcId"] == {program.named("vpc").urn}
     assert program.outputs == {"vpc": subnet.inputs["vpcId"]}

@@ -78,6 +78,38 @@ def test_hosts_have_their_places_types_and_options(program: RunProgram, stack: s
             assert absent not in item.inputs
 
 
+CHANGES_OF_AN_INSTANCE = {
+    "ami": "replaces",
+    "subnetId": "replaces",
+    "privateIp": "replaces",
+    "instanceType": "stops",
+    "userData": "stops",
+    "userDataReplaceOnChange": "nothing",
+    "vpcSecurityGroupIds": "runs on",
+    "iamInstanceProfile": "runs on",
+    "metadataOptions": "runs on",
+    "rootBlockDevice": "runs on",
+    "tags": "runs on",
+}
+"""What the provider does to a running instance when a property that the program sets changes.
+
+terraform-provider-aws, internal/service/ec2/ec2_instance.go: `replaces` is ForceNew in the schema; `stops` goes through
+modifyInstanceAttributeWithStopStart in resourceInstanceUpdate; `runs on` is any other call there (ModifyNetworkInterfaceAttribute,
+ReplaceIamInstanceProfileAssociation, ModifyInstanceMetadataOptions, ModifyVolume, CreateTags). Of the root volume only `encrypted`
+and `kmsKeyId` replace.
+"""
+
+
+def test_no_change_of_a_property_stops_the_hosts_of_a_tier_of_cattle_at_once(program: RunProgram) -> None:
+    stopping = {name for name, effect in CHANGES_OF_AN_INSTANCE.items() if effect == "stops"}
+    for name, item in hosts(program("dev")).items():
+        assert item.inputs.keys() <= CHANGES_OF_AN_INSTANCE.keys(), "what a change of it does must be known"
+        by_switch = {"userData"} if item.inputs["userDataReplaceOnChange"] else set[str]()
+        replacing = by_switch | set(item.replace_on_changes)
+        assert replacing == (stopping if name.startswith("web") else set()), f"{name}: cattle are replaced, pets are stopped in place"
+        assert not (item.replaces_first and name.startswith("web")), "the new one comes before the old one goes"
+
+
 def test_a_pinned_image_rolls_the_web_hosts_only(program: RunProgram) -> None:
     pinned = hosts(program("dev", environment={"class": "development", "ami": "ami-0fedcba9876543210"}))
     assert {name: item.ignore_changes for name, item in pinned.items()} == {
