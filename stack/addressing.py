@@ -23,6 +23,9 @@ RESERVED_HEAD: Final = 4
 FIXED_OFFSET: Final = 10
 """Where in its subnet a host with a fixed address is."""
 
+NAT_OFFSET: Final = 20
+"""Where in its public subnet a NAT gateway is. Left to AWS, it may be given the address that is planned for a load balancer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -59,6 +62,10 @@ class AddressPlan:
     def database(self, number: int) -> Place:
         """Where db-1 or db-2 is."""
         return self._place("data", number)
+
+    def nat(self, zone: int) -> IPv4Address:
+        """Where the NAT gateway of a zone is, counted from 0."""
+        return self.subnet("public", zone)[NAT_OFFSET]
 
     def web_zone(self, number: int) -> int:
         """The zone of web-1, web-2, …: each in the next."""

@@ -132,6 +132,8 @@ class Network(Component):
             self._environment.resource(thing),
             allocation_id=address.id,
             subnet_id=self.subnets["public", zone].id,
+            # Settable, and a change replaces: `private_ip` in terraform-provider-aws, internal/service/ec2/vpc_nat_gateway.go.
+            private_ip=str(self._environment.plan.nat(zone)),
             tags=self._tags(thing),
             opts=self.child(depends_on=[self._gateway, *self._ready["public", zone]]),
         )

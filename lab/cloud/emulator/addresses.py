@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html
 """
 
+from contextvars import ContextVar
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -12,6 +13,7 @@ from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
 from moto.ec2.models.elastic_network_interfaces import NetworkInterface
 from moto.ec2.models.nat_gateways import NatGateway, NatGatewayBackend
 from moto.ec2.models.subnets import Subnet
+from moto.ec2.responses.nat_gateways import NatGateways
 from moto.ec2.utils import random_nat_gateway_id
 
 from lab.cloud.emulator.patching import original, refusal, replace
@@ -21,6 +23,10 @@ _associate = original(ElasticAddressBackend, "associate_address")
 _release = original(ElasticAddressBackend, "release_address")
 _init_interface = original(NetworkInterface, "__init__")
 _request_ip = original(Subnet, "request_ip")
+_answer_create_nat_gateway = original(NatGateways, "create_nat_gateway")
+
+_nat_address: ContextVar[str | None] = ContextVar("nat_address", default=None)
+"""The private address that the request being answered wants for its NAT gateway."""
 
 
 def install(public_range: IPv4Network) -> None:
@@ -34,6 +40,7 @@ def install(public_range: IPv4Network) -> None:
     replace(NetworkInterface, "stop", _interface_stops)
     replace(ElasticAddressBackend, "associate_address", _associate_address)
     replace(ElasticAddressBackend, "release_address", _release_address)
+    replace(NatGateways, "create_nat_gateway", _create_nat_gateway)
     replace(NatGateway, "__init__", _make_nat_gateway)
     replace(NatGatewayBackend, "delete_nat_gateway", _delete_nat_gateway)
     replace(Subnet, "request_ip", _reserve_private_address)
@@ -153,6 +160,15 @@ def _require_internet_gateway(backend: Any, vpc_id: str) -> None:
         raise refusal("Gateway.NotAttached", f"Network {vpc_id} is not attached to any internet gateway")
 
 
+def _create_nat_gateway(response: Any) -> Any:
+    """moto does not read PrivateIpAddress: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNatGateway.html"""
+    token = _nat_address.set(response._get_param("PrivateIpAddress"))
+    try:
+        return _answer_create_nat_gateway(response)
+    finally:
+        _nat_address.reset(token)
+
+
 def _make_nat_gateway(
     gateway: Any, backend: Any, subnet_id: str, allocation_id: str, tags: dict[str, str] | None = None, connectivity_type: str | None = None
 ) -> None:
@@ -168,7 +184,10 @@ def _make_nat_gateway(
     gateway.vpc_id = subnet.vpc_id
     if gateway.connectivity_type == "public":
         _require_internet_gateway(backend, subnet.vpc_id)
-    gateway.private_ip = subnet.get_available_subnet_ip(instance=gateway)
+    wanted = _nat_address.get()
+    if wanted:
+        subnet.request_ip(wanted, gateway)
+    gateway.private_ip = wanted or subnet.get_available_subnet_ip(instance=gateway)
     nic = backend.create_network_interface(subnet, gateway.private_ip, description=f"Interface for NAT Gateway {gateway.id}")
     nic.interface_type, nic.status, nic.requester_managed = "nat_gateway", "in-use", True
     gateway._eni = nic

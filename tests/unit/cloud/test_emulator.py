@@ -141,6 +141,16 @@ def test_a_nat_gateway_has_an_address_of_its_subnet_and_gives_all_back(network: 
     network.ec2.delete_subnet(SubnetId=network.subnet)
 
 
+def test_a_nat_gateway_gets_the_private_address_that_was_asked_for_and_nobody_else_does(network: Network) -> None:
+    allocation = network.ec2.allocate_address(Domain="vpc")["AllocationId"]
+    asked = {"SubnetId": network.subnet, "PrivateIpAddress": "10.20.1.20"}
+    gateway = network.ec2.create_nat_gateway(AllocationId=allocation, **asked)["NatGateway"]
+    assert gateway["NatGatewayAddresses"][0]["PrivateIp"] == "10.20.1.20"
+    assert refused(network.ec2.create_nat_gateway, ConnectivityType="private", **asked) == "InvalidIPAddress.InUse"
+    outside = {"SubnetId": network.subnet, "PrivateIpAddress": "10.99.0.20", "ConnectivityType": "private"}
+    assert refused(network.ec2.create_nat_gateway, **outside) == "InvalidParameterValue"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

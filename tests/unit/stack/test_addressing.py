@@ -33,6 +33,16 @@ def test_fixed_addresses_are_different_in_their_subnets_and_none_that_aws_keeps(
         assert RESERVED_HEAD <= offset < subnet.num_addresses - 1, f"{place.address} in {subnet}"
 
 
+@given(plans)
+def test_a_nat_gateway_is_in_its_public_subnet_and_is_no_host(plan: AddressPlan) -> None:
+    hosts = {place.address for number in (1, 2) for place in (plan.load_balancer(number), plan.database(number))}
+    for zone in range(plan.zones):
+        subnet = plan.subnet("public", zone)
+        offset = int(plan.nat(zone)) - int(subnet.network_address)
+        assert RESERVED_HEAD <= offset < subnet.num_addresses - 1
+        assert plan.nat(zone) not in hosts
+
+
 @given(networks, st.integers(2, MOST_ZONES - 1))
 def test_a_zone_more_moves_no_subnet_and_no_fixed_address(network: IPv4Network, zones: int) -> None:
     before, after = AddressPlan(network, zones), AddressPlan(network, zones + 1)

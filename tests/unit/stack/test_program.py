@@ -50,6 +50,15 @@ def test_prod_has_a_nat_gateway_and_a_table_for_each_of_its_three_zones(program:
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_no_nat_gateway_can_be_given_the_address_of_a_host(program: RunProgram, stack: str) -> None:
+    result = program(stack)
+    gateways = sorted(str(item.inputs.get("privateIp")) for item in result.of("ec2/natGateway:NatGateway"))
+    assert gateways == (["10.20.0.20"] if stack == "dev" else ["10.30.0.20", "10.30.16.20", "10.30.32.20"])
+    taken = {item.inputs.get("privateIp") for item in result.of(INSTANCE)}
+    assert not taken & set(gateways)
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
 @pytest.mark.parametrize("preview", [False, True])
 def test_hosts_have_their_places_types_and_options(program: RunProgram, stack: str, preview: bool) -> None:
     result = program(stack, preview=preview)
