@@ -128,6 +128,7 @@ class Identity(Component):
                 resource,
                 description=f"{COMPONENT_OF[role]} hosts of {environment.name}",
                 assume_role_policy=_TRUST,
+                permissions_boundary=environment.settings.environment.permissions_boundary,
                 tags=tags,
                 opts=self.child(),
             )

@@ -185,6 +185,7 @@ class Network(Component):
             resource("flow-logs"),
             description="Lets VPC flow logs write into their log group",
             assume_role_policy=self._account.apply(self._flow_log_trust),
+            permissions_boundary=self._environment.settings.environment.permissions_boundary,
             tags=self._tags("flow-logs"),
             opts=self.child(),
         )

@@ -90,6 +90,13 @@ def _tags(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
+def _policy_arn(text: str) -> str:
+    # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html; AWS's own policies have `aws` in place of an account.
+    if not re.fullmatch(r"arn:aws(?:-cn|-us-gov)?:iam::(?:\d{12}|aws):policy/(?:[!-~]+/)?[\w+=,.@-]{1,128}", text, re.ASCII):
+        raise broken("the ARN of a managed IAM policy", "write one such as arn:aws:iam::123456789012:policy/webstack-boundary")
+    return text
+
+
 def _module(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", text, re.ASCII):
         raise broken("a WSGI callable, module:name", "write it as Gunicorn takes it, such as wsgi:app")
@@ -138,6 +145,7 @@ VpcCidr = Annotated[StrictStr, AfterValidator(_vpc_cidr)]
 InstanceType = Annotated[StrictStr, AfterValidator(_instance_type)]
 Ami = Annotated[StrictStr, AfterValidator(_ami)]
 Tags = Annotated[dict[StrictStr, StrictStr], AfterValidator(_tags)]
+PolicyArn = Annotated[StrictStr, AfterValidator(_policy_arn)]
 Module = Annotated[StrictStr, AfterValidator(_module)]
 Schema = Annotated[StrictStr, AfterValidator(_schema)]
 Domain = Annotated[StrictStr, AfterValidator(_domain)]

@@ -23,6 +23,7 @@ from stack.rules import (
     InstanceType,
     Module,
     Moment,
+    PolicyArn,
     Schema,
     SecretName,
     Tags,
@@ -56,6 +57,9 @@ class EnvironmentSettings(Section):
         description="the AMI of every host; without it Debian 13's newest at a host's creation, and later ones are ignored",
     )
     tags: Tags = Field(default_factory=dict, description="tags on everything, besides the stack's own")
+    permissions_boundary: PolicyArn | None = Field(
+        default=None, description="the ARN of the managed IAM policy that limits every role of the stack, whatever its own policy says"
+    )
     expires: Moment | None = Field(default=None, description="from when an `ephemeral` stack may be removed; put into the tag `expires`")
 
 

@@ -10,6 +10,7 @@ from ipaddress import IPv4Network
 from lab.cloud.emulator import (
     addresses,
     attributes,
+    boundaries,
     bucket_policies,
     dependencies,
     endpoints,
@@ -43,5 +44,6 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     rules.install()
     records.install()
     storage.install(machines=machines)
+    boundaries.install()
     bucket_policies.install()
     power.install(machines=machines)

@@ -42,9 +42,6 @@ class Role(Handler):
     label = "IAM Role"
 
     def create(self, cloud: Cloud, news: Props) -> str:
-        boundary = news.get("permissionsBoundary")
-        if boundary and cloud.find("iam.get_policy", PolicyArn=boundary) is None:
-            raise cloud.refusal("iam.create_role", "NoSuchEntity", f"Scope ARN: {boundary} does not exist or is not attachable.")
         made = cloud.call(
             "iam.create_role",
             RoleName=_name(news),
@@ -52,7 +49,7 @@ class Role(Handler):
             Path=news.get("path"),
             Description=news.get("description"),
             MaxSessionDuration=news.get("maxSessionDuration"),
-            PermissionsBoundary=boundary,
+            PermissionsBoundary=news.get("permissionsBoundary"),
             Tags=tag_list(news.get("tagsAll")) or None,
         )
         return str(made["Role"]["RoleName"])

@@ -60,6 +60,9 @@ def test_a_role_reads_as_made_and_changes_in_place(engine: Engine) -> None:
 def test_a_boundary_must_exist(engine: Engine) -> None:
     with pytest.raises(AbortedError, match="does not exist or is not attachable"):
         role(engine, permissionsBoundary="arn:aws:iam::123456789012:policy/none")
+    made = role(engine, "later")
+    with pytest.raises(AbortedError, match="does not exist or is not attachable"):
+        engine.update(made, permissionsBoundary="arn:aws:iam::123456789012:policy/none")
 
 
 def test_an_inline_policy_that_somebody_widened_is_put_back(engine: Engine) -> None:

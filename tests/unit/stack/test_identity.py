@@ -88,3 +88,13 @@ def test_instances_alone_may_take_the_roles(program: RunProgram) -> None:
         "dev-database": ["ec2.amazonaws.com"],
         "dev-flow-logs": ["vpc-flow-logs.amazonaws.com"],
     }
+
+
+def test_a_permissions_boundary_limits_every_role_of_the_program(program: RunProgram) -> None:
+    boundary = "arn:aws:iam::123456789012:policy/webstack-boundary"
+    limited = {item.name: item.inputs.get("permissionsBoundary") for item in program("dev", environment=BOUND).of("iam/role:Role")}
+    assert limited == dict.fromkeys(("dev-load-balancer", "dev-web", "dev-database", "dev-flow-logs"), boundary)
+    assert not [item.name for item in program("dev").of("iam/role:Role") if item.inputs.get("permissionsBoundary")]
+
+
+BOUND = {"permissionsBoundary": "arn:aws:iam::123456789012:policy/webstack-boundary"}

@@ -105,6 +105,20 @@ CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
     ({"environment": {"expires": "2030-01-31T18:00:00Z"}}, "environment.expires", "2030-01-31T18:00:00Z", "only an ephemeral", "remove"),
     ({"environment": {"class": "ephemeral", "expires": "soon"}}, "environment.expires", "soon", "ISO 8601", "2030-01-31T18:00:00Z"),
     ({"environment": {"ami": "debian"}}, "environment.ami", "debian", "the id of an AMI", "leave the key out"),
+    (
+        {"environment": {"permissionsBoundary": "limits"}},
+        "environment.permissionsBoundary",
+        "limits",
+        "the ARN of a managed",
+        "arn:aws:iam::",
+    ),
+    (
+        {"environment": {"permissionsBoundary": "arn:aws:iam::1:policy/x"}},
+        "environment.permissionsBoundary",
+        "arn:aws:iam::1:policy/x",
+        "the ARN of a managed",
+        "arn:aws:iam::",
+    ),
     ({"environment": {"tags": {"Name": "x"}}}, "environment.tags", {"Name": "x"}, "is one of its own", "another name"),
     ({"readiness": {"timeout": 1}}, "readiness.timeout", 1, "at least 30", "set 30 or more"),
 ]
