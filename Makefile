@@ -23,7 +23,7 @@ test: ## lint and all tests: unit, aws and lab; the lab's tests boot hosts and n
 	@tools/setup --tests
 	@$(MAKE) --no-print-directory lint
 	$(PYTHON) -m pytest -n auto tests/unit tests/aws
-	$(PYTHON) -m pytest tests/lab
+	$(PYTHON) -m pytest -n 2 tests/lab
 
 test-unit: venv ## the tests that need neither root nor network
 	$(PYTHON) -m pytest -n auto tests/unit
@@ -34,7 +34,7 @@ test-aws: setup ## dev and prod through the real engine onto an AWS emulator
 
 test-lab: setup ## boot hosts and try all that is promised on them
 	@tools/setup --audit
-	$(PYTHON) -m pytest tests/lab
+	$(PYTHON) -m pytest -n 2 tests/lab
 
 lint: ## ruff, a strict type checker, shellcheck
 	@tools/lint

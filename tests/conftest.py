@@ -18,7 +18,7 @@ class Together(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         tier, folder = nodeid.partition("::")[0].removeprefix("tests/").split("/")[:2]
-        return f"{tier}/{folder}" if tier == "unit" or folder == "test_configuration.py" else tier
+        return f"{tier}/{folder}" if tier in ("unit", "lab") or folder == "test_configuration.py" else tier
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -10,19 +10,58 @@ from pathlib import Path
 import pytest
 
 from lab.paths import REPOSITORY
-from tests.lab.harness import LabUnderTest
-from tests.lab.machine import Machine
+from tests.lab import sharing
+from tests.lab.harness import LabUnderTest, is_ours, own
+from tests.lab.machine import Machine, bears, changed
 
-LAB = os.environ.get("WEBSTACK_TEST_LAB", "test")
+LAB = own(os.environ.get("WEBSTACK_TEST_LAB", "test"))
 KEEP = bool(os.environ.get("WEBSTACK_TEST_KEEP"))
 """For work on the tests: use a lab that runs, and leave it running."""
 
 ARTEFACTS = REPOSITORY / "build" / "lab"
 
 
+LONGEST = ("test_changes.py", "test_crashes.py", "test_balancing.py", "test_power.py", "test_plain_image.py")
+"""Files that take minutes, the longest first: what begins last should be short where two workers share the tests."""
+
+_BEFORE = pytest.StashKey[Machine]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Looks at the machine once, before any lab is there."""
+    if not _cannot_run() and not KEEP and not hasattr(session.config, "workerinput"):
+        session.config.stash[_BEFORE] = Machine.look()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """After all labs are gone the machine is as it was, whatever worker had them; other labs may have come and gone beside these."""
+    if (before := session.config.stash.get(_BEFORE, None)) is None:
+        return
+    session.config.stash[_LEFT] = changed(before, Machine.look(), lambda lab: is_ours(lab) or lab == LAB)
+    if session.config.stash[_LEFT]:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+_LEFT = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says what the labs left on the machine, or took from it."""
+    for line in config.stash.get(_LEFT, list[str]()):
+        terminalreporter.write_line(f"the labs changed the machine: {line}", red=True)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Gives a test that times what it sees the machine alone; its time begins when it has it."""
+    with sharing.machine(alone=item.get_closest_marker("alone") is not None):
+        return (yield)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Names what is missing instead of failing in the middle (in CI a skip is a failure); puts first what wants no lab beside it."""
-    items.sort(key=lambda item: item.path.name != "test_crashes.py")
+    """Names what is missing instead of failing in the middle (in CI a skip is a failure); puts the longest files first."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     reason = _cannot_run()
     if reason:
         for item in items:
@@ -51,7 +90,7 @@ def lab() -> Iterator[LabUnderTest]:
         if not KEEP:
             under_test.command("down")
     if not KEEP:
-        assert before.difference(Machine.look()) == [], "the lab left something behind, or took something away"
+        assert before.difference(Machine.look(), bears(LAB)) == [], "the lab left something behind"
 
 
 @pytest.hookimpl(wrapper=True)

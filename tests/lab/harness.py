@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -28,6 +29,19 @@ T = TypeVar("T")
 REGION = "eu-central-1"
 SLOWNESS = float(os.environ.get("WEBSTACK_TEST_SLOWNESS", "1"))
 """One factor for every deadline, for slow machines."""
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+"""Which of the workers that share the tests out among them this is."""
+
+
+def own(name: str) -> str:
+    """The name of a lab of this worker: each has labs of its own."""
+    return name if WORKER == "gw0" else f"{name[: 7 - len(WORKER)]}-{WORKER}"
+
+
+def is_ours(lab: str) -> bool:
+    """Whether a lab of that name is the tests'."""
+    return lab.startswith(("test", "struck", "plain", "power", "cramped")) or re.search(r"-gw\d+$", lab) is not None
 
 
 class CommandFailedError(AssertionError):

@@ -3,11 +3,11 @@
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from lab.names import PROJECT
+from lab.names import PROJECT, STATE_ROOT
 
 VOLATILE_SYSCTLS = re.compile(
     r"^(kernel\.(random\.|ns_last_pid|pty\.nr|perf_event_max_sample_rate|sched_domain)|fs\.(dentry-state|file-nr|inode-|quota\.|aio-nr|epoll)|"
@@ -17,6 +17,9 @@ VOLATILE_SYSCTLS = re.compile(
 
 OURS = re.compile(r"lab\.(daemon|provider|cloud)|systemd-nspawn|dnsmasq|(^|/)pulumi( |$)|/var/lib/webstack")
 """What the command line of a lab's process looks like; other programs may come and go while a test runs."""
+
+LAB = re.compile(rf"(?:\b{PROJECT}-|{re.escape(str(STATE_ROOT / 'labs'))}/|--lab[ =]|lab\.daemon (?:--\S+ )*)([a-z0-9][a-z0-9-]*)")
+"""How a line of a look names the lab that it belongs to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,15 +59,34 @@ class Machine:
             | _children(Path("/run/netns")),
         )
 
-    def difference(self, later: "Machine") -> list[str]:
-        """What is there later and was not (`+`), and what was there and is gone (`-`)."""
+    def difference(self, later: "Machine", counts: Callable[[str], bool]) -> list[str]:
+        """What is there later and was not (`+`), and what was there and is gone (`-`), of the lines that count."""
         result: list[str] = []
         for field in fields(self):
             before: frozenset[str] = getattr(self, field.name)
             after: frozenset[str] = getattr(later, field.name)
-            result += [f"{field.name} + {line}" for line in sorted(after - before)]
-            result += [f"{field.name} - {line}" for line in sorted(before - after)]
+            result += [f"{field.name} + {line}" for line in sorted(after - before) if counts(line)]
+            result += [f"{field.name} - {line}" for line in sorted(before - after) if counts(line)]
         return result
+
+
+def bears(*labs: str) -> Callable[[str], bool]:
+    """Whether a line names one of these labs."""
+    return lambda line: not set(labs).isdisjoint(LAB.findall(line))
+
+
+def changed(before: Machine, after: Machine, ours: Callable[[str], bool]) -> list[str]:
+    """What the labs of which `ours` is true left on the machine, or took from it.
+
+    Other labs may come and go meanwhile. While one is there, what labs change of the machine as a whole is not put back.
+    """
+    others = any(not ours(Path(folder).name) for folder in before.state_folders | after.state_folders)
+
+    def counts(line: str) -> bool:
+        named = LAB.findall(line)
+        return any(ours(name) for name in named) if named else not others
+
+    return before.difference(after, counts)
 
 
 def _lines(*command: str) -> frozenset[str]:
@@ -79,13 +101,13 @@ def _children(folder: Path) -> frozenset[str]:
 def _cgroups(folder: Path) -> Iterator[str]:
     """Every cgroup down to the labs': below one, another lab's hosts start and end services as they please.
 
-    One in which only other programs run is theirs, and comes and goes with them.
+    One that no lab's program runs in is others', and comes and goes with them.
     """
     with os.scandir(folder) as entries:
         inner = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     for path in inner:
         pids = _words(path / "cgroup.procs")
-        if not pids or any(OURS.search(_command(Path("/proc") / pid)) for pid in pids):
+        if LAB.search(str(path)) or any(OURS.search(_command(Path("/proc") / pid)) for pid in pids):
             yield str(path)
         if not path.name.startswith(f"{PROJECT}-"):
             yield from _cgroups(path)
@@ -95,10 +117,19 @@ def _processes() -> list[str]:
     found: list[str] = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            command = _command(entry)
-            if OURS.search(command):
-                found.append(f"{entry.name} {command}")
+            line = f"{entry.name} {_command(entry)}"
+            if OURS.search(line) and LAB.search(line := line + _lab_of(entry)):  # what serves no lab is another tier's test
+                found.append(line)
     return found
+
+
+def _lab_of(process: Path) -> str:
+    """The lab in whose folder or for which a process works, where its command line does not say so: the engine's do not."""
+    try:
+        told = (process / "environ").read_bytes().decode(errors="replace") + str((process / "cwd").readlink())
+    except OSError:
+        return ""
+    return "".join(f" --lab {name}" for name in sorted(set(LAB.findall(told))))
 
 
 def _command(process: Path) -> str:

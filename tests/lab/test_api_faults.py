@@ -15,6 +15,8 @@ from tests.lab.harness import REGION, CommandFailedError, LabUnderTest, wait_unt
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
+pytestmark = pytest.mark.alone
+
 _WHO_AM_I = (
     "import boto3, botocore.config as c; "
     f"print(boto3.client('sts', region_name='{REGION}', config=c.Config(retries={{'total_max_attempts': 1}})).get_caller_identity()['Arn'])"

@@ -1,6 +1,6 @@
 """What is struck down with `kill -9` or Ctrl-C in the middle of an `up` leaves a lab that `up` repairs and `down` takes away whole.
 
-A lab of its own, as small as the program allows, before the one that the other tests share is there.
+A lab of its own, as small as the program allows.
 """
 
 import os
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.lab.conftest import ARTEFACTS, keep_logs
-from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
-from tests.lab.machine import Machine
+from tests.lab.harness import SLOWNESS, LabUnderTest, own, wait_until
+from tests.lab.machine import Machine, bears
 
 SMALL = ("web.count=1", "database.replica=false")
 
@@ -23,7 +23,7 @@ SMALL = ("web.count=1", "database.replica=false")
 @pytest.fixture
 def struck(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
     """A lab that is not there yet. Whatever a test does to it, `down` leaves the machine as it was."""
-    under_test = LabUnderTest(name="struck")
+    under_test = LabUnderTest(name=own("struck"))
     under_test.command("down")
     before = Machine.look()
     failed_before = request.session.testsfailed
@@ -33,7 +33,7 @@ def struck(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
         if request.session.testsfailed > failed_before:
             keep_logs(under_test, ARTEFACTS / request.node.name)
         under_test.command("down")
-    assert before.difference(Machine.look()) == [], "something was left behind, or taken away"
+    assert before.difference(Machine.look(), bears(under_test.name)) == [], "something was left behind"
 
 
 def begin_up(lab: LabUnderTest, log: Path) -> subprocess.Popen[bytes]:

@@ -8,6 +8,8 @@ from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, Outcome, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
 
+pytestmark = pytest.mark.alone
+
 SLOWEST_GET = 2.5
 """Seconds: a dead host's connections are given up after about two (keep-alive probes and retransmissions), and the request is repeated."""
 

@@ -10,6 +10,8 @@ import pytest
 from lab.hypervisor import namespaces, volumes
 from tests.lab.harness import SLOWNESS, CommandFailedError, LabUnderTest, wait_until
 
+pytestmark = pytest.mark.alone
+
 _MEGABYTES = 2
 _PAYLOAD = "INSERT INTO app_faults.t VALUES (REPEAT('x', 1000000))"
 

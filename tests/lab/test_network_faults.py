@@ -29,6 +29,8 @@ from tests.lab.harness import REGION, SLOWNESS, LabUnderTest, wait_until
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
+pytestmark = pytest.mark.alone
+
 ZONE = f"{REGION}c"
 """No host of the stack is there."""
 

@@ -13,7 +13,7 @@ import pytest
 from lab.cloud.images import PLAIN_IMAGE
 from lab.hypervisor import teardown
 from tests.lab.conftest import ARTEFACTS, keep_logs
-from tests.lab.harness import LabUnderTest
+from tests.lab.harness import LabUnderTest, own
 
 HOSTS = ["lb-1", "web-1", "web-2", "db-1", "db-2"]
 PROGRAMS = {
@@ -28,7 +28,7 @@ PROGRAMS = {
 @pytest.fixture(scope="module")
 def plain(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
     """A lab of its own, on the plain image; nothing of it is there afterwards."""
-    under_test = LabUnderTest(name="plain")
+    under_test = LabUnderTest(name=own("plain"))
     failed_before = request.session.testsfailed
     under_test.command("down")
     came_up = False

@@ -19,6 +19,8 @@ from tests.lab.matrix import VRRP
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import IpPermissionTypeDef
 
+pytestmark = pytest.mark.alone
+
 WITHIN = 1.0
 """Seconds within which a change holds, on a machine that is not busy with other things: asserted of half of several changes."""
 

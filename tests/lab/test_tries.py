@@ -14,6 +14,8 @@ from lab.hypervisor.netlink import Wires, within
 from lab.hypervisor.tries import ICMP, TCP, UDP, Answer, Outcome, Place, Try, try_all
 from tests.lab.harness import SLOWNESS, wait_until
 
+pytestmark = pytest.mark.alone
+
 NEAR, FAR = IPv4Interface("192.0.2.1/24"), IPv4Interface("192.0.2.2/24")
 LINK = "ens5"
 PROTOCOLS = (TCP, UDP, ICMP, 112)

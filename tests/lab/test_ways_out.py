@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import InstanceTypeDef, NatGatewayTypeDef
 
+pytestmark = pytest.mark.alone
+
 PORT = 443
 """What the hosts' security groups let out to everyone."""
 

@@ -18,14 +18,14 @@ from lab.hypervisor.volumes import guest_device
 from lab.session import Session
 from ops.failures import UserError
 from ops.hosts import enter_command
-from tests.lab.harness import REGION, SLOWNESS, LabUnderTest, wait_until
+from tests.lab.harness import REGION, SLOWNESS, LabUnderTest, own, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.literals import VolumeAttachmentStateType
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, IpPermissionTypeDef
 
-NAME = "power"
+NAME = own("power")
 
 POWER_OFF_AFTER = 15.0
 """Seconds that this lab gives a host to shut down; AWS's and every other lab's patience is longer than a test's. A shutdown takes one, but

@@ -6,6 +6,8 @@ from lab.hypervisor.volumes import guest_device
 from tests.lab.bare.machines import BareLab, Host, code_of
 from tests.lab.harness import wait_until
 
+pytestmark = pytest.mark.alone
+
 HOLDS_IN_PRIVATE = """\
 [Service]
 PrivateMounts=yes
