@@ -35,6 +35,9 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the stack file, e.g. web.count=3. May be repeated."),
 ]
+RefreshOption = Annotated[
+    bool, typer.Option("--refresh", help="First read every resource anew, as `pulumi up --refresh` does: what is gone is made again.")
+]
 DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed line, as `pulumi preview --diff` does.")]
 
 console = Console(width=None if sys.stdout.isatty() else 200)
@@ -55,7 +58,7 @@ def setup_command() -> None:
 
 
 @lab.command()
-def up(stack: StackOption = None, settings: SetOption = None, name: LabOption = DEFAULT_LAB) -> None:
+def up(stack: StackOption = None, settings: SetOption = None, read_anew: RefreshOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Start the lab if it is not running, then a real `pulumi up`: the first time all is created, later the difference is."""
     from ops import operations, setup
 
@@ -66,7 +69,7 @@ def up(stack: StackOption = None, settings: SetOption = None, name: LabOption = 
     started = time.monotonic()
     for line in faults.remind(session):
         _say(line)
-    url = operations.up(session, stack, settings or [], news, _say)
+    url = operations.up(session, stack, settings or [], news, _say, refresh=read_anew)
     console.print(hosts.table(hosts.rows(session)))
     _say(f"serving after {time.monotonic() - started:.0f} s")
     print(url)

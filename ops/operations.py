@@ -15,8 +15,10 @@ from ops.progress import Progress
 Say = Callable[[str], None]
 
 
-def up(session: Session, stack: str | None, settings: Sequence[str], console: Console, say: Say) -> str:
+def up(session: Session, stack: str | None, settings: Sequence[str], console: Console, say: Say, *, refresh: bool = False) -> str:
     """Starts the lab where it is not running and applies the stack; gives the URL. Raises LabError.
+
+    With `refresh` the engine first reads every resource anew: what is gone is made again.
 
     Where the engine's state and the API no longer speak of the same things, because one of them was killed, the lab starts afresh.
     """
@@ -25,7 +27,7 @@ def up(session: Session, stack: str | None, settings: Sequence[str], console: Co
     if session.api_was_lost():
         _start_afresh(session, "the lab's API server was restarted and knows nothing any more", say)
     try:
-        progress, url = _apply(session, chosen, settings, console)
+        progress, url = _apply(session, chosen, settings, console, refresh=refresh)
     except InterruptedRunError as error:
         _start_afresh(session, f"{error}; what exists of it nobody knows", say)
         progress, url = _apply(session, chosen, settings, console)
@@ -74,10 +76,10 @@ def stack_for(session: Session, wanted: str | None) -> str:
     return wanted or held or "dev"
 
 
-def _apply(session: Session, stack: str, settings: Sequence[str], console: Console) -> tuple[Progress, str]:
+def _apply(session: Session, stack: str, settings: Sequence[str], console: Console, *, refresh: bool = False) -> tuple[Progress, str]:
     session.remember(stack=stack)
     with live_engine(session, stack, settings) as engine:
-        result, progress = run(engine, console, f"up {stack}", lambda listener: engine.up(on_event=listener))
+        result, progress = run(engine, console, f"up {stack}", lambda listener: engine.up(on_event=listener, refresh=refresh))
     return progress, str(result.outputs["url"].value) if "url" in result.outputs else ""
 
 

@@ -74,7 +74,7 @@ class InstanceState:
 
 
 class Cloud:
-    """The few reads that the wait for hosts needs. Safe to use from several threads."""
+    """The few calls that the wait for hosts needs. Safe to use from several threads."""
 
     def __init__(self, settings: CloudSettings) -> None:
         self._settings = settings
@@ -90,6 +90,10 @@ class Cloud:
             raise
         found = _instances(answer)
         return found[0] if found else None
+
+    def start(self, instance_id: str) -> None:
+        """Asks EC2 to start a stopped instance; does not wait for it."""
+        self.ec2.start_instances(InstanceIds=[instance_id])
 
     def running_host(self, environment: str, host: str) -> InstanceState | None:
         """The running instance that is tagged as this host of the environment."""

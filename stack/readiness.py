@@ -27,7 +27,11 @@ POLL_FIRST: Final = 0.5
 POLL_LONGEST: Final = 4.0
 """Seconds between two looks at a host: short at first, then longer."""
 
-GONE: Final = frozenset({"shutting-down", "terminated", "stopping", "stopped"})
+STALE_FOR: Final = 60.0
+"""Seconds for which EC2's answers may be older than what was done last (`Eventual consistency in the Amazon EC2 API`,
+https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html). AWS gives no figure; its answers are seconds old."""
+
+GONE: Final = frozenset({"shutting-down", "terminated"})
 
 
 class Door(Protocol):
@@ -35,6 +39,10 @@ class Door(Protocol):
 
     def instance(self, instance_id: str) -> InstanceState | None:
         """The instance, or None where EC2 does not know it."""
+        ...
+
+    def start(self, instance_id: str) -> None:
+        """Starts a stopped instance, without waiting for it."""
         ...
 
     def running_host(self, environment: str, host: str) -> InstanceState | None:
@@ -65,11 +73,13 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is known of a host: `waiting` may still become `ready`, `failed` is for good."""
+    """What is known of a host: `waiting` may still become `ready`, `failed` and `gone` are for good, `stopped` waits for a start."""
 
-    state: Literal["waiting", "ready", "failed"]
+    state: Literal["waiting", "ready", "failed", "stopped", "gone"]
     reason: str
     detail: tuple[str, ...] = ()
+    unseen: bool = False
+    """Whether EC2 does not know the instance."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,15 +90,20 @@ class Outcome:
     ready: bool
     message: str = ""
     """What to tell where it is not ready: the reason, and the last lines of the host's own check."""
+    gone: bool = False
+    """Whether its instance was terminated: no wait brings it back."""
 
 
 class NotReadyError(pulumi.RunError):
     """Hosts did not become ready; nothing that they were to replace has been deleted."""
 
     def __init__(self, failures: Sequence[Outcome]) -> None:
-        super().__init__(
-            "\n\n".join(failure.message for failure in failures) + "\n\nNothing was deleted. The next `up` waits for the same hosts again."
-        )
+        remedies = ["Nothing was deleted."]
+        if not all(failure.gone for failure in failures):
+            remedies.append("The next `up` waits for the same hosts again.")
+        if any(failure.gone for failure in failures):
+            remedies.append("A plain `up` does not see that an instance is gone: `pulumi up --refresh` replaces it.")
+        super().__init__("\n\n".join([*(failure.message for failure in failures), " ".join(remedies)]))
 
 
 class UnknownStateError(pulumi.RunError):
@@ -114,9 +129,13 @@ def record_key(role_id: str, instance_id: str) -> str:
 def judge(instance: InstanceState | None, record: bytes | None, user_data_sha256: str | None) -> Verdict:
     """What EC2's word and the host's own together mean. Without a hash, a record for any user data counts."""
     if instance is None:
-        return Verdict(state="waiting", reason="EC2 does not show the instance yet")
+        return Verdict(state="waiting", reason="EC2 does not show the instance yet", unseen=True)
     if instance.state in GONE:
-        return Verdict(state="failed", reason=f"the instance is {instance.state}; start it, or let the next `up` replace it")
+        return Verdict(state="gone", reason=f"the instance is {instance.state}")
+    if instance.state == "stopped":
+        return Verdict(state="stopped", reason="the instance is stopped")
+    if instance.state == "stopping":
+        return Verdict(state="waiting", reason="the instance is stopping")
     if record is None:
         return Verdict(state="waiting", reason="booting, nothing heard yet")
     told = _read(record)
@@ -200,15 +219,30 @@ class Readiness:
         return pulumi.Output.all(bucket, role_id).apply(asked).apply(held)
 
     async def watch(self, subject: Subject) -> Outcome:
-        """Looks at a host until it is ready, has failed, or its time is over."""
+        """Looks at a host until it is ready, has failed, or its time is over.
+
+        A stopped one is started, once: what an `up` wants is a host that serves, and the provider leaves an instance stopped when it
+        replaces its volume's attachment (resourceVolumeAttachmentDelete in terraform-provider-aws's ec2/ebs_volume_attachment.go calls
+        StopInstances before it detaches; nothing there starts it again).
+        """
         patience = _Patience(subject.host, self._clock, self._timeout)
+        started: float | None = None
         while True:
             verdict = await self._look(subject)
+            if verdict.state == "stopped":
+                if started is None:
+                    taken, reason = await self._start(subject, verdict.reason)
+                    started = patience.waited if taken else None
+                    verdict = Verdict(state="waiting", reason=reason)
+                elif patience.waited - started >= STALE_FOR:
+                    return _failure(subject, f"failed: {verdict.reason} although it was started {STALE_FOR:.0f} s ago", verdict)
+            if verdict.unseen and patience.waited >= STALE_FOR:
+                verdict = Verdict(state="gone", reason=f"EC2 has not shown the instance for {patience.waited:.0f} s")
             if verdict.state == "ready":
                 if patience.told:
                     pulumi.log.info(f"{subject.host}: ready after {patience.waited:.0f} s")
                 return Outcome(host=subject.host, ready=True)
-            if verdict.state == "failed":
+            if verdict.state in ("failed", "gone"):
                 return _failure(subject, f"failed: {verdict.reason}", verdict)
             if patience.over:
                 return _failure(subject, f"not ready after {self._timeout:.0f} s: {verdict.reason}", verdict)
@@ -225,6 +259,14 @@ class Readiness:
             return await asyncio.to_thread(ask)
         except Exception as error:
             return Verdict(state="waiting", reason=_no_answer(error))
+
+    async def _start(self, subject: Subject, reason: str) -> tuple[bool, str]:
+        """Whether AWS has taken the start, and what to tell meanwhile."""
+        try:
+            await asyncio.to_thread(self._door_opened().start, subject.instance_id)
+        except Exception as error:
+            return False, _no_answer(error)
+        return True, f"{reason}: starting it"
 
     async def _serves(self, host: str, bucket: str, role_id: str) -> bool:
         """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready."""
@@ -286,7 +328,7 @@ def _no_answer(error: Exception) -> str:
 
 def _failure(subject: Subject, what: str, verdict: Verdict) -> Outcome:
     lines = [f"{subject.host} ({subject.instance_id}) {what}", *(f"    {line}" for line in verdict.detail)]
-    return Outcome(host=subject.host, ready=False, message="\n".join(lines))
+    return Outcome(host=subject.host, ready=False, message="\n".join(lines), gone=verdict.state == "gone")
 
 
 def _read(record: bytes) -> dict[str, object] | None:

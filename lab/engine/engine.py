@@ -129,10 +129,13 @@ class Engine:
             raise RuntimeError("the engine is not open: use it as a context")
         return self._stack
 
-    def up(self, on_event: Listener | None = None, on_output: Printer | None = None) -> auto.UpResult:
-        """Creates or updates what differs. Raises auto.CommandError, and InterruptedRunError where an earlier run was killed."""
+    def up(self, on_event: Listener | None = None, on_output: Printer | None = None, *, refresh: bool = False) -> auto.UpResult:
+        """Creates or updates what differs; with `refresh` every resource is first read anew, as by `pulumi up --refresh`.
+
+        Raises auto.CommandError, and InterruptedRunError where an earlier run was killed.
+        """
         self.check_interrupted()
-        return self.stack.up(on_event=on_event, on_output=on_output, color="never", show_secrets=False)
+        return self.stack.up(on_event=on_event, on_output=on_output, color="never", show_secrets=False, refresh=refresh)
 
     def preview(
         self, on_event: Listener | None = None, on_output: Printer | None = None, *, diff: bool = False, color: str = "never"

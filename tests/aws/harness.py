@@ -58,15 +58,15 @@ class Stack:
     api: Api
     engine: Engine
 
-    def up(self, *settings: str, repository: Path = REPOSITORY) -> list[Step]:
+    def up(self, *settings: str, repository: Path = REPOSITORY, refresh: bool = False) -> list[Step]:
         """Applies; gives what was done, sorted."""
-        return sorted(self.applied(*settings, repository=repository).steps)
+        return sorted(self.applied(*settings, repository=repository, refresh=refresh).steps)
 
-    def applied(self, *settings: str, repository: Path = REPOSITORY) -> Told:
-        """Applies; gives all that was told, its steps in the order in which they ended."""
+    def applied(self, *settings: str, repository: Path = REPOSITORY, refresh: bool = False) -> Told:
+        """Applies, with `refresh` after reading every resource anew; gives all that was told, its steps in the order of their ends."""
         told = Told()
         with self._program(settings, repository):
-            self.engine.up(on_event=told)
+            self.engine.up(on_event=told, refresh=refresh)
         return told
 
     def plan(self, *settings: str, repository: Path = REPOSITORY) -> list[Step]:

@@ -41,3 +41,27 @@ def test_drift_is_seen_by_a_refresh_and_put_right_by_the_next_up(dev: Stack) -> 
     assert api.records()["web.dev.webstack.internal."] == serving
     assert named(api.things("security_group_rules"), "dev-web-to-database-3306-in")["FromPort"] == 3306
     assert [one for one in api.things("security_group_rules") if one["GroupId"] == default] == []
+
+
+def test_a_terminated_host_is_healed_by_an_up_with_a_refresh_and_a_stopped_one_by_any_up(dev: Stack) -> None:
+    api = dev.api
+    web = named(api.instances(), "dev-web-2")["InstanceId"]
+    database = named(api.instances(), "dev-db-2")["InstanceId"]
+    volume = named(api.things("volumes"), "dev-db-2-data")["VolumeId"]
+    api.ec2.terminate_instances(InstanceIds=[web])
+    api.ec2.stop_instances(InstanceIds=[database])
+    api.ec2.detach_volume(VolumeId=volume)
+
+    assert dev.plan() == [], "the engine believes its state"
+    waited = dev.failing_up("readiness.wait=true", "readiness.timeout=30")  # no machine serves here: every host's wait ends by its time
+    assert waited.steps == []
+    error = "\n".join(waited.errors)
+    assert f"web-2 ({web}) failed: the instance is terminated" in error
+    assert "`pulumi up --refresh` replaces it" in error
+    assert named(api.instances(), "dev-db-2")["State"]["Name"] == "running", "the provider starts no host, the wait does"
+
+    steps = [step for step in dev.up(refresh=True) if step != ("update", "dev-web-name")]
+    assert steps == [("create", "dev-db-2-data"), ("create", "dev-web-2")]
+    attached = named(api.instances(), "dev-db-2")["BlockDeviceMappings"]
+    assert volume in [mapping["Ebs"]["VolumeId"] for mapping in attached], "the data is the old one's"
+    assert dev.plan() == []

@@ -73,6 +73,14 @@ def test_an_instance_is_read_with_its_launch_time_and_an_unknown_one_is_none() -
             aws.instance("i-3")
 
 
+def test_an_instance_is_started() -> None:
+    aws = cloud()
+    with Stubber(aws.ec2) as stub:
+        stub.add_response("start_instances", {"StartingInstances": []}, {"InstanceIds": ["i-1"]})
+        aws.start("i-1")
+        stub.assert_no_pending_responses()
+
+
 def test_a_running_host_is_found_by_its_tags() -> None:
     aws = cloud()
     filters = [

@@ -12,7 +12,19 @@ import pulumi
 import pytest
 
 from stack.cloud import InstanceState
-from stack.readiness import POLL_LONGEST, Clock, NotReadyError, Outcome, Readiness, Subject, UnknownStateError, Verdict, judge, record_key
+from stack.readiness import (
+    POLL_LONGEST,
+    STALE_FOR,
+    Clock,
+    NotReadyError,
+    Outcome,
+    Readiness,
+    Subject,
+    UnknownStateError,
+    Verdict,
+    judge,
+    record_key,
+)
 from tests.unit.monitor import StrictMonitor, run
 
 LAUNCHED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -40,8 +52,10 @@ def record(state: str = "ready", *, sha: str = SHA, after: float = 5, reason: st
         (RUNNING, record("starting", reason="MySQL starts"), "waiting", "MySQL starts"),
         (RUNNING, record("failed", reason="no disk"), "failed", "no disk"),
         (RUNNING, record("failed", sha="0" * 64), "waiting", "older user data"),
-        (InstanceState(id="i-1", state="stopped", launched=LAUNCHED), record(), "failed", "the instance is stopped"),
-        (InstanceState(id="i-1", state="terminated", launched=LAUNCHED), None, "failed", "the instance is terminated"),
+        (InstanceState(id="i-1", state="stopped", launched=LAUNCHED), record(), "stopped", "the instance is stopped"),
+        (InstanceState(id="i-1", state="stopping", launched=LAUNCHED), record(), "waiting", "the instance is stopping"),
+        (InstanceState(id="i-1", state="shutting-down", launched=LAUNCHED), record(), "gone", "the instance is shutting-down"),
+        (InstanceState(id="i-1", state="terminated", launched=LAUNCHED), None, "gone", "the instance is terminated"),
         (InstanceState(id="i-1", state="pending", launched=LAUNCHED), None, "waiting", "nothing heard yet"),
     ],
 )
@@ -72,10 +86,22 @@ class FakeAws:
     records: dict[str, Callable[[float], bytes | None]] = field(default_factory=dict[str, Callable[[float], bytes | None]])
     hosts: dict[str, InstanceState] = field(default_factory=dict[str, InstanceState])
     broken_until: float = -1
+    unknown_until: float = -1
+    started: list[str] = field(default_factory=list[str])
+    starts_until: float = float("inf")
+
+    def start(self, instance_id: str) -> None:
+        if self.now() < self.broken_until:
+            raise ConnectionError("no route")
+        self.started.append(instance_id)
+        if self.now() < self.starts_until:
+            self.instances[instance_id] = InstanceState(id=instance_id, state="pending", launched=LAUNCHED + timedelta(seconds=1))
 
     def instance(self, instance_id: str) -> InstanceState | None:
         if self.now() < self.broken_until:
             raise ConnectionError("no route")
+        if self.now() < self.unknown_until:
+            return None
         return self.instances.get(instance_id, InstanceState(id=instance_id, state="running", launched=LAUNCHED))
 
     def running_host(self, environment: str, host: str) -> InstanceState | None:
@@ -142,6 +168,86 @@ def test_a_failed_host_ends_the_wait_at_once() -> None:
     assert not outcome.ready
     assert outcome.message == "web-1 (i-1) failed: nginx -t\n    unknown directive"
     assert time.seconds == 0
+
+
+def stopped() -> dict[str, InstanceState]:
+    return {"i-1": InstanceState(id="i-1", state="stopped", launched=LAUNCHED)}
+
+
+def test_a_host_that_is_stopped_is_started_once_and_waited_for() -> None:
+    time = Time()
+    aws = FakeAws(instances=stopped(), records={KEY: at(20, record(), record(after=0))})
+    seen: list[Outcome] = []
+
+    def body() -> None:
+        wait = readiness(aws, time)
+        wait_for(wait, "db-1", "i-1").apply(seen.append)
+
+    log = outputs_of(body).log
+    assert aws.started == ["i-1"], "an old record must not count, nor must it be started twice"
+    assert seen == [Outcome(host="db-1", ready=True)]
+    assert log[0] == "db-1: the instance is stopped: starting it"
+
+
+def test_a_host_that_does_not_stay_up_after_it_was_started_has_failed() -> None:
+    time = Time()
+    aws = FakeAws(instances=stopped(), starts_until=-1)
+    outcome = asyncio.run(readiness(aws, time, timeout=900).watch(subject()))
+    assert aws.started == ["i-1"], "once is enough: EC2 may show an old state for a while"
+    assert outcome.message == "web-1 (i-1) failed: the instance is stopped although it was started 60 s ago"
+    assert STALE_FOR <= time.seconds < STALE_FOR + 5
+    assert not outcome.gone
+
+
+def test_a_start_that_aws_does_not_answer_is_tried_again() -> None:
+    time = Time()
+
+    class Deaf(FakeAws):
+        def start(self, instance_id: str) -> None:
+            if time.seconds < 5:
+                raise ConnectionError("RequestLimitExceeded")
+            super().start(instance_id)
+
+    aws = Deaf(instances=stopped(), records={KEY: at(20, record())})
+    assert asyncio.run(readiness(aws, time).watch(subject())).ready
+    assert aws.started == ["i-1"]
+
+
+@pytest.mark.parametrize("state", ["terminated", "shutting-down"])
+def test_a_host_that_was_terminated_is_healed_by_a_refresh_alone_and_the_error_says_so(state: str) -> None:
+    time = Time()
+    aws = FakeAws(instances={"i-1": InstanceState(id="i-1", state=state, launched=LAUNCHED)}, records={KEY: at(0, record())})
+
+    def body() -> None:
+        wait = readiness(aws, time)
+        wait.require([wait_for(wait, "web-1", "i-1")], None)
+
+    with pytest.raises(NotReadyError) as raised:
+        outputs_of(body)
+    assert time.seconds == 0, "nothing that waiting could mend"
+    assert aws.started == []
+    assert str(raised.value) == (
+        f"web-1 (i-1) failed: the instance is {state}\n\n"
+        "Nothing was deleted. A plain `up` does not see that an instance is gone: `pulumi up --refresh` replaces it."
+    )
+
+
+def test_an_instance_that_ec2_has_forgotten_is_gone_after_a_minute() -> None:
+    time = Time()
+    aws = FakeAws(unknown_until=1e9)
+    outcome = asyncio.run(readiness(aws, time, timeout=900).watch(subject()))
+    assert outcome.gone
+    assert STALE_FOR <= time.seconds < STALE_FOR + 5
+    shown = FakeAws(unknown_until=30, records={KEY: at(0, record())})
+    assert asyncio.run(readiness(shown, Time(), timeout=900).watch(subject())).ready, "EC2 may show a new one late"
+
+
+def test_the_error_says_which_hosts_only_a_refresh_heals_and_that_others_are_waited_for() -> None:
+    failures = [Outcome(host="web-1", ready=False, message="web-1 is gone", gone=True), Outcome(host="web-2", ready=False, message="web-2")]
+    assert str(NotReadyError(failures)) == (
+        "web-1 is gone\n\nweb-2\n\nNothing was deleted. The next `up` waits for the same hosts again. "
+        "A plain `up` does not see that an instance is gone: `pulumi up --refresh` replaces it."
+    )
 
 
 def test_an_api_that_does_not_answer_is_asked_again() -> None:
