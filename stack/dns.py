@@ -38,27 +38,34 @@ class PrivateZone(Component):
             tags=environment.tags("dns", environment.resource("zone")),
             opts=self.child(protect=environment.protected),
         )
-        self._forget_soon()
+        forgetful = self._forget_soon()
         fixed = {host_name("load_balancer", 1): environment.plan.load_balancer(1).address}
         fixed |= {host_name("database", number): environment.plan.database(number).address for number in environment.database_numbers}
-        self.fixed: list[pulumi.Resource] = [self.record(host, [str(address)], parent=self) for host, address in fixed.items()]
+        # What a host must find before it boots; a name that it asks for in vain before the first of these stays unknown for 15 minutes.
+        self.fixed: list[pulumi.Resource] = [
+            forgetful,
+            *(self.record(host, [str(address)], parent=self) for host, address in fixed.items()),
+        ]
         self.register_outputs({"name": environment.zone})
 
-    def _forget_soon(self) -> None:
+    def _forget_soon(self) -> aws.route53.Record:
         """A name that is not there yet is asked for again after seconds.
 
         A resolver keeps a "no such name" for the smaller of the SOA's TTL and its last value (RFC 2308), by Route 53's defaults 15
         minutes: a load balancer that boots before the first web host is ready would wait that long for it. A zone always has this
         record, so it is overwritten at first and left behind when the zone goes.
         https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/SOA-NSrecords.html
+
+        A private zone's name server is known with a dot at its end, a public one's without (hashicorp/terraform-provider-aws#14863);
+        Route 53 refuses a name with two.
         """
-        aws.route53.Record(
+        return aws.route53.Record(
             self._environment.resource("zone-soa"),
             zone_id=self.zone.zone_id,
             name=self._environment.zone,
             type="SOA",
             ttl=TTL,
-            records=[pulumi.Output.concat(self.zone.primary_name_server, f". awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {TTL}")],
+            records=[self.zone.primary_name_server.apply(_start_of_authority)],
             allow_overwrite=True,
             opts=self.child(retain_on_delete=True),
         )
@@ -74,3 +81,7 @@ class PrivateZone(Component):
             records=addresses,
             opts=pulumi.ResourceOptions(parent=parent),
         )
+
+
+def _start_of_authority(name_server: str) -> str:
+    return f"{name_server.removesuffix('.')}. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {TTL}"

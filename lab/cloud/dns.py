@@ -27,7 +27,7 @@ from lab.cloud.dns_zones import PrivateZone, RecordSet, canonical
 
 AWS_TTL = 60
 NEGATIVE_TTL = 60
-"""How long a resolver may remember that a name does not exist; hosts here have no such cache."""
+"""Seconds for which a resolver may remember that a name of no private zone does not exist."""
 _CNAME_CHAIN = 8
 _UDP_BYTES = 1232
 _IDLE_SECONDS = 10
@@ -77,6 +77,8 @@ class Answer:
     exists: bool = True
     records: tuple[tuple[str, str, RecordSet], ...] = ()
     zone: str = ""
+    authority: RecordSet | None = None
+    """The zone's SOA record: by it a resolver knows how long it may remember that there is nothing."""
 
 
 def _from_zone(zone: PrivateZone, name: str, kind: str) -> Answer:
@@ -91,7 +93,8 @@ def _from_zone(zone: PrivateZone, name: str, kind: str) -> Answer:
             break
         found.append((name, "CNAME", alias))
         name = canonical(alias.values[0])
-    return Answer(exists=bool(found) or zone.exists(name), records=tuple(found), zone=zone.name)
+    exists = bool(found) or zone.exists(name)
+    return Answer(exists=exists, records=tuple(found), zone=zone.name, authority=zone.records.get((zone.name, "SOA")))
 
 
 def respond(wire: bytes, source: IPv4Address, names: Names, *, limit: int | None) -> bytes | None:
@@ -118,7 +121,7 @@ def respond(wire: bytes, source: IPv4Address, names: Names, *, limit: int | None
     if not answer.exists:
         response.set_rcode(dns.rcode.NXDOMAIN)
     if not answer.records:
-        response.authority.append(_start_of_authority(answer.zone))
+        response.authority.append(_start_of_authority(answer))
     if limit is None:
         return response.to_wire()
     size = max(limit, min(query.payload, _UDP_BYTES)) if query.edns >= 0 else limit
@@ -130,9 +133,12 @@ def respond(wire: bytes, source: IPv4Address, names: Names, *, limit: int | None
         return truncated.to_wire()
 
 
-def _start_of_authority(zone: str) -> dns.rrset.RRset:
-    text = f"ns-0.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {NEGATIVE_TTL}"
-    return dns.rrset.from_text(f"{zone}.", NEGATIVE_TTL, "IN", "SOA", text)
+def _start_of_authority(answer: Answer) -> dns.rrset.RRset:
+    """Its TTL is the smaller of the record's own and of the value's last field (RFC 2308, section 5)."""
+    own = answer.authority
+    text = own.values[0] if own else f"ns-0.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {NEGATIVE_TTL}"
+    remembered = min(own.ttl if own else NEGATIVE_TTL, int(text.split()[-1]))
+    return dns.rrset.from_text(f"{answer.zone}.", remembered, "IN", "SOA", text)
 
 
 class Resolver:

@@ -102,6 +102,8 @@ def _property(rules: TypeRules, shape: Shape, name: str, olds: Props, was: Props
         return
     if old is None and name in rules.own and new is False:
         return
+    if name in rules.written and isinstance(old, str) and isinstance(new, str):
+        old, new = rules.written[name](old), rules.written[name](new)
     if name in rules.documents and not is_unknown(new) and old is not None:
         if canonical(old) != canonical(new):
             yield Change(name, "update")

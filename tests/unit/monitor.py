@@ -234,12 +234,20 @@ def _made_up(item: Registered, number: int) -> Props:
         case "Instance":
             values |= {"privateIp": f"10.20.64.{number % 250 + 4}"}
         case "Zone":
-            values |= {"zoneId": identity, "primaryNameServer": "ns-0.awsdns-00.com"}
+            values |= {"zoneId": identity, "nameServers": name_servers(item), "primaryNameServer": name_servers(item)[0]}
         case "RandomPassword":
             values |= {"result": f"made-up-password-{number}"}
         case _:
             pass
     return values
+
+
+def name_servers(zone: Registered) -> list[str]:
+    """As the real provider puts them out: a private zone's with a dot at the end (hashicorp/terraform-provider-aws#14863)."""
+    domains = ("00.com", "00.org", "00.co.uk", "00.net") if zone.inputs.get("vpcs") else ("64.com", "66.org", "67.co.uk", "65.net")
+    numbers = (0, 1024, 1536, 512) if zone.inputs.get("vpcs") else (2048, 2050, 2051, 2049)
+    dot = "." if zone.inputs.get("vpcs") else ""
+    return [f"ns-{number}.awsdns-{domain}{dot}" for number, domain in zip(numbers, domains, strict=True)]
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -21,6 +21,7 @@ from lab.cloud.emulator import (
     records,
     rules,
     storage,
+    zones,
 )
 
 DEFAULT_PUBLIC_RANGE = IPv4Network("203.0.113.0/24")
@@ -42,6 +43,7 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     dependencies.install()
     endpoints.install()
     rules.install()
+    zones.install()
     records.install()
     storage.install(machines=machines)
     boundaries.install()

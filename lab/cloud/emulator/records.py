@@ -2,19 +2,22 @@
 
 moto judges a CREATE by its journal and by every name that sorts after it: a record that was made, deleted and made again with the same
 values is refused, and one made twice with different values is not. AWS goes by the records that are there; it takes a DELETE only with the
-values that the record has, and refuses a batch as a whole.
+values that the record has, and refuses a batch as a whole. moto keeps a name as it is written and takes one that merely ends with the
+zone's letters; AWS keeps it in lower case. moto takes an alias beside other records, and lets a zone lose what it must have.
 
 https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html
 """
 
-from typing import Any
+from typing import Any, Final
 
-from moto.route53.exceptions import Route53ClientError
+from moto.route53.exceptions import InvalidActionValue, Route53ClientError
 from moto.route53.models import FakeZone, Route53Backend
 
-from lab.cloud.emulator.patching import original, replace
+from lab.cloud.emulator.patching import replace
+from lab.cloud.emulator.record_values import name_problem, problem_of, texts
 
-_change = original(Route53Backend, "change_resource_record_sets")
+_OF_THE_ZONE: Final = ("NS", "SOA")
+"""Types that every zone has at its own name."""
 
 
 def install() -> None:
@@ -23,41 +26,81 @@ def install() -> None:
 
 
 def _change_records(backend: Any, zoneid: str, change_list: list[dict[str, Any]]) -> None:
-    zone = backend.get_hosted_zone(zoneid)
-    problems = [problem for change in change_list if (problem := _problem(zone, change))]
+    zone: FakeZone = backend.get_hosted_zone(zoneid)
+    before, problems = list(zone.rrsets), list[str]()
+    for change in change_list:
+        if change["Action"] not in ("CREATE", "UPSERT", "DELETE"):
+            raise InvalidActionValue(change["Action"])
+    for change in change_list:
+        if problem := _problem(zone, change):
+            problems.append(problem)
+        else:
+            _apply(zone, change)
     if problems:
+        zone.rrsets = before
         raise Route53ClientError("InvalidChangeBatch", f"[{', '.join(problems)}]")
-    # An earlier CREATE of the same record says nothing about now; moto's check of a DELETE looks for an UPSERT as well.
-    for past in zone.rr_changes:
-        if past["Action"] == "CREATE":
-            past["Action"] = "UPSERT"
-    _change(backend, zoneid, change_list)
+
+
+def _apply(zone: FakeZone, change: dict[str, Any]) -> None:
+    wanted = change["ResourceRecordSet"]
+    if change["Action"] == "DELETE":
+        leaving = _found(zone, wanted)
+        zone.rrsets = [record for record in zone.rrsets if record not in leaving]
+    else:
+        given = {**wanted, "Name": f"{_bare(wanted['Name'])}."}
+        zone.upsert_rrset(given | {"ResourceRecords": texts(wanted)} if "ResourceRecords" in wanted else given)
+
+
+def _found(zone: FakeZone, wanted: dict[str, Any]) -> list[Any]:
+    """The record set of that name, type and identifier."""
+    return [
+        record
+        for record in zone.rrsets
+        if _bare(record.name) == _bare(wanted["Name"])
+        and record.type == wanted["Type"]
+        and record.set_identifier == wanted.get("SetIdentifier")
+    ]
+
+
+def _bare(name: str) -> str:
+    return name.removesuffix(".").lower()
 
 
 def _problem(zone: FakeZone, change: dict[str, Any]) -> str:
     """Why AWS would refuse a change; empty where it would not."""
     wanted = change["ResourceRecordSet"]
-    name, kind = wanted["Name"].rstrip(".").lower(), wanted["Type"]
-    here = [
-        record
-        for record in zone.rrsets
-        if record.name.rstrip(".").lower() == name and record.type == kind and record.set_identifier == wanted.get("SetIdentifier")
-    ]
+    name, kind, apex = _bare(wanted["Name"]), wanted["Type"], _bare(zone.name)
+    what, here = f"resource record set [name='{name}.', type='{kind}']", _found(zone, wanted)
+    if wrong := name_problem(name):
+        return f"FATAL problem: {wrong} encountered with '{wanted['Name']}'"
+    if name != apex and not name.endswith(f".{apex}"):
+        return f"RRSet with DNS name {name}. is not permitted in zone {zone.name}"
+    if change["Action"] == "DELETE":
+        return _undeletable(what, wanted, here, own=name == apex and kind in _OF_THE_ZONE)
     if change["Action"] == "CREATE" and here:
-        return f"Tried to create resource record set [name='{name}.', type='{kind}'] but it already exists"
-    if change["Action"] == "DELETE" and not here:
-        return f"Tried to delete resource record set [name='{name}.', type='{kind}'] but it was not found"
-    if change["Action"] == "DELETE" and _values(here[0]) != (str(wanted.get("TTL", "")), _wanted_values(wanted)):
-        return (
-            f"Tried to delete resource record set [name='{name}.', type='{kind}'] but the values provided do not match the current values"
-        )
+        return f"Tried to create {what} but it already exists"
+    if wanted.get("AliasTarget"):
+        return ""
+    return _beside(zone, name, kind) or problem_of(kind, wanted.get("TTL"), texts(wanted))
+
+
+def _undeletable(what: str, wanted: dict[str, Any], here: list[Any], *, own: bool) -> str:
+    if not here:
+        return f"Tried to delete {what} but it was not found"
+    if own:
+        return f"A HostedZone must contain at least one NS record for the zone itself, and exactly one SOA record: {what} stays"
+    if (str(here[0].ttl or ""), sorted(str(value) for value in here[0].records)) != (str(wanted.get("TTL", "")), sorted(texts(wanted))):
+        return f"Tried to delete {what} but the values provided do not match the current values"
     return ""
 
 
-def _values(record: Any) -> tuple[str, list[str]]:
-    return str(record.ttl or ""), sorted(str(value) for value in record.records)
-
-
-def _wanted_values(wanted: dict[str, Any]) -> list[str]:
-    values: list[dict[str, str]] = wanted.get("ResourceRecords") or []
-    return sorted(value["Value"] for value in values)
+def _beside(zone: FakeZone, name: str, kind: str) -> str:
+    """An alias (CNAME) is alone at its name, and never at the zone's own."""
+    if kind == "CNAME" and name == _bare(zone.name):
+        return f"RRSet of type CNAME with DNS name {name}. is not permitted at apex in zone {zone.name}"
+    others = {str(record.type) for record in zone.rrsets if _bare(record.name) == name and record.type != kind}
+    if (kind == "CNAME" and others) or "CNAME" in others:
+        return (
+            f"RRSet of type {kind} with DNS name {name}. is not permitted because a conflicting RRSet of type {sorted(others)[0]} is there"
+        )
+    return ""

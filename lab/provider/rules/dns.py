@@ -35,6 +35,14 @@ ROUTING: Final = (
 )  # fmt: skip
 
 
+def bare_name(name: str) -> str:
+    """A domain name as the real provider compares and keeps it: in lower case, without a dot at its end.
+
+    `normalizeZoneName` and the `StateFunc` of a record's name: terraform-provider-aws, internal/service/route53/zone.go and record.go.
+    """
+    return name.removesuffix(".").lower()
+
+
 def _record(props: dict[str, Any]) -> Iterator[Problem]:
     for name in ROUTING:
         if name in props:
@@ -81,6 +89,7 @@ RULES: Final[dict[str, TypeRules]] = {
         unserved=names("enableAcceleratedRecovery delegationSetId"),
         force_new=names("name delegationSetId"),
         conflicts=(("vpcs", "delegationSetId"),),
+        written={"name": bare_name},
         checks={"name": length(1, 1024), "comment": length(0, 256)},
         whole=_zone,
         naming=Naming(),
@@ -94,6 +103,7 @@ RULES: Final[dict[str, TypeRules]] = {
         exactly_one=(("aliases", "records"),),
         conflicts=(("ttl", "aliases"),),
         requires={"ttl": "records"},
+        written={"name": bare_name},
         checks={
             "type": one_of(*RECORD_TYPES),
             "ttl": between(0, 2147483647),

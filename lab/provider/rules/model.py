@@ -37,6 +37,7 @@ class TypeRules:
     defaults      what an absent property means: state that differs is a change
     computed      optional properties that AWS fills in: absent means "as it is"
     documents     properties compared as JSON documents
+    written       properties of several spellings, and what gives the one by which they are compared and kept in the state
     unserved      properties of the real provider that this one does not serve: refused, never passed over in silence
     own           properties that live only in the program and the state, never in AWS
     replaces_if   further paths that replace, from the state, the news and the changed paths
@@ -55,6 +56,7 @@ class TypeRules:
     defaults: Mapping[str, object] = field(default_factory=dict[str, object])
     computed: frozenset[str] = frozenset()
     documents: frozenset[str] = frozenset()
+    written: Mapping[str, Callable[[str], str]] = field(default_factory=dict[str, Callable[[str], str]])
     own: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
     replaces_if: Callable[[Mapping[str, Any], Mapping[str, Any], frozenset[str]], frozenset[str]] | None = None

@@ -76,6 +76,18 @@ def test_a_name_without_records_of_the_type_exists_and_one_without_any_does_not(
     assert ask("gone.dev.webstack.internal") == ("NXDOMAIN", [])
 
 
+@pytest.mark.parametrize(
+    ("ttl", "minimum", "remembered"), [(900, 86400, 900), (5, 86400, 5), (900, 5, 5)], ids=["as born", "short TTL", "short minimum"]
+)
+def test_that_there_is_nothing_is_remembered_for_as_long_as_the_zones_own_record_says(ttl: int, minimum: int, remembered: int) -> None:
+    value = f"ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {minimum}"
+    own = {(ZONE.name, "SOA"): RecordSet(ttl=ttl, values=(value,))}
+    names = Names(api_address=API, s3_address=S3, zones=(PrivateZone(name=ZONE.name, networks=ZONE.networks, records=own),))
+    wire = respond(dns.message.make_query("gone.dev.webstack.internal", "A").to_wire(), INSIDE, names, limit=512)
+    assert wire is not None
+    assert [record.to_text() for record in dns.message.from_wire(wire).authority] == [f"dev.webstack.internal. {remembered} IN SOA {value}"]
+
+
 def test_a_private_zone_is_for_its_own_vpc_alone() -> None:
     assert ask("web.dev.webstack.internal", source=OUTSIDE) == ("NXDOMAIN", [])
 

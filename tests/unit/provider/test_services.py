@@ -267,6 +267,36 @@ def test_a_private_zone_is_of_a_vpc_that_exists_and_its_only_one_of_the_name(sma
     assert ([vpc["vpcId"] for vpc in settled(small.engine, changed)["vpcs"]], changed["comment"]) == ([other.id], "c")
 
 
+def test_a_private_zones_name_servers_end_with_a_dot_and_a_public_ones_do_not(small: World) -> None:
+    private = settled(small.engine, zone(small))
+    assert private["nameServers"] == ["ns-0.awsdns-00.com.", "ns-1024.awsdns-00.org.", "ns-1536.awsdns-00.co.uk.", "ns-512.awsdns-00.net."]
+    assert private["primaryNameServer"] == "ns-0.awsdns-00.com."
+    public = settled(small.engine, small.engine.create(ZONE, "public", name="example.org"))
+    assert len(public["nameServers"]) == 4
+    assert not any(name.endswith(".") for name in [*public["nameServers"], public["primaryNameServer"]])
+
+
+def test_a_name_has_one_spelling_in_the_state_and_any_in_the_program(small: World) -> None:
+    made = small.engine.create(ZONE, "z", name="Dev.Webstack.Internal.", vpcs=[{"vpcId": small.vpc.id}])
+    assert made["name"] == "dev.webstack.internal"
+    record = settled(small.engine, small.engine.create(RECORD, **{**A_RECORD, "name": "Web.Dev.webstack.internal.", "zoneId": made.id}))
+    assert (record["name"], record["fqdn"]) == ("web.dev.webstack.internal", "web.dev.webstack.internal")
+    assert record.id == f"{made.id}_web.dev.webstack.internal_A"
+
+
+def test_a_zones_own_record_stays_when_the_program_lets_it_go(small: World) -> None:
+    made = zone(small)
+    value = "ns-0.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 5"
+    soa = {"zoneId": made.id, "name": "dev.webstack.internal", "type": "SOA", "ttl": 5, "allowOverwrite": True}
+    record = settled(small.engine, small.engine.create(RECORD, **soa, records=[value]))
+    with pytest.raises(AbortedError, match=r"DomainLabelEmpty \(Domain label is empty\)"):
+        small.engine.update(record, records=[value.replace(".com. ", ".com.. ", 1)])
+    small.engine.delete(record)
+    found = small.engine.refresh(record)
+    assert found is not None
+    assert found["records"] == [value]
+
+
 def test_a_zone_with_records_is_deleted_only_by_force(small: World) -> None:
     made = zone(small)
     small.engine.create(RECORD, **{**A_RECORD, "zoneId": made.id})
@@ -307,7 +337,7 @@ def test_a_cname_stands_alone_and_not_at_the_apex(small: World) -> None:
     with pytest.raises(AbortedError, match="not permitted at apex"):
         small.engine.create(RECORD, "apex", **alias, name="dev.webstack.internal")
     small.engine.create(RECORD, **{**A_RECORD, "zoneId": made.id})
-    with pytest.raises(AbortedError, match="not permitted beside the RRSet of type A"):
+    with pytest.raises(AbortedError, match="a conflicting RRSet of type A is there"):
         small.engine.create(RECORD, "beside", **alias, name="web")
 
 

@@ -228,7 +228,7 @@ def test_an_instance_waits_for_all_that_it_needs_to_boot(program: RunProgram, ho
     result = program("dev")
     item = hosts(result)[host]
     awaited = result.dependencies(item)
-    assert (NEEDS[host] | NEEDS_OF_ALL | {"dev-db-1-name", "dev-db-2-name", "dev-lb-1-name"}) - awaited == set()
+    assert (NEEDS[host] | NEEDS_OF_ALL | {"dev-db-1-name", "dev-db-2-name", "dev-lb-1-name", "dev-zone-soa"}) - awaited == set()
     role = item.inputs["tags"]["role"]
     kinds = {short(other.token) for other in result.resources if other.urn in item.depends_on}
     assert {"Route", "RouteTableAssociation", "VpcEndpoint", "RolePolicy", "SecurityGroupEgressRule", "BucketObjectv2"} <= kinds
