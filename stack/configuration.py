@@ -1,6 +1,5 @@
 """Reads a stack's configuration from the engine and judges it whole, before any resource is registered."""
 
-import difflib
 import json
 import os
 import re
@@ -16,6 +15,7 @@ from stack.bundles import BundleError, app_bundle
 from stack.environment import Environment
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
 from stack.settings import NAMESPACE, SECTIONS, Settings, check
+from stack.zones import choose_zones
 from userdata.render import RenderError, render
 from userdata.variables import AnyVariables, Bundle
 
@@ -72,45 +72,19 @@ def judge(
     problems += app_problems(settings, repository)
     wrong = {problem.key for problem in problems}
     chosen: tuple[str, ...] = ()
+    available: tuple[str, ...] = ()
     if not region:
         problems.append(Problem(key="aws:region", value=NOTHING, rule="the AWS region", remedy="pulumi config set aws:region eu-central-1"))
     elif not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
-        chosen, mistakes = choose_zones(settings, region, zones())
+        available = tuple(zones())
+        chosen, mistakes = choose_zones(settings, region, available)
         problems += mistakes
     if not problems:
-        environment = Environment(name=stack, region=region or "", zones=chosen, settings=settings)
+        environment = Environment(name=stack, region=region or "", zones=chosen, settings=settings, region_zones=available)
         problems += user_data_problems(environment)
         if not problems:
             return environment
     raise ConfigurationError(problems)
-
-
-def choose_zones(settings: Settings, region: str, available: Sequence[str]) -> tuple[tuple[str, ...], list[Problem]]:
-    """The zones to use: those named, or the region's first by name; and what is wrong with them."""
-    known = sorted(available)
-    wanted, named = settings.network.zones, settings.network.zone_names
-    problems: list[Problem] = []
-    if wanted > len(known):
-        problems.append(
-            Problem(
-                key=f"{NAMESPACE}:network.zones",
-                value=wanted,
-                rule=f"at most {len(known)}: {region} has {', '.join(known) or 'no zones'}",
-                remedy=f"set {len(known)} or less, or choose another aws:region" if len(known) > 1 else "choose another aws:region",
-            )
-        )
-    for index, name in enumerate(named):
-        if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            problems.append(
-                Problem(
-                    key=f"{NAMESPACE}:network.zoneNames[{index}]",
-                    value=name,
-                    rule=f"a zone of {region} that needs no opt-in: {', '.join(known)}",
-                    remedy=f"did you mean {nearest[0]}?" if nearest else "name one of these",
-                )
-            )
-    return tuple(named or known[:wanted]), problems
 
 
 def app_problems(settings: Settings, repository: Path) -> list[Problem]:

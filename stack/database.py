@@ -51,9 +51,11 @@ class Databases(Component):
     def _volume(self, number: int) -> aws.ebs.Volume:
         environment = self._foundation.environment
         resource = environment.resource(f"{host_name('database', number)}-data")
+        place = environment.plan.database(number)
         return aws.ebs.Volume(
             resource,
-            availability_zone=environment.zones[environment.plan.database(number).zone],
+            # The subnet's own zone: what exists stays where it is, whatever the region's list of zones says today.
+            availability_zone=self._foundation.network.subnet(place.tier, place.zone).availability_zone,
             size=environment.settings.database.volume_size,
             type="gp3",
             encrypted=True,

@@ -25,12 +25,13 @@ WEB_SLOTS = (16, 64, 256, 512)
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """One environment. `zones` are availability zones, in order; `settings` are valid."""
+    """One environment. `zones` are availability zones, in order, `region_zones` all that it may use; `settings` are valid."""
 
     name: str
     region: str
     zones: tuple[str, ...]
     settings: Settings
+    region_zones: tuple[str, ...] = ()
 
     @cached_property
     def plan(self) -> AddressPlan:

@@ -10,6 +10,7 @@ import pulumi_aws as aws
 from stack.addressing import TIERS, Tier
 from stack.component import Component
 from stack.environment import Environment
+from stack.zones import require_zones, zone_of_new
 
 EVERYWHERE: Final = "0.0.0.0/0"
 
@@ -40,7 +41,13 @@ class Network(Component):
         self.vpc_id = self.vpc.id
         self._account = self.vpc.arn.apply(lambda arn: arn.split(":")[4])
         self._balanced = {environment.plan.load_balancer(number + 1).zone for number in range(environment.settings.load_balancer.count)}
-        self.subnets = {(tier, zone): self._subnet(tier, zone) for tier in TIERS for zone in range(len(environment.zones))}
+        self.subnets: dict[tuple[Tier, int], aws.ec2.Subnet] = {}
+        for tier in TIERS:
+            for zone in range(len(environment.zones)):
+                self.subnets[tier, zone] = self._subnet(tier, zone)
+        pulumi.Output.all(*(self.subnets[TIERS[0], zone].availability_zone for zone in range(len(environment.zones)))).apply(
+            lambda zones: require_zones(zones, environment.settings.network.zone_names)
+        )
         self._ready: dict[tuple[Tier, int], list[pulumi.Resource]] = {}
         tables = self._public_routes() + self._private_routes()
         self.s3_endpoint = self._s3(tables, args.bucket_arn)
@@ -67,12 +74,27 @@ class Network(Component):
             self._environment.resource(thing),
             vpc_id=self.vpc.id,
             cidr_block=str(self._environment.plan.subnet(tier, zone)),
-            availability_zone=self._environment.zones[zone],
+            availability_zone=self._zone(zone) if tier == TIERS[0] else self.subnets[TIERS[0], zone].availability_zone,
             # A load balancer must reach the API before it holds the Elastic IP; where none is, nobody needs a public address.
             map_public_ip_on_launch=tier == "public" and zone in self._balanced,
             tags=self._tags(thing),
-            opts=self.child(),
+            # AWS adds and withdraws zones. To follow its list would replace the subnet, and with it every volume and host in it.
+            opts=self.child(ignore_changes=["availabilityZone"]),
         )
+
+    def _zone(self, number: int) -> pulumi.Input[str]:
+        """The zone of the first subnet of a number; the others of the number are where that one is."""
+        environment = self._environment
+        if number == 0:
+            return environment.zones[0]
+        named = environment.settings.network.zone_names
+        before = [self.subnets[TIERS[0], earlier].availability_zone for earlier in range(number)]
+
+        def choose(used: list[str]) -> str:
+            require_zones(used, named)
+            return zone_of_new(environment.zones[number], used, environment.region_zones)
+
+        return pulumi.Output.all(*before).apply(choose)
 
     def _table(self, thing: str) -> aws.ec2.RouteTable:
         return aws.ec2.RouteTable(self._environment.resource(thing), vpc_id=self.vpc.id, tags=self._tags(thing), opts=self.child())

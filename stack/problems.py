@@ -30,9 +30,9 @@ class Problem:
 class ConfigurationError(pulumi.RunError):
     """All mistakes of a stack's configuration. The engine shows its text alone."""
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], *, effect: str = "nothing was changed") -> None:
         count = "a mistake" if len(problems) == 1 else f"{len(problems)} mistakes"
-        super().__init__(f"the configuration has {count}; nothing was changed\n\n" + "\n\n".join(str(problem) for problem in problems))
+        super().__init__(f"the configuration has {count}; {effect}\n\n" + "\n\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
 
 

@@ -68,7 +68,10 @@ class NetworkSettings(Section):
 
     cidr: VpcCidr = Field(default="10.20.0.0/16", description="the network's addresses, /16 to /22")
     zones: Annotated[StrictInt, Field(ge=2, le=MOST_ZONES)] = Field(default=2, description="how many availability zones are used, 2 to 4")
-    zone_names: tuple[str, ...] = Field(default=(), description="which zones; without it the region's first by name")
+    zone_names: tuple[str, ...] = Field(
+        default=(),
+        description="which zones, in order; without it the region's first by name when the stack is made. What exists never moves",
+    )
     nat: Nat = Field(default="single", description="one NAT gateway for all zones, or `per-az`")
     avoid_cidrs: tuple[Cidr, ...] = Field(default=(), description="networks this one is or will be joined with; it must not overlap them")
     flow_log_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365] = Field(default=7, description="how long flow logs are kept")
@@ -248,7 +251,7 @@ def _across(settings: Settings, wrong: Set[str]) -> list[Problem]:
             "remove the key, or set class to ephemeral",
             beside="environment.class",
         )
-    if net.zone_names and (len(set(net.zone_names)) != net.zones):
+    if net.zone_names and not len(net.zone_names) == len(set(net.zone_names)) == net.zones:
         problem(
             "network.zoneNames",
             net.zone_names,

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from stack import configuration
 from stack.bundles import app_bundle, role_bundle
 from tests.aws.harness import Stack, replaced, updated
 
@@ -112,3 +115,31 @@ def test_without_a_replica_the_second_database_goes_and_the_first_is_told(dev: S
     assert [step for step in steps if step[0] != "delete"] == sorted(
         [*replaced("dev-web-1", "dev-web-2"), *updated("dev-db-1", "dev-web-name")]
     )
+
+
+@pytest.mark.parametrize(
+    "zones",
+    [("eu-central-1b", "eu-central-1c"), ("eu-central-10a", "eu-central-1a", "eu-central-1b", "eu-central-1c")],
+    ids=["withdrawn", "added"],
+)
+def test_a_list_of_zones_that_aws_changes_changes_nothing(dev: Stack, monkeypatch: pytest.MonkeyPatch, zones: tuple[str, ...]) -> None:
+    monkeypatch.setattr(configuration, "_region_zones", lambda: zones)
+    assert dev.plan() == []
+
+
+def test_another_zone_for_what_exists_is_refused_in_words_and_changes_nothing(dev: Stack) -> None:
+    before = dev.api.listing()
+    told = dev.failing_up("network.zoneNames=[eu-central-1b, eu-central-1c]")
+    text = "\n".join(told.errors)
+    assert told.steps == []
+    assert "webstack:network.zoneNames[0]" in text
+    assert "the zone that the stack is in, eu-central-1a" in text
+    assert "Traceback" not in text
+    assert dev.api.listing() == before
+
+
+def test_a_zone_more_goes_where_no_zone_of_the_stack_is(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    more = dev.plan("network.zones=3")
+    assert [step for step in more if step[0] != "create"] == updated("dev-s3"), "only the S3 endpoint gets a route table more"
+    monkeypatch.setattr(configuration, "_region_zones", lambda: ("eu-central-10a", "eu-central-1a", "eu-central-1b", "eu-central-1c"))
+    assert dev.plan("network.zones=3") == more

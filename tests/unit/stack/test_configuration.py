@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from stack import configuration
-from stack.configuration import app_problems, choose_zones, judge
+from stack.configuration import app_problems, judge
 from stack.problems import ConfigurationError, Problem
 from stack.settings import Settings, parse, reference
+from stack.zones import choose_zones
 from tests.unit.monitor import StrictMonitor, run
 from tests.unit.stack.conftest import REPOSITORY, stack_config
 from userdata.render import TooLargeError

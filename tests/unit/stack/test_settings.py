@@ -78,6 +78,8 @@ CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
     ({"network": {"zones": 1}}, "network.zones", 1, "at least 2", "set 2 or more"),
     ({"network": {"zones": 5}}, "network.zones", 5, "at most 4", "set 4 or less"),
     ({"network": {"zoneNames": ["a"]}}, "network.zoneNames", ("a",), "as many different zones as network.zones", "name that many"),
+    ({"network": {"zoneNames": ["a", "a"]}}, "network.zoneNames", ("a", "a"), "as many different zones", "name that many"),
+    ({"network": {"zoneNames": ["a", "b", "a"]}}, "network.zoneNames", ("a", "b", "a"), "as many different zones", "name that many"),
     ({"network": {"nat": "per_az"}}, "network.nat", "per_az", "one of 'single' or 'per-az'", "did you mean per-az?"),
     ({"netwrok": {}}, "netwrok", {}, "no such key", "did you mean network?"),
     ({"network": {"cdir": "x"}}, "network.cdir", "x", "no such key", "did you mean cidr?"),
