@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lab import control
 from lab.errors import LabError
+from lab.files import write_whole
 from lab.names import LabNames
 from lab.processes import end_recorded
 
@@ -89,7 +90,7 @@ class Session:
     def remember(self, *, stack: str) -> None:
         """Writes down which stack this lab holds and in which run of the API server it was made."""
         self._memory.parent.mkdir(parents=True, exist_ok=True)
-        self._memory.write_text(json.dumps({"stack": stack, "api": self._api_run()}))
+        write_whole(self._memory, json.dumps({"stack": stack, "api": self._api_run()}))
 
     def remembered_stack(self) -> str | None:
         """The stack that this lab holds, if any."""

@@ -16,7 +16,7 @@ from lab import control
 from lab.names import DEFAULT_LAB
 from lab.session import Session
 from ops import api_faults, faults, host_faults, hosts, reach, requirements
-from ops.options import HostArgument, JsonOption, LabOption
+from ops.options import ConfigFileOption, HostArgument, JsonOption, LabOption, SetOption, StackOption, Wanted
 
 lab = typer.Typer(
     help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
@@ -28,13 +28,6 @@ faults.fault.add_typer(host_faults.hosts)  # without a name: its commands are co
 faults.fault.add_typer(api_faults.api, name="api")
 lab.add_typer(faults.fault, name="fault")
 
-StackOption = Annotated[
-    str | None, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml. Default: what the lab holds, else dev.")
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the stack file, e.g. web.count=3. May be repeated."),
-]
 RefreshOption = Annotated[
     bool, typer.Option("--refresh", help="First read every resource anew, as `pulumi up --refresh` does: what is gone is made again.")
 ]
@@ -58,7 +51,13 @@ def setup_command() -> None:
 
 
 @lab.command()
-def up(stack: StackOption = None, settings: SetOption = None, read_anew: RefreshOption = False, name: LabOption = DEFAULT_LAB) -> None:
+def up(
+    stack: StackOption = None,
+    settings: SetOption = None,
+    config_file: ConfigFileOption = None,
+    read_anew: RefreshOption = False,
+    name: LabOption = DEFAULT_LAB,
+) -> None:
     """Start the lab if it is not running, then a real `pulumi up`: the first time all is created, later the difference is."""
     from ops import operations, setup
 
@@ -69,38 +68,49 @@ def up(stack: StackOption = None, settings: SetOption = None, read_anew: Refresh
     started = time.monotonic()
     for line in faults.remind(session):
         _say(line)
-    url = operations.up(session, stack, settings or [], news, _say, refresh=read_anew)
+    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or ())
+    url = operations.up(session, wanted, news, _say, refresh=read_anew)
     console.print(hosts.table(hosts.rows(session)))
     _say(f"serving after {time.monotonic() - started:.0f} s")
     print(url)
 
 
 @lab.command()
-def preview(stack: StackOption = None, settings: SetOption = None, diff: DiffOption = False, name: LabOption = DEFAULT_LAB) -> None:
+def preview(
+    stack: StackOption = None,
+    settings: SetOption = None,
+    config_file: ConfigFileOption = None,
+    diff: DiffOption = False,
+    name: LabOption = DEFAULT_LAB,
+) -> None:
     """Show what `up` would do. Without a running lab, the plan of the whole stack; that needs no root."""
     from ops import operations
 
-    operations.preview(Session.of(name), stack, settings or [], news, diff=diff, color=_colour())
+    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or ())
+    operations.preview(Session.of(name), wanted, news, diff=diff, color=_colour())
 
 
 @lab.command()
-def refresh(stack: StackOption = None, settings: SetOption = None, name: LabOption = DEFAULT_LAB) -> None:
+def refresh(
+    stack: StackOption = None, settings: SetOption = None, config_file: ConfigFileOption = None, name: LabOption = DEFAULT_LAB
+) -> None:
     """Read every resource anew from the API: shows what was changed behind the program's back."""
     from ops import operations
 
     session = Session.of(name)
     session.require_running()
-    operations.refresh(session, stack, settings or [], news, color=_colour())
+    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or ())
+    operations.refresh(session, wanted, news, color=_colour())
 
 
 @lab.command()
-def destroy(stack: StackOption = None, name: LabOption = DEFAULT_LAB) -> None:
+def destroy(stack: StackOption = None, config_file: ConfigFileOption = None, name: LabOption = DEFAULT_LAB) -> None:
     """Delete every resource of the stack; the lab itself keeps running, as empty as a new one."""
     from ops import operations
 
     session = Session.of(name)
     session.require_running()
-    _say(operations.destroy(session, stack, news))
+    _say(operations.destroy(session, Wanted(stack=stack, config_file=config_file), news))
 
 
 @lab.command()

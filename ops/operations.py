@@ -1,60 +1,61 @@
 """What the lab's commands do with the engine."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from rich.console import Console
 
-from lab.engine.engine import InterruptedRunError
+from lab.engine.backend import LostStateError
 from lab.hypervisor import teardown
 from lab.session import Session
 from ops.engine_run import run
 from ops.failures import UserError
+from ops.options import Wanted
 from ops.planning import live_engine, planning_engine
 from ops.progress import Progress
 
 Say = Callable[[str], None]
 
 
-def up(session: Session, stack: str | None, settings: Sequence[str], console: Console, say: Say, *, refresh: bool = False) -> str:
+def up(session: Session, wanted: Wanted, console: Console, say: Say, *, refresh: bool = False) -> str:
     """Starts the lab where it is not running and applies the stack; gives the URL. Raises LabError.
 
     With `refresh` the engine first reads every resource anew: what is gone is made again.
 
     Where the engine's state and the API no longer speak of the same things, because one of them was killed, the lab starts afresh.
     """
-    chosen = stack_for(session, stack)
+    chosen = stack_for(session, wanted.stack)
     session.start(say)
     if session.api_was_lost():
         _start_afresh(session, "the lab's API server was restarted and knows nothing any more", say)
     try:
-        progress, url = _apply(session, chosen, settings, console, refresh=refresh)
-    except InterruptedRunError as error:
-        _start_afresh(session, f"{error}; what exists of it nobody knows", say)
-        progress, url = _apply(session, chosen, settings, console)
+        progress, url = _apply(session, chosen, wanted, console, refresh=refresh)
+    except LostStateError as error:
+        _start_afresh(session, f"{error}; what exists nobody knows", say)
+        progress, url = _apply(session, chosen, wanted, console)
     say(progress.summary())
     return url
 
 
-def preview(session: Session, stack: str | None, settings: Sequence[str], console: Console, *, diff: bool, color: str) -> None:
+def preview(session: Session, wanted: Wanted, console: Console, *, diff: bool, color: str) -> None:
     """Prints the engine's plan: against the running lab, else of everything. Raises LabError."""
-    with planning_engine(session, stack, settings) as engine:
+    with planning_engine(session, wanted) as engine:
         lines: list[str] = []
         run(engine, console, "preview", lambda listener: engine.preview(on_event=listener, on_output=lines.append, diff=diff, color=color))
     print("\n".join(lines))
 
 
-def refresh(session: Session, stack: str | None, settings: Sequence[str], console: Console, *, color: str) -> None:
+def refresh(session: Session, wanted: Wanted, console: Console, *, color: str) -> None:
     """Prints what the API says differently from the state, and takes it into the state. Raises LabError."""
-    with live_engine(session, stack_for(session, stack), settings) as engine:
+    with live_engine(session, stack_for(session, wanted.stack), wanted) as engine:
         lines: list[str] = []
         run(engine, console, "refresh", lambda listener: engine.refresh(on_event=listener, on_output=lines.append, color=color))
     print("\n".join(lines))
 
 
-def destroy(session: Session, stack: str | None, console: Console) -> str:
+def destroy(session: Session, wanted: Wanted, console: Console) -> str:
     """Deletes the stack and says how much that was. Raises LabError."""
-    chosen = stack_for(session, stack)
-    with live_engine(session, chosen, []) as engine:
+    chosen = stack_for(session, wanted.stack)
+    with live_engine(session, chosen, wanted) as engine:
         _, progress = run(engine, console, f"destroy {chosen}", lambda listener: engine.destroy(on_event=listener))
     return progress.summary()
 
@@ -76,9 +77,9 @@ def stack_for(session: Session, wanted: str | None) -> str:
     return wanted or held or "dev"
 
 
-def _apply(session: Session, stack: str, settings: Sequence[str], console: Console, *, refresh: bool = False) -> tuple[Progress, str]:
+def _apply(session: Session, stack: str, wanted: Wanted, console: Console, *, refresh: bool = False) -> tuple[Progress, str]:
     session.remember(stack=stack)
-    with live_engine(session, stack, settings) as engine:
+    with live_engine(session, stack, wanted) as engine:
         result, progress = run(engine, console, f"up {stack}", lambda listener: engine.up(on_event=listener, refresh=refresh))
     return progress, str(result.outputs["url"].value) if "url" in result.outputs else ""
 

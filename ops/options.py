@@ -1,5 +1,8 @@
 """Options and arguments that several commands take."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -7,3 +10,22 @@ import typer
 LabOption = Annotated[str, typer.Option("--lab", envvar="WEBSTACK_LAB", help="Which lab: up to 8 lowercase letters, digits and hyphens.")]
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+StackOption = Annotated[
+    str | None, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml. Default: what the lab holds, else dev.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the stack file, e.g. web.count=3. May be repeated."),
+]
+ConfigFileOption = Annotated[
+    Path | None, typer.Option("--config-file", help="The stack's configuration, in place of the clone's Pulumi.<stack>.yaml.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What a command was given for the engine."""
+
+    stack: str | None = None
+    config_file: Path | None = None
+    settings: Sequence[str] = ()

@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from pathlib import Path
 
 from lab.empty_api import empty_api
@@ -11,10 +11,11 @@ from lab.engine.engine import Engine, EngineOptions
 from lab.engine.workspace import Setting
 from lab.paths import REPOSITORY
 from lab.session import Session
+from ops.options import Wanted
 
 
 @contextlib.contextmanager
-def live_engine(session: Session, stack: str, settings: Sequence[str]) -> Generator[Engine]:
+def live_engine(session: Session, stack: str, wanted: Wanted) -> Generator[Engine]:
     """The engine of a running lab. Raises SettingError, EngineBusyError, ProviderError."""
     options = EngineOptions(
         home=session.engine_home,
@@ -22,28 +23,30 @@ def live_engine(session: Session, stack: str, settings: Sequence[str]) -> Genera
         stack=stack,
         endpoint=session.names.api_endpoint,
         pulumi_root=pulumi_cli.ensure(),
-        settings=[Setting.parse(text) for text in settings],
+        config_file=wanted.config_file,
+        settings=[Setting.parse(text) for text in wanted.settings],
     )
     with Engine(options) as engine:
         yield engine
 
 
 @contextlib.contextmanager
-def planning_engine(session: Session, stack: str | None, settings: Sequence[str]) -> Generator[Engine]:
+def planning_engine(session: Session, wanted: Wanted) -> Generator[Engine]:
     """The engine for a plan: of the difference to the running lab that holds this stack, else of everything from nothing."""
     held = session.remembered_stack() if session.running() else None
-    if held and stack in (None, held):
-        with live_engine(session, held, settings) as engine:
+    if held and wanted.stack in (None, held):
+        with live_engine(session, held, wanted) as engine:
             yield engine
         return
     with tempfile.TemporaryDirectory(prefix="webstack-preview-") as folder, empty_api(Path(folder)) as endpoint:
         options = EngineOptions(
             home=Path(folder) / "engine",
             repository=REPOSITORY,
-            stack=stack or "dev",
+            stack=wanted.stack or "dev",
             endpoint=endpoint,
             pulumi_root=pulumi_cli.ensure(),
-            settings=[Setting.parse(text) for text in settings],
+            config_file=wanted.config_file,
+            settings=[Setting.parse(text) for text in wanted.settings],
         )
         with Engine(options) as engine:
             yield engine

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import runpy
-import secrets
 import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import IO
 from pulumi import automation as auto
 
 from lab.engine import workspace
+from lab.engine.backend import Backend, LostStateError
 from lab.engine.process import InterruptibleCommand
 from lab.engine.provider_process import ProviderProcess
 from lab.engine.workspace import PROJECT, Setting
@@ -33,7 +33,11 @@ class EngineBusyError(LabError):
     """Another process drives this engine now."""
 
 
-class InterruptedRunError(LabError):
+class EngineError(LabError):
+    """The engine refuses to work on its stack; the message holds its words."""
+
+
+class InterruptedRunError(LostStateError):
     """An earlier run was killed while the engine was creating something, so its state does not know what exists."""
 
     def __init__(self, urns: Sequence[str]) -> None:
@@ -46,6 +50,7 @@ class EngineOptions:
     """What one engine works with.
 
     `home` holds backend, passphrase and scratch folder; `pulumi_root` has `bin/pulumi`; `endpoint` answers as AWS.
+    `config_file` is the stack's configuration; without it the repository's own (`Pulumi.<stack>.yaml`).
     `checkpoints=False` saves the state only at the end: ten times as fast for a thousand resources, and a killed run loses it.
     """
 
@@ -54,6 +59,7 @@ class EngineOptions:
     stack: str
     endpoint: str
     pulumi_root: Path
+    config_file: Path | None = None
     settings: Sequence[Setting] = ()
     checkpoints: bool = True
 
@@ -83,38 +89,45 @@ class Engine:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
         exit_stack.enter_context(_exclusive(home / "engine.lock"))
         end_recorded(home / "pulumi.pid", grace=60)
-        for stale in (home / "backend" / ".pulumi" / "locks").rglob("*.json"):
-            stale.unlink()
+        backend = Backend(folder=home / "backend", passphrase_file=home / "passphrase")
+        backend.open(PROJECT, options.stack)
         exit_stack.enter_context(only_this_aws(options.endpoint))
         provider = ProviderProcess(endpoint=options.endpoint, folder=home)
         exit_stack.callback(provider.stop)
         provider.start()
         folder = home / "workspace"
         workspace.lay_out(
-            folder, repository=options.repository, stack=options.stack, settings=options.settings, lab_config=lab_config(options.endpoint)
+            folder,
+            repository=options.repository,
+            stack=options.stack,
+            config_file=options.config_file,
+            settings=options.settings,
+            lab_config=lab_config(options.endpoint),
         )
-        (home / "backend").mkdir(exist_ok=True)
         self._command = InterruptibleCommand(root=options.pulumi_root, pid_file=home / "pulumi.pid")
         attachment = provider.attachment()
-        self._stack = auto.create_or_select_stack(
-            stack_name=options.stack,
-            project_name=PROJECT,
-            program=self._program,
-            opts=auto.LocalWorkspaceOptions(
-                work_dir=str(folder),
-                pulumi_home=str(home / "pulumi-home"),
-                pulumi_command=self._command,
-                env_vars={
-                    "PULUMI_BACKEND_URL": (home / "backend").as_uri(),
-                    "PULUMI_CONFIG_PASSPHRASE_FILE": str(_passphrase(home)),
-                    "PULUMI_DEBUG_PROVIDERS": attachment,
-                    # The providers are here already. Else the engine looks for the real ones on the internet at the start of every run:
-                    # 200 MB where it reaches them, 2.4 s of tries where it does not.
-                    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-                    "PULUMI_SKIP_CHECKPOINTS": "false" if options.checkpoints else "true",
-                },
-            ),
-        )
+        try:
+            self._stack = auto.create_or_select_stack(
+                stack_name=options.stack,
+                project_name=PROJECT,
+                program=self._program,
+                opts=auto.LocalWorkspaceOptions(
+                    work_dir=str(folder),
+                    pulumi_home=str(home / "pulumi-home"),
+                    pulumi_command=self._command,
+                    env_vars={
+                        "PULUMI_BACKEND_URL": backend.url,
+                        "PULUMI_CONFIG_PASSPHRASE_FILE": str(backend.passphrase_file),
+                        "PULUMI_DEBUG_PROVIDERS": attachment,
+                        # The providers are here already. Else the engine looks for the real ones on the internet at the start of every run:
+                        # 200 MB where it reaches them, 2.4 s of tries where it does not.
+                        "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+                        "PULUMI_SKIP_CHECKPOINTS": "false" if options.checkpoints else "true",
+                    },
+                ),
+            )
+        except auto.CommandError as error:
+            raise EngineError(f"The engine cannot open stack {options.stack!r} in {home}:\n{str(error).strip()}") from None
 
     def _program(self) -> None:
         repository = str(self.options.repository)
@@ -228,12 +241,3 @@ def _exclusive(path: Path) -> Generator[IO[str]]:
         lock.write(str(os.getpid()))
         lock.flush()
         yield lock
-
-
-def _passphrase(home: Path) -> Path:
-    path = home / "passphrase"
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    return path

@@ -15,6 +15,7 @@ from lab.engine.engine import Engine, EngineOptions, lab_config
 from lab.engine.workspace import Setting
 from lab.paths import REPOSITORY
 from tests.aws.api import Api
+from tests.program import stack_file
 
 Step = tuple[str, str]
 """An operation of the engine and the name of its resource."""
@@ -108,6 +109,7 @@ class Stack:
             options.home / "workspace",
             repository=repository,
             stack=self.name,
+            config_file=options.config_file if repository == REPOSITORY else None,
             settings=[Setting.parse(text) for text in (*ALWAYS, *settings)],
             lab_config=lab_config(options.endpoint),
         )
@@ -144,6 +146,7 @@ def stack(name: str, api: Api, home: Path) -> Generator[Stack]:
         stack=name,
         endpoint=api.endpoint,
         pulumi_root=_pulumi(),
+        config_file=stack_file(name),
         settings=[Setting.parse(text) for text in ALWAYS],
         checkpoints=False,
     )

@@ -16,11 +16,11 @@ import yaml
 
 from lab.image.build import build
 from lab.image.store import Store
-from lab.paths import REPOSITORY
 from stack.bundles import role_bundle
 from stack.configuration import judge
 from stack.environment import Environment
 from tests.lab.harness import REGION
+from tests.program import stack_config
 from userdata.render import render
 from userdata.variables import AnyVariables, Bundle, Role
 
@@ -62,7 +62,7 @@ class Case:
 
     def environment(self) -> Environment:
         """The environment, judged as a real run judges it."""
-        config: dict[str, Any] = yaml.safe_load((REPOSITORY / f"Pulumi.{self.stack}.yaml").read_text())["config"]
+        config = stack_config(self.stack)
         raw = {key.removeprefix("webstack:"): value for key, value in config.items() if key.startswith("webstack:")}
         for section, values in self.changes.items():
             raw[section] = {**raw.get(section, {}), **values}

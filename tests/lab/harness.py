@@ -17,6 +17,7 @@ import httpx
 
 from lab.names import LabNames
 from lab.paths import REPOSITORY
+from tests.program import stack_file
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REGION = "eu-central-1"
+ENGINE_COMMANDS = ("up", "preview", "refresh", "destroy")
 SLOWNESS = float(os.environ.get("WEBSTACK_TEST_SLOWNESS", "1"))
 """One factor for every deadline, for slow machines."""
 
@@ -50,10 +52,14 @@ class CommandFailedError(AssertionError):
 
 @dataclass(frozen=True, kw_only=True)
 class LabUnderTest:
-    """A lab by its name. `clone` is where its program comes from: a changed copy for tests that change the program."""
+    """A lab by its name. `clone` is where its program comes from: a changed copy for tests that change the program.
+
+    The stack is the tests' own, whatever the clone's file of its name says.
+    """
 
     name: str
     clone: Path = REPOSITORY
+    stack: str = "dev"
 
     @property
     def names(self) -> LabNames:
@@ -61,7 +67,8 @@ class LabUnderTest:
 
     def command(self, *arguments: str, status: int = 0, timeout: float = 900) -> subprocess.CompletedProcess[str]:
         """Runs `webstack lab …`; raises CommandFailedError where its exit status is not `status`."""
-        line = [sys.executable, "-m", "ops", "lab", *arguments, "--lab", self.name]
+        given = ("--config-file", str(stack_file(self.stack))) if arguments[0] in ENGINE_COMMANDS else ()
+        line = [sys.executable, "-m", "ops", "lab", *arguments, *given, "--lab", self.name]
         result = subprocess.run(
             line,
             capture_output=True,
@@ -77,9 +84,9 @@ class LabUnderTest:
             )
         return result
 
-    def up(self, *settings: str, stack: str = "dev", status: int = 0) -> subprocess.CompletedProcess[str]:
+    def up(self, *settings: str, status: int = 0) -> subprocess.CompletedProcess[str]:
         """`webstack lab up` with `--set` for each setting."""
-        return self.command("up", "--stack", stack, *(part for setting in settings for part in ("--set", setting)), status=status)
+        return self.command("up", "--stack", self.stack, *(part for setting in settings for part in ("--set", setting)), status=status)
 
     def hosts(self) -> dict[str, dict[str, str | bool]]:
         """What `status --json` says, by host name; a leaving host of the same name does not hide the one that stays."""

@@ -16,6 +16,7 @@ import pytest
 from tests.lab.conftest import ARTEFACTS, keep_logs
 from tests.lab.harness import SLOWNESS, LabUnderTest, own, wait_until
 from tests.lab.machine import Machine, bears
+from tests.program import stack_file
 
 SMALL = ("web.count=1", "database.replica=false")
 
@@ -39,7 +40,20 @@ def struck(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
 def begin_up(lab: LabUnderTest, log: Path) -> subprocess.Popen[bytes]:
     """Starts `webstack lab up` and returns while a host boots, well before the end."""
     settings = [part for setting in SMALL for part in ("--set", setting)]
-    line = [sys.executable, "-m", "ops", "lab", "up", "--lab", lab.name, "--stack", "dev", *settings]
+    line = [
+        sys.executable,
+        "-m",
+        "ops",
+        "lab",
+        "up",
+        "--lab",
+        lab.name,
+        "--stack",
+        "dev",
+        "--config-file",
+        str(stack_file("dev")),
+        *settings,
+    ]
     with log.open("wb") as output:
         process = subprocess.Popen(
             line,

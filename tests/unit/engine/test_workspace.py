@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.engine.workspace import Setting, SettingError, lay_out
+from lab.engine.workspace import Setting, SettingError, lay_out, stack_names
 
 
 @pytest.fixture
@@ -65,3 +65,98 @@ def test_the_clone_is_not_written_to_and_the_engine_keeps_its_salt(repository: P
     assert {path.name: path.read_text() for path in repository.iterdir()} == before
     assert stack_file(work)["encryptionsalt"] == "v1:abc"
     assert stack_file(work)["config"]["webstack:web"] == {"count": 5, "app": "app"}
+
+
+def test_of_a_stack_file_only_the_configuration_is_taken_and_of_that_not_who_calls_aws(repository: Path, tmp_path: Path) -> None:
+    (repository / "Pulumi.dev.yaml").write_text(
+        "# what `pulumi stack init` and `pulumi config` write\n"
+        "secretsprovider: awskms://alias/pulumi\nencryptedkey: AQEC\nencryptionsalt: v1:foreign:v1:salt\nenvironment: [aws-login]\n"
+        "config:\n  aws:region: eu-central-1\n  aws:profile: work\n  aws:allowedAccountIds: ['111122223333']\n"
+        "  aws:secretKey: {secure: AAAA}\n  webstack:web: {count: 2}"
+    )
+    lay_out(tmp_path / "work", repository=repository, stack="dev", lab_config={"aws:s3UsePathStyle": True})
+    assert stack_file(tmp_path / "work") == {
+        "config": {"aws:region": "eu-central-1", "webstack:web": {"count": 2}, "aws:s3UsePathStyle": True}
+    }
+
+
+def test_a_setting_may_still_say_who_calls(repository: Path, tmp_path: Path) -> None:
+    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("aws:profile=work")])
+    assert stack_file(tmp_path / "work")["config"]["aws:profile"] == "work"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("webstack:web: {secure: AAAA}", "--set web=VALUE"),
+        ("webstack:loadBalancer: {tls: {secret: {secure: AAAA}}}", "--set loadBalancer.tls.secret=VALUE"),
+        ("webstack:network: {avoidCidrs: [{secure: AAAA}]}", "network.avoidCidrs.0"),
+        ("datadog:apiKey: {secure: AAAA}", "--set datadog:apiKey=VALUE"),
+    ],
+)
+def test_a_secure_value_is_refused_by_name_with_what_to_do(repository: Path, tmp_path: Path, text: str, key: str) -> None:
+    (repository / "Pulumi.dev.yaml").write_text(f"config:\n  {text}\n")
+    with pytest.raises(SettingError, match=r"Pulumi\.dev\.yaml: .* is encrypted with a key that the lab does not have") as caught:
+        lay_out(tmp_path / "work", repository=repository, stack="dev")
+    assert key in str(caught.value)
+
+
+def test_a_setting_in_place_of_a_secure_value_is_taken(repository: Path, tmp_path: Path) -> None:
+    (repository / "Pulumi.dev.yaml").write_text("config:\n  webstack:loadBalancer: {domain: {secure: AAAA}}\n")
+    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("loadBalancer.domain=shop.example.com")])
+    assert stack_file(tmp_path / "work")["config"]["webstack:loadBalancer"] == {"domain": "shop.example.com"}
+
+
+def test_a_time_stays_as_it_is_written(repository: Path, tmp_path: Path) -> None:
+    (repository / "Pulumi.dev.yaml").write_text("config:\n  webstack:environment: {expires: 2030-01-31T18:00:00Z}\n")
+    lay_out(tmp_path / "work", repository=repository, stack="dev")
+    assert stack_file(tmp_path / "work")["config"]["webstack:environment"] == {"expires": "2030-01-31T18:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"config: [", "is not YAML"),
+        (b"config:\n  \xff: 1\n", "is not YAML"),
+        (b"- config\n", "a stack file is an object"),
+        (b"config: [1]\n", "`config` is [1]"),
+    ],
+)
+def test_a_malformed_stack_file_is_named(repository: Path, tmp_path: Path, content: bytes, said: str) -> None:
+    (repository / "Pulumi.dev.yaml").write_bytes(content)
+    with pytest.raises(SettingError) as caught:
+        lay_out(tmp_path / "work", repository=repository, stack="dev")
+    assert "Pulumi.dev.yaml" in str(caught.value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"# only this\n", b"config:", b"\xef\xbb\xbfconfig: {}\r\n"])
+def test_an_empty_stack_file_is_one_without_settings(repository: Path, tmp_path: Path, content: bytes) -> None:
+    (repository / "Pulumi.dev.yaml").write_bytes(content)
+    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count=3")])
+    assert stack_file(tmp_path / "work") == {"config": {"webstack:web": {"count": 3}}}
+
+
+@pytest.mark.parametrize("left", ["", "encryptionsalt: [", "encryptio"])
+def test_a_scratch_file_that_a_killed_run_left_half_written_is_written_anew(repository: Path, tmp_path: Path, left: str) -> None:
+    work = tmp_path / "work"
+    lay_out(work, repository=repository, stack="dev")
+    whole = stack_file(work)
+    (work / "Pulumi.dev.yaml").write_text(left)
+    lay_out(work, repository=repository, stack="dev")
+    assert stack_file(work) == whole
+
+
+def test_stack_names_may_hold_dots_and_what_is_kept_beside_a_stack_file_is_no_stack(repository: Path) -> None:
+    for name in ("Pulumi.eu.stage.yaml", "Pulumi.dev.yaml.bak", "Pulumi.dev.yaml~", ".Pulumi.dev.yaml.swp"):
+        (repository / name).write_text("config: {}\n")
+    assert stack_names(repository) == ["dev", "eu.stage"]
+
+
+def test_a_configuration_file_takes_the_place_of_the_clone_s(repository: Path, tmp_path: Path) -> None:
+    other = tmp_path / "mine.yaml"
+    other.write_text("config:\n  webstack:web: {count: 7}\n")
+    lay_out(tmp_path / "work", repository=repository, stack="dev", config_file=other)
+    assert stack_file(tmp_path / "work")["config"] == {"webstack:web": {"count": 7}}
+    with pytest.raises(SettingError, match=r"--config-file .*gone\.yaml"):
+        lay_out(tmp_path / "work", repository=repository, stack="dev", config_file=tmp_path / "gone.yaml")

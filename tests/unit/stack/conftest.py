@@ -9,9 +9,9 @@ from typing import Any
 from unittest import mock
 
 import pytest
-import yaml
 
 from stack.bundles import BuiltBundle
+from tests import program as program_files
 from tests.unit.monitor import Program, StrictMonitor, run
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -22,9 +22,7 @@ RunProgram = Callable[..., Program]
 
 def stack_config(name: str) -> dict[str, Any]:
     """The stack file's configuration; readiness is off, since nothing boots here."""
-    config: dict[str, Any] = yaml.safe_load((REPOSITORY / f"Pulumi.{name}.yaml").read_text())["config"]
-    config["webstack:readiness"] = {"wait": False}
-    return config
+    return {**program_files.stack_config(name), "webstack:readiness": {"wait": False}}
 
 
 @pytest.fixture(scope="session")
