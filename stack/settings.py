@@ -133,7 +133,10 @@ class DatabaseSettings(Section):
 class ReadinessSettings(Section):
     """The wait for hosts that really serve."""
 
-    wait: StrictBool = Field(default=True, description="whether `up` waits; without it nothing promises that no request is lost")
+    wait: StrictBool = Field(
+        default=True,
+        description="whether `up` waits (and starts a host that is stopped); without it nothing promises that no request is lost",
+    )
     timeout: Annotated[StrictInt, Field(ge=30, le=7200)] = Field(default=900, description="seconds until a host must be ready")
 
 
