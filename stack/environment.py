@@ -135,7 +135,6 @@ class Environment:
             databases=self.databases,
             schema=self.settings.database.schema_name,
             secret_prefix=self.secret_prefix,
-            standby=number in self.standby_hosts,
             workers=chosen.workers,
             drain_seconds=chosen.drain_seconds,
         )

@@ -110,7 +110,7 @@ class WebSettings(Section):
     app: Directory = Field(default="app", description="the folder of the WSGI app, relative to the project's")
     module: Module = Field(default="wsgi:app", description="the WSGI callable in it")
     workers: Annotated[StrictInt, Field(ge=0, le=256)] = Field(default=0, description="Gunicorn workers; 0 is two per processor and one")
-    drain_seconds: Annotated[StrictInt, Field(ge=5, le=45)] = Field(
+    drain_seconds: Annotated[StrictInt, Field(ge=10, le=45)] = Field(
         default=20, description="how long a stopping host is marked unhealthy before it stops serving"
     )
 

@@ -91,7 +91,6 @@ class WebVariables(HostVariables):
     schema: str
     secret_prefix: str
     """`webstack/<environment>`: a secret is named by it, a slash and its purpose."""
-    standby: bool
     workers: int
     """Gunicorn's worker processes; 0 lets the host count its processors."""
     drain_seconds: int

@@ -7,6 +7,8 @@ import jinja2
 import pytest
 from database_role import datadir, paths
 
+from tests import mysql_settings
+
 TREE = Path(__file__).parents[3] / "userdata/database"
 UNITS = TREE / "etc/systemd/system"
 SERVICES = sorted(unit.name for unit in UNITS.glob("*.service"))
@@ -90,6 +92,11 @@ def test_the_configuration_starts_every_server_read_only_alone_and_without_semi_
     assert found["loose_rpl_semi_sync_source_timeout"] == "4294967295"
     assert found["loose_rpl_semi_sync_source_wait_point"] == "AFTER_SYNC"
     assert found["loose_rpl_semi_sync_source_wait_no_replica"] == "ON"
+
+
+def test_the_configuration_is_the_table_and_nothing_else() -> None:
+    wanted = {f"loose_{name}" if name in mysql_settings.LOOSE else name: value for name, value in mysql_settings.WHOLE.items()}
+    assert {name: value for name, value in configuration() if name not in mysql_settings.OWN} == wanted
 
 
 def test_the_configuration_names_the_paths_that_the_role_makes() -> None:

@@ -64,7 +64,6 @@ def variables(role: Role) -> AnyVariables:
             databases=DATABASES,
             schema="app",
             secret_prefix="webstack/dev",
-            standby=False,
             workers=0,
             drain_seconds=20,
         )

@@ -1,0 +1,59 @@
+"""What hosts say of themselves: whom processes run as and with which rights, what MySQL holds itself to, who may ask for /readyz."""
+
+import json
+
+import pytest
+
+from tests import mysql_settings
+from tests.lab.harness import LabUnderTest
+
+OF_UNIT = """
+import json, pathlib, subprocess, sys
+found = []
+for unit in sys.argv[1:]:
+    shown = subprocess.run(["systemctl", "show", "--property=MainPID", "--value", unit], capture_output=True, text=True, check=True).stdout
+    pid = shown.strip()
+    status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines())
+    found.append([unit, *(status[name].split()[0] for name in ("Uid", "CapEff", "CapBnd", "NoNewPrivs"))])
+print(json.dumps(found))
+"""
+
+NONE = "0" * 16
+
+
+@pytest.mark.parametrize(
+    ("host", "units"),
+    [
+        ("web-1", ["webstack-app.service", "webstack-database-proxy.service"]),
+        ("db-1", ["webstack-database-agent.service", "webstack-database-check.service"]),
+    ],
+)
+def test_what_serves_is_not_root_and_can_never_become_it(lab: LabUnderTest, host: str, units: list[str]) -> None:
+    for unit, user, effective, bounding, no_new_privileges in json.loads(lab.run_on(host, "python3", "-c", OF_UNIT, *units)):
+        assert user != "0", unit
+        assert (effective, bounding, no_new_privileges) == (NONE, NONE, "1"), unit
+
+
+def test_mysqld_is_not_root(lab: LabUnderTest) -> None:
+    [[_, user, effective, _, no_new_privileges]] = json.loads(lab.run_on("db-1", "python3", "-c", OF_UNIT, "mysql.service"))
+    assert user != "0"
+    assert (effective, no_new_privileges) == (NONE, "1")
+
+
+@pytest.mark.parametrize("host", ["db-1", "db-2"])
+def test_mysql_says_that_it_is_as_durable_as_the_table(lab: LabUnderTest, host: str) -> None:
+    names = ", ".join(f"'{name}'" for name in mysql_settings.RUNNING)
+    found = dict(lab.query(host, f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"))
+    assert found == mysql_settings.RUNNING
+
+
+def test_readiness_is_not_for_the_public(lab: LabUnderTest) -> None:
+    with lab.browser() as browser:
+        assert browser.get("/readyz").status_code == 403
+    assert '"ok"' in lab.run_on("web-1", "curl", "--silent", "http://127.0.0.1:8080/readyz")
+
+
+def test_a_page_of_the_app_is_compressed_for_who_asks(lab: LabUnderTest) -> None:
+    with lab.browser() as browser:
+        assert browser.get("/", headers={"Accept-Encoding": "gzip"}).headers.get("content-encoding") == "gzip"
+        assert "content-encoding" not in browser.get("/", headers={"Accept-Encoding": "identity"}).headers

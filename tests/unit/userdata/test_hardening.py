@@ -1,0 +1,136 @@
+"""What each service may do on its host, as one table: whom it runs as, its capabilities, what it may write.
+
+https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html
+"""
+
+import configparser
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from userdata.render import ROOT
+
+ROOT_USER = "root"
+KEEPS = "all"
+"""A service that keeps every capability of its user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rights:
+    """A service's: `writes` is what it may write under a strictly protected system; None where the system is not strictly protected."""
+
+    user: str
+    capabilities: str
+    no_new_privileges: bool
+    writes: str | None
+    dynamic: bool = False
+
+
+TABLE = {
+    # It installs a package from AWS's bucket, as root.
+    "common/webstack-session-manager.service": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes=None),
+    "database/mysql.service": Rights(user="mysql", capabilities=KEEPS, no_new_privileges=True, writes=None),
+    # It asks MySQL as root, by its socket.
+    "database/webstack-database-accounts.service": Rights(
+        user=ROOT_USER, capabilities=KEEPS, no_new_privileges=True, writes="/run/webstack/database"
+    ),
+    "database/webstack-database-agent.service": Rights(
+        user="webstack-agent",
+        capabilities="",
+        no_new_privileges=True,
+        writes="/run/webstack/database /var/lib/mysql/trust /var/lib/mysql/webstack",
+    ),
+    "database/webstack-database-check.service": Rights(user="webstack-check", capabilities="", no_new_privileges=True, writes=""),
+    "load_balancer/webstack-elastic-ip.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes=""),
+    "load_balancer/haproxy.service.d/webstack.conf": Rights(
+        user=ROOT_USER,
+        capabilities="CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_SYS_CHROOT CAP_KILL CAP_CHOWN CAP_FOWNER CAP_DAC_OVERRIDE "
+        "CAP_SYS_RESOURCE",
+        no_new_privileges=True,
+        writes="/run",
+    ),
+    # It sets addresses and opens raw sockets.
+    "load_balancer/keepalived.service.d/webstack.conf": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes="/run"),
+    "web/nginx.service.d/webstack.conf": Rights(
+        user=ROOT_USER,
+        capabilities="CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN CAP_DAC_OVERRIDE CAP_KILL CAP_SYS_RESOURCE",
+        no_new_privileges=True,
+        writes="/run /var/log/nginx /var/lib/nginx",
+    ),
+    "web/webstack-app.service": Rights(user="webstack-app", capabilities="", no_new_privileges=True, writes="", dynamic=True),
+    "web/webstack-migrate.service": Rights(user="", capabilities="", no_new_privileges=True, writes="", dynamic=True),
+    "web/webstack-database-proxy.service": Rights(user="", capabilities="", no_new_privileges=True, writes="", dynamic=True),
+    "web/webstack-database-ca.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes="/run/webstack"),
+    # It touches a file and waits.
+    "web/webstack-drain.service": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes=None),
+}
+
+SANDBOX = {
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
+    "ProtectKernelLogs": "yes",
+    "ProtectControlGroups": "yes",
+    "ProtectClock": "yes",
+    "ProtectHostname": "yes",
+    "RestrictNamespaces": "yes",
+    "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+    "LockPersonality": "yes",
+    "SystemCallArchitectures": "native",
+    "SystemCallFilter": "@system-service",
+}
+"""What else those are denied that run the app's code, or speak for it."""
+
+SANDBOXED = ("webstack-app", "webstack-migrate", "webstack-database-proxy", "webstack-database-ca")
+
+
+def services() -> dict[str, Path]:
+    """Every unit of a service, and every addition to one, by role and name."""
+    found: dict[str, Path] = {}
+    for folder in sorted(ROOT.glob("*/etc/systemd/system")):
+        for pattern in ("*.service", "*.service.d/*.conf"):
+            for path in folder.glob(pattern):
+                found[f"{folder.relative_to(ROOT).parts[0]}/{path.relative_to(folder)}"] = path
+    return found
+
+
+def section(path: Path) -> configparser.SectionProxy:
+    """A unit's `Service`; of a key that stands twice the last value."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # pyright: ignore[reportAttributeAccessIssue] - as configparser's documentation has it
+    parser.read_string(path.read_text())
+    return parser["Service"]
+
+
+def test_every_service_stands_in_the_table() -> None:
+    assert set(services()) == set(TABLE)
+
+
+@pytest.mark.parametrize("name", sorted(TABLE))
+def test_a_service_has_the_rights_of_the_table_and_no_more(name: str) -> None:
+    found = section(services()[name])
+    dynamic = found.get("DynamicUser", "no") == "yes"
+    strict = found.get("ProtectSystem") == "strict"
+    assert TABLE[name] == Rights(
+        user=found.get("User", "" if dynamic else ROOT_USER),
+        dynamic=dynamic,
+        capabilities=found.get("CapabilityBoundingSet", KEEPS),
+        no_new_privileges=found.get("NoNewPrivileges", "no") in ("yes", "true"),
+        writes=found.get("ReadWritePaths", "") if strict else None,
+    )
+
+
+@pytest.mark.parametrize("name", SANDBOXED)
+def test_what_runs_the_apps_code_is_in_a_sandbox(name: str) -> None:
+    found = section(services()[f"web/{name}.service"])
+    assert {key: found.get(key) for key in SANDBOX} == SANDBOX
+
+
+def test_the_apps_socket_is_nginxs_alone() -> None:
+    found = section(services()["web/webstack-app.service"])
+    assert (found["Group"], found["RuntimeDirectoryMode"]) == ("www-data", "0750")
