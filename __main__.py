@@ -4,7 +4,7 @@ import pulumi
 
 from stack import artifacts, configuration, credentials, database, dns, firewall, host, identity, load_balancer, network, web
 from stack.bundles import app_bundle, role_bundle
-from stack.cloud import Cloud, CloudSettings
+from stack.cloud import Cloud
 from stack.readiness import Readiness
 from userdata.variables import ROLES
 
@@ -31,7 +31,7 @@ roles = identity.Identity(
     ),
 )
 ready = Readiness(
-    door=lambda: Cloud(CloudSettings.from_stack(env.region)),
+    door=lambda: Cloud(configuration.access(env.region)),
     environment=env.name,
     enabled=building and env.settings.readiness.wait,
     timeout=env.settings.readiness.timeout,

@@ -11,9 +11,11 @@ import pulumi
 import pulumi_aws as aws
 from pulumi.runtime import config as engine_config
 
+from stack.access import Access, access_problems
 from stack.bundles import BundleError, app_bundle
 from stack.environment import Environment
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
+from stack.sessions import file_problems
 from stack.settings import NAMESPACE, SECTIONS, Settings, check
 from stack.zones import choose_zones
 from userdata.render import RenderError, render
@@ -32,7 +34,13 @@ def load() -> Environment:
         secret=frozenset(_secret_keys()),
         region=pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         zones=_region_zones,
+        access=access_problems(_values("aws")) or file_problems(access("")),
     )
+
+
+def access(region: str) -> Access:
+    """How the running stack's settings say that AWS is to be reached."""
+    return Access.read(region, _values("aws"))
 
 
 def judge(
@@ -42,12 +50,13 @@ def judge(
     secret: frozenset[str] = frozenset(),
     region: str | None,
     zones: ZoneNames,
+    access: Sequence[Problem] = (),
     repository: Path = REPOSITORY,
 ) -> Environment:
     """The environment that a configuration describes. Raises ConfigurationError with every mistake.
 
     `raw` holds one value per section and `secret` the sections that hold a secure value; `zones` answers with the names of
-    the region's availability zones that need no opt-in.
+    the region's availability zones that need no opt-in. `access` is what is wrong with the settings of the provider.
     """
     problems = [
         Problem(
@@ -59,7 +68,7 @@ def judge(
         for name in sorted(secret)
     ]
     settings, mistakes = check({name: value for name, value in raw.items() if name not in secret})
-    problems += mistakes
+    problems += [*mistakes, *access]
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,22}[a-z0-9]", stack):
         problems.append(
             Problem(
@@ -75,7 +84,7 @@ def judge(
     available: tuple[str, ...] = ()
     if not region:
         problems.append(Problem(key="aws:region", value=NOTHING, rule="the AWS region", remedy="pulumi config set aws:region eu-central-1"))
-    elif not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
+    elif not access and not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
         available = tuple(zones())
         chosen, mistakes = choose_zones(settings, region, available)
         problems += mistakes
@@ -142,11 +151,16 @@ def user_data_problems(environment: Environment) -> list[Problem]:
     return problems
 
 
-def _values() -> dict[str, object]:
-    """Every key of the project's namespace, its JSON read."""
+def _values(namespace: str = NAMESPACE) -> dict[str, object]:
+    """Every key of a namespace; the JSON of the project's own is read."""
     everything = {**engine_config.get_config_env(), **engine_config.CONFIG.get()}
-    prefix = f"{NAMESPACE}:"
-    return {key.removeprefix(prefix): _read(value) for key, value in everything.items() if key.startswith(prefix)}
+    prefix = f"{namespace}:"
+    # The provider's values are texts: a token of digits is no number.
+    return {
+        key.removeprefix(prefix): _read(value) if namespace == NAMESPACE else value
+        for key, value in everything.items()
+        if key.startswith(prefix)
+    }
 
 
 def _read(value: object) -> object:

@@ -1,60 +1,23 @@
-"""The program's own look at AWS takes the same way as the engine's provider: the stack's `aws:` settings."""
+"""The few calls that the wait for hosts makes."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from botocore.stub import Stubber
 
-from stack.cloud import Cloud, CloudSettings, InstanceState
-from tests.unit.monitor import run
-
-
-def settings_of(config: dict[str, Any]) -> CloudSettings:
-    found: list[CloudSettings] = []
-    run(lambda: found.append(CloudSettings.from_stack("eu-central-1")), config=config)
-    return found[0]
-
-
-def test_every_way_of_the_provider_is_followed() -> None:
-    settings = settings_of(
-        {
-            "aws:profile": "shop",
-            "aws:accessKey": "AKIA",
-            "aws:secretKey": "hidden",
-            "aws:token": "also",
-            "aws:s3UsePathStyle": "true",
-            "aws:endpoints": [{"ec2": "http://127.0.0.1:1", "s3": "http://127.0.0.1:2", "iam": ""}],
-            "aws:assumeRoles": [{"roleArn": "arn:aws:iam::1:role/a"}, {"roleArn": "arn:aws:iam::2:role/b", "externalId": "x"}],
-        }
-    )
-    assert settings.endpoints == {"ec2": "http://127.0.0.1:1", "s3": "http://127.0.0.1:2"}
-    assert [role["roleArn"] for role in settings.roles] == ["arn:aws:iam::1:role/a", "arn:aws:iam::2:role/b"]
-    assert (settings.profile, settings.path_style, settings.region) == ("shop", True, "eu-central-1")
-    assert "hidden" not in repr(settings)
-    assert "also" not in repr(settings)
-
-
-def test_the_older_single_role_is_followed_too() -> None:
-    assert len(settings_of({"aws:assumeRole": {"roleArn": "arn:aws:iam::1:role/a"}}).roles) == 1
-    assert settings_of({}).roles == ()
+from stack.access import Access
+from stack.cloud import Cloud, InstanceState
 
 
 def cloud() -> Cloud:
     endpoints = {"ec2": "http://127.0.0.1:9/ec2", "s3": "http://127.0.0.1:9"}
-    return Cloud(CloudSettings(region="eu-central-1", access_key="a", secret_key="b", endpoints=endpoints, path_style=True))
+    return Cloud(Access(region="eu-central-1", access_key="a", secret_key="b", endpoints=endpoints, path_style=True))
 
 
 def test_clients_go_to_the_stacks_endpoints() -> None:
     assert cloud().ec2.meta.endpoint_url == "http://127.0.0.1:9/ec2"
     assert cloud().s3.meta.endpoint_url == "http://127.0.0.1:9"
     assert cloud().s3.meta.region_name == "eu-central-1"
-
-
-def test_a_role_to_assume_gives_credentials_that_are_fetched_when_needed() -> None:
-    role = {"roleArn": "arn:aws:iam::1:role/a", "sessionName": "ci", "externalId": "x"}
-    assumed = Cloud(CloudSettings(region="eu-central-1", access_key="a", secret_key="b", roles=(role,)))
-    assert assumed.ec2.meta.region_name == "eu-central-1"
 
 
 LAUNCHED = datetime(2026, 1, 1, tzinfo=UTC)

@@ -1,0 +1,256 @@
+"""How the stack's `aws:` settings say that AWS is to be reached: read whole, and every setting is followed, harmless or refused in words.
+
+The engine's provider reads the same settings. Its names are the SDK's `pulumi_aws.ProviderArgs`, their meaning is that of
+https://github.com/hashicorp/aws-sdk-go-base (`Config`, `getCredentialsProvider`, `assumeRoleCredentialsProvider`), which the provider uses.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from stack.problems import HIDDEN, NOTHING, Problem
+
+FOLLOWED: Final = frozenset(
+    {
+        "accessKey", "assumeRoleWithWebIdentity", "assumeRoles", "customCaBundle", "ec2MetadataServiceEndpoint",
+        "ec2MetadataServiceEndpointMode", "endpoints", "httpProxy", "httpsProxy", "insecure", "profile", "region",
+        "s3UsEast1RegionalEndpoint", "s3UsePathStyle", "secretKey", "sharedConfigFiles", "sharedCredentialsFiles", "stsRegion", "token",
+        "useDualstackEndpoint", "useFipsEndpoint",
+    }
+)  # fmt: skip
+"""What the program's own look at AWS does as the provider does."""
+
+HARMLESS: Final[Mapping[str, str]] = {
+    "allowedAccountIds": "the provider checks the account before anything is made",
+    "forbiddenAccountIds": "the provider checks the account before anything is made",
+    "defaultTags": "the look-ups are by the program's own tags",
+    "ignoreTags": "the look-ups ask AWS, not the state",
+    "maxRetries": "who looks at hosts tries again until the wait is over",
+    "retryMode": "who looks at hosts tries again until the wait is over",
+    "tokenBucketRateLimiterCapacity": "who looks at hosts tries again until the wait is over",
+    "skipCredentialsValidation": "nothing is validated by the look-ups",
+    "skipMetadataApiCheck": "only whether the provider asks the metadata service beforehand",
+    "skipRegionValidation": "the region is judged by the provider alone",
+    "skipRequestingAccountId": "the look-ups need no account id",
+    "tagPolicyCompliance": "the look-ups tag nothing",
+    "userAgents": "what the provider calls itself",
+}
+"""What makes no difference to the look-ups, and why."""
+
+REFUSED: Final[Mapping[str, tuple[str, str]]] = {
+    "noProxy": (
+        "a proxy for all that the program asks of AWS, or none: its own look-ups do not follow this setting",
+        "set HTTPS_PROXY and NO_PROXY in the environment instead of httpsProxy and noProxy: provider and program both follow them",
+    ),
+}
+"""What the look-ups would not do as the provider does: the rule and the remedy."""
+
+SECRET: Final = frozenset({"accessKey", "secretKey", "token", "assumeRoleWithWebIdentity"})
+CLIENTS: Final = ("ec2", "s3", "sts")
+"""The services whose endpoints are used; others make no difference. One for signing in by `sso` would, and is refused."""
+
+_ROLE: Final = {
+    "duration": "DurationSeconds",
+    "externalId": "ExternalId",
+    "policy": "Policy",
+    "policyArns": "PolicyArns",
+    "roleArn": "RoleArn",
+    "sessionName": "RoleSessionName",
+    "sourceIdentity": "SourceIdentity",
+    "tags": "Tags",
+    "transitiveTagKeys": "TransitiveTagKeys",
+}
+"""The keys of one of `assumeRoles` and what STS calls them."""
+
+_WEB_IDENTITY: Final = {key: _ROLE[key] for key in ("duration", "policy", "policyArns", "roleArn", "sessionName")} | {
+    "webIdentityToken": "WebIdentityToken",
+    "webIdentityTokenFile": "",
+}
+_UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Role:
+    """A role to assume: its ARN, and what STS is asked besides, by STS's own names."""
+
+    arn: str
+    extra: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebIdentity:
+    """A role that is assumed with a token of an identity provider: the token itself, or the file that holds it."""
+
+    role: Role
+    token: str | None = field(default=None, repr=False)
+    token_file: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Access:
+    """How to reach AWS. Empty values leave the choice to AWS's own defaults (environment, shared files, metadata)."""
+
+    region: str
+    profile: str | None = None
+    access_key: str | None = field(default=None, repr=False)
+    secret_key: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+    config_file: str | None = None
+    credentials_file: str | None = None
+    web_identity: WebIdentity | None = None
+    """Assumed first, by itself; the roles come after it."""
+    roles: tuple[Role, ...] = ()
+    """Roles to assume, one after the other."""
+    endpoints: Mapping[str, str] = field(default_factory=dict[str, str])
+    sts_region: str | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict[str, str])
+    ca_bundle: str | None = None
+    insecure: bool = False
+    fips: bool = False
+    dualstack: bool = False
+    path_style: bool = False
+    us_east_1: str | None = None
+    """How S3 is reached in us-east-1: `legacy` or `regional`."""
+    metadata_endpoint: str | None = None
+    metadata_mode: str | None = None
+
+    @classmethod
+    def read(cls, region: str, given: Mapping[str, object]) -> "Access":
+        """The access that sound settings describe; `given` is by the SDK's names, nested values as JSON or as they are."""
+        values = {key: _parsed(value) for key, value in given.items()}
+
+        def text(key: str) -> str | None:
+            value = values.get(key)
+            return str(value) if value not in (None, "") else None
+
+        http, https = text("httpProxy"), text("httpsProxy")
+        # Without a proxy for HTTPS of its own, the provider takes that for HTTP for both: HTTPProxyModeLegacy of aws-sdk-go-base.
+        proxies = {"http": http or "", "https": https or http or ""}
+        return cls(
+            region=region,
+            profile=text("profile"),
+            access_key=text("accessKey"),
+            secret_key=text("secretKey"),
+            token=text("token"),
+            config_file=next(iter(_texts(values.get("sharedConfigFiles"))), None),
+            credentials_file=next(iter(_texts(values.get("sharedCredentialsFiles"))), None),
+            web_identity=next((_web_identity(item) for item in _items(values.get("assumeRoleWithWebIdentity"))), None),
+            roles=tuple(_role(item, _ROLE) for item in _items(values.get("assumeRoles")) if item.get("roleArn")),
+            endpoints={name: str(url) for item in _items(values.get("endpoints")) for name, url in item.items() if url and name in CLIENTS},
+            sts_region=text("stsRegion"),
+            proxies={scheme: url for scheme, url in proxies.items() if url},
+            ca_bundle=text("customCaBundle"),
+            insecure=_flag(values.get("insecure")),
+            fips=_flag(values.get("useFipsEndpoint")),
+            dualstack=_flag(values.get("useDualstackEndpoint")),
+            path_style=_flag(values.get("s3UsePathStyle")),
+            us_east_1=text("s3UsEast1RegionalEndpoint"),
+            metadata_endpoint=text("ec2MetadataServiceEndpoint"),
+            metadata_mode=text("ec2MetadataServiceEndpointMode"),
+        )
+
+
+def access_problems(given: Mapping[str, object]) -> list[Problem]:
+    """What is wrong with the `aws:` settings, by the SDK's names, as far as the program's own look-ups are concerned."""
+    problems: list[Problem] = []
+
+    def problem(key: str, value: object, rule: str, remedy: str) -> None:
+        hidden = key.partition(".")[0].partition("[")[0] in SECRET
+        problems.append(Problem(key=f"aws:{key}", value=HIDDEN if hidden else value, rule=rule, remedy=remedy))
+
+    known = sorted(FOLLOWED | HARMLESS.keys() | REFUSED.keys())
+    for key, value in given.items():
+        if value in (None, "", "[]", "{}"):
+            continue
+        if key in REFUSED:
+            problem(key, value, *REFUSED[key])
+        elif key not in FOLLOWED and key not in HARMLESS:
+            nearest = difflib.get_close_matches(key, known, n=1)
+            problem(key, value, "no such setting of the AWS provider", f"did you mean {nearest[0]}?" if nearest else "remove it")
+    for key in ("sharedConfigFiles", "sharedCredentialsFiles"):
+        if len(_texts(_parsed(given.get(key)))) > 1:
+            problem(key, given[key], "one file: the program's own look-ups read no more", "put all profiles into one file")
+    for key, names in (("assumeRoles", _ROLE), ("assumeRoleWithWebIdentity", _WEB_IDENTITY)):
+        value = _parsed(given.get(key))
+        if value not in (None, "") and not isinstance(value, list | dict):
+            problem(key, value, "an object, or a list of objects", "set it with `pulumi config set --path`")
+        for index, item in enumerate(_items(value)):
+            for place, part, rule, remedy in _role_mistakes(item, names):
+                problem(f"{key}[{index}]{place}" if isinstance(value, list) else f"{key}{place}", part, rule, remedy)
+    for index, item in enumerate(_items(_parsed(given.get("endpoints")))):
+        for name in ("sso", "ssooidc"):
+            if item.get(name):
+                rule = "AWS's own endpoint for signing in: the program's own look-ups do not follow another"
+                problem(f"endpoints[{index}].{name}", item[name], rule, "sign in beforehand; hand the credentials over in the environment")
+    return problems
+
+
+def _role_mistakes(item: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, object, str, str]]:
+    """What is wrong with a role to assume: where, what was given, the rule and the remedy."""
+    for name, part in item.items():
+        if name not in names:
+            nearest = difflib.get_close_matches(name, names, n=1)
+            yield f".{name}", part, f"one of {', '.join(names)}", f"did you mean {nearest[0]}?" if nearest else "remove it"
+    if item and not item.get("roleArn"):
+        yield ".roleArn", NOTHING, "the ARN of a role", "name the role to assume"
+    if item.get("duration") and seconds(item["duration"]) is None:
+        yield ".duration", item["duration"], "a duration with its units, of 15 minutes to 12 hours", "write one such as 1h30m"
+    tokens = [name for name in ("webIdentityToken", "webIdentityTokenFile") if item.get(name)]
+    if item and "webIdentityToken" in names and len(tokens) != 1:
+        yield "", item, "either webIdentityToken or webIdentityTokenFile", "name the file that holds the token"
+
+
+def seconds(duration: object) -> int | None:
+    """The seconds of a duration as Go writes it (`1h30m`), of 15 minutes to 12 hours; None where it is none."""
+    text = str(duration)
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        return None
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return int(total) if 900 <= total <= 43200 else None
+
+
+def _role(item: Mapping[str, Any], names: Mapping[str, str]) -> Role:
+    extra: dict[str, Any] = {names[key]: value for key, value in item.items() if value and key in names and names[key] and key != "roleArn"}
+    extra.setdefault("RoleSessionName", "webstack")
+    if "DurationSeconds" in extra:
+        extra["DurationSeconds"] = seconds(extra["DurationSeconds"])
+    if "PolicyArns" in extra:
+        extra["PolicyArns"] = [{"arn": arn} for arn in extra["PolicyArns"]]
+    if "Tags" in extra:
+        extra["Tags"] = [{"Key": key, "Value": str(value)} for key, value in sorted(extra["Tags"].items())]
+    extra.pop("WebIdentityToken", None)
+    return Role(arn=str(item["roleArn"]), extra=extra)
+
+
+def _web_identity(item: Mapping[str, Any]) -> WebIdentity | None:
+    if not item.get("roleArn"):
+        return None
+    return WebIdentity(role=_role(item, _WEB_IDENTITY), token=item.get("webIdentityToken"), token_file=item.get("webIdentityTokenFile"))
+
+
+def _parsed(value: object) -> object:
+    """A nested setting is JSON; any other text is itself."""
+    if not isinstance(value, str) or not value.startswith(("[", "{")):
+        return value
+    try:
+        return cast("object", json.loads(value))
+    except ValueError:
+        return value
+
+
+def _items(value: Any) -> list[dict[str, Any]]:
+    items = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [cast("dict[str, Any]", item) for item in items if isinstance(item, dict)]
+
+
+def _texts(value: object) -> list[str]:
+    items = cast("list[object]", value) if isinstance(value, list) else [value]
+    return [str(item) for item in items if item]
+
+
+def _flag(value: object) -> bool:
+    return value is True or str(value).lower() == "true"

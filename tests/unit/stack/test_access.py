@@ -1,0 +1,258 @@
+"""The program's own look at AWS takes the same way as the engine's provider, setting by setting, or says at once that it does not."""
+
+import configparser
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import botocore.client
+import pulumi
+import pytest
+
+from lab.provider.configuration import known_keys
+from stack import configuration
+from stack.access import FOLLOWED, HARMLESS, REFUSED, Access, access_problems, seconds
+from stack.sessions import client, client_config, file_problems, session
+from tests.unit.monitor import StrictMonitor, run
+
+REGION = "eu-central-1"
+ROLE_A, ROLE_B = "arn:aws:iam::111111111111:role/a", "arn:aws:iam::222222222222:role/b"
+
+
+@pytest.fixture(autouse=True)
+def _no_aws_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+def read(**given: object) -> Access:
+    assert access_problems(given) == []
+    return Access.read(REGION, given)
+
+
+class Sts:
+    """Answers STS calls in the place of the network, and keeps what was asked, where and with which key."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.keys: list[str | None] = []
+        self.clients: list[botocore.client.BaseClient] = []
+
+        def call(made: Any, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+            self.calls.append((operation, parameters))
+            self.clients.append(made)
+            signer = made._request_signer._credentials
+            self.keys.append(signer.access_key if signer else None)
+            role = parameters["RoleArn"].rpartition("/")[2]
+            credentials = {
+                "AccessKeyId": f"of-{role}", "SecretAccessKey": "s", "SessionToken": "t", "Expiration": datetime(2100, 1, 1, tzinfo=UTC)
+            }  # fmt: skip
+            return {"Credentials": credentials, "AssumedRoleUser": {"AssumedRoleId": "x", "Arn": "x"}}
+
+        monkeypatch.setattr(botocore.client.BaseClient, "_make_api_call", call)
+
+
+@pytest.fixture
+def sts(monkeypatch: pytest.MonkeyPatch) -> Sts:
+    return Sts(monkeypatch)
+
+
+def key_of(access: Access) -> str | None:
+    """The access key that a request would be signed with."""
+    credentials = session(access).get_credentials()
+    return credentials.get_frozen_credentials().access_key if credentials else None
+
+
+def test_every_setting_of_the_sdks_provider_is_followed_or_harmless_or_refused() -> None:
+    listed = sorted([*FOLLOWED, *HARMLESS, *REFUSED])
+    assert listed == sorted(known_keys()), "the SDK's provider has other settings than stack/access.py knows, or one is listed twice"
+
+
+SAMPLES: Mapping[str, object] = {
+    "accessKey": "AKIA",
+    "assumeRoleWithWebIdentity": {"roleArn": ROLE_A, "webIdentityToken": "t"},
+    "assumeRoles": [{"roleArn": ROLE_A}],
+    "customCaBundle": "/ca.pem",
+    "ec2MetadataServiceEndpoint": "http://127.0.0.1:1",
+    "ec2MetadataServiceEndpointMode": "IPv6",
+    "endpoints": [{"ec2": "http://127.0.0.1:1"}],
+    "httpProxy": "http://proxy:1",
+    "httpsProxy": "http://proxy:2",
+    "insecure": "true",
+    "profile": "shop",
+    "s3UsEast1RegionalEndpoint": "legacy",
+    "s3UsePathStyle": "true",
+    "secretKey": "hidden",
+    "sharedConfigFiles": ["/config"],
+    "sharedCredentialsFiles": ["/credentials"],
+    "stsRegion": "us-east-1",
+    "token": "also",
+    "useDualstackEndpoint": "true",
+    "useFipsEndpoint": "true",
+}
+
+
+@pytest.mark.parametrize("key", sorted(FOLLOWED - {"region"}))
+def test_a_setting_that_is_followed_changes_how_aws_is_reached(key: str) -> None:
+    assert read(**{key: SAMPLES[key]}) != read()
+
+
+@pytest.mark.parametrize("key", sorted(HARMLESS))
+def test_a_setting_that_is_harmless_changes_nothing(key: str) -> None:
+    assert read(**{key: "1"}) == read()
+
+
+@pytest.mark.parametrize("key", sorted(REFUSED))
+def test_a_setting_that_cannot_be_followed_is_a_mistake(key: str) -> None:
+    (found,) = access_problems({key: "x"})
+    assert (found.key, found.rule, found.remedy) == (f"aws:{key}", *REFUSED[key])
+
+
+BAD: list[tuple[dict[str, object], str, str]] = [
+    ({"assumeRole": {"roleArn": ROLE_A}}, "aws:assumeRole", "did you mean assumeRoles?"),
+    ({"sharedConfigFiles": '["/a", "/b"]'}, "aws:sharedConfigFiles", "into one file"),
+    ({"assumeRoles": [{"roleArn": ROLE_A}, {"rolArn": ROLE_B}]}, "aws:assumeRoles[1].rolArn", "did you mean roleArn?"),
+    ({"assumeRoles": [{"sessionName": "x"}]}, "aws:assumeRoles[0].roleArn", "name the role"),
+    ({"assumeRoles": [{"roleArn": ROLE_A, "duration": "3600"}]}, "aws:assumeRoles[0].duration", "1h30m"),
+    ({"assumeRoles": "x"}, "aws:assumeRoles", "--path"),
+    ({"assumeRoleWithWebIdentity": {"roleArn": ROLE_A}}, "aws:assumeRoleWithWebIdentity", "name the file"),
+    ({"endpoints": [{"sso": "http://127.0.0.1"}]}, "aws:endpoints[0].sso", "sign in beforehand"),
+]
+
+
+@pytest.mark.parametrize(("given", "key", "remedy"), BAD, ids=[case[1] for case in BAD])
+def test_a_mistake_in_how_aws_is_reached_is_named(given: dict[str, object], key: str, remedy: str) -> None:
+    found = {problem.key: problem for problem in access_problems(given)}
+    assert remedy in found[key].remedy
+
+
+def test_what_cannot_be_followed_ends_a_preview_at_once_with_all_other_mistakes() -> None:
+    monitor = StrictMonitor(preview=True)
+    config = {"aws:region": REGION, "aws:noProxy": "x", "aws:token": "hunter2", "aws:assumeRoles": "hunter3", "webstack:web": {"count": 0}}
+    with pytest.raises(pulumi.RunError, match="the configuration has 3 mistakes; nothing was changed") as raised:
+        run(lambda: configuration.load() and None, config=config, monitor=monitor)
+    assert monitor.program.resources == []
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("text", "expected"), [("15m", 900), ("1h30m", 5400), ("12h", 43200), ("900s", 900), ("900", None), ("14m", None)])
+def test_a_duration_is_as_go_writes_it(text: str, expected: int | None) -> None:
+    assert seconds(text) == expected
+
+
+def test_keys_and_tokens_are_in_no_text() -> None:
+    access = read(accessKey="AKIA", secretKey="hidden", token="also", assumeRoleWithWebIdentity=SAMPLES["assumeRoleWithWebIdentity"])
+    for secret in ("hidden", "also", "token='t'"):
+        assert secret not in repr(access)
+
+
+def shared_files(folder: Path) -> dict[str, object]:
+    """A config file with a profile of another source, and the credentials that it begins with."""
+    settings, credentials = configparser.ConfigParser(), configparser.ConfigParser()
+    settings["profile shop"] = {"role_arn": ROLE_A, "source_profile": "base", "region": "eu-west-1"}
+    credentials["base"] = {"aws_access_key_id": "of-base", "aws_secret_access_key": "s"}
+    credentials["keys"] = {"aws_access_key_id": "of-keys", "aws_secret_access_key": "s"}
+    for name, content in (("config", settings), ("credentials", credentials)):
+        with (folder / name).open("w") as file:
+            content.write(file)
+    return {"sharedConfigFiles": f'["{folder}/config"]', "sharedCredentialsFiles": [str(folder / "credentials")]}
+
+
+def test_profiles_come_from_the_shared_files_that_are_named(tmp_path: Path, sts: Sts) -> None:
+    files = shared_files(tmp_path)
+    assert key_of(read(profile="keys", **files)) == "of-keys"
+    assert sts.calls == []
+    access = read(profile="shop", **files)
+    assert file_problems(access) == []
+    assert key_of(access) == "of-a"
+    assert sts.keys == ["of-base"]
+    assert client(session(access), access, "ec2").meta.region_name == REGION
+
+
+def test_a_profile_wins_over_keys_in_the_environment_and_without_one_the_environment_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-the-environment")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    assert key_of(read()) == "of-the-environment"
+    assert key_of(read(profile="keys", **shared_files(tmp_path))) == "of-keys"
+    assert key_of(read(accessKey="of-the-settings", secretKey="s")) == "of-the-settings"
+
+
+def test_a_profile_or_a_file_that_is_not_there_is_a_mistake_and_no_long_wait(tmp_path: Path) -> None:
+    files = shared_files(tmp_path)
+    (found,) = file_problems(read(profile="shopp", **files))
+    assert (found.key, found.value, found.rule) == ("aws:profile", "shopp", "a profile of the shared files; there are: base, keys, shop")
+    (missing,) = file_problems(read(sharedConfigFiles=[str(tmp_path / "nowhere")]))
+    assert missing.key == "aws:sharedConfigFiles"
+    token = {"roleArn": ROLE_A, "webIdentityTokenFile": str(tmp_path / "nowhere")}
+    assert [problem.key for problem in file_problems(read(assumeRoleWithWebIdentity=token))] == [
+        "aws:assumeRoleWithWebIdentity.webIdentityTokenFile"
+    ]
+
+
+def test_roles_are_assumed_one_after_the_other_with_all_their_keys(sts: Sts) -> None:
+    first = {
+        "roleArn": ROLE_A, "duration": "1h", "externalId": "x", "policy": "{}", "policyArns": ["arn:aws:iam::aws:policy/p"],
+        "sessionName": "ci", "sourceIdentity": "me", "tags": {"team": "shop"}, "transitiveTagKeys": ["team"],
+    }  # fmt: skip
+    access = read(accessKey="of-the-settings", secretKey="s", assumeRoles=[first, {"roleArn": ROLE_B}], stsRegion="us-east-1")
+    assert key_of(access) == "of-b"
+    assert sts.keys == ["of-the-settings", "of-a"]
+    assert sts.calls == [
+        (
+            "AssumeRole",
+            {
+                "RoleArn": ROLE_A, "RoleSessionName": "ci", "DurationSeconds": 3600, "ExternalId": "x", "Policy": "{}",
+                "PolicyArns": [{"arn": "arn:aws:iam::aws:policy/p"}], "SourceIdentity": "me", "Tags": [{"Key": "team", "Value": "shop"}],
+                "TransitiveTagKeys": ["team"],
+            },
+        ),
+        ("AssumeRole", {"RoleArn": ROLE_B, "RoleSessionName": "webstack"}),
+    ]  # fmt: skip
+    assert {one.meta.region_name for one in sts.clients} == {"us-east-1"}
+
+
+def test_a_web_identity_is_assumed_first_without_keys_and_its_file_is_read_anew(tmp_path: Path, sts: Sts) -> None:
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    identity = {"roleArn": ROLE_A, "webIdentityTokenFile": str(file), "sessionName": "ci", "duration": "15m"}
+    access = read(assumeRoleWithWebIdentity=identity, assumeRoles=[{"roleArn": ROLE_B}], endpoints=[{"sts": "http://127.0.0.1:9"}])
+    assert key_of(access) == "of-b"
+    assert sts.keys == [None, "of-a"]
+    asked = {"RoleArn": ROLE_A, "RoleSessionName": "ci", "DurationSeconds": 900, "WebIdentityToken": "first"}
+    assert sts.calls[0] == ("AssumeRoleWithWebIdentity", asked)
+    assert {one.meta.endpoint_url for one in sts.clients} == {"http://127.0.0.1:9"}
+    file.write_text("second")
+    assert key_of(access) == "of-b"
+    assert sts.calls[2][1]["WebIdentityToken"] == "second"
+
+
+def test_clients_go_where_the_settings_say() -> None:
+    access = read(
+        accessKey="a", secretKey="b", useFipsEndpoint="true", useDualstackEndpoint="true", endpoints='[{"s3": "http://127.0.0.1:9"}]'
+    )
+    chosen = session(access)
+    assert client(chosen, access, "s3").meta.endpoint_url == "http://127.0.0.1:9"
+    assert client(chosen, access, "ec2").meta.endpoint_url == "https://ec2-fips.eu-central-1.api.aws"
+
+
+def test_proxies_and_certificates_are_the_providers() -> None:
+    assert read(httpProxy="http://p:1").proxies == {"http": "http://p:1", "https": "http://p:1"}
+    config: Any = client_config(read(httpsProxy="http://p:2", s3UsEast1RegionalEndpoint="legacy"))
+    assert config.proxies == {"https": "http://p:2"}
+    assert config.s3 == {"us_east_1_regional_endpoint": "legacy"}
+    for given, verify in (({"insecure": "true"}, False), ({"customCaBundle": "/ca.pem"}, "/ca.pem")):
+        access = read(accessKey="a", secretKey="b", **given)
+        made = client(session(access), access, "ec2")
+        assert made._endpoint.http_session._verify == verify
+
+
+def test_another_metadata_service_is_asked() -> None:
+    base = session(read(ec2MetadataServiceEndpoint="http://127.0.0.1:1", ec2MetadataServiceEndpointMode="IPv6"))._session
+    assert base.get_config_variable("ec2_metadata_service_endpoint") == "http://127.0.0.1:1"
+    assert base.get_config_variable("ec2_metadata_service_endpoint_mode") == "ipv6"
