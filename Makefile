@@ -5,7 +5,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 
-.PHONY: help lab setup venv test test-unit test-aws test-lab lint audit format bench clean
+.PHONY: help lab setup venv pulumi test test-unit test-aws test-lab lint audit format bench clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ setup: ## install all that the lab and the tests need (packages, Python environm
 
 venv: ## only the Python environment
 	@tools/setup --python-only
+
+pulumi: ## the Python environment with the Pulumi CLI in it, for AWS: `. .venv/bin/activate`, then `pulumi …`; needs no root
+	@tools/setup --pulumi
 
 test: ## lint and all tests: unit, aws and lab; the lab's tests boot hosts and need root
 	@tools/setup --tests

@@ -44,10 +44,12 @@ def _say(text: str) -> None:
 @lab.command("setup")
 def setup_command() -> None:
     """Get what the lab needs once a machine: the Pulumi CLI and the host image."""
+    from lab.engine import on_path
     from ops import setup
 
     requirements.require_host("webstack lab setup")
     setup.ensure_all(_say)
+    on_path.provide(_say)
 
 
 @lab.command()

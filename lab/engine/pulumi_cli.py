@@ -3,6 +3,7 @@
 The engine is inside the CLI, so whoever drives the real engine needs it. All three ways end with a folder that holds `bin/pulumi`.
 """
 
+import fcntl
 import functools
 import os
 import re
@@ -53,12 +54,23 @@ def required_version() -> tuple[int, ...]:
     return tuple(int(part) for part in PULUMI_VERSION.split("."))
 
 
+def path_without(folder: Path) -> str:
+    """The PATH without one folder: what this project puts into its own environment is not what the user has."""
+    return os.pathsep.join(one for one in os.environ.get("PATH", "").split(os.pathsep) if one and Path(one).resolve() != folder.resolve())
+
+
+def on_path(but: Path) -> Path | None:
+    """The user's own `pulumi`, if there is one: the PATH's, not that in the folder `but`."""
+    found = shutil.which("pulumi", path=path_without(but))
+    return Path(found) if found else None
+
+
 def find() -> Path | None:
     """The root folder (`<root>/bin/pulumi`) of a CLI that is already here: on the PATH, else in the cache."""
     candidates: list[Path] = []
-    on_path = shutil.which("pulumi")
-    if on_path:
-        candidates.append(Path(on_path).resolve())
+    given = on_path(Path(sys.prefix) / "bin")
+    if given:
+        candidates.append(given.resolve())
     candidates.append(cache_folder() / "pulumi" / PULUMI_VERSION / "bin" / "pulumi")
     for candidate in candidates:
         version = version_of(candidate) if candidate.exists() else None
@@ -74,10 +86,14 @@ def ensure(say: Say = print) -> Path:
 
     Raises PulumiUnavailableError with every way tried and why it failed.
     """
-    found = find()
-    if found:
-        return found
-    root = cache_folder() / "pulumi" / PULUMI_VERSION
+    folder = cache_folder() / "pulumi"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:  # two builds side by side take twice as long and twice the memory
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return find() or _get(folder / PULUMI_VERSION, say)
+
+
+def _get(root: Path, say: Say) -> Path:
     failures: list[str] = []
     for name, way in (("Pulumi's installer", _install), ("a build from Go modules", _build)):
         started = time.monotonic()

@@ -1,0 +1,94 @@
+"""A language host for this program: what the Pulumi CLI runs as `pulumi-language-python`.
+
+Pulumi's own host comes with Pulumi's own CLI; it is a Go module of its own, which the public module proxy does not serve (403 for every
+version), so beside a CLI that was built from Go modules there is none. This one is the Automation API's language server
+(pulumi.automation), told of the program on disk and of the provider plugins that the installed SDKs name. It runs programs of the virtual
+environment that it is installed in, and those alone; `pulumi install`, `pulumi new` and the like are not for it. The protocol:
+pulumi/pulumi, proto/pulumi/language.proto.
+"""
+
+import functools
+import json
+import os
+import runpy
+import signal
+import sys
+import sysconfig
+import time
+from concurrent import futures
+from pathlib import Path
+from typing import Any
+
+import grpc
+from pulumi.automation._server import LanguageServer  # pyright: ignore[reportMissingTypeStubs]  (the one part of it that has no other name)
+from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+
+_MESSAGE_BYTES = 400 * 1024 * 1024
+"""The engine's own limit."""
+
+
+class LanguageHost(LanguageServer):
+    """Runs the program in the folder that the engine names."""
+
+    def __init__(self, engine_address: str, packages: Path) -> None:
+        super().__init__(_nothing)
+        self._engine_address = engine_address
+        self._packages = packages
+
+    def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
+        """The provider plugins of the installed SDKs, each of the version that its SDK was made with."""
+        return language_pb2.GetRequiredPackagesResponse(packages=plugins(self._packages))
+
+    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
+        """Runs the program to its end; what is wrong with it is in the answer."""
+        folder = Path(request.info.program_directory or request.pwd)
+        wanted = dict(request.info.options).get("virtualenv")
+        if wanted and (folder / wanted).resolve() != Path(sys.prefix).resolve():
+            error = f"Pulumi.yaml asks for the virtual environment {folder / wanted}, and this language host runs programs of {sys.prefix}"
+            return language_pb2.RunResponse(error=f"{error}: activate the other one, and run `make pulumi` there")
+        os.chdir(folder)
+        sys.path.insert(0, str(folder))
+        self.program = functools.partial(_run, folder / "__main__.py")
+        request.args[:] = [self._engine_address]  # where the Automation API puts it
+        return super().Run(request, context)
+
+
+def plugins(packages: Path) -> list[plugin_pb2.PackageDependency]:
+    """What the `pulumi-plugin.json` of each installed SDK asks for."""
+    found: list[plugin_pb2.PackageDependency] = []
+    for file in sorted(packages.glob("*/pulumi-plugin.json")):
+        told = json.loads(file.read_text())
+        if told.get("resource"):
+            version = f"v{told['version'].removeprefix('v')}"
+            found.append(plugin_pb2.PackageDependency(name=told["name"], kind="resource", version=version, server=told.get("server", "")))
+    return found
+
+
+def main() -> None:
+    """Serves the engine whose address is the last argument, until it is gone."""
+    engine = os.getppid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
+    server = grpc.server(
+        futures.ThreadPoolExecutor(max_workers=4),
+        options=[("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)],
+    )
+    host = LanguageHost(sys.argv[-1], Path(sysconfig.get_path("purelib")))
+    language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    while os.getppid() == engine:
+        time.sleep(0.5)
+    os._exit(0)
+
+
+def _run(program: Path) -> None:
+    runpy.run_path(str(program), run_name="__main__")
+
+
+def _nothing() -> None:
+    """No program is known before the engine names it."""
+
+
+if __name__ == "__main__":
+    main()
