@@ -6,8 +6,9 @@ from typing import Final
 
 from lab.provider.rules import compute, dns, firewall, identity, keys, logs, network, randomness, secrets, storage
 from lab.provider.rules.model import TypeRules
+from lab.provider.rules.sourced import sourced
 
-RULES: Final[dict[str, TypeRules]] = {
+_OWN: Final[dict[str, TypeRules]] = {
     **network.RULES,
     **firewall.RULES,
     **compute.RULES,
@@ -19,3 +20,5 @@ RULES: Final[dict[str, TypeRules]] = {
     **keys.RULES,
     **randomness.RULES,
 }
+
+RULES: Final[dict[str, TypeRules]] = {token: sourced(token, rules) for token, rules in _OWN.items()}

@@ -44,10 +44,6 @@ def _instance(props: dict[str, Any]) -> Iterator[Problem]:
     yield from _volume_type(root, "rootBlockDevice.", "volumeType")
 
 
-def _instance_replaces(_state: Mapping[str, Any], news: Mapping[str, Any], changed: frozenset[str]) -> frozenset[str]:
-    return changed & {"userData", "userDataBase64"} if news.get("userDataReplaceOnChange") is True else frozenset()
-
-
 def _volume_type(volume: Mapping[str, Any], at: str, key: str) -> Iterator[Problem]:
     kind = volume.get(key, "gp2")
     if kind is UNKNOWN:
@@ -77,13 +73,6 @@ RULES: Final[dict[str, TypeRules]] = {
             "placementPartitionNumber privateDnsNameOptions secondaryNetworkInterfaces secondaryPrivateIps "
             "securityGroups"
         ),
-        force_new=names(
-            "ami associatePublicIpAddress availabilityZone cpuOptions ebsBlockDevices ebsOptimized enclaveOptions ephemeralBlockDevices "
-            "hibernation hostId hostResourceGroupArn ipv6AddressCount ipv6Addresses enablePrimaryIpv6 keyName launchTemplate "
-            "networkInterfaces placementGroup placementPartitionNumber privateDnsNameOptions privateIp rootBlockDevice.encrypted "
-            "rootBlockDevice.kmsKeyId secondaryNetworkInterfaces securityGroups subnetId tenancy"
-        ),
-        conflicts=(("userData", "userDataBase64"), ("ipv6AddressCount", "ipv6Addresses")),
         checks={
             "ami": matches(r"ami-[0-9a-f]{8,17}", "an image id such as ami-0123456789abcdef0"),
             "privateIp": ip4,
@@ -101,22 +90,9 @@ RULES: Final[dict[str, TypeRules]] = {
             "ebsBlockDevices[].volumeType": one_of(*VOLUME_TYPES),
         },
         whole=_instance,
-        defaults={"sourceDestCheck": True},
-        computed=names(
-            "associatePublicIpAddress availabilityZone cpuOptions ebsBlockDevices disableApiStop disableApiTermination ebsOptimized "
-            "enclaveOptions ephemeralBlockDevices hostId hostResourceGroupArn iamInstanceProfile instanceInitiatedShutdownBehavior "
-            "instanceType ipv6AddressCount ipv6Addresses keyName maintenanceOptions metadataOptions monitoring networkInterfaces "
-            "placementGroup placementPartitionNumber privateDnsNameOptions privateIp rootBlockDevice secondaryPrivateIps "
-            "securityGroups subnetId tenancy "
-            "userData userDataBase64 vpcSecurityGroupIds capacityReservationSpecification primaryNetworkInterface placementGroupId"
-        ),
-        own=names("userDataReplaceOnChange forceDestroy getPasswordData hibernation volumeTags creditSpecification"),
-        replaces_if=_instance_replaces,
     ),
     "aws:ebs/volume:Volume": TypeRules(
         unserved=names("finalSnapshot outpostArn volumeInitializationRate"),
-        force_new=names("availabilityZone encrypted kmsKeyId snapshotId multiAttachEnabled outpostArn"),
-        at_least_one=(("size", "snapshotId"),),
         checks={
             "size": between(1, 65536),
             "type": one_of(*VOLUME_TYPES),
@@ -125,12 +101,8 @@ RULES: Final[dict[str, TypeRules]] = {
             "iops": between(100, 256000),
         },
         whole=_volume,
-        computed=names("encrypted iops kmsKeyId size snapshotId throughput type"),
-        own=names("finalSnapshot volumeInitializationRate"),
     ),
     "aws:ec2/volumeAttachment:VolumeAttachment": TypeRules(
-        force_new=names("deviceName instanceId volumeId"),
         checks={"deviceName": matches(r"/dev/(sd[a-z](\d{1,2})?|xvd[a-z]{1,2}|hd[a-z])", "a device name such as /dev/sdf")},
-        own=names("forceDetach skipDestroy stopInstanceBeforeDetaching"),
     ),
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final, cast
 
 from lab.provider.codec import UNKNOWN
-from lab.provider.rules.model import Naming, Problem, TypeRules, listed, names
+from lab.provider.rules.model import Problem, TypeRules, listed, names
 from lab.provider.rules.validators import between, length, matches, one_of
 
 RECORD_TYPES: Final = (
@@ -87,22 +87,12 @@ def _zone(props: dict[str, Any]) -> Iterator[Problem]:
 RULES: Final[dict[str, TypeRules]] = {
     "aws:route53/zone:Zone": TypeRules(
         unserved=names("enableAcceleratedRecovery delegationSetId"),
-        force_new=names("name delegationSetId"),
-        conflicts=(("vpcs", "delegationSetId"),),
         written={"name": bare_name},
         checks={"name": length(1, 1024), "comment": length(0, 256)},
         whole=_zone,
-        naming=Naming(),
-        defaults={"comment": "Managed by Pulumi"},
-        computed=names("name enableAcceleratedRecovery"),
-        own=names("forceDestroy"),
     ),
     "aws:route53/record:Record": TypeRules(
         unserved=names("healthCheckId setIdentifier"),
-        force_new=names("name zoneId"),
-        exactly_one=(("aliases", "records"),),
-        conflicts=(("ttl", "aliases"),),
-        requires={"ttl": "records"},
         written={"name": bare_name},
         checks={
             "type": one_of(*RECORD_TYPES),
@@ -110,6 +100,5 @@ RULES: Final[dict[str, TypeRules]] = {
             "name": matches(r"[\x21-\x7e]{1,1024}", "a domain name"),
         },
         whole=_record,
-        own=names("allowOverwrite"),
     ),
 }

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lab.provider.codec import UNKNOWN
-from lab.provider.rules.model import Naming, Problem, TypeRules, names, objects
+from lab.provider.rules.model import Problem, TypeRules, objects
 from lab.provider.rules.validators import between, cidr4, cidr6, every, length, matches
 
 SOURCES: Final = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
@@ -76,8 +76,6 @@ _INLINE_CHECKS: Final = {
     }.items()
 }
 _RULE: Final = TypeRules(
-    force_new=names("securityGroupId"),
-    exactly_one=(SOURCES,),
     checks={
         "cidrIpv4": cidr4,
         "cidrIpv6": cidr6,
@@ -92,8 +90,6 @@ _RULE: Final = TypeRules(
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:ec2/securityGroup:SecurityGroup": TypeRules(
-        force_new=names("description name namePrefix vpcId"),
-        conflicts=(("name", "namePrefix"),),
         checks={
             "name": every(length(1, 255), matches(r"(?!sg-)[\s\S]*", 'a name that does not start with "sg-"'), _DESCRIPTION),
             "namePrefix": every(length(1, 229), matches(r"(?!sg-)[\s\S]*", 'a prefix that does not start with "sg-"'), _DESCRIPTION),
@@ -101,17 +97,10 @@ RULES: Final[dict[str, TypeRules]] = {
             **_INLINE_CHECKS,
         },
         whole=_inline,
-        naming=Naming(),
-        defaults={"description": "Managed by Pulumi"},
-        computed=names("name namePrefix vpcId ingress egress"),
-        own=names("revokeRulesOnDelete"),
     ),
     "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": TypeRules(
-        force_new=names("vpcId"),
         checks=_INLINE_CHECKS,
         whole=_inline,
-        computed=names("vpcId ingress egress"),
-        own=names("revokeRulesOnDelete"),
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _RULE,
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _RULE,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lab.provider.rules.model import Naming, Problem, TypeRules, names
+from lab.provider.rules.model import Problem, TypeRules, names
 from lab.provider.rules.validators import arn, between, every, length, matches, policy
 
 _NAME: Final = matches(r"[\w+=,.@-]+", "letters, digits and _+=,.@-")
@@ -20,8 +20,6 @@ def _role(props: dict[str, Any]) -> Iterator[Problem]:
 
 RULES: Final[dict[str, TypeRules]] = {
     "aws:iam/role:Role": TypeRules(
-        force_new=names("name namePrefix path"),
-        conflicts=(("name", "namePrefix"),),
         checks={
             "name": every(length(1, 64), _NAME),
             "namePrefix": every(length(1, 38), _NAME),
@@ -32,29 +30,14 @@ RULES: Final[dict[str, TypeRules]] = {
             "description": length(0, 1000),
         },
         whole=_role,
-        naming=Naming(longest=64),
-        defaults={"maxSessionDuration": 3600, "path": "/"},
-        computed=names("name namePrefix"),
-        documents=names("assumeRolePolicy"),
-        own=names("forceDetachPolicies"),
     ),
     "aws:iam/rolePolicy:RolePolicy": TypeRules(
-        force_new=names("name namePrefix role"),
-        conflicts=(("name", "namePrefix"),),
         checks={"name": every(length(1, 128), _NAME), "policy": policy(10240, principal=False)},
-        naming=Naming(),
-        computed=names("name namePrefix"),
-        documents=names("policy"),
     ),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": TypeRules(
         force_new=names("role policyArn"), checks={"policyArn": arn}, delete_first=True
     ),
     "aws:iam/instanceProfile:InstanceProfile": TypeRules(
-        force_new=names("name namePrefix path"),
-        conflicts=(("name", "namePrefix"),),
         checks={"name": every(length(1, 128), _NAME), "path": _PATH},
-        naming=Naming(),
-        defaults={"path": "/"},
-        computed=names("name namePrefix"),
     ),
 }

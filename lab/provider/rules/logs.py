@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.provider.rules.model import Naming, TypeRules, names
+from lab.provider.rules.model import TypeRules, names
 from lab.provider.rules.validators import arn, every, length, matches, one_of
 
 RETENTION_DAYS: Final = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -12,17 +12,11 @@ RETENTION_DAYS: Final = (0, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400,
 RULES: Final[dict[str, TypeRules]] = {
     "aws:cloudwatch/logGroup:LogGroup": TypeRules(
         unserved=names("deletionProtectionEnabled"),
-        force_new=names("name namePrefix logGroupClass"),
-        conflicts=(("name", "namePrefix"),),
         checks={
             "name": every(length(1, 512), matches(r"[.\-_/#A-Za-z0-9]+", "letters, digits and .-_/#")),
             "retentionInDays": one_of(*RETENTION_DAYS),
             "kmsKeyId": arn,
             "logGroupClass": one_of("STANDARD", "INFREQUENT_ACCESS", "DELIVERY"),
         },
-        naming=Naming(),
-        defaults={"retentionInDays": 0},
-        computed=names("name namePrefix logGroupClass deletionProtectionEnabled"),
-        own=names("skipDestroy"),
     ),
 }

@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from lab.provider.conformance.model import Naming
+
 Check = Callable[[Any], str | None]
 """A value's rule: None, or the sentence that says what is wrong."""
+
+ReplacesIf = Callable[[Mapping[str, Any], Mapping[str, Any], frozenset[str]], frozenset[str]]
+"""Further paths that replace: from the state, the wanted inputs and the changed properties."""
 
 
 @dataclass(frozen=True)
@@ -16,17 +21,6 @@ class Problem:
 
     path: str
     rule: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Naming:
-    """How the provider names what the program leaves unnamed: the resource's name, a dash and seven hex digits."""
-
-    field: str = "name"
-    longest: int = 255
-    prefix: str = ""
-    suffix: bool = True
-    lower: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +53,7 @@ class TypeRules:
     written: Mapping[str, Callable[[str], str]] = field(default_factory=dict[str, Callable[[str], str]])
     own: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
-    replaces_if: Callable[[Mapping[str, Any], Mapping[str, Any], frozenset[str]], frozenset[str]] | None = None
+    replaces_if: ReplacesIf | None = None
     delete_first: bool = False
 
 

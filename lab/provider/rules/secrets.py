@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.provider.rules.model import Naming, TypeRules, names
+from lab.provider.rules.model import TypeRules, names
 from lab.provider.rules.validators import arn, base64_text, between, every, length, matches, policy
 
 _NAME: Final = matches(r"[0-9A-Za-z/_+=.@-]+", "letters, digits and /_+=.@-")
@@ -12,8 +12,6 @@ _NAME: Final = matches(r"[0-9A-Za-z/_+=.@-]+", "letters, digits and /_+=.@-")
 RULES: Final[dict[str, TypeRules]] = {
     "aws:secretsmanager/secret:Secret": TypeRules(
         unserved=names("replicas forceOverwriteReplicaSecret type"),
-        force_new=names("name namePrefix type"),
-        conflicts=(("name", "namePrefix"),),
         checks={
             "name": every(length(1, 512), _NAME),
             "namePrefix": every(length(1, 486), _NAME),
@@ -21,18 +19,9 @@ RULES: Final[dict[str, TypeRules]] = {
             "policy": policy(20480, principal=True),
             "description": length(0, 2048),
         },
-        naming=Naming(),
-        computed=names("name namePrefix policy replicas type"),
-        documents=names("policy"),
-        own=names("recoveryWindowInDays forceOverwriteReplicaSecret"),
     ),
     "aws:secretsmanager/secretVersion:SecretVersion": TypeRules(
-        force_new=names("secretId secretString secretBinary secretStringWoVersion"),
-        conflicts=(("secretString", "secretBinary", "secretStringWo"),),
         checks={"secretBinary": base64_text, "secretString": length(1, 65536)},
-        computed=names("versionStages"),
-        own=names("secretStringWo secretStringWoVersion"),
-        secret=names("secretString secretBinary secretStringWo"),
     ),
     "aws:secretsmanager/secretPolicy:SecretPolicy": TypeRules(
         force_new=names("secretArn"),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from lab.provider.rules.model import Naming, Problem, TypeRules, listed, names, nested, objects
+from lab.provider.rules.model import Problem, TypeRules, listed, names, nested, objects
 from lab.provider.rules.validators import arn, base64_text, every, length, matches, one_of, policy
 
 _INLINE: Final = (
@@ -62,50 +62,31 @@ def _lifecycle(props: dict[str, Any]) -> Iterator[Problem]:
 RULES: Final[dict[str, TypeRules]] = {
     "aws:s3/bucket:Bucket": TypeRules(
         unserved=names("bucketNamespace objectLockEnabled"),
-        force_new=names("bucket bucketPrefix objectLockEnabled bucketNamespace"),
-        conflicts=(("bucket", "bucketPrefix"),),
         checks={"bucket": bucket_name, "bucketPrefix": length(1, 37)},
         whole=_bucket,
-        naming=Naming(field="bucket", longest=63, lower=True),
-        computed=names("bucket bucketPrefix objectLockEnabled bucketNamespace"),
-        own=names("forceDestroy"),
     ),
     "aws:s3/bucketVersioning:BucketVersioning": TypeRules(
-        force_new=names("bucket expectedBucketOwner"),
         checks={"versioningConfiguration.status": one_of("Enabled", "Suspended", "Disabled")},
-        own=names("expectedBucketOwner mfa"),
     ),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": TypeRules(
-        force_new=names("bucket"),
-        defaults=dict.fromkeys(("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), False),
-        own=names("skipDestroy"),
-    ),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": TypeRules(),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": TypeRules(
-        force_new=names("bucket expectedBucketOwner"),
         checks={"rules[].applyServerSideEncryptionByDefault.sseAlgorithm": one_of("AES256", "aws:kms", "aws:kms:dsse")},
         whole=_encryption,
-        own=names("expectedBucketOwner"),
     ),
     "aws:s3/bucketPolicy:BucketPolicy": TypeRules(
-        force_new=names("bucket"), checks={"policy": policy(20480, principal=True)}, documents=names("policy")
+        checks={"policy": policy(20480, principal=True)},
     ),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": TypeRules(
-        force_new=names("bucket"),
         checks={"rule.objectOwnership": one_of("BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced")},
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": TypeRules(
-        force_new=names("bucket expectedBucketOwner"),
         checks={"rules[].status": one_of("Enabled", "Disabled"), "rules[].id": length(1, 255)},
         whole=_lifecycle,
-        computed=names("transitionDefaultMinimumObjectSize"),
-        own=names("expectedBucketOwner timeouts"),
     ),
     "aws:s3/bucketObjectv2:BucketObjectv2": TypeRules(
         unserved=names(
             "bucketKeyEnabled checksumAlgorithm objectLockLegalHoldStatus objectLockMode objectLockRetainUntilDate overrideProvider"
         ),
-        force_new=names("bucket key"),
-        conflicts=(("source", "content", "contentBase64"), ("etag", "kmsKeyId")),
         checks={
             "bucket": length(1, 255),
             "key": every(length(1, 1024), matches(r"[^/][\s\S]*|", "a key that does not begin with /")),
@@ -133,8 +114,5 @@ RULES: Final[dict[str, TypeRules]] = {
             ),
         },
         whole=_object,
-        naming=Naming(field="key", longest=1024, suffix=False),
-        computed=names("acl bucketKeyEnabled contentType etag key kmsKeyId serverSideEncryption storageClass"),
-        own=names("source content contentBase64 forceDestroy sourceHash overrideProvider checksumAlgorithm"),
     ),
 }

@@ -1,0 +1,69 @@
+"""A type's rules with what the facts say of it: what replaces, what an absent property means, what goes together, how it is named.
+
+The rules modules add what no table says: checks of values, and what the lab does not serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from lab.provider.conformance import facts_of
+from lab.provider.conformance.model import NOTHING, Input, TypeFacts
+from lab.provider.rules.model import ReplacesIf, TypeRules
+
+_ADDED: Final = frozenset({"checks", "unserved", "whole", "written", "replaces_if"})
+"""The fields of a type's rules that no fact speaks of."""
+
+
+def sourced(token: str, rules: TypeRules) -> TypeRules:
+    """The rules of a type, completed by its facts; as they are where there are none.
+
+    Raises ValueError where the rules say themselves what the facts are for.
+    """
+    facts = facts_of(token)
+    if facts is None:
+        return rules
+    for field in fields(TypeRules):
+        if field.name not in _ADDED and getattr(rules, field.name) != getattr(TypeRules(), field.name):
+            raise ValueError(f"{token}: {field.name} belongs into lab/provider/conformance, which has facts of this type")
+    top = {name: line for name, line in facts.inputs.items() if "." not in name and "[]" not in name}
+    return replace(
+        rules,
+        force_new=frozenset(name for name, line in facts.inputs.items() if line.change == "replace" and not line.unless),
+        exactly_one=_groups(facts, "exactly one"),
+        at_least_one=_groups(facts, "at least one"),
+        conflicts=_groups(facts, "conflict"),
+        requires={group.of[0]: group.of[1] for group in facts.groups if group.kind == "needs"},
+        naming=facts.naming,
+        defaults={name: line.default for name, line in top.items() if line.default is not NOTHING},
+        computed=frozenset(name for name, line in top.items() if line.kept),
+        documents=frozenset(name for name, line in top.items() if line.document),
+        own=frozenset(name for name, line in top.items() if line.unread),
+        secret=frozenset(name for name, line in top.items() if line.secret),
+        replaces_if=_conditional({name: line for name, line in top.items() if line.when or line.unless}, rules.replaces_if),
+        delete_first=facts.delete_first is not None,
+    )
+
+
+def _groups(facts: TypeFacts, kind: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(group.of for group in facts.groups if group.kind == kind)
+
+
+def _conditional(lines: Mapping[str, Input], more: ReplacesIf | None) -> ReplacesIf | None:
+    """Which of the changed properties replace under the values that the program wants."""
+    if not lines:
+        return more
+
+    def replaces(state: Mapping[str, Any], news: Mapping[str, Any], changed: frozenset[str]) -> frozenset[str]:
+        found = frozenset(name for name in changed & lines.keys() if _replaces(lines[name], news))
+        return found | more(state, news, changed) if more is not None else found
+
+    return replaces
+
+
+def _replaces(line: Input, news: Mapping[str, Any]) -> bool:
+    if line.unless:
+        return any(news.get(name) != value for name, value in line.unless.items())
+    return all(news.get(name) == value for name, value in line.when.items())
