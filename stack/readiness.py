@@ -6,6 +6,9 @@ every later `up` repeats it.
 
 A host writes what it knows of itself into the artifact bucket. Its record counts only with the hash of the user data that the
 program wants and a time after the instance's launch: so neither an old host's word nor one from before a restart is believed.
+
+A host that failed tries again and tells how that went; its cause may have been mended since. So a failure counts when it is told during
+the wait, and where one stood there already, only that of an attempt that the host began after the wait had begun.
 """
 
 import asyncio
@@ -13,7 +16,7 @@ import hashlib
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal, Protocol, TypeVar, cast
 
@@ -30,6 +33,10 @@ POLL_LONGEST: Final = 4.0
 STALE_FOR: Final = 60.0
 """Seconds for which EC2's answers may be older than what was done last (`Eventual consistency in the Amazon EC2 API`,
 https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html). AWS gives no figure; its answers are seconds old."""
+
+TOLD_BEFORE_BELIEVED: Final = 3
+"""Failures of one host until the last of them is believed, where the first stood there when the wait began: the second may end an attempt
+that was under way then."""
 
 GONE: Final = frozenset({"shutting-down", "terminated"})
 
@@ -73,11 +80,15 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What is known of a host: `waiting` may still become `ready`, `failed` and `gone` are for good, `stopped` waits for a start."""
+    """What is known of a host: `waiting` and `failed` may still become `ready`, `gone` is for good, `stopped` waits for a start."""
 
     state: Literal["waiting", "ready", "failed", "stopped", "gone"]
     reason: str
     detail: tuple[str, ...] = ()
+    told: str = ""
+    """When the host said so, by its own clock; empty where it is not the host's word."""
+    unanswered: bool = False
+    """Whether AWS did not answer."""
     unseen: bool = False
     """Whether EC2 does not know the instance."""
 
@@ -151,7 +162,7 @@ def judge(instance: InstanceState | None, record: bytes | None, user_data_sha256
         case "ready":
             return Verdict(state="ready", reason=reason, detail=detail)
         case "failed":
-            return Verdict(state="failed", reason=reason, detail=detail)
+            return Verdict(state="failed", reason=reason, detail=detail, told=str(told["time"]))
         case _:
             return Verdict(state="waiting", reason=reason, detail=detail)
 
@@ -225,10 +236,10 @@ class Readiness:
         replaces its volume's attachment (resourceVolumeAttachmentDelete in terraform-provider-aws's ec2/ebs_volume_attachment.go calls
         StopInstances before it detaches; nothing there starts it again).
         """
-        patience = _Patience(subject.host, self._clock, self._timeout)
+        patience, failures = _Patience(subject.host, self._clock, self._timeout), _Failures()
         started: float | None = None
         while True:
-            verdict = await self._look(subject)
+            verdict = failures.judge(await self._look(subject))
             if verdict.state == "stopped":
                 if started is None:
                     taken, reason = await self._start(subject, verdict.reason)
@@ -258,7 +269,7 @@ class Readiness:
         try:
             return await asyncio.to_thread(ask)
         except Exception as error:
-            return Verdict(state="waiting", reason=_no_answer(error))
+            return Verdict(state="waiting", reason=_no_answer(error), unanswered=True)
 
     async def _start(self, subject: Subject, reason: str) -> tuple[bool, str]:
         """Whether AWS has taken the start, and what to tell meanwhile."""
@@ -291,6 +302,25 @@ class Readiness:
         if self._door is None:
             self._door = self._open()
         return self._door
+
+
+class _Failures:
+    """The failures that one host has told of during a wait, by their times."""
+
+    def __init__(self) -> None:
+        self._told = set[str]()
+        self._needed: int | None = None
+
+    def judge(self, verdict: Verdict) -> Verdict:
+        """The verdict, one more of a wait; `waiting` where it is a failure that may have been mended since."""
+        failed = verdict.state == "failed"
+        if self._needed is None and not verdict.unanswered:
+            self._needed = TOLD_BEFORE_BELIEVED if failed else 1
+        if failed:
+            self._told.add(verdict.told)
+        if not failed or len(self._told) >= (self._needed or 0):
+            return verdict
+        return replace(verdict, state="waiting", reason=f"it failed before, and tries again: {verdict.reason}")
 
 
 class _Patience:

@@ -7,12 +7,13 @@ import runpy
 import sys
 import tarfile
 from pathlib import Path
+from subprocess import CompletedProcess
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from .conftest import HOST, ROOT, returns
+from .conftest import HOST, ROOT
 
 SCRIPT = ROOT / "userdata/common/usr/local/sbin/webstack-boot.j2"
 
@@ -33,12 +34,17 @@ class Api:
     def __init__(self, objects: dict[str, bytes]) -> None:
         self.objects = objects
         self.asked: list[str] = []
+        self.down = 0
+        """So many requests fail."""
 
     def client(self, service: str, **_: Any) -> "Api":
         return self
 
     def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803  boto3's own names
         self.asked.append(Key)
+        if self.down:
+            self.down -= 1
+            raise ConnectionError("the API is down")
         return {"Body": io.BytesIO(self.objects[Key])}
 
     def put_object(self, *, Bucket: str, Key: str, Body: bytes) -> None:  # noqa: N803
@@ -48,24 +54,54 @@ class Api:
         return {"UserId": "AROAEXAMPLE:i-1"}
 
 
+class StillTryingError(Exception):
+    """Stands for a person who has seen enough."""
+
+
+PACKAGES = ["nginx", "python3-boto3"]
+
+
 class Host:
-    """A host's disk below a folder, on which the script runs."""
+    """A host's disk below a folder, on which the script runs. After `attempts` it is interrupted."""
 
     def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root = root
         self.api = Api({})
         self.executed: list[str] = []
+        self.pauses: list[float] = []
+        self.attempts = 20
+        self.installed = list(PACKAGES)
+        self.programs: list[list[str]] = []
+        self.installs_after = 1
+        """At which of its runs cloud-init gets the packages installed."""
         boto3, botocore = ModuleType("boto3"), ModuleType("botocore.config")
         boto3.client = self.api.client  # pyright: ignore[reportAttributeAccessIssue]
         botocore.Config = dict  # pyright: ignore[reportAttributeAccessIssue]
         monkeypatch.setitem(sys.modules, "boto3", boto3)
         monkeypatch.setitem(sys.modules, "botocore.config", botocore)
         monkeypatch.setattr("os.execv", self.execute)
-        monkeypatch.setattr("time.sleep", returns(None))
+        monkeypatch.setattr("time.sleep", self.pause)
+        monkeypatch.setattr("subprocess.run", self.program)
         monkeypatch.setattr("urllib.request.urlopen", self.metadata)
 
     def metadata(self, *_: Any, **__: Any) -> io.BytesIO:
         return io.BytesIO(b"i-1")
+
+    def pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        if len(self.pauses) == self.attempts:
+            raise StillTryingError
+
+    def program(self, command: list[str], **_: Any) -> CompletedProcess[str]:
+        self.programs.append(command)
+        if command[0] == "cloud-init" and sum(call[0] == "cloud-init" for call in self.programs) >= self.installs_after:
+            self.installed = list(PACKAGES)
+        shown = "".join(f"{name} {'installed' if name in self.installed else 'half-configured'}\n" for name in PACKAGES)
+        return CompletedProcess(command, 0, shown if command[0] == "dpkg-query" else "", "")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        return json.loads(self.api.objects["hosts/AROAEXAMPLE:i-1.json"])
 
     def execute(self, path: str, _: list[str]) -> None:
         self.executed.append(path)
@@ -76,8 +112,15 @@ class Host:
         host = {**HOST, "readiness_timeout": timeout, "role_bundle": {"key": key, "sha256": sha256 or hashlib.sha256(data).hexdigest()}}
         (self.root / "etc/webstack").mkdir(parents=True, exist_ok=True)
         (self.root / "etc/webstack/host.json").write_text(json.dumps(host))
+        user_data = self.root / "var/lib/cloud/instance/user-data.txt"
+        user_data.parent.mkdir(parents=True, exist_ok=True)
+        user_data.write_text(f"#cloud-config\npackages: {json.dumps(PACKAGES)}\n")
         text = SCRIPT.read_text()
-        for path in ('Path("/etc/webstack/host.json")', 'Path("/var/lib/webstack/role-bundle.json")'):
+        for path in (
+            'Path("/etc/webstack/host.json")',
+            'Path("/var/lib/webstack/role-bundle.json")',
+            'Path("/var/lib/cloud/instance/user-data.txt")',
+        ):
             assert path in text
             text = text.replace(path, path.replace('"/', f'"{self.root}/'))
         text = text.replace('Path("/", member.name)', f'Path("{self.root}", member.name)').replace('member, "/"', f'member, "{self.root}"')
@@ -113,11 +156,52 @@ def test_what_a_new_bundle_no_longer_holds_is_taken_away(host: Host) -> None:
     assert (host.root / "etc/two").read_text() == "changed"
 
 
-def test_a_bundle_with_another_hash_is_refused_and_told(host: Host) -> None:
-    with pytest.raises(SystemExit, match="the user data wants " + "b" * 64):
+def test_a_bundle_with_another_hash_is_refused_told_and_taken_once_it_has_been_put_right(host: Host) -> None:
+    host.attempts = 2
+    with pytest.raises(StillTryingError):
         host.boot(bundle({"etc/one": "1"}), sha256="b" * 64)
     assert not (host.root / "etc/one").exists()
     assert host.executed == []
-    record = json.loads(host.api.objects["hosts/AROAEXAMPLE:i-1.json"])
-    assert (record["state"], record["host"], record["instance_id"]) == ("failed", "web-1", "i-1")
-    assert "b" * 64 in record["detail"][0]
+    assert (host.record["state"], host.record["host"], host.record["instance_id"]) == ("failed", "web-1", "i-1")
+    assert "the user data wants " + "b" * 64 in host.record["reason"]
+    assert host.api.asked == ["roles/web/x.tar.gz"] * 2
+
+
+def test_an_api_that_is_down_is_asked_with_growing_pauses_and_no_failure(host: Host) -> None:
+    host.api.down = 12
+    host.boot(bundle({"etc/one": "1"}))
+    assert host.executed == ["/usr/local/sbin/webstack-configure"]
+    assert (host.record["state"], host.record["reason"]) == ("starting", "the role's bundle is not here: the API is down")
+    assert host.pauses == sorted(host.pauses)
+    assert (host.pauses[0], host.pauses[-1]) == (1, 15)
+
+
+def test_an_api_that_is_down_for_too_long_is_a_failure_that_heals(host: Host) -> None:
+    host.api.down = 3
+    host.boot(bundle({"etc/one": "1"}), timeout=-1)
+    assert host.record["state"] == "failed"
+    assert host.executed == ["/usr/local/sbin/webstack-configure"]
+
+
+def test_a_report_that_gets_lost_ends_nothing(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_metadata(*_: Any, **__: Any) -> io.BytesIO:
+        raise OSError("no route")
+
+    monkeypatch.setattr("urllib.request.urlopen", no_metadata)
+    host.api.down = 1
+    host.boot(bundle({"etc/one": "1"}))
+    assert host.executed == ["/usr/local/sbin/webstack-configure"]
+
+
+def test_packages_that_cloud_init_could_not_install_are_installed_again_also_after_an_interrupted_one(host: Host) -> None:
+    host.installed, host.installs_after = ["python3-boto3"], 3
+    host.boot(bundle({"etc/one": "1"}))
+    words = [" ".join(call[:4]) for call in host.programs if call[0] != "dpkg-query"]
+    assert words == ["dpkg --force-confold --configure -a", "cloud-init single --name package_update_upgrade_install"] * 3
+    assert len(host.pauses) == 2
+    assert host.executed == ["/usr/local/sbin/webstack-configure"]
+
+
+def test_where_all_packages_are_there_nothing_is_installed(host: Host) -> None:
+    host.boot(bundle({"etc/one": "1"}))
+    assert [call[0] for call in host.programs] == ["dpkg-query"]

@@ -1,16 +1,20 @@
 """What all hosts share: parameters, files, programs, the readiness record, one run of the configuration."""
 
 import hashlib
+import itertools
 import json
 import os
 import pwd
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from webstack_host import aws, config, configure, files, imds, readiness, run, services
+from botocore.exceptions import NoCredentialsError
+from webstack_host import aws, config, configure, files, imds, pauses, readiness, run, services
 from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
 from webstack_host.readiness import Check
 
 from .conftest import HOST, Programs, returns
@@ -106,17 +110,23 @@ def test_a_record_counts_by_the_hash_of_this_boots_user_data(monkeypatch: pytest
 
 
 class FakeRole:
-    """A role whose checks come out as told."""
+    """A role whose attempts at its configuration and whose checks come out as told; the last of each comes again and again."""
 
-    def __init__(self, *checks: Check) -> None:
+    def __init__(self, *checks: Check | Exception, attempts: Sequence[Exception | None] = (None,)) -> None:
         self.checks = list(checks)
+        self.attempts = list(attempts)
         self.configured = 0
 
     def configure(self, config: HostConfig) -> None:
         self.configured += 1
+        if (error := self.attempts.pop(0) if len(self.attempts) > 1 else self.attempts[0]) is not None:
+            raise error
 
     def check(self, config: HostConfig) -> Check:
-        return self.checks.pop(0) if len(self.checks) > 1 else self.checks[0]
+        found = self.checks.pop(0) if len(self.checks) > 1 else self.checks[0]
+        if isinstance(found, Exception):
+            raise found
+        return found
 
 
 class Clock:
@@ -130,60 +140,191 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+        assert self.now < 3600, "it never ends"
+
+
+SERVES = Check(ok=True, reason="serves")
+
+
+class Told(list[tuple[str, str]]):
+    """What a host told, as (state, reason); `deaf` makes so many tellings fail."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.deaf = 0
+        self.times: list[float] = []
+        self.details: list[list[str]] = []
+
+    def say(self, state: str, found: Check) -> bool:
+        if self.deaf:
+            self.deaf -= 1
+            return False
+        self.append((state, found.reason))
+        self.times.append(self.clock.now)
+        self.details.append(found.detail)
+        return True
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: Programs) -> list[tuple[str, str]]:
+def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: Programs) -> Told:
     clock = Clock()
     monkeypatch.setattr(configure, "time", clock)
     monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
-    return []
+    return Told(clock)
 
 
-def serve(told: list[tuple[str, str]], role: FakeRole, **changes: Any) -> int:
-    return configure.serve(HostConfig({**HOST, **changes}, "host.json"), role, say=lambda state, found: told.append((state, found.reason)))
+def serve(told: Told, role: FakeRole, **changes: Any) -> None:
+    configure.serve(HostConfig({**HOST, **changes}, "host.json"), lambda: role, say=told.say)
 
 
-def test_a_host_tells_each_new_reason_once_and_then_that_it_is_ready(told: list[tuple[str, str]], programs: Programs) -> None:
-    role = FakeRole(
-        Check(ok=False, reason="no"), Check(ok=False, reason="no"), Check(ok=False, reason="almost"), Check(ok=True, reason="serves")
-    )
-    assert serve(told, role) == 0
+def test_a_host_tells_each_new_reason_once_and_then_that_it_is_ready(told: Told, programs: Programs) -> None:
+    role = FakeRole(Check(ok=False, reason="no"), Check(ok=False, reason="no"), Check(ok=False, reason="almost"), SERVES)
+    serve(told, role)
     assert told == [("starting", "being configured"), ("starting", "no"), ("starting", "almost"), ("ready", "serves")]
     assert role.configured == 1
     assert ["systemctl", "start", "--no-block", "webstack.target"] in programs.calls
 
 
-def test_a_host_that_does_not_serve_in_time_fails_with_the_reason_of_its_last_check(
-    told: list[tuple[str, str]], programs: Programs
-) -> None:
-    assert serve(told, FakeRole(Check(ok=False, reason="no database")), readiness_timeout=3) == 1
-    assert told[-1] == ("failed", "no database")
+def test_what_waiting_mends_is_tried_again_with_growing_pauses_and_told_once(told: Told) -> None:
+    role = FakeRole(SERVES, attempts=[*[OSError("no route")] * 9, RuntimeError("AccessDenied\nmore"), None])
+    serve(told, role)
+    assert told == [
+        ("starting", "being configured"),
+        ("starting", "not configured: no route"),
+        ("starting", "not configured: AccessDenied"),
+        ("ready", "serves"),
+    ]
+    assert role.configured == 11
+    assert told.details[2] == ["more"]
+    pauses_taken = list(itertools.islice(pauses.growing(), 10))
+    assert pauses_taken == sorted(pauses_taken)
+    assert (pauses_taken[0], pauses_taken[-1]) == (pauses.FIRST, pauses.LONGEST)
+    assert told.times[-1] == pytest.approx(sum(pauses_taken))
 
 
-def test_the_logs_that_explain_a_reason_are_read_when_it_is_told_and_not_at_every_look(
-    told: list[tuple[str, str]], programs: Programs
-) -> None:
+def test_nothing_is_started_before_the_configuration_has_succeeded(told: Told, programs: Programs, tmp_path: Path) -> None:
+    def started() -> bool:
+        return any(call[:2] == ["systemctl", "start"] for call in programs.calls)
+
+    class Watching(FakeRole):
+        def configure(self, config: HostConfig) -> None:
+            assert not started()
+            super().configure(config)
+
+    serve(told, Watching(SERVES, attempts=[OSError("no route"), None]))
+    assert started()
+
+
+def test_the_policy_that_keeps_packages_from_starting_services_ends_with_the_configuration(told: Told, tmp_path: Path) -> None:
+    policy = tmp_path / "policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+
+    class Installing(FakeRole):
+        def configure(self, config: HostConfig) -> None:
+            assert policy.exists(), "the role's packages are installed here"
+
+    serve(told, Installing(SERVES))
+    assert not policy.exists(), "it would keep every later upgrade from restarting what it upgraded"
+
+
+def test_a_host_that_does_not_serve_in_time_has_failed_and_goes_on_until_it_serves(told: Told) -> None:
+    waiting = Check(ok=False, reason="no database")
+    serve(told, FakeRole(*[waiting] * 90, SERVES), readiness_timeout=3)
+    assert told[1:3] == [("starting", "no database"), ("failed", "no database")]
+    assert told[-1] == ("ready", "serves")
+    repeated = told.times[2:-1]
+    assert len(repeated) > 2
+    assert all(later - earlier >= configure.TELL_AGAIN for earlier, later in itertools.pairwise(repeated)), (
+        "told again, and not at each look"
+    )
+
+
+def test_what_no_waiting_mends_has_failed_at_once_and_may_be_put_right_by_somebody(told: Told) -> None:
+    serve(told, FakeRole(SERVES, attempts=[PermanentError("nginx -t: exit code 1\nunknown directive"), None]))
+    assert told == [("starting", "being configured"), ("failed", "not configured: nginx -t: exit code 1"), ("ready", "serves")]
+
+
+def test_a_role_whose_packages_are_not_there_yet_is_looked_for_again(told: Told) -> None:
+    roles = iter([ModuleNotFoundError("No module named 'pymysql'"), FakeRole(SERVES)])
+    role = FakeRole(SERVES)
+
+    def find() -> FakeRole:
+        found = next(roles, role)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    configure.serve(HostConfig(HOST, "host.json"), find, say=told.say)
+    assert told[-1] == ("ready", "serves")
+
+
+def test_a_check_that_raises_found_nothing_that_serves(told: Told) -> None:
+    serve(told, FakeRole(OSError("systemctl is not there"), SERVES))
+    assert told[1:] == [("starting", "cannot be checked: systemctl is not there"), ("ready", "serves")]
+
+
+@pytest.mark.parametrize("deaf", [1, 40])
+def test_ready_is_told_until_it_was_heard(told: Told, deaf: int) -> None:
+    class Deafening(FakeRole):
+        def check(self, config: HostConfig) -> Check:
+            told.deaf = deaf
+            return super().check(config)
+
+    serve(told, Deafening(SERVES))
+    assert told == [("starting", "being configured"), ("ready", "serves")]
+
+
+def test_progress_that_was_not_heard_is_told_at_the_next_look(told: Told) -> None:
+    told.deaf = 2
+    serve(told, FakeRole(Check(ok=False, reason="no"), Check(ok=False, reason="no"), Check(ok=False, reason="no"), SERVES))
+    assert told == [("starting", "no"), ("ready", "serves")]
+
+
+def test_announcing_says_whether_it_was_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes: list[Exception | None] = [OSError("no route"), None]
+
+    def publish(*_: object) -> None:
+        if (error := outcomes.pop(0)) is not None:
+            raise error
+
+    monkeypatch.setattr(readiness, "publish", publish)
+    assert [configure.announce("ready", SERVES), configure.announce("ready", SERVES)] == [False, True]
+
+
+def test_the_logs_that_explain_a_reason_are_read_when_it_is_told_and_not_at_every_look(told: Told, programs: Programs) -> None:
     programs.answers["journalctl"] = (0, "last words\n")
     waiting = Check(ok=False, reason="no", detail=["own line"], units=("nginx.service",))
-    details: list[list[str]] = []
-    role = FakeRole(waiting, waiting, waiting, Check(ok=True, reason="serves"))
-    configure.serve(HostConfig(HOST, "host.json"), role, say=lambda _, found: details.append(found.detail))
-    assert details == [[], ["own line", "last words"], []]
+    serve(told, FakeRole(waiting, waiting, waiting, SERVES))
+    assert told.details == [[], ["own line", "last words"], []]
     assert [call[0] for call in programs.calls].count("journalctl") == 1
 
 
-def test_a_configuration_that_raises_is_a_failure_with_its_own_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[tuple[str, Check]] = []
-    monkeypatch.setattr(config, "load", returns(HostConfig({**HOST, "role": "no_such"}, "host.json")))
+@pytest.mark.programs
+def test_a_configuration_that_its_own_program_refuses_is_not_mended_by_waiting() -> None:
+    with pytest.raises(PermanentError, match=r"(?s)^sh -c .*unknown directive$"):
+        run.validate(["sh", "-c", "echo unknown directive; exit 1"])
 
-    def announce(state: str, found: Check) -> None:
-        said.append((state, found))
 
-    monkeypatch.setattr(configure, "announce", announce)
-    assert configure.main() == 1
-    [(state, found)] = said
-    assert (state, found.reason) == ("failed", "not configured: No module named 'no_such_role'")
+def test_a_client_is_made_only_of_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A role's credentials may be missing in the first seconds; a client that was made without any would be kept and call nothing."""
+    found: list[object] = [None, object()]
+
+    class Session:
+        def get_credentials(self) -> object:
+            return found.pop(0)
+
+        def client(self, service: str, **_: Any) -> str:
+            return f"client of {service}"
+
+    monkeypatch.setattr("boto3.Session", Session)
+    monkeypatch.setattr(config, "load", returns(HostConfig(HOST, "host.json")))
+    aws.s3.cache_clear()
+    try:
+        with pytest.raises(NoCredentialsError):
+            aws.s3()
+        assert aws.s3() == "client of s3"
+    finally:
+        aws.s3.cache_clear()
 
 
 def test_units_of_packages_are_taken_out_of_the_boot_only_where_they_are_enabled(

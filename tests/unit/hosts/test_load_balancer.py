@@ -7,6 +7,7 @@ import pytest
 from load_balancer_role import checks, configuration, elastic_ip, haproxy, tls
 from webstack_host import aws, files, imds, services
 from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
 
 from .conftest import HOST, Programs, returns
 
@@ -249,6 +250,6 @@ def test_the_users_pem_never_touches_the_disk_and_is_refused_without_its_key(
     tls.install(secret)
     assert pems == {tls.SERVED: PEM + "\n"}
     values["my/tls"] = PEM.split("-----BEGIN PRIVATE")[0]
-    with pytest.raises(ValueError, match=r"the secret my/tls has no private key .*: it must hold") as refused:
+    with pytest.raises(PermanentError, match=r"the secret my/tls has no private key .*: it must hold") as refused:
         tls.install(secret)
     assert "x\n" not in str(refused.value)

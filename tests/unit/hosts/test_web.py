@@ -8,6 +8,7 @@ from web_role import checks, configuration, database_ca, environment, release
 from web_role.app_bundle import INSTALLED, BundleError
 from webstack_host import aws, files, services
 from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
 
 from .conftest import HOST, Programs, returns
 
@@ -67,7 +68,7 @@ def test_a_release_is_fetched_once_and_the_next_takes_its_place(installed: list[
 
 def test_a_release_that_is_refused_leaves_the_old_one_current(installed: list[str], tmp_path: Path) -> None:
     release.install("app/1", "1" * 64, home=tmp_path, fetch=returns(b"one"))
-    with pytest.raises(BundleError, match="not what its name says"):
+    with pytest.raises(PermanentError, match="not what its name says"):
         release.install("app/2", "2" * 64, home=tmp_path, fetch=returns(b"bad"))
     assert css(tmp_path).read_text() == "one"
     release.install("app/2", "2" * 64, home=tmp_path, fetch=returns(b"two"))
@@ -107,7 +108,7 @@ def test_an_environment_file_reads_back_as_it_was() -> None:
 
 
 def test_a_secret_of_two_lines_is_refused_without_being_shown() -> None:
-    with pytest.raises(ValueError, match="SESSION_KEY holds a line end") as refused:
+    with pytest.raises(PermanentError, match="SESSION_KEY holds a line end") as refused:
         environment.text({"SESSION_KEY": "hush\nhush"})
     assert "hush" not in str(refused.value)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from database_role import accounts, install, records, setup, stopping, volume
+from database_role import accounts, install, records, stopping, volume
 from database_role.boot import Claim, Data
 from database_role.gtid import GtidSet
 from database_role.health import Health, judge
@@ -35,7 +35,6 @@ VARIABLES: dict[str, Any] = {
     "network_cidr": "10.20.0.0/16",
     "schema": "app",
     "patience_seconds": 5,
-    "readiness_timeout": 600,
     "bucket": "artifacts",
 }
 DB_1 = Settings.of(VARIABLES)
@@ -233,10 +232,11 @@ def test_what_is_not_understood_is_left_alone(monkeypatch: pytest.MonkeyPatch, r
     assert not [call for call in runs.calls if call.startswith(("mkfs", "systemctl"))]
 
 
-def test_a_volume_that_never_comes_is_named() -> None:
+def test_a_volume_that_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    with pytest.raises(TimeoutError, match="vol-0123456789abcdef0 was not attached in time"):
-        volume.wait("vol-0123456789abcdef0", deadline=0.0, say=said.append)
+    monkeypatch.setattr(volume, "ATTACHED_WITHIN", -1)
+    with pytest.raises(TimeoutError, match="vol-0123456789abcdef0 is not attached"):
+        volume.wait("vol-0123456789abcdef0", say=said.append)
     assert said == ["waiting for volume vol-0123456789abcdef0 to be attached"]
 
 
@@ -416,22 +416,6 @@ def test_a_peers_status_is_read_as_a_view() -> None:
         {"data": "recipient", "writable": False, "executed": f"{UUID}:1-3", "received": "", "receiver": "OFF", "stopping": True},
     )
     assert (seen.data, seen.executed.count(), seen.receiving, seen.stopping) == (Data.RECIPIENT, 3, False, True)
-
-
-def test_aws_that_does_not_answer_is_asked_again_up_to_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(setup.time, "sleep", returning(None))
-    outcomes = iter([ClientError({"Error": {"Code": "SlowDown"}}, "GetObject"), "there"])
-
-    def task() -> str:
-        outcome = next(outcomes)
-        if isinstance(outcome, ClientError):
-            raise outcome
-        return outcome
-
-    assert setup.until(setup.time.monotonic() + 60, task) == "there"
-    outcomes = iter([ClientError({"Error": {"Code": "SlowDown"}}, "GetObject")])
-    with pytest.raises(ClientError):
-        setup.until(0.0, task)
 
 
 # --- an orderly stop

@@ -161,13 +161,47 @@ def test_the_wait_ends_at_its_deadline_with_the_last_word_of_the_host() -> None:
     assert 60 <= time.seconds < 61
 
 
-def test_a_failed_host_ends_the_wait_at_once() -> None:
+def test_a_host_that_fails_during_the_wait_ends_it_at_once() -> None:
     time = Time()
-    aws = FakeAws(records={KEY: at(0, record("failed", reason="nginx -t", detail=("unknown directive",)))})
+    aws = FakeAws(records={KEY: at(7, record("failed", reason="nginx -t", detail=("unknown directive",)))})
     outcome = asyncio.run(readiness(aws, time).watch(subject()))
     assert not outcome.ready
     assert outcome.message == "web-1 (i-1) failed: nginx -t\n    unknown directive"
-    assert time.seconds == 0
+    assert 7 <= time.seconds < 7 + POLL_LONGEST + 1
+
+
+def failing_every(seconds: float, *, until: float = float("inf")) -> Callable[[float], bytes]:
+    """The word of a host that has failed long ago and tries again, at last with success."""
+    return lambda now: record(after=now) if now >= until else record("failed", after=100 + now // seconds, reason="no bundle")
+
+
+def test_a_failure_from_before_the_wait_may_have_been_mended() -> None:
+    """The host was failed when its cause was put right: the `up` after that must not repeat the old word."""
+    time = Time()
+    aws = FakeAws(records={KEY: failing_every(15, until=20)})
+    assert asyncio.run(readiness(aws, time).watch(subject())).ready
+    assert 20 <= time.seconds < 20 + POLL_LONGEST + 1
+
+
+def test_a_failure_that_lasts_is_believed_once_an_attempt_begun_during_the_wait_has_failed() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: failing_every(15)})
+    outcome = asyncio.run(readiness(aws, time, timeout=600).watch(subject()))
+    assert outcome.message == "web-1 (i-1) failed: no bundle"
+    assert 30 <= time.seconds < 30 + POLL_LONGEST + 1
+
+
+def test_an_old_failure_is_old_also_where_aws_did_not_answer_at_first() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: failing_every(15, until=40)}, broken_until=20)
+    assert asyncio.run(readiness(aws, time).watch(subject())).ready
+
+
+def test_a_host_that_failed_and_says_nothing_more_is_waited_for_to_the_end() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: at(0, record("failed", reason="no bundle"))})
+    outcome = asyncio.run(readiness(aws, time, timeout=60).watch(subject()))
+    assert outcome.message == "web-1 (i-1) not ready after 60 s: it failed before, and tries again: no bundle"
 
 
 def stopped() -> dict[str, InstanceState]:
@@ -286,8 +320,8 @@ def test_what_depends_on_hosts_is_held_until_all_are_ready_and_told_of_every_one
     aws = FakeAws(
         records={
             record_key("AROA", "i-1"): at(0, record()),
-            record_key("AROA", "i-2"): at(0, record("failed", reason="no bundle")),
-            record_key("AROA", "i-3"): at(0, record("failed", reason="no database")),
+            record_key("AROA", "i-2"): at(1, record("failed", reason="no bundle")),
+            record_key("AROA", "i-3"): at(1, record("failed", reason="no database")),
         }
     )
     seen: list[str] = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from webstack_host import config, imds
 
 if TYPE_CHECKING:
+    from boto3 import Session
     from botocore.config import Config
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_s3 import S3Client
@@ -18,33 +19,40 @@ os.environ.setdefault("AWS_STS_REGIONAL_ENDPOINTS", "regional")
 @cache
 def s3() -> "S3Client":
     """A client of S3 in this host's region."""
-    import boto3
-
-    return boto3.client("s3", region_name=_region(), config=_settings())
+    return session().client("s3", region_name=_region(), config=_settings())
 
 
 @cache
 def secrets() -> "SecretsManagerClient":
     """A client of Secrets Manager in this host's region."""
-    import boto3
-
-    return boto3.client("secretsmanager", region_name=_region(), config=_settings())
+    return session().client("secretsmanager", region_name=_region(), config=_settings())
 
 
 @cache
 def ec2() -> "EC2Client":
     """A client of EC2 in this host's region."""
-    import boto3
-
-    return boto3.client("ec2", region_name=_region(), config=_settings())
+    return session().client("ec2", region_name=_region(), config=_settings())
 
 
 @cache
 def identity() -> str:
     """`<role's unique id>:<instance id>`: what `aws:userid` stands for in this host's policies and bucket keys."""
-    import boto3
+    return session().client("sts", region_name=_region(), config=_settings()).get_caller_identity()["UserId"]
 
-    return boto3.client("sts", region_name=_region(), config=_settings()).get_caller_identity()["UserId"]
+
+def session() -> "Session":
+    """Where clients come from. Raises NoCredentialsError while the metadata service gives none.
+
+    A client keeps the credentials that it was made with, also none (botocore.session.Session.create_client): made too early, it could
+    never call anything.
+    """
+    import boto3
+    from botocore.exceptions import NoCredentialsError
+
+    made = boto3.Session()
+    if made.get_credentials() is None:
+        raise NoCredentialsError
+    return made
 
 
 def instance_id() -> str:

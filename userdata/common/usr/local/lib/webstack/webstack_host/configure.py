@@ -1,4 +1,9 @@
-"""One run of a host's configuration: at each boot, and harmless at any other time."""
+"""One run of a host's configuration: at each boot, and harmless at any other time.
+
+It goes on until the host serves. What waiting may mend is told as "starting" until the readiness deadline, and as "failed" from then on;
+what waiting does not mend is "failed" at once. Either way it is tried again: what was wrong may have been put right, and then the host
+serves without anybody starting it anew.
+"""
 
 import importlib
 import sys
@@ -9,8 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
-from webstack_host import config, readiness, services
+from webstack_host import config, pauses, readiness, services
 from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
 from webstack_host.readiness import Check
 
 POLL = 0.25
@@ -19,16 +25,23 @@ SLOW_POLL = 2.0
 """Seconds between two looks when it takes long: a host that waits for others should not busy itself."""
 LOG_LINES = 12
 """Lines of each unit's log that explain why a host does not serve yet."""
+TRACE_LINES = 6
+"""Lines of a traceback that explain an error of one line."""
+TELL_AGAIN = 15.0
+"""Seconds after which a failure that lasts is told again: whoever waits for this host believes what is told while they wait."""
 
 PACKAGE_POLICY = Path("/usr/sbin/policy-rc.d")
-"""Keeps packages from starting their services while the host is being put together."""
+"""Keeps packages from starting their services while the host is being put together; where an image has one, it ends here."""
+
+Say = Callable[[readiness.State, Check], bool]
+"""Tells a state; whether it was told."""
 
 
 class Role(Protocol):
     """What a role's module offers."""
 
     def configure(self, config: HostConfig) -> None:
-        """Puts files in place and validates them; starts nothing new."""
+        """Puts files in place and validates them; starts nothing new. Harmless after an attempt of its own that did not get to its end."""
         ...
 
     def check(self, config: HostConfig) -> Check:
@@ -37,40 +50,83 @@ class Role(Protocol):
 
 
 def main() -> int:
-    """Configures, starts and checks this host; returns the exit code."""
+    """Configures, starts and checks this host; returns the exit code once it serves."""
     loaded = config.load()
+    serve(loaded, lambda: role_of(loaded), say=announce)
+    return 0
+
+
+def role_of(loaded: HostConfig) -> Role:
+    """The module of this host's role; what it imports may have come by a package since the last attempt."""
+    importlib.invalidate_caches()
+    return cast(Role, importlib.import_module(f"{loaded.role}_role"))
+
+
+def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
+    """Brings the host to where it serves, however long that takes, and tells how it stands meanwhile."""
+    began = time.monotonic()
+    progress = Progress(say, deadline=began + int(loaded.readiness_timeout))
+    progress.not_yet(Check(ok=False, reason="being configured"))
+    pause = pauses.growing()
+    while (error := attempted(loaded, role)) is not None:
+        progress.not_yet(not_configured(error), permanent=isinstance(error, PermanentError))
+        time.sleep(next(pause))
+    while not (found := checked(loaded, role)).ok:
+        progress.not_yet(found)
+        time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - began) / 60))
+    pause = pauses.growing()
+    while not say("ready", found):
+        time.sleep(next(pause))
+
+
+def attempted(loaded: HostConfig, role: Callable[[], Role]) -> Exception | None:
+    """One attempt at the configuration, with the start of all services at its end; what came in its way."""
     try:
-        role = cast(Role, importlib.import_module(f"{loaded.role}_role"))
-        return serve(loaded, role, say=announce)
+        services.reload_manager()
+        role().configure(loaded)
+        PACKAGE_POLICY.unlink(missing_ok=True)
+        services.start()
     except Exception as error:
         traceback.print_exc()
-        reason, *more = str(error).splitlines() or [type(error).__name__]
-        announce("failed", Check(ok=False, reason=f"not configured: {reason}", detail=more or traceback.format_exc().splitlines()[-6:]))
-        return 1
+        return error
+    return None
 
 
-def serve(loaded: HostConfig, role: Role, *, say: Callable[[readiness.State, Check], None]) -> int:
-    """Runs the role to its end: ready, or failed after `readiness_timeout` seconds with the reason of its last check."""
-    begun = time.monotonic()
-    deadline = begun + int(loaded.readiness_timeout)
-    say("starting", Check(ok=False, reason="being configured"))
-    services.reload_manager()
-    role.configure(loaded)
-    PACKAGE_POLICY.unlink(missing_ok=True)
-    services.start()
-    told = ""
-    while True:
-        found = role.check(loaded)
-        if found.ok:
-            say("ready", found)
-            return 0
-        if time.monotonic() > deadline:
-            say("failed", replace(found, detail=[*explained(found), *services.failures()]))
-            return 1
-        if found.reason != told:
-            told = found.reason
-            say("starting", replace(found, detail=explained(found)))
-        time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - begun) / 60))
+def not_configured(error: Exception) -> Check:
+    """A failed attempt as others are told of it: the error's first line, and what explains it."""
+    reason, *more = str(error).splitlines() or [type(error).__name__]
+    lines = more or "".join(traceback.format_exception(error)).splitlines()[-TRACE_LINES:]
+    return Check(ok=False, reason=f"not configured: {reason}", detail=lines)
+
+
+def checked(loaded: HostConfig, role: Callable[[], Role]) -> Check:
+    """What the role's check found; one that raises found nothing that serves."""
+    try:
+        return role().check(loaded)
+    except Exception as error:
+        return Check(ok=False, reason=f"cannot be checked: {error}")
+
+
+class Progress:
+    """What has been told of a host that does not serve yet."""
+
+    def __init__(self, say: Say, *, deadline: float) -> None:
+        self._say = say
+        self._deadline = deadline
+        self._told: tuple[readiness.State, str] | None = None
+        self._told_at = 0.0
+
+    def not_yet(self, found: Check, *, permanent: bool = False) -> None:
+        """Tells why, where that is news or is to be repeated. What could not be told is news the next time too."""
+        moment = time.monotonic()
+        state: readiness.State = "failed" if permanent or moment > self._deadline else "starting"
+        repeated = state == "failed" and moment - self._told_at >= TELL_AGAIN
+        word: tuple[readiness.State, str] = (state, found.reason)
+        if word == self._told and not repeated:
+            return
+        detail = [*explained(found), *(services.failures() if state == "failed" else ())]
+        if self._say(state, replace(found, detail=detail)):
+            self._told, self._told_at = word, moment
 
 
 def explained(found: Check) -> list[str]:
@@ -78,17 +134,12 @@ def explained(found: Check) -> list[str]:
     return [*found.detail, *(services.journal(found.units, LOG_LINES) if found.units else ())]
 
 
-def announce(state: readiness.State, found: Check) -> None:
-    """Publishes a state. Progress may be lost; the outcome is tried until it is told or ten minutes have passed."""
+def announce(state: readiness.State, found: Check) -> bool:
+    """Publishes a state; whether it was published."""
     print(f"webstack: {state}: {found.reason}", *found.detail, sep="\n  ", file=sys.stderr, flush=True)
-    deadline = time.monotonic() + 600
-    while True:
-        try:
-            readiness.publish(state, found.reason, found.detail, found.facts)
-        except Exception as error:
-            print(f"webstack: readiness not published: {error}", file=sys.stderr, flush=True)
-            if state == "starting" or time.monotonic() > deadline:
-                return
-            time.sleep(2)
-        else:
-            return
+    try:
+        readiness.publish(state, found.reason, found.detail, found.facts)
+    except Exception as error:
+        print(f"webstack: readiness not published: {error}", file=sys.stderr, flush=True)
+        return False
+    return True

@@ -4,6 +4,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from webstack_host.errors import PermanentError
+
 LAST_LINES = 15
 """Lines of a failed program's output that its error carries."""
 
@@ -49,3 +51,11 @@ def run(
         said = (done.stdout + done.stderr).strip().splitlines()[-LAST_LINES:]
         raise CommandError("\n".join([f"{line}: exit code {done.returncode}", *said]))
     return done
+
+
+def validate(command: Sequence[str | Path]) -> None:
+    """Lets a program judge its own configuration. Raises PermanentError with its last lines where it refuses."""
+    try:
+        run(command)
+    except CommandError as error:
+        raise PermanentError(str(error)) from error

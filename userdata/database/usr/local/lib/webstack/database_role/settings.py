@@ -28,7 +28,6 @@ class Settings:
     network_cidr: str
     schema: str
     patience: float
-    readiness_timeout: int
 
     @classmethod
     def of(cls, variables: Mapping[str, Any]) -> "Settings":
@@ -44,7 +43,6 @@ class Settings:
             network_cidr=variables["network_cidr"],
             schema=variables["schema"],
             patience=float(variables["patience_seconds"]),
-            readiness_timeout=int(variables["readiness_timeout"]),
         )
 
     @property

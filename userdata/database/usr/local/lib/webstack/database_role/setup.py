@@ -1,13 +1,11 @@
 """A database host's part of configuring itself: volume, server, certificates, and what its data is. Root runs it at each boot."""
 
-import time
 from collections.abc import Callable
-from typing import TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
 from webstack_host import readiness, services
 from webstack_host.config import HostConfig
-from webstack_host.run import run
+from webstack_host.errors import PermanentError
+from webstack_host.run import run, validate
 
 from . import certificates, datadir, install, paths, records, volume
 from .boot import BootFacts, Claim, Data, Step, decide_boot
@@ -18,17 +16,18 @@ WAITING_FOR_PRIMARY = {"waiting_for": "primary"}
 """What this host publishes while nobody has begun the database: the program creates db-1 only after db-2 has said so."""
 
 Say = Callable[[str], None]
-T = TypeVar("T")
 
 
-class NotReadyError(RuntimeError):
+class NotReadyError(PermanentError):
     """This host must not serve as things stand; the message says why and what to do."""
 
 
 def configure(config: HostConfig) -> None:
-    """Prepares everything up to the start of mysqld. Raises NotReadyError, TimeoutError or CommandError, for a person to read."""
+    """Prepares everything up to the start of mysqld.
+
+    Raises NotReadyError where this host must not serve, and what came in the way where a later attempt may get further.
+    """
     settings = Settings.of(config.variables)
-    deadline = time.monotonic() + settings.readiness_timeout
 
     def say(reason: str) -> None:
         print(f"webstack: {reason}", flush=True)
@@ -37,25 +36,22 @@ def configure(config: HostConfig) -> None:
         except Exception as error:
             print(f"webstack: progress not published: {error}", flush=True)
 
-    def patiently(task: Callable[[], T]) -> T:
-        return until(deadline, task)
-
     say("looking for the data volume")
     run(["systemd-sysusers"])
     if services.is_active("mysql.service"):
         say("mysqld runs already")
     else:
-        volume.mount(volume.wait(settings.volume_id, deadline=deadline, say=say))
+        volume.mount(volume.wait(settings.volume_id, say=say))
         if not install.installed():
             say("installing MySQL")
         install.install()
     datadir.layout()
     certificates.ensure_pair(settings)
-    patiently(certificates.publish)
-    patiently(certificates.refresh)
-    run(["mysqld", f"--defaults-file={paths.CONFIGURATION}", "--validate-config"])
+    certificates.publish()
+    certificates.refresh()
+    validate(["mysqld", f"--defaults-file={paths.CONFIGURATION}", "--validate-config"])
     if not services.is_active("mysql.service"):
-        prepare_data(settings, say, lambda: patiently(records.read_claim))
+        prepare_data(settings, say, records.read_claim)
     paths.ACCOUNTS_DONE.unlink(missing_ok=True)
     paths.PREPARED.touch()
 
@@ -65,18 +61,6 @@ def facts_of(settings: Settings, claim: Claim | None) -> dict[str, str]:
     if claim is None:
         return {} if settings.host == settings.first_host else dict(WAITING_FOR_PRIMARY)
     return {"role": "primary" if claim.primary == settings.host else "replica"}
-
-
-def until(deadline: float, task: Callable[[], T]) -> T:
-    """What `task` returns, tried again while AWS does not answer; past the deadline (time.monotonic()) its error is the last word."""
-    while True:
-        try:
-            return task()
-        except (BotoCoreError, ClientError) as error:
-            if time.monotonic() > deadline:
-                raise
-            print(f"webstack: {error}; trying again", flush=True)
-            time.sleep(2)
 
 
 def prepare_data(settings: Settings, say: Say, read_claim: Callable[[], Claim | None]) -> None:

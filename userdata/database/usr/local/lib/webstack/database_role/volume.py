@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from webstack_host import files
+from webstack_host.errors import PermanentError
 from webstack_host.run import run
 
 from . import paths
@@ -13,40 +14,43 @@ UNIT = "var-lib-mysql.mount"
 BLANK = 2
 """blkid's exit code for "nothing recognised on it" (probing the device itself, not its cache)."""
 
+ATTACHED_WITHIN = 60.0
+"""Seconds for which one attempt waits for the volume."""
+
 
 def device(volume_id: str) -> Path:
     """The volume's name on a Nitro instance: the NVMe serial number is the volume's id without its dash."""
     return Path("/dev/disk/by-id") / f"nvme-Amazon_Elastic_Block_Store_{volume_id.replace('-', '')}"
 
 
-def wait(volume_id: str, *, deadline: float, say: Callable[[str], None]) -> Path:
+def wait(volume_id: str, *, say: Callable[[str], None]) -> Path:
     """The device, as soon as it is attached: an instance boots before its volumes are attached.
 
-    `deadline` is a time.monotonic(); `say` is told once that there is something to wait for. Raises TimeoutError past the deadline.
+    `say` is told once that there is something to wait for. Raises TimeoutError when it has not come within ATTACHED_WITHIN.
     """
-    found = device(volume_id)
+    found, deadline = device(volume_id), time.monotonic() + ATTACHED_WITHIN
     if not found.exists():
         say(f"waiting for volume {volume_id} to be attached")
     while not found.exists():
         if time.monotonic() > deadline:
-            raise TimeoutError(f"volume {volume_id} was not attached in time: there is no {found}")
+            raise TimeoutError(f"volume {volume_id} is not attached: there is no {found}")
         time.sleep(0.2)
     return found
 
 
 def mount(found: Path) -> None:
-    """Formats the device if it is blank and mounts it. Raises RuntimeError when it holds something else than ext4."""
+    """Formats the device if it is blank and mounts it. Raises PermanentError when it holds something else than ext4."""
     if Path(paths.VOLUME).is_mount():
         return
     probe = run(["blkid", "-p", "-s", "TYPE", "-o", "value", found], check=False)
     if probe.returncode == BLANK:
         run(["mkfs.ext4", "-q", "-m", "1", "-L", "webstack-mysql", found], timeout=600)
     elif probe.returncode != 0:
-        raise RuntimeError(f"cannot tell what is on {found}: {probe.stderr.strip() or f'blkid ended with {probe.returncode}'}")
+        raise PermanentError(f"cannot tell what is on {found}: {probe.stderr.strip() or f'blkid ended with {probe.returncode}'}")
     elif probe.stdout.strip() != "ext4":
-        raise RuntimeError(f"{found} holds {probe.stdout.strip()}, not ext4: it is not this stack's data volume, and is left alone")
+        raise PermanentError(f"{found} holds {probe.stdout.strip()}, not ext4: it is not this stack's data volume, and is left alone")
     if run(["e2fsck", "-p", found], check=False, timeout=None).returncode > 1:
-        raise RuntimeError(f"the file system on {found} needs a person: e2fsck -p could not repair it")
+        raise PermanentError(f"the file system on {found} needs a person: e2fsck -p could not repair it")
     unit = f"""# Written at each boot by webstack-configure: the volume's id is known then.
 [Unit]
 Description=The data volume of MySQL

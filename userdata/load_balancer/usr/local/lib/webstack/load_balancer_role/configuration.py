@@ -2,7 +2,7 @@
 
 from webstack_host import files, services
 from webstack_host.config import HostConfig
-from webstack_host.run import run
+from webstack_host.run import run, validate
 
 from load_balancer_role import tls
 
@@ -17,6 +17,6 @@ def configure(config: HostConfig) -> None:
     files.directory("/run/webstack")
     run(["/usr/lib/systemd/systemd-sysctl", SYSCTL])
     tls.install(config)
-    run(["haproxy", "-c", "-q", "-f", HAPROXY_CONFIG])
-    run(["keepalived", "--config-test", "--log-console", "--use-file", KEEPALIVED_CONFIG])
+    validate(["haproxy", "-c", "-q", "-f", HAPROXY_CONFIG])
+    validate(["keepalived", "--config-test", "--log-console", "--use-file", KEEPALIVED_CONFIG])
     services.reload_if_running("haproxy.service", "keepalived.service")

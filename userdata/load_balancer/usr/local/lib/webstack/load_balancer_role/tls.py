@@ -9,6 +9,7 @@ from pathlib import Path
 
 from webstack_host import aws, files
 from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
 from webstack_host.run import run
 
 SERVED = Path("/run/webstack/tls.pem")
@@ -20,12 +21,12 @@ RENEW_SECONDS = 30 * 24 * 3600
 
 
 def install(config: HostConfig) -> None:
-    """Puts the PEM where HAProxy reads it. Raises ValueError where the user's secret is not a certificate with its key."""
+    """Puts the PEM where HAProxy reads it. Raises PermanentError where the user's secret is not a certificate with its key."""
     if config.tls_mode == "secret":
         pem = aws.named_secret(config.tls_secret)
         problems = missing_parts(pem)
         if problems:
-            raise ValueError(
+            raise PermanentError(
                 f"the secret {config.tls_secret} has no {' and no '.join(problems)}: it must hold the certificate, "
                 "its chain and the unencrypted private key, in PEM"
             )

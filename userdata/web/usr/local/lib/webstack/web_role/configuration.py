@@ -2,7 +2,7 @@
 
 from webstack_host import files, services
 from webstack_host.config import HostConfig
-from webstack_host.run import run
+from webstack_host.run import validate
 
 from web_role import database_ca, environment, release
 
@@ -16,8 +16,8 @@ def configure(config: HostConfig) -> None:
     changed = release.install(config.app_bundle.key, config.app_bundle.sha256)
     changed |= environment.write(config)
     database_ca.refresh()
-    run(["haproxy", "-c", "-q", "-f", PROXY_CONFIG])
-    run(["nginx", "-t", "-q"])
+    validate(["haproxy", "-c", "-q", "-f", PROXY_CONFIG])
+    validate(["nginx", "-t", "-q"])
     services.reload_if_running("webstack-database-proxy.service", "nginx.service")
     if changed:
         services.restart_if_running("webstack-migrate.service", "webstack-app.service")

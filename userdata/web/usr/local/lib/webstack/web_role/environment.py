@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from webstack_host import aws, files
 from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
 
 APP = "/run/webstack/app.env"
 MIGRATE = "/run/webstack/migrate.env"
@@ -51,9 +52,9 @@ def url(user: str, password: str, port: int, schema: str) -> str:
 
 
 def text(variables: Mapping[str, str]) -> str:
-    """A file for systemd's EnvironmentFile=. Raises ValueError for a value of several lines, without repeating it."""
+    """A file for systemd's EnvironmentFile=. Raises PermanentError for a value of several lines, without repeating it."""
     for name, value in variables.items():
         if not value.isprintable():
-            raise ValueError(f"{name} holds a line end or another control character; the environment of a service takes one line")
+            raise PermanentError(f"{name} holds a line end or another control character; the environment of a service takes one line")
     escaped = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in variables.items()}
     return "".join(f'{name}="{value}"\n' for name, value in escaped.items())

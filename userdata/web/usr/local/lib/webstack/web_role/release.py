@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from webstack_host import aws
+from webstack_host.errors import PermanentError
 
 from web_role import app_bundle
 
@@ -16,7 +17,7 @@ HOME = app_bundle.TARGET
 def install(key: str, sha256: str, *, home: Path = HOME, fetch: Callable[[str], bytes] = aws.fetch_object) -> bool:
     """Fetches, verifies and installs the release unless it runs here already; whether anything changed.
 
-    Raises app_bundle.BundleError for a bundle that is not what its name says.
+    Raises PermanentError for a bundle that is not what its name says.
     """
     release, current = home / "releases" / sha256, home / "current"
     if (release / app_bundle.INSTALLED).exists() and current.resolve() == release.resolve():
@@ -25,7 +26,10 @@ def install(key: str, sha256: str, *, home: Path = HOME, fetch: Callable[[str], 
     with tempfile.NamedTemporaryFile(dir=home, prefix=".bundle-") as tarball:
         tarball.write(fetch(key))
         tarball.flush()
-        app_bundle.install(Path(tarball.name), sha256, home)
+        try:
+            app_bundle.install(Path(tarball.name), sha256, home)
+        except app_bundle.BundleError as error:
+            raise PermanentError(str(error)) from error
     date_by_content(release / "app" / "static")
     return True
 

@@ -1,0 +1,82 @@
+"""Hosts that boot while the AWS API is down or throttles: each goes on by itself once it can, and nobody has to start it anew."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.lab.harness import LabUnderTest, wait_until
+from tests.lab.test_api_faults import give
+
+HOSTS = {
+    "web-2": "not configured: ",
+    "db-2": "not configured: ",
+    "lb-1": "the Elastic IP cannot be asked for: ",
+}
+"""One host of each role, and the reason by which its log shows that the API failed it."""
+
+SERVICES_OF_A_BOOT = ("s3", "sts", "secretsmanager")
+"""What the hosts' programs call before they serve, besides EC2, by which they are started."""
+
+
+@pytest.fixture(autouse=True)
+def _no_fault_stays(lab: LabUnderTest) -> Iterator[None]:  # pyright: ignore[reportUnusedFunction]
+    yield
+    lab.command("fault", "clear", "--all")
+    for host in HOSTS:
+        wait_until(lambda host=host: lab.hosts()[host]["ready"], seconds=120, what=f"{host} is ready")
+
+
+@pytest.fixture
+def stopped(lab: LabUnderTest) -> None:
+    """The hosts, stopped in order."""
+
+    def stop(host: str) -> None:
+        lab.command("stop", host)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(stop, HOSTS))
+    wait_until(lambda: all(lab.hosts()[host]["state"] == "stopped" for host in HOSTS), seconds=150, what="the hosts are off")
+
+
+def start(lab: LabUnderTest) -> None:
+    for host in HOSTS:
+        lab.command("start", host)
+
+
+def log(lab: LabUnderTest, host: str) -> str:
+    """What the host's configuration has said since its boot; nothing while the host cannot be asked."""
+    return lab.run_on(host, "journalctl", "--boot", "--output=cat", "--unit=cloud-init-main.service", check=False)
+
+
+def all_ready(lab: LabUnderTest) -> bool:
+    hosts = lab.hosts()
+    return all(hosts[host]["ready"] for host in HOSTS)
+
+
+@pytest.mark.usefixtures("stopped")
+def test_hosts_that_boot_while_the_api_is_down_serve_once_it_answers_and_the_next_up_is_well(lab: LabUnderTest) -> None:
+    for service in SERVICES_OF_A_BOOT:
+        give(lab, "down", "--service", service)
+    start(lab)
+    give(lab, "down", "--service", "ec2")
+    for host, reason in HOSTS.items():
+        wait_until(lambda host=host, reason=reason: reason in log(lab, host), seconds=60, what=f"{host} has met the fault", every=1)
+    assert not any(lab.hosts()[host]["ready"] for host in HOSTS)
+    lab.command("fault", "clear", "--all")
+    wait_until(lambda: all_ready(lab), seconds=90, what="the hosts are ready", every=1)
+    for host in HOSTS:
+        assert "webstack: failed" not in log(lab, host), "what waiting mends is no failure"
+    lab.up()
+
+
+@pytest.mark.usefixtures("stopped")
+def test_hosts_that_boot_while_the_api_throttles_become_ready_meanwhile(lab: LabUnderTest) -> None:
+    calls = lab.names.state_dir / "calls.jsonl"
+    start(lab)
+    before = calls.stat().st_size
+    give(lab, "throttle", "--percent", "60")
+    wait_until(lambda: all_ready(lab), seconds=150, what="the hosts are ready while the fault lasts", every=1)
+    refused = [call for call in map(json.loads, calls.read_bytes()[before:].splitlines()) if call["status"] in (400, 503)]
+    assert refused, "nothing was throttled"
