@@ -18,10 +18,8 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     command = [sys.executable, "-m", "lab.cloud.api_server", "--port", "0", "--port-file", str(port_file)]
     with log_file.open("wb") as log:
         process = subprocess.Popen([*command, "--machines", "--public-range", "198.18.7.0/29"], stdout=log, stderr=log)
-    deadline = time.monotonic() + 60
     while not (port_file.exists() and port_file.read_text().strip()):
         assert process.poll() is None, log_file.read_text()
-        assert time.monotonic() < deadline, "the API server took more than a minute to start"
         time.sleep(0.02)
     yield f"http://127.0.0.1:{port_file.read_text().strip()}"
     process.terminate()

@@ -1,5 +1,6 @@
 """A load balancer's programs: certificates, the Elastic IP, what HAProxy says, and when the host calls itself ready."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +240,19 @@ def test_a_self_signed_certificate_is_made_once_and_kept(
     programs.answers["openssl x509 -in"] = (0, "IP 198.51.100.7 does NOT match certificate")
     tls.install(CONFIG)
     assert len(made) == 2, "a certificate for another name is made anew"
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize(
+    ("days", "name", "good"), [(31, "198.51.100.7", True), (29, "198.51.100.7", False), (31, "198.51.100.8", False), (0, "", False)]
+)
+def test_a_certificate_that_ends_soon_or_names_another_is_made_anew(tmp_path: Path, days: int, name: str, good: bool) -> None:
+    pem = tmp_path / "tls.pem"
+    if name:
+        made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", "/dev/null"]
+        told = ["-days", str(days), "-subj", "/CN=x", "-addext", f"subjectAltName=IP:{name}", "-out", str(pem)]
+        subprocess.run([*made, *told], check=True, capture_output=True)
+    assert tls.usable(pem, "198.51.100.7") is good
 
 
 def test_the_users_pem_never_touches_the_disk_and_is_refused_without_its_key(

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -294,16 +295,23 @@ def test_an_api_that_does_not_answer_is_asked_again() -> None:
 def test_hosts_are_waited_for_side_by_side() -> None:
     time = Time()
     keys = {f"i-{number}": record_key("AROA", f"i-{number}") for number in range(5)}
-    aws = FakeAws(records={key: at(30, record()) for key in keys.values()})
+    together = threading.Barrier(len(keys), timeout=60)
+
+    class Meeting(FakeAws):
+        """Answers only when all hosts are asked about at the same time."""
+
+        def instance(self, instance_id: str) -> InstanceState | None:
+            together.wait()
+            return super().instance(instance_id)
+
+    aws = Meeting(records={key: at(0, record()) for key in keys.values()})
 
     async def all_of_them() -> list[Outcome]:
         wait = readiness(aws, time, timeout=600)
         return await asyncio.gather(*(wait.watch(subject(instance, instance)) for instance in keys))
 
-    outcomes = asyncio.run(all_of_them())
-    assert all(outcome.ready for outcome in outcomes)
-    # The clock is shared: five waits one after the other would each have begun where the last one ended.
-    assert time.seconds < 5 * 30 + 5 * 4
+    assert all(outcome.ready for outcome in asyncio.run(all_of_them()))
+    assert time.seconds == 0, "the first look at each was answered"
 
 
 def outputs_of(body: Callable[[], None], *, preview: bool = False) -> Any:

@@ -132,6 +132,24 @@ def test_a_web_host_that_vanishes_costs_no_get_and_repeats_no_post() -> None:
     assert all("tcp-ut 30s" in line for lines in configured.values() for line in lines if line.startswith("bind "))
 
 
+def test_every_wait_of_the_load_balancer_ends_and_its_checks_ask_the_app() -> None:
+    configured = haproxy()
+    timeouts = dict(line.removeprefix("timeout ").rsplit(maxsplit=1) for line in configured["defaults"] if line.startswith("timeout "))
+    assert timeouts == {
+        "http-request": "10s",
+        "http-keep-alive": "60s",
+        "client": "30s",
+        "client-fin": "5s",
+        "connect": "400ms",
+        "server": "30s",
+        "queue": "5s",
+        "check": "3s",
+    }
+    for backend in ("backend web", "backend web-writes"):
+        checks = [line for line in configured[backend] if line.startswith(("option httpchk", "http-check"))]
+        assert checks == ["option httpchk GET /healthz", "http-check expect status 200"]
+
+
 def test_only_an_address_that_left_dns_is_let_go_soon() -> None:
     configured = haproxy()
     resolvers = configured["resolvers vpc"]
