@@ -8,6 +8,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.processes import environment_without_aws
 
 START_DEADLINE = 60
 """Seconds until an API server that does not listen counts as failed; it takes about one."""
@@ -24,7 +25,14 @@ def empty_api(folder: Path) -> Generator[str]:
     command = [sys.executable, "-m", "lab.cloud.api_server", "--port", "0", "--port-file", str(port_file), "--until-stdin-ends"]
     with log_file.open("wb") as log:
         # Its standard input ends with this process, however that ends.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment_without_aws(),
+        )
     try:
         deadline = time.monotonic() + START_DEADLINE
         while not (port := _read(port_file)):

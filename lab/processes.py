@@ -41,6 +41,11 @@ class Process:
                 time.sleep(0.02)
 
 
+def environment_without_aws() -> dict[str, str]:
+    """This process's variables for one of the lab's own, which is not to act for the user: a profile alone can keep boto3 from starting."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+
 def write_pid_file(path: Path, pid: int) -> None:
     """Writes `PID START` for a process of ours."""
     process = Process.of(pid)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ from lab import control
 from lab.errors import LabError
 from lab.files import write_whole
 from lab.names import LabNames
-from lab.processes import end_recorded
+from lab.processes import end_recorded, environment_without_aws
 
 START_DEADLINE = 60
 """Seconds until a daemon that does not answer counts as failed; it answers after about two."""
@@ -61,7 +60,7 @@ class Session:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 cwd="/",
-                env={name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+                env=environment_without_aws(),
             )
         deadline = time.monotonic() + START_DEADLINE
         while time.monotonic() < deadline and process.poll() is None:
@@ -87,14 +86,18 @@ class Session:
 
     # What stands in the lab, so that the next run knows whether the engine's state still speaks of this API.
 
-    def remember(self, *, stack: str) -> None:
-        """Writes down which stack this lab holds and in which run of the API server it was made."""
+    def remember(self, *, stack: str, provider: str) -> None:
+        """Writes down which stack this lab holds, by whose provider (`lab` or `real`) and in which run of the API server it was made."""
         self._memory.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self._memory, json.dumps({"stack": stack, "api": self._api_run()}))
+        write_whole(self._memory, json.dumps({"stack": stack, "provider": provider, "api": self._api_run()}))
 
     def remembered_stack(self) -> str | None:
         """The stack that this lab holds, if any."""
         return self._recall().get("stack")
+
+    def remembered_provider(self) -> str | None:
+        """By whose provider that stack was made."""
+        return self._recall().get("provider")
 
     def api_was_lost(self) -> bool:
         """Whether the API server that the engine's state speaks of is gone, and with it all that it knew."""

@@ -16,7 +16,7 @@ from lab import control
 from lab.names import DEFAULT_LAB
 from lab.session import Session
 from ops import api_faults, faults, host_faults, hosts, reach, requirements
-from ops.options import ConfigFileOption, HostArgument, JsonOption, LabOption, SetOption, StackOption, Wanted
+from ops.options import ConfigFileOption, HostArgument, JsonOption, LabOption, ProviderOption, SetOption, StackOption, Wanted
 
 lab = typer.Typer(
     help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
@@ -57,6 +57,7 @@ def up(
     stack: StackOption = None,
     settings: SetOption = None,
     config_file: ConfigFileOption = None,
+    provider: ProviderOption = None,
     read_anew: RefreshOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
@@ -70,7 +71,7 @@ def up(
     started = time.monotonic()
     for line in faults.remind(session):
         _say(line)
-    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or ())
+    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
     url = operations.up(session, wanted, news, _say, refresh=read_anew)
     console.print(hosts.table(hosts.rows(session)))
     _say(f"serving after {time.monotonic() - started:.0f} s")
@@ -82,37 +83,44 @@ def preview(
     stack: StackOption = None,
     settings: SetOption = None,
     config_file: ConfigFileOption = None,
+    provider: ProviderOption = None,
     diff: DiffOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Show what `up` would do. Without a running lab, the plan of the whole stack; that needs no root."""
     from ops import operations
 
-    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or ())
+    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
     operations.preview(Session.of(name), wanted, news, diff=diff, color=_colour())
 
 
 @lab.command()
 def refresh(
-    stack: StackOption = None, settings: SetOption = None, config_file: ConfigFileOption = None, name: LabOption = DEFAULT_LAB
+    stack: StackOption = None,
+    settings: SetOption = None,
+    config_file: ConfigFileOption = None,
+    provider: ProviderOption = None,
+    name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Read every resource anew from the API: shows what was changed behind the program's back."""
     from ops import operations
 
     session = Session.of(name)
     session.require_running()
-    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or ())
+    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
     operations.refresh(session, wanted, news, color=_colour())
 
 
 @lab.command()
-def destroy(stack: StackOption = None, config_file: ConfigFileOption = None, name: LabOption = DEFAULT_LAB) -> None:
+def destroy(
+    stack: StackOption = None, config_file: ConfigFileOption = None, provider: ProviderOption = None, name: LabOption = DEFAULT_LAB
+) -> None:
     """Delete every resource of the stack; the lab itself keeps running, as empty as a new one."""
     from ops import operations
 
     session = Session.of(name)
     session.require_running()
-    _say(operations.destroy(session, Wanted(stack=stack, config_file=config_file), news))
+    _say(operations.destroy(session, Wanted(stack=stack, config_file=config_file, provider=provider), news))
 
 
 @lab.command()

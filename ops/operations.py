@@ -1,16 +1,18 @@
 """What the lab's commands do with the engine."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from rich.console import Console
 
+from lab.engine import real_providers
 from lab.engine.backend import LostStateError
 from lab.hypervisor import teardown
 from lab.session import Session
 from ops.engine_run import run
 from ops.failures import UserError
-from ops.options import Wanted
-from ops.planning import live_engine, planning_engine
+from ops.options import Provider, Wanted
+from ops.planning import live_engine, planning_engine, provider_for
 from ops.progress import Progress
 
 Say = Callable[[str], None]
@@ -24,6 +26,9 @@ def up(session: Session, wanted: Wanted, console: Console, say: Say, *, refresh:
     Where the engine's state and the API no longer speak of the same things, because one of them was killed, the lab starts afresh.
     """
     chosen = stack_for(session, wanted.stack)
+    wanted = replace(wanted, provider=Provider(provider_for(session, wanted.provider)))
+    if wanted.provider is Provider.REAL:
+        real_providers.require(real_providers.plugin_folder())
     session.start(say)
     if session.api_was_lost():
         _start_afresh(session, "the lab's API server was restarted and knows nothing any more", say)
@@ -78,7 +83,7 @@ def stack_for(session: Session, wanted: str | None) -> str:
 
 
 def _apply(session: Session, stack: str, wanted: Wanted, console: Console, *, refresh: bool = False) -> tuple[Progress, str]:
-    session.remember(stack=stack)
+    session.remember(stack=stack, provider=provider_for(session, wanted.provider))
     with live_engine(session, stack, wanted) as engine:
         result, progress = run(engine, console, f"up {stack}", lambda listener: engine.up(on_event=listener, refresh=refresh))
     return progress, str(result.outputs["url"].value) if "url" in result.outputs else ""

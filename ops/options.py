@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,23 @@ ConfigFileOption = Annotated[
 ]
 
 
+class Provider(StrEnum):
+    """Whose provider makes the stack's resources."""
+
+    LAB = "lab"
+    REAL = "real"
+
+
+ProviderOption = Annotated[
+    Provider | None,
+    typer.Option(
+        "--provider",
+        help="`lab`: the lab's own. `real`: Pulumi's AWS plugin, as installed by `pulumi plugin install`, against the lab's API. "
+        "Default: what made the stack that the lab holds, else lab.",
+    ),
+]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
     """What a command was given for the engine."""
@@ -29,3 +47,4 @@ class Wanted:
     stack: str | None = None
     config_file: Path | None = None
     settings: Sequence[str] = ()
+    provider: Provider | None = None

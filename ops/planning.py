@@ -7,11 +7,12 @@ from pathlib import Path
 
 from lab.empty_api import empty_api
 from lab.engine import pulumi_cli
-from lab.engine.engine import Engine, EngineOptions
+from lab.engine.engine import Engine, EngineOptions, ProviderKind
 from lab.engine.workspace import Setting
 from lab.paths import REPOSITORY
 from lab.session import Session
-from ops.options import Wanted
+from ops.failures import UserError
+from ops.options import Provider, Wanted
 
 
 @contextlib.contextmanager
@@ -24,6 +25,7 @@ def live_engine(session: Session, stack: str, wanted: Wanted) -> Generator[Engin
         endpoint=session.names.api_endpoint,
         pulumi_root=pulumi_cli.ensure(),
         config_file=wanted.config_file,
+        provider=provider_for(session, wanted.provider),
         settings=[Setting.parse(text) for text in wanted.settings],
     )
     with Engine(options) as engine:
@@ -46,7 +48,22 @@ def planning_engine(session: Session, wanted: Wanted) -> Generator[Engine]:
             endpoint=endpoint,
             pulumi_root=pulumi_cli.ensure(),
             config_file=wanted.config_file,
+            provider="real" if wanted.provider is Provider.REAL else "lab",
             settings=[Setting.parse(text) for text in wanted.settings],
         )
         with Engine(options) as engine:
             yield engine
+
+
+def provider_for(session: Session, wanted: Provider | None) -> ProviderKind:
+    """Whose provider a command means. Raises UserError where the lab's stack was made by the other one.
+
+    What one wrote into the state the other reads differently (formats of ids, defaults): its plan would show changes that are none.
+    """
+    held = session.remembered_provider()
+    if held and wanted and held != wanted:
+        raise UserError(
+            f"--provider {wanted}: what lab {session.names.name!r} holds was made by provider {held!r}, and one state is not for two. "
+            f"Give the other one a lab of its own (--lab {wanted}), or take this one down first (webstack lab down)."
+        )
+    return "real" if (wanted or held) == "real" else "lab"

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 from pulumi import automation as auto
 
-from lab.engine import workspace
+from lab.engine import real_providers, workspace
 from lab.engine.backend import Backend, LostStateError
 from lab.engine.process import InterruptibleCommand
 from lab.engine.provider_process import ProviderProcess
@@ -27,6 +27,9 @@ SERVICES = (
     "cloudwatch", "dynamodb", "ec2", "iam", "kms", "logs", "route53", "s3", "secretsmanager", "sns", "ssm", "sts",
 )  # fmt: skip
 """The services whose endpoint the lab answers for, by the names that the `aws:endpoints` configuration knows them."""
+
+
+ProviderKind = Literal["lab", "real"]
 
 
 class EngineBusyError(LabError):
@@ -50,6 +53,7 @@ class EngineOptions:
     """What one engine works with.
 
     `home` holds backend, passphrase and scratch folder; `pulumi_root` has `bin/pulumi`; `endpoint` answers as AWS.
+    `provider` is `lab` for the lab's own providers, `real` for Pulumi's plugins, which then have to be installed.
     `config_file` is the stack's configuration; without it the repository's own (`Pulumi.<stack>.yaml`).
     `checkpoints=False` saves the state only at the end: ten times as fast for a thousand resources, and a killed run loses it.
     """
@@ -60,6 +64,7 @@ class EngineOptions:
     endpoint: str
     pulumi_root: Path
     config_file: Path | None = None
+    provider: ProviderKind = "lab"
     settings: Sequence[Setting] = ()
     checkpoints: bool = True
 
@@ -92,9 +97,14 @@ class Engine:
         backend = Backend(folder=home / "backend", passphrase_file=home / "passphrase")
         backend.open(PROJECT, options.stack)
         exit_stack.enter_context(only_this_aws(options.endpoint))
-        provider = ProviderProcess(endpoint=options.endpoint, folder=home)
-        exit_stack.callback(provider.stop)
-        provider.start()
+        provider: ProviderProcess | None = None
+        if options.provider == "real":
+            real_providers.require(real_providers.plugin_folder())
+            real_providers.link(home / "pulumi-home", real_providers.plugin_folder())
+        else:
+            provider = ProviderProcess(endpoint=options.endpoint, folder=home)
+            exit_stack.callback(provider.stop)
+            provider.start()
         folder = home / "workspace"
         workspace.lay_out(
             folder,
@@ -102,10 +112,10 @@ class Engine:
             stack=options.stack,
             config_file=options.config_file,
             settings=options.settings,
-            lab_config=lab_config(options.endpoint),
+            lab_config=lab_config(options.endpoint, options.provider),
         )
         self._command = InterruptibleCommand(root=options.pulumi_root, pid_file=home / "pulumi.pid")
-        attachment = provider.attachment()
+        attached = {"PULUMI_DEBUG_PROVIDERS": provider.attachment()} if provider else {"PULUMI_IGNORE_AMBIENT_PLUGINS": "true"}
         try:
             self._stack = auto.create_or_select_stack(
                 stack_name=options.stack,
@@ -118,7 +128,7 @@ class Engine:
                     env_vars={
                         "PULUMI_BACKEND_URL": backend.url,
                         "PULUMI_CONFIG_PASSPHRASE_FILE": str(backend.passphrase_file),
-                        "PULUMI_DEBUG_PROVIDERS": attachment,
+                        **attached,
                         # The providers are here already. Else the engine looks for the real ones on the internet at the start of every run:
                         # 200 MB where it reaches them, 2.4 s of tries where it does not.
                         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -200,9 +210,10 @@ def _diagnostics_only(listener: Listener | None) -> Listener | None:
     return lambda event: listener(event) if event.diagnostic_event is not None else None
 
 
-def lab_config(endpoint: str) -> dict[str, object]:
+def lab_config(endpoint: str, provider: ProviderKind = "lab") -> dict[str, object]:
     """The `aws:` settings that point the provider and the program at the lab's endpoint instead of AWS."""
-    return {"aws:endpoints": [dict.fromkeys(SERVICES, endpoint)], "aws:s3UsePathStyle": True}
+    more = real_providers.REAL_SETTINGS if provider == "real" else {}
+    return {"aws:endpoints": [dict.fromkeys(SERVICES, endpoint)], "aws:s3UsePathStyle": True, **more}
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ pulumi/pulumi, proto/pulumi/language.proto.
 """
 
 import functools
-import json
 import os
 import runpy
 import signal
@@ -22,6 +21,8 @@ from typing import Any
 import grpc
 from pulumi.automation._server import LanguageServer  # pyright: ignore[reportMissingTypeStubs]  (the one part of it that has no other name)
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
+
+from lab.engine.sdk_plugins import sdk_plugins
 
 _MESSAGE_BYTES = 400 * 1024 * 1024
 """The engine's own limit."""
@@ -54,14 +55,11 @@ class LanguageHost(LanguageServer):
 
 
 def plugins(packages: Path) -> list[plugin_pb2.PackageDependency]:
-    """What the `pulumi-plugin.json` of each installed SDK asks for."""
-    found: list[plugin_pb2.PackageDependency] = []
-    for file in sorted(packages.glob("*/pulumi-plugin.json")):
-        told = json.loads(file.read_text())
-        if told.get("resource"):
-            version = f"v{told['version'].removeprefix('v')}"
-            found.append(plugin_pb2.PackageDependency(name=told["name"], kind="resource", version=version, server=told.get("server", "")))
-    return found
+    """The same in the protocol's words."""
+    return [
+        plugin_pb2.PackageDependency(name=plugin.name, kind="resource", version=f"v{plugin.version}", server=plugin.server)
+        for plugin in sdk_plugins(packages)
+    ]
 
 
 def main() -> None:

@@ -1,0 +1,69 @@
+"""Pulumi's own provider plugins, which are what runs on AWS: where they are installed, and how they are pointed at the lab."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from lab.engine.sdk_plugins import SdkPlugin, sdk_plugins
+from lab.errors import LabError
+
+REAL_SETTINGS: dict[str, object] = {
+    "aws:skipCredentialsValidation": True,
+    "aws:skipMetadataApiCheck": True,
+    "aws:skipRegionValidation": True,
+    "aws:skipRequestingAccountId": False,
+}
+"""What the real provider needs besides the endpoints: the lab's credentials are made up, no metadata service is on this machine, and the
+account's number is asked of the lab's STS, because ARNs are made of it (hashicorp/terraform-provider-aws,
+website/docs/guides/custom-service-endpoints.html.markdown)."""
+
+
+class RealProviderError(LabError):
+    """A plugin is not installed, or not in the version that the program is written for; the message says how to get it."""
+
+
+def plugin_folder() -> Path:
+    """Where `pulumi plugin install` puts plugins (pulumi/pulumi, sdk/go/common/workspace/plugins.go, GetPluginDir)."""
+    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+
+
+def require(folder: Path, wanted: Sequence[SdkPlugin] | None = None) -> None:
+    """Raises RealProviderError, with the command that gets it, for each plugin that the engine would not find in `folder`."""
+    missing = [plugin for plugin in (sdk_plugins() if wanted is None else wanted) if not _installed(folder, plugin)]
+    if not missing:
+        return
+    lines: list[str] = []
+    for plugin in missing:
+        others = _versions(folder, plugin.name)
+        there = f"only {', '.join(others)}" if others else "none"
+        lines.append(f"  pulumi-{plugin.name} {plugin.version} is installed and asks for the plugin of its own version; there is {there}:")
+        server = f" --server {plugin.server}" if plugin.server else ""
+        lines.append(f"    pulumi plugin install resource {plugin.name} v{plugin.version}{server}")
+    raise RealProviderError(
+        f"--provider real: the engine finds no such plugin in {folder}.\n" + "\n".join(lines) + "\n"
+        "(`make pulumi` puts `pulumi` into .venv/bin. Without a way to its download site: the same command with --file FILE.)"
+    )
+
+
+def link(home: Path, folder: Path) -> None:
+    """Makes the plugins of `folder` those of the engine whose PULUMI_HOME is `home`."""
+    home.mkdir(parents=True, exist_ok=True)
+    own = home / "plugins"
+    if own.is_symlink():
+        own.unlink()
+    elif own.exists():
+        raise RealProviderError(f"--provider real: {own} is a folder, and the lab makes none there; move it away")
+    own.symlink_to(folder)
+
+
+def _installed(folder: Path, plugin: SdkPlugin) -> bool:
+    # The names, and the file that stands beside a half-installed one: PluginDescriptor.Dir and .File, GetPluginsFromDir there.
+    name = f"resource-{plugin.name}-v{plugin.version}"
+    return os.access(folder / name / f"pulumi-resource-{plugin.name}", os.X_OK) and not (folder / f"{name}.partial").exists()
+
+
+def _versions(folder: Path, name: str) -> list[str]:
+    name_and_version = re.compile(rf"resource-{re.escape(name)}-(v\d+\.\d+\.[^/]*?)")
+    found = (name_and_version.fullmatch(path.name) for path in folder.glob("resource-*") if path.is_dir())
+    return sorted(match[1] for match in found if match)

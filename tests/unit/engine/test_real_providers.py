@@ -1,0 +1,117 @@
+"""Which plugins `--provider real` takes, and what it says where they are not there."""
+
+from pathlib import Path
+
+import pulumi._types as sdk_types
+import pytest
+from pulumi_aws import ProviderArgs
+from pulumi_aws._inputs import ProviderEndpointArgs
+
+from lab.engine.engine import SERVICES, lab_config
+from lab.engine.real_providers import RealProviderError, link, plugin_folder, require
+from lab.engine.sdk_plugins import SdkPlugin, sdk_plugins
+from lab.names import LabNames
+from lab.session import Session
+from ops.failures import UserError
+from ops.options import Provider
+from ops.planning import provider_for
+
+WANTED = [SdkPlugin(name="aws", version="7.51.1")]
+COMMAND = "pulumi plugin install resource aws v7.51.1"
+
+
+def install(folder: Path, name: str, *, program: bool = True) -> None:
+    plugin = folder / name
+    plugin.mkdir(parents=True)
+    if program:
+        (plugin / "pulumi-resource-aws").write_text("")
+        (plugin / "pulumi-resource-aws").chmod(0o755)
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(RealProviderError) as caught:
+        require(folder, WANTED)
+    return str(caught.value)
+
+
+def test_the_pinned_version_is_taken(tmp_path: Path) -> None:
+    install(tmp_path, "resource-aws-v7.51.1")
+    require(tmp_path, WANTED)
+
+
+def test_nothing_there_gives_the_command(tmp_path: Path) -> None:
+    said = refusal(tmp_path / "none")
+    assert COMMAND in said
+    assert "there is none" in said
+    assert str(tmp_path / "none") in said
+
+
+def test_another_version_is_named_and_not_taken(tmp_path: Path) -> None:
+    install(tmp_path, "resource-aws-v7.40.0")
+    install(tmp_path, "resource-aws-native-v1.0.0")
+    (tmp_path / "resource-aws-v7.51.1.lock").write_text("")
+    said = refusal(tmp_path)
+    assert "there is only v7.40.0:" in said
+    assert COMMAND in said
+
+
+@pytest.mark.parametrize("half", ["no program", "partial"])
+def test_a_half_installed_plugin_is_none(tmp_path: Path, half: str) -> None:
+    install(tmp_path, "resource-aws-v7.51.1", program=half == "partial")
+    if half == "partial":
+        (tmp_path / "resource-aws-v7.51.1.partial").write_text("")
+    assert COMMAND in refusal(tmp_path)
+
+
+def test_a_plugin_of_another_server_is_got_from_there(tmp_path: Path) -> None:
+    with pytest.raises(RealProviderError, match=r"resource other v1\.0\.0 --server https://plugins\.example\.com"):
+        require(tmp_path, [SdkPlugin(name="other", version="1.0.0", server="https://plugins.example.com")])
+
+
+def test_the_plugins_of_the_user_are_looked_for_where_the_cli_puts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PULUMI_HOME", raising=False)
+    assert plugin_folder() == tmp_path / ".pulumi" / "plugins"
+    monkeypatch.setenv("PULUMI_HOME", "/opt/pulumi")
+    assert plugin_folder() == Path("/opt/pulumi/plugins")
+
+
+def test_the_engine_s_plugins_are_those_and_what_is_no_link_is_left_alone(tmp_path: Path) -> None:
+    for _ in range(2):
+        link(tmp_path / "home", tmp_path / "plugins")
+        assert (tmp_path / "home" / "plugins").readlink() == tmp_path / "plugins"
+    (tmp_path / "other" / "plugins").mkdir(parents=True)
+    with pytest.raises(RealProviderError, match="move it away"):
+        link(tmp_path / "other", tmp_path / "plugins")
+
+
+def test_both_sdks_of_the_program_ask_for_their_plugins() -> None:
+    assert {plugin.name for plugin in sdk_plugins()} == {"aws", "random"}
+
+
+def test_every_setting_is_one_that_the_real_provider_has() -> None:
+    names = set(sdk_types.input_type_py_to_pulumi_names(ProviderArgs).values())
+    endpoints = set(sdk_types.input_type_py_to_pulumi_names(ProviderEndpointArgs).values())
+    assert {key.removeprefix("aws:") for key in lab_config("http://127.0.0.1:1", "real")} <= names
+    assert set(SERVICES) <= endpoints
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
+    return Session(names=LabNames.of("unit"))
+
+
+@pytest.mark.parametrize("held", ["lab", "real"])
+def test_a_stack_stays_with_the_provider_that_made_it(session: Session, held: str) -> None:
+    session.remember(stack="dev", provider=held)
+    assert provider_for(session, None) == held
+    assert provider_for(session, Provider(held)) == held
+    (other,) = set(Provider) - {Provider(held)}
+    with pytest.raises(UserError, match=rf"--provider {other}: .*made by provider '{held}'.*--lab {other}.*webstack lab down"):
+        provider_for(session, other)
+
+
+def test_a_lab_that_holds_nothing_takes_either(session: Session) -> None:
+    assert provider_for(session, None) == "lab"
+    assert provider_for(session, Provider.REAL) == "real"
