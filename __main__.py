@@ -32,7 +32,6 @@ roles = identity.Identity(
 )
 ready = Readiness(
     door=lambda: Cloud(configuration.access(env.region)),
-    environment=env.name,
     enabled=building and env.settings.readiness.wait,
     timeout=env.settings.readiness.timeout,
 )

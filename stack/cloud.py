@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from stack.access import Access
 from stack.sessions import client, session
+from stack.tags import STACK_ID_TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -48,9 +49,9 @@ class Cloud:
         """Asks EC2 to start a stopped instance; does not wait for it."""
         self.ec2.start_instances(InstanceIds=[instance_id])
 
-    def running_host(self, environment: str, host: str) -> InstanceState | None:
-        """The running instance that is tagged as this host of the environment."""
-        wanted = {"tag:environment": environment, "tag:host": host, "instance-state-name": "running"}
+    def running_host(self, stack_id: str, host: str) -> InstanceState | None:
+        """The running instance that is tagged as this host of the stack with this id."""
+        wanted = {f"tag:{STACK_ID_TAG}": stack_id, "tag:host": host, "instance-state-name": "running"}
         found = _instances(self.ec2.describe_instances(Filters=[{"Name": key, "Values": [value]} for key, value in wanted.items()]))
         return found[0] if found else None
 

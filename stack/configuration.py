@@ -13,7 +13,9 @@ from pulumi.runtime import config as engine_config
 
 from stack.access import Access, access_problems
 from stack.bundles import BundleError, app_bundle
+from stack.credentials import STACK_ID_LENGTH
 from stack.environment import Environment
+from stack.naming import secret_prefix
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
 from stack.sessions import file_problems
 from stack.settings import NAMESPACE, SECTIONS, Settings, check
@@ -122,6 +124,7 @@ def app_problems(settings: Settings, repository: Path) -> list[Problem]:
 def user_data_problems(environment: Environment) -> list[Problem]:
     """What is wrong with the hosts' user data, found with stand-ins as long as the values that only AWS can give."""
     bucket, digest = "b" * 63, "0" * 64
+    prefix = secret_prefix(environment.name, "0" * STACK_ID_LENGTH)
 
     def role_bundle(role: str) -> Bundle:
         return Bundle(key=f"roles/{role}/{digest}.tar.gz", sha256=digest)
@@ -135,9 +138,12 @@ def user_data_problems(environment: Environment) -> list[Problem]:
             bucket=bucket,
             role_bundle=role_bundle("web"),
             app_bundle=Bundle(key=f"app/{digest}.tar.gz", sha256=digest),
+            secret_prefix=prefix,
         ),
         *(
-            environment.database_variables(number, bucket=bucket, role_bundle=role_bundle("database"), volume_id=f"vol-{'0' * 17}")
+            environment.database_variables(
+                number, bucket=bucket, role_bundle=role_bundle("database"), volume_id=f"vol-{'0' * 17}", secret_prefix=prefix
+            )
             for number in environment.database_numbers
         ),
     ]

@@ -10,6 +10,7 @@ import pulumi_random as random
 
 from stack.component import Component
 from stack.environment import Environment
+from stack.naming import secret_prefix
 from userdata.variables import Role
 
 
@@ -31,6 +32,7 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
     "app-session-key": Purpose(what="key that signs the app's session cookies", readers=("web",), length=64),
 }
 RECOVERY_DAYS: Final = 30
+STACK_ID_LENGTH: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,12 +43,19 @@ class CredentialsArgs:
 
 
 class Credentials(Component):
-    """Every secret of the environment."""
+    """Every secret of the environment, and the id that tells this stack from any other of its name."""
 
     def __init__(self, name: str, args: CredentialsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         environment = args.environment
         protected = environment.protected
+        # Kept in the state and gone with it: two stacks of one name in an account, or one made again while its secrets can still be
+        # recovered, have other names. Protected, because another id would be other secrets.
+        made = random.RandomString(
+            environment.resource("stack-id"), length=STACK_ID_LENGTH, upper=False, special=False, opts=self.child(protect=protected)
+        )
+        self.stack_id = made.result
+        self.prefix = self.stack_id.apply(lambda stack_id: secret_prefix(environment.name, stack_id))
         self.secrets: dict[str, aws.secretsmanager.Secret] = {}
         self._versions: dict[str, aws.secretsmanager.SecretVersion] = {}
         for purpose, chosen in PURPOSES.items():
@@ -55,7 +64,7 @@ class Credentials(Component):
             text = random.RandomPassword(resource, length=chosen.length, special=False, opts=self.child(protect=protected))
             self.secrets[purpose] = aws.secretsmanager.Secret(
                 resource,
-                name=f"{environment.secret_prefix}/{purpose}",
+                name=pulumi.Output.concat(self.prefix, "/", purpose),
                 description=chosen.what,
                 recovery_window_in_days=RECOVERY_DAYS if protected else 0,
                 tags=environment.tags("credentials", resource),

@@ -11,6 +11,7 @@ from stack.component import Component
 from stack.dns import PrivateZone
 from stack.host import Foundation, Host, HostArgs, user_data
 from stack.naming import host_name
+from stack.tags import STACK_ID_TAG
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,7 @@ class Databases(Component):
                         partner.outcome,
                         bucket=args.foundation.artifacts.name,
                         role_id=partner.role_id,
+                        stack_id=args.foundation.credentials.stack_id,
                     )
                 )
         self.hosts = [hosts[number] for number in environment.database_numbers]
@@ -59,7 +61,7 @@ class Databases(Component):
             size=environment.settings.database.volume_size,
             type="gp3",
             encrypted=True,
-            tags=environment.tags("database", resource),
+            tags={**environment.tags("database", resource), STACK_ID_TAG: self._foundation.credentials.stack_id},
             opts=self.child(protect=environment.protected),
         )
 
@@ -78,7 +80,12 @@ class Databases(Component):
                 subnet=foundation.network.subnet(place.tier, place.zone),
                 private_address=str(place.address),
                 volume=self.volumes[number],
-                user_data=user_data(build, bucket=foundation.artifacts.name, volume_id=self.volumes[number].id),
+                user_data=user_data(
+                    build,
+                    bucket=foundation.artifacts.name,
+                    volume_id=self.volumes[number].id,
+                    secret_prefix=foundation.credentials.prefix,
+                ),
                 depends_on=[*foundation.needed_by("database", subnet=(place.tier, place.zone)), *needs],
             ),
             self.child(),

@@ -5,7 +5,7 @@ from functools import cached_property
 from ipaddress import IPv4Network
 
 from stack.addressing import AddressPlan
-from stack.naming import PROJECT, host_name, secret_prefix, zone_name
+from stack.naming import PROJECT, host_name, zone_name
 from stack.settings import Settings
 from stack.tags import Tagger
 from userdata.variables import (
@@ -58,11 +58,6 @@ class Environment:
     def zone(self) -> str:
         """The private DNS zone."""
         return zone_name(self.name)
-
-    @property
-    def secret_prefix(self) -> str:
-        """What the names of the environment's secrets begin with."""
-        return secret_prefix(self.name)
 
     def resource(self, thing: str) -> str:
         """The Pulumi name, and `Name` tag, of a thing."""
@@ -117,7 +112,7 @@ class Environment:
             web_slots=next(size for size in WEB_SLOTS if size >= needed),
         )
 
-    def web_variables(self, number: int, *, bucket: str, role_bundle: Bundle, app_bundle: Bundle) -> WebVariables:
+    def web_variables(self, number: int, *, bucket: str, role_bundle: Bundle, app_bundle: Bundle, secret_prefix: str) -> WebVariables:
         """What a web host is told."""
         chosen = self.settings.web
         return WebVariables(
@@ -134,12 +129,12 @@ class Environment:
             load_balancer_addresses=tuple(str(self.plan.load_balancer(number).address) for number in (1, 2)),
             databases=self.databases,
             schema=self.settings.database.schema_name,
-            secret_prefix=self.secret_prefix,
+            secret_prefix=secret_prefix,
             workers=chosen.workers,
             drain_seconds=chosen.drain_seconds,
         )
 
-    def database_variables(self, number: int, *, bucket: str, role_bundle: Bundle, volume_id: str) -> DatabaseVariables:
+    def database_variables(self, number: int, *, bucket: str, role_bundle: Bundle, volume_id: str, secret_prefix: str) -> DatabaseVariables:
         """What a database host is told."""
         chosen = self.settings.database
         own = self.database(number)
@@ -160,7 +155,7 @@ class Environment:
             volume_id=volume_id,
             network_cidr=self.settings.network.cidr,
             schema=chosen.schema_name,
-            secret_prefix=self.secret_prefix,
+            secret_prefix=secret_prefix,
             patience_seconds=chosen.patience,
             buffer_pool_mb=chosen.buffer_pool,
         )

@@ -20,6 +20,7 @@ from stack.identity import Identity
 from stack.naming import COMPONENT_OF, host_name
 from stack.network import Network
 from stack.readiness import Outcome, Readiness
+from stack.tags import STACK_ID_TAG
 from stack.tags import Component as TagComponent
 from userdata.render import RenderError, render
 from userdata.variables import AnyVariables, Role
@@ -88,7 +89,10 @@ class Host(Component):
         self.pet = args.private_address is not None
         resource = environment.resource(self.host)
         component = cast("TagComponent", COMPONENT_OF[role])
-        tags = environment.tags(component, resource, host=self.host, role=role, **args.extra_tags)
+        tags: dict[str, pulumi.Input[str]] = {
+            **environment.tags(component, resource, host=self.host, role=role, **args.extra_tags),
+            STACK_ID_TAG: foundation.credentials.stack_id,
+        }
         self.instance = aws.ec2.Instance(
             resource,
             ami=foundation.ami,

@@ -36,6 +36,6 @@ def zone_name(environment: str) -> str:
     return f"{environment}.{PROJECT}.internal"
 
 
-def secret_prefix(environment: str) -> str:
+def secret_prefix(environment: str, stack_id: str) -> str:
     """A secret is named by this, a slash and its purpose."""
-    return f"{PROJECT}/{environment}"
+    return f"{PROJECT}/{environment}-{stack_id}"

@@ -52,8 +52,8 @@ class Door(Protocol):
         """Starts a stopped instance, without waiting for it."""
         ...
 
-    def running_host(self, environment: str, host: str) -> InstanceState | None:
-        """The running instance tagged as this host."""
+    def running_host(self, stack_id: str, host: str) -> InstanceState | None:
+        """The running instance tagged as this host of the stack."""
         ...
 
     def read(self, bucket: str, key: str) -> bytes | None:
@@ -170,10 +170,9 @@ def judge(instance: InstanceState | None, record: bytes | None, user_data_sha256
 class Readiness:
     """The wait of one `up`. `enabled` is false in a preview and where the configuration turns it off."""
 
-    def __init__(self, *, door: Callable[[], Door], environment: str, enabled: bool, timeout: float, clock: Clock | None = None) -> None:
+    def __init__(self, *, door: Callable[[], Door], enabled: bool, timeout: float, clock: Clock | None = None) -> None:
         self._open = door
         self._door: Door | None = None
-        self._environment = environment
         self._enabled = enabled
         self._timeout = timeout
         self._clock = clock or Clock()
@@ -212,7 +211,13 @@ class Readiness:
         return pulumi.Output.all(*outcomes, value).apply(judged)
 
     def before_changing(
-        self, host: str, outcome: pulumi.Output[Outcome], *, bucket: pulumi.Output[str], role_id: pulumi.Output[str]
+        self,
+        host: str,
+        outcome: pulumi.Output[Outcome],
+        *,
+        bucket: pulumi.Output[str],
+        role_id: pulumi.Output[str],
+        stack_id: pulumi.Output[str],
     ) -> pulumi.Output[None]:
         """Holds a pet's change back until its partner is ready, so that one of the two always serves.
 
@@ -221,13 +226,13 @@ class Readiness:
         """
 
         async def asked(values: list[Any]) -> bool:
-            bucket_name, role = values
-            return self._enabled and await self._serves(host, bucket_name, role)
+            bucket_name, role, stack = values
+            return self._enabled and await self._serves(host, bucket_name, role, stack)
 
         def held(serves: bool) -> pulumi.Output[None]:
             return self.require([outcome] if serves else [], None)
 
-        return pulumi.Output.all(bucket, role_id).apply(asked).apply(held)
+        return pulumi.Output.all(bucket, role_id, stack_id).apply(asked).apply(held)
 
     async def watch(self, subject: Subject) -> Outcome:
         """Looks at a host until it is ready, has failed, or its time is over.
@@ -279,12 +284,12 @@ class Readiness:
             return False, _no_answer(error)
         return True, f"{reason}: starting it"
 
-    async def _serves(self, host: str, bucket: str, role_id: str) -> bool:
+    async def _serves(self, host: str, bucket: str, role_id: str, stack_id: str) -> bool:
         """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready."""
         door, patience = self._door_opened(), _Patience(host, self._clock, self._timeout)
 
         def ask() -> bool:
-            instance = door.running_host(self._environment, host)
+            instance = door.running_host(stack_id, host)
             if instance is None:
                 return False
             return judge(instance, door.read(bucket, record_key(role_id, instance.id)), None).state == "ready"

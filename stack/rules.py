@@ -17,7 +17,7 @@ PRIVATE: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/
 _INSTANCE_TYPE: Final = re.compile(r"(?P<family>[a-z][a-z0-9-]*)\.(?P<size>[a-z0-9-]+)")
 _GRAVITON: Final = re.compile(r"a1|[a-z]+\d+[a-z]*g[a-z]*(?:-.*)?")
 _TAG: Final = re.compile(r"[\w .:/=+\-@]*")
-_RESERVED_TAGS: Final = frozenset({"project", "environment", "component", "name", "host", "role", "expires"})
+_RESERVED_TAGS: Final = frozenset({"project", "environment", "component", "name", "host", "role", "expires", "stack-id"})
 
 
 def broken(rule: str, remedy: str) -> PydanticCustomError:

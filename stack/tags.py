@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from stack.naming import PROJECT
 
 Component = Literal["network", "firewall", "identity", "credentials", "artifacts", "dns", "load-balancer", "web", "database"]
+
+STACK_ID_TAG: Final = "stack-id"
+"""On what is looked up by its tags: an environment's name may be that of another stack too."""
 
 
 @dataclass(frozen=True, kw_only=True)

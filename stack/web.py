@@ -62,7 +62,7 @@ class WebHosts(Component):
                 number=number,
                 instance_type=environment.settings.web.instance_type,
                 subnet=foundation.network.subnet("app", zone),
-                user_data=user_data(build, bucket=foundation.artifacts.name),
+                user_data=user_data(build, bucket=foundation.artifacts.name, secret_prefix=foundation.credentials.prefix),
                 depends_on=[*foundation.needed_by("web", subnet=("app", zone)), *needs],
             ),
             self.child(),

@@ -90,7 +90,7 @@ class WebVariables(HostVariables):
     databases: tuple[DatabaseEndpoint, ...]
     schema: str
     secret_prefix: str
-    """`webstack/<environment>`: a secret is named by it, a slash and its purpose."""
+    """`webstack/<environment>-<stack id>`: a secret is named by it, a slash and its purpose."""
     workers: int
     """Gunicorn's worker processes; 0 lets the host count its processors."""
     drain_seconds: int
@@ -113,7 +113,7 @@ class DatabaseVariables(HostVariables):
     network_cidr: str
     schema: str
     secret_prefix: str
-    """`webstack/<environment>`: a secret is named by it, a slash and its purpose."""
+    """`webstack/<environment>-<stack id>`: a secret is named by it, a slash and its purpose."""
     patience_seconds: int
     """How long writes wait for a lost replica before the primary goes on without it."""
     buffer_pool_mb: int

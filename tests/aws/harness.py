@@ -14,7 +14,7 @@ from lab.engine import pulumi_cli, workspace
 from lab.engine.engine import Engine, EngineOptions, lab_config
 from lab.engine.workspace import Setting
 from lab.paths import REPOSITORY
-from tests.aws.api import Api
+from tests.aws.api import Api, tags
 from tests.program import stack_file
 
 Step = tuple[str, str]
@@ -96,6 +96,11 @@ class Stack:
         deployment = self.engine.stack.export_stack().deployment or {}
         found: list[dict[str, str]] = deployment["resources"]
         return [one["type"] for one in found if not one["type"].startswith(("webstack:", "pulumi:"))]
+
+    def stack_id(self) -> str:
+        """What tells this stack from another of its name."""
+        (found,) = {tags(one)["stack-id"] for one in self.api.instances()}
+        return found
 
     def refresh(self) -> None:
         """Reads every resource anew into the engine's state."""

@@ -58,7 +58,8 @@ def test_the_bucket_holds_the_app_and_each_role_s_bundle_and_nothing_else(each: 
 
 def test_every_purpose_has_a_secret_with_a_value_of_its_own(each: Stack) -> None:
     listed = each.api.secrets.list_secrets()["SecretList"]
-    assert sorted(one.get("Name", "") for one in listed) == [f"webstack/{each.name}/{purpose}" for purpose in PURPOSES]
+    prefix = f"webstack/{each.name}-{each.stack_id()}"
+    assert sorted(one.get("Name", "") for one in listed) == sorted(f"{prefix}/{purpose}" for purpose in PURPOSES)
     values = [each.api.secrets.get_secret_value(SecretId=one.get("ARN", ""))["SecretString"] for one in listed]
     assert len(set(values)) == len(PURPOSES)
     assert min(len(value) for value in values) >= 32
@@ -66,7 +67,7 @@ def test_every_purpose_has_a_secret_with_a_value_of_its_own(each: Stack) -> None
 
 def test_the_two_environments_share_no_secret(dev: Stack, prod: Stack) -> None:
     def values(stack: Stack) -> set[str]:
-        names = [f"webstack/{stack.name}/{purpose}" for purpose in PURPOSES]
+        names = [f"webstack/{stack.name}-{stack.stack_id()}/{purpose}" for purpose in PURPOSES]
         return {stack.api.secrets.get_secret_value(SecretId=name)["SecretString"] for name in names}
 
     assert values(dev) & values(prod) == set()

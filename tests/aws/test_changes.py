@@ -22,6 +22,7 @@ TAGLESS = {
     "aws:s3/bucketVersioning:BucketVersioning",
     "aws:secretsmanager/secretVersion:SecretVersion",
     "random:index/randomPassword:RandomPassword",
+    "random:index/randomString:RandomString",
 }
 """What bears no tags on AWS: what joins two things, is a part of one, or is no thing of AWS at all."""
 

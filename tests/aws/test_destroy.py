@@ -18,7 +18,7 @@ def test_prod_protects_what_holds_data_or_addresses_and_no_cattle(prod: Stack) -
     deployment = prod.engine.stack.export_stack().deployment or {}
     protected = {resource["urn"].rpartition("::")[2] for resource in deployment["resources"] if resource.get("protect")}
     secrets = {"database-replication", "database-clone", "app-migrator", "app-writer", "app-reader", "app-session-key"}
-    others = {"address", "artifacts", "zone", "lb-1", "db-1", "db-2", "db-1-data", "db-2-data"}
+    others = {"address", "artifacts", "zone", "lb-1", "db-1", "db-2", "db-1-data", "db-2-data", "stack-id"}
     assert protected == {f"prod-{thing}" for thing in secrets | others}
 
 

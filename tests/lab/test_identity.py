@@ -26,6 +26,8 @@ class Site:
         (self.bucket,) = [one["Name"] for one in self.s3.list_buckets()["Buckets"] if "Name" in one]
         self.address = self._address()
         self.instances = {host: str(row["instance_id"]) for host, row in lab.hosts().items()}
+        listed = lab.secrets().list_secrets()["SecretList"]
+        self.secrets = {one.get("Name", "").rpartition("/")[2]: one.get("ARN", "") for one in listed}
         self.roles = {tier: self._role(host) for tier, host in HOSTS.items()}
 
     def _address(self) -> str:
@@ -61,13 +63,12 @@ class Site:
     def listing(self, prefix: str) -> Try:
         return Try(service="s3", operation="list_objects_v2", arguments={"Bucket": self.bucket, "Prefix": prefix})
 
+    def secret(self, purpose: str) -> Try:
+        return Try(service="secretsmanager", operation="get_secret_value", arguments={"SecretId": self.secrets[purpose]})
+
     def move(self, host: str) -> Try:
         arguments = {"AllocationId": self.address, "InstanceId": self.instances[host], "AllowReassociation": True, "DryRun": True}
         return Try(service="ec2", operation="associate_address", arguments=arguments)
-
-
-def secret(purpose: str) -> Try:
-    return Try(service="secretsmanager", operation="get_secret_value", arguments={"SecretId": f"webstack/dev/{purpose}"})
 
 
 def ec2(operation: str, **arguments: Any) -> Try:
@@ -91,11 +92,11 @@ def needed(site: Site, tier: str) -> dict[str, Try]:
     }
     own = {
         "load_balancer": {"FindAddress": ec2("describe_addresses"), "HoldAddress": site.move("lb-1")},
-        "web": {"AppBundle": site.read(site.keys("app/")[0]), "Secrets": secret("app-writer"), **certificates},
+        "web": {"AppBundle": site.read(site.keys("app/")[0]), "Secrets": site.secret("app-writer"), **certificates},
         "database": {
             "WhoIsPrimaryAndWhetherAlone": site.read("database/primary.json"),
             "OwnCertificate": site.write("database/certificates/{self}.pem"),
-            "Secrets": secret("database-replication"),
+            "Secrets": site.secret("database-replication"),
             **certificates,
         },
     }
@@ -159,9 +160,9 @@ def test_what_would_do_harm_is_refused(lab: LabUnderTest, site: Site, tier: str)
         ec2("create_tags", Resources=[instance], Tags=[{"Key": "a", "Value": "b"}]),
     ]
     own = {
-        "load_balancer": [secret("app-writer"), site.read("database/primary.json"), site.listing("")],
-        "web": [secret("database-replication"), secret("database-clone"), site.write("database/primary.json"), site.move(host)],
-        "database": [secret("app-session-key"), site.read(site.keys("app/")[0]), site.move(host), site.listing("hosts/")],
+        "load_balancer": [site.secret("app-writer"), site.read("database/primary.json"), site.listing("")],
+        "web": [site.secret("database-replication"), site.secret("database-clone"), site.write("database/primary.json"), site.move(host)],
+        "database": [site.secret("app-session-key"), site.read(site.keys("app/")[0]), site.move(host), site.listing("hosts/")],
     }
     calls = [*everywhere, *own[tier]]
     (endings,) = tried(lab, host, ("", calls))

@@ -235,6 +235,8 @@ def _made_up(item: Registered, number: int) -> Props:
             values |= {"privateIp": f"10.20.64.{number % 250 + 4}"}
         case "Zone":
             values |= {"zoneId": identity, "nameServers": name_servers(item), "primaryNameServer": name_servers(item)[0]}
+        case "RandomString":
+            values |= {"result": f"id{number:06d}", "id": f"id{number:06d}"}
         case "RandomPassword":
             values |= {"result": f"made-up-password-{number}"}
         case _:

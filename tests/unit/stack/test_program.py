@@ -36,7 +36,7 @@ def test_dev_is_exactly_these_resources(program: RunProgram) -> None:
         "VpcEndpoint": 1, "DefaultSecurityGroup": 1, "FlowLog": 1, "LogGroup": 1,
         "SecurityGroup": 3, "SecurityGroupIngressRule": 7, "SecurityGroupEgressRule": 11,
         "Zone": 1, "Record": 5,
-        "RandomPassword": 6, "Secret": 6, "SecretVersion": 6,
+        "RandomString": 1, "RandomPassword": 6, "Secret": 6, "SecretVersion": 6,
         "Role": 4, "RolePolicy": 4, "InstanceProfile": 3,
         "Instance": 5, "Volume": 2, "VolumeAttachment": 2,
     }  # fmt: skip
@@ -132,7 +132,7 @@ def test_a_pinned_image_rolls_the_web_hosts_only(program: RunProgram) -> None:
 
 
 PROTECTED = {
-    "Bucket": 1, "Secret": 6, "SecretVersion": 6, "RandomPassword": 6, "Zone": 1, "Volume": 2, "Instance": 3, "Eip": 1,
+    "Bucket": 1, "Secret": 6, "SecretVersion": 6, "RandomPassword": 6, "RandomString": 1, "Zone": 1, "Volume": 2, "Instance": 3, "Eip": 1,
 }  # fmt: skip
 
 
@@ -382,3 +382,21 @@ def test_a_role_bundles_name_and_hash_are_those_of_its_bytes(program: RunProgram
             assert item.inputs["key"].endswith(f"/{digest}.tar.gz")
         else:
             assert digest == hashlib.sha256(b"an app").hexdigest()
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_what_is_looked_up_by_name_or_tag_bears_the_id_of_this_stack_alone(program: RunProgram, preview: bool) -> None:
+    result = program("dev", preview=preview)
+    made = result.named("dev-stack-id")
+    for secret in result.of("secretsmanager/secret:Secret"):
+        assert made.urn in secret.property_dependencies["name"], secret.name
+    for item in (*result.of(INSTANCE), *result.of("ebs/volume:Volume")):
+        assert made.urn in item.property_dependencies["tags"], item.name
+    if preview:
+        return
+    found = hosts(result)
+    stack_id = found["db-1"].inputs["tags"]["stack-id"]
+    assert {item.inputs["tags"]["stack-id"] for item in (*found.values(), *result.of("ebs/volume:Volume"))} == {stack_id}
+    prefix = f"webstack/dev-{stack_id}"
+    names = {item.inputs["name"].rpartition("/")[0] for item in result.of("secretsmanager/secret:Secret")}
+    assert names == {prefix} == {host_file(found[name])["secret_prefix"] for name in ("web-1", "db-1", "db-2")}

@@ -105,10 +105,10 @@ class FakeAws:
             return None
         return self.instances.get(instance_id, InstanceState(id=instance_id, state="running", launched=LAUNCHED))
 
-    def running_host(self, environment: str, host: str) -> InstanceState | None:
+    def running_host(self, stack_id: str, host: str) -> InstanceState | None:
         if self.now() < self.broken_until:
             raise ConnectionError("no route")
-        assert environment == "dev"
+        assert stack_id == "x7k2"
         return self.hosts.get(host)
 
     def read(self, bucket: str, key: str) -> bytes | None:
@@ -132,7 +132,7 @@ class Time:
 
 def readiness(aws: FakeAws, time: Time, *, enabled: bool = True, timeout: float = 60) -> Readiness:
     aws.now = lambda: time.seconds
-    return Readiness(door=lambda: aws, environment="dev", enabled=enabled, timeout=timeout, clock=time.clock())
+    return Readiness(door=lambda: aws, enabled=enabled, timeout=timeout, clock=time.clock())
 
 
 def subject(host: str = "web-1", instance: str = "i-1") -> Subject:
@@ -368,10 +368,12 @@ def test_where_it_is_off_nobody_asks_aws(preview: bool) -> None:
     seen: list[str] = []
 
     def body() -> None:
-        wait = Readiness(door=never, environment="dev", enabled=False, timeout=60)
+        wait = Readiness(door=never, enabled=False, timeout=60)
         outcome = wait_for(wait, "db-2", "i-2")
         text = pulumi.Output.from_input
-        wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA")).apply(lambda _: seen.append("held"))
+        wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), stack_id=text("x7k2")).apply(
+            lambda _: seen.append("held")
+        )
         wait.require([outcome], "value").apply(seen.append)
 
     outputs_of(body, preview=preview)
@@ -404,7 +406,7 @@ def test_a_pet_that_serves_is_changed_only_while_its_partner_is_ready(
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         outcome = wait_for(wait, "db-2", "i-2")
-        held = wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"))
+        held = wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), stack_id=text("x7k2"))
         held.apply(lambda _: seen.append(f"{time.seconds:.0f}"))
 
     if passes:
@@ -427,7 +429,7 @@ def test_whether_a_pet_serves_is_asked_until_aws_answers(broken_until: float, pa
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         ready = text(Outcome(host="db-2", ready=True))
-        held = wait.before_changing("db-1", ready, bucket=text("artifacts"), role_id=text("AROA"))
+        held = wait.before_changing("db-1", ready, bucket=text("artifacts"), role_id=text("AROA"), stack_id=text("x7k2"))
         held.apply(lambda _: seen.append(time.seconds))
 
     if passes:

@@ -122,6 +122,7 @@ CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
         "arn:aws:iam::",
     ),
     ({"environment": {"tags": {"Name": "x"}}}, "environment.tags", {"Name": "x"}, "is one of its own", "another name"),
+    ({"environment": {"tags": {"stack-id": "x"}}}, "environment.tags", {"stack-id": "x"}, "is one of its own", "another name"),
     ({"readiness": {"timeout": 1}}, "readiness.timeout", 1, "at least 30", "set 30 or more"),
 ]
 
