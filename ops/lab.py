@@ -169,6 +169,20 @@ def url(name: LabOption = DEFAULT_LAB) -> None:
     print(hosts.url(session))
 
 
+@lab.command()
+def quota(
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]…", help="Quotas to change, e.g. vcpus=64.")] = None,
+    name: LabOption = DEFAULT_LAB,
+) -> None:
+    """Show what the lab's AWS account may have, and change it as AWS would on request."""
+    from ops import quotas
+
+    session = Session.of(name)
+    session.require_running()
+    for quota_name, value in quotas.quotas(session, settings or []).items():
+        print(f"{quota_name}={value}")
+
+
 @lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 def exec_command(
     host: HostArgument,

@@ -9,6 +9,9 @@ Beside AWS's API it answers private routes, for the lab's door and for whoever b
     GET  /_lab/regions                              the regions in which somebody has made something in EC2: `{"regions": […]}`
     GET  /_lab/sessions/<access key id>             the role's session that the key belongs to: `lab.cloud.reports.SessionReport`
 
+    GET  /_lab/quotas                               the account's quotas (`lab.cloud.emulator.quotas`), by name
+    POST /_lab/quotas                               changes some: `{"vcpus": 64}`; 400 with a reason for what is none
+
     POST /_lab/instances/<instance id>/<started|stopped|terminated>
     POST /_lab/instances/<instance id>/volumes/<volume id>/<detached|busy>
 
@@ -34,9 +37,9 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from lab.cloud import emulator
-from lab.cloud.emulator import power, storage
+from lab.cloud.emulator import power, quotas, storage
 from lab.cloud.emulator.sessions import session_of
-from lab.cloud.reports import PRIVATE_PREFIX, REGIONS_PATH, SESSIONS_PREFIX
+from lab.cloud.reports import PRIVATE_PREFIX, QUOTAS_PATH, REGIONS_PATH, SESSIONS_PREFIX
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -82,9 +85,19 @@ class WithReports:
         path = str(environ.get("PATH_INFO", ""))
         if not path.startswith(PRIVATE_PREFIX):
             return self._application(environ, start_response)
-        status, answer = _report(str(environ.get("REQUEST_METHOD", "")), path)
+        method = str(environ.get("REQUEST_METHOD", ""))
+        status, answer = _quotas(method, environ) if path == QUOTAS_PATH else _report(method, path)
         start_response(status, [("Content-Type", "application/json")])
         return [json.dumps(answer).encode()]
+
+
+def _quotas(method: str, environ: "WSGIEnvironment") -> tuple[str, object]:
+    if method != "POST":
+        return "200 OK", quotas.shown()
+    try:
+        return "200 OK", quotas.change(json.loads(_read_body(environ)))
+    except (ValueError, AttributeError) as error:
+        return "400 Bad Request", {"error": str(error)}
 
 
 def _report(method: str, path: str) -> tuple[str, object]:

@@ -16,6 +16,10 @@ REGIONS_PATH = f"{PRIVATE_PREFIX}regions"
 """The path to GET the regions in use from."""
 
 
+QUOTAS_PATH = f"{PRIVATE_PREFIX}quotas"
+"""The path to GET the account's quotas from, and to POST those to that are to change (`lab.cloud.emulator.quotas`)."""
+
+
 SESSIONS_PREFIX = f"{PRIVATE_PREFIX}sessions/"
 """With an access key's id behind it, the path to GET a `SessionReport` from."""
 

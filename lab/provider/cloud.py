@@ -183,6 +183,18 @@ class Cloud:
             if self.cancelled.wait(self.poll_seconds):
                 raise Refusal("ec2.wait", "Canceled", f"{what} is {now}; the run was cancelled while waiting for {wanted}")
 
+    def persist(self, call: Callable[[], dict[str, Any]], *, while_refused: Callable[[Refusal], bool], seconds: float) -> dict[str, Any]:
+        """Tries a call again while it is refused so, `seconds` at most (and no longer than this provider waits at all). Raises Refusal."""
+        end = time.monotonic() + min(seconds, self.deadline_seconds)
+        pause = self.poll_seconds
+        while True:
+            try:
+                return call()
+            except Refusal as refusal:
+                if not while_refused(refusal) or time.monotonic() > end or self.cancelled.wait(pause):
+                    raise
+            pause = min(_LONGEST_PAUSE, pause * 2)
+
     def refusal(self, operation: str, code: str, message: str) -> Refusal:
         """What AWS would say, where the emulator says nothing; for the caller to raise."""
         return Refusal(operation, code, message)

@@ -52,11 +52,11 @@ def difference(
 ) -> Difference:
     """Compare by the type's own meaning: lists without order, policies as documents, absent properties as AWS reads them."""
     rules, fields = rules_of(token), _fields(token)
-    olds, was, wanted = plain(state), plain(old_inputs), plain(news)
+    olds, was, wanted = plain(state), plain(old_inputs), _with_inner_defaults(rules, plain(state), plain(news))
     found: list[Change] = []
     for name, shape in fields.items():
         found.extend(_property(rules, shape, name, olds, was, wanted))
-    found = [change for change in found if not any(_covers(path, change.path) for path in ignored)]
+    found = [change for change in found if not any(_covers(path, change.path) for path in ignored) and not _as_it_is(rules, change)]
     force_new = replacements(token)
     if rules.replaces_if is not None and found:
         force_new |= rules.replaces_if(olds, wanted, frozenset(change.top for change in found))
@@ -64,6 +64,27 @@ def difference(
         Change(change.path, change.kind, any(_covers(path, re.sub(r"\[\d+\]", "", change.path)) for path in force_new)) for change in found
     )
     return Difference(marked, any(change.replaces for change in marked) and _delete_first(rules, wanted))
+
+
+def difference_with(token: str, found: Difference, replacing: frozenset[str], news: Mapping[str, Any]) -> Difference:
+    """The same changes, of which those of the named properties replace as well."""
+    marked = tuple(Change(change.path, change.kind, change.replaces or change.top in replacing) for change in found.changes)
+    return Difference(marked, any(change.replaces for change in marked) and _delete_first(rules_of(token), news))
+
+
+def _as_it_is(rules: TypeRules, change: Change) -> bool:
+    """Whether a property inside an object is no longer spoken of, and AWS has a value for it: that one stays."""
+    return change.kind == "delete" and "." in change.path and re.sub(r"\[\d+\]", "[]", change.path) in rules.computed
+
+
+def _with_inner_defaults(rules: TypeRules, olds: Props, news: Props) -> Props:
+    """What an absent property of a given object means, where the provider's schema gives it a value of its own."""
+    filled = dict(news)
+    for path, value in rules.defaults.items():
+        outer, dot, inner = path.partition(".")
+        if dot and isinstance(filled.get(outer), dict) and isinstance(olds.get(outer), dict) and olds[outer].get(inner) is not None:
+            filled[outer] = {inner: value, **filled[outer]}
+    return filled
 
 
 def same(token: str, name: str, live: object, given: object) -> bool:

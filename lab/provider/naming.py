@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import secrets
+import time
 from typing import Final
 
 from lab.provider.rules.model import Naming
 
 _DIGITS: Final = 7
+_counter: Final = itertools.count(1)
 
 
 def automatic(naming: Naming, resource: str, seed: bytes) -> str:
@@ -29,3 +32,12 @@ def automatic(naming: Naming, resource: str, seed: bytes) -> str:
 def unique(prefix: str) -> str:
     """A name that begins with a `namePrefix`, with the 26 digits the provider adds."""
     return prefix + "".join(str(secrets.randbelow(10)) for _ in range(26))
+
+
+def token() -> str:
+    """A request's token as `id.UniqueId` of the Terraform plugin SDK (helper/id/id.go) makes it, 36 characters in sum.
+
+    `terraform-`, the time in UTC to a ten thousandth of a second, a counter. Secrets Manager takes it as the id of a secret's version.
+    """
+    seconds, rest = divmod(time.time(), 1)
+    return f"terraform-{time.strftime('%Y%m%d%H%M%S', time.gmtime(seconds))}{int(rest * 10000):04d}{next(_counter):08x}"

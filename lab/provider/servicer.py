@@ -17,7 +17,7 @@ from lab.provider import resources
 from lab.provider.cloud import Cloud, Refusal
 from lab.provider.codec import Props, decode, encode, is_secret, plain
 from lab.provider.configuration import check_configuration, configured
-from lab.provider.difference import Difference, difference
+from lab.provider.difference import Difference, difference, difference_with
 from lab.provider.rules.model import Problem
 from lab.provider.schema import UnknownTypeError, check_properties
 from lab.provider.services.base import Handler
@@ -181,8 +181,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @_answers
     def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
         """What changes against the state, drift included."""
-        del context
-        found = _difference(request)
+        found = self._replacing(_difference(request), request, context)
         kinds = provider_pb2.PropertyDiff
         detailed: dict[str, Any] = {}
         for change in found.changes:
@@ -246,7 +245,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         handler, olds, news = self._handler(token), decode(request.olds), decode(request.news)
         changed = _difference(request).tops
         if request.preview:
-            return provider_pb2.UpdateResponse(properties=encode(resources.previewed(token, news, olds, handler.renews(changed))))
+            return provider_pb2.UpdateResponse(
+                properties=encode(resources.previewed(token, news, olds, handler.renews(changed, plain(olds))))
+            )
         before, after = plain(olds), plain(news)
         cloud = self._cloud(context).at(after.get("region"))
         _doing(f"updating {handler.label} ({request.id})", lambda: handler.update(cloud, request.id, before, after, changed))
@@ -284,6 +285,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         if live is None:
             raise Refusal(f"{handler.label}.read", "NotFound", f"{identifier} is not there although AWS had accepted it")
         return resources.outputs(handler.kind, cloud, live, news, resources.secret_names(handler.kind, news))
+
+    def _replacing(self, found: Difference, request: Any, context: Context) -> Difference:
+        """With what only AWS can say: which of the changes replace."""
+        token, _ = _identity(request.urn)
+        olds, news = plain(decode(request.olds)), plain(decode(request.news))
+        cloud = self._cloud(context).at(olds.get("region"))
+        more = self._handler(token).replaces(cloud, olds, news, found.tops)
+        return difference_with(token, found, more, news) if more else found
 
     def _handler(self, token: str) -> Handler:
         if token not in self._handlers:

@@ -15,11 +15,16 @@ from lab.cloud.emulator import (
     dependencies,
     endpoints,
     images,
+    instance_options,
     launch,
+    log_groups,
+    modifications,
     parameters,
     power,
+    quotas,
     records,
     rules,
+    secrets,
     storage,
     zones,
 )
@@ -38,6 +43,8 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     images.install()
     parameters.install()
     launch.install()
+    instance_options.install()
+    quotas.install()
     attributes.install()
     addresses.install(public_range)
     dependencies.install()
@@ -46,6 +53,9 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     zones.install()
     records.install()
     storage.install(machines=machines)
+    modifications.install()
+    secrets.install()
+    log_groups.install()
     boundaries.install()
     bucket_policies.install()
     power.install(machines=machines)

@@ -20,6 +20,7 @@ from lab.cloud.emulator.patching import original, refusal, replace
 from lab.names import mac_address
 
 _associate = original(ElasticAddressBackend, "associate_address")
+_disassociate = original(ElasticAddressBackend, "disassociate_address")
 _release = original(ElasticAddressBackend, "release_address")
 _init_interface = original(NetworkInterface, "__init__")
 _request_ip = original(Subnet, "request_ip")
@@ -39,6 +40,7 @@ def install(public_range: IPv4Network) -> None:
     replace(NetworkInterface, "start", _interface_starts)
     replace(NetworkInterface, "stop", _interface_stops)
     replace(ElasticAddressBackend, "associate_address", _associate_address)
+    replace(ElasticAddressBackend, "disassociate_address", _disassociate_address)
     replace(ElasticAddressBackend, "release_address", _release_address)
     replace(NatGateways, "create_nat_gateway", _create_nat_gateway)
     replace(NatGateway, "__init__", _make_nat_gateway)
@@ -147,6 +149,14 @@ def _associate_address(
     return elastic
 
 
+def _disassociate_address(backend: Any, address: str | None = None, association_id: str | None = None) -> None:
+    """A NAT gateway's address stays with it: its interface is not the caller's."""
+    elastic = (backend.address_by_ip([address]) if address else backend.address_by_association([association_id]))[0]
+    if elastic.eni is not None and elastic.eni.interface_type == "nat_gateway":
+        raise refusal("AuthFailure", "You do not have permission to access the specified resource.")
+    _disassociate(backend, address=address, association_id=association_id)
+
+
 def _release_address(backend: Any, address: str | None = None, allocation_id: str | None = None) -> None:
     """AWS releases only what is associated with nothing."""
     elastic = (backend.address_by_ip([address]) if address else backend.address_by_allocation([allocation_id]))[0]
@@ -206,7 +216,7 @@ def _delete_nat_gateway(backend: Any, nat_gateway_id: str) -> Any:
         nic = gateway._eni
         elastic = _elastic(nic)
         if elastic is not None:
-            backend.disassociate_address(association_id=elastic.association_id)
+            _disassociate(backend, association_id=elastic.association_id)
         nic.delete()
     return gateway
 

@@ -1,14 +1,40 @@
-"""The services that a VPC endpoint can be had for."""
+"""VPC endpoints: the services that they can be had for, and what moto shows of them that AWS does not.
+
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html
+"""
+
+from typing import Any
 
 from moto.ec2.models import vpcs
+from moto.ec2.models.vpcs import VPCBackend, VPCEndPoint
 
-from lab.cloud.emulator.patching import replace
+from lab.cloud.emulator.patching import original, replace
 
 GATEWAY_SERVICES = ["s3", "dynamodb"]
 """Those with gateway endpoints; for all others moto's common description of an interface endpoint serves."""
 
+_init = original(VPCEndPoint, "__init__")
+_delete = original(VPCBackend, "delete_vpc_endpoints")
+
 
 def install() -> None:
-    """To list them moto asks every service that it emulates and loads all their code: seconds in which no other call is answered."""
+    """To list the services moto asks every one that it emulates and loads all their code: seconds in which no other call is answered."""
     replace(vpcs, "IMPLEMENTED_ENDPOINT_SERVICES", GATEWAY_SERVICES)
     replace(vpcs, "COVERED_ENDPOINT_SERVICES", GATEWAY_SERVICES)
+    replace(VPCEndPoint, "__init__", _make)
+    replace(VPCBackend, "delete_vpc_endpoints", _delete_endpoints)
+
+
+def _make(endpoint: Any, *args: Any, **kwargs: Any) -> None:
+    """An endpoint of which nothing is said is a gateway, which has no private DNS; moto keeps no type, and says that it has."""
+    _init(endpoint, *args, **kwargs)
+    endpoint.vpc_endpoint_type = endpoint.vpc_endpoint_type or "Gateway"
+    if endpoint.vpc_endpoint_type.lower() == "gateway":
+        endpoint.private_dns_enabled = False
+
+
+def _delete_endpoints(backend: Any, vpce_ids: list[str] | None = None) -> None:
+    """A deleted endpoint is not listed for ever; moto shows it as `deleted`."""
+    _delete(backend, vpce_ids)
+    for identifier in vpce_ids or []:
+        backend.vpc_end_points.pop(identifier, None)

@@ -19,6 +19,15 @@ def replace(owner: type | ModuleType, name: str, new: object) -> None:
     setattr(owner, name, new)
 
 
+def add(owner: type, name: str, new: object) -> None:
+    """Sets `owner.name`, which moto does not have. A version that has it may need the patch no more."""
+    if hasattr(owner, name):
+        raise EmulatorChangedError(
+            f"moto's {owner.__name__} has {name!r} now; lab/cloud/emulator adds it to moto 5.2.5: look whether it must"
+        )
+    setattr(owner, name, new)
+
+
 def original(owner: type | ModuleType, name: str) -> Any:
     """What `owner.name` is now, for a patch that calls it."""
     if not hasattr(owner, name):

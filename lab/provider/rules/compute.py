@@ -67,7 +67,7 @@ _ROOT: Final = "rootBlockDevice"
 RULES: Final[dict[str, TypeRules]] = {
     "aws:ec2/instance:Instance": TypeRules(
         unserved=names(
-            "capacityReservationSpecification cpuOptions creditSpecification ebsBlockDevices enablePrimaryIpv6 "
+            "capacityReservationSpecification cpuOptions ebsBlockDevices enablePrimaryIpv6 "
             "enclaveOptions ephemeralBlockDevices getPasswordData hibernation hostId hostResourceGroupArn "
             "instanceMarketOptions ipv6AddressCount ipv6Addresses maintenanceOptions placementGroupId "
             "placementPartitionNumber privateDnsNameOptions secondaryNetworkInterfaces secondaryPrivateIps "
@@ -88,6 +88,7 @@ RULES: Final[dict[str, TypeRules]] = {
             f"{_ROOT}.throughput": between(125, 2000),
             f"{_ROOT}.iops": between(100, 256000),
             "ebsBlockDevices[].volumeType": one_of(*VOLUME_TYPES),
+            "creditSpecification.cpuCredits": one_of("standard", "unlimited"),
         },
         whole=_instance,
     ),

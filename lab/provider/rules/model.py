@@ -28,8 +28,8 @@ class TypeRules:
     """What the AWS provider knows of a type beyond the SDK's signatures.
 
     force_new     paths (no indexes) whose change replaces; a path covers what lies under it
-    defaults      what an absent property means: state that differs is a change
-    computed      optional properties that AWS fills in: absent means "as it is"
+    defaults      what an absent property means: state that differs is a change (`outer.inner`: of an object that is given)
+    computed      optional properties that AWS fills in: absent means "as it is" (`outer.inner`, `outer[].inner`: inside one)
     documents     properties compared as JSON documents
     written       properties of several spellings, and what gives the one by which they are compared and kept in the state
     unserved      properties of the real provider that this one does not serve: refused, never passed over in silence

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lab.provider.rules.model import Problem, TypeRules, names, objects
@@ -14,6 +14,11 @@ ROUTE_TARGETS: Final = (
     "odbNetworkArn", "transitGatewayId", "vpcEndpointId", "vpcPeeringConnectionId",
 )  # fmt: skip
 FLOW_LOG_SOURCES: Final = ("eniId", "regionalNatGatewayId", "subnetId", "transitGatewayAttachmentId", "transitGatewayId", "vpcId")
+
+
+def _tenancy_replaces(_state: Mapping[str, Any], news: Mapping[str, Any], changed: frozenset[str]) -> frozenset[str]:
+    """`resourceVPCCustomizeDiff` (vpc_.go): AWS changes it from dedicated to default alone."""
+    return changed & {"instanceTenancy"} if news.get("instanceTenancy") == "dedicated" else frozenset()
 
 
 def _route(props: dict[str, Any]) -> Iterator[Problem]:
@@ -69,6 +74,7 @@ RULES: Final[dict[str, TypeRules]] = {
             "ipv6NetmaskLength assignGeneratedIpv6CidrBlock enableNetworkAddressUsageMetrics"
         ),
         checks={"cidrBlock": prefix_between(16, 28), "instanceTenancy": one_of("default", "dedicated")},
+        replaces_if=_tenancy_replaces,
     ),
     "aws:ec2/subnet:Subnet": TypeRules(
         unserved=names(

@@ -28,6 +28,7 @@ def sourced(token: str, rules: TypeRules) -> TypeRules:
     for field in fields(TypeRules):
         if field.name not in _ADDED and getattr(rules, field.name) != getattr(TypeRules(), field.name):
             raise ValueError(f"{token}: {field.name} belongs into lab/provider/conformance, which has facts of this type")
+    inner = {path: line for path, line in facts.inputs.items() if path.count(".") == 1 and "[]" not in path}
     top = {name: line for name, line in facts.inputs.items() if "." not in name and "[]" not in name}
     return replace(
         rules,
@@ -37,8 +38,8 @@ def sourced(token: str, rules: TypeRules) -> TypeRules:
         conflicts=_groups(facts, "conflict"),
         requires={group.of[0]: group.of[1] for group in facts.groups if group.kind == "needs"},
         naming=facts.naming,
-        defaults={name: line.default for name, line in top.items() if line.default is not NOTHING},
-        computed=frozenset(name for name, line in top.items() if line.kept),
+        defaults={name: line.default for name, line in (top | inner).items() if line.default is not NOTHING},
+        computed=frozenset(path for path, line in facts.inputs.items() if line.kept),
         documents=frozenset(name for name, line in top.items() if line.document),
         own=frozenset(name for name, line in top.items() if line.unread),
         secret=frozenset(name for name, line in top.items() if line.secret),

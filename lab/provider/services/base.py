@@ -40,9 +40,14 @@ class Handler(ABC):
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
         """Take it away. Raises Refusal where AWS would; what is gone already is fine."""
 
-    def renews(self, changed: frozenset[str]) -> frozenset[str]:
+    def renews(self, changed: frozenset[str], olds: Props) -> frozenset[str]:
         """The outputs that an update of these properties gives a new value: unknown in its preview."""
-        del changed
+        del changed, olds
+        return frozenset()
+
+    def replaces(self, cloud: Cloud, olds: Props, news: Props, changed: frozenset[str]) -> frozenset[str]:
+        """The properties whose change replaces for a reason that only AWS knows; the others are in the type's rules."""
+        del cloud, olds, news, changed
         return frozenset()
 
     def imported(self, identifier: str) -> Props:

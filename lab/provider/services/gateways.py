@@ -10,8 +10,6 @@ from lab.provider.codec import Props
 from lab.provider.rules.model import listed
 from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
 
-ADDRESS_QUOTA: Final = 5
-"""Elastic IPs of a region until AWS is asked for more."""
 _LIVE_NAT: Final = ("pending", "available")
 
 
@@ -86,8 +84,6 @@ class Eip(Handler):
     label = "EC2 EIP"
 
     def create(self, cloud: Cloud, news: Props) -> str:
-        if len(cloud.every("ec2.describe_addresses", "Addresses")) >= ADDRESS_QUOTA:
-            raise cloud.refusal("ec2.allocate_address", "AddressLimitExceeded", "The maximum number of addresses has been reached.")
         made = cloud.call("ec2.allocate_address", Domain="vpc", TagSpecifications=tag_specifications("elastic-ip", news))
         return str(made["AllocationId"])
 
@@ -125,13 +121,12 @@ class Eip(Handler):
         retag(cloud, identifier, olds, news)
 
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        del state
-        for gateway in _nat_gateways(cloud, identifier):
-            message = (
-                f"Address of allocation {identifier} is in use by {gateway}: You do not have permission to access the specified resource."
-            )
-            raise cloud.refusal("ec2.disassociate_address", "AuthFailure", message)
-        _disassociate(cloud, identifier)
+        """As `resourceEIPDelete` (terraform-provider-aws, internal/service/ec2/ec2_eip.go): the state alone says whether it is associated.
+
+        One that is so without the state's knowledge is released as it is, which AWS refuses.
+        """
+        if association := state.get("associationId"):
+            quiet(lambda: cloud.call("ec2.disassociate_address", AssociationId=association))
         quiet(lambda: cloud.call("ec2.release_address", AllocationId=identifier))
 
 
@@ -216,6 +211,7 @@ class NatGateway(Handler):
             "publicIp": address.get("PublicIp"),
             "subnetId": gateway["SubnetId"],
             "vpcId": gateway["VpcId"],
+            **_secondary(gateway),
             "tagsAll": tag_map(gateway.get("Tags")),
         }
 
@@ -231,3 +227,13 @@ class NatGateway(Handler):
 
 def _nat(cloud: Cloud, identifier: str) -> dict[str, Any]:
     return cloud.first("ec2.describe_nat_gateways", "NatGateways", NatGatewayIds=[identifier]) or {}
+
+
+def _secondary(gateway: dict[str, Any]) -> Props:
+    """The addresses beside the first (`resourceNATGatewayRead` in terraform-provider-aws, internal/service/ec2/vpc_nat_gateway.go)."""
+    others: list[dict[str, Any]] = listed(gateway.get("NatGatewayAddresses"))[1:]
+    return {
+        "secondaryAllocationIds": [item["AllocationId"] for item in others if item.get("AllocationId")],
+        "secondaryPrivateIpAddresses": [item["PrivateIp"] for item in others if item.get("PrivateIp")],
+        "secondaryPrivateIpAddressCount": len(others),
+    }

@@ -35,6 +35,14 @@ def _retag(cloud: Cloud, kind: str, key: str, identifier: str, olds: Props, news
         cloud.call(f"iam.tag_{kind}", **{key: identifier}, Tags=tag_list(fresh))
 
 
+def _inline(cloud: Cloud, role: str) -> list[Props]:
+    """The policies inside a role, RolePolicy's included (`resourceRoleRead` in terraform-provider-aws, internal/service/iam/role.go)."""
+    return [
+        {"name": name, "policy": _document(cloud.call("iam.get_role_policy", RoleName=role, PolicyName=name)["PolicyDocument"])}
+        for name in sorted(listed(cloud.call("iam.list_role_policies", RoleName=role).get("PolicyNames")))
+    ]
+
+
 class Role(Handler):
     """`aws.iam.Role`."""
 
@@ -72,7 +80,7 @@ class Role(Handler):
             "permissionsBoundary": (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn") or "",
             "assumeRolePolicy": _document(role["AssumeRolePolicyDocument"]),
             "managedPolicyArns": [item["PolicyArn"] for item in listed(attached)],
-            "inlinePolicies": [],
+            "inlinePolicies": _inline(cloud, identifier),
             "tagsAll": tag_map(role.get("Tags")),
         }
 

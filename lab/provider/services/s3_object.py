@@ -83,7 +83,7 @@ class BucketObject(Handler):
             tags = {"TagSet": tag_list(news.get("tagsAll"))}
             cloud.call("s3.put_object_tagging", Bucket=bucket, Key=key, Tagging=tags)
 
-    def renews(self, changed: frozenset[str]) -> frozenset[str]:
+    def renews(self, changed: frozenset[str], olds: Props) -> frozenset[str]:
         return frozenset({"versionId", "etag"}) if changed & _CONTENT else frozenset()
 
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:

@@ -5,14 +5,21 @@ from __future__ import annotations
 import base64
 from typing import Final
 
-from lab.provider.cloud import Cloud
+from lab.provider.cloud import Cloud, Refusal
 from lab.provider.codec import Props
-from lab.provider.naming import unique
+from lab.provider.naming import token, unique
 from lab.provider.rules.model import listed
 from lab.provider.services.base import Handler, quiet, tag_list, tag_map, tags_of
 from lab.provider.services.iam import text
 
 _DEFAULT_RECOVERY_DAYS: Final = 30
+_PROPAGATION_SECONDS: Final = 120.0
+"""`PropagationTimeout` in terraform-provider-aws, internal/service/secretsmanager/consts.go."""
+
+
+def _is_leaving(refusal: Refusal) -> bool:
+    """`resourceSecretCreate` (internal/service/secretsmanager/secret.go) tries again while the name's former holder is being deleted."""
+    return refusal.code == "InvalidRequestException" and any(word in refusal.message for word in ("scheduled for deletion", "was deleted"))
 
 
 class Secret(Handler):
@@ -23,16 +30,17 @@ class Secret(Handler):
 
     def create(self, cloud: Cloud, news: Props) -> str:
         name = news.get("name") or unique(str(news.get("namePrefix") or "pulumi-"))
-        existing = cloud.find("secretsmanager.describe_secret", SecretId=name)
-        if existing is not None and existing.get("DeletedDate"):
-            message = "You can't create this secret because a secret with this name is already scheduled for deletion."
-            raise cloud.refusal("secretsmanager.create_secret", "InvalidRequestException", message)
-        made = cloud.call(
-            "secretsmanager.create_secret",
-            Name=name,
-            Description=news.get("description"),
-            KmsKeyId=news.get("kmsKeyId"),
-            Tags=tag_list(news.get("tagsAll")) or None,
+        made = cloud.persist(
+            lambda: cloud.call(
+                "secretsmanager.create_secret",
+                ClientRequestToken=token(),
+                Name=name,
+                Description=news.get("description"),
+                KmsKeyId=news.get("kmsKeyId"),
+                Tags=tag_list(news.get("tagsAll")) or None,
+            ),
+            while_refused=_is_leaving,
+            seconds=_PROPAGATION_SECONDS,
         )
         return str(made["ARN"])
 
@@ -88,17 +96,11 @@ class SecretVersion(Handler):
     label = "Secrets Manager Secret Version"
 
     def create(self, cloud: Cloud, news: Props) -> str:
-        operation, secret = "secretsmanager.put_secret_value", news["secretId"]
-        described = cloud.find("secretsmanager.describe_secret", SecretId=secret)
-        if described is None:
-            raise cloud.refusal(operation, "ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
-        if described.get("DeletedDate"):
-            message = "You can't perform this operation on the secret because it was marked for deletion."
-            raise cloud.refusal(operation, "InvalidRequestException", message)
         binary = news.get("secretBinary")
         made = cloud.call(
-            operation,
-            SecretId=secret,
+            "secretsmanager.put_secret_value",
+            ClientRequestToken=token(),
+            SecretId=news["secretId"],
             SecretString=news.get("secretString", news.get("secretStringWo")),
             SecretBinary=base64.b64decode(binary) if binary is not None else None,
             VersionStages=news.get("versionStages"),

@@ -8,8 +8,8 @@ from typing import Any, Final
 from lab.provider.cloud import Cloud, Refusal, filters
 from lab.provider.codec import Props
 from lab.provider.rules.model import listed
-from lab.provider.services import instances
 from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
+from lab.provider.services.instance_state import describe, stop
 
 _SIZES: Final = {"size": "Size", "type": "VolumeType", "iops": "Iops", "throughput": "Throughput"}
 
@@ -64,15 +64,27 @@ class Volume(Handler):
     def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         changes = {parameter: news[name] for name, parameter in _SIZES.items() if name in changed and news.get(name) is not None}
         if changes:
-            if changes.get("Size", olds["size"]) < olds["size"]:
-                message = f"New size cannot be smaller than existing size: {changes['Size']} < {olds['size']}"
-                raise cloud.refusal("ec2.modify_volume", "InvalidParameterValue", message)
             cloud.call("ec2.modify_volume", VolumeId=identifier, **changes)
+            wait_until_modified(cloud, identifier)
         retag(cloud, identifier, olds, news)
 
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
         del state
         quiet(lambda: cloud.call("ec2.delete_volume", VolumeId=identifier))
+
+
+def wait_until_modified(cloud: Cloud, identifier: str) -> None:
+    """Until the new size can be used: `optimizing` lasts for hours, and the provider does not wait for its end.
+
+    `waitVolumeUpdated` and `waitVolumeModificationComplete` in terraform-provider-aws, internal/service/ec2/wait.go.
+    """
+
+    def modifying() -> str:
+        found = cloud.first("ec2.describe_volumes_modifications", "VolumesModifications", VolumeIds=[identifier]) or {}
+        state = str(found.get("ModificationState") or "completed")
+        return "modified" if state in ("completed", "optimizing") else state
+
+    cloud.wait(f"modification of volume {identifier}", modifying, "modified", bad=("failed",))
 
 
 def _volume(cloud: Cloud, identifier: str) -> dict[str, Any] | None:
@@ -89,7 +101,7 @@ class VolumeAttachment(Handler):
         identifier = "vai-{}".format(zlib.crc32("{deviceName}-{instanceId}-{volumeId}-".format(**news).encode()))
         if _attachment(cloud, news) is not None:
             return identifier  # as the real provider: what is attached so already is adopted
-        operation, instance = "ec2.attach_volume", instances.describe(cloud, news["instanceId"])
+        operation, instance = "ec2.attach_volume", describe(cloud, news["instanceId"])
         volume = _volume(cloud, news["volumeId"])
         if instance is None or instance["State"]["Name"] == "terminated":
             raise cloud.refusal(operation, "InvalidInstanceID.NotFound", f"The instance ID '{news['instanceId']}' does not exist")
@@ -118,10 +130,14 @@ class VolumeAttachment(Handler):
         """Only what the provider itself reads can change."""
 
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        if state.get("skipDestroy") or _attachment(cloud, state) is None:
+        """As `resourceVolumeAttachmentDelete` (terraform-provider-aws, internal/service/ec2/ebs_volume_attachment.go).
+
+        Nothing is looked at before the stop, so that of a terminated instance fails; and nobody starts the instance again.
+        """
+        if state.get("skipDestroy"):
             return
         if state.get("stopInstanceBeforeDetaching"):
-            instances.stop(cloud, state["instanceId"])
+            stop(cloud, state["instanceId"])
         quiet(
             lambda: cloud.call(
                 "ec2.detach_volume",

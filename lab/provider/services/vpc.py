@@ -9,8 +9,6 @@ from lab.provider.codec import Props
 from lab.provider.rules.model import listed
 from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
 
-VPC_QUOTA: Final = 5
-"""VPCs of a region, the default one included, until AWS is asked for more."""
 _ATTRIBUTES: Final = {"enableDnsSupport": "EnableDnsSupport", "enableDnsHostnames": "EnableDnsHostnames"}
 
 
@@ -21,8 +19,6 @@ class Vpc(Handler):
     label = "EC2 VPC"
 
     def create(self, cloud: Cloud, news: Props) -> str:
-        if len(cloud.every("ec2.describe_vpcs", "Vpcs")) >= VPC_QUOTA:
-            raise cloud.refusal("ec2.create_vpc", "VpcLimitExceeded", "The maximum number of VPCs has been reached.")
         made = cloud.call(
             "ec2.create_vpc",
             CidrBlock=news["cidrBlock"],

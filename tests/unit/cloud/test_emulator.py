@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.cloud.images import BAKED_IMAGE, DEBIAN_PARAMETER, PLAIN_IMAGE
-from lab.cloud.reports import REGIONS_PATH
+from lab.cloud.reports import QUOTAS_PATH, REGIONS_PATH
 from tests.unit.cloud.support import Network, client, report
 
 pytestmark = pytest.mark.programs
@@ -349,6 +349,81 @@ def test_a_buckets_deny_under_a_condition_or_of_a_role_denies_no_administrators_
     s3.put_object(Bucket="artifacts", Key="k", Body=b"1")
     s3.put_bucket_policy(Bucket="artifacts", Policy=json.dumps({"Version": "2012-10-17", "Statement": [without_tls, everything]}))
     assert refused(s3.put_object, Bucket="artifacts", Key="k", Body=b"2") == "403"  # moto's answer has no body to name AccessDenied
+
+
+def test_the_accounts_quotas_are_shown_and_changed(api: str, network: Network) -> None:
+    def ask(body: dict[str, object] | None = None) -> dict[str, Any]:
+        request = urllib.request.Request(f"{api}{QUOTAS_PATH}", data=json.dumps(body).encode() if body else None)
+        with urllib.request.urlopen(request) as answer:
+            return json.load(answer)
+
+    before = ask()
+    assert before["vcpus"] == 32
+    try:
+        assert ask({"vcpus": 2})["vcpus"] == 2
+        network.launch()
+        assert refused(network.launch) == "VcpuLimitExceeded"
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            ask({"cpus": 2})
+    finally:
+        ask(before)
+
+
+def test_a_launch_shows_the_groups_of_its_interface_as_the_instances_own_also_after_a_change(network: Network) -> None:
+    instance = network.launch()
+    assert [group["GroupId"] for group in network.instance(instance)["SecurityGroups"]] == [network.group]
+    other = network.ec2.create_security_group(GroupName="other", Description="other", VpcId=network.vpc)["GroupId"]
+    interface = network.instance(instance)["NetworkInterfaces"][0]["NetworkInterfaceId"]
+    network.ec2.modify_network_interface_attribute(NetworkInterfaceId=interface, Groups=[other])
+    shown = network.instance(instance)
+    for groups in (shown["SecurityGroups"], shown["NetworkInterfaces"][0]["Groups"]):
+        assert [group["GroupId"] for group in groups] == [other]
+    network.ec2.modify_instance_attribute(InstanceId=instance, Groups=[network.group])
+    assert [group["GroupId"] for group in network.instance(instance)["NetworkInterfaces"][0]["Groups"]] == [network.group]
+
+
+def test_credits_and_monitoring_are_kept(api: str, network: Network) -> None:
+    ec2, instance = network.ec2, network.launch()
+
+    def shown() -> str:
+        return ec2.describe_instance_credit_specifications(InstanceIds=[instance])["InstanceCreditSpecifications"][0]["CpuCredits"]
+
+    assert shown() == "unlimited"
+    ec2.modify_instance_credit_specification(InstanceCreditSpecifications=[{"InstanceId": instance, "CpuCredits": "standard"}])
+    assert shown() == "standard"
+    ec2.monitor_instances(InstanceIds=[instance])
+    assert network.instance(instance)["Monitoring"]["State"] == "enabled"
+    ec2.stop_instances(InstanceIds=[instance])
+    report(api, instance, "stopped")
+    ec2.modify_instance_attribute(InstanceId=instance, InstanceType={"Value": "m5.large"})
+    assert refused(ec2.describe_instance_credit_specifications, InstanceIds=[instance]) == "InstanceCreditSpecification.NotSupported"
+
+
+def test_a_deleted_endpoint_is_gone_and_a_gateway_one_has_no_private_dns(network: Network) -> None:
+    ec2 = network.ec2
+    made = ec2.create_vpc_endpoint(VpcId=network.vpc, ServiceName="com.amazonaws.eu-west-1.s3")["VpcEndpoint"]
+    assert made["PrivateDnsEnabled"] is False
+    ec2.delete_vpc_endpoints(VpcEndpointIds=[made["VpcEndpointId"]])
+    assert ec2.describe_vpc_endpoints()["VpcEndpoints"] == []
+    assert refused(ec2.describe_vpc_endpoints, VpcEndpointIds=[made["VpcEndpointId"]]) == "InvalidVpcEndpointId.NotFound"
+
+
+def test_a_name_in_recovery_is_taken(api: str) -> None:
+    secrets = client("secretsmanager", api)
+    secrets.create_secret(Name="x", SecretString="y")
+    assert refused(secrets.create_secret, Name="x", SecretString="y") == "ResourceExistsException"
+    secrets.delete_secret(SecretId="x")
+    assert refused(secrets.create_secret, Name="x", SecretString="y") == "InvalidRequestException"
+    assert refused(secrets.put_secret_value, SecretId="x", SecretString="z") == "InvalidRequestException"
+    secrets.restore_secret(SecretId="x")
+    secrets.put_secret_value(SecretId="x", SecretString="z")
+
+
+def test_a_log_groups_class_is_shown(api: str) -> None:
+    logs = client("logs", api)
+    logs.create_log_group(logGroupName="a")
+    logs.create_log_group(logGroupName="b", logGroupClass="INFREQUENT_ACCESS")
+    assert [group["logGroupClass"] for group in logs.describe_log_groups()["logGroups"]] == ["STANDARD", "INFREQUENT_ACCESS"]
 
 
 def test_endpoints_can_be_had_for_s3_by_gateway_and_for_others_by_interface(api: str) -> None:

@@ -8,7 +8,7 @@ from ops import cli, requirements
 from ops.failures import UserError
 
 DAILY = ["exec", "fault", "kill", "logs", "reach", "start", "status", "stop", "url"]
-COMMANDS = ["destroy", "down", "preview", "refresh", "setup", "up", *DAILY]
+COMMANDS = ["destroy", "down", "preview", "quota", "refresh", "setup", "up", *DAILY]
 
 
 def test_every_command_explains_itself() -> None:

@@ -74,7 +74,7 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     (INSTANCE, {**HOST, "userData": "a"}, {**HOST, "userData": "b", "userDataReplaceOnChange": True}, REPLACE),
     (INSTANCE, {**HOST, "privateIp": "10.0.0.4"}, HOST, NOTHING),
     (INSTANCE, {"vpcSecurityGroupIds": ["a", "b"]}, {"vpcSecurityGroupIds": ["b", "a"]}, NOTHING),
-    (INSTANCE, {"rootBlockDevice": {"volumeSize": 8, "iops": 3000}}, {"rootBlockDevice": {"volumeSize": 8}}, UPDATE),
+    (INSTANCE, {"rootBlockDevice": {"volumeSize": 8, "iops": 3000}}, {"rootBlockDevice": {"volumeSize": 8}}, NOTHING),
     (INSTANCE, {"rootBlockDevice": {"volumeSize": 8}}, {"rootBlockDevice": {"volumeSize": 9}}, UPDATE),
     (INSTANCE, {"rootBlockDevice": {"encrypted": False}}, {"rootBlockDevice": {"encrypted": True}}, REPLACE),
     (INSTANCE, {}, {"forceDestroy": False}, NOTHING),

@@ -1,12 +1,10 @@
 """Instances and volumes: launches that AWS refuses, changes that stop a host, ends that wait for it."""
 
-import base64
 from typing import Any
 
 import pytest
 from moto.ec2.models.elastic_block_store import EBSBackend
 
-from lab.provider.cloud import Cloud
 from lab.provider.invokes import DEFAULT_DEBIAN_AMI
 from tests.unit.provider.engine import REGION, AbortedError, World, client, kinds
 from tests.unit.provider.test_network import drifted, settled
@@ -61,26 +59,6 @@ def test_a_group_of_another_vpc_is_refused(small: World) -> None:
     other = small.engine.create(VPC, "other", cidrBlock="10.1.0.0/16")
     with pytest.raises(AbortedError, match="belong to different networks"):
         small.instance(vpcSecurityGroupIds=[other["defaultSecurityGroupId"]])
-
-
-def test_changed_user_data_and_type_stop_and_start_the_host(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    host = small.instance(userData="one")
-    calls: list[str] = []
-    call = Cloud.call
-
-    def recorded(self: Cloud, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        calls.append(operation)
-        return call(self, operation, **parameters)
-
-    monkeypatch.setattr(Cloud, "call", recorded)
-    changed = small.engine.update(host, userData="two", instanceType="t3.small")
-    verbs = [name for name in calls if name.startswith(("ec2.stop", "ec2.start", "ec2.modify"))]
-    assert verbs == ["ec2.stop_instances", "ec2.modify_instance_attribute", "ec2.modify_instance_attribute", "ec2.start_instances"]
-    assert (changed["userData"], changed["instanceType"], changed["instanceState"]) == ("two", "t3.small", "running")
-    assert (
-        base64.b64decode(client("ec2").describe_instance_attribute(InstanceId=host.id, Attribute="userData")["UserData"]["Value"]) == b"two"
-    )
-    settled(small.engine, changed)
 
 
 def test_changed_tags_and_groups_leave_the_host_running(small: World) -> None:

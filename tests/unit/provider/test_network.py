@@ -106,6 +106,42 @@ def test_an_address_that_its_host_moved_is_no_drift(small: World) -> None:
     assert drifted(small.engine, address) == {}
 
 
+def test_an_address_goes_only_where_the_state_knows_its_association(small: World) -> None:
+    """`resourceEIPDelete` asks AWS for nothing before it releases."""
+    small.engine.create(GATEWAY, vpcId=small.vpc.id)
+    host, address = small.instance(), small.engine.create(EIP, domain="vpc")
+    client("ec2").associate_address(AllocationId=address.id, InstanceId=host.id)
+    with pytest.raises(AbortedError, match=r"InvalidIPAddress\.InUse"):
+        small.engine.delete(address)
+    refreshed = small.engine.refresh(address)
+    assert refreshed is not None
+    small.engine.delete(refreshed)
+    assert small.engine.refresh(address) is None
+
+
+@pytest.mark.parametrize(("before", "after", "kind"), [("default", "dedicated", "update_replace"), ("dedicated", "default", "update")])
+def test_a_vpc_goes_back_from_dedicated_hardware_alone(engine: Engine, before: str, after: str, kind: str) -> None:
+    vpc = engine.create(VPC, "net", cidrBlock="10.9.0.0/16", instanceTenancy=before)
+    vpc.outputs["instanceTenancy"] = before  # moto keeps none
+    assert kinds(engine.diff(vpc, instanceTenancy=after)) == {"instanceTenancy": kind}
+
+
+def test_a_nat_gateway_shows_that_it_has_no_further_addresses(small: World) -> None:
+    small.engine.create(GATEWAY, vpcId=small.vpc.id)
+    nat = small.engine.create(NAT, subnetId=small.subnet.id, allocationId=small.engine.create(EIP, domain="vpc").id)
+    assert [nat[name] for name in ("secondaryAllocationIds", "secondaryPrivateIpAddresses", "secondaryPrivateIpAddressCount")] == [
+        [],
+        [],
+        0,
+    ]
+
+
+def test_a_gateway_endpoint_has_no_private_dns(small: World) -> None:
+    endpoint = small.engine.create(ENDPOINT, vpcId=small.vpc.id, serviceName=f"com.amazonaws.{REGION}.s3")
+    assert endpoint["privateDnsEnabled"] is False
+    assert kinds(small.engine.diff(endpoint, privateDnsEnabled=False)) == {}
+
+
 def test_a_nat_gateway_needs_a_free_address_and_a_way_out_and_holds_both(small: World) -> None:
     engine = small.engine
     address = engine.create(EIP, domain="vpc")
@@ -115,8 +151,10 @@ def test_a_nat_gateway_needs_a_free_address_and_a_way_out_and_holds_both(small: 
     nat = settled(engine, engine.create(NAT, subnetId=small.subnet.id, allocationId=address.id))
     with pytest.raises(AbortedError, match=r"Resource.AlreadyAssociated"):
         engine.create(NAT, "second", subnetId=small.subnet.id, allocationId=address.id)
-    for held in (address, small.subnet):
-        with pytest.raises(AbortedError, match=r"AuthFailure|DependencyViolation"):
+    refreshed = engine.refresh(address)
+    assert refreshed is not None
+    for held, code in ((address, "InvalidIPAddress.InUse"), (refreshed, "AuthFailure"), (small.subnet, "DependencyViolation")):
+        with pytest.raises(AbortedError, match=code):
             engine.delete(held)
     engine.delete(nat)
     assert engine.refresh(nat) is None
@@ -187,6 +225,7 @@ def test_a_flow_log_reads_as_made(small: World) -> None:
     log = small.engine.create(FLOW_LOG, vpcId=small.vpc.id, trafficType="ALL", logDestination=group["arn"], iamRoleArn=role)
     settled(small.engine, log)
     assert kinds(small.engine.diff(log, trafficType="REJECT")) == {"trafficType": "update_replace"}
+    assert kinds(small.engine.diff(log, trafficType=None)) == {"trafficType": "delete_replace"}, "AWS fills in none (ec2/vpc_flow_log.go)"
     small.engine.delete(log)
     assert small.engine.refresh(log) is None
 

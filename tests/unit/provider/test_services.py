@@ -1,11 +1,13 @@
 """IAM, S3, Secrets Manager, Route 53, logs and keys: read as made, repaired after drift, refused as AWS refuses."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lab.provider.cloud import Cloud
 from lab.provider.codec import Asset, Secret
 from tests.unit.provider.engine import REGION, AbortedError, Engine, Resource, World, client, kinds
 from tests.unit.provider.test_network import drifted, settled
@@ -232,6 +234,34 @@ def test_a_secret_that_waits_for_its_end_blocks_its_name(engine: Engine) -> None
         engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("x"))
 
 
+def test_a_secret_whose_name_is_being_freed_is_tried_for_until_it_is_free(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine.create(SECRET, "s", name="webstack/dev/x")
+    engine.delete(made)
+    call, tries = Cloud.call, 0
+
+    def third_time(self: Cloud, operation: str, /, **parameters: Any) -> dict[str, Any]:
+        nonlocal tries
+        if operation == "secretsmanager.create_secret":
+            tries += 1
+            if tries == 3:
+                client("secretsmanager").delete_secret(SecretId=made.id, ForceDeleteWithoutRecovery=True)
+        return call(self, operation, **parameters)
+
+    monkeypatch.setattr(Cloud, "call", third_time)
+    engine.create(SECRET, "again", name="webstack/dev/x")
+    assert tries == 3
+
+
+def test_a_role_shows_the_policies_that_were_put_into_it_later(engine: Engine) -> None:
+    role = engine.create(ROLE, "r", name="web", assumeRolePolicy=TRUST)
+    assert role["inlinePolicies"] == []
+    engine.create(ROLE_POLICY, "p", name="reads", role="web", policy=READ)
+    seen = settled(engine, role)
+    (inline,) = seen["inlinePolicies"]
+    assert inline["name"] == "reads"
+    assert json.loads(inline["policy"]) == json.loads(READ)
+
+
 def test_a_secret_without_a_recovery_window_frees_its_name_at_once(engine: Engine) -> None:
     made = engine.create(SECRET, "s", name="webstack/dev/x", recoveryWindowInDays=0)
     engine.delete(made)
@@ -241,7 +271,7 @@ def test_a_secret_without_a_recovery_window_frees_its_name_at_once(engine: Engin
 def test_a_secrets_value_and_policy_read_as_made(engine: Engine) -> None:
     made = engine.create(SECRET, "s", name="webstack/dev/x", tags={"a": "b"})
     version = settled(engine, engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("hunter2")))
-    assert version.id.startswith(f"{made.id}|")
+    assert re.fullmatch(re.escape(made.id) + r"\|terraform-\d{18}[0-9a-f]{8}", version.id), "id.UniqueId of the Terraform plugin SDK"
     engine.delete(version)
     statement = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
     policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
@@ -344,6 +374,8 @@ def test_a_cname_stands_alone_and_not_at_the_apex(small: World) -> None:
 def test_a_log_group_reads_as_made_and_its_drift_is_seen(engine: Engine) -> None:
     made = settled(engine, engine.create(LOG_GROUP, "g", name="/webstack/dev", retentionInDays=14, tags={"a": "b"}))
     assert made["arn"] == f"arn:aws:logs:{REGION}:123456789012:log-group:/webstack/dev"
+    (listed,) = client("logs").describe_log_groups(logGroupNamePrefix="/webstack/dev")["logGroups"]
+    assert listed["logGroupClass"] == "STANDARD"
     client("logs").put_retention_policy(logGroupName="/webstack/dev", retentionInDays=1)
     assert drifted(engine, made) == {"retentionInDays": "update"}
     assert settled(engine, engine.update(made, retentionInDays=None, tags={"c": "d"}))["retentionInDays"] == 0

@@ -1,0 +1,119 @@
+"""What an AWS account may have, until AWS is asked for more. moto gives without end.
+
+The lab's account has AWS's defaults where AWS gives one; `webstack lab quota` shows and changes them.
+"""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from moto.ec2.models.elastic_ip_addresses import ElasticAddressBackend
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.models.vpcs import VPCBackend
+
+from lab.cloud.emulator.patching import original, refusal, replace
+
+_STANDARD = frozenset("acdhimrtz")
+"""The first letters of the families that share one quota (Running On-Demand Standard instances)."""
+_ALIVE = frozenset({"pending", "running"})
+
+_start = original(InstanceBackend, "start_instances")
+_allocate = original(ElasticAddressBackend, "allocate_address")
+_create_vpc = original(VPCBackend, "create_vpc")
+
+
+@dataclass
+class Quotas:
+    """One account's quotas in each region.
+
+    vcpus                        of running On-Demand instances of the standard families, in sum
+                                 (https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html). A new account begins with
+                                 5 and is raised as it is used; 32 is what lets a stack of production's size roll.
+    addresses                    Elastic IP addresses (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html)
+    vpcs                         the default one included (the same page)
+    volume_modifications_per_day of one volume, in any 24 hours
+                                 (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html)
+    optimizing_seconds_per_gib   how long a modified volume is `optimizing`, and takes no further modification. AWS speaks of minutes to
+                                 hours, and of six hours for a full TiB
+                                 (https://docs.aws.amazon.com/ebs/latest/userguide/monitoring-volume-modifications.html)
+    """
+
+    vcpus: int = 32
+    addresses: int = 5
+    vpcs: int = 5
+    volume_modifications_per_day: int = 4
+    optimizing_seconds_per_gib: int = 21
+
+
+quotas = Quotas()
+"""Those of this process, which emulates one account."""
+
+
+def shown() -> dict[str, int]:
+    """The quotas by name."""
+    return asdict(quotas)
+
+
+def change(wanted: dict[str, object]) -> dict[str, int]:
+    """Sets some of them. Raises ValueError, and changes nothing, where a name or a value is none."""
+    known = [field.name for field in fields(Quotas)]
+    checked: dict[str, int] = {}
+    for name, value in wanted.items():
+        if name not in known:
+            raise ValueError(f"{name}: no such quota; there are {', '.join(known)}")
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"{name}={value}: a quota is a whole number, 0 or more")
+        checked[name] = value
+    for name, value in checked.items():
+        setattr(quotas, name, value)
+    return shown()
+
+
+def install() -> None:
+    """Patches what takes from a quota. After `launch`: what AWS refuses for itself is refused before the count."""
+    run = original(InstanceBackend, "run_instances")
+
+    def run_within(backend: Any, image_id: str, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any) -> Any:
+        _require_vcpus(backend, _vcpus(str(kwargs.get("instance_type") or "m1.small")) * int(count))
+        return run(backend, image_id, count, user_data, security_group_names, **kwargs)
+
+    replace(InstanceBackend, "run_instances", run_within)
+    replace(InstanceBackend, "start_instances", _start_within)
+    replace(ElasticAddressBackend, "allocate_address", _allocate_within)
+    replace(VPCBackend, "create_vpc", _create_vpc_within)
+
+
+def _start_within(backend: Any, instance_ids: list[str]) -> Any:
+    starting = [instance for instance in backend.get_multi_instances_by_id(instance_ids) if instance.state == "stopped"]
+    _require_vcpus(backend, sum(_vcpus(instance.instance_type) for instance in starting))
+    return _start(backend, instance_ids)
+
+
+def _require_vcpus(backend: Any, more: int) -> None:
+    used = sum(_vcpus(instance.instance_type) for instance in backend.all_instances() if instance.state in _ALIVE)
+    if more and used + more > quotas.vcpus:
+        raise refusal(
+            "VcpuLimitExceeded",
+            f"You have requested more vCPU capacity than your current vCPU limit of {quotas.vcpus} allows for the instance bucket that the "
+            "specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
+            "this limit.",
+        )
+
+
+def _vcpus(instance_type: str) -> int:
+    """Those that count for this quota; none of another family or of a type that does not exist."""
+    if instance_type[:1] not in _STANDARD or instance_type not in INSTANCE_TYPES:
+        return 0
+    return int(INSTANCE_TYPES[instance_type]["VCpuInfo"]["DefaultVCpus"])
+
+
+def _allocate_within(backend: Any, *args: Any, **kwargs: Any) -> Any:
+    if len(backend.addresses) >= quotas.addresses:
+        raise refusal("AddressLimitExceeded", "The maximum number of addresses has been reached.")
+    return _allocate(backend, *args, **kwargs)
+
+
+def _create_vpc_within(backend: Any, *args: Any, **kwargs: Any) -> Any:
+    if len(backend.vpcs) >= quotas.vpcs and not kwargs.get("is_default"):
+        raise refusal("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+    return _create_vpc(backend, *args, **kwargs)
