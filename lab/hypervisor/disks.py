@@ -24,6 +24,8 @@ class Disks:
         self._names = names
         self.given = frozenset[str]()
         """What the running machine has."""
+        self.sizes = dict[str, int]()
+        """The sizes in GiB that the devices of those are known to have."""
         self.held = frozenset[str]()
         """What the guest did not let go of when it was last looked at; `look_again` forgets it."""
         self.released = frozenset[str]()
@@ -39,13 +41,21 @@ class Disks:
             for volume in wanted
         }
 
-    def begin(self, given: Iterable[str]) -> None:
+    def begin(self, given: Iterable[Volume]) -> None:
         """The machine runs, with these."""
-        self.given = frozenset(given)
+        self.sizes = {volume.volume_id: volume.size_gib for volume in given}
+        self.given = frozenset(self.sizes)
+
+    def adopt(self, given: Iterable[str]) -> None:
+        """The machine runs already, with these. Blocks."""
+        sizes = {volume_id: volumes.size_of(self._names.volume_file(volume_id)) for volume_id in given}
+        self.given = frozenset(sizes)
+        self.sizes = {volume_id: size for volume_id, size in sizes.items() if size is not None}
 
     def end(self) -> None:
         """The machine runs no more, and holds nothing."""
         self.given = self.held = frozenset[str]()
+        self.sizes = {}
         self._forced.clear()
         self._held_since.clear()
         self._known_as_busy.clear()
@@ -60,6 +70,12 @@ class Disks:
         loop = await asyncio.to_thread(volumes.attach, self._names.volume_file(volume.volume_id), volume.size_gib)
         await asyncio.to_thread(volumes.give_to_running, leader, volume.volume_id, loop)
         self.given |= {volume.volume_id}
+        self.sizes[volume.volume_id] = volume.size_gib
+
+    async def grow(self, volume: Volume) -> None:
+        """Brings a volume that the running machine has to its new size, under whatever uses it there."""
+        await asyncio.to_thread(volumes.grow, self._names.volume_file(volume.volume_id), volume.size_gib)
+        self.sizes[volume.volume_id] = volume.size_gib
 
     def recall(self, volume_id: str) -> bool:
         """Whether a volume that the machine is thought not to have is plugged in after all; it counts as given then. Blocks.
@@ -80,6 +96,7 @@ class Disks:
         """Takes a volume from the running machine; one that the guest still uses is `held` afterwards and stays with it."""
         if await asyncio.to_thread(self._take, leader, volume_id, volume_id in self._forced):
             self.given -= {volume_id}
+            self.sizes.pop(volume_id, None)
             self._forced.discard(volume_id)
             self._held_since.pop(volume_id, None)
             self._known_as_busy.discard(volume_id)

@@ -87,7 +87,7 @@ class Keeper:
         process = self.machine.supervisor()
         if process is not None:
             leader = await asyncio.to_thread(self.machine.leader)
-            self._disks.begin(await asyncio.to_thread(volumes.given_to, leader) if leader else ())
+            await asyncio.to_thread(lambda: self._disks.adopt(volumes.given_to(leader) if leader else ()))
             self._notices.adopt()
             log.info("%s: still running, adopted", self.instance_id)
             self._watch(process)
@@ -176,6 +176,7 @@ class Keeper:
             rest=self._rest,
             has_root=self.machine.exists(),
             volumes=self._disks.given,
+            sizes=self._disks.sizes,
             held=self._disks.held,
             released=self._disks.released,
             told=self._told,
@@ -224,6 +225,8 @@ class Keeper:
                 self._rest, self.problem = Rest.OFF, None
             case Action.ATTACH | Action.DETACH:
                 await self._move_volume(step)
+            case Action.GROW:
+                await self._grow_volume(step.volume_id)
             case Action.TELL_DETACHED:
                 await self._tell_detached(step.volume_id or "")
             case Action.NOTHING:
@@ -250,7 +253,7 @@ class Keeper:
         image = await asyncio.to_thread(self._around.image_for, desired.image_id)
         process = await asyncio.to_thread(self._switch_on, desired, image)
         self._told = None
-        self._disks.begin(volume.volume_id for volume in desired.volumes)
+        self._disks.begin(desired.volumes)
         self._watch(process)
 
     def _switch_on(self, desired: DesiredMachine, image: Path) -> Process:
@@ -284,6 +287,11 @@ class Keeper:
         asyncio.get_running_loop().call_later(_LOOK_AGAIN_AFTER, self._look_again)
         if self._disks.turned_busy(volume_id):
             await self._around.cloud.report(self.instance_id, "busy", volume_id)
+
+    async def _grow_volume(self, volume_id: str | None) -> None:
+        for volume in self.desired.volumes if self.desired else ():
+            if volume.volume_id == volume_id:
+                await self._disks.grow(volume)
 
     def _look_again(self) -> None:
         self._disks.look_again()

@@ -1,6 +1,7 @@
 """What to do next with one machine: a pure decision over what the API wants and what is there."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 from lab.hypervisor.desired import DesiredMachine, Power
@@ -33,6 +34,8 @@ class ActualMachine:
     has_root: bool = False
     volumes: frozenset[str] = frozenset()
     """Volumes that a running machine has been given."""
+    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    """The sizes in GiB that the devices of those are known to have."""
     held: frozenset[str] = frozenset()
     """Those of them that the guest has just been seen to use still."""
     released: frozenset[str] = frozenset()
@@ -54,6 +57,7 @@ class Action(Enum):
     TELL_STOPPED = "tell stopped"
     TELL_TERMINATED = "tell terminated"
     ATTACH = "attach"
+    GROW = "grow"
     DETACH = "detach"
     TELL_DETACHED = "tell detached"
     SETTLE = "settle"
@@ -120,6 +124,9 @@ def _while_running(desired: DesiredMachine, actual: ActualMachine) -> Step:
         return released
     for volume_id in sorted(wanted - actual.volumes):
         return Step(action=Action.ATTACH, volume_id=volume_id)
+    for volume in desired.volumes:
+        if volume.volume_id in actual.volumes and actual.sizes.get(volume.volume_id, volume.size_gib) < volume.size_gib:
+            return Step(action=Action.GROW, volume_id=volume.volume_id)
     return Step(action=Action.NOTHING)
 
 

@@ -34,20 +34,37 @@ def guest_device(volume_id: str) -> str:
 
 
 def attach(file: Path, size_gib: int) -> Path:
-    """The loop device over the volume's file, made if it is not there; a file that was made smaller is grown.
+    """The loop device over the volume's file, made if it is not there; one that was made smaller is grown.
 
     Raises NoSpaceError where the volume is larger than the whole disk.
     """
-    require_possible(file.parent, size_gib * GIB, f"volume {file.stem}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    size = size_gib * GIB
-    with file.open("ab") as opened:
-        if file.stat().st_size < size:
-            os.truncate(opened.fileno(), size)
+    grow(file, size_gib)
     existing = loops_over(file)
     if existing:
         return existing[0]
     return Path(run(["losetup", "--find", "--show", file]).strip())
+
+
+def grow(file: Path, size_gib: int) -> None:
+    """Brings the volume's file, and the devices over it, to a size that is no smaller than theirs.
+
+    Whoever has a device open or mounted sees the new size at once, by the device (BLKGETSIZE64, /sys/class/block); what is in it, a file
+    system for instance, stays as large as it was. Raises NoSpaceError where the volume is larger than the whole disk.
+    """
+    size = size_gib * GIB
+    require_possible(file.parent, size, f"volume {file.stem}")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("ab") as opened:
+        if file.stat().st_size < size:
+            os.truncate(opened.fileno(), size)
+    for loop in loops_over(file):
+        run(["losetup", "--set-capacity", loop])
+
+
+def size_of(file: Path) -> int | None:
+    """The size in GiB of the device over a volume's file, None where there is none."""
+    loops = loops_over(file)
+    return int(run(["blockdev", "--getsize64", loops[0]]).strip()) // GIB if loops else None
 
 
 def detach(file: Path) -> None:

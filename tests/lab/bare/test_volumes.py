@@ -3,6 +3,7 @@
 import pytest
 
 from lab.hypervisor.volumes import guest_device
+from lab.space import GIB
 from tests.lab.bare.machines import BareLab, Host, code_of
 from tests.lab.harness import wait_until
 
@@ -42,6 +43,19 @@ def test_a_volume_takes_its_data_from_host_to_host(bare: BareLab, host: Host, pe
     bare.until_available(volume)
     bare.attach(volume, host)
     assert host.run(f"mount -r {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
+
+
+def test_a_host_sees_the_new_size_of_a_volume_under_its_mounted_file_system(bare: BareLab, host: Host, volume: str) -> None:
+    device = bare.attach(volume, host)
+    host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo precious > /mnt/data")
+    before = int(host.run(f"blockdev --getsize64 {device}"))
+    bare.ec2.modify_volume(VolumeId=volume, Size=before // GIB + 1)
+    wait_until(lambda: int(host.run(f"blockdev --getsize64 {device}")) == before + GIB, seconds=20, what="the host sees the new size")
+    assert host.run("cat /mnt/data") == "precious"
+    assert int(host.run("df --output=size -B1 /mnt | tail -1")) < before, "the file system is the host's own affair"
+    host.run("umount /mnt")
+    bare.ec2.detach_volume(VolumeId=volume)
+    bare.until_available(volume)
 
 
 def test_a_detach_does_not_finish_while_the_volume_is_mounted(bare: BareLab, host: Host, peer: Host, volume: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab.hypervisor import disks, volumes
+from lab.hypervisor.desired import Volume
 from lab.hypervisor.disks import Disks
 from lab.names import LabNames
 
@@ -30,6 +31,12 @@ class Guest:
     def take_from_running(self, _leader: int, _volume_id: str) -> None:
         self.done.append("device removed")
 
+    def grow(self, _file: Path, size_gib: int) -> None:
+        self.done.append(f"grown to {size_gib}")
+
+    def size_of(self, _file: Path) -> int:
+        return 10
+
     def detach(self, _file: Path) -> None:
         self.done.append("detached")
 
@@ -40,7 +47,7 @@ class Guest:
 @pytest.fixture
 def guest(monkeypatch: pytest.MonkeyPatch) -> Guest:
     stands_in = Guest()
-    for name in ("held", "loops_over", "take_from_running", "detach", "tear_out"):
+    for name in ("grow", "size_of", "held", "loops_over", "take_from_running", "detach", "tear_out"):
         monkeypatch.setattr(volumes, name, getattr(stands_in, name))
     return stands_in
 
@@ -49,7 +56,7 @@ def guest(monkeypatch: pytest.MonkeyPatch) -> Guest:
 def machine() -> Disks:
     """A machine with one volume."""
     made = Disks(LabNames.of("unit"))
-    made.begin([VOLUME])
+    made.begin([Volume(volume_id=VOLUME, size_gib=10)])
     return made
 
 
@@ -104,7 +111,7 @@ def test_force_does_not_ask(guest: Guest, machine: Disks) -> None:
 def test_force_is_for_one_detach_alone(guest: Guest, machine: Disks) -> None:
     machine.force(VOLUME)
     machine.end()
-    machine.begin([VOLUME])
+    machine.begin([Volume(volume_id=VOLUME, size_gib=10)])
     guest.mounted = True
     take(machine)
     assert machine.given == {VOLUME}
@@ -118,3 +125,19 @@ def test_a_volume_held_for_long_turns_busy_once(guest: Guest, machine: Disks, mo
     monkeypatch.setattr(disks, "BUSY_AFTER", 0.0)
     assert machine.turned_busy(VOLUME)
     assert not machine.turned_busy(VOLUME)
+
+
+def test_a_volume_grows_while_the_machine_has_it(guest: Guest, machine: Disks) -> None:
+    guest.mounted = True
+    asyncio.run(machine.grow(Volume(volume_id=VOLUME, size_gib=14)))
+    assert guest.done == ["grown to 14"]
+    assert (machine.given, machine.sizes) == ({VOLUME}, {VOLUME: 14})
+    machine.end()
+    assert machine.sizes == {}
+
+
+def test_a_later_daemon_learns_the_sizes_from_the_devices(guest: Guest) -> None:
+    del guest
+    adopting = Disks(LabNames.of("unit"))
+    adopting.adopt([VOLUME])
+    assert (adopting.given, adopting.sizes) == ({VOLUME}, {VOLUME: 10})

@@ -159,6 +159,8 @@ def _after(step: Step, actual: ActualMachine) -> ActualMachine:
             return replace(actual, rest=Rest.OFF)
         case Action.ATTACH:
             return replace(actual, volumes=actual.volumes | {str(step.volume_id)})
+        case Action.GROW:
+            return replace(actual, sizes={**actual.sizes, str(step.volume_id): 1})
         case Action.DETACH:
             return replace(actual, volumes=actual.volumes - {str(step.volume_id)})
         case Action.TELL_DETACHED:
@@ -175,8 +177,9 @@ def test_from_every_situation_the_steps_come_to_an_end(state: str | None) -> Non
     )
     for running, rest, has_root, volumes, told, heard in situations:
         actual = ActualMachine(
-            running=running, rest=rest, has_root=has_root or running, volumes=volumes if running else frozenset(), told=told, heard=heard
-        )
+            running=running, rest=rest, has_root=has_root or running, volumes=volumes if running else frozenset(), sizes={"vol-1": 0},
+            told=told, heard=heard,
+        )  # fmt: skip
         for _ in range(10):
             step = next_step(wanted, actual)
             if step.action is Action.NOTHING:
@@ -186,3 +189,14 @@ def test_from_every_situation_the_steps_come_to_an_end(state: str | None) -> Non
             pytest.fail(f"no end of steps for {state} from {actual}")
         if wanted is None or wanted.power is not Power.ON:
             assert not actual.running
+
+
+def test_a_volume_that_became_larger_grows_after_all_others_have_come_and_gone() -> None:
+    wanted = replace(_wanted("running", "vol-1"), volumes=(Volume(volume_id="vol-1", size_gib=14),))
+    has = replace(_ON, volumes=frozenset({"vol-1"}), sizes={"vol-1": 10})
+    assert next_step(wanted, has) == Step(action=Action.GROW, volume_id="vol-1")
+    assert next_step(wanted, replace(has, sizes={"vol-1": 14})).action is Action.NOTHING
+    assert next_step(wanted, replace(has, sizes={})).action is Action.NOTHING, "what is not known is not touched"
+    assert next_step(wanted, replace(has, volumes=frozenset({"vol-1", "vol-2"}))).action is Action.DETACH
+    stopped = replace(_OFF, rest=Rest.OFF, told=Power.OFF)
+    assert next_step(replace(wanted, state="stopped"), stopped).action is Action.NOTHING, "it has the new size at its next boot"
