@@ -15,6 +15,7 @@ from stack.access import Access, access_problems
 from stack.bundles import BundleError, app_bundle
 from stack.credentials import STACK_ID_LENGTH
 from stack.environment import Environment
+from stack.firewall import MOST_RULES, room_for_networks
 from stack.naming import secret_prefix
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
 from stack.sessions import file_problems
@@ -81,6 +82,16 @@ def judge(
             )
         )
     problems += app_problems(settings, repository)
+    allowed, room = settings.load_balancer.allowed_cidrs, room_for_networks()
+    if len(allowed) > room:
+        problems.append(
+            Problem(
+                key=f"{NAMESPACE}:loadBalancer.allowedCidrs",
+                value=f"{len(allowed)} networks",
+                rule=f"at most {room} networks: each is a rule for each port, and a security group takes {MOST_RULES} in a direction",
+                remedy="name wider networks instead of their parts",
+            )
+        )
     wrong = {problem.key for problem in problems}
     chosen: tuple[str, ...] = ()
     available: tuple[str, ...] = ()

@@ -24,6 +24,8 @@ WEB_PORT: Final = 8080
 MYSQL: Final = 3306
 ROLE_CHECK: Final = 9200
 EVERYWHERE: Final = "0.0.0.0/0"
+MOST_RULES: Final = 60
+"""Rules of one security group and direction, IPv4: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +89,14 @@ def rules(flows: tuple[Flow, ...], allowed: tuple[str, ...]) -> Iterator[Rule]:
         for cidr in allowed:
             name = flow.name if cidr == EVERYWHERE else f"{flow.name}-{cidr.replace('/', '-')}"
             yield _rule(flow, target, "ingress", None, cidr, name)
+
+
+def room_for_networks(flows: tuple[Flow, ...] = FLOWS) -> int:
+    """How many networks may be allowed, so that no group has more rules than AWS takes: each is one rule for each port."""
+    none = [(rule.group, rule.direction) for rule in rules(flows, ())]
+    one = [(rule.group, rule.direction) for rule in rules(flows, (EVERYWHERE,))]
+    each = {place: one.count(place) - none.count(place) for place in one}
+    return min((MOST_RULES - none.count(place)) // more for place, more in each.items() if more)
 
 
 def _rule(flow: Flow, group: Role, direction: Literal["ingress", "egress"], peer: Role | None, cidr: str | None, name: str) -> Rule:

@@ -16,6 +16,10 @@ PRIVATE: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/
 
 _INSTANCE_TYPE: Final = re.compile(r"(?P<family>[a-z][a-z0-9-]*)\.(?P<size>[a-z0-9-]+)")
 _GRAVITON: Final = re.compile(r"a1|[a-z]+\d+[a-z]*g[a-z]*(?:-.*)?")
+_XEN: Final = re.compile(r"[cmt][12]|[cmr][34]|c[cgr][12]|cc2|d2|f1|g[23]s?|h[is]?1|i[23]|p[23]|x1e?")
+"""Families that run on Xen, which does not show volumes as NVMe devices: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html
+(its list of Xen-based instances). Data volumes are found by the name that NVMe gives them."""
+_NEWER: Final = {"t": "t3", "m": "m7i", "c": "c7i", "r": "r7i", "x": "r7i", "d": "i4i", "h": "i4i", "i": "i4i"}
 _TAG: Final = re.compile(r"[\w .:/=+\-@]*")
 _RESERVED_TAGS: Final = frozenset({"project", "environment", "component", "name", "host", "role", "expires", "stack-id"})
 
@@ -65,6 +69,13 @@ def _instance_type(text: str) -> str:
         raise broken(
             "an x86-64 instance type: MySQL's own packages are x86-64 only, and this family is arm64 (Graviton)",
             f"choose an Intel or AMD type, such as {'t3' if intel == 'a1' else intel}.{match['size']}",
+        )
+    if match["family"].startswith("mac"):
+        raise broken("an instance type that boots Linux: this family is Apple's, on dedicated hosts", "choose one such as t3.small")
+    if _XEN.fullmatch(match["family"]) and not match["size"].startswith("metal"):
+        raise broken(
+            "an instance type of AWS's Nitro system: this family runs on Xen, where a data volume has no NVMe name and is not found",
+            f"choose a newer family, such as {_NEWER.get(match['family'][0], 'm7i')}",
         )
     return text
 

@@ -90,9 +90,9 @@ class LoadBalancerSettings(Section):
     """HAProxy hosts."""
 
     count: Annotated[StrictInt, Field(ge=1)] = Field(default=1, description="how many; only 1 for now")
-    instance_type: InstanceType = Field(default="t3.small", description="an x86-64 instance type")
+    instance_type: InstanceType = Field(default="t3.small", description="an x86-64 instance type of the Nitro system")
     allowed_cidrs: Annotated[tuple[Cidr, ...], Field(min_length=1)] = Field(
-        default=("0.0.0.0/0",), description="who may reach ports 80 and 443"
+        default=("0.0.0.0/0",), description="who may reach ports 80 and 443; at most 30 networks"
     )
     tls: TlsSettings = Field(default_factory=TlsSettings, description="the certificate")
     domain: Domain | None = Field(default=None, description="the site's name; without it the Elastic IP's address")
@@ -106,7 +106,7 @@ class WebSettings(Section):
     """Nginx and Gunicorn hosts."""
 
     count: Annotated[StrictInt, Field(ge=1, le=250)] = Field(default=2, description="how many")
-    instance_type: InstanceType = Field(default="t3.small", description="an x86-64 instance type")
+    instance_type: InstanceType = Field(default="t3.small", description="an x86-64 instance type of the Nitro system")
     app: Directory = Field(default="app", description="the folder of the WSGI app, relative to the project's")
     module: Module = Field(default="wsgi:app", description="the WSGI callable in it")
     workers: Annotated[StrictInt, Field(ge=0, le=256)] = Field(default=0, description="Gunicorn workers; 0 is two per processor and one")
@@ -118,7 +118,7 @@ class WebSettings(Section):
 class DatabaseSettings(Section):
     """MySQL hosts."""
 
-    instance_type: InstanceType = Field(default="t3.medium", description="an x86-64 instance type")
+    instance_type: InstanceType = Field(default="t3.medium", description="an x86-64 instance type of the Nitro system")
     volume_size: Annotated[StrictInt, Field(ge=1, le=16384)] = Field(
         default=20, description="GiB of each data volume; it can grow, never shrink"
     )

@@ -16,6 +16,7 @@ from stack.zones import choose_zones
 from tests.unit.monitor import StrictMonitor, run
 from tests.unit.stack.conftest import REPOSITORY, stack_config
 from userdata.render import TooLargeError
+from userdata.variables import Bundle
 
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
 
@@ -144,6 +145,26 @@ def test_the_engines_word_on_secrets_is_heard() -> None:
         run(lambda: configuration.load() and None, config=config, secret_keys=["webstack:loadBalancer"])
     assert "no secure value" in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+def test_more_networks_than_a_security_group_has_room_for_are_refused() -> None:
+    def judged(count: int) -> list[Problem]:
+        networks = [f"192.0.2.{number}/32" for number in range(count)]
+        return problems(raw={**sections("dev"), "loadBalancer": {"allowedCidrs": networks}})
+
+    assert judged(30) == []
+    (found,) = judged(31)
+    assert (found.key, found.value) == ("webstack:loadBalancer.allowedCidrs", "31 networks")
+    assert found.rule.startswith("at most 30 networks")
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 9, 32, 33, 128, 129, 250])
+def test_a_load_balancer_has_room_for_all_web_hosts_twice_as_a_release_needs(count: int) -> None:
+    environment = judge(stack="dev", raw={"web": {"count": count}}, region="eu-central-1", zones=lambda: ZONES, repository=REPOSITORY)
+    told = environment.load_balancer_variables(
+        1, bucket="b", role_bundle=Bundle(key="k", sha256="0" * 64), allocation_id="eipalloc-1", address="192.0.2.1"
+    )
+    assert 2 * count <= told.web_slots
 
 
 def test_settings_alone_are_enough_where_nothing_is_configured() -> None:

@@ -1,6 +1,6 @@
 """The table of flows: what is reachable from where is exactly this, and every rule of it can be made."""
 
-from stack.firewall import FLOWS, rules
+from stack.firewall import FLOWS, MOST_RULES, room_for_networks, rules
 from tests.unit.stack.conftest import RunProgram
 from userdata.variables import ROLES
 
@@ -14,6 +14,15 @@ TABLE = {
     ("database", "database", 9200),
     *((role, "internet", port) for role in ROLES for port in (80, 443)),
 }
+
+
+def test_a_group_has_room_for_so_many_networks_and_no_more() -> None:
+    def most(count: int) -> int:
+        made = [(rule.group, rule.direction) for rule in rules(FLOWS, tuple(f"192.0.2.{number}/32" for number in range(count)))]
+        return max(made.count(place) for place in made)
+
+    room = room_for_networks()
+    assert most(room) <= MOST_RULES < most(room + 1)
 
 
 def test_the_table_is_exactly_this() -> None:

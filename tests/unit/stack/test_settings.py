@@ -179,9 +179,76 @@ def test_every_graviton_family_is_refused(family: str) -> None:
     assert "arm64" in mistakes({"web": {"instanceType": f"{family}.large"}})[0].rule
 
 
-@pytest.mark.parametrize("family", ["t3", "t3a", "t2", "m7i", "m7i-flex", "m6id", "c7a", "r6idn", "g4dn", "gr6", "p4de", "u-3tb1"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "t3",
+        "t3a",
+        "m5",
+        "c5",
+        "r5",
+        "i3en",
+        "p3dn",
+        "d3",
+        "h2",
+        "x2idn",
+        "m7i",
+        "m7i-flex",
+        "m6id",
+        "c7a",
+        "r6idn",
+        "g4dn",
+        "gr6",
+        "p4de",
+        "u-3tb1",
+    ],
+)
 def test_no_other_family_is(family: str) -> None:
     assert mistakes({"web": {"instanceType": f"{family}.large"}}) == []
+
+
+@pytest.mark.parametrize(
+    "family",
+    ["t1", "t2", "m1", "m2", "m3", "m4", "c1", "c3", "c4", "r3", "r4", "x1", "x1e", "d2", "h1", "i2", "i3", "f1", "g3", "g3s", "p2", "p3"],
+)
+def test_every_family_on_xen_is_refused_with_a_newer_one(family: str) -> None:
+    (found,) = mistakes({"database": {"instanceType": f"{family}.large"}})
+    assert "no NVMe name" in found.rule
+    assert found.remedy.startswith("choose a newer family, such as ")
+
+
+def test_bare_metal_of_such_a_family_is_nitro_and_apples_machines_are_not_for_linux() -> None:
+    assert mistakes({"web": {"instanceType": "i3.metal"}}) == []
+    for family in ("mac1", "mac2", "mac2-m2pro"):
+        assert "boots Linux" in mistakes({"web": {"instanceType": f"{family}.metal"}})[0].rule
+
+
+TAGS: list[tuple[dict[str, str], str]] = [
+    ({f"t{number}": "x" for number in range(6)}, "at most 5 tags"),
+    ({"aws:team": "x"}, "not beginning with aws:"),
+    ({"AWS:team": "x"}, "not beginning with aws:"),
+    ({"": "x"}, "of 1 to 128"),
+    ({"k" * 129: "x"}, "of 1 to 128"),
+    ({"a#b": "x"}, "of 1 to 128"),
+    ({"team": "v" * 257}, "of up to 256"),
+    ({"team": "a#b"}, "of up to 256"),
+    ({"HOST": "x"}, "is one of its own"),
+]
+
+
+@pytest.mark.parametrize(("tags", "rule"), TAGS)
+def test_tags_that_aws_refuses_or_the_stack_sets_itself_are_refused(tags: dict[str, str], rule: str) -> None:
+    assert rule in mistakes({"environment": {"tags": tags}})[0].rule
+    longest = {"k" * 128: "v" * 256, **{f"t{number}": "" for number in range(4)}}
+    assert mistakes({"environment": {"tags": longest}}) == []
+
+
+def test_a_time_has_a_zone_and_a_secret_is_named_by_its_name() -> None:
+    (time,) = mistakes({"environment": {"class": "ephemeral", "expires": "2030-01-31T18:00:00"}})
+    assert time.remedy == "write 2030-01-31T18:00:00Z if that is UTC"
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop-AbCdEf"
+    (secret,) = mistakes({"loadBalancer": {"tls": {"mode": "secret", "secret": arn}}})
+    assert "not its ARN" in secret.remedy
 
 
 def test_every_key_has_a_description() -> None:
