@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html
 from typing import Any
 
 from moto.ec2.models import vpcs
+from moto.ec2.models.managed_prefixes import ManagedPrefixList
 from moto.ec2.models.vpcs import VPCBackend, VPCEndPoint
 
 from lab.cloud.emulator.patching import original, replace
@@ -21,6 +22,7 @@ def install() -> None:
     """To list the services moto asks every one that it emulates and loads all their code: seconds in which no other call is answered."""
     replace(vpcs, "IMPLEMENTED_ENDPOINT_SERVICES", GATEWAY_SERVICES)
     replace(vpcs, "COVERED_ENDPOINT_SERVICES", GATEWAY_SERVICES)
+    ManagedPrefixList.cidrs = property(_cidrs)  # pyright: ignore[reportAttributeAccessIssue] - moto's class has no such attribute
     replace(VPCEndPoint, "__init__", _make)
     replace(VPCBackend, "delete_vpc_endpoints", _delete_endpoints)
 
@@ -38,3 +40,12 @@ def _delete_endpoints(backend: Any, vpce_ids: list[str] | None = None) -> None:
     _delete(backend, vpce_ids)
     for identifier in vpce_ids or []:
         backend.vpc_end_points.pop(identifier, None)
+
+
+def _cidrs(prefix_list: Any) -> list[str]:
+    """The addresses of AWS's own lists, which DescribePrefixLists tells and moto leaves out.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_PrefixList.html
+    """
+    entries: list[dict[str, str]] = prefix_list.entries.get(prefix_list.version) or []
+    return [entry["Cidr"] for entry in entries]

@@ -1,17 +1,18 @@
 """What a call needs: which IAM actions on which resources.
 
 AWS publishes this per service (https://docs.aws.amazon.com/service-authorization/latest/reference/); no library carries it, so the
-tables here hold the calls that hosts of such stacks make. A call that is in none is refused (`UnknownCallError`), never let through.
+tables here hold the calls that hosts of such stacks and their deployers make. A call that is in none is refused (`UnknownCallError`), never
+let through.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, cast
+from typing import Protocol
 
 from lab.cloud.calls import Call
-from lab.cloud.iam import ec2_asks, s3_asks
-from lab.cloud.iam.needs import Need, UnknownCallError
+from lab.cloud.iam import ec2_asks, iam_asks, route53_asks, s3_asks
+from lab.cloud.iam.bodies import json_body, json_tags
+from lab.cloud.iam.needs import REQUEST_TAGS, Need, UnknownCallError, request_tags
 
 
 class Resources(Protocol):
@@ -23,6 +24,10 @@ class Resources(Protocol):
 
     async def role_of_profile(self, name: str) -> str | None:
         """The ARN of the role in an instance profile; None where there is none."""
+        ...
+
+    async def route_table_association(self, region: str, association: str) -> list[str]:
+        """The ids of what an association joins: a route table and a subnet or gateway. Empty where there is none."""
         ...
 
 
@@ -49,6 +54,12 @@ async def needs(call: Call, place: Place, resources: Resources) -> list[Need]:
         return await _of_secrets(call, place, resources)
     if call.service == "sts":
         return _of_sts(call)
+    if call.service == "iam":
+        return iam_asks.needs(call, place.partition, place.account)
+    if call.service == "route53":
+        return route53_asks.needs(call, place.partition)
+    if call.service == "logs" and call.action in _OF_TAGS:
+        return _of_log_tags(call)
     if call.service in _NAMED and (call.action in _NAMED[call.service].actions):
         return _of_named(call, place, _NAMED[call.service])
     if call.action in _ON_EVERYTHING.get(call.service, ()):
@@ -57,14 +68,29 @@ async def needs(call: Call, place: Place, resources: Resources) -> list[Need]:
 
 
 async def _of_ec2(call: Call, place: Place, resources: Resources) -> list[Need]:
-    found = ec2_asks.needs(call, lambda rest: place.arn("ec2", rest))
+    def arn(rest: str) -> str:
+        return place.arn("ec2", rest)
+
+    if call.action == "DisassociateRouteTable":
+        joined = await resources.route_table_association(call.region, call.parameters.get("AssociationId", ""))
+        if not joined:
+            raise UnknownCallError(call)
+        return [ec2_asks.on_resource(call, ec2_asks.kind_of(call, identifier), identifier, arn) for identifier in joined]
+    found = ec2_asks.needs(call, arn)
+    flow_logs = ec2_asks.passed_role(call)
+    if flow_logs is not None:
+        found.append(_passed(flow_logs, "vpc-flow-logs.amazonaws.com"))
     profile = ec2_asks.passed_profile(call)
     if profile is not None:
         role = await resources.role_of_profile(profile)
         if role is None:
             raise UnknownCallError(call)
-        found.append(Need(action="iam:PassRole", resource=role, facts={"iam:passedtoservice": ("ec2.amazonaws.com",)}))
+        found.append(_passed(role, "ec2.amazonaws.com"))
     return found
+
+
+def _passed(role: str, service: str) -> Need:
+    return Need(action="iam:PassRole", resource=role, facts={"iam:passedtoservice": (service,)})
 
 
 _OF_ONE_SECRET = frozenset(
@@ -92,6 +118,8 @@ async def _of_secrets(call: Call, place: Place, resources: Resources) -> list[Ne
     action = f"secretsmanager:{call.action}"
     if call.action in {"ListSecrets", "GetRandomPassword"}:
         return [Need(action=action)]
+    if call.action == "CreateSecret":
+        return _new_secret(call, place)
     named = call.parameters.get("SecretId", "")
     if call.action not in _OF_ONE_SECRET or not named:
         raise UnknownCallError(call)
@@ -101,7 +129,18 @@ async def _of_secrets(call: Call, place: Place, resources: Resources) -> list[Ne
         if parameter in call.parameters:
             facts[f"secretsmanager:{parameter.lower()}"] = (call.parameters[parameter],)
     missing = named if named.startswith("arn:") else place.arn("secretsmanager", f"secret:{named}")
-    return [Need(action=action, resource=arn or missing, facts=facts, owner=("secret", arn) if arn else None)]
+    facts |= request_tags(json_tags(call)) if call.action == "TagResource" else {}
+    return [Need(action=action, resource=arn or missing, facts=facts, owner=("secret", arn) if arn else None, worked_out=REQUEST_TAGS)]
+
+
+def _new_secret(call: Call, place: Place) -> list[Need]:
+    """https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html: tags need `TagResource` too."""
+    name, tags = call.parameters.get("Name", ""), json_tags(call)
+    if not name:
+        raise UnknownCallError(call)
+    resource, facts = place.arn("secretsmanager", f"secret:{name}"), request_tags(tags)
+    actions = ["secretsmanager:CreateSecret", *(["secretsmanager:TagResource"] if tags else [])]
+    return [Need(action=action, resource=resource, facts=facts, worked_out=REQUEST_TAGS) for action in actions]
 
 
 def _of_sts(call: Call) -> list[Need]:
@@ -130,13 +169,19 @@ _NAMED: Mapping[str, _Named] = {
         parameter="Name",
         arn="parameter/{Name}",
     ),
-    "route53": _Named(
-        actions=frozenset({"GetHostedZone", "ListResourceRecordSets", "ChangeResourceRecordSets", "DeleteHostedZone"}),
-        parameter="Id",
-        arn="arn:aws:route53:::hostedzone/{Id}",
-    ),
     "logs": _Named(
-        actions=frozenset({"CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "GetLogEvents", "PutLogEvents"}),
+        actions=frozenset(
+            {
+                "CreateLogGroup",
+                "CreateLogStream",
+                "DeleteLogGroup",
+                "DeleteRetentionPolicy",
+                "DescribeLogStreams",
+                "GetLogEvents",
+                "PutLogEvents",
+                "PutRetentionPolicy",
+            }
+        ),
         parameter="logGroupName",
         arn="log-group:{logGroupName}:log-stream:{logStreamName}",
         defaults={"logStreamName": ""},
@@ -151,7 +196,6 @@ _NAMED: Mapping[str, _Named] = {
 _ON_EVERYTHING: Mapping[str, frozenset[str]] = {
     "cloudwatch": frozenset({"GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"}),
     "logs": frozenset({"DescribeLogGroups"}),
-    "route53": frozenset({"ListHostedZones", "ListHostedZonesByName", "GetHostedZoneCount"}),
     "ssm": frozenset({"DescribeParameters"}),
 }
 
@@ -163,18 +207,31 @@ def _of_named(call: Call, place: Place, row: _Named) -> list[Need]:
     if not parameters.get(row.parameter):
         raise UnknownCallError(call)
     end = row.arn.format_map(parameters)
-    resource = end if end.startswith("arn:") else place.arn(call.service, end)
-    return [Need(action=f"{call.service}:{call.action}", resource=resource)]
+    # AWS's own parameters are of no account: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html
+    where = Place(partition=place.partition, region=place.region, account="") if end.startswith("parameter/aws/") else place
+    resource = end if end.startswith("arn:") else where.arn(call.service, end)
+    tags = json_tags(call) if call.action == "CreateLogGroup" else {}
+    found = [Need(action=f"{call.service}:{call.action}", resource=resource, facts=request_tags(tags), worked_out=REQUEST_TAGS)]
+    if tags:  # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html, `tags`
+        group = place.arn("logs", f"log-group:{parameters['logGroupName']}")
+        found.append(Need(action="logs:TagResource", resource=group, facts=request_tags(tags), worked_out=REQUEST_TAGS))
+    return found
+
+
+_OF_TAGS = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
+
+
+def _of_log_tags(call: Call) -> list[Need]:
+    """Of a log group whose ARN, other than in every other call, has no `:*` at its end.
+
+    https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html, `logGroupArn`.
+    """
+    arn = call.parameters.get("resourceArn", "")
+    if not arn.startswith("arn:"):
+        raise UnknownCallError(call)
+    return [Need(action=f"logs:{call.action}", resource=arn, facts=request_tags(json_tags(call)), worked_out=REQUEST_TAGS)]
 
 
 def _flat_strings(call: Call) -> dict[str, str]:
     """A JSON body's top-level strings, which a form's or path's parameters have already."""
-    if "X-Amz-Target" not in call.message.headers:
-        return {}
-    try:
-        content: Any = json.loads(call.message.body or b"{}")
-    except ValueError as error:
-        raise UnknownCallError(call) from error
-    if not isinstance(content, dict):
-        raise UnknownCallError(call)
-    return {key: value for key, value in cast("dict[str, object]", content).items() if isinstance(value, str)}
+    return {key: value for key, value in json_body(call).items() if isinstance(value, str)}

@@ -27,7 +27,11 @@ WORKED_OUT = frozenset(
         "aws:username",
         "aws:viaawsservice",
         "ec2:sourceinstancearn",
+        "ec2:createaction",
         "iam:passedtoservice",
+        "route53:changeresourcerecordsetsactions",
+        "route53:changeresourcerecordsetsnormalizedrecordnames",
+        "route53:changeresourcerecordsetsrecordtypes",
         "s3:delimiter",
         "s3:max-keys",
         "s3:prefix",
@@ -69,6 +73,8 @@ class Facts:
 
     values: Mapping[str, tuple[str, ...]]
     worked_out: Iterable[str] = WORKED_OUT
+    beginnings: tuple[str, ...] = ()
+    """Of further keys that are worked out."""
 
     def of(self, key: str) -> tuple[str, ...] | None:
         """The key's values; empty where the request does not have it; None where the lab does not work it out."""
@@ -76,4 +82,4 @@ class Facts:
         found = self.values.get(name)
         if found is not None:
             return found
-        return () if name in self.worked_out or name.startswith(_WORKED_OUT_PREFIXES) else None
+        return () if name in self.worked_out or name.startswith(_WORKED_OUT_PREFIXES + self.beginnings) else None

@@ -1,12 +1,12 @@
 """Judges one call: who makes it, what it needs, what the policies say.
 
-The engine and other programs on this machine are the account's administrator and are not judged; with the credentials of an instance
-they are that instance. Hosts are judged whatever key they come with.
+The engine and other programs on this machine are the account's administrator and are not judged; with the credentials of a role's session
+they are that session. Hosts are judged whatever key they come with.
 """
 
 import datetime
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lab.cloud.calls import Call
@@ -16,7 +16,7 @@ from lab.cloud.iam import asks, s3_asks
 from lab.cloud.iam.asks import Place
 from lab.cloud.iam.evaluation import Policies, refusal
 from lab.cloud.iam.facts import Facts, Principal
-from lab.cloud.iam.needs import Need, UnknownCallError
+from lab.cloud.iam.needs import RESOURCE_TAGS, Need, UnknownCallError, resource_tags
 from lab.cloud.iam.policies import Gateway, PolicyStore, Role
 from lab.cloud.iam.sessions import Session, Sessions
 from lab.cloud.iam.signatures import SignatureError, TimeError, verify
@@ -26,21 +26,26 @@ from lab.cloud.inventory import Inventory
 
 _ADMINISTRATOR = Verdict()
 
+Listener = Callable[[Ask, Principal, bool], None]
+"""Is told each ask that was judged, who asked, and whether it was allowed."""
+
 
 class IamJudge:
     """Stands before the API server. `inventory` tells which subnet a caller is in."""
 
-    def __init__(self, sessions: Sessions, policies: PolicyStore, inventory: Inventory) -> None:
+    def __init__(self, sessions: Sessions, policies: PolicyStore, inventory: Inventory, *, listener: Listener | None = None) -> None:
         self._sessions = sessions
         self._policies = policies
         self._inventory = inventory
+        self._listener = listener
 
     async def __call__(self, call: Call) -> Verdict:
         """See `lab.cloud.front.Judge`."""
         session = await self._sessions.of(call.access_key_id) if call.access_key_id else None
-        if _on_this_machine(call) and (session is None or not session.instance_id):
+        here = _on_this_machine(call)
+        if here and session is None:
             return _ADMINISTRATOR
-        if not straight(call):
+        if not straight(call, here=here):
             return _no(Refusal(message=f"{call.service}:{call.action} is not put as AWS's clients put it, so the lab refuses it."))
         if session is None:
             return await self._nobody(call)
@@ -79,7 +84,7 @@ class IamJudge:
         except UnknownCallError as error:
             return _no(Refusal(message=f"The lab does not know which rights {error} needs, so it refuses the call."))
         for need in needed:
-            against = await self._refusal(need, principal, role, facts, endpoint)
+            against = await self._refusal(need, principal, role, await self._with_resource(need, call.region, facts), endpoint)
             if against is not None:
                 return _no(Refusal(message=against))
         if call.service == "ec2" and call.parameters.get("DryRun", "").lower() == "true":
@@ -94,7 +99,21 @@ class IamJudge:
     ) -> str | None:
         resource = await self._own_policy(need)
         policies = Policies(identity=role.identity, boundary=role.boundary, endpoint=endpoint, resource=resource)
-        return refusal(Ask(action=need.action, resource=need.resource, facts=Facts(values={**facts, **need.facts})), principal, policies)
+        beginnings = (*need.worked_out, *(RESOURCE_TAGS if need.tags_of else ()))
+        ask = Ask(action=need.action, resource=need.resource, facts=Facts(values={**facts, **need.facts}, beginnings=beginnings))
+        against = refusal(ask, principal, policies)
+        if self._listener is not None:
+            self._listener(ask, principal, against is None)
+        return against
+
+    async def _with_resource(self, need: Need, region: str, facts: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """The facts with those of the resource that the need is about, as it is now."""
+        if need.tags_of:
+            return {**facts, **resource_tags(await self._policies.tags(region, need.tags_of))}
+        if need.boundary_of:
+            boundary = (await self._policies.role(need.boundary_of)).boundary_arn
+            return {**facts, "iam:permissionsboundary": (boundary,)} if boundary else facts
+        return facts
 
     async def _own_policy(self, need: Need) -> Sequence[Statement] | None:
         match need.owner:

@@ -24,3 +24,25 @@ class Need:
     """Condition keys, in small letters, that only this call or resource has."""
     owner: tuple[Literal["bucket", "secret", "role"], str] | None = None
     """Whose own policy has a say too: a bucket's name, a secret's or a role's ARN."""
+    tags_of: str = ""
+    """The id of the existing EC2 resource whose tags AWS puts before the policy (`aws:ResourceTag`)."""
+    boundary_of: str = ""
+    """The ARN of the existing role whose boundary AWS puts before the policy (`iam:PermissionsBoundary`)."""
+    worked_out: tuple[str, ...] = ()
+    """Beginnings of further condition keys that this need has, or has not, for certain."""
+
+
+REQUEST_TAGS = ("aws:requesttag/", "aws:tagkeys")
+"""Keys that are worked out wherever a call's own tags are read."""
+RESOURCE_TAGS = ("aws:resourcetag/", "ec2:resourcetag/")
+
+
+def request_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The facts of the tags that a call would put on."""
+    found = {f"aws:requesttag/{key.lower()}": (value,) for key, value in tags.items()}
+    return {**found, "aws:tagkeys": tuple(sorted(tags))} if tags else {}
+
+
+def resource_tags(tags: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """The facts of the tags that a resource has."""
+    return {f"{prefix}{key.lower()}": (value,) for key, value in tags.items() for prefix in RESOURCE_TAGS}

@@ -16,7 +16,7 @@ from lab.cloud.iam.statements import Statement, read
 from lab.cloud.inventory import Clients
 
 T = TypeVar("T")
-Topic = Literal["iam", "bucket", "secret", "endpoint"]
+Topic = Literal["iam", "bucket", "secret", "endpoint", "tags"]
 
 _GONE = frozenset({"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "ResourceNotFoundException"})
 
@@ -29,6 +29,8 @@ class Role:
     """Its unique id; empty for a role that is gone, which may do nothing."""
     identity: Sequence[Statement] = ()
     boundary: Sequence[Statement] | None = None
+    boundary_arn: str = ""
+    """Empty where it has none."""
     trust: Sequence[Statement] = ()
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -47,7 +49,7 @@ class PolicyStore:
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
-        self._kept: dict[Topic, dict[object, object]] = {"iam": {}, "bucket": {}, "secret": {}, "endpoint": {}}
+        self._kept: dict[Topic, dict[object, object]] = {"iam": {}, "bucket": {}, "secret": {}, "endpoint": {}, "tags": {}}
 
     def changed(self, service: str, action: str) -> None:
         """To be called after every call that may have changed something."""
@@ -79,6 +81,14 @@ class PolicyStore:
         """The gateway by which a subnet reaches S3; None where it has none."""
         return await self._keep("endpoint", (region, subnet_id), lambda: self._gateway(region, subnet_id))
 
+    async def tags(self, region: str, identifier: str) -> Mapping[str, str]:
+        """The tags of an EC2 resource; empty where it has none, or is not there."""
+        return await self._keep("tags", (region, identifier), lambda: self._tags(region, identifier))
+
+    async def route_table_association(self, region: str, association: str) -> list[str]:
+        """The ids of what an association joins."""
+        return await asyncio.to_thread(self._association, region, association)
+
     async def _keep(self, topic: Topic, key: object, load: Callable[[], T]) -> T:
         kept = self._kept[topic]
         if key not in kept:
@@ -106,6 +116,7 @@ class PolicyStore:
                 id=role["RoleId"] if role["Arn"] == arn else "",
                 identity=[statement for document in documents for statement in _read(document)],
                 boundary=_read(self._managed(boundary)) if boundary else None,
+                boundary_arn=boundary or "",
                 trust=_read(role.get("AssumeRolePolicyDocument", {})),
                 tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
             )
@@ -146,6 +157,20 @@ class PolicyStore:
             return ()
         return _read(document) if document else ()
 
+    def _tags(self, region: str, identifier: str) -> Mapping[str, str]:
+        found = self._clients.ec2(region).describe_tags(Filters=[{"Name": "resource-id", "Values": [identifier]}])["Tags"]
+        return {tag.get("Key", ""): tag.get("Value", "") for tag in found}
+
+    def _association(self, region: str, association: str) -> list[str]:
+        name = "association.route-table-association-id"
+        answer = self._clients.ec2(region).describe_route_tables(Filters=[{"Name": name, "Values": [association]}])
+        for table in answer["RouteTables"]:
+            for one in table.get("Associations", []):
+                if one.get("RouteTableAssociationId") == association:
+                    ends = (one.get("RouteTableId"), one.get("SubnetId"), one.get("GatewayId"))
+                    return [end for end in ends if end]
+        return []
+
     def _gateway(self, region: str, subnet_id: str) -> Gateway | None:
         ec2 = self._clients.ec2(region)
         tables = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])["RouteTables"]
@@ -171,6 +196,8 @@ def _topic(service: str, action: str) -> Topic | None:
         return "bucket"
     if service == "secretsmanager":
         return "secret"
+    if service == "ec2" and action in {"CreateTags", "DeleteTags"}:
+        return "tags"
     if service == "ec2" and any(word in action for word in ("Route", "VpcEndpoint", "Subnet")):
         return "endpoint"
     return None

@@ -8,14 +8,21 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote
 
 from lab.cloud.calls import Call
+from lab.cloud.iam.bodies import children, texts, xml_body
 from lab.cloud.iam.needs import Need, UnknownCallError
 
 _OF_BUCKETS: Mapping[str, str] = {
     "CreateBucket": "CreateBucket",
     "DeleteBucket": "DeleteBucket",
+    "DeleteBucketEncryption": "PutEncryptionConfiguration",
+    "DeleteBucketLifecycle": "PutLifecycleConfiguration",
+    "DeleteBucketOwnershipControls": "PutBucketOwnershipControls",
     "DeleteBucketPolicy": "DeleteBucketPolicy",
+    "DeleteBucketTagging": "PutBucketTagging",
+    "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
     "GetBucketAcl": "GetBucketAcl",
     "GetBucketEncryption": "GetEncryptionConfiguration",
+    "GetBucketLifecycle": "GetLifecycleConfiguration",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
     "GetBucketLocation": "GetBucketLocation",
     "GetBucketOwnershipControls": "GetBucketOwnershipControls",
@@ -30,6 +37,9 @@ _OF_BUCKETS: Mapping[str, str] = {
     "ListObjectsV2": "ListBucket",
     "PutBucketAcl": "PutBucketAcl",
     "PutBucketEncryption": "PutEncryptionConfiguration",
+    "PutBucketLifecycle": "PutLifecycleConfiguration",
+    "PutBucketLifecycleConfiguration": "PutLifecycleConfiguration",
+    "PutBucketOwnershipControls": "PutBucketOwnershipControls",
     "PutBucketPolicy": "PutBucketPolicy",
     "PutBucketTagging": "PutBucketTagging",
     "PutBucketVersioning": "PutBucketVersioning",
@@ -92,6 +102,8 @@ def needs(call: Call, partition: str) -> list[Need]:
     if call.action in _OF_BUCKETS:
         facts |= {f"s3:{name}": (arguments[name],) for name in _FACTS_IN_QUERY if name in arguments}
         return [Need(action=f"s3:{_OF_BUCKETS[call.action]}", resource=f"arn:{partition}:s3:::{bucket}", facts=facts, owner=owner)]
+    if call.action == "DeleteObjects":
+        return _deletions(call, partition, bucket)
     if call.action not in _OF_OBJECTS or not key or "x-amz-server-side-encryption-aws-kms-key-id" in headers:
         raise UnknownCallError(call)
     resource = f"arn:{partition}:s3:::{bucket}/{key}"
@@ -104,6 +116,20 @@ def needs(call: Call, partition: str) -> list[Need]:
         found += [Need(action=f"s3:{beside}", resource=resource, facts=facts, owner=owner) for beside in further]
     if "x-amz-copy-source" in headers:
         found.append(_source(headers["x-amz-copy-source"], partition))
+    return found
+
+
+def _deletions(call: Call, partition: str, bucket: str) -> list[Need]:
+    """Each key by itself, a version by its own action. AWS deletes what it may of a list; here one forbidden key refuses the whole."""
+    found: list[Need] = []
+    for item in children(xml_body(call), "Object"):
+        (key,), versions = texts(item, "Key") or [""], texts(item, "VersionId")
+        action = "s3:DeleteObjectVersion" if versions else "s3:DeleteObject"
+        facts = {"s3:versionid": (versions[0],)} if versions else {}
+        need = Need(action=action, resource=f"arn:{partition}:s3:::{bucket}/{key}", facts=facts, owner=("bucket", bucket))
+        found.append(need)
+    if not found or "x-amz-bypass-governance-retention" in call.message.headers:
+        raise UnknownCallError(call)
     return found
 
 

@@ -17,12 +17,20 @@ _ENDPOINTS = {"cloudwatch": "monitoring"}
 _MODELS = {"monitoring": "cloudwatch"}
 
 
-def straight(call: Call) -> bool:
-    """Whether the request is of the one form in which AWS's clients make such a call."""
+_HERE = re.compile(r"(?:127\.0\.0\.1|localhost)(?::\d+)?")
+
+
+def straight(call: Call, *, here: bool = False) -> bool:
+    """Whether the request is of the one form in which AWS's clients make such a call.
+
+    `here`: made on this machine, where clients may have the API's address as their endpoint. Then the signature's scope alone names the
+    service, for the API server too.
+    """
     endpoint = _ENDPOINTS.get(call.service, call.service)
-    host = _HOST.fullmatch(call.message.host)
-    if host is None or host["service"] != endpoint or (host["before"] and endpoint != "s3"):
-        return False
+    if not (here and _HERE.fullmatch(call.message.host)):
+        host = _HOST.fullmatch(call.message.host)
+        if host is None or host["service"] != endpoint or (host["before"] and endpoint != "s3"):
+            return False
     protocols = _protocols(_MODELS.get(endpoint, endpoint))
     spoken = _spoken(call)
     if spoken is None or not spoken & protocols:

@@ -58,11 +58,10 @@ class VpcEndpoint(Handler):
         endpoint = _endpoint(cloud, identifier)
         if endpoint is None or endpoint["State"].lower() in ("deleted", "deleting"):
             return None
-        lists = cloud.every("ec2.describe_managed_prefix_lists", "PrefixLists")
-        prefix_list = next((item for item in lists if item["PrefixListName"] == endpoint["ServiceName"]), None)
-        entries: list[dict[str, Any]] = []
-        if prefix_list and endpoint.get("VpcEndpointType") == "Gateway":
-            entries = cloud.every("ec2.get_managed_prefix_list_entries", "Entries", PrefixListId=prefix_list["PrefixListId"])
+        # As internal/service/ec2/vpc_endpoint.go does (`findPrefixListByName`), and for gateways alone.
+        wanted = filters(prefix_list_name=endpoint["ServiceName"])
+        gateway = endpoint.get("VpcEndpointType") == "Gateway"
+        prefix_list = cloud.first("ec2.describe_prefix_lists", "PrefixLists", Filters=wanted) if gateway else None
         return {
             "arn": cloud.arn("ec2", f"vpc-endpoint/{identifier}"),
             "vpcId": endpoint["VpcId"],
@@ -74,7 +73,7 @@ class VpcEndpoint(Handler):
             "subnetIds": sorted(listed(endpoint.get("SubnetIds"))),
             "securityGroupIds": sorted(_groups(endpoint)),
             "prefixListId": prefix_list["PrefixListId"] if prefix_list else None,
-            "cidrBlocks": [item["Cidr"] for item in entries],
+            "cidrBlocks": listed(prefix_list.get("Cidrs")) if prefix_list else [],
             "state": endpoint["State"].lower(),
             "ownerId": cloud.account(),
             "requesterManaged": False,

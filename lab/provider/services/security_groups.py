@@ -84,10 +84,11 @@ class DefaultSecurityGroup(Handler):
         return str(group["GroupId"])
 
     def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
-        for direction in _DIRECTIONS:
-            _replace(cloud, identifier, direction, news.get(direction) or [])
+        # Tags first, as internal/service/ec2/vpc_default_security_group.go does: policies may allow changes of what is tagged alone.
         group = describe(cloud, identifier) or {}
         retag(cloud, identifier, {"tagsAll": tag_map(group.get("Tags"))}, news)
+        for direction in _DIRECTIONS:
+            _replace(cloud, identifier, direction, news.get(direction) or [])
 
     def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
         del state

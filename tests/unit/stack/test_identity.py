@@ -53,6 +53,39 @@ def test_database_hosts_may_name_the_primary_and_publish_their_own_certificate()
     assert own["DatabaseListing"]["Resource"] == [BUCKET]
 
 
+OWN = "${aws:userid}"
+DATABASE = ("database/primary.json", "database/replication.json")
+OBJECTS: dict[Role, dict[str, set[str]]] = {
+    "load_balancer": {"s3:GetObject": {"roles/load_balancer/*"}, "s3:PutObject": {f"hosts/{OWN}.json"}},
+    "web": {
+        "s3:GetObject": {"roles/web/*", "app/*", "database/certificates/*"},
+        "s3:PutObject": {f"hosts/{OWN}.json"},
+    },
+    "database": {
+        "s3:GetObject": {"roles/database/*", "database/certificates/*", *DATABASE},
+        "s3:PutObject": {f"hosts/{OWN}.json", f"database/certificates/{OWN}.pem", *DATABASE},
+    },
+}
+"""Every object that a tier may read or write, and none beside these."""
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_tier_reads_and_writes_exactly_these_objects(role: Role) -> None:
+    found: dict[str, set[str]] = {}
+    for statement in rights(role).values():
+        for action in statement["Action"]:
+            if action.startswith("s3:") and action != "s3:ListBucket":
+                found.setdefault(action, set()).update(one.removeprefix(f"{BUCKET}/") for one in statement["Resource"])
+    assert found == OBJECTS[role]
+
+
+@pytest.mark.parametrize("role", ["web", "database"])
+def test_a_listing_is_of_the_databases_part_of_the_bucket(role: Role) -> None:
+    listing = rights(role)["DatabaseListing"]
+    assert (listing["Action"], listing["Resource"]) == (["s3:ListBucket"], [BUCKET])
+    assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": "database/*"}}
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_no_tier_has_a_wildcard_beyond_session_manager_and_looking_for_addresses(role: Role) -> None:
     for sid, statement in rights(role).items():

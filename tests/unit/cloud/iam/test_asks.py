@@ -29,6 +29,9 @@ class Api:
     async def role_of_profile(self, name: str) -> str | None:
         return ROLE if name == "web" else None
 
+    async def route_table_association(self, region: str, association: str) -> list[str]:
+        return ["rtb-1", "subnet-1"] if association == "rtbassoc-1" else []
+
 
 def signed(service: str) -> dict[str, str]:
     return {
@@ -60,6 +63,16 @@ def of_json(service: str, target: str, **parameters: object) -> Message:
     return Message(method="POST", host=f"{service}.eu-west-1.amazonaws.com", headers=headers, body=json.dumps(parameters).encode())
 
 
+def iam(action: str, **parameters: str) -> Message:
+    body = urlencode({"Action": action, "Version": "2010-05-08", **{key.replace("_", "."): value for key, value in parameters.items()}})
+    return Message(method="POST", host="iam.amazonaws.com", headers=FORM, body=body.encode())
+
+
+CHANGES = b"""<ChangeResourceRecordSetsRequest xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ChangeBatch><Changes><Change>
+<Action>UPSERT</Action><ResourceRecordSet><Name>Web.Dev.webstack.internal.</Name><Type>A</Type></ResourceRecordSet></Change></Changes>
+</ChangeBatch></ChangeResourceRecordSetsRequest>"""
+DELETIONS = b"""<Delete xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><Object><Key>app/a:b</Key><VersionId>1</VersionId></Object>
+<Object><Key>app/a:b</Key></Object></Delete>"""
 B, K = "arn:aws:s3:::artifacts", "arn:aws:s3:::artifacts/app/a:b"
 
 
@@ -92,6 +105,9 @@ B, K = "arn:aws:s3:::artifacts", "arn:aws:s3:::artifacts/app/a:b"
         (s3("PUT", "/artifacts", "policy"), [("s3:PutBucketPolicy", B)]),
         (s3("DELETE", "/artifacts"), [("s3:DeleteBucket", B)]),
         (s3("GET", "/"), [("s3:ListAllMyBuckets", "*")]),
+        (replace(s3("POST", "/artifacts", "delete"), body=DELETIONS), [("s3:DeleteObjectVersion", K), ("s3:DeleteObject", K)]),
+        (s3("DELETE", "/artifacts", "lifecycle"), [("s3:PutLifecycleConfiguration", B)]),
+        (s3("DELETE", "/artifacts", "publicAccessBlock"), [("s3:PutBucketPublicAccessBlock", B)]),
     ],
 )
 def test_s3(message: Message, expected: list[tuple[str, str]]) -> None:
@@ -127,10 +143,9 @@ def test_a_listing_tells_its_prefix_and_an_object_whose_policy_counts() -> None:
         (
             ec2("RunInstances", ImageId="ami-1", SubnetId="subnet-1", SecurityGroupId_1="sg-1", IamInstanceProfile_Arn="arn:x/web"),
             [
-                *(
-                    ("ec2:RunInstances", f"{EC2}:{end}")
-                    for end in ("instance/*", "network-interface/*", "volume/*", "image/ami-1", "subnet/subnet-1", "security-group/sg-1")
-                ),
+                *(("ec2:RunInstances", f"{EC2}:{end}") for end in ("instance/*", "network-interface/*", "volume/*")),
+                ("ec2:RunInstances", "arn:aws:ec2:eu-west-1::image/ami-1"),
+                *(("ec2:RunInstances", f"{EC2}:{end}") for end in ("subnet/subnet-1", "security-group/sg-1")),
                 ("iam:PassRole", ROLE),
             ],
         ),
@@ -138,6 +153,63 @@ def test_a_listing_tells_its_prefix_and_an_object_whose_policy_counts() -> None:
 )
 def test_ec2(message: Message, expected: list[tuple[str, str]]) -> None:
     assert asked("ec2", message) == expected
+
+
+TAGS = {"TagSpecification_1_Tag_1_Key": "project", "TagSpecification_1_Tag_1_Value": "webstack"}
+
+
+def test_what_a_call_makes_bears_the_tags_of_the_request_and_to_tag_it_is_an_action_of_its_own() -> None:
+    vpc, subnet, tags = found("ec2", ec2("CreateSubnet", VpcId="vpc-1", TagSpecification_1_ResourceType="subnet", **TAGS))
+    assert (vpc.resource, vpc.tags_of, dict(vpc.facts)) == (f"{EC2}:vpc/vpc-1", "vpc-1", {}), "the VPC has its own tags"
+    asked_for = {"aws:requesttag/project": ("webstack",), "aws:tagkeys": ("project",)}
+    assert (subnet.action, subnet.resource, subnet.tags_of, dict(subnet.facts)) == ("ec2:CreateSubnet", f"{EC2}:subnet/*", "", asked_for)
+    assert (tags.action, tags.resource) == ("ec2:CreateTags", f"{EC2}:subnet/*")
+    assert dict(tags.facts) == {**asked_for, "ec2:createaction": ("CreateSubnet",)}
+
+
+def test_tags_on_what_exists_come_with_those_that_it_has() -> None:
+    (need,) = found("ec2", ec2("CreateTags", ResourceId_1="sg-1", Tag_1_Key="project", Tag_1_Value="webstack"))
+    assert (need.tags_of, need.facts["aws:requesttag/project"], "ec2:createaction" in need.facts) == ("sg-1", ("webstack",), False)
+
+
+def test_a_rule_is_made_where_it_is_tagged() -> None:
+    group = ("ec2:AuthorizeSecurityGroupIngress", f"{EC2}:security-group/sg-1")
+    assert asked("ec2", ec2("AuthorizeSecurityGroupIngress", GroupId="sg-1")) == [group]
+    tagged = ec2("AuthorizeSecurityGroupIngress", GroupId="sg-1", TagSpecification_1_ResourceType="security-group-rule", **TAGS)
+    rule = f"{EC2}:security-group-rule/*"
+    assert asked("ec2", tagged) == [group, ("ec2:AuthorizeSecurityGroupIngress", rule), ("ec2:CreateTags", rule)]
+
+
+def test_an_association_is_of_its_table_and_its_subnet() -> None:
+    assert asked("ec2", ec2("DisassociateRouteTable", AssociationId="rtbassoc-1")) == [
+        ("ec2:DisassociateRouteTable", f"{EC2}:route-table/rtb-1"),
+        ("ec2:DisassociateRouteTable", f"{EC2}:subnet/subnet-1"),
+    ]
+
+
+def test_flow_logs_are_handed_a_role() -> None:
+    passed = found("ec2", ec2("CreateFlowLogs", ResourceId_1="vpc-1", DeliverLogsPermissionArn=ROLE))[-1]
+    assert (passed.action, passed.resource, passed.facts["iam:passedtoservice"]) == ("iam:PassRole", ROLE, ("vpc-flow-logs.amazonaws.com",))
+
+
+def test_iam() -> None:
+    profile = "arn:aws:iam::123456789012:instance-profile/p"
+    made, tagged = found("iam", iam("CreateRole", RoleName="web", PermissionsBoundary="arn:b", Tags_member_1_Key="a"))
+    assert (made.action, made.resource, made.facts["iam:permissionsboundary"]) == ("iam:CreateRole", ROLE, ("arn:b",))
+    assert (tagged.action, made.boundary_of) == ("iam:TagRole", "")
+    (put,) = found("iam", iam("PutRolePolicy", RoleName="web", PolicyName="p", PolicyDocument="{}"))
+    assert (put.action, put.boundary_of) == ("iam:PutRolePolicy", ROLE)
+    assert asked("iam", iam("AddRoleToInstanceProfile", RoleName="web", InstanceProfileName="p")) == [
+        ("iam:AddRoleToInstanceProfile", profile),
+        ("iam:PassRole", ROLE),
+    ]
+
+
+def test_a_change_of_records_tells_their_names_as_route_53_compares_them() -> None:
+    (need,) = found("route53", Message(method="POST", host="route53.amazonaws.com", path="/2013-04-01/hostedzone/Z1/rrset", body=CHANGES))
+    start = "route53:changeresourcerecordsets"
+    expected = {"normalizedrecordnames": "web.dev.webstack.internal", "recordtypes": "A", "actions": "UPSERT"}
+    assert need.facts == {f"{start}{key}": (value,) for key, value in expected.items()}
 
 
 def test_a_role_is_passed_on_to_a_service() -> None:
@@ -176,8 +248,44 @@ def test_a_role_is_passed_on_to_a_service() -> None:
         ),
         (
             "route53",
-            Message(method="POST", host="route53.amazonaws.com", path="/2013-04-01/hostedzone/Z1/rrset/"),
+            Message(method="POST", host="route53.amazonaws.com", path="/2013-04-01/hostedzone/Z1/rrset/", body=CHANGES),
             [("route53:ChangeResourceRecordSets", "arn:aws:route53:::hostedzone/Z1")],
+        ),
+        (
+            "route53",
+            Message(method="POST", host="route53.amazonaws.com", path="/2013-04-01/tags/hostedzone/Z1", body=b"<x/>"),
+            [("route53:ChangeTagsForResource", "arn:aws:route53:::hostedzone/Z1")],
+        ),
+        (
+            "route53",
+            Message(method="POST", host="route53.amazonaws.com", path="/2013-04-01/hostedzone", body=b"<x/>"),
+            [("route53:CreateHostedZone", "*"), ("ec2:DescribeVpcs", "*")],
+        ),
+        (
+            "ssm",
+            of_json("ssm", "AmazonSSM.GetParameter", Name="/aws/service/debian/release/13/latest/amd64"),
+            [("ssm:GetParameter", "arn:aws:ssm:eu-west-1::parameter/aws/service/debian/release/13/latest/amd64")],
+        ),
+        (
+            "logs",
+            of_json("logs", "Logs_20140328.CreateLogGroup", logGroupName="g", tags={"a": "b"}),
+            [
+                ("logs:CreateLogGroup", "arn:aws:logs:eu-west-1:123456789012:log-group:g:log-stream:"),
+                ("logs:TagResource", "arn:aws:logs:eu-west-1:123456789012:log-group:g"),
+            ],
+        ),
+        (
+            "logs",
+            of_json("logs", "Logs_20140328.UntagResource", resourceArn="arn:aws:logs:eu-west-1:123456789012:log-group:g", tagKeys=["a"]),
+            [("logs:UntagResource", "arn:aws:logs:eu-west-1:123456789012:log-group:g")],
+        ),
+        (
+            "secretsmanager",
+            of_json("secretsmanager", "secretsmanager.CreateSecret", Name="webstack/dev/x", Tags=[{"Key": "a", "Value": "b"}]),
+            [
+                (f"secretsmanager:{action}", "arn:aws:secretsmanager:eu-west-1:123456789012:secret:webstack/dev/x")
+                for action in ("CreateSecret", "TagResource")
+            ],
         ),
         (
             "monitoring",
@@ -206,7 +314,12 @@ def test_other_services(service: str, message: Message, expected: list[tuple[str
         ("ec2", ec2("DisassociateAddress", AssociationId="eipassoc-1")),
         ("ec2", ec2("RunInstances", ImageId="ami-1", LaunchTemplate_LaunchTemplateId="lt-1")),
         ("ec2", ec2("AssociateIamInstanceProfile", InstanceId="i-1", IamInstanceProfile_Name="missing")),
-        ("ec2", ec2("DescribeInstanceAttribute", InstanceId="i-1")),
+        ("ec2", ec2("DescribeVolumeAttribute", InstanceId="i-1")),
+        ("ec2", ec2("DisassociateRouteTable", AssociationId="rtbassoc-2")),
+        ("ec2", ec2("CreateSubnet", VpcId="vpc-1", TagSpecification_1_ResourceType="vpc", TagSpecification_1_Tag_1_Key="a")),
+        ("iam", iam("CreateRole", RoleName="web", Path="/other/")),
+        ("route53", Message(method="POST", host="route53.amazonaws.com", path="/2013-04-01/hostedzone/Z1/rrset/", body=b"<")),
+        ("secretsmanager", of_json("secretsmanager", "secretsmanager.CreateSecret", Name="x", Tags=["a"])),
         ("ec2", ec2("CreateTags", ResourceId_1="strange-1")),
         ("iam", Message(method="POST", headers=FORM, body=b"Action=ListRoles")),
         ("sts", Message(method="POST", headers=FORM, body=b"Action=GetSessionToken")),
@@ -219,6 +332,14 @@ def test_other_services(service: str, message: Message, expected: list[tuple[str
 def test_a_call_that_is_in_no_table_is_not_known(service: str, message: Message) -> None:
     with pytest.raises(UnknownCallError):
         found(service, message)
+
+
+def test_on_this_machine_alone_the_api_s_own_address_is_straight() -> None:
+    message = Message(method="POST", host="127.0.0.1:14600", headers={**signed("ec2"), **FORM}, body=b"Action=DescribeAddresses")
+    assert straight(identify(message, "127.0.0.1"), here=True)
+    assert not straight(identify(message, "10.20.1.10"))
+    two = replace(message, body=b"Action=DescribeAddresses&Action=TerminateInstances")
+    assert not straight(identify(two, "127.0.0.1"), here=True)
 
 
 def put(service: str, message: Message) -> bool:

@@ -74,6 +74,25 @@ def test_a_value_that_the_request_has(operator: str, wanted: list[str], value: s
 
 
 @pytest.mark.parametrize(
+    ("operator", "wanted", "values", "expected"),
+    [
+        ("StringNotEquals", ["a"], ["a", "b"], False),
+        ("StringNotEquals", ["a", "b"], ["b", "c"], False),
+        ("StringNotEquals", ["a"], ["b", "c"], True),
+        ("StringNotLike", ["a*"], ["a1", "b"], False),
+        ("ArnNotLike", ["arn:aws:sns:*:*:t"], ["arn:aws:sns:eu-west-1:1:t", "arn:aws:sns:eu-west-1:1:u"], False),
+        ("NotIpAddress", ["203.0.113.0/24"], ["203.0.113.9", "198.51.100.1"], False),
+        ("StringEquals", ["a"], ["a", "b"], True),
+        ("StringNotEqualsIfExists", ["a"], ["a", "b"], False),
+    ],
+)
+def test_of_several_values_without_a_quantifier_a_negated_operator_asks_all(
+    operator: str, wanted: list[str], values: list[str], expected: bool
+) -> None:
+    assert met(operator, wanted, values) is expected
+
+
+@pytest.mark.parametrize(
     ("operator", "expected"),
     [
         ("StringEquals", False),

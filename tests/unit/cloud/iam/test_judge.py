@@ -4,6 +4,7 @@ import datetime
 import json
 import socket
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ from lab.cloud.front import Front, Verdict, loopback_listener
 from lab.cloud.iam.judge import IamJudge
 from lab.cloud.iam.policies import PolicyStore
 from lab.cloud.iam.sessions import Session, Sessions
+from lab.cloud.iam.signatures import TimeError, verify
 from lab.cloud.inventory import Clients, Inventory
 from tests.unit.cloud.support import REGION, Loop, Network, client, empty
 
@@ -333,6 +335,29 @@ def test_a_presigned_url_carries_its_signers_rights(door: Door) -> None:
     assert status(url.replace("X-Amz-Expires=60", "X-Amz-Expires=61")) == 403
 
 
+def test_a_presigned_url_ends(door: Door) -> None:
+    door.allow({"Action": "s3:GetObject", "Resource": f"{BUCKET}/app/*"})
+    s3 = door.host("s3", door.session())
+    url = urllib.parse.urlsplit(s3.generate_presigned_url("get_object", Params={"Bucket": "artifacts", "Key": "app/x"}, ExpiresIn=60))
+    message = Message(host=url.netloc, path=url.path, query=url.query)
+    call = identify(message, CALLER)
+    key = call.access_key_id
+    session = door.loop.run(door.sessions.of(key))
+    assert session is not None
+    signed_at = datetime.datetime.strptime(message.arguments["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.UTC)
+
+    def at(seconds: float) -> str:
+        try:
+            now = signed_at + datetime.timedelta(seconds=seconds)
+            verify(message, secret=session.secret, token=session.token, s3=True, now=now)
+        except TimeError:
+            return "ended"
+        return "good"
+
+    assert [at(seconds) for seconds in (0, 60, 61, 3600)] == ["good", "good", "ended", "ended"]
+    assert at(-16 * 60) == "ended", "signed further in the future than clocks may differ"
+
+
 def status(url: str) -> int:
     try:
         with urllib.request.urlopen(url, timeout=10) as answer:
@@ -362,6 +387,88 @@ def test_the_rights_of_a_role_that_is_gone_are_gone(door: Door) -> None:
     door.iam.delete_role(RoleName="short")
     door.forget()
     assert code(ec2.describe_vpcs) == "AuthFailure"
+
+
+def test_a_role_made_again_under_its_name_is_another_one(door: Door) -> None:
+    def make() -> None:
+        door.iam.create_role(RoleName="again", AssumeRolePolicyDocument=trust(TRUST))
+        door.allow({"Action": "ec2:DescribeVpcs", "Resource": "*"}, role="again")
+
+    make()
+    before = door.host("ec2", door.session("again"))
+    assert code(before.describe_vpcs) == "allowed"
+    door.iam.delete_role_policy(RoleName="again", PolicyName="p")
+    door.iam.delete_role(RoleName="again")
+    make()
+    assert code(before.describe_vpcs) == "AuthFailure", "the sessions of the first one are no sessions of the second"
+    assert code(door.host("ec2", door.session("again")).describe_vpcs) == "allowed"
+
+
+def test_a_session_is_judged_on_this_machine_too(door: Door) -> None:
+    held = door.session(name="somebody")
+    ec2 = client_of(door, held)
+    assert code(ec2.describe_vpcs) == "UnauthorizedOperation"
+    door.allow({"Action": "ec2:DescribeVpcs", "Resource": "*"})
+    assert code(ec2.describe_vpcs) == "allowed"
+
+
+def client_of(door: Door, credentials: dict[str, Any]) -> Any:
+    """A client on this machine, whose endpoint is the door's own address."""
+    make = cast("Any", boto3.client)
+    return make(
+        "ec2",
+        endpoint_url=f"http://127.0.0.1:{door.port}",
+        region_name=REGION,
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        config=Config(retries=ONCE),
+    )
+
+
+def test_tags_of_a_resource_and_of_the_request_count_as_they_are_now(door: Door) -> None:
+    own = {"StringEquals": {"aws:ResourceTag/project": "webstack"}}
+    new = {"StringEquals": {"aws:RequestTag/project": "webstack"}}
+    door.allow(
+        {"Action": ["ec2:DeleteVolume", "ec2:DeleteTags"], "Resource": "*", "Condition": own},
+        {"Action": "ec2:CreateVolume", "Resource": "*", "Condition": new},
+        {"Action": "ec2:CreateTags", "Resource": "*", "Condition": {**new, "StringEqualsIfExists": {"ec2:CreateAction": "CreateVolume"}}},
+    )
+    ec2 = client_of(door, door.session(name="somebody"))
+    administrator = client("ec2", f"http://127.0.0.1:{door.port}")
+    zone = f"{REGION}a"
+
+    def tagged(project: str) -> list[dict[str, Any]]:
+        return [{"ResourceType": "volume", "Tags": [{"Key": "project", "Value": project}]}]
+
+    assert code(ec2.create_volume, AvailabilityZone=zone, Size=1) == "UnauthorizedOperation"
+    assert code(ec2.create_volume, AvailabilityZone=zone, Size=1, TagSpecifications=tagged("other")) == "UnauthorizedOperation"
+    made = ec2.create_volume(AvailabilityZone=zone, Size=1, TagSpecifications=tagged("webstack"))["VolumeId"]
+    bare = administrator.create_volume(AvailabilityZone=zone, Size=1)["VolumeId"]
+    assert code(ec2.delete_volume, VolumeId=bare) == "UnauthorizedOperation"
+    assert code(ec2.delete_tags, Resources=[made], Tags=[{"Key": "project"}]) == "allowed"
+    assert code(ec2.delete_volume, VolumeId=made) == "UnauthorizedOperation", "its tag is gone"
+    administrator.create_tags(Resources=[made], Tags=[{"Key": "project", "Value": "webstack"}])
+    assert code(ec2.delete_volume, VolumeId=made) == "allowed"
+    administrator.delete_volume(VolumeId=bare)
+
+
+def test_the_boundary_of_a_role_counts_for_who_changes_it(door: Door) -> None:
+    limit = door.iam.create_policy(PolicyName="limits", PolicyDocument=trust({"Effect": "Allow", "Action": "*", "Resource": "*"}))
+    arn = limit["Policy"]["Arn"]
+    bounded = {"StringEquals": {"iam:PermissionsBoundary": arn}}
+    actions = ["iam:CreateRole", "iam:PutRolePolicy", "iam:PutRolePermissionsBoundary"]
+    door.allow({"Action": actions, "Resource": "*", "Condition": bounded})
+    iam = door.host("iam", door.session())
+    policy = {"PolicyName": "p", "PolicyDocument": trust({"Effect": "Allow", "Action": "*", "Resource": "*"})}
+    assert code(iam.create_role, RoleName="free", AssumeRolePolicyDocument=trust(TRUST)) == "AccessDenied"
+    assert code(iam.create_role, RoleName="bound", AssumeRolePolicyDocument=trust(TRUST), PermissionsBoundary=arn) == "allowed"
+    assert code(iam.put_role_policy, RoleName="bound", **policy) == "allowed"
+    door.iam.delete_role_permissions_boundary(RoleName="bound")
+    door.forget()
+    assert code(iam.put_role_policy, RoleName="bound", **policy) == "AccessDenied", "a role without the boundary gets no rights"
+    assert code(iam.put_role_permissions_boundary, RoleName="bound", PermissionsBoundary=arn) == "allowed"
+    assert code(iam.put_role_policy, RoleName="bound", **policy) == "allowed"
 
 
 def test_a_later_daemon_knows_the_sessions_of_an_earlier_one_and_nobody_elses_keys(door: Door) -> None:
@@ -401,6 +508,26 @@ def test_an_s3_gateway_limits_what_passes_it(door: Door) -> None:
     finally:
         door.inventory.lookup = None
         door.inventory.changed(REGION, "ec2")
+
+
+def test_a_gateway_s_new_policy_counts_from_the_next_call(door: Door) -> None:
+    door.allow({"Action": "s3:*", "Resource": "*"})
+    network, administrator = door.network, client("ec2", f"http://127.0.0.1:{door.port}")
+    table = network.ec2.create_route_table(VpcId=network.vpc)["RouteTable"]["RouteTableId"]
+    subnet = network.ec2.create_subnet(VpcId=network.vpc, CidrBlock="10.20.77.0/24")["Subnet"]["SubnetId"]
+    network.ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)
+
+    def policy(action: str) -> str:
+        return trust({"Effect": "Allow", "Principal": "*", "Action": action, "Resource": "*"})
+
+    wanted = {"VpcId": network.vpc, "ServiceName": f"com.amazonaws.{REGION}.s3", "RouteTableIds": [table]}
+    gateway = administrator.create_vpc_endpoint(**wanted, PolicyDocument=policy("s3:GetObject"))["VpcEndpoint"]["VpcEndpointId"]
+    before = door.loop.run(door.policies.gateway(REGION, subnet))
+    assert before is not None
+    administrator.modify_vpc_endpoint(VpcEndpointId=gateway, PolicyDocument=policy("s3:PutObject"))
+    after = door.loop.run(door.policies.gateway(REGION, subnet))
+    assert after is not None
+    assert (before.statements[0].actions, after.statements[0].actions) == (("s3:GetObject",), ("s3:PutObject",))
 
 
 def test_policies_are_read_once_however_often_they_are_judged_by(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:

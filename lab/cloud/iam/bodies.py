@@ -1,0 +1,52 @@
+"""What a call's body says, where the call's flat parameters do not hold it. Raises `UnknownCallError` where it cannot be read."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+from xml.etree import ElementTree
+
+from lab.cloud.calls import Call
+from lab.cloud.iam.needs import UnknownCallError
+
+
+def json_body(call: Call) -> Mapping[str, Any]:
+    """The object of a JSON call; empty for a call of another dialect."""
+    if "X-Amz-Target" not in call.message.headers:
+        return {}
+    try:
+        content: Any = json.loads(call.message.body or b"{}")
+    except ValueError as error:
+        raise UnknownCallError(call) from error
+    if not isinstance(content, dict):
+        raise UnknownCallError(call)
+    return cast("dict[str, Any]", content)
+
+
+def json_tags(call: Call) -> dict[str, str]:
+    """The tags of a JSON call: an object (`tags`) or a list of keys and values (`Tags`)."""
+    body = json_body(call)
+    given: Any = body.get("tags") or body.get("Tags") or {}
+    try:
+        if isinstance(given, Mapping):
+            return {str(key): str(value) for key, value in cast("Mapping[str, Any]", given).items()}
+        return {str(tag["Key"]): str(tag.get("Value", "")) for tag in cast("Sequence[Mapping[str, Any]]", given)}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UnknownCallError(call) from error
+
+
+def xml_body(call: Call) -> ElementTree.Element:
+    """The root of a REST call's body."""
+    try:
+        return ElementTree.fromstring(call.message.body)  # noqa: S314 - expat limits what entities may grow to, and no entity is fetched
+    except ElementTree.ParseError as error:
+        raise UnknownCallError(call) from error
+
+
+def texts(element: ElementTree.Element, name: str) -> list[str]:
+    """The texts of all elements of a name below this one, whatever their namespace."""
+    return [(one.text or "").strip() for one in element.iter() if one.tag.rpartition("}")[2] == name]
+
+
+def children(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+    """All elements of a name below this one."""
+    return [one for one in element.iter() if one.tag.rpartition("}")[2] == name]
