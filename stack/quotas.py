@@ -1,0 +1,42 @@
+"""What a stack takes of an account's quotas. Pure; no Pulumi in it.
+
+Quotas: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html (vCPUs of running on-demand instances) and
+https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html (five Elastic IPs a region).
+"""
+
+import re
+from dataclasses import dataclass
+
+from stack.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Needs:
+    """vCPUs in use and while every web host is replaced, old ones beside new ones; and Elastic IPs."""
+
+    vcpus: int
+    vcpus_in_a_release: int
+    elastic_ips: int
+
+
+def needs(settings: Settings) -> Needs:
+    """What a stack of these settings needs."""
+    web = settings.web.count * vcpus(settings.web.instance_type)
+    others = settings.load_balancer.count * vcpus(settings.load_balancer.instance_type)
+    others += (2 if settings.database.replica else 1) * vcpus(settings.database.instance_type)
+    gateways = settings.network.zones if settings.network.nat == "per-az" else 1
+    return Needs(vcpus=others + web, vcpus_in_a_release=others + 2 * web, elastic_ips=1 + gateways)
+
+
+def vcpus(instance_type: str) -> int:
+    """The vCPUs of a size of the current families (https://aws.amazon.com/ec2/instance-types/): 4 for each `xlarge`, else 2.
+
+    Raises ValueError for bare metal, whose number differs by family.
+    """
+    size = instance_type.partition(".")[2]
+    large = re.fullmatch(r"(\d*)xlarge", size)
+    if large:
+        return 4 * int(large[1] or 1)
+    if size.startswith("metal"):
+        raise ValueError(f"{instance_type}: the vCPUs of bare metal are not known by its name")
+    return 2

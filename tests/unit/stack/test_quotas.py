@@ -1,0 +1,37 @@
+"""What the README says that a stack needs of an account's quotas is what its stack file needs."""
+
+import pytest
+import yaml
+
+from stack.quotas import Needs, needs, vcpus
+from stack.settings import parse
+from tests.unit.stack.conftest import REPOSITORY
+
+
+def needed(stack: str) -> Needs:
+    config = yaml.safe_load((REPOSITORY / f"Pulumi.{stack}.yaml").read_text())["config"]
+    return needs(parse({key.removeprefix("webstack:"): value for key, value in config.items() if key.startswith("webstack:")}))
+
+
+@pytest.mark.parametrize("stack", ["dev", "prod"])
+def test_the_readme_says_what_each_stack_file_needs(stack: str) -> None:
+    need = needed(stack)
+    row = f"| {stack} | {need.vcpus} | {need.vcpus_in_a_release} | {need.elastic_ips} |"
+    assert row in (REPOSITORY / "README.md").read_text(), f"the README lacks the row {row}"
+
+
+def test_every_host_gateway_and_release_counts() -> None:
+    one = parse({"web": {"count": 1, "instanceType": "m7i.2xlarge"}, "database": {"replica": False}, "network": {"zones": 3}})
+    assert needs(one) == Needs(vcpus=12, vcpus_in_a_release=20, elastic_ips=2)
+    per_zone = parse({"network": {"zones": 3, "nat": "per-az"}})
+    assert needs(per_zone) == Needs(vcpus=10, vcpus_in_a_release=14, elastic_ips=4)
+
+
+@pytest.mark.parametrize(("name", "count"), [("t3.nano", 2), ("m7i.large", 2), ("m7i.xlarge", 4), ("m7i.12xlarge", 48)])
+def test_a_size_has_its_vcpus(name: str, count: int) -> None:
+    assert vcpus(name) == count
+
+
+def test_bare_metal_is_not_guessed() -> None:
+    with pytest.raises(ValueError, match="not known by its name"):
+        vcpus("m7i.metal-24xl")
