@@ -2,7 +2,12 @@
 
 from typing import Any
 
+import pytest
+
+from lab.names import LabNames
+from lab.session import Session
 from ops import hosts
+from ops.failures import UserError
 
 _ROW = {
     "name": "web-1",
@@ -32,3 +37,19 @@ def test_a_rule_that_cannot_be_obeyed_is_told_with_the_hosts_concerned() -> None
 
 def test_an_api_that_cannot_be_followed_is_told() -> None:
     assert hosts.troubles({"problem": "it does not answer", "rule_problems": [], "hosts": []}) == ["it does not answer"]
+
+
+@pytest.mark.parametrize("leaving", ["shutting-down", "terminated", "stopping"])
+@pytest.mark.parametrize("old", ["i-0", "i-9"])
+def test_of_two_hosts_of_one_name_the_one_that_stays_is_meant(monkeypatch: pytest.MonkeyPatch, leaving: str, old: str) -> None:
+    rows = [_ROW | {"instance_id": old, "state": leaving}, _ROW | {"instance_id": "i-5", "state": "pending"}]
+
+    def status(_: LabNames) -> dict[str, Any]:
+        return {"hosts": rows}
+
+    monkeypatch.setattr("lab.control.status", status)
+    session = Session.of("unit")
+    assert hosts.find(session, "web-1").instance_id == "i-5"
+    assert hosts.find(session, old).instance_id == old, "by its id the leaving one is meant"
+    with pytest.raises(UserError, match="host 'web-7': this lab has no such host"):
+        hosts.find(session, "web-7")

@@ -1,0 +1,126 @@
+"""What `webstack lab up` does with a lab that holds another stack, or whose API server or state is gone."""
+
+import contextlib
+import io
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lab.engine.backend import DamagedStateError
+from lab.engine.engine import InterruptedRunError
+from lab.names import LabNames
+from lab.session import Session
+from ops import operations
+from ops.failures import UserError
+from ops.options import Wanted
+
+QUIET = Console(file=io.StringIO())
+
+
+class Result:
+    """What an `up` gives."""
+
+    outputs: dict[str, object] = {}  # noqa: RUF012 (nothing changes it)
+
+
+@dataclass
+class Doings:
+    """What was done, in order; `failures` are what the engine's next runs raise."""
+
+    done: list[str] = field(default_factory=list[str])
+    failures: list[Exception] = field(default_factory=list[Exception])
+
+    def up(self, **_: object) -> Result:
+        self.done.append("apply")
+        if self.failures:
+            raise self.failures.pop(0)
+        return Result()
+
+
+@pytest.fixture
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
+    session = Session(names=LabNames.of("unit"))
+    session.names.state_dir.mkdir(parents=True)
+    api_runs(session, "100 1")
+    return session
+
+
+@pytest.fixture
+def doings(session: Session, monkeypatch: pytest.MonkeyPatch) -> Doings:
+    doings = Doings()
+
+    @contextlib.contextmanager
+    def engine(*_: object) -> Generator[Doings]:
+        yield doings
+
+    def take_down(session: Session) -> None:
+        doings.done.append("take down")
+        (session.engine_home / "lab.json").unlink(missing_ok=True)
+
+    def start(*_: object) -> None:
+        doings.done.append("start")
+
+    monkeypatch.setattr(operations, "live_engine", engine)
+    monkeypatch.setattr(operations, "take_down", take_down)
+    monkeypatch.setattr(Session, "start", start)
+    return doings
+
+
+def api_runs(session: Session, run: str) -> None:
+    session.names.pid_file("api").write_text(f"{run}\n")
+
+
+def held(session: Session) -> dict[str, str]:
+    return json.loads((session.engine_home / "lab.json").read_text())
+
+
+def up(session: Session, stack: str | None = None) -> str:
+    said: list[str] = []
+    operations.up(session, Wanted(stack=stack), QUIET, said.append)
+    return "\n".join(said)
+
+
+def test_another_stack_onto_a_lab_that_holds_one_is_refused_before_anything_is_done(session: Session, doings: Doings) -> None:
+    session.remember(stack="dev", provider="lab")
+    for command in (lambda: up(session, "prod"), lambda: operations.destroy(session, Wanted(stack="prod"), QUIET)):
+        with pytest.raises(UserError, match=r"--stack prod: lab 'unit' holds stack 'dev'.*--lab prod.*webstack lab down"):
+            command()
+    assert doings.done == []
+    assert held(session)["stack"] == "dev"
+
+
+def test_without_a_name_it_is_the_stack_that_the_lab_holds_else_dev(session: Session, doings: Doings) -> None:
+    assert operations.stack_for(session, None) == "dev"
+    session.remember(stack="prod", provider="lab")
+    assert operations.stack_for(session, None) == operations.stack_for(session, "prod") == "prod"
+
+
+def test_an_api_server_that_was_started_anew_knows_nothing_so_the_lab_starts_afresh(session: Session, doings: Doings) -> None:
+    session.remember(stack="prod", provider="lab")
+    api_runs(session, "200 2")
+    assert "API server was restarted" in up(session)
+    assert doings.done == ["start", "take down", "start", "apply"]
+    assert held(session) == {"stack": "prod", "provider": "lab", "api": "200 2"}, "the stack that it held"
+
+
+def test_the_same_api_server_is_gone_on_with(session: Session, doings: Doings) -> None:
+    session.remember(stack="dev", provider="lab")
+    up(session)
+    assert doings.done == ["start", "apply"]
+
+
+@pytest.mark.parametrize("error", [InterruptedRunError(["urn:x::web-1"]), DamagedStateError(Path("/state/dev.json"), "is not whole")])
+def test_a_state_that_is_lost_makes_it_start_afresh_once(session: Session, doings: Doings, error: Exception) -> None:
+    session.remember(stack="prod", provider="real")
+    doings.failures = [error]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lab.engine.real_providers.require", print)
+        assert "starting afresh" in up(session)
+    assert doings.done == ["start", "apply", "take down", "start", "apply"]
+    assert held(session)["stack"] == "prod"
+    assert held(session)["provider"] == "real"
