@@ -19,9 +19,11 @@ from pulumi.runtime import mocks, settings, stack
 from pulumi.runtime.proto import resource_pb2
 
 from lab.provider.codec import UNKNOWN, Props, decode, encode, plain
+from lab.provider.conformance import facts_of, known
+from lab.provider.conformance.formats import REGION, made_up, placeholders
+from lab.provider.conformance.model import Output
 from lab.provider.schema import check_properties, output_names
 
-ACCOUNT: Final = "123456789012"
 ZONES: Final = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
 AMI: Final = "ami-0123456789abcdef0"
 
@@ -101,16 +103,16 @@ class StrictMonitor(mocks.MockMonitor):
     def Invoke(self, request: Any) -> Any:  # noqa: N802
         """The two look-ups that the program makes."""
         answers: dict[str, Props] = {
-            "aws:index/getAvailabilityZones:getAvailabilityZones": {
-                "names": list(self.zones), "zoneIds": [], "groupNames": [], "id": "eu-central-1", "region": "eu-central-1"
-            },
-            "aws:ssm/getParameter:getParameter": {
-                "insecureValue": AMI, "value": AMI, "arn": "arn", "id": "x", "name": "x", "type": "String", "version": 1, "region": "x"
-            },
-        }  # fmt: skip
+            "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": list(self.zones), "groupNames": [REGION]},
+            "aws:ssm/getParameter:getParameter": {"value": AMI, "version": 1},
+        }
         if request.tok not in answers:
             raise RefusedError(f"the program asks for {request.tok}, which nobody answers")
-        answer: dict[str, Any] = {"return": encode(answers[request.tok])}  # `return` is a word of Python's own
+        told = known().functions[request.tok]
+        given = cast("Props", plain(decode(request.args))) | {"region": REGION} | answers[request.tok]
+        answer: dict[str, Any] = {
+            "return": encode(_filled({"id": told.id, **told.outputs}, 1, given))
+        }  # `return` is a word of Python's own
         return resource_pb2.ResourceInvokeResponse(**answer)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
@@ -201,55 +203,32 @@ class _NoMocks(mocks.Mocks):
 
 
 def _made_up(item: Registered, number: int) -> Props:
-    kind = item.token.rpartition(":")[2]
-    physical = f"{item.name}-{number:07x}"
-    prefixes = {
-        "Vpc": "vpc",
-        "Subnet": "subnet",
-        "SecurityGroup": "sg",
-        "Instance": "i",
-        "Volume": "vol",
-        "Eip": "eipalloc",
-        "RouteTable": "rtb",
-    }
-    identity = f"{prefixes[kind]}-{number:017x}" if kind in prefixes else physical
-    service = item.token.split(":")[1].split("/")[0]
-    values: Props = {"id": identity, "arn": f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{kind.lower()}/{identity}"}
-    match kind:
-        case "Bucket":
-            values |= {"bucket": physical, "arn": f"arn:aws:s3:::{physical}", "id": physical}
-        case "Role":
-            values |= {"name": physical, "uniqueId": f"AROA{number:017d}", "arn": f"arn:aws:iam::{ACCOUNT}:role/{physical}"}
-        case "InstanceProfile":
-            values |= {"name": physical}
-        case "Secret":
-            arn = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:{item.inputs.get('name')}-AbCdEf"
-            values |= {"id": arn, "arn": arn}
-        case "Eip":
-            values |= {
-                "allocationId": identity,
-                "publicIp": f"198.51.100.{number % 250 + 1}",
-                "arn": f"arn:aws:ec2:eu-central-1:{ACCOUNT}:elastic-ip/{identity}",
-            }
-        case "Instance":
-            values |= {"privateIp": f"10.20.64.{number % 250 + 4}"}
-        case "Zone":
-            values |= {"zoneId": identity, "nameServers": name_servers(item), "primaryNameServer": name_servers(item)[0]}
-        case "RandomString":
-            values |= {"result": f"id{number:06d}", "id": f"id{number:06d}"}
-        case "RandomPassword":
-            values |= {"result": f"made-up-password-{number}"}
-        case _:
-            pass
+    """What the sources say that the provider puts out, in the form that they say; for the other providers what the program needs."""
+    if not item.token.startswith("aws:"):
+        text = f"id{number:06d}" if item.token.endswith(":RandomString") else f"made-up-password-{number}"
+        return {"id": f"{item.name}-{number:07x}", "result": text}
+    told = facts_of(item.token)
+    assert told is not None, f"lab/provider/conformance has no facts of {item.token}"
+    given: Props = dict(item.inputs)
+    naming = told.naming
+    if naming is not None and given.get(naming.field) is None:
+        name = naming.prefix + (item.name.lower() if naming.lower else item.name)
+        given[naming.field] = f"{name}-{number:07x}" if naming.suffix else name
+    return _filled({"id": told.id, **told.outputs}, number, given)
+
+
+def _filled(outputs: Mapping[str, Output], number: int, known: Props) -> Props:
+    """Every output in its form; one that is made of another waits for it. What is known stays as it is."""
+    values, left = dict(known), {name: output for name, output in outputs.items() if name not in known}
+    while left:
+        ready = [name for name, output in left.items() if placeholders(output.format) <= values.keys()]
+        assert ready, f"nothing gives a value to what {', '.join(left)} are made of"
+        for name in ready:
+            output = left.pop(name)
+            numbers = range(4 * number, 4 * number + 4) if output.list else (number,)
+            texts = [made_up(output.format, each, values) for each in numbers]
+            values[name] = texts if output.list else texts[0]
     return values
-
-
-def name_servers(zone: Registered) -> list[str]:
-    """As the real provider puts them out: a private zone's with a dot at the end (hashicorp/terraform-provider-aws#14863)."""
-    domains = ("00.com", "00.org", "00.co.uk", "00.net") if zone.inputs.get("vpcs") else ("64.com", "66.org", "67.co.uk", "65.net")
-    numbers = (0, 1024, 1536, 512) if zone.inputs.get("vpcs") else (2048, 2050, 2051, 2049)
-    dot = "." if zone.inputs.get("vpcs") else ""
-    return [f"ns-{number}.awsdns-{domain}{dot}" for number, domain in zip(numbers, domains, strict=True)]
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -21,6 +21,7 @@ from lab.cloud.emulator import (
     modifications,
     parameters,
     power,
+    profiles,
     quotas,
     records,
     rules,
@@ -57,5 +58,6 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     secrets.install()
     log_groups.install()
     boundaries.install()
+    profiles.install()
     bucket_policies.install()
     power.install(machines=machines)

@@ -5,6 +5,7 @@ These tests decide what is asked of the engine. They cannot decide what the real
 
 import hashlib
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -262,7 +263,8 @@ def test_the_web_tiers_name_waits_for_its_hosts_and_lists_them_all(program: RunP
 def test_a_name_that_is_not_there_yet_is_forgotten_after_seconds(program: RunProgram) -> None:
     soa = program("dev").named("dev-zone-soa")
     assert (soa.inputs["type"], soa.inputs["ttl"], soa.inputs["allowOverwrite"]) == ("SOA", 5, True)
-    assert soa.inputs["records"] == ["ns-0.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 5"]
+    (record,) = soa.inputs["records"]
+    assert re.fullmatch(r"ns-\d+\.awsdns-\d+\.com\. awsdns-hostmaster\.amazon\.com\. 1 7200 900 1209600 5", record)
 
 
 def test_active_passive_is_two_names(program: RunProgram) -> None:
