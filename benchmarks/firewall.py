@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.figures import Figure
+from lab.cloud.account import quotas
 from lab.cloud.images import BAKED_IMAGE
 from lab.empty_api import empty_api
 from lab.hypervisor import footprint, namespaces, router, teardown
@@ -186,6 +187,7 @@ def _connected(names: LabNames, source: DesiredMachine, listener: socket.socket)
 
 
 def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Figure]:
+    quotas(endpoint, {"vcpus": 10 * SIZES[-1]})
     reader = Reader(endpoint)
     ec2 = reader.client(REGION)
     _stand_up(ec2, SIZES[-1])
