@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from database_role import accounts, install, records, stopping, volume
+from database_role import accounts, growth, install, records, setup, stopping, volume
 from database_role.boot import Claim, Data
 from database_role.gtid import GtidSet
 from database_role.health import Health, judge
@@ -19,6 +19,7 @@ from database_role.settings import Settings
 from database_role.views import LocalView, Mode
 from database_role.watch import ReplicaWatch
 from webstack_host import aws, config
+from webstack_host.run import CommandError
 
 UUID = "11111111-0000-0000-0000-000000000000"
 VARIABLES: dict[str, Any] = {
@@ -230,6 +231,35 @@ def test_what_is_not_understood_is_left_alone(monkeypatch: pytest.MonkeyPatch, r
     with pytest.raises(RuntimeError, match=said):
         mount_with(monkeypatch, runs)
     assert not [call for call in runs.calls if call.startswith(("mkfs", "systemctl"))]
+
+
+def growing_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception | None) -> bool:
+    """Whether the file system follows its volume, where resize2fs ends so."""
+
+    def run(command: list[Any], *, timeout: float) -> None:
+        assert [str(word) for word in command] == ["resize2fs", "/dev/disk/by-id/x"]
+        if error is not None:
+            raise error
+
+    def write(path: Path, content: str) -> None:
+        path.write_text(content)
+
+    monkeypatch.setattr(growth, "run", run)
+    monkeypatch.setattr(growth.files, "write", write)
+    monkeypatch.setattr(growth.paths, "GROWTH_FAILED", tmp_path / "failed")
+    return growth.follow(Path("/dev/disk/by-id/x"))
+
+
+def test_a_file_system_that_cannot_be_extended_is_a_fact_and_no_obstacle_and_one_that_can_is_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert not growing_with(monkeypatch, tmp_path, CommandError("resize2fs /dev/disk/by-id/x: exit code 1\nPermission denied"))
+    said = setup.facts_of(DB_1, CLAIM)
+    assert said["role"] == "primary"
+    assert said["data_volume"].endswith("tried again at the next boot: resize2fs /dev/disk/by-id/x: exit code 1 Permission denied")
+    assert judge(DB_1, Health(claim=CLAIM, status={**STATUS, "primary": True}, agent=AGENT, accounts=True)).ok, "MySQL serves all the same"
+    assert growing_with(monkeypatch, tmp_path, None)
+    assert setup.facts_of(DB_1, CLAIM) == {"role": "primary"}
 
 
 def test_a_volume_that_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,9 @@ ROLE_LOCK = RUN / "role.lock"
 AGENT_STATUS = RUN / "agent.json"
 """What the agent last saw and did, for people and for readiness."""
 
+GROWTH_FAILED = RUN.parent / "data-volume-not-extended"
+"""Why the file system of the data volume could not be extended to the volume's size; not there while all is well. Root writes it."""
+
 ACCOUNTS_DONE = RUN / "accounts-done"
 
 SOCKET = Path("/run/mysqld/mysqld.sock")

@@ -7,7 +7,7 @@ from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.run import run, validate
 
-from . import certificates, datadir, install, paths, records, volume
+from . import certificates, datadir, growth, install, paths, records, volume
 from .boot import BootFacts, Claim, Data, Step, decide_boot
 from .looking import peer_view
 from .settings import Settings
@@ -41,7 +41,9 @@ def configure(config: HostConfig) -> None:
     if services.is_active("mysql.service"):
         say("mysqld runs already")
     else:
-        volume.mount(volume.wait(settings.volume_id, say=say))
+        device = volume.wait(settings.volume_id, say=say)
+        volume.mount(device)
+        growth.follow(device)
         if not install.installed():
             say("installing MySQL")
         install.install()
@@ -58,9 +60,10 @@ def configure(config: HostConfig) -> None:
 
 def facts_of(settings: Settings, claim: Claim | None) -> dict[str, str]:
     """What this host's record tells besides its state."""
+    facts = growth.facts()
     if claim is None:
-        return {} if settings.host == settings.first_host else dict(WAITING_FOR_PRIMARY)
-    return {"role": "primary" if claim.primary == settings.host else "replica"}
+        return facts if settings.host == settings.first_host else {**facts, **WAITING_FOR_PRIMARY}
+    return {**facts, "role": "primary" if claim.primary == settings.host else "replica"}
 
 
 def prepare_data(settings: Settings, say: Say, read_claim: Callable[[], Claim | None]) -> None:

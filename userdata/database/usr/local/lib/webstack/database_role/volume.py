@@ -65,4 +65,3 @@ Options=noatime
     files.directory(paths.VOLUME)
     run(["systemctl", "daemon-reload"])
     run(["systemctl", "start", UNIT])
-    run(["resize2fs", found], timeout=600)

@@ -1,0 +1,36 @@
+"""The file system takes the size of its volume, and never is that in MySQL's way.
+
+A volume that is made larger shows its new size to the running instance; its file system stays as it was until somebody extends it
+(docs.aws.amazon.com/ebs/latest/userguide/recognize-expanded-volume-linux.html). Each boot does.
+"""
+
+from pathlib import Path
+
+from webstack_host import files
+from webstack_host.run import CommandError, run
+
+from . import paths
+
+
+def follow(device: Path) -> bool:
+    """Extends the file system to its device's end, where it does not reach there already; False, and told by `facts`, where that failed.
+
+    MySQL serves all the same from the space that there is.
+    """
+    try:
+        run(["resize2fs", device], timeout=600)
+    except CommandError as error:
+        print(f"webstack: the data volume's file system was not extended: {error}", flush=True)
+        files.write(paths.GROWTH_FAILED, f"{error}\n")
+        return False
+    paths.GROWTH_FAILED.unlink(missing_ok=True)
+    return True
+
+
+def facts() -> dict[str, str]:
+    """What the readiness record tells of it: nothing while all is well."""
+    try:
+        said = paths.GROWTH_FAILED.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    return {"data_volume": f"its file system was not extended, and that is tried again at the next boot: {' '.join(said)}"}
