@@ -5,6 +5,7 @@ import pulumi
 from stack import artifacts, configuration, credentials, database, dns, firewall, host, identity, load_balancer, network, web
 from stack.bundles import app_bundle, role_bundle
 from stack.cloud import Cloud
+from stack.publishing import Publisher
 from stack.readiness import Readiness
 from userdata.variables import ROLES
 
@@ -15,6 +16,7 @@ store = artifacts.Artifacts(
     env.resource("artifacts"),
     artifacts.ArtifactsArgs(
         environment=env,
+        publisher=Publisher(door=lambda: Cloud(configuration.access(env.region)), enabled=building),
         roles={role: role_bundle(role) for role in ROLES},
         app=app_bundle(configuration.REPOSITORY / env.settings.web.app, build=building),
     ),

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import pulumi
@@ -11,6 +10,7 @@ import pulumi_aws as aws
 from stack.bundles import BuiltBundle
 from stack.component import Component
 from stack.environment import Environment
+from stack.publishing import Publisher
 from userdata.variables import Bundle, Role
 
 KEEP_OLD_DAYS: Final = 30
@@ -21,16 +21,9 @@ class ArtifactsArgs:
     """What the bucket holds. A bundle without a file is one that a preview did not build."""
 
     environment: Environment
+    publisher: Publisher
     roles: dict[Role, BuiltBundle]
     app: BuiltBundle
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """A bundle in the bucket."""
-
-    bundle: Bundle
-    resource: aws.s3.BucketObjectv2
 
 
 class Artifacts(Component):
@@ -39,7 +32,6 @@ class Artifacts(Component):
     def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         environment = args.environment
-        self._environment = environment
         resource = environment.resource("artifacts")
         self.bucket = aws.s3.Bucket(
             resource,
@@ -49,16 +41,20 @@ class Artifacts(Component):
         )
         self.name = self.bucket.bucket
         self.arn = self.bucket.arn
-        rules = self._rules(resource)
-        self.roles = {role: self._publish(role.replace("_", "-"), bundle, rules) for role, bundle in args.roles.items()}
-        self.app = self._publish("app", args.app, rules)
+        self.roles = {role: _named(bundle) for role, bundle in args.roles.items()}
+        self.app = _named(args.app)
+        self.filled = args.publisher.publish([*args.roles.values(), args.app], self.name, after=self._rules(resource))
+        """The bucket's name, known once hosts find all that they fetch in it."""
         self.register_outputs({"bucket": self.name})
 
-    def needed_by(self, role: Role) -> list[pulumi.Resource]:
-        """What must exist before a host of that role boots: the bundles that it fetches."""
-        return [self.roles[role].resource, *([self.app.resource] if role == "web" else [])]
+    def _rules(self, resource: str) -> list[pulumi.CustomResource]:
+        """The bucket's settings; of them, those that must be there before the first object.
 
-    def _rules(self, resource: str) -> list[pulumi.Resource]:
+        Several at once may answer with OperationAborted, which the provider tries again (`errCodeOperationAborted` in
+        terraform-provider-aws, internal/service/s3/service_package.go). The lifecycle is for objects of an age: nothing waits for it, as
+        AWS does not show it everywhere at once and the provider waits, 30 s at least, until it does (`waitLifecycleRulesEquals`,
+        internal/service/s3/bucket_lifecycle_configuration.go).
+        """
         bucket = self.bucket.bucket
         blocked = aws.s3.BucketPublicAccessBlock(
             resource,
@@ -96,7 +92,7 @@ class Artifacts(Component):
         policy = aws.s3.BucketPolicy(
             resource, bucket=bucket, policy=self.bucket.arn.apply(_tls_only), opts=self.child(depends_on=[blocked])
         )
-        aged = aws.s3.BucketLifecycleConfiguration(
+        aws.s3.BucketLifecycleConfiguration(
             resource,
             bucket=bucket,
             rules=[
@@ -114,31 +110,11 @@ class Artifacts(Component):
             ],
             opts=self.child(depends_on=[versioned]),
         )
-        return [blocked, owned, versioned, encrypted, policy, aged]
-
-    def _publish(self, what: str, built: BuiltBundle, rules: list[pulumi.Resource]) -> Published:
-        # The name carries the hash: a new bundle is a new object beside the old one, which hosts may still be fetching. So a
-        # given object's content never changes, and its source can be ignored: a preview needs no file, and a path no diff.
-        thing = f"{what}-bundle-{built.sha256[:8]}"
-        name = self._environment.resource(thing)
-        resource = aws.s3.BucketObjectv2(
-            name,
-            bucket=self.bucket.bucket,
-            key=built.key,
-            source=_source(built.path),
-            content_type="application/gzip",
-            tags=self._environment.tags("artifacts", name),
-            opts=self.child(depends_on=rules, ignore_changes=["source"]),
-        )
-        return Published(bundle=Bundle(key=built.key, sha256=built.sha256), resource=resource)
+        return [blocked, owned, versioned, encrypted, policy]
 
 
-def _source(path: Path | None) -> pulumi.Asset:
-    if path is not None:
-        return pulumi.FileAsset(str(path))
-    if not pulumi.runtime.is_dry_run():
-        raise ValueError("a bundle without a file can only be previewed")
-    return pulumi.StringAsset("not built in a preview")
+def _named(built: BuiltBundle) -> Bundle:
+    return Bundle(key=built.key, sha256=built.sha256)
 
 
 def _tls_only(arn: str) -> str:

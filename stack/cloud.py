@@ -4,6 +4,7 @@ import threading
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import boto3
@@ -28,7 +29,7 @@ class InstanceState:
 
 
 class Cloud:
-    """The few calls that the wait for hosts needs. Safe to use from several threads."""
+    """The few calls that the wait for hosts and the publishing of bundles need. Safe to use from several threads."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -63,6 +64,21 @@ class Cloud:
             if _code(error) in ("NoSuchKey", "404"):
                 return None
             raise
+
+    def holds(self, bucket: str, key: str) -> bool:
+        """Whether there is an object of that key."""
+        try:
+            self.s3.head_object(Bucket=bucket, Key=key)
+        except ClientError as error:
+            # A bucket that is not there (yet) answers a HEAD with the same bare 404: then `put` says so.
+            if _code(error) in ("NoSuchKey", "404"):
+                return False
+            raise
+        return True
+
+    def put(self, bucket: str, key: str, path: Path) -> None:
+        """Makes the object of a file, in parts where it is large; it appears whole."""
+        self.s3.upload_file(str(path), bucket, key, ExtraArgs={"ContentType": "application/gzip"})
 
     @property
     def ec2(self) -> "EC2Client":

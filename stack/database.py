@@ -69,7 +69,7 @@ class Databases(Component):
         foundation = self._foundation
         environment = foundation.environment
         place = environment.plan.database(number)
-        build = partial(environment.database_variables, number, role_bundle=foundation.artifacts.roles["database"].bundle)
+        build = partial(environment.database_variables, number, role_bundle=foundation.artifacts.roles["database"])
         return Host(
             environment.resource(f"{host_name('database', number)}-host"),
             HostArgs(
@@ -82,7 +82,7 @@ class Databases(Component):
                 volume=self.volumes[number],
                 user_data=user_data(
                     build,
-                    bucket=foundation.artifacts.name,
+                    bucket=foundation.artifacts.filled,
                     volume_id=self.volumes[number].id,
                     secret_prefix=foundation.credentials.prefix,
                 ),

@@ -58,7 +58,6 @@ class Foundation:
             *self.firewall.needed_by(role),
             *self.identity.needed_by(role),
             *self.credentials.needed_by(role),
-            *self.artifacts.needed_by(role),
         ]
 
 

@@ -28,13 +28,13 @@ class LoadBalancers(Component):
         super().__init__(name, opts)
         foundation = args.foundation
         environment = foundation.environment
-        bundle = foundation.artifacts.roles["load_balancer"].bundle
+        bundle = foundation.artifacts.roles["load_balancer"]
         self.hosts: list[Host] = []
         for number in range(1, environment.settings.load_balancer.count + 1):
             place = environment.plan.load_balancer(number)
 
             build = partial(environment.load_balancer_variables, number, role_bundle=bundle)
-            text = user_data(build, bucket=foundation.artifacts.name, allocation_id=args.address.id, address=args.address.public_ip)
+            text = user_data(build, bucket=foundation.artifacts.filled, allocation_id=args.address.id, address=args.address.public_ip)
             self.hosts.append(
                 Host(
                     environment.resource(f"{host_name('load_balancer', number)}-host"),

@@ -51,8 +51,8 @@ class WebHosts(Component):
         build = partial(
             environment.web_variables,
             number,
-            role_bundle=foundation.artifacts.roles["web"].bundle,
-            app_bundle=foundation.artifacts.app.bundle,
+            role_bundle=foundation.artifacts.roles["web"],
+            app_bundle=foundation.artifacts.app,
         )
         return Host(
             environment.resource(f"{host_name('web', number)}-host"),
@@ -62,7 +62,7 @@ class WebHosts(Component):
                 number=number,
                 instance_type=environment.settings.web.instance_type,
                 subnet=foundation.network.subnet("app", zone),
-                user_data=user_data(build, bucket=foundation.artifacts.name, secret_prefix=foundation.credentials.prefix),
+                user_data=user_data(build, bucket=foundation.artifacts.filled, secret_prefix=foundation.credentials.prefix),
                 depends_on=[*foundation.needed_by("web", subnet=("app", zone)), *needs],
             ),
             self.child(),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from lab.provider.codec import UNKNOWN, Asset, Props, is_unknown, plain
-from lab.provider.rules.model import TypeRules
+from lab.provider.rules.model import TypeRules, listed
 from lab.provider.schema import Field, Shape, nested_fields, replacements, resource_fields, rules_of
 
 Kind = Literal["add", "delete", "update"]
@@ -140,7 +140,7 @@ def _compare(shape: Shape, old: Any, new: Any, was: Any, path: str) -> Iterable[
         if old.hash != new.hash:
             yield Change(path, "update")
     elif shape.kind == "list" and isinstance(old, list) and isinstance(new, list):
-        yield from _lists(shape.inner[0], cast("list[Any]", old), cast("list[Any]", new), path)
+        yield from _lists(shape.inner[0], cast("list[Any]", old), cast("list[Any]", new), listed(was), path)
     elif shape.kind == "map" and isinstance(old, dict) and isinstance(new, dict):
         yield from _maps(shape.inner[0], cast("Props", old), cast("Props", new), path)
     elif shape.cls is not None and isinstance(old, dict) and isinstance(new, dict):
@@ -169,25 +169,35 @@ def _objects(fields: Mapping[str, Field], old: Props, new: Props, was: Props, pa
             yield Change(f"{path}.{name}", "delete")
 
 
-def _lists(inner: Shape, old: list[Any], new: list[Any], path: str) -> Iterable[Change]:
-    """Order has no meaning in any list of the implemented types; what is left unmatched is shown by its index."""
+def _lists(inner: Shape, old: list[Any], new: list[Any], was: list[Any], path: str) -> Iterable[Change]:
+    """Order has no meaning in any list of the implemented types; what is left unmatched is shown by its index.
+
+    An item may be less than it was: so each live one is compared with what the program last said of it.
+    """
+    said = [_said(inner, item, was, at) for at, item in enumerate(old)]
     left = list(range(len(old)))
     unmatched: list[int] = []
     for index, item in enumerate(new):
-        match = next((at for at in left if not list(_compare(inner, old[at], item, None, ""))), None)
+        match = next((at for at in left if not list(_compare(inner, old[at], item, said[at], ""))), None)
         if match is None:
             unmatched.append(index)
         else:
             left.remove(match)
     for index in unmatched:
         if left:
-            at = index if index in left else left[0]
+            at = min(left, key=lambda at: (len(list(_compare(inner, old[at], new[index], said[at], ""))), at != index))
             left.remove(at)
-            yield from _compare(inner, old[at], new[index], None, f"{path}[{index}]")
+            yield from _compare(inner, old[at], new[index], said[at], f"{path}[{index}]")
         else:
             yield Change(f"{path}[{index}]", "add")
     for at in left:
         yield Change(f"{path}[{at}]", "delete")
+
+
+def _said(inner: Shape, live: Any, was: list[Any], index: int) -> Any:
+    """The program's earlier item that a live one is: the one that it equals, else (after a drift) the one at its place."""
+    equal = (item for item in was if not list(_compare(inner, live, item, None, "")))
+    return next(equal, was[index] if index < len(was) else None)
 
 
 def canonical(document: Any) -> Any:

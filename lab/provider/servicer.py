@@ -6,6 +6,7 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
 import grpc
@@ -15,11 +16,11 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from lab.provider import resources
 from lab.provider.cloud import Cloud, Refusal
-from lab.provider.codec import Props, decode, encode, is_secret, plain
+from lab.provider.codec import Asset, Props, decode, encode, is_secret, plain
 from lab.provider.configuration import check_configuration, configured
 from lab.provider.difference import Difference, difference, difference_with
 from lab.provider.rules.model import Problem
-from lab.provider.schema import UnknownTypeError, check_properties
+from lab.provider.schema import UnknownTypeError, check_properties, rules_of
 from lab.provider.services.base import Handler
 
 _LOG: Final = logging.getLogger("lab.provider")
@@ -171,6 +172,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         token, resource = _identity(request.urn)
         self._handler(token)
         news, olds = decode(request.news), decode(request.olds)
+        _read_assets(news)
         problems = check_properties(token, news)
         if not problems:
             proposed: str | None = request.autonaming.proposed_name if request.HasField("autonaming") else None
@@ -308,6 +310,18 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         return cloud
 
 
+def _read_assets(news: Props) -> None:
+    """The real provider opens every asset in Check, also the old one that `ignoreChanges` puts back: a file that is gone is an error.
+
+    `makeTerraformInputsWithOptions` and `TranslateAsset` in pulumi-terraform-bridge (pkg/tfbridge/schema.go, pkg/tfbridge/info/assets.go);
+    pulumi/pulumi#5066. Raises FileNotFoundError.
+    """
+    for value in cast("Props", plain(news)).values():
+        if isinstance(value, Asset) and value.path is not None:
+            with Path(value.path).open("rb"):
+                pass
+
+
 def _doing(what: str, deed: Callable[[], Any]) -> Any:
     """Do it; a refusal says what was being done."""
     try:
@@ -323,12 +337,17 @@ def _identity(urn: str) -> tuple[str, str]:
 
 
 def _difference(request: Any) -> Difference:
+    """Raises ValueError for a change that the provider refuses in the plan."""
     token, _ = _identity(request.urn)
+    olds, news = decode(request.olds), decode(request.news)
+    refuses = rules_of(token).refuses
+    if refuses is not None and (reason := refuses(plain(olds), plain(news))):
+        raise ValueError(reason)
     return difference(
         token,
-        state=decode(request.olds),
+        state=olds,
         old_inputs=decode(request.old_inputs),
-        news=decode(request.news),
+        news=news,
         ignored=tuple(request.ignoreChanges),
     )
 

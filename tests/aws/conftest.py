@@ -1,15 +1,12 @@
 """Applies dev and prod once, each to an API of its own."""
 
-import tempfile
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from lab.empty_api import empty_api
-from tests.aws.api import Api, Listing
-from tests.aws.harness import Stack, stack
+from tests.aws.api import Listing
+from tests.aws.harness import Stack, empty_stack
 from tests.program import copy_program
 
 
@@ -19,20 +16,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path == Path(__file__).parent / "test_destroy.py")
 
 
-@contextmanager
-def _empty(name: str) -> Generator[Stack]:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        empty_api(Path(folder)) as endpoint,
-        stack(name, Api(endpoint), Path(folder) / "engine") as opened,
-    ):
-        yield opened
-
-
 @pytest.fixture(scope="package")
 def untouched() -> Iterator[Stack]:
     """The dev stack before its first `up`."""
-    with _empty("dev") as opened:
+    with empty_stack("dev") as opened:
         yield opened
 
 
@@ -53,7 +40,7 @@ def dev(untouched: Stack, fresh: Listing) -> Stack:
 @pytest.fixture(scope="package")
 def prod() -> Iterator[Stack]:
     """The prod stack, applied."""
-    with _empty("prod") as opened:
+    with empty_stack("prod") as opened:
         opened.up()
         yield opened
 

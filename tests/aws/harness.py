@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import shutil
 import sys
+import tempfile
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,6 +12,7 @@ from types import ModuleType
 
 from pulumi import automation as auto
 
+from lab.empty_api import empty_api
 from lab.engine import pulumi_cli, workspace
 from lab.engine.engine import Engine, EngineOptions, lab_config
 from lab.engine.workspace import Setting
@@ -157,6 +160,18 @@ def stack(name: str, api: Api, home: Path) -> Generator[Stack]:
     )
     with Engine(options) as engine:
         yield Stack(name=name, api=api, engine=engine)
+
+
+@contextlib.contextmanager
+def empty_stack(name: str, *, passphrase: Path | None = None) -> Generator[Stack]:
+    """A stack with nothing in it yet, in an API of its own with nothing in it; `passphrase`: the file that its secrets are sealed by."""
+    with tempfile.TemporaryDirectory() as folder, empty_api(Path(folder)) as endpoint:
+        home = Path(folder) / "engine"
+        if passphrase is not None:
+            home.mkdir(mode=0o700)
+            shutil.copy(passphrase, home / "passphrase")
+        with stack(name, Api(endpoint), home) as opened:
+            yield opened
 
 
 def replaced(*names: str) -> list[Step]:

@@ -36,6 +36,7 @@ class TypeRules:
     own           properties that live only in the program and the state, never in AWS
     replaces_if   further paths that replace, from the state, the news and the changed paths
     delete_first  a replacement deletes the old one first, however it is named
+    refuses       why the provider refuses the change in the plan already, from the state and the news; None where it does not
     """
 
     force_new: frozenset[str] = frozenset()
@@ -55,6 +56,7 @@ class TypeRules:
     secret: frozenset[str] = frozenset()
     replaces_if: ReplacesIf | None = None
     delete_first: bool = False
+    refuses: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] | None = None
 
 
 def names(text: str) -> frozenset[str]:

@@ -13,7 +13,7 @@ from lab.provider.conformance import facts_of
 from lab.provider.conformance.model import NOTHING, Input, TypeFacts
 from lab.provider.rules.model import ReplacesIf, TypeRules
 
-_ADDED: Final = frozenset({"checks", "unserved", "whole", "written", "replaces_if"})
+_ADDED: Final = frozenset({"checks", "refuses", "unserved", "whole", "written", "replaces_if"})
 """The fields of a type's rules that no fact speaks of."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from lab.provider.rules.model import Problem, TypeRules, listed, names, nested, objects
@@ -59,6 +59,14 @@ def _lifecycle(props: dict[str, Any]) -> Iterator[Problem]:
             yield Problem(f"rules[{index}]", f"at least one action must be given: {', '.join(actions)}")
 
 
+def _never_off_again(olds: Mapping[str, Any], news: Mapping[str, Any]) -> str | None:
+    """`CustomizeDiff` in terraform-provider-aws, internal/service/s3/bucket_versioning.go."""
+    before = nested(olds.get("versioningConfiguration")).get("status")
+    if before in ("Enabled", "Suspended") and nested(news.get("versioningConfiguration")).get("status") == "Disabled":
+        return f"versioningConfiguration.status cannot be updated from {before!r} to 'Disabled'; give 'Suspended'"
+    return None
+
+
 RULES: Final[dict[str, TypeRules]] = {
     "aws:s3/bucket:Bucket": TypeRules(
         unserved=names("bucketNamespace objectLockEnabled"),
@@ -67,6 +75,7 @@ RULES: Final[dict[str, TypeRules]] = {
     ),
     "aws:s3/bucketVersioning:BucketVersioning": TypeRules(
         checks={"versioningConfiguration.status": one_of("Enabled", "Suspended", "Disabled")},
+        refuses=_never_off_again,
     ),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": TypeRules(),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": TypeRules(

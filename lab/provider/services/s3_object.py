@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from lab.provider.cloud import Cloud
@@ -23,6 +23,9 @@ _HEADERS: Final = {
     "storageClass": "StorageClass",
     "websiteRedirect": "WebsiteRedirectLocation",
 }
+PART_BYTES: Final = 5 * 1024 * 1024
+"""A larger object is uploaded in parts of this size, and its ETag says how many: the default of the Go SDK's uploader
+(`DefaultUploadPartSize` in aws-sdk-go-v2, feature/s3/manager), which terraform-provider-aws leaves as it is."""
 _CONTENT: Final = frozenset({"source", "content", "contentBase64", "sourceHash", "etag"})
 
 
@@ -38,17 +41,14 @@ class BucketObject(Handler):
             rules = listed(found.get("OwnershipControls", {}).get("Rules"))
             if any(rule["ObjectOwnership"] == "BucketOwnerEnforced" for rule in rules):
                 raise cloud.refusal("s3.put_object", "AccessControlListNotSupported", "The bucket does not allow ACLs")
-        tags = news.get("tagsAll")
-        cloud.call(
-            "s3.put_object",
-            Bucket=news["bucket"],
-            Key=news["key"],
-            Body=_body(news),
-            ACL=news.get("acl"),
-            SSEKMSKeyId=news.get("kmsKeyId"),
-            Tagging=urlencode(tags) if tags else None,
-            **chosen(news, _HEADERS),
-        )
+        tags, body = news.get("tagsAll"), _body(news)
+        place = {"Bucket": news["bucket"], "Key": news["key"]}
+        said = {"ACL": news.get("acl"), "SSEKMSKeyId": news.get("kmsKeyId"), "Tagging": urlencode(tags) if tags else None}
+        said |= chosen(news, _HEADERS)
+        if len(body) <= PART_BYTES:
+            cloud.call("s3.put_object", **place, Body=body, **said)
+        else:
+            _in_parts(cloud, place, body, said)
         return f"{news['bucket']}/{news['key']}"
 
     def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
@@ -95,6 +95,15 @@ class BucketObject(Handler):
             empty(cloud, bucket, key)
         else:
             quiet(lambda: cloud.call("s3.delete_object", Bucket=bucket, Key=key))
+
+
+def _in_parts(cloud: Cloud, place: dict[str, Any], body: bytes, said: dict[str, Any]) -> None:
+    upload = cloud.call("s3.create_multipart_upload", **place, **said)["UploadId"]
+    parts: list[dict[str, Any]] = []
+    for number, start in enumerate(range(0, len(body), PART_BYTES), 1):
+        part = cloud.call("s3.upload_part", **place, UploadId=upload, PartNumber=number, Body=body[start : start + PART_BYTES])
+        parts.append({"PartNumber": number, "ETag": part["ETag"]})
+    cloud.call("s3.complete_multipart_upload", **place, UploadId=upload, MultipartUpload={"Parts": parts})
 
 
 def _body(news: Props) -> bytes:

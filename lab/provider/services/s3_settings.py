@@ -37,9 +37,6 @@ class BucketVersioning(Handler):
         return {"bucket": bucket, "versioningConfiguration": live}
 
     def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        if _status(news) == "Disabled":
-            message = "versioning_configuration.status cannot be updated from 'Enabled' or 'Suspended' to 'Disabled'"
-            raise cloud.refusal("s3.put_bucket_versioning", "IllegalVersioningConfigurationException", message)
         _put_versioning(cloud, news["bucket"], _status(news))
 
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:

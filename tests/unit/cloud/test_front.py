@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import socket
 import urllib.error
 import urllib.request
@@ -17,6 +18,8 @@ from lab.cloud.calls import Call
 from lab.cloud.certificates import Mint, authority
 from lab.cloud.denials import Refusal
 from lab.cloud.front import Front, Verdict, loopback_listener
+from stack.access import Access
+from stack.cloud import Cloud
 from tests.unit.cloud.support import Loop, Network, client
 
 pytestmark = pytest.mark.programs
@@ -64,6 +67,21 @@ def test_calls_side_by_side_all_succeed(door: Door) -> None:
     with ThreadPoolExecutor(16) as threads:
         assert len(set(threads.map(create, range(48)))) == 48
     assert door.changes.count(("eu-west-1", "ec2", "CreateSecurityGroup")) == 49
+
+
+def test_an_object_larger_than_a_body_may_be_travels_in_parts(door: Door, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.cloud.front.MAX_BODY_BYTES", 9_000_000)
+    large = tmp_path / "app.tar.gz"
+    large.write_bytes(os.urandom(20_000_000))
+    access = Access(region="eu-west-1", access_key="a", secret_key="b", endpoints={"s3": door.url}, path_style=True)
+    cloud = Cloud(access)
+    cloud.s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    with pytest.raises(ClientError, match="413"):
+        cloud.s3.put_object(Bucket="artifacts", Key="whole", Body=large.read_bytes())
+    assert not cloud.holds("artifacts", "app/1.tar.gz")
+    cloud.put("artifacts", "app/1.tar.gz", large)
+    assert cloud.holds("artifacts", "app/1.tar.gz")
+    assert cloud.read("artifacts", "app/1.tar.gz") == large.read_bytes()
 
 
 def test_only_what_changes_something_is_told(door: Door) -> None:

@@ -36,6 +36,7 @@ from tests.unit.provider.test_schema import (
     ZONE,
 )
 
+LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 POLICY_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 AUTOMATIC = {"name": "g-1234567", "__defaults": ["name"]}
@@ -125,6 +126,30 @@ def test_an_ignored_path_is_no_change() -> None:
     news = {**HOST, "ami": "ami-22222222", "instanceType": "t3.large"}
     found = difference(INSTANCE, state=HOST, old_inputs=HOST, news=news, ignored=["ami"])
     assert [change.path for change in found.changes] == ["instanceType"]
+
+
+RULE_OF_AGE = {"id": "old", "status": "Enabled", "noncurrentVersionExpiration": {"noncurrentDays": 30}}
+AND_OF_PARTS = {**RULE_OF_AGE, "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}}
+OTHER_RULE = {"id": "other", "status": "Enabled", "expiration": {"days": 1}}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "path"),
+    [
+        ([AND_OF_PARTS], [RULE_OF_AGE], "rules[0].abortIncompleteMultipartUpload"),
+        ([OTHER_RULE, AND_OF_PARTS], [OTHER_RULE, RULE_OF_AGE], "rules[1].abortIncompleteMultipartUpload"),
+        ([AND_OF_PARTS, OTHER_RULE], [OTHER_RULE, RULE_OF_AGE], "rules[1].abortIncompleteMultipartUpload"),
+    ],
+)
+def test_what_an_item_of_a_list_loses_is_a_change(old: list[dict[str, Any]], new: list[dict[str, Any]], path: str) -> None:
+    live = [{**rule, "filter": {"prefix": ""}} for rule in reversed(old)]  # in AWS's order, with what AWS fills in
+    found = difference(
+        LIFECYCLE, state={"bucket": "b", "rules": live}, old_inputs={"bucket": "b", "rules": old}, news={"bucket": "b", "rules": new}
+    )
+    assert [(change.path, change.kind) for change in found.changes] == [(path, "delete")]
+    assert not difference(
+        LIFECYCLE, state={"bucket": "b", "rules": live}, old_inputs={"rules": old}, news={"bucket": "b", "rules": old}
+    ).changes
 
 
 def test_one_of_several_in_a_list_is_shown_by_its_place() -> None:

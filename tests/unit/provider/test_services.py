@@ -9,6 +9,7 @@ import pytest
 
 from lab.provider.cloud import Cloud
 from lab.provider.codec import Asset, Secret
+from lab.provider.services.s3_object import PART_BYTES
 from tests.unit.provider.engine import REGION, AbortedError, Engine, Resource, World, client, kinds
 from tests.unit.provider.test_network import drifted, settled
 from tests.unit.provider.test_schema import (
@@ -170,8 +171,9 @@ def test_a_buckets_settings_that_drifted_are_seen(engine: Engine) -> None:
     s3.put_bucket_versioning(Bucket="artifacts-1", VersioningConfiguration={"Status": "Suspended"})
     assert set(drifted(engine, block)) == {"blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"}
     assert drifted(engine, versioning) == {"versioningConfiguration.status": "update"}
-    with pytest.raises(AbortedError, match="cannot be updated from 'Enabled'"):
-        engine.update(versioning, versioningConfiguration={"status": "Disabled"})
+    with pytest.raises(AbortedError, match="cannot be updated from 'Enabled' to 'Disabled'"):
+        engine.diff(versioning, versioningConfiguration={"status": "Disabled"})
+    assert kinds(engine.diff(versioning, versioningConfiguration={"status": "Suspended"})) == {"versioningConfiguration.status": "update"}
     s3.delete_public_access_block(Bucket="artifacts-1")
     assert engine.refresh(block) is None
 
@@ -210,16 +212,29 @@ def test_an_object_is_uploaded_again_when_its_file_changed(engine: Engine, tmp_p
     assert "Versions" not in client("s3").list_object_versions(Bucket="artifacts-1"), "all versions go"
 
 
+@pytest.mark.parametrize(("size", "parts"), [(PART_BYTES, 1), (PART_BYTES + 1, 2), (2 * PART_BYTES + 1, 3)])
+def test_a_large_object_is_uploaded_in_parts(engine: Engine, tmp_path: Path, size: int, parts: int) -> None:
+    bucket(engine)
+    file = tmp_path / "large"
+    file.write_bytes(b"x" * (size - 1) + b"y")
+    made = settled(
+        engine,
+        engine.create(OBJECT, bucket="artifacts-1", key="k", source=Asset(hash="1", path=str(file)), contentType="a/b", tags={"a": "b"}),
+    )
+    assert made["etag"].partition("-")[2] == ("" if parts == 1 else str(parts))
+    assert (made["contentType"], made["tags"]) == ("a/b", {"a": "b"})
+    assert client("s3").get_object(Bucket="artifacts-1", Key="k")["Body"].read() == file.read_bytes()
+
+
 def test_an_object_has_no_acl_of_its_own(engine: Engine) -> None:
     bucket(engine)
     with pytest.raises(AbortedError, match="AccessControlListNotSupported"):
         engine.create(OBJECT, bucket="artifacts-1", key="k", content="x", acl="public-read")
 
 
-def test_a_missing_file_is_named(engine: Engine) -> None:
-    bucket(engine)
-    with pytest.raises(AbortedError, match="/none/here"):
-        engine.create(OBJECT, bucket="artifacts-1", key="k", source=Asset(hash="1", path="/none/here"))
+def test_a_file_that_is_gone_is_an_error_of_the_plan(engine: Engine) -> None:
+    with pytest.raises(AbortedError, match="No such file or directory: '/none/here'"):
+        engine.check(OBJECT, "o", {"bucket": "artifacts-1", "key": "k", "source": Asset(hash="1", path="/none/here")})
 
 
 def test_a_secret_that_waits_for_its_end_blocks_its_name(engine: Engine) -> None:

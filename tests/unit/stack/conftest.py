@@ -40,7 +40,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
         config = stack_config(stack)
         for section, values in json.loads(changes).items():
             config[f"webstack:{section}"] = {**config.get(f"webstack:{section}", {}), **values}
-        with mock.patch("stack.bundles.app_bundle", app), mock.patch.dict("os.environ", {"WEBSTACK_CACHE": str(folder)}):
+        with (
+            mock.patch("stack.bundles.app_bundle", app),
+            mock.patch("stack.cloud.Cloud.holds", return_value=False),
+            mock.patch("stack.cloud.Cloud.put"),  # what it puts there, the program's log says
+            mock.patch.dict("os.environ", {"WEBSTACK_CACHE": str(folder)}),
+        ):
             return run(_main, config=config, stack_name=stack, monitor=StrictMonitor(preview=preview))
 
     def call(stack: str = "dev", *, preview: bool = False, **changes: dict[str, Any]) -> Program:

@@ -68,3 +68,15 @@ def test_a_missing_object_is_none_and_a_forbidden_one_an_error() -> None:
         assert aws.read("artifacts", "hosts/x.json") is None
         with pytest.raises(Exception, match="AccessDenied"):
             aws.read("artifacts", "hosts/x.json")
+
+
+def test_whether_an_object_is_there_is_asked_and_a_refusal_is_no_answer() -> None:
+    aws = cloud()
+    with Stubber(aws.s3) as stub:
+        stub.add_response("head_object", {"ContentLength": 1}, {"Bucket": "artifacts", "Key": "app/1.tar.gz"})
+        stub.add_client_error("head_object", "404", http_status_code=404)
+        stub.add_client_error("head_object", "403", http_status_code=403)
+        assert aws.holds("artifacts", "app/1.tar.gz")
+        assert not aws.holds("artifacts", "app/2.tar.gz")
+        with pytest.raises(Exception, match="403"):
+            aws.holds("artifacts", "app/3.tar.gz")

@@ -3,7 +3,6 @@
 These tests decide what is asked of the engine. They cannot decide what the real provider answers, nor whether a host boots.
 """
 
-import hashlib
 import json
 import re
 from collections import Counter
@@ -12,10 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
+from lab.provider.codec import Asset
 from lab.provider.schema import resource_fields
 from stack.naming import TYPES
 from tests.unit.monitor import AMI, UNKNOWN, Program, Registered
-from tests.unit.stack.conftest import APP_HASH, RunProgram
+from tests.unit.stack.conftest import APP_HASH, REPOSITORY, RunProgram
 
 INSTANCE = "ec2/instance:Instance"
 
@@ -32,7 +32,7 @@ def test_dev_is_exactly_these_resources(program: RunProgram) -> None:
     counts = Counter(short(item.token) for item in program("dev").resources if item.custom)
     assert counts == {
         "Bucket": 1, "BucketPublicAccessBlock": 1, "BucketOwnershipControls": 1, "BucketVersioning": 1, "BucketPolicy": 1,
-        "BucketServerSideEncryptionConfiguration": 1, "BucketLifecycleConfiguration": 1, "BucketObjectv2": 4,
+        "BucketServerSideEncryptionConfiguration": 1, "BucketLifecycleConfiguration": 1,
         "Vpc": 1, "Subnet": 6, "InternetGateway": 1, "Eip": 2, "NatGateway": 1, "RouteTable": 3, "Route": 3, "RouteTableAssociation": 6,
         "VpcEndpoint": 1, "DefaultSecurityGroup": 1, "FlowLog": 1, "LogGroup": 1,
         "SecurityGroup": 3, "SecurityGroupIngressRule": 7, "SecurityGroupEgressRule": 11,
@@ -179,15 +179,13 @@ def test_everything_taggable_is_tagged(program: RunProgram, stack: str) -> None:
         assert item.inputs["rootBlockDevice"]["tags"] == item.inputs["tags"]
 
 
-def test_an_ephemeral_stack_says_on_everything_when_it_may_go_and_stays_within_ten_tags(program: RunProgram) -> None:
+def test_an_ephemeral_stack_says_on_everything_when_it_may_go(program: RunProgram) -> None:
     moment = "2030-01-31T18:00:00Z"
     extra = {f"t{number}": "x" for number in range(5)}
     result = program("dev", environment={"class": "ephemeral", "expires": moment, "tags": extra})
     for item in result.resources:
         if item.custom and "tags" in resource_fields(item.token):
             assert item.inputs["tags"]["expires"] == moment
-    objects = result.of("s3/bucketObjectv2:BucketObjectv2")
-    assert max(len(item.inputs["tags"]) for item in objects) == 10, "an object in S3 has ten tags at most"
 
 
 def test_every_component_has_its_type_from_the_table_and_every_row_is_used(program: RunProgram) -> None:
@@ -203,17 +201,17 @@ def test_every_resource_has_a_component_as_its_parent(program: RunProgram) -> No
     assert [item.name for item in result.resources if item.custom and item.parent not in components] == []
 
 
-NEEDS_OF_ALL = {"dev-s3"}
+NEEDS_OF_ALL = {"dev-s3", "dev-artifacts"}
 NEEDS = {
     "lb-1": {
-        "dev-public-internet", "dev-public-1-routes", "dev-load-balancer", "dev-address", "dev-artifacts",
+        "dev-public-internet", "dev-public-1-routes", "dev-load-balancer", "dev-address",
         "dev-internet-to-load-balancer-80-in", "dev-internet-to-load-balancer-443-in", "dev-load-balancer-to-web-8080-out",
         "dev-load-balancer-to-internet-443-out", "dev-load-balancer-to-internet-80-out",
     },
     "web-1": {
         "dev-private-1-internet", "dev-app-1-routes", "dev-web", "dev-app-migrator", "dev-app-writer", "dev-app-reader",
         "dev-app-session-key", "dev-load-balancer-to-web-8080-in", "dev-web-to-database-3306-out", "dev-web-to-database-9200-out",
-        "dev-web-to-internet-443-out", "dev-web-to-internet-80-out", f"dev-app-bundle-{APP_HASH[:8]}",
+        "dev-web-to-internet-443-out", "dev-web-to-internet-80-out",
     },
     "db-1": {
         "dev-private-1-internet", "dev-data-1-routes", "dev-database", "dev-db-1-data", "dev-database-replication", "dev-database-clone",
@@ -232,9 +230,12 @@ def test_an_instance_waits_for_all_that_it_needs_to_boot(program: RunProgram, ho
     assert (NEEDS[host] | NEEDS_OF_ALL | {"dev-db-1-name", "dev-db-2-name", "dev-lb-1-name", "dev-zone-soa"}) - awaited == set()
     role = item.inputs["tags"]["role"]
     kinds = {short(other.token) for other in result.resources if other.urn in item.depends_on}
-    assert {"Route", "RouteTableAssociation", "VpcEndpoint", "RolePolicy", "SecurityGroupEgressRule", "BucketObjectv2"} <= kinds
-    bundles = [other.inputs["key"] for other in result.resources if other.urn in item.depends_on and short(other.token) == "BucketObjectv2"]
-    assert any(key.startswith(f"roles/{role}/") for key in bundles)
+    assert {"Route", "RouteTableAssociation", "VpcEndpoint", "RolePolicy", "SecurityGroupEgressRule"} <= kinds
+    # The user data comes of the step that puts the bundles into the bucket, and that step comes after these.
+    settings = {short(other.token) for other in result.resources if other.urn in item.property_dependencies["userData"]}
+    awaited_of_the_bucket = {"Bucket", "BucketPublicAccessBlock", "BucketOwnershipControls", "BucketVersioning", "BucketPolicy"}
+    assert awaited_of_the_bucket | {"BucketServerSideEncryptionConfiguration"} <= settings
+    assert "BucketLifecycleConfiguration" not in settings, "it takes the longest of all, and no host needs it"
     assert ("SecretVersion" in kinds) is (role != "load_balancer")
 
 
@@ -291,6 +292,11 @@ def host_file(item: Registered) -> dict[str, Any]:
     return json.loads(next(entry["content"] for entry in files if entry["path"] == "/etc/webstack/host.json"))
 
 
+def published(result: Program) -> set[str]:
+    """The keys of the bundles that the program put into the bucket."""
+    return {line.partition(": put into the bucket")[0] for line in result.log if ": put into the bucket" in line}
+
+
 def test_user_data_names_what_the_engine_made(program: RunProgram) -> None:
     result = program("dev")
     found = hosts(result)
@@ -305,7 +311,7 @@ def test_user_data_names_what_the_engine_made(program: RunProgram) -> None:
     assert database["volume_id"].startswith("vol-")
     assert database["server_id"] == 2
     assert [item["address"] for item in database["databases"]] == ["10.20.128.10", "10.20.144.10"]
-    objects = {item.inputs["key"] for item in result.of("s3/bucketObjectv2:BucketObjectv2")}
+    objects = published(result)
     assert {balancer["role_bundle"]["key"], web["role_bundle"]["key"], web["app_bundle"]["key"], database["role_bundle"]["key"]} == objects
 
 
@@ -314,7 +320,7 @@ def test_scaling_the_web_tier_changes_no_other_host(program: RunProgram) -> None
     for name in ("lb-1", "db-1", "db-2", "web-1", "web-2"):
         ids = [host_file(item) for item in (two[name], three[name])]
         for content in ids:
-            for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "domain", "volume_id"):
+            for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "domain", "volume_id", "secret_prefix"):
                 content.pop(made_up, None)
         assert ids[0] == ids[1], name
 
@@ -337,8 +343,7 @@ def test_a_first_preview_leaves_unknown_only_what_aws_gives(program: RunProgram)
     assert result.outputs["database_addresses"] == {"db-1": "10.20.128.10", "db-2": "10.20.144.10"}
     assert result.outputs["url"] is UNKNOWN
     assert len(result.resources) == len(program("dev").resources), "a preview that lists less than is made is a lie"
-    bundle = result.named(f"dev-app-bundle-{APP_HASH[:8]}")
-    assert bundle.inputs["key"] == f"app/{APP_HASH}.tar.gz"
+    assert published(result) == set()
 
 
 def test_outputs_are_what_people_and_tests_need(program: RunProgram) -> None:
@@ -358,9 +363,6 @@ def test_the_bucket_is_private_versioned_encrypted_and_answers_by_tls_only(progr
     assert result.named("dev-artifacts", "BucketVersioning").inputs["versioningConfiguration"] == {"status": "Enabled"}
     statement = json.loads(result.named("dev-artifacts", "BucketPolicy").inputs["policy"])["Statement"][0]
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
-    for item in result.of("s3/bucketObjectv2:BucketObjectv2"):
-        assert item.ignore_changes == ("source",)
-        assert item.name.endswith(item.inputs["key"].rpartition("/")[2][:8]), "a new bundle is a new object, beside the old one"
 
 
 def test_data_is_on_encrypted_volumes_of_its_own_which_leave_a_stopped_host(program: RunProgram) -> None:
@@ -377,13 +379,12 @@ def test_flow_logs_cannot_create_groups(program: RunProgram) -> None:
     assert program("dev").named("dev-default-firewall").inputs.get("ingress") == []
 
 
-def test_a_role_bundles_name_and_hash_are_those_of_its_bytes(program: RunProgram) -> None:
-    for item in program("dev").of("s3/bucketObjectv2:BucketObjectv2"):
-        digest = hashlib.sha256(item.inputs["source"].data()).hexdigest()
-        if item.inputs["key"].startswith("roles/"):
-            assert item.inputs["key"].endswith(f"/{digest}.tar.gz")
-        else:
-            assert digest == hashlib.sha256(b"an app").hexdigest()
+def test_no_file_of_this_machine_is_a_property_of_anything(program: RunProgram) -> None:
+    result = program("dev")
+    assert len(published(result)) == 4
+    for item in result.resources:
+        assert not any(isinstance(value, Asset) for value in item.inputs.values()), f"{item.name}: the state would hold the file's path"
+        assert str(REPOSITORY) not in json.dumps(dict(item.inputs), default=repr), item.name
 
 
 @pytest.mark.parametrize("preview", [False, True])

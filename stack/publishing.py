@@ -1,0 +1,88 @@
+"""Bundles come into the artifact bucket by the program itself, on every real `up` and before any host that fetches them is made or changed.
+
+They are no resources of the engine: the state would hold the path of a file, which the provider opens again on whatever machine the next
+preview runs (docs/decisions/0010-the-program-puts-bundles-into-the-bucket.md).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import pulumi
+
+from stack.bundles import BuiltBundle
+
+TRIES: Final = 6
+PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between the tries: a bucket that was just made may not be known everywhere yet, and calls may be throttled."""
+
+
+class Store(Protocol):
+    """What publishing asks AWS; `Cloud` answers. Each call blocks and may raise anything."""
+
+    def holds(self, bucket: str, key: str) -> bool:
+        """Whether there is an object of that key."""
+        ...
+
+    def put(self, bucket: str, key: str, path: Path) -> None:
+        """Makes the object of a file, whole or not at all."""
+        ...
+
+
+class PublishError(pulumi.RunError):
+    """A bundle did not get into the bucket; no host that fetches it has been made or changed."""
+
+    def __init__(self, bucket: str, key: str, error: Exception) -> None:
+        super().__init__(
+            f"{key} could not be put into the bucket {bucket} in {TRIES} tries: {type(error).__name__}: {error}\n\n"
+            "No host was changed. Try `up` again; the credentials of `up` need s3:GetObject, s3:ListBucket and s3:PutObject there."
+        )
+
+
+class Publisher:
+    """Puts what is not there yet into the bucket. `enabled` is false in a preview, which builds and changes nothing."""
+
+    def __init__(self, *, door: Callable[[], Store], enabled: bool, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
+        self._open = door
+        self._enabled = enabled
+        self._sleep = sleep
+
+    def publish(
+        self, bundles: Sequence[BuiltBundle], bucket: pulumi.Output[str], *, after: Sequence[pulumi.CustomResource]
+    ) -> pulumi.Output[str]:
+        """The bucket's name, known once every bundle is in it, which is `after` the resources that say how the bucket keeps things."""
+
+        def begin(values: list[Any]) -> "Awaitable[str] | str":
+            return self.fill(str(values[0]), bundles) if self._enabled else str(values[0])
+
+        return pulumi.Output.all(bucket, *(resource.id for resource in after)).apply(begin)
+
+    async def fill(self, bucket: str, bundles: Sequence[BuiltBundle]) -> str:
+        """Puts the bundles into the bucket, side by side; its name. Raises PublishError."""
+        store = self._open()
+        await asyncio.gather(*(self._bring(store, bucket, bundle) for bundle in bundles))
+        return bucket
+
+    async def _bring(self, store: Store, bucket: str, bundle: BuiltBundle) -> None:
+        path = bundle.path
+        if path is None:
+            raise ValueError(f"{bundle.key} has no file: a bundle that is not built can only be previewed")
+
+        def bring() -> bool:
+            """Whether it had to be put there. A key holds the content's hash, so what is there is right."""
+            if store.holds(bucket, bundle.key):
+                return False
+            store.put(bucket, bundle.key, path)
+            return True
+
+        for pause in (*PAUSES, None):
+            try:
+                if await asyncio.to_thread(bring):
+                    pulumi.log.info(f"{bundle.key}: put into the bucket, {path.stat().st_size / 1e6:.1f} MB")
+            except Exception as error:
+                if pause is None:
+                    raise PublishError(bucket, bundle.key, error) from error
+                await self._sleep(pause)
+            else:
+                return

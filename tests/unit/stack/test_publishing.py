@@ -1,0 +1,102 @@
+"""Bundles come into the bucket before any host that needs them, once, and an API that is away for a moment does not end an `up`."""
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from stack.bundles import BuiltBundle
+from stack.publishing import PAUSES, TRIES, Publisher, PublishError
+from tests.unit.monitor import StrictMonitor, run
+
+
+@dataclass
+class Bucket:
+    """A store in memory, which fails as often as it is told to."""
+
+    objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    failures: int = 0
+    asked: list[str] = field(default_factory=list[str])
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def holds(self, bucket: str, key: str) -> bool:
+        with self.lock:
+            self.asked.append(key)
+            if self.failures:
+                self.failures -= 1
+                raise ConnectionError("no answer")
+        assert bucket == "artifacts"
+        return key in self.objects
+
+    def put(self, bucket: str, key: str, path: Path) -> None:
+        assert bucket == "artifacts"
+        self.objects[key] = path.read_bytes()
+
+
+@dataclass
+class Pauses:
+    """Takes no time and remembers how long it would have taken."""
+
+    taken: list[float] = field(default_factory=list[float])
+
+    async def __call__(self, seconds: float) -> None:
+        self.taken.append(seconds)
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> list[BuiltBundle]:
+    """An app's and a role's, built."""
+    found: list[BuiltBundle] = []
+    for key in ("app/1.tar.gz", "roles/web/2.tar.gz"):
+        path = tmp_path / key.replace("/", "-")
+        path.write_bytes(key.encode())
+        found.append(BuiltBundle(key=key, sha256=key, path=path))
+    return found
+
+
+def fill(store: Bucket, bundles: list[BuiltBundle], pauses: Pauses | None = None) -> str:
+    return asyncio.run(Publisher(door=lambda: store, enabled=True, sleep=pauses or Pauses()).fill("artifacts", bundles))
+
+
+def test_what_is_missing_is_put_there_and_what_is_there_is_left(bundles: list[BuiltBundle]) -> None:
+    store = Bucket(objects={"app/1.tar.gz": b"as it was"})
+    assert fill(store, bundles) == "artifacts"
+    assert store.objects == {"app/1.tar.gz": b"as it was", "roles/web/2.tar.gz": b"roles/web/2.tar.gz"}
+
+
+def test_a_failed_try_is_repeated_with_growing_pauses(bundles: list[BuiltBundle]) -> None:
+    store, pauses = Bucket(failures=3), Pauses()
+    fill(store, bundles[:1], pauses)
+    assert list(store.objects) == ["app/1.tar.gz"]
+    assert pauses.taken == list(PAUSES[:3])
+    assert list(PAUSES) == sorted(PAUSES)
+
+
+def test_a_bundle_that_does_not_get_there_is_an_error_that_says_which_and_what_to_do(bundles: list[BuiltBundle]) -> None:
+    store = Bucket(failures=1000)
+    with pytest.raises(PublishError) as told:
+        fill(store, bundles[:1])
+    assert len(store.asked) == TRIES
+    for part in ("app/1.tar.gz", "bucket artifacts", "no answer", "No host was changed", "s3:PutObject"):
+        assert part in str(told.value)
+
+
+def test_a_bundle_without_a_file_is_never_published() -> None:
+    with pytest.raises(ValueError, match="can only be previewed"):
+        fill(Bucket(), [BuiltBundle(key="app/1.tar.gz", sha256="1", path=None)])
+
+
+@pytest.mark.parametrize("enabled", [True, False], ids=["up", "preview"])
+def test_a_preview_asks_nobody(bundles: list[BuiltBundle], enabled: bool) -> None:
+    store, names = Bucket(), list[str]()
+
+    def program() -> None:
+        publisher = Publisher(door=lambda: store, enabled=enabled, sleep=Pauses())
+        publisher.publish(bundles, pulumi.Output.from_input("artifacts"), after=[]).apply(names.append)
+
+    run(program, monitor=StrictMonitor())
+    assert names == ["artifacts"]
+    assert bool(store.asked) is enabled
