@@ -38,6 +38,7 @@ from tests.unit.provider.test_schema import (
 
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
+VOLUME_ATTACHMENT = "aws:ec2/volumeAttachment:VolumeAttachment"
 POLICY_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 AUTOMATIC = {"name": "g-1234567", "__defaults": ["name"]}
 NOTHING, UPDATE, REPLACE, DELETE_FIRST = "nothing", "update", "replace", "delete first"
@@ -81,6 +82,15 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     (INSTANCE, {}, {"forceDestroy": False}, NOTHING),
     (VOLUME, {"size": 8}, {"size": 9}, UPDATE),
     (VOLUME, {"encrypted": False}, {"encrypted": True}, REPLACE),
+    # Where the data lie and who is who: said here too, because a slip in the facts would plan to lose them or to keep what must go.
+    (VOLUME, {"availabilityZone": "a"}, {"availabilityZone": "b"}, REPLACE),
+    (VOLUME_ATTACHMENT, {"volumeId": "vol-1"}, {"volumeId": "vol-2"}, REPLACE),
+    (VOLUME_ATTACHMENT, {"instanceId": "i-1"}, {"instanceId": "i-2"}, REPLACE),
+    (INSTANCE, {**HOST, "privateIp": "10.0.0.4"}, {**HOST, "privateIp": "10.0.0.5"}, REPLACE),
+    (INSTANCE, {**HOST, "subnetId": "subnet-1"}, {**HOST, "subnetId": "subnet-2"}, REPLACE),
+    (SUBNET, {"cidrBlock": "10.0.0.0/24"}, {"cidrBlock": "10.0.1.0/24"}, REPLACE),
+    (RULE, {"securityGroupId": "sg-1"}, {"securityGroupId": "sg-2"}, REPLACE),
+    (SECRET, {"name": "a"}, {"name": "b"}, DELETE_FIRST),
     (ROLE, {"description": "a"}, {"description": "b"}, UPDATE),
     (ROLE, {"name": "a"}, {"name": "b"}, DELETE_FIRST),
     (ROLE_POLICY, {"policy": '{"Action":"a","Resource":["x","y"]}'}, {"policy": '{"Resource": ["y", "x"], "Action": ["a"]}'}, NOTHING),
