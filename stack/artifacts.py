@@ -43,7 +43,9 @@ class Artifacts(Component):
         self.arn = self.bucket.arn
         self.roles = {role: _named(bundle) for role, bundle in args.roles.items()}
         self.app = _named(args.app)
-        self.filled = args.publisher.publish([*args.roles.values(), args.app], self.name, after=self._rules(resource))
+        self.rules = self._rules(resource)
+        """What must be there before the first object."""
+        self.filled = args.publisher.publish([*args.roles.values(), args.app], self.name, after=self.rules)
         """The bucket's name, known once hosts find all that they fetch in it."""
         self.register_outputs({"bucket": self.name})
 

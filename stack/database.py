@@ -9,7 +9,7 @@ import pulumi_aws as aws
 
 from stack.component import Component
 from stack.dns import PrivateZone
-from stack.host import Foundation, Host, HostArgs, user_data
+from stack.host import Foundation, Host, HostArgs, texts
 from stack.naming import host_name
 from stack.tags import STACK_ID_TAG
 
@@ -80,7 +80,7 @@ class Databases(Component):
                 subnet=foundation.network.subnet(place.tier, place.zone),
                 private_address=str(place.address),
                 volume=self.volumes[number],
-                user_data=user_data(
+                texts=texts(
                     build,
                     bucket=foundation.artifacts.filled,
                     volume_id=self.volumes[number].id,

@@ -1,11 +1,12 @@
 """An environment: everything that is known about a stack before any resource exists. Pure; no Pulumi in it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import IPv4Network
 
 from stack.addressing import AddressPlan
-from stack.naming import PROJECT, host_name, zone_name
+from stack.naming import PROJECT, configuration_key, host_name, zone_name
 from stack.settings import Settings
 from stack.tags import Tagger
 from userdata.variables import (
@@ -13,6 +14,7 @@ from userdata.variables import (
     DatabaseEndpoint,
     DatabaseVariables,
     LoadBalancerVariables,
+    Role,
     WebVariables,
 )
 
@@ -68,6 +70,14 @@ class Environment:
         """The database hosts that exist."""
         return (1, 2) if self.settings.database.replica else (1,)
 
+    def pets(self, role: Role) -> tuple[str, ...]:
+        """The hosts of a role that are changed in place; none of the web tier, whose hosts are replaced."""
+        numbers: dict[Role, Iterable[int]] = {
+            "load_balancer": range(1, self.settings.load_balancer.count + 1),
+            "database": self.database_numbers,
+        }
+        return tuple(host_name(role, number) for number in numbers.get(role, ()))
+
     def database(self, number: int) -> DatabaseEndpoint:
         """How others reach a database host."""
         host = host_name("database", number)
@@ -90,15 +100,17 @@ class Environment:
         """What a load balancer is told."""
         chosen = self.settings.load_balancer
         needed = 2 * self.settings.web.count
+        host = host_name("load_balancer", number)
         return LoadBalancerVariables(
             project=PROJECT,
             environment=self.name,
-            host=host_name("load_balancer", number),
+            host=host,
             region=self.region,
             zone=self.zone,
             bucket=bucket,
             role_bundle=role_bundle,
             readiness_timeout=HOST_CHECK_SECONDS,
+            configuration_key=configuration_key(host),
             private_address=str(self.plan.load_balancer(number).address),
             peer_address=str(self.plan.load_balancer(3 - number).address),
             network_cidr=self.settings.network.cidr,
@@ -147,6 +159,7 @@ class Environment:
             bucket=bucket,
             role_bundle=role_bundle,
             readiness_timeout=HOST_CHECK_SECONDS,
+            configuration_key=configuration_key(own.host),
             server_id=number,
             private_address=own.address,
             dns_name=own.dns_name,

@@ -17,12 +17,13 @@ from stack.credentials import Credentials
 from stack.environment import Environment
 from stack.firewall import Firewall
 from stack.identity import Identity
-from stack.naming import COMPONENT_OF, host_name
+from stack.naming import COMPONENT_OF, configuration_key, host_name
 from stack.network import Network
 from stack.readiness import Outcome, Readiness
 from stack.tags import STACK_ID_TAG
 from stack.tags import Component as TagComponent
-from userdata.render import RenderError, render
+from userdata import reloadable
+from userdata.render import RenderError, configuration, render
 from userdata.variables import AnyVariables, Role
 
 DEBIAN_PARAMETER: Final = "/aws/service/debian/release/13/latest/amd64"
@@ -62,6 +63,14 @@ class Foundation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Texts:
+    """What a host is told. Only pets have a configuration object: cattle are replaced instead."""
+
+    user_data: pulumi.Output[str]
+    configuration: pulumi.Output[str]
+
+
+@dataclass(frozen=True, kw_only=True)
 class HostArgs:
     """One host. A `private_address` makes it a pet."""
 
@@ -70,7 +79,7 @@ class HostArgs:
     number: int
     instance_type: str
     subnet: aws.ec2.Subnet
-    user_data: pulumi.Output[str]
+    texts: Texts
     depends_on: Sequence[pulumi.Resource | pulumi.Output[Any]]
     private_address: str | None = None
     volume: aws.ebs.Volume | None = None
@@ -92,6 +101,13 @@ class Host(Component):
             **environment.tags(component, resource, host=self.host, role=role, **args.extra_tags),
             STACK_ID_TAG: foundation.credentials.stack_id,
         }
+        needs = list(args.depends_on)
+        beside: list[pulumi.Output[Any]] = []
+        if self.pet:
+            # The instance comes after it: a pet that starts finds out whether its user data is the one that is wanted.
+            published = self._publish(args, needs)
+            needs.append(published)
+            beside.append(published.id)
         self.instance = aws.ec2.Instance(
             resource,
             ami=foundation.ami,
@@ -106,11 +122,11 @@ class Host(Component):
             root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
                 volume_type="gp3", volume_size=ROOT_GIB, encrypted=True, delete_on_termination=True, tags=tags
             ),
-            user_data=args.user_data,
+            user_data=args.texts.user_data,
             user_data_replace_on_change=not self.pet,
             tags=tags,
             opts=self.child(
-                depends_on=cast("list[pulumi.Resource]", list(args.depends_on)),
+                depends_on=cast("list[pulumi.Resource]", needs),
                 protect=environment.protected if self.pet else None,
                 delete_before_replace=True if self.pet else None,
                 replace_on_changes=None if self.pet else list(REPLACES_CATTLE),
@@ -118,7 +134,6 @@ class Host(Component):
                 ignore_changes=["ami"] if self.pet or environment.settings.environment.ami is None else None,
             ),
         )
-        beside: list[pulumi.Output[Any]] = []
         if args.volume is not None:
             attachment = aws.ec2.VolumeAttachment(
                 environment.resource(f"{self.host}-data"),
@@ -135,22 +150,40 @@ class Host(Component):
             instance=self.instance.id,
             bucket=foundation.artifacts.name,
             role_id=self.role_id,
-            user_data=args.user_data,
+            user_data=args.texts.user_data,
+            configuration=args.texts.configuration if reloadable.any_of(role) else None,
             beside=beside,
         )
         self.register_outputs({"instance_id": self.instance.id})
 
+    def _publish(self, args: HostArgs, needs: Sequence[pulumi.Resource | pulumi.Output[Any]]) -> aws.s3.BucketObjectv2:
+        """The configuration object. It waits for what the instance waits for: a running host applies it at once."""
+        foundation = args.foundation
+        resource = foundation.environment.resource(f"{self.host}-configuration")
+        return aws.s3.BucketObjectv2(
+            resource,
+            bucket=foundation.artifacts.name,
+            key=configuration_key(self.host),
+            content=args.texts.configuration,
+            content_type="application/yaml",
+            tags=foundation.environment.tags("artifacts", resource),
+            opts=self.child(depends_on=[*foundation.artifacts.rules, *cast("list[pulumi.Resource]", needs)]),
+        )
 
-def user_data(build: Callable[..., AnyVariables], **facts: pulumi.Input[str]) -> pulumi.Output[str]:
-    """The text for a host, once the facts that only AWS knows are known."""
 
-    def made(values: dict[str, Any]) -> str:
-        try:
-            return render(build(**values))
-        except RenderError as error:
-            raise pulumi.RunError(str(error)) from error
+def texts(build: Callable[..., AnyVariables], **facts: pulumi.Input[str]) -> Texts:
+    """The texts for a host, once the facts that only AWS knows are known."""
 
-    return pulumi.Output.all(**facts).apply(made)
+    def made(by: Callable[[AnyVariables], str]) -> pulumi.Output[str]:
+        def text(values: dict[str, Any]) -> str:
+            try:
+                return by(build(**values))
+            except RenderError as error:
+                raise pulumi.RunError(str(error)) from error
+
+        return pulumi.Output.all(**facts).apply(text)
+
+    return Texts(user_data=made(render), configuration=made(configuration))
 
 
 def image(environment: Environment) -> str:

@@ -13,7 +13,7 @@ import pulumi_aws as aws
 
 from stack.component import Component
 from stack.environment import Environment
-from stack.naming import COMPONENT_OF
+from stack.naming import COMPONENT_OF, configuration_key
 from userdata.variables import ROLES, Role
 
 # `<role's unique id>:<instance id>`: so an instance writes under its own name and no other's.
@@ -51,11 +51,15 @@ class Rights:
     address: str = ""
     """The Elastic IP that the active load balancer holds."""
     tls_secret: str = ""
+    configurations: tuple[str, ...] = ()
+    """Keys of the configuration objects of the role's hosts."""
 
 
 def policy_document(role: Role, rights: Rights) -> str:
     """The policy of a tier's role, as JSON."""
     statements = [SESSION_MANAGER, *_common(role, rights.bucket), *_own(role, rights)]
+    if rights.configurations:
+        statements.append(_allow("Configuration", ["s3:GetObject"], [f"{rights.bucket}/{key}" for key in rights.configurations]))
     readable = [*rights.secrets, *([rights.tls_secret] if rights.tls_secret else [])]
     if readable:
         statements.append(_allow("Secrets", ["secretsmanager:GetSecretValue"], sorted(readable)))
@@ -152,7 +156,9 @@ class Identity(Component):
             account = str(own_arn).split(":")[4]
             # Secrets Manager ends the ARN of a named secret with a dash and six characters.
             tls = f"arn:{environment.partition}:secretsmanager:{environment.region}:{account}:secret:{named}-??????" if named else ""
-            return policy_document(role, Rights(bucket=bucket, secrets=tuple(secrets), address=address, tls_secret=tls))
+            keys = tuple(configuration_key(host) for host in environment.pets(role))
+            rights = Rights(bucket=bucket, secrets=tuple(secrets), address=address, tls_secret=tls, configurations=keys)
+            return policy_document(role, rights)
 
         return pulumi.Output.all(args.bucket_arn, args.address_arn, role_arn, *args.secrets[role]).apply(document)
 

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from stack.component import Component
 from stack.environment import Environment
-from stack.host import Foundation, Host, HostArgs, user_data
+from stack.host import Foundation, Host, HostArgs, texts
 from stack.naming import host_name
 
 
@@ -34,7 +34,7 @@ class LoadBalancers(Component):
             place = environment.plan.load_balancer(number)
 
             build = partial(environment.load_balancer_variables, number, role_bundle=bundle)
-            text = user_data(build, bucket=foundation.artifacts.filled, allocation_id=args.address.id, address=args.address.public_ip)
+            told = texts(build, bucket=foundation.artifacts.filled, allocation_id=args.address.id, address=args.address.public_ip)
             self.hosts.append(
                 Host(
                     environment.resource(f"{host_name('load_balancer', number)}-host"),
@@ -45,7 +45,7 @@ class LoadBalancers(Component):
                         instance_type=environment.settings.load_balancer.instance_type,
                         subnet=foundation.network.subnet(place.tier, place.zone),
                         private_address=str(place.address),
-                        user_data=text,
+                        texts=told,
                         depends_on=[*foundation.needed_by("load_balancer", subnet=(place.tier, place.zone)), *args.needs],
                     ),
                     self.child(),

@@ -31,6 +31,11 @@ def host_name(role: Role, number: int) -> str:
     return f"{PREFIX_OF[role]}-{number}"
 
 
+def configuration_key(host: str) -> str:
+    """The object in the artifact bucket with a host's configuration: what it applies by a reload."""
+    return f"configuration/{host}.yaml"
+
+
 def zone_name(environment: str) -> str:
     """The private DNS zone, without a dot at its end."""
     return f"{environment}.{PROJECT}.internal"

@@ -71,6 +71,8 @@ class Subject:
     role_id: str
     """The unique id of the instance's role: with the instance's id it names the record, as `aws:userid` does."""
     user_data_sha256: str
+    configuration_sha256: str | None = None
+    """The hash of the configuration object that must be in force; None where a reload applies nothing on this host."""
 
     @property
     def key(self) -> str:
@@ -137,8 +139,10 @@ def record_key(role_id: str, instance_id: str) -> str:
     return f"hosts/{role_id}:{instance_id}.json"
 
 
-def judge(instance: InstanceState | None, record: bytes | None, user_data_sha256: str | None) -> Verdict:
-    """What EC2's word and the host's own together mean. Without a hash, a record for any user data counts."""
+def judge(
+    instance: InstanceState | None, record: bytes | None, user_data_sha256: str | None, configuration_sha256: str | None = None
+) -> Verdict:
+    """What EC2's word and the host's own together mean. Without a hash, a record for any user data or configuration counts."""
     if instance is None:
         return Verdict(state="waiting", reason="EC2 does not show the instance yet", unseen=True)
     if instance.state in GONE:
@@ -159,6 +163,8 @@ def judge(instance: InstanceState | None, record: bytes | None, user_data_sha256
     reason = str(told.get("reason") or "no reason given")
     detail = tuple(str(line) for line in cast("list[object]", lines)) if isinstance(lines := told.get("detail"), list) else ()
     match told.get("state"):
+        case "ready" if configuration_sha256 is not None and told.get("configuration_sha256") != configuration_sha256:
+            return _not_in_force(told.get("configuration_problem"), configuration_sha256)
         case "ready":
             return Verdict(state="ready", reason=reason, detail=detail)
         case "failed":
@@ -185,18 +191,30 @@ class Readiness:
         bucket: pulumi.Output[str],
         role_id: pulumi.Output[str],
         user_data: pulumi.Output[str],
+        configuration: pulumi.Output[str] | None = None,
         beside: Sequence[pulumi.Output[Any]] = (),
     ) -> pulumi.Output[Outcome]:
-        """The outcome for one host, once the instance and what must be `beside` it (its volume's attachment) are there."""
+        """The outcome for one host, once the instance and what must be `beside` it (its volume's attachment) are there.
+
+        Where there is a `configuration`, it must be in force.
+        """
 
         def begin(values: list[Any]) -> "Awaitable[Outcome] | Outcome":
             if not self._enabled:
                 return Outcome(host=host, ready=True)
-            instance_id, bucket_name, role, text, *_ = values
-            digest = hashlib.sha256(str(text).encode()).hexdigest()
-            return self.watch(Subject(host=host, instance_id=instance_id, bucket=bucket_name, role_id=role, user_data_sha256=digest))
+            instance_id, bucket_name, role, text, wanted, *_ = values
+            return self.watch(
+                Subject(
+                    host=host,
+                    instance_id=instance_id,
+                    bucket=bucket_name,
+                    role_id=role,
+                    user_data_sha256=_sha256(text),
+                    configuration_sha256=None if wanted is None else _sha256(wanted),
+                )
+            )
 
-        return pulumi.Output.all(instance, bucket, role_id, user_data, *beside).apply(begin)
+        return pulumi.Output.all(instance, bucket, role_id, user_data, configuration, *beside).apply(begin)
 
     def require(self, outcomes: Sequence[pulumi.Output[Outcome]], value: pulumi.Input[T]) -> pulumi.Output[T]:
         """`value`, once every host is ready. Raises NotReadyError, with every host that is not."""
@@ -269,7 +287,8 @@ class Readiness:
 
         def ask() -> Verdict:
             instance = door.instance(subject.instance_id)
-            return judge(instance, door.read(subject.bucket, subject.key), subject.user_data_sha256)
+            record = door.read(subject.bucket, subject.key)
+            return judge(instance, record, subject.user_data_sha256, subject.configuration_sha256)
 
         try:
             return await asyncio.to_thread(ask)
@@ -364,6 +383,21 @@ def _no_answer(error: Exception) -> str:
 def _failure(subject: Subject, what: str, verdict: Verdict) -> Outcome:
     lines = [f"{subject.host} ({subject.instance_id}) {what}", *(f"    {line}" for line in verdict.detail)]
     return Outcome(host=subject.host, ready=False, message="\n".join(lines), gone=verdict.state == "gone")
+
+
+def _not_in_force(problem: object, wanted: str) -> Verdict:
+    """A host that serves with an older configuration. `problem` is its word on the wanted one, where it has met any."""
+    told = cast("dict[str, object]", problem) if isinstance(problem, dict) else {}
+    if told.get("sha256") != wanted:
+        return Verdict(state="waiting", reason="serves, its new configuration is not in force yet")
+    reason, detail = str(told.get("reason")), tuple(str(line) for line in cast("list[object]", told.get("detail") or []))
+    if told.get("refused"):
+        return Verdict(state="failed", reason=f"its new configuration is refused, it serves with the old one: {reason}", detail=detail)
+    return Verdict(state="waiting", reason=f"serves, its new configuration is not in force yet: {reason}", detail=detail)
+
+
+def _sha256(text: object) -> str:
+    return hashlib.sha256(str(text).encode()).hexdigest()
 
 
 def _read(record: bytes) -> dict[str, object] | None:

@@ -7,7 +7,7 @@ import pulumi
 
 from stack.component import Component
 from stack.dns import PrivateZone
-from stack.host import Foundation, Host, HostArgs, user_data
+from stack.host import Foundation, Host, HostArgs, texts
 from stack.naming import host_name
 
 
@@ -37,11 +37,9 @@ class WebHosts(Component):
             return addresses.apply(lambda found: sorted(found[number - 1] for number in chosen))
 
         standby = environment.standby_hosts
+        args.zone.record("web", of([number for number in numbers if number not in standby]), parent=self)
         if standby:
-            args.zone.record("web-active", of([number for number in numbers if number not in standby]), parent=self)
             args.zone.record("web-standby", of(list(standby)), parent=self)
-        else:
-            args.zone.record("web", of(list(numbers)), parent=self)
         self.register_outputs({})
 
     def _host(self, number: int, needs: list[pulumi.Resource]) -> Host:
@@ -62,7 +60,7 @@ class WebHosts(Component):
                 number=number,
                 instance_type=environment.settings.web.instance_type,
                 subnet=foundation.network.subnet("app", zone),
-                user_data=user_data(build, bucket=foundation.artifacts.filled, secret_prefix=foundation.credentials.prefix),
+                texts=texts(build, bucket=foundation.artifacts.filled, secret_prefix=foundation.credentials.prefix),
                 depends_on=[*foundation.needed_by("web", subnet=("app", zone)), *needs],
             ),
             self.child(),

@@ -1,10 +1,12 @@
-"""A role and its variables become the user data of one host: plain cloud-config text.
+"""A role and its variables become two texts of one host: its user data, plain cloud-config, and its configuration, plain YAML.
 
 What is rendered travels here, inline (every `*.j2` under `userdata/common` and `userdata/<role>`, whose path below the tree is the
-path on the host); what is static travels in the role's bundle. The text is built so that a change shows as itself in
-`pulumi preview --diff`: keys in a fixed order, every file a block scalar, so one changed line of a file is one changed line of text.
+path on the host): in the configuration what a reload applies, in the user data all else. What is static travels in the role's
+bundle. The texts are built so that a change shows as itself in `pulumi preview --diff`: keys in a fixed order, every file a block
+scalar, so one changed line of a file is one changed line of text.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
@@ -14,6 +16,7 @@ from typing import Final
 import jinja2
 import yaml
 
+from userdata import reloadable
 from userdata.variables import AnyVariables, Role
 
 ROOT: Final = Path(__file__).parent
@@ -73,7 +76,9 @@ def render(variables: AnyVariables, *, root: Path = ROOT) -> str:
 
     Raises RenderError where a template is wrong, TooLargeError where the text is longer than EC2 takes.
     """
-    files = {HOST_FILE: host_file(variables), **rendered_files(variables, root=root)}
+    later = reloadable.FILES[variables.role]
+    rendered = rendered_files(variables, root=root)
+    files = {HOST_FILE: host_file(variables), **{path: content for path, content in rendered.items() if path not in later}}
     config: dict[str, object] = {
         "hostname": variables.host,
         "fqdn": f"{variables.host}.{variables.zone}",
@@ -87,16 +92,33 @@ def render(variables: AnyVariables, *, root: Path = ROOT) -> str:
         ],
         "runcmd": [[BOOT]],
     }
-    text = "#cloud-config\n" + yaml.dump(config, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
+    text = "#cloud-config\n" + _yaml(config)
     size = len(text.encode())
     if size > LIMIT:
         raise TooLargeError(host=variables.host, size=size)
     return text
 
 
+def configuration(variables: AnyVariables, *, root: Path = ROOT) -> str:
+    """The content of a host's configuration object: what a reload applies, and the hash of the user data that belongs to it.
+
+    Raises what `render` raises.
+    """
+    role = variables.role
+    rendered = rendered_files(variables, root=root)
+    document: dict[str, object] = {
+        "host": variables.host,
+        "user_data_sha256": hashlib.sha256(render(variables, root=root).encode()).hexdigest(),
+        "values": {name: getattr(variables, name) for name in reloadable.VALUES[role]},
+        "files": [{"path": path, "content": rendered[path]} for path in reloadable.FILES[role] if path in rendered],
+    }
+    return _yaml(document)
+
+
 def host_file(variables: AnyVariables) -> str:
-    """The content of `/etc/webstack/host.json`: every variable, in the order in which the dataclass names them."""
-    return json.dumps(asdict(variables), indent=2, ensure_ascii=False) + "\n"
+    """The content of `/etc/webstack/host.json`: every variable that no reload applies, in the order in which the dataclass names them."""
+    values = {name: value for name, value in asdict(variables).items() if name not in reloadable.VALUES[variables.role]}
+    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
 
 
 def templates(role: Role, *, root: Path = ROOT) -> dict[str, Path]:
@@ -144,6 +166,10 @@ def _text_problems(content: str) -> Iterator[str]:
 
 def _is_program(path: str) -> bool:
     return Path(path).parent.name in ("bin", "sbin")
+
+
+def _yaml(document: Mapping[str, object]) -> str:
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1_000_000)
 
 
 class _Dumper(yaml.SafeDumper):

@@ -53,6 +53,8 @@ class HostVariables:
     role_bundle: Bundle
     readiness_timeout: int
     """Seconds from the end of the configuration until the host's own check must have passed."""
+    configuration_key: str = ""
+    """The object in the artifact bucket that says what a reload applies and which user data is wanted; empty for cattle."""
 
 
 @dataclass(frozen=True, kw_only=True)

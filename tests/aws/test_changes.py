@@ -32,6 +32,11 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
+def pet(name: str) -> tuple[str, str]:
+    """What changed user data of a pet updates: the object that names its hash, then the instance."""
+    return f"{name}-configuration", name
+
+
 def test_a_second_up_changes_nothing(dev: Stack, prod: Stack) -> None:
     assert dev.up() == []
     assert prod.plan() == []
@@ -42,13 +47,13 @@ def test_a_third_web_host_is_one_instance_and_its_address_in_dns_and_goes_the_sa
     assert dev.up() == [("delete", "dev-web-3"), ("update", "dev-web-name")]
 
 
-def test_a_changed_line_of_haproxy_cfg_is_one_update_of_the_load_balancer(dev: Stack, copy: Path) -> None:
+def test_a_changed_line_of_haproxy_cfg_is_one_update_of_an_object_and_of_no_instance(dev: Stack, copy: Path) -> None:
     edit(copy / "userdata/load_balancer/etc/haproxy/haproxy.cfg.j2", "maxconn 8000", "maxconn 7000")
-    before = {one["InstanceId"] for one in dev.api.instances()}
-    assert dev.plan(repository=copy) == [("update", "dev-lb-1")]
-    assert dev.up(repository=copy) == [("update", "dev-lb-1")]
-    assert {one["InstanceId"] for one in dev.api.instances()} == before
-    assert dev.up() == [("update", "dev-lb-1")]
+    assert dev.plan(repository=copy) == [("update", "dev-lb-1-configuration")]
+    assert dev.up(repository=copy) == [("update", "dev-lb-1-configuration")]
+    content = dev.api.s3.get_object(Bucket=dev.api.bucket(), Key="configuration/lb-1.yaml")["Body"].read().decode()
+    assert "maxconn 7000" in content
+    assert dev.up() == [("update", "dev-lb-1-configuration")]
 
 
 def test_a_changed_app_replaces_the_web_hosts_new_before_old_and_touches_no_other_host(dev: Stack, copy: Path) -> None:
@@ -60,7 +65,7 @@ def test_a_changed_app_replaces_the_web_hosts_new_before_old_and_touches_no_othe
 def test_a_changed_static_file_of_the_databases_updates_the_databases_in_place(dev: Stack, copy: Path) -> None:
     script = copy / "userdata/database/usr/local/lib/webstack/database_role/gtid.py"
     script.write_text(script.read_text() + "# changed\n")
-    assert dev.plan(repository=copy) == updated("dev-db-1", "dev-db-2")
+    assert dev.plan(repository=copy) == sorted(updated(*pet("dev-db-1"), *pet("dev-db-2")))
 
 
 def test_a_changed_static_file_of_the_web_hosts_replaces_the_web_hosts(dev: Stack, copy: Path) -> None:
@@ -100,10 +105,10 @@ def test_another_tag_updates_everything_that_can_bear_tags_and_replaces_nothing(
 def test_without_a_replica_the_second_database_goes_and_the_first_is_told(dev: Stack) -> None:
     steps = dev.plan("database.replica=false")
     assert [step for step in steps if step[0] == "delete"] == [
-        ("delete", f"dev-{name}") for name in ("db-2", "db-2-data", "db-2-data", "db-2-name")
+        ("delete", f"dev-{name}") for name in ("db-2", "db-2-configuration", "db-2-data", "db-2-data", "db-2-name")
     ]
     assert [step for step in steps if step[0] != "delete"] == sorted(
-        [*replaced("dev-web-1", "dev-web-2"), *updated("dev-db-1", "dev-web-name")]
+        [*replaced("dev-web-1", "dev-web-2"), *updated(*pet("dev-db-1"), "dev-database", "dev-web-name")]
     )
 
 

@@ -21,7 +21,7 @@ from stack.configuration import judge
 from stack.environment import Environment
 from tests.lab.harness import REGION
 from tests.program import stack_config
-from userdata.render import render
+from userdata.render import configuration, render
 from userdata.variables import AnyVariables, Bundle, Role
 
 ZONES = tuple(f"{REGION}{letter}" for letter in "abc")
@@ -85,7 +85,7 @@ class Case:
 
 
 def lay_out(case: Case, role: Role, tree: Path) -> Path:
-    """Makes `tree` what the host's root disk gets from us: the bundle unpacked, user data's files as cloud-init writes them, and what only
+    """Makes `tree` what the host's root disk gets from us: the bundle unpacked, the files of user data and configuration, and what only
     the host's own programs make, where a check wants it to be there."""
     tree.mkdir(parents=True)
     tree.chmod(0o755)
@@ -97,6 +97,8 @@ def lay_out(case: Case, role: Role, tree: Path) -> Path:
     write(tree, USER_DATA, text)
     for entry in yaml.safe_load(text)["write_files"]:
         write(tree, entry["path"], entry["content"], mode=int(entry["permissions"], 8))
+    for entry in yaml.safe_load(configuration(case.variables(role)))["files"]:
+        write(tree, entry["path"], entry["content"])
     if role == "load_balancer":
         write(tree, "/run/webstack/tls.pem", _certificate(tree.parent), mode=0o600)
     if role == "web":  # the release's own virtual environment

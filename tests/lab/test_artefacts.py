@@ -84,7 +84,6 @@ CHOICES = [
     Case(stack="dev", changes={"loadBalancer": {"balance": balance, "activity": activity}})
     for balance, activity in product(get_args(Balance), get_args(Activity))
 ]
-STANDBY = Case(stack="dev", changes={"loadBalancer": {"activity": "active-passive"}})
 SECRET = Case(stack="dev", changes={"loadBalancer": {"tls": {"mode": "secret", "secret": "site/pem"}}})
 ALONE = Case(stack="dev", changes={"database": {"replica": False}})
 
@@ -92,7 +91,6 @@ EVERY = [
     *product([DEV, PROD], CHECKS),
     *product(CHOICES, [HAPROXY]),
     (SECRET, schema("load_balancer")),
-    (STANDBY, schema("web")),
     *product([ALONE], [PROXY, MYSQLD, schema("database")]),
 ]
 

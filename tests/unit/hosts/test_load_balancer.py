@@ -1,5 +1,7 @@
 """A load balancer's programs: certificates, the Elastic IP, what HAProxy says, and when the host calls itself ready."""
 
+import os
+import pwd
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -196,12 +198,101 @@ def test_a_service_that_does_not_run_is_the_reason(running: dict[str, Any], prog
 def test_configuring_checks_each_file_by_its_own_program(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(services, "UNITS", tmp_path)
     monkeypatch.setattr(files, "directory", returns(None))
-    monkeypatch.setattr(tls, "install", returns(None))
     configuration.configure(CONFIG)
     lines = [" ".join(call) for call in programs.calls]
-    assert "haproxy -c -q -f /etc/haproxy/haproxy.cfg" in lines
     assert "keepalived --config-test --log-console --use-file /etc/keepalived/keepalived.conf" in lines
     assert "/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-webstack.conf" in lines
+
+
+class Disk:
+    """The files that an installation writes, below a folder, and what HAProxy was shown when it was asked."""
+
+    def __init__(self, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.run, self.served, self.config = root / "run", root / "run/tls.pem", root / "haproxy.cfg"
+        self.run.mkdir()
+        self.refuses = ""
+        self.shown: list[tuple[str, str]] = []
+        write = files.write
+        me = pwd.getpwuid(os.getuid()).pw_name
+
+        def as_me(path: str | Path, content: str | bytes, *, mode: int = 0o644) -> bool:
+            return write(path, content, owner=me, group=me, mode=mode)
+
+        def haproxy(command: list[str | Path]) -> None:
+            assert command[:4] == ["haproxy", "-c", "-q", "-f"]
+            text = Path(command[4]).read_text()
+            (certificate,) = [line.split()[-1] for line in text.splitlines() if line.startswith("bind")]
+            assert Path(certificate).stat().st_mode & 0o777 == 0o600
+            self.shown.append((text.replace(certificate, "PEM"), Path(certificate).read_text()))
+            if self.refuses in text and self.refuses:
+                raise PermanentError("haproxy -c: exit code 1\nunknown keyword")
+
+        monkeypatch.setattr(files, "write", as_me)
+        monkeypatch.setattr(configuration, "validate", haproxy)
+        monkeypatch.setattr(configuration, "RUN", str(self.run))
+        monkeypatch.setattr(configuration, "HAPROXY_CONFIG", str(self.config))
+        monkeypatch.setattr(tls, "SERVED", self.served)
+        monkeypatch.setattr(tls, "pem", returns(PEM))
+
+    def install(self, text: str) -> bool:
+        return configuration.apply_configuration(CONFIG, {str(self.config): text})
+
+
+def test_configuration_and_certificate_are_tried_together_before_either_is_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(tmp_path, monkeypatch)
+    text = f"bind :443 ssl crt {disk.served}\n"
+    assert disk.install(text)
+    assert disk.shown == [("bind :443 ssl crt PEM\n", PEM)]
+    assert (disk.config.read_text(), disk.served.read_text()) == (text, PEM)
+    assert not disk.install(text), "nothing changed"
+    disk.refuses = "sideways"
+    monkeypatch.setattr(tls, "pem", returns("another"))
+    with pytest.raises(PermanentError, match="unknown keyword"):
+        disk.install(text + "balance sideways\n")
+    assert (disk.config.read_text(), disk.served.read_text()) == (text, PEM), "the old ones stay"
+    assert sorted(path.name for path in disk.run.iterdir()) == ["tls.pem"], "no copy of a key is left behind"
+
+
+def test_a_reload_is_over_when_the_new_worker_answers(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = ["Name: HAProxy\nPid: 7\n", "Pid: 7\n", "Pid: 8\n"]
+
+    def ask(_: str) -> str:
+        return answers.pop(0)
+
+    monkeypatch.setattr(haproxy, "ask", ask)
+    monkeypatch.setattr(configuration.time, "sleep", returns(None))
+    configuration.reload()
+    assert answers == []
+    assert ["systemctl", "reload", "haproxy.service"] in programs.calls
+
+
+def test_a_reload_that_no_new_worker_follows_is_an_error_and_a_stopped_haproxy_needs_none(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(haproxy, "ask", returns("Pid: 7\n"))
+    monkeypatch.setattr(configuration, "TAKES_OVER", 0)
+    with pytest.raises(PermanentError, match="did not take over"):
+        configuration.reload()
+    programs.answers["systemctl is-active"] = (3, "")
+    programs.calls.clear()
+    configuration.reload()
+    assert ["systemctl", "reload", "haproxy.service"] not in programs.calls
+
+
+def test_what_a_new_worker_must_know_of_the_servers_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: dict[Path, str] = {}
+    monkeypatch.setattr(files, "write", written.__setitem__)
+    known = ["1", "# be_id be_name srv_id srv_name srv_addr srv_op_state", "4 web 1 web1 10.20.64.5 2 0", "4 web 2 web2 - 0 32"]
+    monkeypatch.setattr(haproxy, "ask", {"show servers state": "\n".join([*known, "", ""])}.__getitem__)
+    haproxy.keep_servers()
+    assert written[haproxy.STATES].split("\n") == [*known[:3], "", ""]
+    monkeypatch.setattr(haproxy, "SOCKET", tmp_path / "none")
+    monkeypatch.undo()
+    monkeypatch.setattr(files, "write", written.__setitem__)
+    haproxy.keep_servers()  # HAProxy does not answer here: nothing to keep, and the reload goes on
+    assert len(written) == 1
 
 
 @pytest.fixture
@@ -217,7 +308,6 @@ def pems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[Path, str]:
         return True
 
     monkeypatch.setattr(files, "write", write)
-    monkeypatch.setattr(tls, "SERVED", tmp_path / "served.pem")
     monkeypatch.setattr(tls, "KEPT", tmp_path / "kept.pem")
     return written
 
@@ -232,13 +322,13 @@ def test_a_self_signed_certificate_is_made_once_and_kept(
         return PEM
 
     monkeypatch.setattr(tls, "self_signed", self_signed)
-    tls.install(CONFIG)
+    assert tls.pem(CONFIG) == PEM
     programs.answers["openssl x509 -in"] = (0, "IP 198.51.100.7 does match certificate")
-    tls.install(CONFIG)
+    assert tls.pem(CONFIG) == PEM
     assert made == ["198.51.100.7"]
-    assert pems[tls.SERVED] == PEM
+    assert pems == {tls.KEPT: PEM}
     programs.answers["openssl x509 -in"] = (0, "IP 198.51.100.7 does NOT match certificate")
-    tls.install(CONFIG)
+    tls.pem(CONFIG)
     assert len(made) == 2, "a certificate for another name is made anew"
 
 
@@ -261,9 +351,9 @@ def test_the_users_pem_never_touches_the_disk_and_is_refused_without_its_key(
     secret = HostConfig({**CONFIG.variables, "tls_mode": "secret", "tls_secret": "my/tls"}, "host.json")
     values = {"my/tls": PEM}
     monkeypatch.setattr(aws, "named_secret", values.__getitem__)
-    tls.install(secret)
-    assert pems == {tls.SERVED: PEM + "\n"}
+    assert tls.pem(secret) == PEM + "\n"
+    assert pems == {}
     values["my/tls"] = PEM.split("-----BEGIN PRIVATE")[0]
     with pytest.raises(PermanentError, match=r"the secret my/tls has no private key .*: it must hold") as refused:
-        tls.install(secret)
+        tls.pem(secret)
     assert "x\n" not in str(refused.value)

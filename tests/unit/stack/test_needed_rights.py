@@ -39,6 +39,7 @@ MADE: dict[Role, list[Call]] = {
     "load_balancer": [
         *COMMON,
         call("s3:GetObject", f"{BUCKET}/roles/load_balancer/1.tar.gz"),
+        call("s3:GetObject", f"{BUCKET}/configuration/lb-1.yaml"),  # webstack_host/wanted.py
         call("secretsmanager:GetSecretValue", PEM),
         call("ec2:DescribeAddresses", "*"),
         call("ec2:AssociateAddress", ADDRESS),
@@ -54,6 +55,7 @@ MADE: dict[Role, list[Call]] = {
     "database": [
         *COMMON,
         call("s3:GetObject", f"{BUCKET}/roles/database/1.tar.gz"),
+        call("s3:GetObject", f"{BUCKET}/configuration/db-1.yaml"),
         call("secretsmanager:GetSecretValue", SECRET),
         call("s3:GetObject", f"{BUCKET}/database/primary.json"),
         call("s3:PutObject", f"{BUCKET}/database/primary.json"),
@@ -71,6 +73,7 @@ NEVER: dict[Role, list[Call]] = {
         call("ec2:DisassociateAddress", ADDRESS),
         call("s3:GetObject", f"{BUCKET}/app/1.tar.gz"),
         call("s3:GetObject", f"{BUCKET}/database/primary.json"),
+        call("s3:GetObject", f"{BUCKET}/configuration/db-1.yaml"),
     ],
     "web": [
         call("ec2:AssociateAddress", ADDRESS),
@@ -83,12 +86,14 @@ NEVER: dict[Role, list[Call]] = {
         call("ec2:AssociateAddress", ADDRESS),
         call("s3:PutObject", f"{BUCKET}/database/certificates/AROA2:i-2.pem"),
         call("s3:GetObject", f"{BUCKET}/app/1.tar.gz"),
+        call("s3:GetObject", f"{BUCKET}/configuration/lb-1.yaml"),
     ],
 }
 """Calls that would do harm, beside those that no tier may make."""
 NEVER_OF_ANY = [
     call("s3:PutObject", f"{BUCKET}/app/1.tar.gz"),
     call("s3:PutObject", f"{BUCKET}/roles/web/1.tar.gz"),
+    call("s3:PutObject", f"{BUCKET}/configuration/lb-1.yaml"),
     call("s3:PutObject", f"{BUCKET}/hosts/AROA2:i-2.json"),
     call("s3:PutObject", f"{BUCKET}/hosts/AROA1:i-2.json"),
     call("s3:GetObject", f"{BUCKET}/hosts/{SELF}.json"),
@@ -101,10 +106,18 @@ NEVER_OF_ANY = [
 ]
 
 
+KEYS: dict[Role, tuple[str, ...]] = {
+    "load_balancer": ("configuration/lb-1.yaml",),
+    "web": (),
+    "database": ("configuration/db-1.yaml", "configuration/db-2.yaml"),
+}
+
+
 def document(role: Role) -> dict[str, Any]:
     secrets = () if role == "load_balancer" else (SECRET,)
     pem = PEM.replace("AbCdEf", "??????") if role == "load_balancer" else ""
-    return json.loads(policy_document(role, Rights(bucket=BUCKET, secrets=secrets, address=ADDRESS, tls_secret=pem)))
+    rights = Rights(bucket=BUCKET, secrets=secrets, address=ADDRESS, tls_secret=pem, configurations=KEYS[role])
+    return json.loads(policy_document(role, rights))
 
 
 def refused(policy: dict[str, Any], calls: list[Call]) -> list[str]:

@@ -3,6 +3,7 @@
 These tests decide what is asked of the engine. They cannot decide what the real provider answers, nor whether a host boots.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -18,6 +19,7 @@ from tests.unit.monitor import AMI, UNKNOWN, Program, Registered
 from tests.unit.stack.conftest import APP_HASH, REPOSITORY, RunProgram
 
 INSTANCE = "ec2/instance:Instance"
+OBJECT = "s3/bucketObjectv2:BucketObjectv2"
 
 
 def short(token: str) -> str:
@@ -32,7 +34,7 @@ def test_dev_is_exactly_these_resources(program: RunProgram) -> None:
     counts = Counter(short(item.token) for item in program("dev").resources if item.custom)
     assert counts == {
         "Bucket": 1, "BucketPublicAccessBlock": 1, "BucketOwnershipControls": 1, "BucketVersioning": 1, "BucketPolicy": 1,
-        "BucketServerSideEncryptionConfiguration": 1, "BucketLifecycleConfiguration": 1,
+        "BucketServerSideEncryptionConfiguration": 1, "BucketLifecycleConfiguration": 1, "BucketObjectv2": 3,
         "Vpc": 1, "Subnet": 6, "InternetGateway": 1, "Eip": 2, "NatGateway": 1, "RouteTable": 3, "Route": 3, "RouteTableAssociation": 6,
         "VpcEndpoint": 1, "DefaultSecurityGroup": 1, "FlowLog": 1, "LogGroup": 1,
         "SecurityGroup": 3, "SecurityGroupIngressRule": 7, "SecurityGroupEgressRule": 11,
@@ -276,7 +278,7 @@ def test_active_passive_is_two_names(program: RunProgram) -> None:
         "lb-1.dev.webstack.internal": 1,
         "db-1.dev.webstack.internal": 1,
         "db-2.dev.webstack.internal": 1,
-        "web-active.dev.webstack.internal": 2,
+        "web.dev.webstack.internal": 2,
         "web-standby.dev.webstack.internal": 1,
     }
 
@@ -303,7 +305,8 @@ def test_user_data_names_what_the_engine_made(program: RunProgram) -> None:
     address = result.named("dev-address")
     balancer, web, database = (host_file(found[name]) for name in ("lb-1", "web-1", "db-2"))
     assert address.urn in found["lb-1"].property_dependencies["userData"]
-    assert balancer["elastic_ip_address"] == result.outputs["public_address"] == balancer["domain"]
+    applied = configuration_of(result, "lb-1")
+    assert balancer["elastic_ip_address"] == result.outputs["public_address"] == applied["values"]["domain"]
     assert balancer["peer_address"] == "10.20.16.10"
     assert web["bucket"] == result.outputs["bucket_name"]
     assert web["app_bundle"] == {"key": f"app/{APP_HASH}.tar.gz", "sha256": APP_HASH}
@@ -315,12 +318,53 @@ def test_user_data_names_what_the_engine_made(program: RunProgram) -> None:
     assert {balancer["role_bundle"]["key"], web["role_bundle"]["key"], web["app_bundle"]["key"], database["role_bundle"]["key"]} == objects
 
 
+def test_each_pet_has_its_configuration_object_with_the_hash_of_its_user_data_and_no_web_host_has_one(program: RunProgram) -> None:
+    result = program("dev")
+    found = hosts(result)
+    objects = {item.inputs["key"]: item for item in result.of(OBJECT)}
+    assert sorted(objects) == [f"configuration/{name}.yaml" for name in ("db-1", "db-2", "lb-1")]
+    for name in ("db-1", "db-2", "lb-1"):
+        item = found[name]
+        wanted = configuration_of(result, name)["user_data_sha256"]
+        assert wanted == hashlib.sha256(item.inputs["userData"].encode()).hexdigest()
+        assert host_file(item)["configuration_key"] == f"configuration/{name}.yaml"
+        assert f"dev-{name}-configuration" in result.dependencies(item), "at a boot the object must be the new one"
+        own = result.dependencies(objects[f"configuration/{name}.yaml"])
+        assert {"dev-artifacts", "dev-load-balancer" if name == "lb-1" else "dev-database"} <= own, "its reader has its rights by then"
+    assert host_file(found["web-1"])["configuration_key"] == ""
+
+
+def configuration_of(program: Program, host: str) -> dict[str, Any]:
+    return yaml.safe_load(program.named(f"dev-{host}-configuration").inputs["content"])
+
+
+RELOADED = [
+    {"loadBalancer": {"balance": "leastconn"}},
+    {"loadBalancer": {"activity": "active-passive"}},
+    {"loadBalancer": {"domain": "shop.example.com"}},
+    {"loadBalancer": {"tls": {"mode": "secret", "secret": "site/pem"}}},
+    {"web": {"count": 9}},
+]
+
+
+@pytest.mark.parametrize("change", RELOADED, ids=str)
+def test_what_a_load_balancer_can_reload_leaves_every_user_data_as_it_is(program: RunProgram, change: dict[str, Any]) -> None:
+    before, after = program("dev"), program("dev", **change)
+    told = [{name: host_file(item) for name, item in hosts(result).items() if name in hosts(before)} for result in (before, after)]
+    for content in (host for one in told for host in one.values()):
+        for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "volume_id", "secret_prefix"):
+            content.pop(made_up, None)
+    assert told[0] == told[1]
+    applied = [configuration_of(result, "lb-1") for result in (before, after)]
+    assert applied[0]["values"] != applied[1]["values"]
+
+
 def test_scaling_the_web_tier_changes_no_other_host(program: RunProgram) -> None:
     two, three = hosts(program("dev")), hosts(program("dev", web={"count": 3}))
     for name in ("lb-1", "db-1", "db-2", "web-1", "web-2"):
         ids = [host_file(item) for item in (two[name], three[name])]
         for content in ids:
-            for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "domain", "volume_id", "secret_prefix"):
+            for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "volume_id", "secret_prefix"):
                 content.pop(made_up, None)
         assert ids[0] == ids[1], name
 

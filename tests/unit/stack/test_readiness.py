@@ -68,6 +68,55 @@ def test_a_record_counts_only_for_this_user_data_and_after_this_launch(
     assert reason in verdict.reason
 
 
+def serving(in_force: str | None, problem: dict[str, Any] | None = None) -> bytes:
+    told = json.loads(record())
+    return json.dumps({**told, "configuration_sha256": in_force, "configuration_problem": problem}).encode()
+
+
+NEW, OLD = "1" * 64, "2" * 64
+
+
+@pytest.mark.parametrize(
+    ("content", "state", "reason"),
+    [
+        (serving(NEW), "ready", "serves"),
+        (serving(OLD), "waiting", "its new configuration is not in force yet"),
+        (record(), "waiting", "its new configuration is not in force yet"),
+        (serving(OLD, {"sha256": NEW, "refused": True, "reason": "haproxy -c: unknown keyword"}), "failed", "haproxy -c: unknown keyword"),
+        (serving(OLD, {"sha256": NEW, "refused": False, "reason": "Throttled", "detail": []}), "waiting", "Throttled"),
+        (serving(OLD, {"sha256": OLD, "refused": True, "reason": "an older one"}), "waiting", "not in force yet"),
+        (serving(NEW, {"sha256": OLD, "refused": True, "reason": "an older one"}), "ready", "serves"),
+    ],
+)
+def test_a_host_is_ready_only_with_the_wanted_configuration_in_force(content: bytes, state: str, reason: str) -> None:
+    verdict = judge(RUNNING, content, SHA, NEW)
+    assert verdict.state == state
+    assert reason in verdict.reason
+    assert judge(RUNNING, content, SHA).state == "ready", "it serves all the same: a partner may be changed"
+
+
+def test_the_wait_asks_for_the_configuration_that_the_host_is_given() -> None:
+    text = pulumi.Output.from_input
+    contents = [serving(OLD), serving(hashlib.sha256(b"files: []").hexdigest())]
+    time = Time()
+    aws = FakeAws(records={KEY: lambda now: contents[0] if now < 10 else contents[1]})
+
+    def body() -> None:
+        wait = readiness(aws, time)
+        outcome = wait.wait(
+            "lb-1",
+            instance=text("i-1"),
+            bucket=text("artifacts"),
+            role_id=text("AROA"),
+            user_data=text(TEXT),
+            configuration=text("files: []"),
+        )
+        wait.require([outcome], None)
+
+    outputs_of(body)
+    assert 10 <= time.seconds <= 14.1
+
+
 @pytest.mark.parametrize("moment", [None, "", "yesterday", 7, "2026-01-01T12:00:05", []])
 def test_a_record_without_a_proper_time_never_counts(moment: object) -> None:
     content = json.dumps({"state": "ready", "user_data_sha256": SHA, "time": moment}).encode()

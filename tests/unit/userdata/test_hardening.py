@@ -50,6 +50,13 @@ TABLE = {
         no_new_privileges=True,
         writes="/run",
     ),
+    # It puts HAProxy's configuration and certificate in place, tries them, and asks systemd for the reload.
+    "load_balancer/webstack-reconfigure.service": Rights(
+        user=ROOT_USER,
+        capabilities="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER",
+        no_new_privileges=True,
+        writes="/etc/haproxy /etc/webstack /run /var/lib/webstack",
+    ),
     # It sets addresses and opens raw sockets.
     "load_balancer/keepalived.service.d/webstack.conf": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes="/run"),
     "web/nginx.service.d/webstack.conf": Rights(

@@ -98,7 +98,7 @@ def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_r
         servers = [line for line in backend if line.startswith("server")]
         if activity == "active-passive":
             assert servers == [
-                "server-template active 1-16 web-active.dev.webstack.internal:8080",
+                "server-template web 1-16 web.dev.webstack.internal:8080",
                 "server-template standby 1-16 web-standby.dev.webstack.internal:8080 backup",
             ]
             assert "option allbackups" in backend
@@ -163,7 +163,7 @@ def test_only_an_address_that_left_dns_is_let_go_soon() -> None:
         "hold other 20d",
     }
     [default] = [line for line in configured["backend web"] if line.startswith("default-server")]
-    assert "init-addr none" in default
+    assert "init-addr last,none" in default
     assert "resolvers vpc" in default
 
 

@@ -1,16 +1,18 @@
 """What user data promises: one text in a fixed order whose changes are as small as what changed, that never grows past EC2's limit."""
 
 import difflib
+import hashlib
 import json
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
 
+from userdata import reloadable
 from userdata import render as module
-from userdata.render import LIMIT, RenderError, TooLargeError, host_file, render, rendered_files, templates
+from userdata.render import LIMIT, RenderError, TooLargeError, configuration, host_file, render, rendered_files, templates
 from userdata.variables import (
     ROLES,
     AnyVariables,
@@ -124,12 +126,51 @@ def test_a_changed_line_of_a_file_changes_that_line_of_the_text_and_no_other(tmp
     before = tree(tmp_path / "a", {"load_balancer/etc/haproxy/haproxy.cfg.j2": HAPROXY})
     after = tree(tmp_path / "b", {"load_balancer/etc/haproxy/haproxy.cfg.j2": HAPROXY.replace("maxconn 4000", "maxconn 5000")})
     lb = variables("load_balancer")
-    changed = [
-        line
-        for line in difflib.ndiff(render(lb, root=before).splitlines(), render(lb, root=after).splitlines())
-        if line.startswith(("- ", "+ "))
-    ]
+    old, new = (configuration(lb, root=root).splitlines() for root in (before, after))
+    changed = [line for line in difflib.ndiff(old, new) if line.startswith(("- ", "+ "))]
     assert changed == ["-         maxconn 4000", "+         maxconn 5000"]
+    assert render(lb, root=before) == render(lb, root=after), "a reload applies it: the host need not stop"
+
+
+OTHER = {"tls_mode": "secret", "activity": "active-passive", "balance": "uri"}
+
+
+def another(name: str, value: Any) -> Any:
+    """A different value of a variable."""
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case tuple():
+            return cast("tuple[Any, ...]", value)[:1]
+        case Bundle():
+            return Bundle(key="other", sha256="c" * 64)
+        case _:
+            return OTHER.get(name) or f"{value}-other"
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_reload_applies_changes_no_byte_of_the_user_data_and_all_else_does(role: Role) -> None:
+    """A file that a boot alone applies must not use a value that a reload applies: it would go on with the old one."""
+    told = variables(role)
+    for item in fields(told):
+        if item.name in ("role", "configuration_key"):
+            continue
+        changed = replace(told, **{item.name: another(item.name, getattr(told, item.name))})
+        assert (render(changed) == render(told)) is (item.name in reloadable.VALUES[role]), item.name
+        assert configuration(changed) != configuration(told), f"{item.name}: the object names the user data as well"
+
+
+def test_a_configuration_says_which_user_data_belongs_to_it_and_holds_what_a_reload_applies() -> None:
+    balancer = variables("load_balancer")
+    document = yaml.safe_load(configuration(balancer))
+    assert document["user_data_sha256"] == hashlib.sha256(render(balancer).encode()).hexdigest()
+    assert document["values"] == {name: getattr(balancer, name) for name in reloadable.VALUES["load_balancer"]}
+    assert document["files"] == [{"path": path, "content": rendered_files(balancer)[path]} for path in reloadable.FILES["load_balancer"]]
+    assert not set(reloadable.FILES["load_balancer"]) & set(written(render(balancer)))
+    database = yaml.safe_load(configuration(variables("database")))
+    assert (database["host"], database["values"], database["files"]) == ("db-1", {}, [])
 
 
 @pytest.mark.parametrize("role", ROLES)

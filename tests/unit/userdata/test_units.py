@@ -18,6 +18,7 @@ RESTARTED = {
     "webstack-database-check.service": "always",
     "webstack-database-proxy.service": "always",
     "webstack-elastic-ip.service": "always",
+    "webstack-reconfigure.service": "always",
     # Until it has succeeded: it is done then, or was stopped on purpose.
     "mysql.service": "on-failure",
     "webstack-database-accounts.service": "on-failure",

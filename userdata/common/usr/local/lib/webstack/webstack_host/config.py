@@ -1,10 +1,12 @@
-"""The parameters of this host, from the one file that user data writes."""
+"""The parameters of this host: from the file that user data writes, and from the one with what a reload applies."""
 
 import json
 from pathlib import Path
 from typing import Any, cast
 
 PATH = "/etc/webstack/host.json"
+VALUES_PATH = "/etc/webstack/configuration.json"
+"""The values of the configuration object that is in force; not there where a host has none."""
 
 
 class Section:
@@ -62,7 +64,9 @@ def load(path: str = PATH) -> HostConfig:
     loaded: Any = json.loads(Path(path).read_text())
     if not isinstance(loaded, dict):
         raise TypeError(f"{path} holds no JSON object; user data writes one at each boot")
-    return HostConfig(cast("dict[str, Any]", loaded), path)
+    values = Path(VALUES_PATH)
+    later: dict[str, Any] = json.loads(values.read_text()) if values.exists() else {}
+    return HostConfig({**cast("dict[str, Any]", loaded), **later}, path)
 
 
 def _wrap(value: Any, name: str) -> Any:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
-from webstack_host import config, pauses, readiness, services
+from webstack_host import config, pauses, readiness, reconfigure, services
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.readiness import Check
@@ -38,7 +38,7 @@ Say = Callable[[readiness.State, Check], bool]
 
 
 class Role(Protocol):
-    """What a role's module offers."""
+    """What a role's module offers; one with a configuration offers `reconfigure.Role` as well."""
 
     def configure(self, config: HostConfig) -> None:
         """Puts files in place and validates them; starts nothing new. Harmless after an attempt of its own that did not get to its end."""
@@ -68,7 +68,8 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
     progress = Progress(say, deadline=began + int(loaded.readiness_timeout))
     progress.not_yet(Check(ok=False, reason="being configured"))
     pause = pauses.growing()
-    while (error := attempted(loaded, role)) is not None:
+    boot = reconfigure.Boot(loaded)
+    while (error := attempted(loaded, role, boot)) is not None:
         progress.not_yet(not_configured(error), permanent=isinstance(error, PermanentError))
         time.sleep(next(pause))
     while not (found := checked(loaded, role)).ok:
@@ -79,11 +80,13 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
         time.sleep(next(pause))
 
 
-def attempted(loaded: HostConfig, role: Callable[[], Role]) -> Exception | None:
+def attempted(loaded: HostConfig, role: Callable[[], Role], boot: reconfigure.Boot) -> Exception | None:
     """One attempt at the configuration, with the start of all services at its end; what came in its way."""
     try:
         services.reload_manager()
+        found = boot.wanted()
         role().configure(loaded)
+        boot.put_in_force(found, role())
         PACKAGE_POLICY.unlink(missing_ok=True)
         services.start()
     except Exception as error:

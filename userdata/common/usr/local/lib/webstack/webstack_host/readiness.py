@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from webstack_host import aws, config, imds
+from webstack_host import aws, config, imds, wanted
 
 State = Literal["starting", "ready", "failed"]
 
@@ -36,7 +36,7 @@ def publish(state: State, reason: str, detail: Sequence[str] = (), facts: Mappin
 
 
 def record(state: State, reason: str, detail: Sequence[str], facts: Mapping[str, str]) -> dict[str, object]:
-    """The record as JSON holds it. It counts only with the hash of the user data in force and a time after the launch."""
+    """The record as JSON holds it. It counts only with the hashes of what is in force and a time after the launch."""
     return {
         "version": 1,
         "host": config.load().host,
@@ -45,6 +45,7 @@ def record(state: State, reason: str, detail: Sequence[str], facts: Mapping[str,
         "reason": (reason.splitlines() or [""])[0],
         "detail": [line for text in detail for line in text.splitlines()][-DETAIL_LINES:],
         "user_data_sha256": hashlib.sha256(imds.user_data()).hexdigest(),
+        **wanted.told(),
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "facts": dict(facts),
     }

@@ -1,22 +1,58 @@
-"""Puts a load balancer's files in place and validates each by its own program."""
+"""Puts a load balancer's files in place and validates each by its own program.
+
+The user data brings keepalived's; HAProxy's and the certificate come from the configuration object, by a reload where HAProxy runs.
+"""
+
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
 
 from webstack_host import files, services
 from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
 from webstack_host.run import run, validate
 
-from load_balancer_role import tls
+from load_balancer_role import haproxy, tls
 
+HAPROXY = "haproxy.service"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
 SYSCTL = "/etc/sysctl.d/90-webstack.conf"
+RUN = "/run/webstack"
+TAKES_OVER = 20.0
+"""Seconds in which the new worker of a reload answers."""
 
 
 def configure(config: HostConfig) -> None:
-    """TLS, kernel settings and validation; user data has written the configurations already."""
-    services.take_over("haproxy.service", "keepalived.service")
-    files.directory("/run/webstack")
+    """Kernel settings and keepalived; user data has written its configuration already."""
+    services.take_over(HAPROXY, "keepalived.service")
+    files.directory(RUN)
     run(["/usr/lib/systemd/systemd-sysctl", SYSCTL])
-    tls.install(config)
-    validate(["haproxy", "-c", "-q", "-f", HAPROXY_CONFIG])
     validate(["keepalived", "--config-test", "--log-console", "--use-file", KEEPALIVED_CONFIG])
-    services.reload_if_running("haproxy.service", "keepalived.service")
+    services.reload_if_running("keepalived.service")
+
+
+def apply_configuration(config: HostConfig, wanted: Mapping[str, str]) -> bool:
+    """HAProxy's configuration and the certificate, tried together and then put in place; returns whether either changed."""
+    text, pem = wanted[HAPROXY_CONFIG], tls.pem(config)
+    with tempfile.TemporaryDirectory(dir=RUN) as folder:
+        candidate, certificate = Path(folder, "haproxy.cfg"), Path(folder, "tls.pem")
+        files.write(certificate, pem, mode=0o600)
+        files.write(candidate, text.replace(str(tls.SERVED), str(certificate)))
+        validate(["haproxy", "-c", "-q", "-f", candidate])
+    changed = files.write(tls.SERVED, pem, mode=0o600)
+    return files.write(HAPROXY_CONFIG, text) or changed
+
+
+def reload() -> None:
+    """Makes a running HAProxy take over what is in place, and waits until its new worker answers. Raises PermanentError."""
+    if not services.is_active(HAPROXY):
+        return
+    before = haproxy.worker()
+    validate(["systemctl", "reload", HAPROXY])
+    deadline = time.monotonic() + TAKES_OVER
+    while haproxy.worker() in ("", before):
+        if time.monotonic() > deadline:
+            raise PermanentError("HAProxy did not take over its new configuration\n" + "\n".join(services.journal([HAPROXY], 6)))
+        time.sleep(0.1)

@@ -2,9 +2,13 @@
 
 import csv
 import socket
+import sys
 from pathlib import Path
 
+from webstack_host import files
+
 SOCKET = Path("/run/haproxy/admin.sock")
+STATES = Path("/run/haproxy/servers.state")
 
 
 def ask(command: str, path: Path = SOCKET) -> str:
@@ -17,6 +21,29 @@ def ask(command: str, path: Path = SOCKET) -> str:
         while part := connection.recv(65536):
             parts.append(part)
     return b"".join(parts).decode()
+
+
+def worker() -> str:
+    """The process id of the worker that answers now; empty where none does."""
+    try:
+        lines = ask("show info").splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("Pid:")), "")
+
+
+def keep_servers() -> None:
+    """Writes what is known of the servers to where haproxy.cfg's `server-state-file` points; nothing where HAProxy does not answer.
+
+    Places without an address are left out: the new worker knows nothing of them anyway, and would tell of each that it is down.
+    """
+    try:
+        known = ask("show servers state")
+    except OSError as error:
+        print(f"the servers' states are not kept: {error}", file=sys.stderr)
+        return
+    lines = [line for line in known.splitlines() if line.split()[4:5] != ["-"]]
+    files.write(STATES, "\n".join(lines) + "\n")
 
 
 def server_states(statistics: str, backend: str) -> dict[str, tuple[str, str]]:

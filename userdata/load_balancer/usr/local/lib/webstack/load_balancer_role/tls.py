@@ -20,21 +20,20 @@ RENEW_SECONDS = 30 * 24 * 3600
 """A boot within this time before the end makes a new certificate."""
 
 
-def install(config: HostConfig) -> None:
-    """Puts the PEM where HAProxy reads it. Raises PermanentError where the user's secret is not a certificate with its key."""
+def pem(config: HostConfig) -> str:
+    """The PEM for HAProxy. Raises PermanentError where the user's secret is not a certificate with its key."""
     if config.tls_mode == "secret":
-        pem = aws.named_secret(config.tls_secret)
-        problems = missing_parts(pem)
+        text = aws.named_secret(config.tls_secret)
+        problems = missing_parts(text)
         if problems:
             raise PermanentError(
                 f"the secret {config.tls_secret} has no {' and no '.join(problems)}: it must hold the certificate, "
                 "its chain and the unencrypted private key, in PEM"
             )
-        files.write(SERVED, pem if pem.endswith("\n") else pem + "\n", mode=0o600)
-        return
+        return text if text.endswith("\n") else text + "\n"
     if not usable(KEPT, config.domain):
         files.write(KEPT, self_signed(config.domain), mode=0o600)
-    files.write(SERVED, KEPT.read_bytes(), mode=0o600)
+    return KEPT.read_text()
 
 
 def missing_parts(pem: str) -> list[str]:

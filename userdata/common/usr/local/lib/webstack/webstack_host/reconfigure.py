@@ -1,0 +1,196 @@
+"""Puts the configuration object in force: at each boot before anything serves, and on a running host by a reload."""
+
+import hashlib
+import importlib
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol, cast
+
+from webstack_host import config, imds, readiness, wanted
+from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
+from webstack_host.readiness import Check
+from webstack_host.wanted import Problem, Wanted
+
+POLL = 5.0
+"""Seconds between two looks at the object: what a change waits at most."""
+AGAIN = 300.0
+"""Seconds after which what is in force is applied again, for what changes outside the object: a renewed certificate."""
+RETRY = 15.0
+"""Seconds until the next try where something other than the object was in the way."""
+OBJECT_PATIENCE = 20.0
+"""Seconds for which a boot asks for the object where an older one is here to go on with."""
+STOP_PATIENCE = 300.0
+"""Seconds for which a pet waits for the stop that brings the user data which is wanted. An `up` that was interrupted never sends it."""
+
+
+class Role(Protocol):
+    """What the module of a role with a configuration offers."""
+
+    def apply_configuration(self, config: HostConfig, files: Mapping[str, str]) -> bool:
+        """Validates, then puts in place; returns whether anything changed. Raises PermanentError, and has changed nothing."""
+        ...
+
+    def reload(self) -> None:
+        """Makes running services take over what is in place. Raises PermanentError where one does not."""
+        ...
+
+    def check(self, config: HostConfig) -> Check:
+        """Tries the host's services."""
+        ...
+
+
+Say = Callable[[readiness.State, Check], object]
+
+
+class WaitsForStopError(RuntimeError):
+    """This boot has older user data than the program wants: nothing is started, a stop will follow."""
+
+    def __init__(self) -> None:
+        super().__init__("waits for the stop that brings its new user data")
+
+
+class Boot:
+    """The object at a boot. Every attempt asks it anew."""
+
+    def __init__(self, loaded: HostConfig) -> None:
+        self._loaded = loaded
+        self._key = str(loaded.variables.get("configuration_key") or "")
+        self._began = time.monotonic()
+
+    def wanted(self) -> Wanted | None:
+        """The object that this boot puts in force; None where the host has none.
+
+        Raises what the API raises, and WaitsForStopError for some time where the object belongs to other user data than this boot's:
+        the provider changes an instance's type and its user data in two cycles of stop, change and start, the type first
+        (terraform-provider-aws, internal/service/ec2/ec2_instance.go, resourceInstanceUpdate), and the boot between them has the old
+        user data.
+        """
+        if not self._key:
+            return None
+        found = self._newest()
+        if found.user_data_sha256 != hashlib.sha256(imds.user_data()).hexdigest():
+            if time.monotonic() - self._began < STOP_PATIENCE:
+                raise WaitsForStopError
+            print(
+                f"webstack: newer user data was announced and did not come within {STOP_PATIENCE:.0f} s (was `up` interrupted?); "
+                "this host goes on with what it has",
+                file=sys.stderr,
+                flush=True,
+            )
+        return found
+
+    def _newest(self) -> Wanted:
+        """The object; after a while the one in force, where there is one and the API does not answer."""
+        try:
+            return wanted.fetch(self._key)
+        except Exception as error:
+            here = wanted.in_force()
+            if here is None or time.monotonic() - self._began < OBJECT_PATIENCE:
+                raise
+            print(f"webstack: {self._key}: {error}; going on with what is here", file=sys.stderr, flush=True)
+            return here
+
+    def put_in_force(self, found: Wanted | None, role: object) -> None:
+        """Puts the object in force, or the one that was, where it is refused. Raises the refusal where there is no older one."""
+        if found is None:
+            return
+        if not callable(getattr(role, "apply_configuration", None)):
+            wanted.keep(found)
+            return
+        able = cast(Role, role)
+        before = wanted.in_force()
+        try:
+            apply(found, self._loaded, able)
+        except PermanentError as error:
+            if before is None or before.sha256 == found.sha256:
+                raise
+            wanted.note(problem_of(found, error))
+            able.apply_configuration(before.over(self._loaded), before.files)
+
+
+def apply(found: Wanted, loaded: HostConfig, role: Role) -> bool:
+    """Puts an object in force; returns whether anything changed. Raises what stood in the way, with the old one in force."""
+    before = wanted.in_force()
+    new = before is None or before.sha256 != found.sha256
+    changed = role.apply_configuration(found.over(loaded), found.files)
+    try:
+        if changed or new:
+            role.reload()
+    except PermanentError:
+        if before is not None:
+            role.apply_configuration(before.over(loaded), before.files)
+        raise
+    wanted.keep(found)
+    return changed or new
+
+
+def problem_of(found: Wanted, error: Exception) -> Problem:
+    """An error as a host's record tells it."""
+    reason, *detail = str(error).splitlines() or [type(error).__name__]
+    return Problem(sha256=found.sha256, refused=isinstance(error, PermanentError), reason=reason, detail=detail)
+
+
+class Reconfigurer:
+    """What follows the object on a running host, one step at a time."""
+
+    def __init__(self, loaded: HostConfig, role: Role, *, say: Say) -> None:
+        self._loaded, self._role, self._say = loaded, role, say
+        self._own = hashlib.sha256(imds.user_data()).hexdigest()
+        self._found: Wanted | None = None
+        self._due = 0.0
+        self._to_tell = False
+
+    def step(self, now: float) -> None:
+        """Looks at the object, and applies it where it is new or due again. Raises what the API raises."""
+        newest = wanted.fetch(self._loaded.configuration_key)
+        if self._found is None or newest.sha256 != self._found.sha256:
+            self._found, self._due = newest, now
+        if now >= self._due:
+            self._due = now + self._attempt(self._found)
+        if self._to_tell:
+            self._to_tell = not self._tell()
+
+    def _attempt(self, found: Wanted) -> float:
+        """Tries to put it in force; returns the seconds until the next try."""
+        if found.user_data_sha256 != self._own:
+            return AGAIN  # the stop that brings the user data for it brings it in force as well
+        before = wanted.told()
+        try:
+            changed = apply(found, self._loaded, self._role)
+        except Exception as error:
+            print(f"webstack-reconfigure: {error}", file=sys.stderr, flush=True)
+            current = wanted.in_force()
+            if current is None or current.sha256 != found.sha256:
+                wanted.note(problem_of(found, error))
+            self._to_tell |= before != wanted.told()
+            return AGAIN if isinstance(error, PermanentError) else RETRY
+        if changed:
+            print(f"webstack-reconfigure: {found.sha256[:12]} is in force", file=sys.stderr, flush=True)
+        self._to_tell |= changed or before != wanted.told()
+        return AGAIN
+
+    def _tell(self) -> bool:
+        """Publishes that this host serves; where it does not yet, the next step looks again."""
+        found = self._role.check(config.load())
+        if found.ok:
+            self._say("ready", found)
+        return found.ok
+
+
+def main() -> None:
+    """Runs for ever."""
+    loaded = config.load()
+    role = cast(Role, importlib.import_module(f"{loaded.role}_role"))
+
+    def say(state: readiness.State, found: Check) -> None:
+        readiness.publish(state, found.reason, found.detail, found.facts)
+
+    following = Reconfigurer(loaded, role, say=say)
+    while True:
+        try:
+            following.step(time.monotonic())
+        except Exception as error:
+            print(f"webstack-reconfigure: {error}", file=sys.stderr, flush=True)
+        time.sleep(POLL)
