@@ -327,6 +327,16 @@ def test_a_client_is_made_only_of_credentials(monkeypatch: pytest.MonkeyPatch) -
         aws.s3.cache_clear()
 
 
+def test_a_secret_is_asked_for_by_the_prefix_that_the_stack_gave_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Secrets:
+        def get_secret_value(self, **asked: str) -> dict[str, str]:
+            return {"SecretString": f"the text of {asked['SecretId']}"}
+
+    monkeypatch.setattr(config, "load", returns(HostConfig({**HOST, "secret_prefix": "webstack/dev-a1b2c3d4"}, "host.json")))
+    monkeypatch.setattr(aws, "secrets", Secrets)
+    assert aws.secret("app-writer") == "the text of webstack/dev-a1b2c3d4/app-writer"
+
+
 def test_units_of_packages_are_taken_out_of_the_boot_only_where_they_are_enabled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: Programs
 ) -> None:

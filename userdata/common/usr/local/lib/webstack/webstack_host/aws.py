@@ -77,8 +77,8 @@ def list_objects(prefix: str) -> list[str]:
 
 
 def secret(purpose: str) -> str:
-    """The value of this environment's secret for a purpose, as app-writer."""
-    return named_secret(f"webstack/{config.load().environment}/{purpose}")
+    """The value of this stack's secret for a purpose, as app-writer. The roles that read secrets are told the prefix of their names."""
+    return named_secret(f"{config.load().secret_prefix}/{purpose}")
 
 
 def named_secret(name: str) -> str:
