@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from lab.errors import LabError
+from ops.deployer import deployer_policy
 from ops.failures import INTERRUPTED
 from ops.lab import lab
 
@@ -19,10 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(lab, name="lab")
 
-
-@app.callback()
-def _root() -> None:  # pyright: ignore[reportUnusedFunction]  (typer calls it)
-    """Keeps `lab` a command of its own while it is the only one."""
+app.command("deployer-policy")(deployer_policy)
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from functools import cached_property
 from ipaddress import IPv4Network
 
 from stack.addressing import AddressPlan
-from stack.naming import PROJECT, configuration_key, host_name, zone_name
+from stack.naming import PROJECT, configuration_key, host_name, partition_of, zone_name
 from stack.settings import Settings
 from stack.tags import Tagger
 from userdata.variables import (
@@ -54,7 +54,7 @@ class Environment:
     @property
     def partition(self) -> str:
         """AWS's partition of the region, as ARNs name it."""
-        return "aws-cn" if self.region.startswith("cn-") else "aws-us-gov" if self.region.startswith("us-gov-") else "aws"
+        return partition_of(self.region)
 
     @property
     def zone(self) -> str:

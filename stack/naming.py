@@ -44,3 +44,8 @@ def zone_name(environment: str) -> str:
 def secret_prefix(environment: str, stack_id: str) -> str:
     """A secret is named by this, a slash and its purpose."""
     return f"{PROJECT}/{environment}-{stack_id}"
+
+
+def partition_of(region: str) -> str:
+    """AWS's partition of a region, as ARNs name it."""
+    return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"

@@ -61,6 +61,8 @@ class Stack:
     name: str
     api: Api
     engine: Engine
+    always: tuple[str, ...] = ALWAYS
+    """Settings of every operation."""
 
     def up(self, *settings: str, repository: Path = REPOSITORY, refresh: bool = False) -> list[Step]:
         """Applies; gives what was done, sorted."""
@@ -118,7 +120,7 @@ class Stack:
             repository=repository,
             stack=self.name,
             config_file=options.config_file if repository == REPOSITORY else None,
-            settings=[Setting.parse(text) for text in (*ALWAYS, *settings)],
+            settings=[Setting.parse(text) for text in (*self.always, *settings)],
             lab_config=lab_config(options.endpoint),
         )
         self.engine.options = replace(options, repository=repository)
@@ -146,13 +148,13 @@ def modules_of(repository: Path) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def stack(name: str, api: Api, home: Path) -> Generator[Stack]:
-    """A stack with nothing in it yet."""
+def stack(name: str, api: Api, home: Path, *, endpoint: str = "") -> Generator[Stack]:
+    """A stack with nothing in it yet. `endpoint`: where the engine finds the API, if not where the auditor does."""
     options = EngineOptions(
         home=home,
         repository=REPOSITORY,
         stack=name,
-        endpoint=api.endpoint,
+        endpoint=endpoint or api.endpoint,
         pulumi_root=_pulumi(),
         config_file=stack_file(name),
         settings=[Setting.parse(text) for text in ALWAYS],

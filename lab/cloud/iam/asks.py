@@ -26,8 +26,8 @@ class Resources(Protocol):
         """The ARN of the role in an instance profile; None where there is none."""
         ...
 
-    async def route_table_association(self, region: str, association: str) -> list[str]:
-        """The ids of what an association joins: a route table and a subnet or gateway. Empty where there is none."""
+    async def association(self, region: str, association: str) -> list[str]:
+        """The ids of what an association joins: a route table and a subnet or gateway, or an address and an interface; empty for none."""
         ...
 
 
@@ -71,8 +71,10 @@ async def _of_ec2(call: Call, place: Place, resources: Resources) -> list[Need]:
     def arn(rest: str) -> str:
         return place.arn("ec2", rest)
 
-    if call.action == "DisassociateRouteTable":
-        joined = await resources.route_table_association(call.region, call.parameters.get("AssociationId", ""))
+    if call.action in ("DisassociateRouteTable", "DisassociateAddress"):
+        joined = await resources.association(call.region, call.parameters.get("AssociationId", ""))
+        if not joined and call.action == "DisassociateAddress":  # the address has lost it already, and that is for the service to say
+            return [Need(action="ec2:DisassociateAddress", resource=arn("elastic-ip/*"))]
         if not joined:
             raise UnknownCallError(call)
         return [ec2_asks.on_resource(call, ec2_asks.kind_of(call, identifier), identifier, arn) for identifier in joined]

@@ -85,7 +85,7 @@ class PolicyStore:
         """The tags of an EC2 resource; empty where it has none, or is not there."""
         return await self._keep("tags", (region, identifier), lambda: self._tags(region, identifier))
 
-    async def route_table_association(self, region: str, association: str) -> list[str]:
+    async def association(self, region: str, association: str) -> list[str]:
         """The ids of what an association joins."""
         return await asyncio.to_thread(self._association, region, association)
 
@@ -162,6 +162,9 @@ class PolicyStore:
         return {tag.get("Key", ""): tag.get("Value", "") for tag in found}
 
     def _association(self, region: str, association: str) -> list[str]:
+        if association.startswith("eipassoc-"):
+            addresses = self._clients.ec2(region).describe_addresses(Filters=[{"Name": "association-id", "Values": [association]}])
+            return [end for one in addresses["Addresses"] for end in (one.get("AllocationId"), one.get("NetworkInterfaceId")) if end]
         name = "association.route-table-association-id"
         answer = self._clients.ec2(region).describe_route_tables(Filters=[{"Name": name, "Values": [association]}])
         for table in answer["RouteTables"]:

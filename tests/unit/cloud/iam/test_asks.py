@@ -29,7 +29,7 @@ class Api:
     async def role_of_profile(self, name: str) -> str | None:
         return ROLE if name == "web" else None
 
-    async def route_table_association(self, region: str, association: str) -> list[str]:
+    async def association(self, region: str, association: str) -> list[str]:
         return ["rtb-1", "subnet-1"] if association == "rtbassoc-1" else []
 
 

@@ -338,7 +338,8 @@ def test_a_presigned_url_carries_its_signers_rights(door: Door) -> None:
 def test_a_presigned_url_ends(door: Door) -> None:
     door.allow({"Action": "s3:GetObject", "Resource": f"{BUCKET}/app/*"})
     s3 = door.host("s3", door.session())
-    url = urllib.parse.urlsplit(s3.generate_presigned_url("get_object", Params={"Bucket": "artifacts", "Key": "app/x"}, ExpiresIn=60))
+    signed: str = s3.generate_presigned_url("get_object", Params={"Bucket": "artifacts", "Key": "app/x"}, ExpiresIn=60)
+    url = urllib.parse.urlsplit(signed)
     message = Message(host=url.netloc, path=url.path, query=url.query)
     call = identify(message, CALLER)
     key = call.access_key_id

@@ -1,0 +1,159 @@
+"""Lines made policies for one stack.
+
+Sizes: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html (6,144 characters a managed policy, white space not
+counted; ten policies a role by default).
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from lab.errors import LabError
+from ops.rights.needs import Line, Under
+from stack.naming import PROJECT, zone_name
+
+MOST_CHARACTERS: Final = 6144
+MOST_POLICIES: Final = 10
+
+Statement = dict[str, Any]
+Document = dict[str, Any]
+
+
+class RightsError(LabError):
+    """A policy cannot be made; the message says which rule is broken and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What policies are made for."""
+
+    stack: str
+    region: str
+    account: str
+    partition: str = "aws"
+    boundary: str | None = None
+    """The ARN of the permissions boundary that every role must have."""
+
+    def fill(self, text: str) -> str:
+        """A resource's pattern with the place put in."""
+        names = {"partition": self.partition, "region": self.region, "account": self.account, "stack": self.stack}
+        for name, value in names.items():
+            text = text.replace(f"{{{name}}}", value)
+        return text
+
+    def resource(self, line: Line) -> str:
+        """The resource that a line is about, as policies name it."""
+        if not line.action.startswith("ec2:") or line.on == "*":
+            return self.fill(line.on)
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html: images are of no account.
+        account = "" if line.on.startswith("image/") else self.account
+        return f"arn:{self.partition}:ec2:{self.region}:{account}:{line.on}"
+
+
+def statements(lines: Iterable[Line], place: Place) -> list[Statement]:
+    """The statements that allow these lines and no more than their service's and condition's resources together."""
+    groups: dict[tuple[str, Under, frozenset[str]], dict[str, set[str]]] = {}
+    for service, under, resources, actions in _by_action(lines, place):
+        groups.setdefault((service, under, resources), {}).setdefault("actions", set()).update(actions)
+    found: list[Statement] = []
+    counts: defaultdict[str, int] = defaultdict(int)
+    for (service, under, resources), parts in sorted(groups.items(), key=lambda group: (group[0][0], group[0][1], sorted(group[0][2]))):
+        condition = _condition(service, under, resources, place)
+        sid = "".join(word.capitalize() for word in (service, *under.split("-"))) or "All"
+        counts[sid] += 1
+        statement: Statement = {
+            "Sid": f"{sid}{counts[sid]}",
+            "Effect": "Allow",
+            "Action": sorted(parts["actions"]),
+            "Resource": sorted(resources),
+        }
+        found.append(statement | ({"Condition": condition} if condition else {}))
+    return found
+
+
+def _by_action(lines: Iterable[Line], place: Place) -> list[tuple[str, Under, frozenset[str], set[str]]]:
+    """Each action of a service and condition with its resources. EC2 binds an action to kinds of resources: there all go together."""
+    resources: defaultdict[tuple[str, Under, str], set[str]] = defaultdict(set)
+    for line in lines:
+        resources[line.action.partition(":")[0], line.under, line.action].add(place.resource(line))
+    rows: list[tuple[str, Under, frozenset[str], set[str]]] = []
+    together: defaultdict[Under, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
+    for (service, under, action), found in resources.items():
+        if service == "ec2" and under:
+            together[under][0].add(action)
+            together[under][1].update(found)
+        else:
+            rows.append((service, under, frozenset(found), {action}))
+    return rows + [("ec2", under, frozenset(found), actions) for under, (actions, found) in together.items()]
+
+
+def _condition(service: str, under: Under, resources: frozenset[str], place: Place) -> Mapping[str, Mapping[str, Any]]:
+    tags = {"project": PROJECT, "environment": place.stack}
+    of_request = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    match under:
+        case "new":
+            return {"StringEquals": of_request}
+        case "made":
+            return {"StringEquals": of_request, "Null": {"ec2:CreateAction": "false"}}
+        case "own":
+            return {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}}
+        case "untagged":
+            return {"StringEquals": of_request, "Null": {"aws:ResourceTag/project": "true", "ec2:CreateAction": "true"}}
+        case "bounded":
+            return {"StringEquals": {"iam:PermissionsBoundary": place.boundary}} if place.boundary else {}
+        case "ec2" | "vpc-flow-logs":
+            return {"StringEquals": {"iam:PassedToService": f"{under}.amazonaws.com"}}
+        case "records":
+            zone, key = zone_name(place.stack), "route53:ChangeResourceRecordSetsNormalizedRecordNames"
+            # Null, because for a request without the key ForAllValues holds.
+            return {"ForAllValues:StringLike": {key: [zone, f"*.{zone}"]}, "Null": {key: "false"}}
+        case "":
+            regional = resources == frozenset({"*"}) and service in ("ec2", "logs", "secretsmanager", "ssm", "kms")
+            return {"StringEquals": {"aws:RequestedRegion": place.region}} if regional else {}
+
+
+def split(found: Sequence[Statement]) -> list[Document]:
+    """Policies of at most 6,144 characters, a statement too long for one being cut by its actions. Raises RightsError."""
+    pieces = [piece for statement in found for piece in _cut(statement)]
+    documents: list[Document] = []
+    for piece in sorted(pieces, key=lambda one: size(_document([one])), reverse=True):
+        for document in documents:
+            if size(_document([*document["Statement"], piece])) <= MOST_CHARACTERS:
+                document["Statement"].append(piece)
+                break
+        else:
+            documents.append(_document([piece]))
+    if len(documents) > MOST_POLICIES:
+        raise RightsError(
+            f"these rights make {len(documents)} policies, and a role takes {MOST_POLICIES}: ask for IAM's quota, or shorten names"
+        )
+    return documents
+
+
+def size(document: Document) -> int:
+    """A policy's length as IAM counts it."""
+    return len(text(document))
+
+
+def text(document: Document) -> str:
+    """A policy in its shortest form."""
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _document(found: Sequence[Statement]) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(found)}
+
+
+def _cut(statement: Statement) -> list[Statement]:
+    if size(_document([statement])) <= MOST_CHARACTERS:
+        return [statement]
+    actions: list[str] = statement["Action"]
+    if len(actions) == 1:
+        raise RightsError(
+            f"the statement {statement['Sid']} is longer than {MOST_CHARACTERS} characters by itself: shorten the stack's name"
+        )
+    half = len(actions) // 2
+    parts = [(actions[:half], "a"), (actions[half:], "b")]
+    return [piece for part, letter in parts for piece in _cut({**statement, "Sid": statement["Sid"] + letter, "Action": part})]
