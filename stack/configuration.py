@@ -5,7 +5,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pulumi
 import pulumi_aws as aws
@@ -17,16 +17,25 @@ from stack.credentials import STACK_ID_LENGTH
 from stack.environment import Environment
 from stack.firewall import MOST_RULES, room_for_networks
 from stack.naming import secret_prefix
+from stack.offered import Existing, Wanted, compare
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
-from stack.sessions import file_problems
+from stack.sessions import BRIEF, client, file_problems, session
 from stack.settings import NAMESPACE, SECTIONS, Settings, check
 from stack.zones import choose_zones
 from userdata.render import RenderError, render
 from userdata.variables import AnyVariables, Bundle
 
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+
 REPOSITORY: Final = Path(__file__).parent.parent
+ID_OUTPUT: Final = "stack_id"
+ZONES_OUTPUT: Final = "zones"
+"""Outputs of the stack by which its next run knows it, before anything is registered."""
 
 ZoneNames = Callable[[], Sequence[str]]
+Compare = Callable[[Wanted], Sequence[Problem]]
+"""Gives what AWS itself says against a configuration."""
 
 
 def load() -> Environment:
@@ -38,12 +47,19 @@ def load() -> Environment:
         region=pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         zones=_region_zones,
         access=access_problems(_values("aws")) or file_problems(access("")),
+        aws_says=lambda wanted: compare(wanted, _existing(), lambda: ec2_client(wanted.region)),
     )
 
 
 def access(region: str) -> Access:
     """How the running stack's settings say that AWS is to be reached."""
     return Access.read(region, _values("aws"))
+
+
+def ec2_client(region: str) -> "EC2Client":
+    """A client for what AWS is asked before an `up`: one try and little patience, since the `up` goes on without an answer."""
+    reached = access(region)
+    return cast("EC2Client", client(session(reached), reached, "ec2", patience=BRIEF))
 
 
 def judge(
@@ -54,12 +70,14 @@ def judge(
     region: str | None,
     zones: ZoneNames,
     access: Sequence[Problem] = (),
+    aws_says: Compare = lambda _: (),
     repository: Path = REPOSITORY,
 ) -> Environment:
     """The environment that a configuration describes. Raises ConfigurationError with every mistake.
 
     `raw` holds one value per section and `secret` the sections that hold a secure value; `zones` answers with the names of
-    the region's availability zones that need no opt-in. `access` is what is wrong with the settings of the provider.
+    the region's availability zones that need no opt-in. `access` is what is wrong with the settings of the provider, and `aws_says`
+    compares with AWS's own answers.
     """
     problems = [
         Problem(
@@ -97,10 +115,14 @@ def judge(
     available: tuple[str, ...] = ()
     if not region:
         problems.append(Problem(key="aws:region", value=NOTHING, rule="the AWS region", remedy="pulumi config set aws:region eu-central-1"))
-    elif not access and not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
-        available = tuple(zones())
-        chosen, mistakes = choose_zones(settings, region, available)
-        problems += mistakes
+    elif not access:
+        if not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
+            available = tuple(zones())
+            chosen, mistakes = choose_zones(settings, region, available)
+            problems += mistakes
+            chosen = () if mistakes else chosen
+        wanted = Wanted(stack=stack, settings=settings, wrong=frozenset(wrong), zones=chosen, region_zones=available, region=region)
+        problems += aws_says(wanted)
     if not problems:
         environment = Environment(name=stack, region=region or "", zones=chosen, settings=settings, region_zones=available)
         problems += user_data_problems(environment)
@@ -194,6 +216,19 @@ def _secret_keys() -> list[str]:
     listed = set(engine_config.get_config_secret_keys_env())
     names = [name for name in [*SECTIONS, *_values()] if engine_config.is_config_secret(prefix + name) or prefix + name in listed]
     return sorted(set(names))
+
+
+def _existing() -> Existing:
+    """What the last run put out, by the engine's own `readStackOutputs` (pulumi/pulumi, pkg/resource/deploy/builtins.go)."""
+    name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    try:
+        answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value
+    except Exception as error:  # the SDK has no error of its own for a call that fails
+        pulumi.log.debug(f"the stack's earlier outputs cannot be read: {error}")
+        return Existing()
+    outputs = cast("dict[str, Any]", (answer or {}).get("outputs") or {})
+    zones = cast("list[object]", outputs.get(ZONES_OUTPUT) or [])
+    return Existing(stack_id=outputs.get(ID_OUTPUT), zones=tuple(zone for zone in zones if isinstance(zone, str)))
 
 
 def _region_zones() -> Sequence[str]:

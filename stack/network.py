@@ -45,9 +45,9 @@ class Network(Component):
         for tier in TIERS:
             for zone in range(len(environment.zones)):
                 self.subnets[tier, zone] = self._subnet(tier, zone)
-        pulumi.Output.all(*(self.subnets[TIERS[0], zone].availability_zone for zone in range(len(environment.zones)))).apply(
-            lambda zones: require_zones(zones, environment.settings.network.zone_names)
-        )
+        # Those that the network is in, which stay whatever the region's list says.
+        self.zones = pulumi.Output.all(*(self.subnets[TIERS[0], zone].availability_zone for zone in range(len(environment.zones))))
+        self.zones.apply(lambda zones: require_zones(zones, environment.settings.network.zone_names))
         self._ready: dict[tuple[Tier, int], list[pulumi.Resource]] = {}
         tables = self._public_routes() + self._private_routes()
         self.s3_endpoint = self._s3(tables, args.bucket_arn)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import boto3
 import botocore.session
@@ -17,6 +17,9 @@ from botocore.exceptions import ProfileNotFound
 
 from stack.access import Access, WebIdentity
 from stack.problems import Problem
+
+BRIEF: Final = Config(connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1})
+"""For questions without whose answer all goes on."""
 
 
 def session(access: Access) -> boto3.Session:
@@ -95,10 +98,12 @@ def file_problems(access: Access) -> list[Problem]:
     return problems
 
 
-def client(chosen: boto3.Session, access: Access, service: str) -> Any:
-    """A client of a service."""
+def client(chosen: boto3.Session, access: Access, service: str, *, patience: Config | None = None) -> Any:
+    """A client of a service; `patience` is in place of the usual one."""
     make = cast("Any", chosen.client)
-    return make(service, endpoint_url=access.endpoints.get(service), config=client_config(access), verify=_verify(access))
+    config = client_config(access)
+    chosen_config = config.merge(patience) if patience else config
+    return make(service, endpoint_url=access.endpoints.get(service), config=chosen_config, verify=_verify(access))
 
 
 def client_config(access: Access) -> Config:

@@ -12,7 +12,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
+from unittest import mock
 
+from botocore.exceptions import NoCredentialsError
 from google.protobuf import empty_pb2
 from pulumi.runtime import config as engine_config
 from pulumi.runtime import mocks, settings, stack
@@ -25,6 +27,7 @@ from lab.provider.conformance.model import Output
 from lab.provider.schema import check_properties, output_names
 
 ZONES: Final = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
+EARLIER_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 AMI: Final = "ami-0123456789abcdef0"
 
 REFERENCES: Final = frozenset(
@@ -90,8 +93,10 @@ class Program:
 class StrictMonitor(mocks.MockMonitor):
     """See the module. `preview` leaves what only AWS can give unknown, as a first preview has it."""
 
-    def __init__(self, *, preview: bool = False, zones: tuple[str, ...] = ZONES) -> None:
+    def __init__(self, *, preview: bool = False, zones: tuple[str, ...] = ZONES, earlier: Props | None = None) -> None:
+        """`earlier` are the outputs of the stack's last run."""
         super().__init__(_NoMocks())
+        self.earlier: Props = earlier or {}
         self.preview = preview
         self.zones = zones
         self.program = Program()
@@ -101,7 +106,10 @@ class StrictMonitor(mocks.MockMonitor):
         self._given: set[str] = set()
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
-        """The two look-ups that the program makes."""
+        """The look-ups that the program makes."""
+        if request.tok == EARLIER_OUTPUTS:  # the engine's own, in no provider's schema
+            earlier: dict[str, Any] = {"return": encode({"outputs": self.earlier})}
+            return resource_pb2.ResourceInvokeResponse(**earlier)
         answers: dict[str, Props] = {
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": list(self.zones), "groupNames": [REGION]},
             "aws:ssm/getParameter:getParameter": {"value": AMI, "version": 1},
@@ -304,7 +312,9 @@ def run(
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
-    contextvars.copy_context().run(inside)
+    # What AWS is asked beside the engine's provider is asked by boto3: here nobody may.
+    with mock.patch("stack.configuration.ec2_client", side_effect=NoCredentialsError()):
+        contextvars.copy_context().run(inside)
     if strict.refused:
         raise RefusedError("\n".join(strict.refused))
     return strict.program

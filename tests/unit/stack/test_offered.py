@@ -1,0 +1,244 @@
+"""The configuration beside AWS's answers: what is refused, and that nothing but an answer refuses."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from unittest import mock
+
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsError
+from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+from stack import configuration
+from stack.offered import Existing, Wanted, compare
+from stack.problems import ConfigurationError, Problem
+from stack.settings import check, parse
+from tests.unit.monitor import StrictMonitor, run
+
+ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
+TYPES = ("t3.small", "t3.medium", "m7i.large")
+EXISTING = Existing(stack_id="x7k2abcd", zones=ZONES[:2])
+
+Page = dict[str, Any]
+
+
+def described(name: str, **more: Any) -> Page:
+    return {
+        "InstanceType": name,
+        "Hypervisor": "nitro",
+        "BareMetal": False,
+        "ProcessorInfo": {"SupportedArchitectures": ["x86_64"]},
+        "EbsInfo": {"NvmeSupport": "required"},
+        **more,
+    }
+
+
+def offers(*zones: str) -> dict[str, tuple[str, ...]]:
+    return dict.fromkeys(TYPES, zones or ZONES)
+
+
+@dataclass
+class Ec2:
+    """EC2 as far as it is asked: answers by operation, in two pages; `errors` are raised instead."""
+
+    types: Mapping[str, Page] = field(default_factory=lambda: {name: described(name) for name in TYPES})
+    zones: Mapping[str, tuple[str, ...]] = field(default_factory=offers)
+    volumes: list[Page] = field(default_factory=list[Page])
+    errors: Mapping[str, Exception] = field(default_factory=dict[str, Exception])
+    asked: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+    def get_paginator(self, operation: str) -> Any:
+        ec2 = self
+
+        class Paginator:
+            def paginate(self, **arguments: Any) -> Iterator[Page]:
+                ec2.asked[operation] = {**arguments, "Filters": {one["Name"]: one["Values"] for one in arguments["Filters"]}}
+                if operation in ec2.errors:
+                    raise ec2.errors[operation]
+                yield from ec2.pages(operation, ec2.asked[operation]["Filters"])
+
+        return Paginator()
+
+    def pages(self, operation: str, filters: dict[str, list[str]]) -> Iterator[Page]:
+        names = filters.get("instance-type", [])
+        key, found = {
+            "describe_instance_types": ("InstanceTypes", [one for name, one in self.types.items() if name in names]),
+            "describe_instance_type_offerings": (
+                "InstanceTypeOfferings",
+                [{"InstanceType": name, "Location": zone} for name, zones in self.zones.items() if name in names for zone in zones],
+            ),
+            "describe_volumes": ("Volumes", self.volumes),
+        }[operation]
+        yield {key: found[:1]}
+        yield {key: found[1:]}
+
+
+def wanted(raw: Mapping[str, object] | None = None, *, zones: tuple[str, ...] = ZONES[:2], wrong: frozenset[str] = frozenset()) -> Wanted:
+    return Wanted(stack="dev", settings=parse(raw or {}), wrong=wrong, zones=zones, region_zones=ZONES, region="eu-central-1")
+
+
+def said(
+    ec2: Ec2 | Callable[[], Any], asked: Wanted | None = None, existing: Existing = EXISTING, seconds: float = 30
+) -> tuple[list[Problem], list[str]]:
+    """The problems, and what the program logs."""
+    found: list[Problem] = []
+
+    def door() -> Any:
+        return ec2 if isinstance(ec2, Ec2) else ec2()
+
+    def body() -> None:
+        found.extend(compare(asked or wanted(), existing, cast("Any", door), seconds=seconds))
+
+    return found, run(body, monitor=StrictMonitor(preview=True)).log
+
+
+def test_what_aws_offers_is_accepted_without_a_word() -> None:
+    volumes = [{"VolumeId": "vol-1", "Size": 20}, {"VolumeId": "vol-2", "Size": 20}]
+    ec2 = Ec2(volumes=volumes)
+    assert said(ec2) == ([], [])
+    assert ec2.asked["describe_instance_type_offerings"]["LocationType"] == "availability-zone"
+    assert ec2.asked["describe_volumes"]["Filters"] == {
+        "tag:stack-id": ["x7k2abcd"],
+        "tag:Name": ["dev-db-1-data", "dev-db-2-data"],
+        "status": ["creating", "available", "in-use"],
+    }
+
+
+UNFIT = [
+    (None, "AWS knows none of this name there"),
+    (described("m7i.large", ProcessorInfo={"SupportedArchitectures": ["arm64"]}), "AWS says arm64"),
+    (described("m7i.large", Hypervisor="xen"), "hypervisor xen"),
+    (described("m7i.large", EbsInfo={"NvmeSupport": "unsupported"}), "NVMe unsupported"),
+]
+
+
+@pytest.mark.parametrize(("answer", "rule"), UNFIT, ids=["unknown", "arm64", "xen", "no-nvme"])
+def test_a_type_that_does_not_fit_is_named_for_every_tier_that_has_it(answer: Page | None, rule: str) -> None:
+    types = {name: described(name) for name in TYPES if name != "m7i.large"} | ({"m7i.large": answer} if answer else {})
+    raw = {"web": {"instanceType": "m7i.large"}, "database": {"instanceType": "m7i.large"}}
+    found, log = said(Ec2(types=types), wanted(raw))
+    assert [(one.key, one.value) for one in found] == [
+        ("webstack:web.instanceType", "m7i.large"),
+        ("webstack:database.instanceType", "m7i.large"),
+    ]
+    assert rule in found[0].rule
+    assert found[0].remedy.startswith("choose")
+    assert log == []
+
+
+def test_bare_metal_has_no_hypervisor_and_fits() -> None:
+    metal = described("m7i.metal-24xl", BareMetal=True)
+    del metal["Hypervisor"]
+    ec2 = Ec2(types={"t3.small": described("t3.small"), "t3.medium": described("t3.medium"), "m7i.metal-24xl": metal}, zones={})
+    assert said(ec2, wanted({"web": {"instanceType": "m7i.metal-24xl"}})) == ([], [])
+
+
+def test_a_type_must_be_offered_where_the_tiers_hosts_are() -> None:
+    ec2 = Ec2(zones=offers() | {"m7i.large": ZONES[:1]})
+    (found,) = said(ec2, wanted({"web": {"instanceType": "m7i.large"}}))[0]
+    assert (found.key, found.value) == ("webstack:web.instanceType", "m7i.large")
+    assert "it is in eu-central-1a, not in eu-central-1b" in found.rule
+    # The one load balancer is in the first zone only, and so is a database without a replica.
+    assert said(ec2, wanted({"loadBalancer": {"instanceType": "m7i.large"}}))[0] == []
+    assert said(ec2, wanted({"database": {"instanceType": "m7i.large", "replica": False}}))[0] == []
+
+
+def test_a_stack_is_judged_by_the_zones_that_it_is_in_not_by_the_regions_list_of_today() -> None:
+    ec2 = Ec2(zones=offers(*ZONES[1:]))
+    assert len(said(ec2, existing=Existing())[0]) == 3
+    assert said(ec2, existing=Existing(zones=ZONES[1:]))[0] == []
+    three = wanted({"network": {"zones": 3}, "web": {"count": 3}}, zones=ZONES)
+    assert [one.key for one in said(ec2, three, Existing(zones=ZONES[1:]))[0]] == ["webstack:web.instanceType"]
+
+
+def test_a_volume_smaller_than_the_one_that_is_there_is_refused_in_words() -> None:
+    volumes = [{"VolumeId": "vol-1", "Size": 20}, {"VolumeId": "vol-2", "Size": 24}]
+    (found,) = said(Ec2(volumes=volumes))[0]
+    assert (found.key, found.value) == ("webstack:database.volumeSize", 20)
+    assert "vol-2 has 24 GiB" in found.rule
+    assert "vol-1" not in found.rule
+    assert found.remedy.startswith("set 24 or more")
+
+
+def test_volumes_are_asked_for_by_the_stacks_id_alone() -> None:
+    ec2 = Ec2(volumes=[{"VolumeId": "vol-1", "Size": 999}])
+    assert said(ec2, existing=Existing()) == ([], [])
+    assert "describe_volumes" not in ec2.asked
+
+
+def test_what_is_refused_already_is_not_asked_for() -> None:
+    tiers = ("loadBalancer", "web", "database")
+    keys = frozenset({"webstack:database.volumeSize", *(f"webstack:{tier}.instanceType" for tier in tiers)})
+    ec2 = Ec2()
+    assert said(ec2, wanted(wrong=keys)) == ([], [])
+    assert ec2.asked == {}
+
+
+def test_a_right_that_is_missing_leaves_the_other_questions() -> None:
+    refused = ClientError({"Error": {"Code": "UnauthorizedOperation"}}, "DescribeVolumes")
+    found, log = said(Ec2(types={}, errors={"describe_volumes": refused}))
+    assert len(found) == 3
+    assert log == ["not compared with what AWS says beforehand: data volumes: UnauthorizedOperation"]
+
+
+def test_where_nobody_answers_no_more_is_asked_and_one_line_says_so() -> None:
+    away = ConnectTimeoutError(endpoint_url="https://ec2.example.com")
+    ec2 = Ec2(errors={"describe_instance_types": away})
+    found, (line,) = said(ec2)
+    assert found == []
+    assert "instance types, their zones, data volumes: Connect timeout" in line
+    assert list(ec2.asked) == ["describe_instance_types"]
+
+
+def test_without_credentials_one_line_says_so() -> None:
+    def door() -> Any:
+        raise NoCredentialsError
+
+    found, (line,) = said(door)
+    assert found == []
+    assert line.endswith("instance types, their zones, data volumes: Unable to locate credentials")
+
+
+def test_an_answer_is_not_waited_for_without_end() -> None:
+    over = threading.Event()
+
+    def door() -> Any:
+        over.wait()
+        raise NoCredentialsError
+
+    try:
+        found, (line,) = said(door, seconds=0.01)
+    finally:
+        over.set()
+    assert found == []
+    assert line.endswith("no answer within 0.01 seconds")
+
+
+def test_the_program_knows_its_stack_by_the_outputs_of_its_last_run() -> None:
+    ec2 = Ec2(volumes=[{"VolumeId": "vol-1", "Size": 24}], zones=offers(*ZONES[1:]))
+
+    def load(earlier: dict[str, Any]) -> list[str]:
+        def body() -> None:
+            with mock.patch("stack.configuration.ec2_client", return_value=ec2):
+                configuration.load()
+
+        with pytest.raises(ConfigurationError) as raised:
+            run(body, config={"aws:region": "eu-central-1"}, monitor=StrictMonitor(preview=True, earlier=earlier))
+        return [problem.key for problem in raised.value.problems]
+
+    assert load({"stack_id": "x7k2abcd", "zones": ["eu-central-1b", "eu-central-1c"]}) == ["webstack:database.volumeSize"]
+    assert ec2.asked["describe_volumes"]["Filters"]["tag:stack-id"] == ["x7k2abcd"]
+    assert load({}) == [f"webstack:{tier}.instanceType" for tier in ("loadBalancer", "web", "database")]
+
+
+def test_the_table_of_families_agrees_with_ec2s_own_data_of_every_type() -> None:
+    """moto's `instance_types.json` is what DescribeInstanceTypes answered, gathered by its scripts/ec2_get_instance_types.py."""
+    refused = {name for name in INSTANCE_TYPES if check({"database": {"instanceType": name}})[1]}
+    unfit = {
+        name
+        for name, one in INSTANCE_TYPES.items()
+        if "x86_64" not in one["ProcessorInfo"]["SupportedArchitectures"] or one.get("Hypervisor") == "xen" or name.startswith("mac")
+    }
+    assert len(unfit) > 100
+    assert refused == unfit
