@@ -32,7 +32,7 @@ PACKAGES: Final[Mapping[Role, tuple[str, ...]]] = {
     "web": ("haproxy", "logrotate", "nginx", "python3-boto3", "python3-pymysql", "python3-venv"),
     "database": ("openssl", "python3-boto3", "python3-pymysql"),
 }
-"""Debian's packages of each role, installed by cloud-init at a host's first boot. MySQL's are not Debian's: a host script installs them."""
+"""Debian's packages of each role, installed by the boot script at a host's first boot. MySQL's: `database_role.install`."""
 
 _ALWAYS: Final = frozenset({"write-files", "runcmd", "write-files-deferred", "scripts-user"})
 """Modules that cloud-init runs once per instance by default; here at every boot, so that changed user data takes effect."""
@@ -47,12 +47,15 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "disable-ec2-metadata", "runcmd", "byobu",
     ),
     "cloud_final_modules": (
-        "package-update-upgrade-install", "fan", "landscape", "lxd", "write-files-deferred", "puppet", "chef", "mcollective", "salt-minion",
-        "reset_rmc", "scripts-vendor", "scripts-per-once", "scripts-per-boot", "scripts-per-instance", "scripts-user",
-        "ssh-authkey-fingerprints", "keys-to-console", "install-hotplug", "phone-home", "final-message", "power-state-change",
+        "fan", "landscape", "lxd", "write-files-deferred", "puppet", "chef", "mcollective", "salt-minion", "reset_rmc", "scripts-vendor",
+        "scripts-per-once", "scripts-per-boot", "scripts-per-instance", "scripts-user", "ssh-authkey-fingerprints", "keys-to-console",
+        "install-hotplug", "phone-home", "final-message", "power-state-change",
     ),
 }  # fmt: skip
-"""/etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4, whole: a list in user data replaces the image's list."""
+"""/etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4, whole: a list in user data replaces the image's list. But for one module,
+package-update-upgrade-install: it waits 30 s for apt's locks (APT_LOCK_WAIT_TIMEOUT in cloudinit/distros/package_management/apt.py), counts
+the end of that as an error of the boot, and never asks for the package index again (Apt.update_package_sources runs once per instance,
+whether it succeeded or not: Runners.run in cloudinit/helpers.py, `clear_on_fail`). The boot script installs what `packages` lists."""
 
 
 class RenderError(Exception):

@@ -14,6 +14,7 @@ from lab.cloud.images import PLAIN_IMAGE
 from lab.hypervisor import teardown
 from tests.lab.conftest import ARTEFACTS, keep_logs
 from tests.lab.harness import LabUnderTest, own
+from tests.program import copy_program
 
 HOSTS = ["lb-1", "web-1", "web-2", "db-1", "db-2"]
 PROGRAMS = {
@@ -25,10 +26,29 @@ PROGRAMS = {
 }
 
 
+UPGRADES = """
+import fcntl, pathlib, time
+files = [open(path, "w") for path in ("/var/lib/apt/lists/lock", "/var/cache/apt/archives/lock")]
+for file in files:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+log = pathlib.Path("/var/log/cloud-init-output.log")
+while not (log.exists() and b"trying again" in log.read_bytes()):
+    time.sleep(0.5)
+"""
+"""Stands on lb-1 for unattended upgrades: from the start of its boot it holds two of apt's locks, until the boot script has begun anew for
+it; that is longer than cloud-init's own step would wait (30 s)."""
+
+
 @pytest.fixture(scope="module")
-def plain(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
+def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """A lab of its own, on the plain image; nothing of it is there afterwards."""
-    under_test = LabUnderTest(name=own("plain"))
+    clone = copy_program(tmp_path_factory.mktemp("clone"), beside=("lab", "ops", "tools", "pyproject.toml"))
+    render, last = clone / "userdata" / "render.py", '        "runcmd": [[BOOT]],\n'
+    assert last in render.read_text(), "render.py has changed: change this test with it"
+    upgrades = ["systemd-run", "--no-block", "--unit=upgrades", "--property=DefaultDependencies=no", "/usr/bin/python3", "-c", UPGRADES]
+    bootcmd = f'        **({{"bootcmd": [{upgrades!r}]}} if variables.host == "lb-1" else {{}}),\n'
+    render.write_text(render.read_text().replace(last, last + bootcmd))
+    under_test = LabUnderTest(name=own("plain"), clone=clone)
     failed_before = request.session.testsfailed
     under_test.command("down")
     came_up = False
@@ -76,6 +96,13 @@ def test_a_host_installed_its_programs_by_itself_and_has_nothing_to_complain_of(
     assert (found["failed"], found["state"]) == ("", "running")
     status = json.loads(found["cloud_init"])
     assert (status["status"], status["errors"], status["recoverable_errors"]) == ("done", [], {})
+
+
+def test_a_host_whose_apt_is_locked_at_its_first_boot_says_by_whom_and_boots_in_peace(plain: LabUnderTest) -> None:
+    """That it has nothing to complain of is asked above, of every host."""
+    found = _ask(plain, "lb-1", log="cat /var/log/cloud-init-output.log", upgrades="journalctl --unit upgrades --output cat")
+    assert "dpkg waits: /var/lib/apt/lists/lock is held by process" in found["log"], found["upgrades"]
+    assert "Could not get lock" not in found["log"]
 
 
 @pytest.mark.parametrize("host", ["db-1", "db-2"])

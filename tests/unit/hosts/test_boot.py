@@ -59,6 +59,7 @@ class StillTryingError(Exception):
 
 
 PACKAGES = ["nginx", "python3-boto3"]
+AWAIT_APT = "/usr/local/sbin/webstack-await-apt"
 
 
 class Host:
@@ -73,7 +74,9 @@ class Host:
         self.installed = list(PACKAGES)
         self.programs: list[list[str]] = []
         self.installs_after = 1
-        """At which of its runs cloud-init gets the packages installed."""
+        """At which of its runs apt gets the packages installed."""
+        self.held = 0
+        """So many times apt's locks are held by somebody else for longer than is waited for them."""
         boto3, botocore = ModuleType("boto3"), ModuleType("botocore.config")
         boto3.client = self.api.client  # pyright: ignore[reportAttributeAccessIssue]
         botocore.Config = dict  # pyright: ignore[reportAttributeAccessIssue]
@@ -94,7 +97,10 @@ class Host:
 
     def program(self, command: list[str], **_: Any) -> CompletedProcess[str]:
         self.programs.append(command)
-        if command[0] == "cloud-init" and sum(call[0] == "cloud-init" for call in self.programs) >= self.installs_after:
+        if command[0] == AWAIT_APT and self.held:
+            self.held -= 1
+            return CompletedProcess(command, 75, "", "once\ndpkg waits: /var/lib/dpkg/lock is held by process 7 (apt-get)\n")
+        if "install" in command and sum("install" in call for call in self.programs) >= self.installs_after:
             self.installed = list(PACKAGES)
         shown = "".join(f"{name} {'installed' if name in self.installed else 'half-configured'}\n" for name in PACKAGES)
         return CompletedProcess(command, 0, shown if command[0] == "dpkg-query" else "", "")
@@ -193,12 +199,24 @@ def test_a_report_that_gets_lost_ends_nothing(host: Host, monkeypatch: pytest.Mo
     assert host.executed == ["/usr/local/sbin/webstack-configure"]
 
 
-def test_packages_that_cloud_init_could_not_install_are_installed_again_also_after_an_interrupted_one(host: Host) -> None:
+def test_packages_are_tried_until_they_are_installed_also_after_an_interrupted_one_each_time_with_a_fresh_index(host: Host) -> None:
     host.installed, host.installs_after = ["python3-boto3"], 3
     host.boot(bundle({"etc/one": "1"}))
-    words = [" ".join(call[:4]) for call in host.programs if call[0] != "dpkg-query"]
-    assert words == ["dpkg --force-confold --configure -a", "cloud-init single --name package_update_upgrade_install"] * 3
+    assert [" ".join(call) for call in host.programs if call[0] != "dpkg-query"] == [
+        f"{AWAIT_APT} dpkg --force-confold --configure -a",
+        f"{AWAIT_APT} apt-get -q update",
+        f"{AWAIT_APT} apt-get -qy -o Dpkg::Options::=--force-confold install nginx",
+    ] * 3
     assert len(host.pauses) == 2
+    assert host.executed == ["/usr/local/sbin/webstack-configure"]
+
+
+def test_while_somebody_else_holds_apts_locks_nothing_is_installed_and_it_is_told_who_does(host: Host) -> None:
+    host.installed, host.held = [], 3
+    host.boot(bundle({"etc/one": "1"}))
+    assert [call[1] for call in host.programs if call[0] == AWAIT_APT] == ["dpkg"] * 4 + ["apt-get"] * 2
+    assert (host.record["state"], len(host.pauses)) == ("starting", 3)
+    assert host.record["reason"].endswith("dpkg waits: /var/lib/dpkg/lock is held by process 7 (apt-get)")
     assert host.executed == ["/usr/local/sbin/webstack-configure"]
 
 

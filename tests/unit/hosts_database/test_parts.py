@@ -19,6 +19,7 @@ from database_role.settings import Settings
 from database_role.views import LocalView, Mode
 from database_role.watch import ReplicaWatch
 from webstack_host import aws, config
+from webstack_host.packages import AWAIT_APT
 from webstack_host.run import CommandError
 
 UUID = "11111111-0000-0000-0000-000000000000"
@@ -336,11 +337,25 @@ def test_a_server_whose_setting_up_fails_is_set_up_once_more(monkeypatch: pytest
     monkeypatch.setattr(install, "run", dpkg)
     install.install()
     assert [call.rpartition(" sh ")[2].split()[2:] for call in dpkg.calls if call.startswith("unshare")][1] == [
+        AWAIT_APT,
         "dpkg",
         "--configure",
         "--pending",
     ]
-    assert dpkg.calls[-1] == "apt-mark hold mysql-common mysql-community-server"
+    assert dpkg.calls[-1] == f"{AWAIT_APT} apt-mark hold mysql-common mysql-community-server"
+
+
+def test_whatever_takes_a_lock_of_apts_waits_for_all_of_them(monkeypatch: pytest.MonkeyPatch, bare_host: Path) -> None:
+    dpkg = Dpkg(failures=1)
+    monkeypatch.setattr(install, "run", dpkg)
+    candidates = iter([False, True])
+    monkeypatch.setattr(install, "_candidate", lambda: next(candidates))
+    install.install()
+    locking = [call.split() for call in dpkg.calls if {"apt-get", "dpkg", "apt-mark"} & set(call.split())]
+    assert len(locking) == 4
+    for words in locking:
+        assert AWAIT_APT in words
+        assert words[words.index(AWAIT_APT) + 1] in ("apt-get", "dpkg", "apt-mark")
 
 
 def test_a_server_that_cannot_be_set_up_is_shown_with_its_own_words(monkeypatch: pytest.MonkeyPatch, bare_host: Path) -> None:

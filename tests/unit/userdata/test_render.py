@@ -193,6 +193,14 @@ def test_the_modules_that_apply_changed_user_data_run_at_every_boot_and_no_other
     assert every_boot == ["write-files", "runcmd", "write-files-deferred", "scripts-user"]
 
 
+def test_the_packages_are_left_to_the_boot_script_whose_wait_for_apts_locks_travels_with_it() -> None:
+    text = render(variables("web"))
+    config: dict[str, Any] = yaml.safe_load(text)
+    assert "package-update-upgrade-install" not in config["cloud_final_modules"]
+    assert config["packages"] == list(module.PACKAGES["web"])
+    assert written(text)["/usr/local/sbin/webstack-await-apt"]["permissions"] == "0755"
+
+
 def test_files_are_written_before_the_packages_users_exist_so_none_names_an_owner() -> None:
     for entry in written(render(variables("database"))).values():
         assert set(entry) == {"path", "permissions", "content"}

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 from webstack_host import files, services
+from webstack_host.packages import AWAIT_APT
 from webstack_host.run import CommandError, run
 
 from . import paths
@@ -27,7 +28,7 @@ Signed-By: {paths.MYSQL_KEY}
 SCRATCH = Path("/var/lib/webstack/mysql-install")
 """What the package's own scripts take for /var/lib/mysql."""
 
-APT = ["apt-get", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=5", "-q", "-y"]
+APT = [AWAIT_APT, "apt-get", "-o", "Acquire::Retries=5", "-q", "-y"]
 
 INSTALL = """set -e
 mount --bind "$1" /var/lib/mysql
@@ -67,7 +68,7 @@ def install() -> None:
 def _finish() -> None:
     # The package's script starts a server for a moment, which has been seen to fail on a busy host. It begins anew in an empty folder.
     try:
-        _apart(["dpkg", "--configure", "--pending"])
+        _apart([AWAIT_APT, "dpkg", "--configure", "--pending"])
     except CommandError as error:
         raise CommandError(f"{error}\n{_server_said()}") from error
 
@@ -102,7 +103,7 @@ def _server_said() -> str:
 
 def _hold() -> None:
     # An upgrade's scripts would reach the data volume and restart the server at their own time.
-    run(["apt-mark", "hold", *(package for package, state in _packages() if state == "installed")])
+    run([AWAIT_APT, "apt-mark", "hold", *(package for package, state in _packages() if state == "installed")])
 
 
 def _know_a_server() -> None:
