@@ -30,7 +30,7 @@ class Api:
         return ROLE if name == "web" else None
 
     async def association(self, region: str, association: str) -> list[str]:
-        return ["rtb-1", "subnet-1"] if association == "rtbassoc-1" else []
+        return {"rtbassoc-1": ["rtb-1", "subnet-1"], "eipassoc-1": ["eipalloc-1", "eni-1"]}.get(association, [])
 
 
 def signed(service: str) -> dict[str, str]:
@@ -187,6 +187,14 @@ def test_an_association_is_of_its_table_and_its_subnet() -> None:
     ]
 
 
+def test_an_address_is_disassociated_with_its_interface_and_one_that_lost_its_association_for_no_tags_sake() -> None:
+    assert asked("ec2", ec2("DisassociateAddress", AssociationId="eipassoc-1")) == [
+        ("ec2:DisassociateAddress", f"{EC2}:elastic-ip/eipalloc-1"),
+        ("ec2:DisassociateAddress", f"{EC2}:network-interface/eni-1"),
+    ]
+    assert asked("ec2", ec2("DisassociateAddress", AssociationId="eipassoc-2")) == [("ec2:DisassociateAddress", f"{EC2}:elastic-ip/*")]
+
+
 def test_flow_logs_are_handed_a_role() -> None:
     passed = found("ec2", ec2("CreateFlowLogs", ResourceId_1="vpc-1", DeliverLogsPermissionArn=ROLE))[-1]
     assert (passed.action, passed.resource, passed.facts["iam:passedtoservice"]) == ("iam:PassRole", ROLE, ("vpc-flow-logs.amazonaws.com",))
@@ -311,7 +319,6 @@ def test_other_services(service: str, message: Message, expected: list[tuple[str
         ("s3", s3("PATCH", "/artifacts/k")),
         ("s3", s3("PUT", "/artifacts/k", x_amz_server_side_encryption_aws_kms_key_id="k")),
         ("ec2", ec2("AssociateAddress", PublicIp="203.0.113.1", InstanceId="i-1")),
-        ("ec2", ec2("DisassociateAddress", AssociationId="eipassoc-1")),
         ("ec2", ec2("RunInstances", ImageId="ami-1", LaunchTemplate_LaunchTemplateId="lt-1")),
         ("ec2", ec2("AssociateIamInstanceProfile", InstanceId="i-1", IamInstanceProfile_Name="missing")),
         ("ec2", ec2("DescribeVolumeAttribute", InstanceId="i-1")),
