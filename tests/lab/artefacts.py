@@ -71,6 +71,7 @@ class Case:
     def variables(self, role: Role) -> AnyVariables:
         """What the last host of a role is told: the standby, the replica. What only AWS can give is made up, in its real shape."""
         environment = self.environment()
+        prefix = f"webstack/{self.stack}-0123abcd"
         bucket, bundle = f"webstack-{self.stack}-artifacts-0123456", Bundle(key=f"roles/{role}/{_DIGEST}.tar.gz", sha256=_DIGEST)
         if role == "load_balancer":
             return environment.load_balancer_variables(
@@ -78,9 +79,11 @@ class Case:
             )
         if role == "web":
             app = Bundle(key=f"app/{_DIGEST}.tar.gz", sha256=_DIGEST)
-            return environment.web_variables(environment.settings.web.count, bucket=bucket, role_bundle=bundle, app_bundle=app)
+            return environment.web_variables(
+                environment.settings.web.count, bucket=bucket, role_bundle=bundle, app_bundle=app, secret_prefix=prefix
+            )
         return environment.database_variables(
-            environment.database_numbers[-1], bucket=bucket, role_bundle=bundle, volume_id=f"vol-{'0' * 17}"
+            environment.database_numbers[-1], bucket=bucket, role_bundle=bundle, volume_id=f"vol-{'0' * 17}", secret_prefix=prefix
         )
 
 
