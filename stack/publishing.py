@@ -1,7 +1,7 @@
 """Bundles come into the artifact bucket by the program itself, on every real `up` and before any host that fetches them is made or changed.
 
 They are no resources of the engine: the state would hold the path of a file, which the provider opens again on whatever machine the next
-preview runs (docs/decisions/0010-the-program-puts-bundles-into-the-bucket.md).
+preview runs (docs/decisions/0015-the-program-puts-bundles-into-the-bucket.md).
 """
 
 import asyncio

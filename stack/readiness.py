@@ -4,8 +4,7 @@ Not a resource hook: after a failed after-hook the engine calls the resource don
 the healthy old hosts. So the wait is an asynchronous step inside an `apply`. It is over at once where nothing changed, and
 every later `up` repeats it.
 
-A host writes what it knows of itself into the artifact bucket. Its record counts only with the hash of the user data that the
-program wants and a time after the instance's launch: so neither an old host's word nor one from before a restart is believed.
+A host writes what it knows of itself into the artifact bucket; which of its words count, `stack.records` says.
 
 A host that failed tries again and tells how that went; its cause may have been mended since. So a failure counts when it is told during
 the wait, and where one stood there already, only that of an attempt that the host began after the wait had begun.
@@ -13,16 +12,15 @@ the wait, and where one stood there already, only that of an attempt that the ho
 
 import asyncio
 import hashlib
-import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Final, Literal, Protocol, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast
 
 import pulumi
 
 from stack.cloud import InstanceState
+from stack.records import Verdict, judge, record_key
 
 T = TypeVar("T")
 
@@ -37,8 +35,6 @@ https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html). AWS 
 TOLD_BEFORE_BELIEVED: Final = 3
 """Failures of one host until the last of them is believed, where the first stood there when the wait began: the second may end an attempt
 that was under way then."""
-
-GONE: Final = frozenset({"shutting-down", "terminated"})
 
 
 class Door(Protocol):
@@ -81,21 +77,6 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """What is known of a host: `waiting` and `failed` may still become `ready`, `gone` is for good, `stopped` waits for a start."""
-
-    state: Literal["waiting", "ready", "failed", "stopped", "gone"]
-    reason: str
-    detail: tuple[str, ...] = ()
-    told: str = ""
-    """When the host said so, by its own clock; empty where it is not the host's word."""
-    unanswered: bool = False
-    """Whether AWS did not answer."""
-    unseen: bool = False
-    """Whether EC2 does not know the instance."""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How the wait for one host ended."""
 
@@ -132,45 +113,6 @@ class Clock:
 
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-
-
-def record_key(role_id: str, instance_id: str) -> str:
-    """The key of a host's readiness record."""
-    return f"hosts/{role_id}:{instance_id}.json"
-
-
-def judge(
-    instance: InstanceState | None, record: bytes | None, user_data_sha256: str | None, configuration_sha256: str | None = None
-) -> Verdict:
-    """What EC2's word and the host's own together mean. Without a hash, a record for any user data or configuration counts."""
-    if instance is None:
-        return Verdict(state="waiting", reason="EC2 does not show the instance yet", unseen=True)
-    if instance.state in GONE:
-        return Verdict(state="gone", reason=f"the instance is {instance.state}")
-    if instance.state == "stopped":
-        return Verdict(state="stopped", reason="the instance is stopped")
-    if instance.state == "stopping":
-        return Verdict(state="waiting", reason="the instance is stopping")
-    if record is None:
-        return Verdict(state="waiting", reason="booting, nothing heard yet")
-    told = _read(record)
-    if told is None:
-        return Verdict(state="waiting", reason="its record is not readable")
-    if user_data_sha256 is not None and told.get("user_data_sha256") != user_data_sha256:
-        return Verdict(state="waiting", reason="booting, its last word is about older user data")
-    if not _after(told.get("time"), instance.launched):
-        return Verdict(state="waiting", reason="booting, its last word is from before its launch")
-    reason = str(told.get("reason") or "no reason given")
-    detail = tuple(str(line) for line in cast("list[object]", lines)) if isinstance(lines := told.get("detail"), list) else ()
-    match told.get("state"):
-        case "ready" if configuration_sha256 is not None and told.get("configuration_sha256") != configuration_sha256:
-            return _not_in_force(told.get("configuration_problem"), configuration_sha256)
-        case "ready":
-            return Verdict(state="ready", reason=reason, detail=detail)
-        case "failed":
-            return Verdict(state="failed", reason=reason, detail=detail, told=str(told["time"]))
-        case _:
-            return Verdict(state="waiting", reason=reason, detail=detail)
 
 
 class Readiness:
@@ -342,7 +284,7 @@ class _Failures:
             self._needed = TOLD_BEFORE_BELIEVED if failed else 1
         if failed:
             self._told.add(verdict.told)
-        if not failed or len(self._told) >= (self._needed or 0):
+        if not failed or verdict.final or len(self._told) >= (self._needed or 0):
             return verdict
         return replace(verdict, state="waiting", reason=f"it failed before, and tries again: {verdict.reason}")
 
@@ -385,31 +327,5 @@ def _failure(subject: Subject, what: str, verdict: Verdict) -> Outcome:
     return Outcome(host=subject.host, ready=False, message="\n".join(lines), gone=verdict.state == "gone")
 
 
-def _not_in_force(problem: object, wanted: str) -> Verdict:
-    """A host that serves with an older configuration. `problem` is its word on the wanted one, where it has met any."""
-    told = cast("dict[str, object]", problem) if isinstance(problem, dict) else {}
-    if told.get("sha256") != wanted:
-        return Verdict(state="waiting", reason="serves, its new configuration is not in force yet")
-    reason, detail = str(told.get("reason")), tuple(str(line) for line in cast("list[object]", told.get("detail") or []))
-    if told.get("refused"):
-        return Verdict(state="failed", reason=f"its new configuration is refused, it serves with the old one: {reason}", detail=detail)
-    return Verdict(state="waiting", reason=f"serves, its new configuration is not in force yet: {reason}", detail=detail)
-
-
 def _sha256(text: object) -> str:
     return hashlib.sha256(str(text).encode()).hexdigest()
-
-
-def _read(record: bytes) -> dict[str, object] | None:
-    try:
-        value: object = json.loads(record)
-    except ValueError:
-        return None
-    return cast("dict[str, object]", value) if isinstance(value, dict) else None
-
-
-def _after(moment: object, launched: datetime) -> bool:
-    try:
-        return datetime.fromisoformat(str(moment)) > launched
-    except (TypeError, ValueError):
-        return False

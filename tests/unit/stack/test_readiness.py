@@ -5,7 +5,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,10 +22,8 @@ from stack.readiness import (
     Readiness,
     Subject,
     UnknownStateError,
-    Verdict,
-    judge,
-    record_key,
 )
+from stack.records import Verdict, judge, record_key
 from tests.unit.monitor import StrictMonitor, run
 
 LAUNCHED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -93,6 +91,15 @@ def test_a_host_is_ready_only_with_the_wanted_configuration_in_force(content: by
     assert verdict.state == state
     assert reason in verdict.reason
     assert judge(RUNNING, content, SHA).state == "ready", "it serves all the same: a partner may be changed"
+
+
+def test_a_configuration_that_is_refused_already_ends_the_next_wait_at_once() -> None:
+    time = Time()
+    refused = serving(OLD, {"sha256": NEW, "refused": True, "reason": "haproxy -c: unknown keyword"})
+    aws = FakeAws(records={KEY: at(0, refused)})
+    outcome = asyncio.run(readiness(aws, time, timeout=900).watch(replace(subject(), configuration_sha256=NEW)))
+    assert "haproxy -c: unknown keyword" in outcome.message
+    assert time.seconds == 0, "the host is done with it: nothing is to be waited for"
 
 
 def test_the_wait_asks_for_the_configuration_that_the_host_is_given() -> None:
