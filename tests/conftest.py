@@ -18,12 +18,18 @@ settings.load_profile("patient")
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
+OWN_STACKS = frozenset(
+    f"test_{what}.py" for what in ("cli", "configuration", "conformance", "damage", "deployer", "real_provider", "same_name")
+)
+"""Files of tests/aws that do not look at the stacks which the others share (the first one makes a stack of its own for that)."""
+
+
 class Together(LoadScopeScheduling):
     """Gives each worker whole groups of tests that share fixtures or ports."""
 
     def _split_scope(self, nodeid: str) -> str:
         tier, folder = nodeid.partition("::")[0].removeprefix("tests/").split("/")[:2]
-        return f"{tier}/{folder}" if tier in ("unit", "lab") or folder == "test_configuration.py" else tier
+        return f"{tier}/{folder}" if tier in ("unit", "lab") or folder in OWN_STACKS else tier
 
 
 @pytest.hookimpl(optionalhook=True)
