@@ -48,9 +48,12 @@ def test_the_bucket_answers_by_tls_only(each: Stack) -> None:
     ]
 
 
-def test_the_bucket_holds_the_app_and_each_role_s_bundle_and_nothing_else(each: Stack) -> None:
+def test_the_bucket_holds_the_app_each_role_s_bundle_each_pet_s_configuration_and_nothing_else(each: Stack) -> None:
     keys = [one.get("Key", "") for one in each.api.s3.list_objects_v2(Bucket=each.api.bucket()).get("Contents", [])]
-    assert sorted(key.rpartition("/")[0] for key in keys) == ["app", "roles/database", "roles/load_balancer", "roles/web"]
+    configured = sorted(key for key in keys if key.startswith("configuration/"))
+    assert configured == ["configuration/db-1.yaml", "configuration/db-2.yaml", "configuration/lb-1.yaml"]
+    others = sorted(key.rpartition("/")[0] for key in keys if key not in configured)
+    assert others == ["app", "roles/database", "roles/load_balancer", "roles/web"]
     for key in (key for key in keys if key.startswith("roles/")):
         content = each.api.s3.get_object(Bucket=each.api.bucket(), Key=key)["Body"].read()
         assert hashlib.sha256(content).hexdigest() == key.rpartition("/")[2].removesuffix(".tar.gz"), key
@@ -108,7 +111,7 @@ def test_everything_that_can_bear_tags_names_project_environment_component_and_i
         check(each, "instance", tags(one))
     bucket = each.api.bucket()
     check(each, "bucket", tags({"Tags": each.api.s3.get_bucket_tagging(Bucket=bucket)["TagSet"]}))
-    for key in (one.get("Key", "") for one in each.api.s3.list_objects_v2(Bucket=bucket).get("Contents", [])):
+    for key in (one.get("Key", "") for one in each.api.s3.list_objects_v2(Bucket=bucket, Prefix="configuration/").get("Contents", [])):
         check(each, key, tags({"Tags": each.api.s3.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]}))
     for one in each.api.secrets.list_secrets()["SecretList"]:
         check(each, "secret", tags(dict(one)))
