@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -40,14 +41,22 @@ Compare = Callable[[Wanted], Sequence[Problem]]
 
 def load() -> Environment:
     """The environment of the running stack. Raises ConfigurationError with every mistake."""
+    mistakes = access_problems(_values("aws")) or file_problems(access(""))
+
+    def aws_says(wanted: Wanted) -> Sequence[Problem]:
+        if mistakes:
+            return ()
+        # Read here: in the thread that asks AWS there is no stack whose settings could be read.
+        return compare(wanted, _existing(), partial(ec2_client, access(wanted.region)))
+
     return judge(
         stack=pulumi.get_stack(),
         raw=_values(),
         secret=frozenset(_secret_keys()),
         region=pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         zones=_region_zones,
-        access=access_problems(_values("aws")) or file_problems(access("")),
-        aws_says=lambda wanted: compare(wanted, _existing(), lambda: ec2_client(wanted.region)),
+        access=mistakes,
+        aws_says=aws_says,
     )
 
 
@@ -56,9 +65,8 @@ def access(region: str) -> Access:
     return Access.read(region, _values("aws"))
 
 
-def ec2_client(region: str) -> "EC2Client":
+def ec2_client(reached: Access) -> "EC2Client":
     """A client for what AWS is asked before an `up`: one try and little patience, since the `up` goes on without an answer."""
-    reached = access(region)
     return cast("EC2Client", client(session(reached), reached, "ec2", patience=BRIEF))
 
 

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, NoCredentialsE
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 from stack import configuration
+from stack.access import Access
 from stack.offered import Existing, Wanted, compare
 from stack.problems import ConfigurationError, Problem
 from stack.settings import check, parse
@@ -230,6 +231,21 @@ def test_the_program_knows_its_stack_by_the_outputs_of_its_last_run() -> None:
     assert load({"stack_id": "x7k2abcd", "zones": ["eu-central-1b", "eu-central-1c"]}) == ["webstack:database.volumeSize"]
     assert ec2.asked["describe_volumes"]["Filters"]["tag:stack-id"] == ["x7k2abcd"]
     assert load({}) == [f"webstack:{tier}.instanceType" for tier in ("loadBalancer", "web", "database")]
+
+
+def test_aws_is_asked_as_the_stacks_settings_say_and_not_as_somebody_else() -> None:
+    asked: list[Access] = []
+
+    def client(reached: Access) -> Any:
+        asked.append(reached)
+        raise NoCredentialsError
+
+    def body() -> None:
+        with mock.patch("stack.configuration.ec2_client", client):
+            configuration.load()
+
+    run(body, config={"aws:region": "eu-central-1", "aws:accessKey": "AKIA-of-the-stack", "aws:secretKey": "x"}, monitor=StrictMonitor())
+    assert [(one.region, one.access_key) for one in asked] == [("eu-central-1", "AKIA-of-the-stack")]
 
 
 def test_the_table_of_families_agrees_with_ec2s_own_data_of_every_type() -> None:
