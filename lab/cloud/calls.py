@@ -19,6 +19,8 @@ from lab.cloud.service_models import service_model
 _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 """Of the dialect of Smithy's RPC in CBOR."""
+_S3_CONTROL = "/v20180820/"
+"""S3 Control signs as S3, and its paths begin so (botocore, data/s3control/2018-08-20/service-2.json)."""
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-].*amazonaws\.com(?::\d+)?")
 _READING = re.compile(r"(Describe|Get|List|Head|Lookup|Search|BatchGet|Simulate|Decode|Filter|Select|Query|Scan|Assume|Validate|Test)")
 _MODIFYING_GETS = frozenset({"GetFederationToken"})
@@ -97,6 +99,8 @@ def _action(service: str, message: Message) -> tuple[str, dict[str, str]]:
         form = arguments | dict(parse_qsl(message.body.decode("utf-8", "replace"), keep_blank_values=True))
         if "Action" in form:
             return form["Action"], {key: value for key, value in form.items() if key not in {"Action", "Version"}}
+    if service == "s3" and message.path.startswith(_S3_CONTROL):
+        return _rest_action("s3control", message.method, message.path, arguments, headers)
     path = _with_bucket(message.host, message.path) if service == "s3" else message.path
     return _rest_action(service, message.method, path, arguments, headers)
 

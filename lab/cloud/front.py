@@ -9,6 +9,7 @@ import asyncio
 import json
 import logging
 import logging.handlers
+import re
 import socket
 import ssl
 import time
@@ -39,6 +40,8 @@ MAX_BODY_BYTES = 64 * 1024 * 1024 + 1024 * 1024
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
 )
+_ABSOLUTE = re.compile(r"^https?://[^/?]*")
+"""What clients send before the path to a proxy, and any server has to take (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2)."""
 _LINE_BYTES = 65536
 _CLOSED_PATHS = (PRIVATE_PREFIX, "/moto-api")
 _LOG_BYTES = 16 * 1024 * 1024
@@ -119,7 +122,8 @@ class Front:
             return web.Response(
                 status=413, text=f"The lab's API takes bodies of {MAX_BODY_BYTES} bytes at most; send larger objects in parts.\n"
             )
-        raw_path, _, query = request.raw_path.partition("?")
+        target = _ABSOLUTE.sub("", request.raw_path)
+        raw_path, _, query = target.partition("?")
         if not raw_path.startswith("/") or raw_path.startswith(_CLOSED_PATHS):
             return web.Response(status=404, text="Not a path of AWS's API.\n")
         message = Message(
@@ -132,7 +136,7 @@ class Front:
             secure=request.secure,
         )
         call = identify(message, request.remote or "")
-        response = await self._struck(call, request) or await self._passed(call, request, body)
+        response = await self._struck(call, request) or await self._passed(call, request, target, body)
         if self._log is not None:
             self._log.write(call, response.status, time.monotonic() - started)
         return response
@@ -148,14 +152,14 @@ class Front:
             return web.Response(status=503)  # for nobody: the connection is gone
         return _refused(call, outcome.refusal) if outcome.refusal is not None else None
 
-    async def _passed(self, call: Call, request: web.BaseRequest, body: bytes) -> web.Response:
-        response = await self._answer(call, request, body)
+    async def _passed(self, call: Call, request: web.BaseRequest, target: str, body: bytes) -> web.Response:
+        response = await self._answer(call, request, target, body)
         # A failure of the API server (5xx) may have come after half of the change.
         if self.on_change is not None and call.changes and not 400 <= response.status < 500:
             self.on_change(region=call.region, service=call.service, action=call.action, parameters=call.parameters)
         return response
 
-    async def _answer(self, call: Call, request: web.BaseRequest, body: bytes) -> web.Response:
+    async def _answer(self, call: Call, request: web.BaseRequest, target: str, body: bytes) -> web.Response:
         try:
             verdict = await self.judge(call) if self.judge is not None else Verdict()
         except (BotoCoreError, ClientError, aiohttp.ClientError):
@@ -165,7 +169,7 @@ class Front:
             return _refused(call, verdict.refusal)
         if self._session is None:
             raise RuntimeError("the front has not been started")
-        url = URL(f"{self._api}{request.raw_path}", encoded=True)  # as sent: the path is part of what is signed
+        url = URL(f"{self._api}{target}", encoded=True)  # as sent: the path is part of what is signed
         try:
             async with self._session.request(
                 request.method, url, headers=_passed_on(request.headers), data=body, allow_redirects=False, skip_auto_headers=_NOT_ADDED

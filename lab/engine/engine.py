@@ -12,6 +12,7 @@ from typing import IO, Literal
 
 from pulumi import automation as auto
 
+from lab.aws_services import SERVICES
 from lab.engine import real_providers, workspace
 from lab.engine.backend import Backend, LostStateError
 from lab.engine.process import InterruptibleCommand
@@ -22,12 +23,6 @@ from lab.processes import end_recorded
 
 Listener = Callable[[auto.EngineEvent], None]
 Printer = Callable[[str], None]
-
-SERVICES = (
-    "cloudwatch", "dynamodb", "ec2", "iam", "kms", "logs", "route53", "s3", "secretsmanager", "sns", "ssm", "sts",
-)  # fmt: skip
-"""The services whose endpoint the lab answers for, by the names that the `aws:endpoints` configuration knows them."""
-
 
 ProviderKind = Literal["lab", "real"]
 
@@ -212,8 +207,8 @@ def _diagnostics_only(listener: Listener | None) -> Listener | None:
 
 def lab_config(endpoint: str, provider: ProviderKind = "lab") -> dict[str, object]:
     """The `aws:` settings that point the provider and the program at the lab's endpoint instead of AWS."""
-    more = real_providers.REAL_SETTINGS if provider == "real" else {}
-    return {"aws:endpoints": [dict.fromkeys(SERVICES, endpoint)], "aws:s3UsePathStyle": True, **more}
+    settings: dict[str, object] = {"aws:endpoints": [dict.fromkeys(SERVICES, endpoint)], "aws:s3UsePathStyle": True}
+    return settings | (real_providers.settings(endpoint) if provider == "real" else {})
 
 
 @contextlib.contextmanager

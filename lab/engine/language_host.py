@@ -4,7 +4,7 @@ Pulumi's own host comes with Pulumi's own CLI; it is a Go module of its own, whi
 version), so beside a CLI that was built from Go modules there is none. This one is the Automation API's language server
 (pulumi.automation), told of the program on disk and of the provider plugins that the installed SDKs name. It runs programs of the virtual
 environment that it is installed in, and those alone; `pulumi install`, `pulumi new` and the like are not for it. The protocol:
-pulumi/pulumi, proto/pulumi/language.proto.
+pulumi/pulumi, proto/pulumi/language.proto, and plugin.proto for the plugins of an answer.
 """
 
 import functools
@@ -25,7 +25,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 from lab.engine.sdk_plugins import sdk_plugins
 
 _MESSAGE_BYTES = 400 * 1024 * 1024
-"""The engine's own limit."""
+"""The engine's own limit (pulumi/pulumi, sdk/go/common/util/rpcutil/serve.go, maxRPCMessageSize)."""
 
 
 class LanguageHost(LanguageServer):

@@ -5,18 +5,33 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab.aws_services import SERVICES
 from lab.engine.sdk_plugins import SdkPlugin, sdk_plugins
 from lab.errors import LabError
 
-REAL_SETTINGS: dict[str, object] = {
-    "aws:skipCredentialsValidation": True,
-    "aws:skipMetadataApiCheck": True,
-    "aws:skipRegionValidation": True,
-    "aws:skipRequestingAccountId": False,
-}
-"""What the real provider needs besides the endpoints: the lab's credentials are made up, no metadata service is on this machine, and the
-account's number is asked of the lab's STS, because ARNs are made of it (hashicorp/terraform-provider-aws,
-website/docs/guides/custom-service-endpoints.html.markdown)."""
+_ENDPOINTS = (*SERVICES, "s3control")
+"""S3 Control is asked for the tags of buckets since 6.23.0 (hashicorp/terraform-provider-aws, CHANGELOG.md; issues 45292 and 45784)."""
+
+
+def settings(endpoint: str) -> dict[str, object]:
+    """What the real provider needs to speak to the lab alone, beside what the lab's own one needs.
+
+    The lab's credentials are made up, and no metadata service is on this machine; the account's number is asked of the lab's STS, because
+    ARNs are made of it, and S3 Control's calls need it (hashicorp/terraform-provider-aws, website/docs/index.html.markdown, for the
+    settings; website/docs/guides/custom-service-endpoints.html.markdown for the endpoints' names).
+
+    The proxy is for S3 Control: AWS's SDKs put the account's number before the endpoint's host (botocore, data/s3control/2018-08-20/
+    endpoint-rule-set-1.json, "{url#scheme}://{AccountId}.{url#authority}"), and no resolver knows such a name. Calls to loopback
+    addresses go past a proxy (golang.org/x/net, http/httpproxy/proxy.go, useProxy); what else is not for the lab's endpoint is refused.
+    """
+    return {
+        "aws:endpoints": [dict.fromkeys(_ENDPOINTS, endpoint)],
+        "aws:httpProxy": endpoint,
+        "aws:skipCredentialsValidation": True,
+        "aws:skipMetadataApiCheck": True,
+        "aws:skipRegionValidation": True,
+        "aws:skipRequestingAccountId": False,
+    }
 
 
 class RealProviderError(LabError):

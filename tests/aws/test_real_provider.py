@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from lab.aws_services import SERVICES
 from lab.empty_api import empty_api
 from lab.engine import pulumi_cli
-from lab.engine.engine import SERVICES, Engine, EngineOptions
+from lab.engine.engine import Engine, EngineOptions
 from lab.engine.real_providers import RealProviderError
 from lab.engine.sdk_plugins import sdk_plugins
 from lab.paths import REPOSITORY
@@ -66,7 +67,8 @@ def test_the_installed_plugins_make_the_stack_and_speak_to_the_lab_alone(options
         assert engine.destroy().summary.resource_changes == {"delete": 3}
     told = json.loads((folders["aws"] / "configured.json").read_text())
     arguments = told["arguments"]
-    assert json.loads(arguments["endpoints"]) == [dict.fromkeys(SERVICES, options.endpoint)]
+    assert json.loads(arguments["endpoints"]) == [dict.fromkeys((*SERVICES, "s3control"), options.endpoint)]
+    assert arguments["httpProxy"] == options.endpoint
     assert {key: arguments.get(key) for key in REAL} == REAL
     assert told["environment"] == {
         "AWS_ACCESS_KEY_ID": "lab",

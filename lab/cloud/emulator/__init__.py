@@ -12,6 +12,7 @@ from lab.cloud.emulator import (
     attributes,
     boundaries,
     bucket_policies,
+    buckets,
     dependencies,
     endpoints,
     images,
@@ -60,4 +61,5 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
     boundaries.install()
     profiles.install()
     bucket_policies.install()
+    buckets.install()
     power.install(machines=machines)

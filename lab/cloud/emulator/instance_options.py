@@ -1,4 +1,4 @@
-"""What an instance has beside its power state, and moto forgets: credits, monitoring, the groups of its interface."""
+"""What an instance has beside its power state, and moto forgets: credits, monitoring, enclaves, the groups of its interface."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,15 +15,24 @@ from lab.cloud.emulator.patching import add, original, refusal, replace
 def install() -> None:
     """Patches what is told and changed of an instance. After `launch`, whose RunInstances it calls."""
     run = original(InstanceResponse, "run_instances")
+    describe = original(InstanceResponse, "describe_instance_attribute")
 
-    def run_with_credits(response: Any) -> Any:
-        return _run_with_credits(response, run)
+    def run_with_options(response: Any) -> Any:
+        answer = _run_with_credits(response, run)
+        for instance in answer.result.instances:
+            instance.enclave_options = {"Enabled": response._get_param("EnclaveOptions.Enabled") in (True, "true")}
+        return answer
 
-    replace(InstanceResponse, "run_instances", run_with_credits)
+    def describe_attribute(response: Any) -> Any:
+        return _describe_enclaves(response) if response._get_param("Attribute") == "enclaveOptions" else describe(response)
+
+    replace(InstanceResponse, "run_instances", run_with_options)
+    replace(InstanceResponse, "describe_instance_attribute", describe_attribute)
     replace(InstanceResponse, "describe_instance_credit_specifications", _describe_credits)
     add(InstanceResponse, "modify_instance_credit_specification", _modify_credits)
     replace(Monitoring, "monitor_instances", _monitor("enabled"))
     replace(Monitoring, "unmonitor_instances", _monitor("disabled"))
+    add(Instance, "enclave_options", {"Enabled": False})
     add(Instance, "security_groups", property(_groups, _set_groups))
 
 
@@ -39,6 +48,15 @@ def _run_with_credits(response: Any, run: Callable[[Any], Any]) -> Any:
             continue  # AWS ignores what a type cannot have
         instance.cpu_credits = asked or ("standard" if instance.instance_type.startswith("t2.") else "unlimited")
     return answer
+
+
+def _describe_enclaves(response: Any) -> Any:
+    """Whether an instance may have enclaves: only RunInstances says it, and DescribeInstances tells it too.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceAttribute.html
+    """
+    instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
+    return ActionResult({"InstanceId": instance.id, "EnclaveOptions": instance.enclave_options})
 
 
 def _describe_credits(response: Any) -> Any:

@@ -17,7 +17,6 @@ from lab.cloud.emulator.power import backends
 
 _attach = original(EBSBackend, "attach_volume")
 _detach = original(EBSBackend, "detach_volume")
-_describe_attribute = original(InstanceResponse, "describe_instance_attribute")
 _modify_mappings = original(InstanceResponse, "_block_device_mapping_handler")
 
 _LEAVING = frozenset({"detaching", "busy"})
@@ -43,7 +42,12 @@ def install(*, machines: bool) -> None:
     replace(EBSBackend, "detach_volume", detach)
     replace(Instance, "teardown_defaults", _let_volumes_go)
     VolumeAttachment.delete_on_termination = property(_goes_with_instance)  # type: ignore[attr-defined]
-    replace(InstanceResponse, "describe_instance_attribute", _describe_instance_attribute)
+    describe = original(InstanceResponse, "describe_instance_attribute")
+
+    def describe_attribute(response: Any) -> Any:
+        return _describe_mappings(response) if response._get_param("Attribute") == "blockDeviceMapping" else describe(response)
+
+    replace(InstanceResponse, "describe_instance_attribute", describe_attribute)
     replace(InstanceResponse, "_block_device_mapping_handler", _modify_block_device_mappings)
 
 
@@ -124,10 +128,8 @@ def _goes_with_instance(attachment: Any) -> bool:
     return mapping is not None and bool(mapping.delete_on_termination)
 
 
-def _describe_instance_attribute(response: Any) -> Any:
+def _describe_mappings(response: Any) -> Any:
     """moto answers `blockDeviceMapping` with nothing that boto3 can read."""
-    if response._get_param("Attribute") != "blockDeviceMapping":
-        return _describe_attribute(response)
     instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
     return ActionResult({"InstanceId": instance.id, "BlockDeviceMappings": instance.block_device_mappings})
 

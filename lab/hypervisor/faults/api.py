@@ -5,10 +5,8 @@ from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from lab.aws_services import SERVICES
 from lab.hypervisor.faults.fault import Fault, Scene
-
-SERVICES = ("cloudwatch", "dynamodb", "ec2", "iam", "kms", "logs", "route53", "s3", "secretsmanager", "sns", "ssm", "sts")
-"""Those that the lab's users call, by the prefix of their IAM actions."""
 
 _LONGEST_DELAY = 60_000
 

@@ -18,9 +18,6 @@ BLOCKS: Final = {
     "ignorePublicAcls": "IgnorePublicAcls",
     "restrictPublicBuckets": "RestrictPublicBuckets",
 }
-DEFAULT_ENCRYPTION: Final[dict[str, Any]] = {
-    "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}]
-}
 _HOME: Final = "us-east-1"
 
 
@@ -39,12 +36,6 @@ class Bucket(Handler):
         return name
 
     def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
-        """What every new bucket has on AWS and not in moto: encryption, no public access, no object ACLs. And the tags."""
-        cloud.call("s3.put_bucket_encryption", Bucket=identifier, ServerSideEncryptionConfiguration=DEFAULT_ENCRYPTION)
-        everything = dict.fromkeys(BLOCKS.values(), True)
-        cloud.call("s3.put_public_access_block", Bucket=identifier, PublicAccessBlockConfiguration=everything)
-        ownership = {"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]}
-        cloud.call("s3.put_bucket_ownership_controls", Bucket=identifier, OwnershipControls=ownership)
         self._tag(cloud, identifier, news)
 
     def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:

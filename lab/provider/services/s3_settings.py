@@ -8,7 +8,6 @@ from lab.provider.cloud import Cloud
 from lab.provider.codec import Props
 from lab.provider.rules.model import listed, nested
 from lab.provider.services.base import Handler, quiet, tag_list, tag_map
-from lab.provider.services.s3_bucket import DEFAULT_ENCRYPTION
 
 
 def _identifier(news: Props) -> str:
@@ -85,7 +84,7 @@ class BucketEncryption(Handler):
         cloud.call("s3.put_bucket_encryption", Bucket=news["bucket"], ServerSideEncryptionConfiguration={"Rules": rules})
 
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        quiet(lambda: cloud.call("s3.put_bucket_encryption", Bucket=state["bucket"], ServerSideEncryptionConfiguration=DEFAULT_ENCRYPTION))
+        quiet(lambda: cloud.call("s3.delete_bucket_encryption", Bucket=state["bucket"]))
 
 
 _SPECIAL: Final = {"id": "ID"}

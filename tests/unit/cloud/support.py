@@ -33,7 +33,7 @@ def empty(api_server: str) -> None:
 
 
 @functools.cache
-def client(service: str, url: str, *, verify: Path | None = None) -> Any:
+def client(service: str, url: str, *, verify: Path | None = None, proxy: str = "") -> Any:
     """A boto3 client that does not repeat a failed call. Kept: to make one takes longer than most tests."""
     any_client = cast("Any", boto3.client)  # its stubs want the service's name as a literal
     return any_client(
@@ -43,8 +43,15 @@ def client(service: str, url: str, *, verify: Path | None = None) -> Any:
         aws_access_key_id="AKIATEST",
         aws_secret_access_key="secret-of-the-test",
         verify=str(verify) if verify else None,
-        config=Config(retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}),
+        config=Config(
+            retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, proxies=cast("Any", {"http": proxy} if proxy else None)
+        ),
     )
+
+
+def proxied(service: str, url: str) -> Any:
+    """A client that sends its calls to the endpoint as to a proxy, under whatever name AWS's SDK makes of the endpoint's."""
+    return client(service, url, proxy=url)
 
 
 class Loop:

@@ -10,7 +10,9 @@ import urllib.request
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -18,9 +20,11 @@ from lab.cloud.calls import Call
 from lab.cloud.certificates import Mint, authority
 from lab.cloud.denials import Refusal
 from lab.cloud.front import Front, Verdict, loopback_listener
+from lab.cloud.images import DEBIAN_PARAMETER
+from lab.engine.engine import only_this_aws
 from stack.access import Access
 from stack.cloud import Cloud
-from tests.unit.cloud.support import Loop, Network, client
+from tests.unit.cloud.support import Loop, Network, client, proxied
 
 pytestmark = pytest.mark.programs
 
@@ -165,3 +169,48 @@ def test_without_an_api_server_the_door_says_so(loop: Loop) -> None:
         loop.run(front.open_door(listening))
         with pytest.raises(urllib.error.HTTPError, match="503"):
             urllib.request.urlopen(f"http://127.0.0.1:{port_of(listening)}/")
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "arguments", "action"),
+    [
+        ("ec2", "describe_addresses_attribute", {"AllocationIds": [], "Attribute": "domain-name"}, "DescribeAddressesAttribute"),
+        ("iam", "list_instance_profile_tags", {"InstanceProfileName": "profile"}, "ListInstanceProfileTags"),
+        ("logs", "describe_log_groups", {}, "DescribeLogGroups"),
+        ("route53", "list_hosted_zones", {}, "ListHostedZones"),
+        ("s3", "get_bucket_request_payment", {"Bucket": "artifacts"}, "GetBucketRequestPayment"),
+        ("secretsmanager", "list_secrets", {}, "ListSecrets"),
+        ("ssm", "get_parameter", {"Name": DEBIAN_PARAMETER}, "GetParameter"),
+        ("sts", "get_caller_identity", {}, "GetCallerIdentity"),
+    ],
+)
+def test_a_read_of_the_real_provider_passes_with_its_name(
+    door: Door, service: str, operation: str, arguments: dict[str, object], action: str
+) -> None:
+    with only_this_aws(door.url):
+        client("iam", door.url).create_instance_profile(InstanceProfileName="profile")
+        client("s3", door.url).create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        made: Any = boto3.Session(region_name="eu-west-1")
+        getattr(made.client(service), operation)(**arguments)
+    entry = door.log()[-1]
+    assert (entry["service"], entry["action"], entry["status"]) == (service, action, 200)
+    assert ("s3", "CreateBucket") in {change[1:] for change in door.changes}
+
+
+def test_s3_control_is_reached_under_the_accounts_name_by_the_proxy(door: Door) -> None:
+    """As AWS's provider asks for the tags of a bucket: http://123456789012.127.0.0.1, which no resolver knows."""
+    client("s3", door.url).create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    control, bucket = proxied("s3control", door.url), {"AccountId": "123456789012", "ResourceArn": "arn:aws:s3:::artifacts"}
+    control.tag_resource(**bucket, Tags=[{"Key": "Stack", "Value": "dev"}])
+    assert control.list_tags_for_resource(**bucket)["Tags"] == [{"Key": "Stack", "Value": "dev"}]
+    assert [(entry["service"], entry["action"]) for entry in door.log()[1:]] == [("s3", "TagResource"), ("s3", "ListTagsForResource")]
+    assert [action for _, _, action in door.changes] == ["CreateBucket", "TagResource"]
+
+
+def test_a_proxied_call_has_no_way_past_the_door(door: Door) -> None:
+    """What is not AWS's path stays closed however it is written, and what is for another host goes to the lab or nowhere."""
+    for url in (f"{door.url}/_lab/regions", "http://lab.invalid/moto-api/reset", "http://lab.invalid/no/such/thing"):
+        request = urllib.request.Request(url)
+        request.set_proxy(door.url.removeprefix("http://"), "http")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(request)

@@ -1,13 +1,14 @@
 """Which plugins `--provider real` takes, and what it says where they are not there."""
 
 from pathlib import Path
+from typing import Any
 
 import pulumi._types as sdk_types
 import pytest
 from pulumi_aws import ProviderArgs
 from pulumi_aws._inputs import ProviderEndpointArgs
 
-from lab.engine.engine import SERVICES, lab_config
+from lab.engine.engine import lab_config
 from lab.engine.real_providers import RealProviderError, link, plugin_folder, require
 from lab.engine.sdk_plugins import SdkPlugin, sdk_plugins
 from lab.names import LabNames
@@ -92,8 +93,16 @@ def test_both_sdks_of_the_program_ask_for_their_plugins() -> None:
 def test_every_setting_is_one_that_the_real_provider_has() -> None:
     names = set(sdk_types.input_type_py_to_pulumi_names(ProviderArgs).values())
     endpoints = set(sdk_types.input_type_py_to_pulumi_names(ProviderEndpointArgs).values())
-    assert {key.removeprefix("aws:") for key in lab_config("http://127.0.0.1:1", "real")} <= names
-    assert set(SERVICES) <= endpoints
+    settings: dict[str, Any] = lab_config("http://127.0.0.1:1", "real")
+    assert {key.removeprefix("aws:") for key in settings} <= names
+    assert set(settings["aws:endpoints"][0]) <= endpoints
+
+
+def test_the_real_provider_finds_s3_control_in_the_lab_too() -> None:
+    """Without an endpoint it would ask AWS for the tags of a bucket; and before the endpoint's host it writes the account's number."""
+    settings: dict[str, Any] = lab_config("http://127.0.0.1:1", "real")
+    assert settings["aws:endpoints"][0]["s3control"] == settings["aws:httpProxy"] == "http://127.0.0.1:1"
+    assert not lab_config("http://127.0.0.1:1").keys() & {"aws:httpProxy", "aws:skipRequestingAccountId"}
 
 
 @pytest.fixture
