@@ -219,8 +219,8 @@ class Disk:
             return write(path, content, owner=me, group=me, mode=mode)
 
         def haproxy(command: list[str | Path]) -> None:
-            assert command[:4] == ["haproxy", "-c", "-q", "-f"]
-            text = Path(command[4]).read_text()
+            assert command[:3] == ["haproxy", "-c", "-f"], "quiet, it would not say what is wrong"
+            text = Path(command[3]).read_text()
             (certificate,) = [line.split()[-1] for line in text.splitlines() if line.startswith("bind")]
             assert Path(certificate).stat().st_mode & 0o777 == 0o600
             self.shown.append((text.replace(certificate, "PEM"), Path(certificate).read_text()))

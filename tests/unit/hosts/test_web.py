@@ -197,5 +197,5 @@ def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, program
         configuration.configure(CONFIG)
         lines = [" ".join(call) for call in programs.calls]
         assert "nginx -t -q" in lines
-        assert "haproxy -c -q -f /etc/webstack/database-proxy.cfg" in lines
+        assert "haproxy -c -f /etc/webstack/database-proxy.cfg" in lines
         assert ("systemctl restart webstack-migrate.service webstack-app.service" in lines) == changed

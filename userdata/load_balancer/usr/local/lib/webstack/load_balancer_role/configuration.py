@@ -40,7 +40,7 @@ def apply_configuration(config: HostConfig, wanted: Mapping[str, str]) -> bool:
         candidate, certificate = Path(folder, "haproxy.cfg"), Path(folder, "tls.pem")
         files.write(certificate, pem, mode=0o600)
         files.write(candidate, text.replace(str(tls.SERVED), str(certificate)))
-        validate(["haproxy", "-c", "-q", "-f", candidate])
+        validate(["haproxy", "-c", "-f", candidate])
     changed = files.write(tls.SERVED, pem, mode=0o600)
     return files.write(HAPROXY_CONFIG, text) or changed
 

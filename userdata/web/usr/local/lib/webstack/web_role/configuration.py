@@ -16,7 +16,7 @@ def configure(config: HostConfig) -> None:
     changed = release.install(config.app_bundle.key, config.app_bundle.sha256)
     changed |= environment.write(config)
     database_ca.refresh()
-    validate(["haproxy", "-c", "-q", "-f", PROXY_CONFIG])
+    validate(["haproxy", "-c", "-f", PROXY_CONFIG])
     validate(["nginx", "-t", "-q"])
     services.reload_if_running("webstack-database-proxy.service", "nginx.service")
     if changed:
