@@ -73,7 +73,9 @@ async def _of_ec2(call: Call, place: Place, resources: Resources) -> list[Need]:
 
     if call.action in ("DisassociateRouteTable", "DisassociateAddress"):
         joined = await resources.association(call.region, call.parameters.get("AssociationId", ""))
-        if not joined and call.action == "DisassociateAddress":  # the address has lost it already, and that is for the service to say
+        # An address that has lost its association already is for the service to name. AWS's reference does not say what the call is judged
+        # by; a policy made from this one holds either way, since it asks for no tag.
+        if not joined and call.action == "DisassociateAddress":
             return [Need(action="ec2:DisassociateAddress", resource=arn("elastic-ip/*"))]
         if not joined:
             raise UnknownCallError(call)
