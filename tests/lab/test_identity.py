@@ -7,6 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
+from stack.naming import configuration_key
 from tests.lab.harness import REGION, LabUnderTest
 from tests.lab.probe import REFUSED, Try, tried
 
@@ -86,6 +87,8 @@ def site(lab: LabUnderTest) -> Iterator[Site]:
 def needed(site: Site, tier: str) -> dict[str, Try]:
     """For each statement of a tier's policy a call that only it allows."""
     common = {"RoleBundle": site.read(site.keys(f"roles/{tier}/")[0]), "OwnReadiness": site.write("hosts/{self}.json")}
+    if tier != "web":
+        common["Configuration"] = site.read(configuration_key(HOSTS[tier]))
     certificates = {
         "DatabaseCertificates": site.read(site.keys("database/certificates/")[0]),
         "DatabaseListing": site.listing("database/certificates/"),
@@ -149,6 +152,8 @@ def test_what_would_do_harm_is_refused(lab: LabUnderTest, site: Site, tier: str)
     everywhere = [
         *(site.write(key) for key in (site.keys("app/")[0], site.keys("roles/web/")[0], *others)),
         *(site.read(key) for key in others),
+        *(site.read(configuration_key(other)) for other in HOSTS.values() if other not in (host, HOSTS["web"])),
+        site.write(configuration_key(host)),
         Try(service="s3", operation="delete_object", arguments={"Bucket": site.bucket, "Key": "database/primary.json"}),
         Try(service="s3", operation="list_buckets"),
         Try(service="s3", operation="get_bucket_policy", arguments={"Bucket": site.bucket}),
