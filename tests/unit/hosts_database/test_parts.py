@@ -1,4 +1,4 @@
-"""The parts around the decisions: how long a replica is lost, accounts, records, the volume, packages, readiness, an orderly stop."""
+"""The parts around the decisions: how long a replica is lost, accounts, records, the volume, packages, readiness."""
 
 import io
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from database_role import accounts, growth, install, records, setup, stopping, volume
+from database_role import accounts, growth, install, records, setup, volume
 from database_role.boot import Claim, Data
 from database_role.gtid import GtidSet
 from database_role.health import Health, judge
@@ -461,78 +461,3 @@ def test_a_peers_status_is_read_as_a_view() -> None:
         {"data": "recipient", "writable": False, "executed": f"{UUID}:1-3", "received": "", "receiver": "OFF", "stopping": True},
     )
     assert (seen.data, seen.executed.count(), seen.receiving, seen.stopping) == (Data.RECIPIENT, 3, False, True)
-
-
-# --- an orderly stop
-
-
-class StoppingServer:
-    """A primary's mysqld under its stop: what it says in turn, and what was done to it."""
-
-    def __init__(self, views: list[LocalView]) -> None:
-        self.views = views
-        self.ran: list[str] = []
-
-    def look(self, _: object) -> LocalView:
-        return self.views.pop(0) if len(self.views) > 1 else self.views[0]
-
-    def run(self, *statements: str) -> None:
-        self.ran += statements
-
-    def rows(self, _: str) -> list[dict[str, int]]:
-        return []
-
-
-@pytest.fixture
-def stop_of(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
-    """Runs the stop of db-1 against views in turn; returns (statements run, modes recorded, processes killed)."""
-
-    def stop(views: list[LocalView], *, recorded: bool = True) -> tuple[list[str], list[Mode], list[int]]:
-        fake, modes, killed = StoppingServer(views), list[Mode](), list[int]()
-
-        def record(mode: Mode, **_: str) -> None:
-            if not recorded:
-                raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "PutObject")
-            modes.append(mode)
-
-        def kill(pid: int, _: int) -> None:
-            killed.append(pid)
-
-        clock = iter(range(100_000))
-        monkeypatch.setattr(stopping.paths, "STOPPING", tmp_path / "stopping")
-        monkeypatch.setattr(stopping.paths, "ROLE_LOCK", tmp_path / "lock")
-        monkeypatch.setattr(stopping, "Server", returning(fake))
-        monkeypatch.setattr(stopping, "local_view", fake.look)
-        monkeypatch.setattr(stopping.records, "write_mode", record)
-        monkeypatch.setattr(stopping.os, "kill", kill)
-        monkeypatch.setattr(stopping.time, "monotonic", lambda: next(clock) / 2)
-        monkeypatch.setattr(stopping.time, "sleep", returning(None))
-        stopping.stop(DB_1, 4711)
-        assert (tmp_path / "stopping").exists()
-        return fake.ran, modes, killed
-
-    return stop
-
-
-WAITING = server(waiting=2)
-FENCED = server(read_only=True, super_read_only=True)
-
-
-def test_a_primary_is_fenced_and_stops_with_nothing_recorded(stop_of: Any) -> None:
-    ran, modes, killed = stop_of([server(), WAITING, FENCED])
-    assert ran == ["SET GLOBAL super_read_only = ON"]
-    assert (modes, killed) == ([], [])
-
-
-def test_degraded_is_recorded_before_waiting_commits_are_let_go(stop_of: Any) -> None:
-    ran, modes, killed = stop_of([WAITING] * 14 + [FENCED])
-    assert modes == [Mode.DEGRADED]
-    assert ran[-1] == "SET GLOBAL rpl_semi_sync_source_enabled = OFF"
-    assert killed == []
-
-
-def test_where_degraded_cannot_be_recorded_nothing_is_acknowledged(stop_of: Any) -> None:
-    ran, modes, killed = stop_of([WAITING], recorded=False)
-    assert "SET GLOBAL rpl_semi_sync_source_enabled = OFF" not in ran
-    assert modes == []
-    assert killed == [4711]
