@@ -7,8 +7,6 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Final
 
-from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from audit import reviewed
@@ -19,6 +17,7 @@ from lab.engine.workspace import stack_names
 from lab.errors import LabError
 from lab.paths import REPOSITORY
 from ops.failures import INTERRUPTED
+from ops.terminal import Terminal
 
 ABOUT: Final = {
     "stack": "accepted",
@@ -40,7 +39,7 @@ def main() -> int:
     wanted: list[str] = options.stacks or known
     if unknown := [stack for stack in wanted if stack not in known]:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
-    told = Console(stderr=True)
+    told = Terminal(stderr=True)
     try:
         entries = reviewed.load()
         findings: list[Finding] = []
@@ -58,7 +57,7 @@ def main() -> int:
     if options.json:
         print(as_json(judgement))
     else:
-        show(judgement, Console(soft_wrap=False))
+        show(judgement, Terminal())
     return 0 if judgement.good else 1
 
 
@@ -71,7 +70,7 @@ def as_json(judgement: Judgement) -> str:
     return json.dumps({"findings": findings, "in_vain": list(judgement.in_vain), "good": judgement.good}, indent=2)
 
 
-def show(judgement: Judgement, console: Console) -> None:
+def show(judgement: Judgement, console: Terminal) -> None:
     """Prints for people: the known findings by reason, then what is new and what the reviewed file says in vain."""
     counts: Counter[Entry] = Counter(one.entry for one in judgement.judged if one.entry is not None)
     for about, title in ABOUT.items():
@@ -80,14 +79,14 @@ def show(judgement: Judgement, console: Console) -> None:
             table.add_column(column, overflow="fold", justify="right" if column == "findings" else "left")
         for entry, count in counts.items():
             if entry.about == about:
-                table.add_row(str(count), entry.scanner, "\n".join(entry.checks), escape(entry.reason.strip()))
+                table.add_row(str(count), entry.scanner, "\n".join(entry.checks), entry.reason.strip())
         if table.row_count:
             console.print(table)
     for one in judgement.new:
         text = f"NEW  {one.stack}: {one.scanner} {one.check} ({one.severity or '-'}) {one.resource}\n     {one.detail}"
-        console.print(text, style="bold red", markup=False, highlight=False)
+        console.print(text, style="bold red")
     for text in judgement.in_vain:
-        console.print(f"IN VAIN  {text}", style="bold red", markup=False, highlight=False)
+        console.print(f"IN VAIN  {text}", style="bold red")
     known = sum(counts.values())
     console.print(f"audit: {len(judgement.new)} new, {known} known, {len(judgement.in_vain)} entries of audit/reviewed.yaml in vain")
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pulumi import automation as auto
-from rich.console import Console
 
 from audit import policies, prowler
 from audit.account import Account
@@ -18,6 +17,7 @@ from lab.engine.engine import Engine, EngineOptions
 from lab.engine.workspace import Setting
 from lab.paths import REPOSITORY
 from ops.engine_run import interruptible
+from ops.terminal import Terminal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Applied:
 
 
 @contextlib.contextmanager
-def applied(stack: str, console: Console) -> Generator[Applied]:
+def applied(stack: str, console: Terminal) -> Generator[Applied]:
     """Applies a stack and keeps its API while the context is open. Raises AuditError with the engine's own words where it fails."""
     with tempfile.TemporaryDirectory(prefix="webstack-audit-") as folder, empty_api(Path(folder)) as endpoint:
         options = EngineOptions(

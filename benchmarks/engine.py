@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pulumi import automation as auto
-from rich.console import Console
 
 from benchmarks.figures import Figure
 from lab.empty_api import empty_api
@@ -21,6 +20,7 @@ from lab.engine.engine import Engine, EngineOptions
 from lab.engine.workspace import Setting
 from lab.paths import REPOSITORY
 from ops.engine_run import interruptible
+from ops.terminal import Terminal
 
 SIZES = (2, 20, 200)
 
@@ -63,7 +63,7 @@ def measure() -> list[Figure]:
 
 def stand_up(web_hosts: int) -> Fleet:
     """Creates, repeats and destroys a stack of that many web hosts on an empty API."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     with tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder, empty_api(Path(folder)) as endpoint:
         options = EngineOptions(
             home=Path(folder) / "engine",

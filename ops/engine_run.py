@@ -7,11 +7,11 @@ from types import FrameType
 from typing import TypeVar
 
 from pulumi import automation as auto
-from rich.console import Console
 
 from lab.engine.engine import Engine
 from ops.failures import UserError, readable
 from ops.progress import Progress
+from ops.terminal import Terminal
 
 T = TypeVar("T")
 
@@ -19,7 +19,7 @@ CANCEL_PATIENCE = 90
 """Seconds that a cancelled engine gets to end what it is creating; a wait for hosts ends at once."""
 
 
-def run(engine: Engine, console: Console, title: str, operation: Callable[[Progress], T]) -> tuple[T, Progress]:
+def run(engine: Engine, console: Terminal, title: str, operation: Callable[[Progress], T]) -> tuple[T, Progress]:
     """Runs `operation` with its progress shown.
 
     The first Ctrl-C cancels in order (what is being created is awaited and kept), a second one ends it at once. Raises UserError with the
@@ -33,7 +33,7 @@ def run(engine: Engine, console: Console, title: str, operation: Callable[[Progr
             raise UserError("\n".join([f"{title}: failed.", *lines])) from None
 
 
-def interruptible(engine: Engine, console: Console, operation: Callable[[], T]) -> T:
+def interruptible(engine: Engine, console: Terminal, operation: Callable[[], T]) -> T:
     """Runs a blocking engine call so that Ctrl-C and SIGTERM cancel it in order."""
     results: list[T] = []
     errors: list[BaseException] = []

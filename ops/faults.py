@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from lab import control
@@ -17,6 +16,7 @@ from lab.session import Session
 from ops import requirements
 from ops.failures import UserError
 from ops.options import JsonOption, LabOption
+from ops.terminal import Terminal
 
 _HELP = """\
 Make something go wrong on purpose, see what is on, and take it back.
@@ -36,7 +36,7 @@ _END = "a host by name or instance id"
 FromArgument = Annotated[str, typer.Argument(metavar="FROM", help=f"Where packets come from: {_END}, or `internet`.")]
 ToArgument = Annotated[str, typer.Argument(metavar="TO", help=f"Where they go: {_END}, or `internet`.")]
 
-_console = Console(width=None if sys.stdout.isatty() else 200)
+_console = Terminal(width=None if sys.stdout.isatty() else 200)
 
 
 @fault.command()
@@ -193,4 +193,4 @@ def _running(name: str, command: str) -> Session:
 
 
 def _say(text: str) -> None:
-    _console.print(text, markup=False, highlight=False, soft_wrap=True)
+    _console.print(text, soft_wrap=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from rich.table import Table
+from rich.text import Text
 
 from lab import control
 from lab.session import Session
@@ -67,7 +68,7 @@ def table(hosts: Sequence[Host]) -> Table:
     for heading in ("host", "role", "zone", "private ip", "public ip", "instance", "state", "ready"):
         result.add_column(heading, no_wrap=heading != "ready")
     for host in hosts:
-        ready = "[green]yes[/green]" if host.ready else f"[red]no[/red] {host.reason}".rstrip()
+        ready = Text("yes", "green") if host.ready else Text.assemble(("no", "red"), f" {host.reason}".rstrip())
         result.add_row(host.name, host.role, host.zone, host.private_ip, host.public_ip, host.instance_id, host.state, ready)
     return result
 

@@ -10,13 +10,13 @@ import time
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from lab import control
 from lab.names import DEFAULT_LAB
 from lab.session import Session
 from ops import api_faults, faults, host_faults, hosts, reach, requirements
 from ops.options import ConfigFileOption, HostArgument, JsonOption, LabOption, ProviderOption, SetOption, StackOption, Wanted
+from ops.terminal import Terminal
 
 lab = typer.Typer(
     help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
@@ -33,12 +33,12 @@ RefreshOption = Annotated[
 ]
 DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed line, as `pulumi preview --diff` does.")]
 
-console = Console(width=None if sys.stdout.isatty() else 200)
-news = Console(stderr=True)
+console = Terminal(width=None if sys.stdout.isatty() else 200)
+news = Terminal(stderr=True)
 
 
 def _say(text: str) -> None:
-    news.print(text, markup=False, highlight=False, soft_wrap=True)
+    news.print(text, soft_wrap=True)
 
 
 @lab.command("setup")
@@ -135,9 +135,9 @@ def status(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     else:
         console.print(hosts.table(rows))
     for trouble in hosts.troubles(said):
-        news.print(trouble, style="red", markup=False, highlight=False, soft_wrap=True)
+        news.print(trouble, style="red", soft_wrap=True)
     for line in faults.lines(said["faults"]):
-        news.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
+        news.print(line, style="yellow", soft_wrap=True)
 
 
 @lab.command("reach")
@@ -158,7 +158,7 @@ def reach_command(
         print(json.dumps(answer, indent=2))
     else:
         for line in reach.lines(answer):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+            console.print(line, soft_wrap=True)
 
 
 @lab.command()

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from rich.console import Console
-
 from lab.engine import real_providers
 from lab.engine.backend import LostStateError
 from lab.hypervisor import teardown
@@ -14,11 +12,12 @@ from ops.failures import UserError
 from ops.options import Provider, Wanted
 from ops.planning import live_engine, planning_engine, provider_for
 from ops.progress import Progress
+from ops.terminal import Terminal
 
 Say = Callable[[str], None]
 
 
-def up(session: Session, wanted: Wanted, console: Console, say: Say, *, refresh: bool = False) -> str:
+def up(session: Session, wanted: Wanted, console: Terminal, say: Say, *, refresh: bool = False) -> str:
     """Starts the lab where it is not running and applies the stack; gives the URL. Raises LabError.
 
     With `refresh` the engine first reads every resource anew: what is gone is made again.
@@ -41,7 +40,7 @@ def up(session: Session, wanted: Wanted, console: Console, say: Say, *, refresh:
     return url
 
 
-def preview(session: Session, wanted: Wanted, console: Console, *, diff: bool, color: str) -> None:
+def preview(session: Session, wanted: Wanted, console: Terminal, *, diff: bool, color: str) -> None:
     """Prints the engine's plan: against the running lab, else of everything. Raises LabError."""
     with planning_engine(session, wanted) as engine:
         lines: list[str] = []
@@ -49,7 +48,7 @@ def preview(session: Session, wanted: Wanted, console: Console, *, diff: bool, c
     print("\n".join(lines))
 
 
-def refresh(session: Session, wanted: Wanted, console: Console, *, color: str) -> None:
+def refresh(session: Session, wanted: Wanted, console: Terminal, *, color: str) -> None:
     """Prints what the API says differently from the state, and takes it into the state. Raises LabError."""
     with live_engine(session, stack_for(session, wanted.stack), wanted) as engine:
         lines: list[str] = []
@@ -57,7 +56,7 @@ def refresh(session: Session, wanted: Wanted, console: Console, *, color: str) -
     print("\n".join(lines))
 
 
-def destroy(session: Session, wanted: Wanted, console: Console) -> str:
+def destroy(session: Session, wanted: Wanted, console: Terminal) -> str:
     """Deletes the stack and says how much that was. Raises LabError."""
     chosen = stack_for(session, wanted.stack)
     with live_engine(session, chosen, wanted) as engine:
@@ -82,7 +81,7 @@ def stack_for(session: Session, wanted: str | None) -> str:
     return wanted or held or "dev"
 
 
-def _apply(session: Session, stack: str, wanted: Wanted, console: Console, *, refresh: bool = False) -> tuple[Progress, str]:
+def _apply(session: Session, stack: str, wanted: Wanted, console: Terminal, *, refresh: bool = False) -> tuple[Progress, str]:
     session.remember(stack=stack, provider=provider_for(session, wanted.provider))
     with live_engine(session, stack, wanted) as engine:
         result, progress = run(engine, console, f"up {stack}", lambda listener: engine.up(on_event=listener, refresh=refresh))

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from types import TracebackType
 
 from pulumi import automation as auto
-from rich.console import Console
-from rich.markup import escape
 from rich.status import Status
+from rich.text import Text
+
+from ops.terminal import Terminal
 
 QUIET_SECONDS = 10
 """Without a terminal, a line of progress after this many seconds without any other."""
@@ -30,7 +31,7 @@ _STYLE = {"created": "green", "updated": "yellow", "replaced": "yellow", "delete
 class Progress:
     """Listens to one run of the engine. Use as a context around it; `failures` holds what went wrong, in the order it was said."""
 
-    def __init__(self, console: Console, title: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Terminal, title: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._title = title
         self._clock = clock
@@ -46,7 +47,7 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
-            self._status = self._console.status(self._title)
+            self._status = self._console.status(Text(self._title))
             self._status.start()
         else:
             self._line(self._title)
@@ -112,13 +113,13 @@ class Progress:
             names = [_name(urn) for urn in self._running]
             text += f", now {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         if self._status is not None:
-            self._status.update(escape(text))
+            self._status.update(Text(text))
         elif now - self._last_line >= QUIET_SECONDS:
             self._line(f"  {text} ({now - self._started:.0f} s)")
 
     def _line(self, text: str, style: str | None = None) -> None:
         self._last_line = self._clock()
-        self._console.print(escape(text), style=style, highlight=False, soft_wrap=True)
+        self._console.print(text, style=style, soft_wrap=True)
 
 
 def _is_resource(token: str) -> bool:

@@ -8,11 +8,11 @@ import time
 from typing import cast
 
 import pytest
-from rich.console import Console
 
 from lab.engine.engine import Engine
 from ops import engine_run
 from ops.engine_run import interruptible
+from ops.terminal import Terminal
 
 
 class Running:
@@ -54,7 +54,7 @@ def typed(running: Running, *signals: int) -> str:
     thread = threading.Thread(target=type_them)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
-        interruptible(cast("Engine", running), Console(file=output, width=200), running.run)
+        interruptible(cast("Engine", running), Terminal(file=output, width=200), running.run)
     thread.join()
     return output.getvalue()
 
@@ -82,5 +82,5 @@ def test_an_engine_that_does_not_obey_is_ended_after_its_patience(monkeypatch: p
 
 def test_ctrl_c_is_the_terminal_s_again_afterwards() -> None:
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    assert interruptible(cast("Engine", Running(obeys=True)), Console(file=io.StringIO()), time.monotonic) > 0
+    assert interruptible(cast("Engine", Running(obeys=True)), Terminal(file=io.StringIO()), time.monotonic) > 0
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before

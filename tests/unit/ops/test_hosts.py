@@ -1,5 +1,6 @@
 """What `webstack lab status` makes of the daemon's words."""
 
+import io
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from lab.names import LabNames
 from lab.session import Session
 from ops import hosts
 from ops.failures import UserError
+from ops.terminal import Terminal
 
 _ROW = {
     "name": "web-1",
@@ -53,3 +55,17 @@ def test_of_two_hosts_of_one_name_the_one_that_stays_is_meant(monkeypatch: pytes
     assert hosts.find(session, old).instance_id == old, "by its id the leaving one is meant"
     with pytest.raises(UserError, match="host 'web-7': this lab has no such host"):
         hosts.find(session, "web-7")
+
+
+def test_the_table_shows_names_and_reasons_letter_by_letter() -> None:
+    output = io.StringIO()
+    said: list[dict[str, Any]] = [
+        _ROW | {"name": "web:key:"},
+        _ROW | {"name": "[red]w[/red]", "ready": False, "reason": "a :key: of [bold]one"},
+    ]
+    Terminal(file=output, width=200).print(hosts.table([hosts.Host.of(row) for row in said]))
+    first, second = output.getvalue().splitlines()[1:]
+    assert first.split()[0] == "web:key:"
+    assert first.split()[-1] == "yes"
+    assert second.split()[0] == "[red]w[/red]"
+    assert second.rstrip().endswith("no a :key: of [bold]one")

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from lab.engine.backend import DamagedStateError
 from lab.engine.engine import InterruptedRunError
@@ -17,8 +16,9 @@ from lab.session import Session
 from ops import operations
 from ops.failures import UserError
 from ops.options import Wanted
+from ops.terminal import Terminal
 
-QUIET = Console(file=io.StringIO())
+QUIET = Terminal(file=io.StringIO())
 
 
 class Result:

@@ -1,13 +1,14 @@
 """The engine's events become lines for people: hosts' own news once, failures kept, counts right."""
 
 import io
+import re
 
 import pytest
 from pulumi import automation as auto
-from rich.console import Console
 
 from ops.failures import readable
 from ops.progress import Progress
+from ops.terminal import Terminal
 
 URN = "urn:pulumi:dev::webstack::aws:ec2/instance:Instance::"
 
@@ -31,7 +32,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def progress(output: io.StringIO, clock: Clock) -> Progress:
-    return Progress(Console(file=output, width=200), "up dev", clock=clock)
+    return Progress(Terminal(file=output, width=200), "up dev", clock=clock)
 
 
 def step(kind: str, op: str, name: str, token: str = "aws:ec2/instance:Instance") -> auto.EngineEvent:
@@ -100,3 +101,19 @@ def test_a_question_that_the_api_did_not_answer_is_no_traceback_of_the_program()
         "invoke of aws:index/getZones:getZones: operation error ec2: DescribeZones, api error ConnectionClosedError: Connection was closed"
     ]
     assert "Traceback" in readable([bug])[0], "where the program is to blame its line is told"
+
+
+CODES = "a :key: of [red]one[/red] [1] http://web-1/ 'x'"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_hosts_and_aws_say_is_shown_letter_by_letter(terminal: bool) -> None:
+    output = io.StringIO()
+    with Progress(Terminal(file=output, width=200, force_terminal=terminal), f"up {CODES}") as progress:
+        progress(said(CODES))
+        progress(step("resourcePreEvent", "create", CODES))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.getvalue())
+    assert f"  web-1    {CODES}" in shown
+    assert f"up {CODES}" in shown
+    if terminal:
+        assert f"up {CODES}: 0 done, now {CODES}" in shown, "the line that moves"
