@@ -1,15 +1,15 @@
-"""What the README says that a stack needs of an account's quotas is what its stack file needs."""
+"""What the README says that a stack needs of an account's quotas is what its stack file, as shipped, needs."""
 
 import pytest
-import yaml
 
 from stack.quotas import Needs, needs, vcpus
 from stack.settings import parse
+from tests.program import stack_config
 from tests.unit.stack.conftest import REPOSITORY
 
 
 def needed(stack: str) -> Needs:
-    config = yaml.safe_load((REPOSITORY / f"Pulumi.{stack}.yaml").read_text())["config"]
+    config = stack_config(stack)
     return needs(parse({key.removeprefix("webstack:"): value for key, value in config.items() if key.startswith("webstack:")}))
 
 
