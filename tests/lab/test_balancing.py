@@ -7,8 +7,9 @@ import pytest
 from tests.lab.harness import LabUnderTest, wait_until
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def restored(lab: LabUnderTest) -> Iterator[LabUnderTest]:
+    """The lab, which goes from choice to choice; each test makes its own. The stack file's comes back at the end."""
     yield lab
     lab.up()
 
