@@ -240,7 +240,19 @@ def _existing() -> Existing:
 
 
 def _region_zones() -> Sequence[str]:
-    answer = aws.get_availability_zones(
-        state="available", filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]
-    )
+    """The first question to the provider, which is configured for it. Raises ConfigurationError where the account is not allowed."""
+    try:
+        answer = aws.get_availability_zones(
+            state="available", filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]
+        )
+    except Exception as error:  # the SDK has no error of its own for a call that fails
+        # The text of `VerifyAccountIDAllowed` in hashicorp/aws-sdk-go-base, internal/config/config.go.
+        refused = re.search(r"AWS account ID not allowed: (\S*)", str(error))
+        if refused is None:
+            raise
+        given = _values("aws")
+        key = "forbiddenAccountIds" if refused[1] in str(given.get("forbiddenAccountIds")) else "allowedAccountIds"
+        rule = f"the account that the credentials are of is {refused[1]}, and AWS's provider says: {refused[0]}"
+        remedy = "use credentials of the right account, such as by AWS_PROFILE, or change the list"
+        raise ConfigurationError([Problem(key=f"aws:{key}", value=given.get(key), rule=rule, remedy=remedy)]) from error
     return answer.names

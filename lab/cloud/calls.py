@@ -20,7 +20,7 @@ _SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_req
 RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 """Of the dialect of Smithy's RPC in CBOR."""
 _S3_CONTROL = "/v20180820/"
-"""S3 Control signs as S3, and its paths begin so (botocore, data/s3control/2018-08-20/service-2.json)."""
+"""S3 Control signs as S3; its paths begin so, its host bears its name (botocore, data/s3control/2018-08-20/service-2.json)."""
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-].*amazonaws\.com(?::\d+)?")
 _READING = re.compile(r"(Describe|Get|List|Head|Lookup|Search|BatchGet|Simulate|Decode|Filter|Select|Query|Scan|Assume|Validate|Test)")
 _MODIFYING_GETS = frozenset({"GetFederationToken"})
@@ -65,6 +65,11 @@ class Call:
     message: Message = field(default_factory=Message)
 
     @property
+    def s3_control(self) -> bool:
+        """Whether it is one of S3 Control's, of which some have the names of S3's own."""
+        return self.service == "s3" and of_s3_control(self.message)
+
+    @property
     def changes(self) -> bool:
         """Whether the call may change anything that others can see."""
         return not _READING.match(self.action) or self.action in _MODIFYING_GETS
@@ -87,6 +92,11 @@ def identify(message: Message, caller: str) -> Call:
     )
 
 
+def of_s3_control(message: Message) -> bool:
+    """Whether a request signed for S3 is S3 Control's. As the API server decides (moto, moto_server/werkzeug_app.py)."""
+    return message.path.startswith(_S3_CONTROL) or "s3-control" in message.host
+
+
 def _action(service: str, message: Message) -> tuple[str, dict[str, str]]:
     headers, arguments = message.headers, message.arguments
     target = headers.get("X-Amz-Target")
@@ -99,7 +109,7 @@ def _action(service: str, message: Message) -> tuple[str, dict[str, str]]:
         form = arguments | dict(parse_qsl(message.body.decode("utf-8", "replace"), keep_blank_values=True))
         if "Action" in form:
             return form["Action"], {key: value for key, value in form.items() if key not in {"Action", "Version"}}
-    if service == "s3" and message.path.startswith(_S3_CONTROL):
+    if service == "s3" and of_s3_control(message):
         return _rest_action("s3control", message.method, message.path, arguments, headers)
     path = _with_bucket(message.host, message.path) if service == "s3" else message.path
     return _rest_action(service, message.method, path, arguments, headers)

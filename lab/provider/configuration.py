@@ -52,6 +52,26 @@ def configured(given: Mapping[str, Any], base: Cloud) -> Cloud:
     )
 
 
+def account_refused(given: Mapping[str, Any], cloud: Cloud) -> str:
+    """Why this instance may not work in its caller's account; empty where it may. The account is asked for only where there is a limit.
+
+    As `VerifyAccountIDAllowed` of hashicorp/aws-sdk-go-base (internal/config/config.go), which the provider calls while it is configured
+    and so before any resource (`ConfigureProvider`, internal/conns/config.go of hashicorp/terraform-provider-aws).
+    """
+    values = cast("dict[str, Any]", plain(given))
+    forbidden, allowed = (_texts(values.get(key)) for key in ("forbiddenAccountIds", "allowedAccountIds"))
+    if not forbidden and not allowed:
+        return ""
+    account = cloud.account()
+    return f"AWS account ID not allowed: {account}" if account in forbidden or (allowed and account not in allowed) else ""
+
+
+def _texts(value: Any) -> list[str]:
+    """A list of texts; the engine sends one that came from a stack file as JSON, its digits as a number where nobody quoted them."""
+    items: Any = _parsed(value) if value is not None and value is not UNKNOWN else []
+    return [str(item) for item in cast("list[Any]", items)] if isinstance(items, list) else []
+
+
 def _parsed(value: Any) -> Any:
     """Nested settings arrive as JSON texts."""
     return json.loads(value) if isinstance(value, str) else value or {}

@@ -17,7 +17,7 @@ from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 from lab.provider import resources
 from lab.provider.cloud import Cloud, Refusal
 from lab.provider.codec import Asset, Props, decode, encode, is_secret, plain
-from lab.provider.configuration import check_configuration, configured
+from lab.provider.configuration import account_refused, check_configuration, configured
 from lab.provider.difference import Difference, difference, difference_with
 from lab.provider.rules.model import Problem
 from lab.provider.schema import UnknownTypeError, check_properties, rules_of
@@ -146,8 +146,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_answers
     def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Keep the settings for this connection."""
-        cloud = configured(decode(request.args), self._base)
+        """Keep the settings for this connection. Raises ValueError where they do not allow the caller's account."""
+        given = decode(request.args)
+        cloud = configured(given, self._base)
+        if self._package == "aws" and (refused := account_refused(given, cloud)):
+            raise ValueError(refused)
         with self._lock:
             self._instances[context.peer()] = cloud
         return provider_pb2.ConfigureResponse(

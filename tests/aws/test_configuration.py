@@ -38,6 +38,19 @@ def test_bad_configuration_fails_before_any_resource_is_registered(
     assert 'File "' not in text
 
 
+def test_another_account_than_the_allowed_ones_is_refused_before_anything_is_made(untouched: Stack) -> None:
+    before = untouched.api.listing()
+    told = untouched.failing_up("aws:allowedAccountIds=['210987654321']")
+    text = "\n".join(told.errors)
+    assert "AWS account ID not allowed: 123456789012" in text
+    assert "aws:allowedAccountIds" in text
+    assert "Traceback" not in text
+    assert [name for name in told.registered if not name.startswith(("webstack-", "default"))] == []
+    assert untouched.api.listing() == before
+    with pytest.raises(auto.CommandError, match="AWS account ID not allowed: 123456789012"):
+        untouched.plan("aws:allowedAccountIds=['210987654321']")
+
+
 def test_a_folder_without_an_app_is_named(untouched: Stack, tmp_path: Path) -> None:
     told = untouched.failing_up(f"web.app={tmp_path}")
     text = "\n".join(told.errors)

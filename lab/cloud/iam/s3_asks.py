@@ -1,15 +1,18 @@
 """What calls to S3 need.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html and, for the operations whose action has another
-name, https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html
+name, https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html. S3 Control's operations have their rights on
+their own pages, such as https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_TagResource.html.
 """
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import parse_qsl, unquote
 
 from lab.cloud.calls import Call
 from lab.cloud.iam.bodies import children, texts, xml_body
-from lab.cloud.iam.needs import Need, UnknownCallError
+from lab.cloud.iam.needs import REQUEST_TAGS, Need, UnknownCallError, request_tags
 
 _OF_BUCKETS: Mapping[str, str] = {
     "CreateBucket": "CreateBucket",
@@ -20,15 +23,23 @@ _OF_BUCKETS: Mapping[str, str] = {
     "DeleteBucketPolicy": "DeleteBucketPolicy",
     "DeleteBucketTagging": "PutBucketTagging",
     "DeletePublicAccessBlock": "PutBucketPublicAccessBlock",
+    "GetBucketAccelerateConfiguration": "GetAccelerateConfiguration",
     "GetBucketAcl": "GetBucketAcl",
+    "GetBucketCors": "GetBucketCORS",
     "GetBucketEncryption": "GetEncryptionConfiguration",
     "GetBucketLifecycle": "GetLifecycleConfiguration",
     "GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
     "GetBucketLocation": "GetBucketLocation",
+    "GetBucketLogging": "GetBucketLogging",
+    "GetBucketNotificationConfiguration": "GetBucketNotification",
     "GetBucketOwnershipControls": "GetBucketOwnershipControls",
     "GetBucketPolicy": "GetBucketPolicy",
+    "GetBucketReplication": "GetReplicationConfiguration",
+    "GetBucketRequestPayment": "GetBucketRequestPayment",
     "GetBucketTagging": "GetBucketTagging",
     "GetBucketVersioning": "GetBucketVersioning",
+    "GetBucketWebsite": "GetBucketWebsite",
+    "GetObjectLockConfiguration": "GetBucketObjectLockConfiguration",
     "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
     "HeadBucket": "ListBucket",
     "ListMultipartUploads": "ListBucketMultipartUploads",
@@ -85,6 +96,8 @@ _BY_HEADER: Mapping[str, str] = {
     "x-amz-tagging": "PutObjectTagging",
 }
 """What a header asks for beside the write itself."""
+_OF_CONTROL = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
+_GENERAL_BUCKET = re.compile(r"arn:[a-z-]+:s3:::([^/:*?]+)")
 _FACTS_IN_HEADERS = ("x-amz-acl", "x-amz-copy-source", "x-amz-server-side-encryption")
 _FACTS_IN_QUERY = ("prefix", "delimiter", "max-keys")
 _WRITES = frozenset({"CreateMultipartUpload", "CopyObject", "PutObject"})
@@ -93,6 +106,8 @@ READS = frozenset({"GetObject", "HeadObject"})
 
 def needs(call: Call, partition: str) -> list[Need]:
     """What a call needs. Raises `UnknownCallError`."""
+    if call.s3_control:
+        return _of_control(call)
     if call.action == "ListBuckets":
         return [Need(action="s3:ListAllMyBuckets")]
     bucket, key = call.parameters.get("Bucket", ""), call.parameters.get("Key", "")
@@ -101,7 +116,8 @@ def needs(call: Call, partition: str) -> list[Need]:
     owner = ("bucket", bucket)
     if call.action in _OF_BUCKETS:
         facts |= {f"s3:{name}": (arguments[name],) for name in _FACTS_IN_QUERY if name in arguments}
-        return [Need(action=f"s3:{_OF_BUCKETS[call.action]}", resource=f"arn:{partition}:s3:::{bucket}", facts=facts, owner=owner)]
+        need = Need(action=f"s3:{_OF_BUCKETS[call.action]}", resource=f"arn:{partition}:s3:::{bucket}", facts=facts, owner=owner)
+        return [need, *_tags_at_creation(call, need)]
     if call.action == "DeleteObjects":
         return _deletions(call, partition, bucket)
     if call.action not in _OF_OBJECTS or not key or "x-amz-server-side-encryption-aws-kms-key-id" in headers:
@@ -131,6 +147,28 @@ def _deletions(call: Call, partition: str, bucket: str) -> list[Need]:
     if not found or "x-amz-bypass-governance-retention" in call.message.headers:
         raise UnknownCallError(call)
     return found
+
+
+def _tags_at_creation(call: Call, need: Need) -> list[Need]:
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html, Permissions: a bucket with tags needs `s3:TagResource` too."""
+    tags = _tags(call) if call.action == "CreateBucket" and call.message.body else {}
+    return [replace(need, action="s3:TagResource", facts=request_tags(tags), worked_out=REQUEST_TAGS)] if tags else []
+
+
+def _of_control(call: Call) -> list[Need]:
+    """The tags of general purpose buckets; not of access points, grants and lenses."""
+    named = _GENERAL_BUCKET.fullmatch(call.parameters.get("resourceArn", ""))
+    if call.action not in _OF_CONTROL or named is None:
+        raise UnknownCallError(call)
+    facts = request_tags(_tags(call)) if call.action == "TagResource" else {}
+    if call.action == "UntagResource":
+        facts = {"aws:tagkeys": tuple(sorted(value for _, value in parse_qsl(call.message.query)))}
+    return [Need(action=f"s3:{call.action}", resource=named[0], facts=facts, owner=("bucket", named[1]), worked_out=REQUEST_TAGS)]
+
+
+def _tags(call: Call) -> dict[str, str]:
+    pairs = [(texts(tag, "Key"), texts(tag, "Value")) for tag in children(xml_body(call), "Tag")]
+    return {keys[0]: (values or [""])[0] for keys, values in pairs if keys}
 
 
 def listing(call: Call, partition: str) -> Need:

@@ -7,6 +7,7 @@ The API server finds service and operation by rules of its own (the Host header 
 import functools
 import re
 from collections import Counter
+from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from lab.cloud.calls import RPC_PATH, Call
@@ -15,9 +16,13 @@ from lab.cloud.service_models import service_model
 _HOST = re.compile(r"(?:(?P<before>[\w.-]+)\.)?(?P<service>[a-z0-9]+)(?:[.-](?P<region>[a-z]{2}(?:-[a-z]+)+-\d))?\.amazonaws\.com(?::\d+)?")
 _ENDPOINTS = {"cloudwatch": "monitoring"}
 _MODELS = {"monitoring": "cloudwatch"}
+_REST = frozenset({"rest-xml", "rest-json"})
 
 
 _HERE = re.compile(r"(?:127\.0\.0\.1|localhost)(?::\d+)?")
+_CONTROL = re.compile(r"\d{12}\.s3-control\.[a-z]{2}(?:-[a-z]+)+-\d\.amazonaws\.com(?::\d+)?")
+"""S3 Control has the account's number in front (botocore, data/s3control/2018-08-20/endpoint-rule-set-1.json)."""
+_CONTROL_HERE = re.compile(r"\d{12}\." + _HERE.pattern)
 
 
 def straight(call: Call, *, here: bool = False) -> bool:
@@ -26,6 +31,8 @@ def straight(call: Call, *, here: bool = False) -> bool:
     `here`: made on this machine, where clients may have the API's address as their endpoint. Then the signature's scope alone names the
     service, for the API server too.
     """
+    if call.s3_control:
+        return _straight_control(call, here=here)
     endpoint = _ENDPOINTS.get(call.service, call.service)
     if not (here and _HERE.fullmatch(call.message.host)):
         host = _HOST.fullmatch(call.message.host)
@@ -36,6 +43,14 @@ def straight(call: Call, *, here: bool = False) -> bool:
     if spoken is None or not spoken & protocols:
         return False
     return call.service != "s3" or _one_subresource(call)
+
+
+def _straight_control(call: Call, *, here: bool) -> bool:
+    """S3 Control's calls are of its own host and dialect, and but for the list of keys that lose their tags they have no arguments."""
+    host = _CONTROL.fullmatch(call.message.host) or (here and _CONTROL_HERE.fullmatch(call.message.host))
+    known = {"tagKeys"} if call.action == "UntagResource" else set[str]()
+    bare = replace(call, message=replace(call.message, query=""))
+    return bool(host) and call.message.arguments.keys() <= known and _spoken(bare) == _REST
 
 
 def _spoken(call: Call) -> frozenset[str] | None:
@@ -52,7 +67,7 @@ def _spoken(call: Call) -> frozenset[str] | None:
     named = Counter(key for key, _ in parse_qsl(body, keep_blank_values=True))
     if any(count > 1 for count in (query + named).values()):
         return None
-    return frozenset({"query", "ec2"}) if "Action" in query + named else frozenset({"rest-xml", "rest-json"})
+    return frozenset({"query", "ec2"}) if "Action" in query + named else _REST
 
 
 def _protocols(service: str) -> frozenset[str]:

@@ -89,10 +89,10 @@ class Engine:
         self.servicer = Servicer(self.package, "7.51.1", handlers, answers, base)
         self.configure(self.peer, region=self.region, default_tags=self.default_tags)
 
-    def configure(self, peer: str, *, region: str, default_tags: Mapping[str, str]) -> None:
-        """Configure as the engine does: nested settings as JSON texts."""
+    def configure(self, peer: str, *, region: str, default_tags: Mapping[str, str], **more: str) -> None:
+        """Configure as the engine does: nested settings as JSON texts. `more`: further ones."""
         tags = ", ".join(f'"{key}": "{value}"' for key, value in default_tags.items())
-        arguments = {"region": region, "defaultTags": f'{{"tags": {{{tags}}}}}', "skipRegionValidation": "true"}
+        arguments = {"region": region, "defaultTags": f'{{"tags": {{{tags}}}}}', "skipRegionValidation": "true", **more}
         self.servicer.Configure(provider_pb2.ConfigureRequest(args=encode(arguments)), Connection(peer))
 
     def check(self, token: str, name: str, props: Mapping[str, object], olds: Props | None = None) -> Props:

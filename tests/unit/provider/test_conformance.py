@@ -30,7 +30,7 @@ def _never_absent(token: str) -> set[str]:
     return naming | together | {path for path, line in told.inputs.items() if line.required}
 
 
-LEAVABLE = [(token, path) for token, path in INPUTS if path not in _never_absent(token) and "[]" not in path]
+LEAVABLE = [(token, path) for token, path in INPUTS if path not in _never_absent(token)]
 
 
 @pytest.mark.parametrize(("token", "path"), INPUTS)

@@ -68,6 +68,30 @@ def test_instances_on_one_port_are_told_apart_by_their_connection(engine: Engine
         engine.invoke(ZONES)
 
 
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"allowedAccountIds": '["210987654321"]'},
+        {"allowedAccountIds": "[210987654321]"},
+        {"forbiddenAccountIds": '["123456789012"]'},
+        {"allowedAccountIds": '["123456789012"]', "forbiddenAccountIds": '["123456789012"]'},
+    ],
+    ids=["another", "a-number", "forbidden", "both"],
+)
+def test_an_account_that_is_not_allowed_is_refused_before_any_resource(engine: Engine, limit: dict[str, str]) -> None:
+    with pytest.raises(AbortedError, match=r"^AWS account ID not allowed: 123456789012$"):
+        engine.configure("ipv4:127.0.0.1:2", region=REGION, default_tags={}, **limit)
+    engine.peer = "ipv4:127.0.0.1:2"
+    with pytest.raises(AbortedError, match="before it configured"):
+        engine.create(VPC, "net", cidrBlock="10.0.0.0/16")
+
+
+@pytest.mark.parametrize("value", ['["210987654321", "123456789012"]', "[123456789012]", "[]"])
+def test_the_allowed_account_is_let_in(engine: Engine, value: str) -> None:
+    engine.configure(engine.peer, region=REGION, default_tags={}, allowedAccountIds=value)
+    assert engine.create(VPC, "net", cidrBlock="10.0.0.0/16").id
+
+
 def test_a_preview_knows_the_inputs_and_nothing_that_aws_gives(engine: Engine) -> None:
     seen = engine.preview(VPC, "net", cidrBlock="10.0.0.0/16")
     assert seen["cidrBlock"] == "10.0.0.0/16"

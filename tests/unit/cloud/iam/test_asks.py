@@ -312,11 +312,50 @@ def test_other_services(service: str, message: Message, expected: list[tuple[str
     assert asked(service, message) == expected
 
 
+CONTROL = "123456789012.s3-control.eu-west-1.amazonaws.com"
+
+
+def control(method: str, path: str, query: str = "", *, body: bytes = b"", host: str = CONTROL) -> Message:
+    headers = {"x-amz-account-id": "123456789012"}
+    return Message(method=method, host=host, path=f"/v20180820/{path}", query=query, headers=headers, body=body)
+
+
+TAGS_OF_BUCKET = "tags/arn%3Aaws%3As3%3A%3A%3Aartifacts"
+TAGGING = b"<TagResourceRequest><Tags><Tag><Key>Stack</Key><Value>dev</Value></Tag></Tags></TagResourceRequest>"
+WITH_TAGS = TAGGING.replace(b"TagResourceRequest", b"CreateBucketConfiguration")
+
+
+def test_s3_control_gives_and_takes_tags_of_buckets() -> None:
+    assert asked("s3", control("GET", TAGS_OF_BUCKET)) == [("s3:ListTagsForResource", B)]
+    (tagging,) = found("s3", control("POST", TAGS_OF_BUCKET, body=TAGGING))
+    assert (tagging.action, tagging.resource, tagging.owner) == ("s3:TagResource", B, ("bucket", "artifacts"))
+    assert tagging.facts == {"aws:requesttag/stack": ("dev",), "aws:tagkeys": ("Stack",)}
+    (untagging,) = found("s3", control("DELETE", TAGS_OF_BUCKET, "tagKeys=b&tagKeys=a"))
+    assert (untagging.action, untagging.resource) == ("s3:UntagResource", B)
+    assert untagging.facts == {"aws:tagkeys": ("a", "b")}
+
+
+def test_a_bucket_that_is_made_with_tags_needs_the_right_to_give_them() -> None:
+    made, tagged = found("s3", replace(s3("PUT", "/artifacts"), body=WITH_TAGS))
+    assert [(need.action, need.resource) for need in (made, tagged)] == [("s3:CreateBucket", B), ("s3:TagResource", B)]
+    assert tagged.facts == {"aws:requesttag/stack": ("dev",), "aws:tagkeys": ("Stack",)}
+    plain = b"<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>"
+    assert asked("s3", replace(s3("PUT", "/artifacts"), body=plain)) == asked("s3", s3("PUT", "/artifacts")) == [("s3:CreateBucket", B)]
+
+
 @pytest.mark.parametrize(
     ("service", "message"),
     [
         ("s3", s3("POST", "/artifacts", "delete")),
         ("s3", s3("PATCH", "/artifacts/k")),
+        # S3 Control's, of which some have the names of S3's own: those of Outposts' buckets are.
+        ("s3", control("PUT", "bucket/artifacts/policy")),
+        ("s3", control("GET", "bucket/artifacts")),
+        ("s3", control("DELETE", "bucket/artifacts")),
+        ("s3", control("GET", "configuration/publicAccessBlock")),
+        ("s3", control("PUT", "accesspoint/web")),
+        ("s3", control("POST", "tags/arn%3Aaws%3As3%3Aeu-west-1%3A123456789012%3Aaccess-grants%2Fdefault", body=TAGGING)),
+        ("s3", control("POST", TAGS_OF_BUCKET, body=b"<")),
         ("s3", s3("PUT", "/artifacts/k", x_amz_server_side_encryption_aws_kms_key_id="k")),
         ("ec2", ec2("AssociateAddress", PublicIp="203.0.113.1", InstanceId="i-1")),
         ("ec2", ec2("RunInstances", ImageId="ami-1", LaunchTemplate_LaunchTemplateId="lt-1")),
@@ -357,6 +396,8 @@ def test_a_call_as_clients_put_it_is_straight() -> None:
     assert put("s3", s3("GET", "/artifacts", "list-type=2&prefix=a"))
     assert put("s3", Message(host="artifacts.s3.eu-west-1.amazonaws.com", path="/k", query="acl"))
     assert put("s3", Message(host="s3.amazonaws.com", path="/artifacts/k"))
+    assert put("s3", control("GET", TAGS_OF_BUCKET))
+    assert put("s3", control("DELETE", TAGS_OF_BUCKET, "tagKeys=a&tagKeys=b"))
     assert put("ec2", ec2("DescribeAddresses"))
     assert put("sts", Message(method="POST", host="sts.eu-west-1.amazonaws.com", headers=FORM, body=b"Action=GetCallerIdentity"))
     assert put("secretsmanager", of_json("secretsmanager", "secretsmanager.GetSecretValue", SecretId="a"))
@@ -377,6 +418,12 @@ def test_a_call_as_clients_put_it_is_straight() -> None:
         ("s3", replace(s3("PUT", "/artifacts/k"), headers={"X-Amz-Target": "secretsmanager.GetSecretValue"})),
         ("s3", s3("PUT", "/artifacts/k", "tagging&acl")),
         ("s3", s3("GET", "/artifacts", "prefix=a&prefix=b")),
+        ("s3", control("GET", TAGS_OF_BUCKET, host="s3.eu-west-1.amazonaws.com")),
+        ("s3", control("GET", TAGS_OF_BUCKET, host="s3-control.s3.eu-west-1.amazonaws.com")),
+        ("s3", control("GET", TAGS_OF_BUCKET, host="artifacts.s3-control.eu-west-1.amazonaws.com")),
+        ("s3", control("GET", TAGS_OF_BUCKET, host="123456789012.127.0.0.1:14600")),
+        ("s3", control("GET", TAGS_OF_BUCKET, "policy")),
+        ("s3", Message(host="s3-control.s3.eu-west-1.amazonaws.com", path="/k")),
         ("s3", Message(host="artifacts.s3-website.eu-west-1.amazonaws.com", path="/k")),
         ("secretsmanager", Message(method="POST", host="secretsmanager.eu-west-1.amazonaws.com", path="/x")),
         ("no-such-service", Message(host="no-such-service.eu-west-1.amazonaws.com")),

@@ -92,10 +92,11 @@ class Door:
     def host(self, service: str, credentials: dict[str, Any]) -> Any:
         """A client as on a host, but for the scheme."""
         region = "" if service == "iam" else f"{REGION}."
+        named = "s3-control" if service == "s3control" else service
         make = cast("Any", boto3.client)  # its stubs want the service's name as a literal
         return make(
             service,
-            endpoint_url=f"http://{service}.{region}amazonaws.com:{self.port}",
+            endpoint_url=f"http://{named}.{region}amazonaws.com:{self.port}",
             region_name=REGION,
             aws_access_key_id=credentials["AccessKeyId"],
             aws_secret_access_key=credentials["SecretAccessKey"],
@@ -179,6 +180,23 @@ def test_what_a_role_may_passes_and_all_else_is_refused_in_each_dialect(door: Do
     assert code(ec2.describe_addresses) == "allowed"
     assert code(ec2.describe_vpcs) == "UnauthorizedOperation"
     assert code(door.host("iam", held).list_roles) == "AccessDenied"
+
+
+def test_s3_control_is_judged_by_the_rights_on_the_bucket_and_what_is_in_no_table_is_refused(door: Door) -> None:
+    control = door.host("s3control", door.session())
+    bucket: dict[str, Any] = {"AccountId": "123456789012", "ResourceArn": BUCKET}
+    tags = [{"Key": "Stack", "Value": "dev"}, {"Key": "Other", "Value": "x"}]
+    assert code(control.list_tags_for_resource, **bucket) == "AccessDenied"
+    door.allow({"Action": ["s3:ListTagsForResource", "s3:TagResource", "s3:UntagResource"], "Resource": BUCKET})
+    assert code(control.tag_resource, **bucket, Tags=tags) == "allowed"
+    assert control.list_tags_for_resource(**bucket)["Tags"] == tags
+    assert code(control.untag_resource, **bucket, TagKeys=["Stack", "Other"]) == "allowed"
+    assert code(control.tag_resource, **{**bucket, "ResourceArn": f"{BUCKET}-other"}, Tags=tags) == "AccessDenied"
+    # However much a role may: what the tables do not hold is not let through.
+    door.allow({"Action": "*", "Resource": "*"})
+    assert code(control.get_public_access_block, AccountId="123456789012") == "AccessDenied"
+    assert code(control.list_access_points, AccountId="123456789012") == "AccessDenied"
+    assert code(control.create_access_point, AccountId="123456789012", Name="web", Bucket="artifacts") == "AccessDenied"
 
 
 def test_a_trial_that_would_succeed_says_so_and_does_nothing(door: Door) -> None:
