@@ -101,6 +101,8 @@ class StrictMonitor(mocks.MockMonitor):
         self.zones = zones
         self.program = Program()
         self.refused: list[str] = []
+        self.ids: dict[str, str] = {}
+        """The id of each resource, by its URN."""
         self._lock = threading.Lock()
         self._urns: set[str] = set()
         self._given: set[str] = set()
@@ -164,6 +166,7 @@ class StrictMonitor(mocks.MockMonitor):
         self.program.resources.append(item)
         outputs = self._outputs(item) if item.custom else {}
         identity = "" if self.preview or not item.custom else str(outputs.get("id", ""))
+        self.ids[urn] = identity
         self._given |= set(_texts(outputs))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=identity, object=encode(outputs))
 
@@ -196,7 +199,7 @@ class StrictMonitor(mocks.MockMonitor):
 
     def _outputs(self, item: Registered) -> Props:
         """What the provider would answer: the inputs, and for all else unknown in a preview, made-up values otherwise."""
-        made = {} if self.preview else _made_up(item, len(self.program.resources))
+        made = {} if self.preview else _made_up(item, _number(item))
         blank: Props = dict.fromkeys(output_names(item.token), UNKNOWN if self.preview else None)
         given: Props = dict(item.inputs)
         return {key: value for key, value in (blank | made | given).items() if value is not None and key != "source"}
@@ -208,6 +211,14 @@ class _NoMocks(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> Any:
         raise AssertionError("unreachable")
+
+
+_NUMBERS: Final[dict[str, int]] = {}
+
+
+def _number(item: Registered) -> int:
+    """A number of each resource's own, the same in every run: what two runs register can be compared."""
+    return _NUMBERS.setdefault(item.urn, len(_NUMBERS) + 1)
 
 
 def _made_up(item: Registered, number: int) -> Props:

@@ -18,6 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 APP_HASH = "a" * 64
 
 RunProgram = Callable[..., Program]
+RunMain = Callable[..., Program]
 
 
 def stack_config(name: str) -> dict[str, Any]:
@@ -26,8 +27,8 @@ def stack_config(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
-    """`program("dev", preview=True, web={"count": 3})`: what the program registers, with changes to sections of the stack file."""
+def main(tmp_path_factory: pytest.TempPathFactory) -> RunMain:
+    """`main("dev", config, monitor)`: runs the whole program on a monitor, with an app that nobody has to build."""
     folder = tmp_path_factory.mktemp("bundles")
     bundle = folder / "app.tar.gz"
     bundle.write_bytes(b"an app")
@@ -35,18 +36,28 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> RunProgram:
     def app(_: Path, *, build: bool) -> BuiltBundle:
         return BuiltBundle(key=f"app/{APP_HASH}.tar.gz", sha256=APP_HASH, path=bundle if build else None)
 
-    @functools.cache
-    def once(stack: str, preview: bool, changes: str) -> Program:
-        config = stack_config(stack)
-        for section, values in json.loads(changes).items():
-            config[f"webstack:{section}"] = {**config.get(f"webstack:{section}", {}), **values}
+    def call(stack: str, config: dict[str, Any], monitor: StrictMonitor) -> Program:
         with (
             mock.patch("stack.bundles.app_bundle", app),
             mock.patch("stack.cloud.Cloud.holds", return_value=False),
             mock.patch("stack.cloud.Cloud.put"),  # what it puts there, the program's log says
             mock.patch.dict("os.environ", {"WEBSTACK_CACHE": str(folder)}),
         ):
-            return run(_main, config=config, stack_name=stack, monitor=StrictMonitor(preview=preview))
+            return run(_main, config=config, stack_name=stack, monitor=monitor)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def program(main: RunMain) -> RunProgram:
+    """`program("dev", preview=True, web={"count": 3})`: what the program registers, with changes to sections of the stack file."""
+
+    @functools.cache
+    def once(stack: str, preview: bool, changes: str) -> Program:
+        config = stack_config(stack)
+        for section, values in json.loads(changes).items():
+            config[f"webstack:{section}"] = {**config.get(f"webstack:{section}", {}), **values}
+        return main(stack, config, StrictMonitor(preview=preview))
 
     def call(stack: str = "dev", *, preview: bool = False, **changes: dict[str, Any]) -> Program:
         return once(stack, preview, json.dumps(changes, sort_keys=True))
