@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 REPOSITORY: Final = Path(__file__).parent.parent
 ID_OUTPUT: Final = "stack_id"
 ZONES_OUTPUT: Final = "zones"
+NETWORK_OUTPUT: Final = "network"
 """Outputs of the stack by which its next run knows it, before anything is registered."""
 
 ZoneNames = Callable[[], Sequence[str]]
@@ -236,7 +237,11 @@ def _existing() -> Existing:
         return Existing()
     outputs = cast("dict[str, Any]", (answer or {}).get("outputs") or {})
     zones = cast("list[object]", outputs.get(ZONES_OUTPUT) or [])
-    return Existing(stack_id=outputs.get(ID_OUTPUT), zones=tuple(zone for zone in zones if isinstance(zone, str)))
+    return Existing(
+        stack_id=outputs.get(ID_OUTPUT),
+        zones=tuple(zone for zone in zones if isinstance(zone, str)),
+        network=outputs.get(NETWORK_OUTPUT),
+    )
 
 
 def _region_zones() -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""The configuration beside AWS's own answers, before anything is registered: instance types, their zones, the volumes that there are.
+"""The configuration beside what there is, before anything is registered: instance types, their zones, the volumes, the stack's network.
 
 Whoever may not ask, or has no way to AWS, is told so in one line and loses nothing: AWS says the same later, in the middle of an `up`.
 """
@@ -32,10 +32,11 @@ LONGEST_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Existing:
-    """What the stack's own state says of it: its id and the zones that it is in. Nothing of a stack that is not made yet."""
+    """What the stack's own state says of it: its id, the zones and the network that it is in. Nothing of a stack that is not made yet."""
 
     stack_id: str | None = None
     zones: tuple[str, ...] = ()
+    network: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +59,15 @@ class _Tier:
 
 
 def compare(wanted: Wanted, existing: Existing, ec2: "Callable[[], EC2Client]", *, seconds: float = LONGEST_SECONDS) -> list[Problem]:
-    """What AWS would refuse, as far as it can be asked. Without rights, credentials or a network nothing is raised: one line says so."""
+    """What would move what exists, and what AWS would refuse, as far as it can be asked.
+
+    Without rights, credentials or a network nothing is raised: one line says so.
+    """
+    moves = list(_network_problems(wanted, existing))
     try:
         zones = _zones(wanted, existing)
     except ConfigurationError as error:
-        return list(error.problems)
+        return [*moves, *error.problems]
     tiers = [tier for tier in _tiers(wanted.settings, zones) if tier.key not in wanted.wrong]
     questions: dict[str, Callable[[EC2Client], list[Problem]]] = {
         "instance types": lambda asked: list(_type_problems(asked, tiers, wanted.region)),
@@ -95,7 +100,19 @@ def compare(wanted: Wanted, existing: Existing, ec2: "Callable[[], EC2Client]", 
     if skipped:
         reasons = "; ".join(f"{', '.join(what)}: {reason}" for reason, what in skipped.items())
         pulumi.log.info(f"not compared with what AWS says beforehand: {reasons}")
-    return found
+    return [*moves, *found]
+
+
+def _network_problems(wanted: Wanted, existing: Existing) -> Iterator[Problem]:
+    """A VPC keeps its addresses: `cidr_block` is ForceNew in terraform-provider-aws, internal/service/ec2/vpc_.go."""
+    key, cidr = f"{NAMESPACE}:network.cidr", wanted.settings.network.cidr
+    if existing.network and key not in wanted.wrong and IPv4Network(cidr) != IPv4Network(existing.network):
+        yield Problem(
+            key=key,
+            value=cidr,
+            rule=f"the network that the stack is in, {existing.network}: another one would replace every host at once",
+            remedy="leave it as it was; another network is a new stack, and the data goes there by a copy",
+        )
 
 
 def _zones(wanted: Wanted, existing: Existing) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from tests.unit.monitor import StrictMonitor, run
 
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
 TYPES = ("t3.small", "t3.medium", "m7i.large")
-EXISTING = Existing(stack_id="x7k2abcd", zones=ZONES[:2])
+EXISTING = Existing(stack_id="x7k2abcd", zones=ZONES[:2], network="10.20.0.0/16")
 
 Page = dict[str, Any]
 
@@ -168,6 +168,17 @@ def test_volumes_are_asked_for_by_the_stacks_id_alone() -> None:
     assert "describe_volumes" not in ec2.asked
 
 
+def test_another_network_than_the_one_that_the_stack_is_in_is_refused_in_words() -> None:
+    moved = wanted({"network": {"cidr": "10.40.0.0/16"}})
+    (found,), _ = said(Ec2(), moved)
+    assert (found.key, found.value) == ("webstack:network.cidr", "10.40.0.0/16")
+    assert "the network that the stack is in, 10.20.0.0/16" in found.rule
+    assert "a new stack" in found.remedy
+    assert said(Ec2(), moved, Existing())[0] == [], "a stack that is not made yet may have any"
+    wrong = wanted({"network": {"cidr": "10.40.0.0/16"}}, wrong=frozenset({"webstack:network.cidr"}))
+    assert said(Ec2(), wrong)[0] == [], "what is wrong already is no second mistake"
+
+
 def test_what_is_refused_already_is_not_asked_for() -> None:
     tiers = ("loadBalancer", "web", "database")
     keys = frozenset({"webstack:database.volumeSize", *(f"webstack:{tier}.instanceType" for tier in tiers)})
@@ -228,7 +239,8 @@ def test_the_program_knows_its_stack_by_the_outputs_of_its_last_run() -> None:
             run(body, config={"aws:region": "eu-central-1"}, monitor=StrictMonitor(preview=True, earlier=earlier))
         return [problem.key for problem in raised.value.problems]
 
-    assert load({"stack_id": "x7k2abcd", "zones": ["eu-central-1b", "eu-central-1c"]}) == ["webstack:database.volumeSize"]
+    earlier: dict[str, Any] = {"stack_id": "x7k2abcd", "zones": ["eu-central-1b", "eu-central-1c"], "network": "10.50.0.0/16"}
+    assert load(earlier) == ["webstack:network.cidr", "webstack:database.volumeSize"]
     assert ec2.asked["describe_volumes"]["Filters"]["tag:stack-id"] == ["x7k2abcd"]
     assert load({}) == [f"webstack:{tier}.instanceType" for tier in ("loadBalancer", "web", "database")]
 

@@ -392,7 +392,16 @@ def test_a_first_preview_leaves_unknown_only_what_aws_gives(program: RunProgram)
 
 def test_outputs_are_what_people_and_tests_need(program: RunProgram) -> None:
     result = program("dev")
-    assert sorted(result.outputs) == ["bucket_name", "database_addresses", "instance_ids", "public_address", "stack_id", "url", "zones"]
+    assert sorted(result.outputs) == [
+        "bucket_name",
+        "database_addresses",
+        "instance_ids",
+        "network",
+        "public_address",
+        "stack_id",
+        "url",
+        "zones",
+    ]
     assert result.outputs["url"] == f"https://{result.outputs['public_address']}/"
     assert sorted(result.outputs["instance_ids"]) == ["db-1", "db-2", "lb-1", "web-1", "web-2"]
     assert program("dev", loadBalancer={"domain": "shop.example.com"}).outputs["url"] == "https://shop.example.com/"
