@@ -1,7 +1,8 @@
 """An API that throttles, is slow or is down: whom it strikes, how often, and what clients see of it."""
 
+import asyncio
+import itertools
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from tests.unit.cloud.support import REGION, Loop, client
 
 _DESCRIBE = Call(service="ec2", action="DescribeVpcs")
 _GET = Call(service="s3", action="GetObject")
+
+DELAY = 0.4321
+"""Seconds that nothing else waits."""
 
 
 class Clock:
@@ -91,10 +95,10 @@ def test_delays_add_up_and_a_fault_taken_back_is_gone() -> None:
 
 
 class Door:
-    """A front with two doors, and the faults that a test gives it."""
+    """A front with two doors, and the faults that a test gives it. By its clock half a second passes from one look to the next."""
 
     def __init__(self, api: str, loop: Loop, folder: Path) -> None:
-        self.faults = ApiFaults()
+        self.faults = ApiFaults(clock=itertools.count(step=0.5).__next__)
         self.told: list[str] = []
         self.log_file = folder / "calls.jsonl"
         front = Front(api, on_change=self._changed, faults=self.faults, log_file=self.log_file)
@@ -180,28 +184,32 @@ def test_boto3s_own_retries_get_through_an_api_that_throttles_many_calls(door: D
         config=Config(retries={"total_max_attempts": 8, "mode": "standard"}),
     )
     door.faults.have([ApiFault(kind="throttle", rate=1)])
-    attempts = 0
-    for _ in range(60):
-        attempts += patient.describe_vpcs()["ResponseMetadata"].get("RetryAttempts", 0)
-        if attempts:
-            return
-    raise AssertionError("nothing was throttled")
+    retried: list[int] = []
+    for _ in range(3):
+        retried.append(patient.describe_vpcs()["ResponseMetadata"].get("RetryAttempts", 0))
+    assert retried == [0, 1, 1], "by its clock a call comes each half second, and every other one is refused"
 
 
 @pytest.mark.programs
-def test_a_slow_api_answers_late_and_side_by_side(door: Door) -> None:
+def test_a_slow_api_answers_late_and_side_by_side(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls wait until four of them do: one after the other they would wait for ever."""
+    four = asyncio.Barrier(4)
+    waited: list[float] = []
+    sleep = asyncio.sleep
+
+    async def meet(delay: float) -> None:
+        if delay != DELAY:
+            await sleep(delay)
+            return
+        await four.wait()
+        waited.append(delay)
+
+    monkeypatch.setattr(asyncio, "sleep", meet)
     ec2 = client("ec2", door.url)
-    ec2.describe_vpcs()
-    door.faults.have([ApiFault(kind="slow", delay=0.4)])
-    started = time.monotonic()
-    for _ in range(4):
-        ec2.describe_vpcs()
-    one_by_one = time.monotonic() - started
-    assert one_by_one >= 4 * 0.4
-    started = time.monotonic()
+    door.faults.have([ApiFault(kind="slow", delay=DELAY)])
     with ThreadPoolExecutor(4) as threads:
         for call in [threads.submit(ec2.describe_vpcs) for _ in range(4)]:
             call.result()
-    assert 0.4 <= time.monotonic() - started < one_by_one
+    assert waited == [DELAY] * 4
     door.faults.have([])
     assert {line["status"] for line in map(json.loads, door.log_file.read_text().splitlines())} == {200}

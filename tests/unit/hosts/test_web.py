@@ -1,16 +1,20 @@
 """A web host's programs: the release, the app's environment, the certificates of the databases, when the host calls itself ready."""
 
+import runpy
 import shlex
 from pathlib import Path
 
 import pytest
+from annotated_types import Le
 from web_role import checks, configuration, database_ca, environment, release
 from web_role.app_bundle import INSTALLED, BundleError
-from webstack_host import aws, files, services
+from webstack_host import aws, config, files, services
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 
-from .conftest import HOST, Programs, returns
+from stack.settings import WebSettings
+
+from .conftest import HOST, ROOT, Programs, returns
 
 CONFIG = HostConfig(
     {
@@ -199,3 +203,25 @@ def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, program
         assert "nginx -t -q" in lines
         assert "haproxy -c -f /etc/webstack/database-proxy.cfg" in lines
         assert ("systemctl restart webstack-migrate.service webstack-app.service" in lines) == changed
+
+
+def test_a_host_that_drains_says_so_first_and_then_waits_as_long_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    did: list[object] = []
+    monkeypatch.setattr(Path, "touch", lambda path: did.append(str(path)))  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    monkeypatch.setattr("time.sleep", did.append)
+    monkeypatch.setattr(config, "load", returns(CONFIG))
+    runpy.run_path(str(ROOT / "userdata/web/usr/local/sbin/webstack-drain"))
+    assert did == ["/run/webstack/draining", CONFIG.drain_seconds]
+
+
+def test_the_drain_has_its_time_and_everything_that_serves_ends_after_it() -> None:
+    """Units stop in the opposite order of their `After=`: https://www.freedesktop.org/software/systemd/man/latest/systemd.unit.html."""
+    unit = (ROOT / "userdata/web/etc/systemd/system/webstack-drain.service").read_text().splitlines()
+    settings = dict(line.split("=", 1) for line in unit if "=" in line and not line.startswith("#"))
+    assert settings["ExecStop"] == "/usr/local/sbin/webstack-drain"
+    assert settings["ExecStart"] == "/usr/bin/rm -f /run/webstack/draining", "a host that starts again is not draining"
+    assert set(settings["After"].split()) == {
+        *("network-online.target", "nginx.service", "webstack-app.service", "webstack-database-proxy.service")
+    }
+    [longest] = [item.le for item in WebSettings.model_fields["drain_seconds"].metadata if isinstance(item, Le)]
+    assert int(settings["TimeoutStopSec"]) > longest  # pyright: ignore[reportOperatorIssue] - a whole number
