@@ -39,6 +39,13 @@ def test_it_answers_while_it_is_held(tmp_path: Path) -> None:
     assert not answers(url)
 
 
+def test_a_profile_of_the_users_is_none_of_its_business(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that there is not keeps boto3 from making any client."""
+    monkeypatch.setenv("AWS_PROFILE", "not-there")
+    with empty_api(tmp_path) as url:
+        assert answers(url)
+
+
 def test_it_ends_with_a_holder_that_is_killed(tmp_path: Path) -> None:
     holder = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
     try:

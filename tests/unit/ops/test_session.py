@@ -1,0 +1,40 @@
+"""How a lab's daemon is started: it is not to act for the user."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lab import session
+from lab.processes import environment_without_aws
+from lab.session import Session
+
+USERS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
+
+
+def test_the_daemon_gets_none_of_the_users_aws_settings_and_all_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in USERS:
+        monkeypatch.setenv(name, "of-my-own")
+    monkeypatch.setenv("MY_AWS_PROFILE", "kept")
+    started: list[Mapping[str, str]] = []
+    answers = iter([False, True])
+
+    class Daemon:
+        def __init__(self, _: object, *, env: Mapping[str, str], **__: Any) -> None:
+            started.append(env)
+
+        def poll(self) -> None:
+            """Runs."""
+
+    def running(_: Session) -> bool:
+        return next(answers)
+
+    monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
+    monkeypatch.setattr(session.subprocess, "Popen", Daemon)
+    monkeypatch.setattr(Session, "running", running)
+    Session.of("unit").start(print)
+    [environment] = started
+    assert [name for name in environment if name.startswith("AWS_")] == []
+    assert environment["MY_AWS_PROFILE"] == "kept"
+    assert environment == environment_without_aws()
