@@ -164,6 +164,11 @@ class LabNames:
         """Where the daemon's output goes."""
         return self.state_dir / "daemon.log"
 
+    @property
+    def api_log(self) -> Path:
+        """Where the API server's output goes."""
+        return self.state_dir / "api.log"
+
     def pid_file(self, process: str) -> Path:
         """Pid and start time of one of the lab's processes (`daemon`, `api`, `provider`); see `lab.processes`."""
         return self.state_dir / f"{process}.pid"

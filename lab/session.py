@@ -13,7 +13,7 @@ from lab import control
 from lab.errors import LabError
 from lab.files import write_whole
 from lab.names import LabNames
-from lab.processes import end_recorded, environment_without_aws
+from lab.processes import end_recorded, environment_without_aws, read_pid_file
 
 START_DEADLINE = 60
 """Seconds until a daemon that does not answer counts as failed; it answers after about two."""
@@ -115,6 +115,5 @@ class Session:
             return {}
 
     def _api_run(self) -> str:
-        with contextlib.suppress(OSError):
-            return self.names.pid_file("api").read_text().strip()
-        return ""
+        process = read_pid_file(self.names.pid_file("api"))  # of one that has just died the file is still there
+        return f"{process.pid} {process.started}" if process is not None else ""

@@ -22,7 +22,8 @@ def up(session: Session, wanted: Wanted, console: Terminal, say: Say, *, refresh
 
     With `refresh` the engine first reads every resource anew: what is gone is made again.
 
-    Where the engine's state and the API no longer speak of the same things, because one of them was killed, the lab starts afresh.
+    Where the engine's state and the API no longer speak of the same things, because one of them was killed, the lab starts afresh. Where
+    the API server ends meanwhile, the error says so.
     """
     chosen = stack_for(session, wanted.stack)
     wanted = replace(wanted, provider=Provider(provider_for(session, wanted.provider)))
@@ -36,6 +37,13 @@ def up(session: Session, wanted: Wanted, console: Terminal, say: Say, *, refresh
     except LostStateError as error:
         _start_afresh(session, f"{error}; what exists nobody knows", say)
         progress, url = _apply(session, chosen, wanted, console)
+    except UserError as error:
+        if not session.api_was_lost():
+            raise
+        raise UserError(
+            f"{error}\nThe lab's API server ended while this ran, and what it knew is lost: "
+            f"`webstack lab up` again starts the lab afresh. The server's log: {session.names.api_log}"
+        ) from None
     say(progress.summary())
     return url
 

@@ -18,7 +18,9 @@ settings.load_profile("patient")
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
-OWN_STACKS = frozenset(f"test_{what}.py" for what in ("cli", "configuration", "damage", "deployer", "deployer_prod", "real_provider", "same_name"))
+OWN_STACKS = frozenset(
+    f"test_{what}.py" for what in ("cli", "configuration", "damage", "deployer", "deployer_prod", "real_provider", "same_name")
+)
 """Files of tests/aws that do not look at the stacks which the others share (the first one makes a stack of its own for that)."""
 
 

@@ -24,7 +24,7 @@ class ApiProcess:
         self._names = names
         self._pid_file = names.pid_file("api")
         self._port_file = names.state_dir / "api.port"
-        self._log = names.state_dir / "api.log"
+        self._log = names.api_log
         self._child: subprocess.Popen[bytes] | None = None
 
     @property

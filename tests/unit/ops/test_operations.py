@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from lab.engine.backend import DamagedStateError
 from lab.engine.engine import InterruptedRunError
 from lab.names import LabNames
+from lab.processes import write_pid_file
 from lab.session import Session
 from ops import operations
 from ops.failures import UserError
@@ -46,7 +48,7 @@ def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
     session = Session(names=LabNames.of("unit"))
     session.names.state_dir.mkdir(parents=True)
-    api_runs(session, "100 1")
+    api_runs(session, os.getpid())
     return session
 
 
@@ -71,8 +73,10 @@ def doings(session: Session, monkeypatch: pytest.MonkeyPatch) -> Doings:
     return doings
 
 
-def api_runs(session: Session, run: str) -> None:
-    session.names.pid_file("api").write_text(f"{run}\n")
+def api_runs(session: Session, pid: int) -> str:
+    """Has that process for the lab's API server; how the lab remembers it."""
+    write_pid_file(session.names.pid_file("api"), pid)
+    return session.names.pid_file("api").read_text().strip()
 
 
 def held(session: Session) -> dict[str, str]:
@@ -102,10 +106,27 @@ def test_without_a_name_it_is_the_stack_that_the_lab_holds_else_dev(session: Ses
 
 def test_an_api_server_that_was_started_anew_knows_nothing_so_the_lab_starts_afresh(session: Session, doings: Doings) -> None:
     session.remember(stack="prod", provider="lab")
-    api_runs(session, "200 2")
+    another = api_runs(session, os.getppid())
     assert "API server was restarted" in up(session)
     assert doings.done == ["start", "take down", "start", "apply"]
-    assert held(session) == {"stack": "prod", "provider": "lab", "api": "200 2"}, "the stack that it held"
+    assert held(session) == {"stack": "prod", "provider": "lab", "api": another}, "the stack that it held"
+
+
+def test_an_up_whose_api_server_ended_meanwhile_fails_with_that_reason_too(
+    session: Session, doings: Doings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doings.failures = [UserError("up dev: failed."), UserError("up dev: failed.")]
+    with pytest.raises(UserError, match=r"^up dev: failed\.$"):
+        up(session)
+    remember = Session.remember
+
+    def meanwhile(session: Session, **what: str) -> None:
+        remember(session, **what)
+        session.names.pid_file("api").write_text(f"{os.getpid()} 1\n")  # of a process that is gone: its number is another's now
+
+    monkeypatch.setattr(Session, "remember", meanwhile)
+    with pytest.raises(UserError, match=r"^up dev: failed\.\nThe lab's API server ended .*`webstack lab up` again.*/api\.log$"):
+        up(session)
 
 
 def test_the_same_api_server_is_gone_on_with(session: Session, doings: Doings) -> None:
