@@ -3,17 +3,16 @@
 Whoever may not ask, or has no way to AWS, is told so in one line and loses nothing: AWS says the same later, in the middle of an `up`.
 """
 
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Network
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import pulumi
-from botocore.exceptions import BotoCoreError, ClientError
 
 from stack.addressing import AddressPlan
+from stack.asking import Asking
 from stack.naming import host_name
 from stack.problems import ConfigurationError, Problem
 from stack.settings import NAMESPACE, Settings
@@ -22,12 +21,13 @@ from stack.zones import zone_of_new
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
-    from mypy_boto3_ec2.type_defs import InstanceTypeInfoTypeDef
-
-T = TypeVar("T")
+    from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeInfoTypeDef
 
 LONGEST_SECONDS: Final = 10.0
 """How long all questions together may take, whatever the network does."""
+
+THERE: Final = ("pending", "running", "stopping", "stopped")
+"""States of an instance that is there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,51 +55,40 @@ class Wanted:
 class _Tier:
     key: str
     instance_type: str
-    zones: tuple[str, ...]
+    hosts: Mapping[str, str]
+    """Name → zone; an empty zone where the configuration of zones is wrong."""
 
 
 def compare(wanted: Wanted, existing: Existing, ec2: "Callable[[], EC2Client]", *, seconds: float = LONGEST_SECONDS) -> list[Problem]:
     """What would move what exists, and what AWS would refuse, as far as it can be asked.
 
-    Without rights, credentials or a network nothing is raised: one line says so.
+    Without rights, credentials or a network nothing is raised: one line says so. All questions are asked side by side.
     """
     moves = list(_network_problems(wanted, existing))
     try:
         zones = _zones(wanted, existing)
     except ConfigurationError as error:
         return [*moves, *error.problems]
+    asking = Asking(ec2, seconds)
     tiers = [tier for tier in _tiers(wanted.settings, zones) if tier.key not in wanted.wrong]
-    questions: dict[str, Callable[[EC2Client], list[Problem]]] = {
-        "instance types": lambda asked: list(_type_problems(asked, tiers, wanted.region)),
-        "their zones": lambda asked: list(_zone_problems(asked, tiers, wanted.region)),
-    }
+    names = sorted({tier.instance_type for tier in tiers})
+    types = asking.begin("instance types", lambda door: _types(door, names)) if names else None
+    offers = asking.begin("their zones", lambda door: _offers(door, names)) if names else None
+    sizes = None
     if existing.stack_id and f"{NAMESPACE}:database.volumeSize" not in wanted.wrong:
-        stack_id = existing.stack_id
-        questions["data volumes"] = lambda asked: list(_volume_problems(asked, wanted, stack_id))
+        sizes = asking.begin("data volumes", functools.partial(_sizes, wanted=wanted, stack_id=existing.stack_id))
+    known, offered = asking.answer(types), asking.answer(offers)
 
-    def ask() -> tuple[list[Problem], dict[str, list[str]]]:
-        found: list[Problem] = []
-        skipped: dict[str, list[str]] = {}
-        door = ec2()
-        for number, (what, question) in enumerate(questions.items()):
-            try:
-                found += question(door)
-            except ClientError as error:
-                skipped.setdefault(_reason(error), []).append(what)
-            except (BotoCoreError, OSError) as error:
-                skipped[_reason(error)] = list(questions)[number:]  # nobody answers: the next question would wait as long
-                break
-        return found, skipped
+    def unfit(some: Sequence[_Tier]) -> list[Problem]:
+        found = list(_type_problems(known, some, wanted.region)) if known is not None else []
+        return found + (list(_zone_problems(offered, some, wanted.region)) if offered is not None else [])
 
-    try:
-        found, skipped = _within(seconds, ask)
-    except TimeoutError:
-        found, skipped = [], {f"no answer within {seconds:g} seconds": list(questions)}
-    except (BotoCoreError, ClientError, OSError) as error:
-        found, skipped = [], {_reason(error): list(questions)}
-    if skipped:
-        reasons = "; ".join(f"{', '.join(what)}: {reason}" for reason, what in skipped.items())
-        pulumi.log.info(f"not compared with what AWS says beforehand: {reasons}")
+    found = unfit(tiers)
+    if found and existing.stack_id:
+        found = _of_what_is_to_be_made(found, unfit, tiers, asking, existing.stack_id)
+    volumes = asking.answer(sizes)
+    found += _volume_problems(volumes, wanted) if volumes else []
+    asking.tell_what_was_not_answered()
     return [*moves, *found]
 
 
@@ -115,6 +104,38 @@ def _network_problems(wanted: Wanted, existing: Existing) -> Iterator[Problem]:
         )
 
 
+def _of_what_is_to_be_made(
+    found: Sequence[Problem], unfit: Callable[[Sequence[_Tier]], list[Problem]], tiers: Sequence[_Tier], asking: Asking, stack_id: str
+) -> list[Problem]:
+    """Of the problems those of hosts that are not there yet with this type. AWS withdraws types and offers; what runs goes on."""
+    standing = asking.answer(asking.begin("hosts", functools.partial(_standing, stack_id=stack_id)))
+    new = [
+        replace(tier, hosts={host: zone for host, zone in tier.hosts.items() if (standing or {}).get(host) != tier.instance_type})
+        for tier in tiers
+    ]
+    kept = unfit([tier for tier in new if tier.hosts]) if standing is not None else []
+    refused = {problem.key for problem in kept}
+    for problem in found:
+        if problem.key not in refused:
+            told = "its hosts are there and stay, but AWS would make no new one" if standing is not None else "AWS would make no new host"
+            pulumi.log.warn(f"{problem.key} = {problem.value}: {told}. It is not {problem.rule}; {problem.remedy}")
+    return kept
+
+
+def _standing(ec2: "EC2Client", stack_id: str) -> dict[str, str]:
+    """Host → instance type, of the stack's instances that are there."""
+    filters: list[FilterTypeDef] = [
+        {"Name": f"tag:{STACK_ID_TAG}", "Values": [stack_id]},
+        {"Name": "instance-state-name", "Values": list(THERE)},
+    ]
+    found: dict[str, str] = {}
+    for page in ec2.get_paginator("describe_instances").paginate(Filters=filters):
+        for instance in (one for reservation in page["Reservations"] for one in reservation.get("Instances", [])):
+            tags = {tag.get("Key"): tag.get("Value") for tag in instance.get("Tags", [])}
+            found[str(tags.get("host"))] = str(instance.get("InstanceType"))
+    return found
+
+
 def _zones(wanted: Wanted, existing: Existing) -> tuple[str, ...]:
     """The zones that the stack's hosts are or will be in. Raises ConfigurationError where the region has no zone left."""
     zones = list(existing.zones[: len(wanted.zones)])
@@ -125,26 +146,33 @@ def _zones(wanted: Wanted, existing: Existing) -> tuple[str, ...]:
 
 def _tiers(settings: Settings, zones: Sequence[str]) -> list[_Tier]:
     balancer, web, database = settings.load_balancer, settings.web, settings.database
-    places: dict[str, set[int]] = {"loadBalancer": set(), "web": set(), "database": set()}
-    if zones:
-        plan = AddressPlan(IPv4Network(settings.network.cidr), len(zones))
-        places["loadBalancer"] = {plan.load_balancer(number + 1).zone for number in range(balancer.count)}
-        places["web"] = {plan.web_zone(number + 1) for number in range(web.count)}
-        places["database"] = {plan.database(number).zone for number in ((1, 2) if database.replica else (1,))}
+    # Without zones, which are wrong then, the names alone: any number of zones gives the same.
+    plan = AddressPlan(IPv4Network(settings.network.cidr), len(zones) or 1)
+    balancers = range(1, balancer.count + 1)
+    databases = (1, 2) if database.replica else (1,)
+    places = {
+        "loadBalancer": {host_name("load_balancer", number): plan.load_balancer(number).zone for number in balancers},
+        "web": {host_name("web", number): plan.web_zone(number) for number in range(1, web.count + 1)},
+        "database": {host_name("database", number): plan.database(number).zone for number in databases},
+    }
     types = {"loadBalancer": balancer.instance_type, "web": web.instance_type, "database": database.instance_type}
     return [
-        _Tier(key=f"{NAMESPACE}:{tier}.instanceType", instance_type=types[tier], zones=tuple(zones[zone] for zone in sorted(found)))
-        for tier, found in places.items()
+        _Tier(
+            key=f"{NAMESPACE}:{tier}.instanceType",
+            instance_type=types[tier],
+            hosts={host: zones[zone] if zones else "" for host, zone in hosts.items()},
+        )
+        for tier, hosts in places.items()
     ]
 
 
-def _type_problems(ec2: "EC2Client", tiers: Sequence[_Tier], region: str) -> Iterator[Problem]:
-    names = sorted({tier.instance_type for tier in tiers})
-    if not names:
-        return
-    # By a filter: named outright, a type that the region has not is an error that hides the others.
-    pages = ec2.get_paginator("describe_instance_types").paginate(Filters=[{"Name": "instance-type", "Values": names}])
-    known = {str(one.get("InstanceType")): one for page in pages for one in page["InstanceTypes"]}
+def _types(ec2: "EC2Client", names: Sequence[str]) -> "dict[str, InstanceTypeInfoTypeDef]":
+    """Of these types those that the region has. By a filter: named outright, one that it has not is an error that hides the others."""
+    pages = ec2.get_paginator("describe_instance_types").paginate(Filters=[{"Name": "instance-type", "Values": list(names)}])
+    return {str(one.get("InstanceType")): one for page in pages for one in page["InstanceTypes"]}
+
+
+def _type_problems(known: "Mapping[str, InstanceTypeInfoTypeDef]", tiers: Sequence[_Tier], region: str) -> Iterator[Problem]:
     for tier in tiers:
         described = known.get(tier.instance_type)
         rule, remedy = (
@@ -176,20 +204,22 @@ def _unfit(described: "InstanceTypeInfoTypeDef") -> tuple[str, str]:
     return "", ""
 
 
-def _zone_problems(ec2: "EC2Client", tiers: Sequence[_Tier], region: str) -> Iterator[Problem]:
-    names = sorted({tier.instance_type for tier in tiers})
-    if not names:
-        return
+def _offers(ec2: "EC2Client", names: Sequence[str]) -> dict[str, set[str]]:
+    """Type → zones that AWS offers it in."""
     pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
-        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": names}]
+        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": list(names)}]
     )
     offered: dict[str, set[str]] = {}
     for page in pages:
         for one in page["InstanceTypeOfferings"]:
             offered.setdefault(str(one.get("InstanceType")), set()).add(str(one.get("Location")))
+    return offered
+
+
+def _zone_problems(offered: Mapping[str, set[str]], tiers: Sequence[_Tier], region: str) -> Iterator[Problem]:
     for tier in tiers:
         there = offered.get(tier.instance_type)
-        missing = [zone for zone in tier.zones if there is not None and zone not in there]
+        missing = sorted({zone for zone in tier.hosts.values() if zone and there is not None and zone not in there})
         if there and missing:  # a type that is offered nowhere is one that the region does not know
             rule = f"an instance type that AWS offers in the zones of its hosts; in {region} it is in {', '.join(sorted(there))}"
             rule += f", not in {', '.join(missing)}"
@@ -198,10 +228,9 @@ def _zone_problems(ec2: "EC2Client", tiers: Sequence[_Tier], region: str) -> Ite
             )
 
 
-def _volume_problems(ec2: "EC2Client", wanted: Wanted, stack_id: str) -> Iterator[Problem]:
-    """A volume grows and never shrinks: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html (Size)."""
-    database = wanted.settings.database
-    names = [f"{wanted.stack}-{host_name('database', number)}-data" for number in ((1, 2) if database.replica else (1,))]
+def _sizes(ec2: "EC2Client", wanted: Wanted, stack_id: str) -> dict[str, int]:
+    """Data volume → GiB, of those that there are."""
+    names = [f"{wanted.stack}-{host_name('database', number)}-data" for number in ((1, 2) if wanted.settings.database.replica else (1,))]
     pages = ec2.get_paginator("describe_volumes").paginate(
         Filters=[
             {"Name": f"tag:{STACK_ID_TAG}", "Values": [stack_id]},
@@ -209,33 +238,21 @@ def _volume_problems(ec2: "EC2Client", wanted: Wanted, stack_id: str) -> Iterato
             {"Name": "status", "Values": ["creating", "available", "in-use"]},
         ]
     )
-    sizes = {str(one.get("VolumeId")): one.get("Size", 0) for page in pages for one in page["Volumes"]}
-    larger = {volume: size for volume, size in sizes.items() if size > database.volume_size}
-    if larger:
-        there = ", ".join(f"{volume} has {size} GiB" for volume, size in sorted(larger.items()))
-        yield Problem(
+    return {str(one.get("VolumeId")): one.get("Size", 0) for page in pages for one in page["Volumes"]}
+
+
+def _volume_problems(sizes: Mapping[str, int], wanted: Wanted) -> list[Problem]:
+    """A volume grows and never shrinks: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html (Size)."""
+    size = wanted.settings.database.volume_size
+    larger = {volume: there for volume, there in sizes.items() if there > size}
+    if not larger:
+        return []
+    there = ", ".join(f"{volume} has {size} GiB" for volume, size in sorted(larger.items()))
+    return [
+        Problem(
             key=f"{NAMESPACE}:database.volumeSize",
-            value=database.volume_size,
+            value=size,
             rule=f"at least the size of the volumes that are there: {there}, and EBS makes none smaller",
             remedy=f"set {max(larger.values())} or more; less is a new stack, and the data goes there by a copy",
         )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ClientError):
-        return str(error.response.get("Error", {}).get("Code") or error)
-    return " ".join(str(error).split())
-
-
-def _within(seconds: float, ask: Callable[[], T]) -> T:
-    """What `ask` gives. Raises TimeoutError after so long: its thread is left to itself, since no name server or proxy can be hurried."""
-    answer: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            answer.set_result(ask())
-        except Exception as error:  # handed to whoever waits
-            answer.set_exception(error)
-
-    threading.Thread(target=run, name="offered", daemon=True).start()
-    return answer.result(seconds)
+    ]

@@ -1,5 +1,6 @@
 """Sessions and clients of botocore that reach AWS as the engine's provider does. Nothing is asked of AWS before the first call."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,6 +15,7 @@ from botocore.credentials import (
     DeferredRefreshableCredentials,
 )
 from botocore.exceptions import ProfileNotFound
+from botocore.loaders import Loader, create_loader
 
 from stack.access import Access, WebIdentity
 from stack.problems import Problem
@@ -56,7 +58,7 @@ def session(access: Access) -> boto3.Session:
 
 def _first(access: Access) -> botocore.session.Session:
     """A session before any role is assumed."""
-    base = botocore.session.Session(profile=access.profile)
+    base = _bare(profile=access.profile)
     variables = {
         "region": access.region,
         "config_file": access.config_file,
@@ -68,6 +70,18 @@ def _first(access: Access) -> botocore.session.Session:
         if value is not None:
             base.set_config_variable(name, value)
     return base
+
+
+def _bare(profile: str | None = None) -> botocore.session.Session:
+    """A session that shares what it reads of botocore's descriptions of services with all others: EC2's alone takes 0.1 s."""
+    made = botocore.session.Session(profile=profile)
+    made.register_component("data_loader", _loader())
+    return made
+
+
+@functools.cache
+def _loader() -> Loader:
+    return create_loader()
 
 
 def file_problems(access: Access) -> list[Problem]:
@@ -148,7 +162,7 @@ def _sts(source: boto3.Session, access: Access) -> Callable[..., Any]:
 
 def _with(fetcher: AssumeRoleCredentialFetcher | AssumeRoleWithWebIdentityCredentialFetcher, method: str, access: Access) -> boto3.Session:
     """A session with credentials that are fetched when first needed and renewed before they expire."""
-    base = botocore.session.Session()
+    base = _bare()
     base.set_config_variable("region", access.region)
     credentials = DeferredRefreshableCredentials(method=method, refresh_using=fetcher.fetch_credentials)
     base._credentials = credentials  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - botocore has no other way in

@@ -4,7 +4,7 @@ import configparser
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import botocore.client
 import pulumi
@@ -12,7 +12,7 @@ import pytest
 
 from lab.provider.configuration import known_keys
 from stack import configuration
-from stack.access import FOLLOWED, HARMLESS, REFUSED, Access, access_problems, seconds
+from stack.access import FOLLOWED, HARMLESS, REFUSED, Access, Role, access_problems, seconds
 from stack.sessions import client, client_config, file_problems, session
 from tests.unit.monitor import StrictMonitor, run
 
@@ -256,3 +256,11 @@ def test_another_metadata_service_is_asked() -> None:
     base = session(read(ec2MetadataServiceEndpoint="http://127.0.0.1:1", ec2MetadataServiceEndpointMode="IPv6"))._session
     assert base.get_config_variable("ec2_metadata_service_endpoint") == "http://127.0.0.1:1"
     assert base.get_config_variable("ec2_metadata_service_endpoint_mode") == "ipv6"
+
+
+def test_sessions_share_what_they_read_of_the_services_descriptions(sts: Sts) -> None:
+    del sts
+    plain = Access(region="eu-central-1", access_key="a", secret_key="b")
+    assumed = Access(region="eu-central-1", access_key="a", secret_key="b", roles=(Role(arn="arn:aws:iam::123456789012:role/a"),))
+    loaders = {id(cast("Any", session(one))._session.get_component("data_loader")) for one in (plain, plain, assumed)}
+    assert len(loaders) == 1

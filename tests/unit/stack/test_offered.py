@@ -46,6 +46,8 @@ class Ec2:
     types: Mapping[str, Page] = field(default_factory=lambda: {name: described(name) for name in TYPES})
     zones: Mapping[str, tuple[str, ...]] = field(default_factory=offers)
     volumes: list[Page] = field(default_factory=list[Page])
+    hosts: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Host → instance type, of the instances that are there."""
     errors: Mapping[str, Exception] = field(default_factory=dict[str, Exception])
     asked: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
 
@@ -70,6 +72,10 @@ class Ec2:
                 [{"InstanceType": name, "Location": zone} for name, zones in self.zones.items() if name in names for zone in zones],
             ),
             "describe_volumes": ("Volumes", self.volumes),
+            "describe_instances": (
+                "Reservations",
+                [{"Instances": [{"InstanceType": one, "Tags": [{"Key": "host", "Value": host}]}]} for host, one in self.hosts.items()],
+            ),
         }[operation]
         yield {key: found[:1]}
         yield {key: found[1:]}
@@ -194,13 +200,77 @@ def test_a_right_that_is_missing_leaves_the_other_questions() -> None:
     assert log == ["not compared with what AWS says beforehand: data volumes: UnauthorizedOperation"]
 
 
-def test_where_nobody_answers_no_more_is_asked_and_one_line_says_so() -> None:
+def test_where_nobody_answers_one_line_says_so() -> None:
     away = ConnectTimeoutError(endpoint_url="https://ec2.example.com")
-    ec2 = Ec2(errors={"describe_instance_types": away})
+    questions = ("describe_instance_types", "describe_instance_type_offerings", "describe_volumes")
+    ec2 = Ec2(errors=dict.fromkeys(questions, away))
     found, (line,) = said(ec2)
     assert found == []
     assert "instance types, their zones, data volumes: Connect timeout" in line
-    assert list(ec2.asked) == ["describe_instance_types"]
+
+
+def test_all_is_asked_side_by_side_by_one_client() -> None:
+    """No answer comes before the last question has been asked."""
+    made: list[Ec2] = []
+    together = threading.Barrier(3)
+
+    class Meeting(Ec2):
+        def pages(self, operation: str, filters: dict[str, list[str]]) -> Iterator[Page]:
+            together.wait(30)
+            return super().pages(operation, filters)
+
+    def door() -> Any:
+        made.append(Meeting())
+        return made[-1]
+
+    assert said(door) == ([], [])
+    assert len(made) == 1
+
+
+STANDING = {"lb-1": "t3.small", "web-1": "m7i.large", "web-2": "m7i.large", "db-1": "m7i.large", "db-2": "t3.medium"}
+HELD = {"web": {"instanceType": "m7i.large"}, "database": {"instanceType": "m7i.large"}}
+
+
+def test_a_type_that_aws_withdraws_refuses_only_what_would_be_made_of_it() -> None:
+    types = {name: described(name) for name in TYPES if name != "m7i.large"}
+    ec2 = Ec2(types=types, hosts=STANDING)
+    found, log = said(ec2, wanted(HELD))
+    # db-2 would become one; the web hosts are some already.
+    assert [one.key for one in found] == ["webstack:database.instanceType"]
+    (line,) = log
+    assert line.startswith("webstack:web.instanceType = m7i.large: its hosts are there and stay, but AWS would make no new one.")
+    assert ec2.asked["describe_instances"]["Filters"]["tag:stack-id"] == ["x7k2abcd"]
+    assert "shutting-down" not in ec2.asked["describe_instances"]["Filters"]["instance-state-name"]
+    # One host more would be a new one.
+    more = wanted({**HELD, "web": {"instanceType": "m7i.large", "count": 3}})
+    assert [one.key for one in said(ec2, more)[0]] == ["webstack:web.instanceType", "webstack:database.instanceType"]
+    # A new stack has no hosts, and nobody asks for them.
+    fresh = Ec2(types=types, hosts=STANDING)
+    assert [one.key for one in said(fresh, wanted(HELD), Existing())[0]] == ["webstack:web.instanceType", "webstack:database.instanceType"]
+    assert "describe_instances" not in fresh.asked
+
+
+def test_an_offer_that_ends_in_a_zone_refuses_only_hosts_that_would_be_made_there() -> None:
+    ec2 = Ec2(zones=offers() | {"m7i.large": ZONES[:1]}, hosts={"web-1": "m7i.large", "web-2": "m7i.large"})
+    web = {"instanceType": "m7i.large"}
+    found, (line,) = said(ec2, wanted({"web": web}))
+    assert found == []
+    assert "not in eu-central-1b" in line
+    ec2.hosts = {"web-2": "m7i.large"}
+    assert said(ec2, wanted({"web": web}))[0] == [], "web-1's zone has it"
+    ec2.hosts = {"web-1": "m7i.large"}
+    assert [one.key for one in said(ec2, wanted({"web": web}))[0]] == ["webstack:web.instanceType"]
+
+
+def test_where_nobody_tells_which_hosts_there_are_an_existing_stack_is_not_refused() -> None:
+    refused = ClientError({"Error": {"Code": "UnauthorizedOperation"}}, "DescribeInstances")
+    ec2 = Ec2(types={}, errors={"describe_instances": refused})
+    found, log = said(ec2)
+    assert found == []
+    assert [line.partition(" = ")[0] for line in log[:3]] == [
+        f"webstack:{tier}.instanceType" for tier in ("loadBalancer", "web", "database")
+    ]
+    assert log[3] == "not compared with what AWS says beforehand: hosts: UnauthorizedOperation"
 
 
 def test_without_credentials_one_line_says_so() -> None:
