@@ -39,23 +39,24 @@ _ALWAYS: Final = frozenset({"write-files", "runcmd", "write-files-deferred", "sc
 
 _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cloud_init_modules": (
-        "seed_random", "bootcmd", "write-files", "growpart", "resizefs", "disk_setup", "mounts", "set_hostname", "update_hostname",
-        "update_etc_hosts", "ca-certs", "rsyslog", "users-groups", "ssh",
+        "seed_random", "write-files", "growpart", "resizefs", "mounts", "set_hostname", "update_hostname", "update_etc_hosts",
+        "users-groups", "ssh",
     ),
-    "cloud_config_modules": (
-        "snap", "ssh-import-id", "keyboard", "locale", "set-passwords", "grub-dpkg", "apt-pipelining", "apt-configure", "ntp", "timezone",
-        "disable-ec2-metadata", "runcmd", "byobu",
-    ),
+    "cloud_config_modules": ("locale", "set-passwords", "grub-dpkg", "apt-configure", "runcmd"),
     "cloud_final_modules": (
-        "fan", "landscape", "lxd", "write-files-deferred", "puppet", "chef", "mcollective", "salt-minion", "reset_rmc", "scripts-vendor",
-        "scripts-per-once", "scripts-per-boot", "scripts-per-instance", "scripts-user", "ssh-authkey-fingerprints", "keys-to-console",
-        "install-hotplug", "phone-home", "final-message", "power-state-change",
+        "write-files-deferred", "scripts-vendor", "scripts-per-once", "scripts-per-boot", "scripts-per-instance", "scripts-user",
+        "ssh-authkey-fingerprints", "keys-to-console", "install-hotplug", "final-message",
     ),
 }  # fmt: skip
-"""/etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4, whole: a list in user data replaces the image's list. But for one module,
-package-update-upgrade-install: it waits 30 s for apt's locks (APT_LOCK_WAIT_TIMEOUT in cloudinit/distros/package_management/apt.py), counts
-the end of that as an error of the boot, and never asks for the package index again (Apt.update_package_sources runs once per instance,
-whether it succeeded or not: Runners.run in cloudinit/helpers.py, `clear_on_fail`). The boot script installs what `packages` lists."""
+"""What of /etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4 has work to do: a list in user data replaces the image's list.
+
+Left out are the modules that act on a key of the configuration alone, which neither this text nor Debian's image has: bootcmd, disk_setup,
+ca-certs, rsyslog, snap, keyboard, apt-pipelining, ntp, timezone, disable-ec2-metadata, fan, landscape, lxd, puppet, chef, mcollective,
+salt-minion, phone-home and power-state-change (`activate_by_schema_keys` in cloudinit/config/cc_*.py), byobu and ssh-import-id (their own
+first lines); reset_rmc, which is for IBM's POWER; and package-update-upgrade-install: it waits 30 s for apt's locks
+(APT_LOCK_WAIT_TIMEOUT in cloudinit/distros/package_management/apt.py), counts the end of that as an error of the boot, and never asks for
+the package index again (Apt.update_package_sources runs once per instance, whether it succeeded or not: Runners.run in
+cloudinit/helpers.py, `clear_on_fail`). The boot script installs what `packages` lists."""
 
 
 class RenderError(Exception):
@@ -90,9 +91,7 @@ def render(variables: AnyVariables, *, root: Path = ROOT) -> str:
         **{stage: [[name, "always"] if name in _ALWAYS else name for name in names] for stage, names in _MODULES.items()},
         "apt": {"preserve_sources_list": True, "conf": 'DPkg::Lock::Timeout "300";\nAcquire::Retries "5";\n'},
         "packages": list(PACKAGES[variables.role]),
-        "write_files": [
-            {"path": path, "permissions": "0755" if _is_program(path) else "0644", "content": content} for path, content in files.items()
-        ],
+        "write_files": [_entry(path, content) for path, content in files.items()],
         "runcmd": [[BOOT]],
     }
     text = "#cloud-config\n" + _yaml(config)
@@ -121,7 +120,7 @@ def configuration(variables: AnyVariables, *, root: Path = ROOT) -> str:
 def host_file(variables: AnyVariables) -> str:
     """The content of `/etc/webstack/host.json`: every variable that no reload applies, in the order in which the dataclass names them."""
     values = {name: value for name, value in asdict(variables).items() if name not in reloadable.VALUES[variables.role]}
-    return json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def templates(role: Role, *, root: Path = ROOT) -> dict[str, Path]:
@@ -167,6 +166,11 @@ def _text_problems(content: str) -> Iterator[str]:
             yield f"line {number} of the outcome holds a tab or another control character"
 
 
+def _entry(path: str, content: str) -> dict[str, str]:
+    """A file as cloud-init writes it: for root, 0644 unless told otherwise (`DEFAULT_PERMS` in cloudinit/config/cc_write_files.py)."""
+    return {"path": path, **({"permissions": "0755"} if _is_program(path) else {}), "content": content}
+
+
 def _is_program(path: str) -> bool:
     return Path(path).parent.name in ("bin", "sbin")
 
@@ -180,10 +184,6 @@ class _Dumper(yaml.SafeDumper):
 
     def ignore_aliases(self, data: object) -> bool:
         return True
-
-    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        """Indents lists below their key, which keeps block scalars apart from what follows."""
-        super().increase_indent(flow, indentless=False)
 
 
 def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

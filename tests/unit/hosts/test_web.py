@@ -3,6 +3,7 @@
 import runpy
 import shlex
 from pathlib import Path
+from typing import IO
 
 import pytest
 from annotated_types import Le
@@ -49,6 +50,14 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return hashes
 
 
+def giving(content: bytes) -> release.Fetch:
+    def fetch(key: str, file: IO[bytes]) -> None:
+        del key
+        file.write(content)
+
+    return fetch
+
+
 def css(home: Path) -> Path:
     return home / "current" / "app" / "static" / "site.css"
 
@@ -56,9 +65,9 @@ def css(home: Path) -> Path:
 def test_a_release_is_fetched_once_and_the_next_takes_its_place(installed: list[str], tmp_path: Path) -> None:
     fetched: list[str] = []
 
-    def fetch(key: str) -> bytes:
+    def fetch(key: str, file: IO[bytes]) -> None:
         fetched.append(key)
-        return key.encode()
+        file.write(key.encode())
 
     assert release.install("app/1", "1" * 64, home=tmp_path, fetch=fetch)
     assert not release.install("app/1", "1" * 64, home=tmp_path, fetch=fetch)
@@ -71,11 +80,11 @@ def test_a_release_is_fetched_once_and_the_next_takes_its_place(installed: list[
 
 
 def test_a_release_that_is_refused_leaves_the_old_one_current(installed: list[str], tmp_path: Path) -> None:
-    release.install("app/1", "1" * 64, home=tmp_path, fetch=returns(b"one"))
+    release.install("app/1", "1" * 64, home=tmp_path, fetch=giving(b"one"))
     with pytest.raises(PermanentError, match="not what its name says"):
-        release.install("app/2", "2" * 64, home=tmp_path, fetch=returns(b"bad"))
+        release.install("app/2", "2" * 64, home=tmp_path, fetch=giving(b"bad"))
     assert css(tmp_path).read_text() == "one"
-    release.install("app/2", "2" * 64, home=tmp_path, fetch=returns(b"two"))
+    release.install("app/2", "2" * 64, home=tmp_path, fetch=giving(b"two"))
     assert css(tmp_path).read_text() == "two"
 
 

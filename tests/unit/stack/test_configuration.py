@@ -15,8 +15,8 @@ from stack.settings import Settings, parse, reference
 from stack.zones import choose_zones
 from tests.unit.monitor import StrictMonitor, run
 from tests.unit.stack.conftest import REPOSITORY, stack_config
-from userdata.render import TooLargeError
-from userdata.variables import Bundle
+from userdata.render import LIMIT, TooLargeError, render
+from userdata.variables import ROLES, AnyVariables, Bundle
 
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
 
@@ -129,6 +129,23 @@ def test_user_data_past_the_limit_is_a_mistake_of_the_configuration(monkeypatch:
     ]
     assert "has 20000 bytes and EC2 takes 16384" in found[0].rule
     assert found[0].remedy.startswith("shorten its templates")
+
+
+def test_the_longest_user_data_of_each_role_leaves_two_kilobytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With values as long as AWS's, the longest stack name and region, and the most hosts that a load balancer has places for."""
+    sizes: dict[str, int] = {}
+
+    def measured(variables: AnyVariables) -> str:
+        text = render(variables)
+        sizes[variables.role] = max(sizes.get(variables.role, 0), len(text.encode()))
+        return text
+
+    monkeypatch.setattr(configuration, "render", measured)
+    zones = [f"ap-southeast-2{letter}" for letter in "abc"]
+    raw = {"network": {"zones": 3}, "web": {"count": 20}}
+    assert problems("a" * 24, "ap-southeast-2", zones, raw={**sections("prod"), **raw}) == []
+    assert {role: size for role, size in sizes.items() if size > LIMIT - 2048} == {}
+    assert set(sizes) == set(ROLES)
 
 
 def test_a_bad_configuration_ends_the_program_before_any_resource_is_registered() -> None:

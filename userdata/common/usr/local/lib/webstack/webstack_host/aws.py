@@ -2,7 +2,7 @@
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from webstack_host import config, imds
 
@@ -63,6 +63,20 @@ def instance_id() -> str:
 def fetch_object(key: str) -> bytes:
     """An object of the artifact bucket; raises botocore's ClientError where it is missing or refused."""
     return s3().get_object(Bucket=config.load().bucket, Key=key)["Body"].read()
+
+
+def download_object(key: str, file: IO[bytes]) -> None:
+    """Writes an object of the artifact bucket into a file, whatever its size.
+
+    By boto3's transfer manager: an object of 8 MiB or more comes in parts, which are written as they come; a part whose connection breaks
+    is asked for again, five times at most (`num_download_attempts` in s3transfer/manager.py). So neither memory nor what a break costs
+    grows with the object. Raises botocore's ClientError where it is missing or refused, and its errors of the connection.
+    """
+    from boto3.s3.transfer import TransferConfig
+
+    # What waits to be written is bounded too: 16 blocks of 256 KiB, where the default is a thousand.
+    limits = TransferConfig(max_concurrency=4, max_io_queue=16)
+    s3().download_fileobj(config.load().bucket, key, file, Config=limits)
 
 
 def put_object(key: str, body: bytes) -> None:

@@ -53,7 +53,9 @@ def manifest_hash(app: Path) -> str:
     lines = [f"{FORMAT}\n"]
     for path in sorted((path for path in app.rglob("*") if not path.is_dir()), key=lambda path: path.relative_to(app).as_posix()):
         mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
-        lines.append(f"{path.relative_to(app).as_posix()}\0{mode:o}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        lines.append(f"{path.relative_to(app).as_posix()}\0{mode:o}\0{digest}\n")
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 

@@ -5,6 +5,7 @@ import tempfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 from webstack_host import aws
 from webstack_host.errors import PermanentError
@@ -13,8 +14,11 @@ from web_role import app_bundle
 
 HOME = app_bundle.TARGET
 
+Fetch = Callable[[str, IO[bytes]], None]
+"""Writes the object of a key into a file."""
 
-def install(key: str, sha256: str, *, home: Path = HOME, fetch: Callable[[str], bytes] = aws.fetch_object) -> bool:
+
+def install(key: str, sha256: str, *, home: Path = HOME, fetch: Fetch = aws.download_object) -> bool:
     """Fetches, verifies and installs the release unless it runs here already; whether anything changed.
 
     Raises PermanentError for a bundle that is not what its name says.
@@ -24,7 +28,7 @@ def install(key: str, sha256: str, *, home: Path = HOME, fetch: Callable[[str], 
         return False
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=home, prefix=".bundle-") as tarball:
-        tarball.write(fetch(key))
+        fetch(key, tarball)
         tarball.flush()
         try:
             app_bundle.install(Path(tarball.name), sha256, home)
@@ -42,5 +46,13 @@ def date_by_content(folder: Path) -> None:
     """
     for path in folder.rglob("*"):
         if path.is_file():
-            moment = 1_000_000_000 + zlib.crc32(path.read_bytes()) % 500_000_000
+            moment = 1_000_000_000 + _crc(path) % 500_000_000
             os.utime(path, (moment, moment))
+
+
+def _crc(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value
