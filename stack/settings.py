@@ -66,7 +66,7 @@ class EnvironmentSettings(Section):
 class NetworkSettings(Section):
     """The VPC."""
 
-    cidr: VpcCidr = Field(default="10.20.0.0/16", description="the network's addresses, /16 to /22")
+    cidr: VpcCidr = Field(default="10.20.0.0/16", description="the network's addresses, /16 to /22; a stack that exists keeps them")
     zones: Annotated[StrictInt, Field(ge=2, le=MOST_ZONES)] = Field(default=2, description="how many availability zones are used, 2 to 4")
     zone_names: tuple[str, ...] = Field(
         default=(),

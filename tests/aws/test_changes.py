@@ -1,11 +1,15 @@
-"""Each change replaces or updates exactly what it should. Plans, except where only doing it shows it; what is done is put back."""
+"""Changes as the engine plans them: what the table's edits of files touch, what it refuses, and what AWS changes without being asked.
+
+`test_table_of_changes.py` makes the table's rows.
+"""
 
 from pathlib import Path
 
 import pytest
 
 from stack import configuration
-from tests.aws.harness import Stack, replaced, updated
+from tests.aws.harness import Stack, updated
+from tests.changes import ROWS, Edit, make, steps
 
 TAGLESS = {
     "aws:ec2/route:Route",
@@ -32,84 +36,45 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def pet(name: str) -> tuple[str, str]:
-    """What changed user data of a pet updates: the object that names its hash, then the instance."""
-    return f"{name}-configuration", name
-
-
 def test_a_second_up_changes_nothing(dev: Stack, prod: Stack) -> None:
     assert dev.up() == []
     assert prod.plan() == []
 
 
-def test_a_third_web_host_is_one_instance_and_its_address_in_dns_and_goes_the_same_way(dev: Stack) -> None:
-    assert dev.up("web.count=3") == [("create", "dev-web-3"), ("update", "dev-web-name")]
-    assert dev.up() == [("delete", "dev-web-3"), ("update", "dev-web-name")]
+EDITS = [(name, case.edit) for name, row in ROWS.items() for case in row.cases[1:] if case.edit]
+"""But for each row's first case, which is made elsewhere."""
 
 
-def test_a_changed_line_of_haproxy_cfg_is_one_update_of_an_object_and_of_no_instance(dev: Stack, copy: Path) -> None:
-    edit(copy / "userdata/load_balancer/etc/haproxy/haproxy.cfg.j2", "maxconn 8000", "maxconn 7000")
-    assert dev.plan(repository=copy) == [("update", "dev-lb-1-configuration")]
-    assert dev.up(repository=copy) == [("update", "dev-lb-1-configuration")]
-    content = dev.api.s3.get_object(Bucket=dev.api.bucket(), Key="configuration/lb-1.yaml")["Body"].read().decode()
-    assert "maxconn 7000" in content
-    assert dev.up() == [("update", "dev-lb-1-configuration")]
+@pytest.mark.parametrize(("name", "wanted"), EDITS, ids=[f"{name} {wanted.file.rpartition('/')[2]}" for name, wanted in EDITS])
+def test_a_changed_file_touches_what_its_row_says(dev: Stack, copy: Path, name: str, wanted: Edit) -> None:
+    make(wanted, copy)
+    assert [f"{operation} {what.removeprefix('dev-')}" for operation, what in dev.plan(repository=copy)] == steps(ROWS[name])
 
 
-def test_a_changed_app_replaces_the_web_hosts_new_before_old_and_touches_no_other_host(dev: Stack, copy: Path) -> None:
-    edit(copy / "app/static/shop.css", "{", "{ /* the next release */")
-    expected = replaced("dev-web-1", "dev-web-2") + updated("dev-web-name")
-    assert dev.plan(repository=copy) == sorted(expected)
+REFUSED = [(name, case.sets) for name, row in ROWS.items() for case in row.cases if row.refused]
 
 
-def test_a_changed_static_file_of_the_databases_updates_the_databases_in_place(dev: Stack, copy: Path) -> None:
-    script = copy / "userdata/database/usr/local/lib/webstack/database_role/gtid.py"
-    script.write_text(script.read_text() + "# changed\n")
-    assert dev.plan(repository=copy) == sorted(updated(*pet("dev-db-1"), *pet("dev-db-2")))
+@pytest.mark.parametrize(("name", "sets"), REFUSED, ids=[" ".join((name, *sets)) for name, sets in REFUSED])
+def test_what_the_table_calls_refused_is_refused_in_words_and_changes_nothing(dev: Stack, name: str, sets: tuple[str, ...]) -> None:
+    before = dev.api.listing()
+    told = dev.failing_up(*sets)
+    text = "\n".join(told.errors)
+    assert told.steps == []
+    assert f"webstack:{sets[0].partition('=')[0]}" in text
+    assert ROWS[name].refused in text
+    assert "Traceback" not in text
+    assert dev.api.listing() == before
 
 
-def test_a_changed_static_file_of_the_web_hosts_replaces_the_web_hosts(dev: Stack, copy: Path) -> None:
-    script = copy / "userdata/web/etc/webstack/gunicorn.conf.py"
-    script.write_text(script.read_text() + "# changed\n")
-    expected = replaced("dev-web-1", "dev-web-2") + updated("dev-web-name")
-    assert dev.plan(repository=copy) == sorted(expected)
-
-
-def test_another_instance_type_replaces_web_hosts_new_before_old_and_updates_databases_in_place(dev: Stack) -> None:
-    try:
-        steps = dev.applied("web.instanceType=t3.medium", "database.instanceType=t3.medium").steps
-        assert sorted(steps) == sorted([*replaced("dev-web-1", "dev-web-2"), *updated("dev-db-1", "dev-db-2", "dev-web-name")])
-        made, named, gone = (
-            [steps.index((op, name)) for name in names]
-            for op, *names in (
-                ("create-replacement", "dev-web-1", "dev-web-2"),
-                ("update", "dev-web-name"),
-                ("delete-replaced", "dev-web-1", "dev-web-2"),
-            )
-        )
-        assert max(made) < named[0] < min(gone)
-    finally:
-        dev.up()
-
-
-def test_a_larger_data_volume_grows_in_place_under_a_running_database(dev: Stack) -> None:
-    assert dev.plan("database.volumeSize=20") == updated("dev-db-1-data", "dev-db-2-data")
+def test_rows_without_steps_change_nothing(dev: Stack) -> None:
+    quiet = [row for row in ROWS.values() if not (row.chains or row.refused or row.all_tagged)]
+    assert dev.plan(*(text for row in quiet for case in row.cases for text in case.sets)) == []
 
 
 def test_another_tag_updates_everything_that_can_bear_tags_and_replaces_nothing(dev: Stack) -> None:
     told = dev.planned("environment.tags={team: shop}")
     assert {op for op, _ in told.steps} == {"update"}
     assert sorted(told.kinds) == sorted(kind for kind in dev.kinds() if kind not in TAGLESS)
-
-
-def test_without_a_replica_the_second_database_goes_and_the_first_is_told(dev: Stack) -> None:
-    steps = dev.plan("database.replica=false")
-    assert [step for step in steps if step[0] == "delete"] == [
-        ("delete", f"dev-{name}") for name in ("db-2", "db-2-configuration", "db-2-data", "db-2-data", "db-2-name")
-    ]
-    assert [step for step in steps if step[0] != "delete"] == sorted(
-        [*replaced("dev-web-1", "dev-web-2"), *updated(*pet("dev-db-1"), "dev-database", "dev-web-name")]
-    )
 
 
 @pytest.mark.parametrize(
@@ -120,17 +85,6 @@ def test_without_a_replica_the_second_database_goes_and_the_first_is_told(dev: S
 def test_a_list_of_zones_that_aws_changes_changes_nothing(dev: Stack, monkeypatch: pytest.MonkeyPatch, zones: tuple[str, ...]) -> None:
     monkeypatch.setattr(configuration, "_region_zones", lambda: zones)
     assert dev.plan() == []
-
-
-def test_another_zone_for_what_exists_is_refused_in_words_and_changes_nothing(dev: Stack) -> None:
-    before = dev.api.listing()
-    told = dev.failing_up("network.zoneNames=[eu-central-1b, eu-central-1c]")
-    text = "\n".join(told.errors)
-    assert told.steps == []
-    assert "webstack:network.zoneNames[0]" in text
-    assert "the zone that the stack is in, eu-central-1a" in text
-    assert "Traceback" not in text
-    assert dev.api.listing() == before
 
 
 def test_a_zone_more_goes_where_no_zone_of_the_stack_is(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

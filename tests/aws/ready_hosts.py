@@ -1,0 +1,90 @@
+"""Hosts that say they are ready, for an API that has none: so `up` waits, and what comes after a wait comes after it here too."""
+
+import contextlib
+import hashlib
+import json
+import threading
+from base64 import b64decode
+from collections.abc import Generator
+from datetime import UTC, datetime
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+from stack.naming import configuration_key
+from stack.records import record_key
+from tests.aws.api import Api, Record, tags
+
+SLOW: Final = 2
+"""Looks for which a host says nothing after a change: whoever does not wait for it is ahead of it then."""
+
+
+class ReadyHosts:
+    """Looks at every instance again and again, and tells of each that runs what its host would tell once it serves."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._end = threading.Event()
+        self._seen: dict[str, tuple[tuple[str, ...], int]] = {}
+        self._roles: dict[str, str] = {}
+        self.failures: list[BaseException] = []
+
+    def run(self, every: float) -> None:
+        """Goes on until `end`."""
+        try:
+            while not self._end.wait(every):
+                for instance in self._api.instances() if self._api.s3.list_buckets()["Buckets"] else []:
+                    if instance["State"]["Name"] == "running":
+                        self._look(instance)
+        except BaseException as error:  # or an `up` would wait for its whole timeout
+            self.failures.append(error)
+
+    def end(self) -> None:
+        """Ends `run`."""
+        self._end.set()
+
+    def _look(self, instance: Record) -> None:
+        name, host, bucket = instance["InstanceId"], tags(instance)["host"], self._api.bucket()
+        answer = self._api.ec2.describe_instance_attribute(InstanceId=name, Attribute="userData")
+        user_data = _sha256(b64decode(answer["UserData"].get("Value", "")))
+        configuration = ""
+        with contextlib.suppress(ClientError):  # web hosts have none
+            configuration = _sha256(self._api.s3.get_object(Bucket=bucket, Key=configuration_key(host))["Body"].read())
+        state = (user_data, configuration, str(instance["LaunchTime"]))
+        before, looks = self._seen.get(name, ((), 0))
+        looks = looks + 1 if before == state else 0
+        self._seen[name] = (state, looks)
+        if looks != SLOW:
+            return
+        told = {"state": "ready", "user_data_sha256": user_data, "configuration_sha256": configuration, "time": _now()}
+        key = record_key(self._role(instance["IamInstanceProfile"]["Arn"]), name)
+        self._api.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(told).encode())
+
+    def _role(self, profile: str) -> str:
+        if profile not in self._roles:
+            found = self._api.iam.get_instance_profile(InstanceProfileName=profile.rpartition("/")[2])
+            self._roles[profile] = found["InstanceProfile"]["Roles"][0]["RoleId"]
+        return self._roles[profile]
+
+
+@contextlib.contextmanager
+def ready_hosts(api: Api, *, every: float = 0.3) -> Generator[None]:
+    """Every host of the API becomes ready while the context is open."""
+    hosts = ReadyHosts(api)
+    thread = threading.Thread(target=hosts.run, args=(every,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        hosts.end()
+        thread.join()
+    if hosts.failures:
+        raise hosts.failures[0]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
