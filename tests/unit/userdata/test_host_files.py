@@ -224,68 +224,6 @@ def test_the_app_writes_to_the_primary_and_reads_from_a_replica_else_the_primary
     assert "port 9200" in default
 
 
-def test_nginx_believes_the_load_balancers_alone() -> None:
-    text = rendered_files(WEB)["/etc/nginx/nginx.conf"]
-    assert re.findall(r"set_real_ip_from (\S+);", text) == ["10.20.0.10", "10.20.16.10"]
-    assert re.findall(r"(\S+) yes;", text) == ["10.20.0.10", "10.20.16.10"]
-    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
-    assert "proxy_add_x_forwarded_for" not in text
-
-
-def locations() -> dict[str, list[str]]:
-    """Nginx's locations: what each matches -> its lines, with those of blocks inside it."""
-    found: dict[str, list[str]] = {}
-    inside, depth = "", 0
-    for line in (line.strip() for line in rendered_files(WEB)["/etc/nginx/nginx.conf"].splitlines()):
-        if line.startswith("location "):
-            inside, depth = line.removeprefix("location ").removesuffix(" {"), 1
-            found[inside] = []
-        elif depth and line and not line.startswith("#"):
-            depth += line.count("{") - line.count("}")
-            if depth:
-                found[inside].append(line)
-    return found
-
-
-def test_every_location_of_nginx_serves_what_it_is_for_and_whom_it_is_for() -> None:
-    """Of the rules that allow and deny the first that matches decides: https://nginx.org/en/docs/http/ngx_http_access_module.html."""
-    assert locations() == {
-        "= /healthz": [
-            "access_log off;",
-            "if (-f /run/webstack/draining) {",
-            "return 503;",
-            "}",
-            "proxy_read_timeout 2s;",
-            "proxy_pass http://app;",
-        ],
-        "= /readyz": ["access_log off;", "allow 127.0.0.1;", "deny all;", "proxy_pass http://app;"],
-        "/static/": [
-            "root /opt/app/current/app;",
-            "if_modified_since off;",
-            'add_header Last-Modified "";',
-            'add_header Cache-Control "public, max-age=300";',
-            "add_header X-Content-Type-Options nosniff;",
-        ],
-        "/": ["proxy_pass http://app;"],
-    }
-
-
-def test_every_wait_of_nginx_ends_before_the_load_balancer_gives_up() -> None:
-    text = rendered_files(WEB)["/etc/nginx/nginx.conf"]
-    waits = dict(re.findall(r"^  (\w+_timeout) (\d+)s;", text, re.MULTILINE))
-    assert waits == {
-        "keepalive_timeout": "75",
-        "client_header_timeout": "10",
-        "client_body_timeout": "30",
-        "send_timeout": "30",
-        "proxy_connect_timeout": "2",
-        "proxy_read_timeout": "28",
-    }
-    balancer = dict(line.removeprefix("timeout ").split() for line in haproxy()["defaults"] if line.startswith("timeout "))
-    assert int(waits["proxy_read_timeout"]) < int(balancer["server"].removesuffix("s")), "the host that is slow says so itself"
-    assert int(waits["keepalive_timeout"]) > int(balancer["http-keep-alive"].removesuffix("s")), "no request meets a connection that closes"
-
-
 def test_a_host_that_drains_has_been_left_before_it_stops() -> None:
     [default] = [line for line in haproxy()["backend web"] if line.startswith("default-server")]
     [milliseconds] = re.findall(r" inter (\d+)ms ", default)
