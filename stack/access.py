@@ -1,7 +1,8 @@
 """How the stack's `aws:` settings say that AWS is to be reached: read whole, and every setting is followed, harmless or refused in words.
 
 The engine's provider reads the same settings. Its names are the SDK's `pulumi_aws.ProviderArgs`, their meaning is that of
-https://github.com/hashicorp/aws-sdk-go-base (`Config`, `getCredentialsProvider`, `assumeRoleCredentialsProvider`), which the provider uses.
+https://github.com/hashicorp/aws-sdk-go-base (`Config`; `getCredentialsProvider` in credentials.go: a web identity takes the place of the
+first credentials, then each role is assumed in turn), which the provider uses.
 """
 
 import difflib
@@ -24,6 +25,7 @@ FOLLOWED: Final = frozenset(
 """What the program's own look at AWS does as the provider does."""
 
 HARMLESS: Final[Mapping[str, str]] = {
+    # `VerifyAccountIDAllowed` of aws-sdk-go-base, internal/config/config.go.
     "allowedAccountIds": "the provider checks the account before anything is made",
     "forbiddenAccountIds": "the provider checks the account before anything is made",
     "defaultTags": "the look-ups are by the program's own tags",

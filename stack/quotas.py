@@ -1,6 +1,6 @@
 """What a stack takes of an account's quotas. Pure; no Pulumi in it.
 
-Quotas: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-on-demand-instances.html (vCPUs of running on-demand instances) and
+Quotas: https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html (vCPUs of running on-demand instances) and
 https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html (five Elastic IPs a region).
 """
 
@@ -29,14 +29,15 @@ def needs(settings: Settings) -> Needs:
 
 
 def vcpus(instance_type: str) -> int:
-    """The vCPUs of a size of the current families (https://aws.amazon.com/ec2/instance-types/): 4 for each `xlarge`, else 2.
+    """The vCPUs of a size of the current families: 4 for each `xlarge`, one of a `medium` that is not burstable, else 2.
 
-    Raises ValueError for bare metal, whose number differs by family.
+    As DescribeInstanceTypes says of each type (`DefaultVCpus`), which moto carries: a test holds the rule against all of them. Raises
+    ValueError for bare metal and high performance computing, whose number differs by family.
     """
-    size = instance_type.partition(".")[2]
+    family, _, size = instance_type.partition(".")
     large = re.fullmatch(r"(\d*)xlarge", size)
+    if size.startswith("metal") or family.startswith("hpc"):
+        raise ValueError(f"{instance_type}: the vCPUs of bare metal and of the hpc families are not known by the name")
     if large:
         return 4 * int(large[1] or 1)
-    if size.startswith("metal"):
-        raise ValueError(f"{instance_type}: the vCPUs of bare metal are not known by its name")
-    return 2
+    return 1 if size == "medium" and not family.startswith("t") else 2

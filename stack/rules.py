@@ -17,8 +17,9 @@ PRIVATE: Final = tuple(IPv4Network(text) for text in ("10.0.0.0/8", "172.16.0.0/
 _INSTANCE_TYPE: Final = re.compile(r"(?P<family>[a-z][a-z0-9-]*)\.(?P<size>[a-z0-9-]+)")
 _GRAVITON: Final = re.compile(r"a1|[a-z]+\d+[a-z]*g[a-z]*(?:-.*)?")
 _XEN: Final = re.compile(r"[cmt][12]|[cmr][34]|c[cgr][12]|cc2|d2|f1|g[23]s?|h[is]?1|i[23]|p[23]|x1e?")
-"""Families that run on Xen, which does not show volumes as NVMe devices: https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-types.html
-(its list of Xen-based instances). Data volumes are found by the name that NVMe gives them."""
+"""Families that run on Xen, which does not show volumes as NVMe devices; data volumes are found by the name that NVMe gives them. What
+DescribeInstanceTypes says of each type (`Hypervisor`, https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceTypeInfo.html), as
+moto carries it: a test holds the two together."""
 _NEWER: Final = {"t": "t3", "m": "m7i", "c": "c7i", "r": "r7i", "x": "r7i", "d": "i4i", "h": "i4i", "i": "i4i"}
 _TAG: Final = re.compile(r"[\w .:/=+\-@]*")
 _RESERVED_TAGS: Final = frozenset({"project", "environment", "component", "name", "host", "role", "expires", "stack-id"})

@@ -156,7 +156,7 @@ def _tags_at_creation(call: Call, need: Need) -> list[Need]:
 
 
 def _of_control(call: Call) -> list[Need]:
-    """The tags of general purpose buckets; not of access points, grants and lenses."""
+    """The tags of general purpose buckets (https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging.html), of nothing else."""
     named = _GENERAL_BUCKET.fullmatch(call.parameters.get("resourceArn", ""))
     if call.action not in _OF_CONTROL or named is None:
         raise UnknownCallError(call)

@@ -1,9 +1,10 @@
 """What the README says that a stack needs of an account's quotas is what its stack file, as shipped, needs."""
 
 import pytest
+from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 from stack.quotas import Needs, needs, vcpus
-from stack.settings import parse
+from stack.settings import check, parse
 from tests.program import stack_config
 from tests.unit.stack.conftest import REPOSITORY
 
@@ -32,6 +33,18 @@ def test_a_size_has_its_vcpus(name: str, count: int) -> None:
     assert vcpus(name) == count
 
 
-def test_bare_metal_is_not_guessed() -> None:
-    with pytest.raises(ValueError, match="not known by its name"):
-        vcpus("m7i.metal-24xl")
+@pytest.mark.parametrize("name", ["m7i.metal-24xl", "hpc7a.12xlarge"])
+def test_what_the_name_does_not_tell_is_not_guessed(name: str) -> None:
+    with pytest.raises(ValueError, match="not known by the name"):
+        vcpus(name)
+
+
+def test_every_type_that_a_stack_may_have_has_the_vcpus_that_ec2_says() -> None:
+    """moto's `instance_types.json` is what DescribeInstanceTypes answered, gathered by its scripts/ec2_get_instance_types.py."""
+    wrong: dict[str, tuple[int, int]] = {}
+    for name, one in INSTANCE_TYPES.items():
+        told = one["VCpuInfo"]["DefaultVCpus"]
+        guessable = not check({"web": {"instanceType": name}})[1] and ".metal" not in name and not name.startswith("hpc")
+        if guessable and vcpus(name) != told:
+            wrong[name] = (vcpus(name), told)
+    assert wrong == {}
