@@ -99,6 +99,14 @@ class Note:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Asks:
+    """What the provider reads of AWS for it, at any time of its life: the IAM actions that the calls need."""
+
+    of: tuple[str, ...]
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DeleteFirst:
     """A replacement of this type deletes the old one first, however it is named."""
 
@@ -110,6 +118,7 @@ class TypeFacts:
     """All that is known of a resource type."""
 
     id: Output
+    asks: Asks
     inputs: Mapping[str, Input]
     outputs: Mapping[str, Output] = field(default_factory=dict[str, Output])
     groups: tuple[Group, ...] = ()
@@ -124,6 +133,7 @@ class FunctionFacts:
     """All that is known of a function (invoke)."""
 
     id: Output
+    asks: Asks
     outputs: Mapping[str, Output] = field(default_factory=dict[str, Output])
     notes: tuple[Note, ...] = ()
 

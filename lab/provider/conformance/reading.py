@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get
 import yaml
 
 from lab.provider.conformance.model import (
+    Asks,
     Case,
     Conformance,
     DeleteFirst,
@@ -64,6 +65,7 @@ class _File:
         self._keys(given, {field.name for field in dataclasses.fields(TypeFacts)}, at)
         return TypeFacts(
             id=self._flat(Output, given.get("id"), f"{at}.id"),
+            asks=self._asks(given, at),
             inputs=self._table(given, "inputs", self._input, at),
             outputs=self._table(given, "outputs", self._output, at),
             groups=self._rows(given, "groups", self._group, at),
@@ -77,6 +79,7 @@ class _File:
         self._keys(given, {field.name for field in dataclasses.fields(FunctionFacts)}, at)
         return FunctionFacts(
             id=self._flat(Output, given.get("id"), f"{at}.id"),
+            asks=self._asks(given, at),
             outputs=self._table(given, "outputs", self._output, at),
             notes=self._rows(given, "notes", lambda row, place: self._flat(Note, row, place), at),
         )
@@ -88,10 +91,18 @@ class _File:
         return self._flat(Output, given, at)
 
     def _group(self, given: Mapping[str, Any], at: str) -> Group:
+        return self._flat(Group, {**given, "of": self._names(given, "property", at)}, at)
+
+    def _asks(self, given: Mapping[str, Any], at: str) -> Asks:
+        place = f"{at}.asks"
+        line = _mapping(given.get("asks"), f"{self.name}: {place}")
+        return self._flat(Asks, {**line, "of": self._names(line, "action", place)}, place)
+
+    def _names(self, given: Mapping[str, Any], kind: str, at: str) -> tuple[str, ...]:
         members = given.get("of")
         if not isinstance(members, list) or not all(isinstance(member, str) for member in cast("list[object]", members)):
-            raise FactsError(f"{self.name}: {at}.of: expected a list of property names, got {members!r}")
-        return self._flat(Group, {**given, "of": tuple(cast("list[str]", members))}, at)
+            raise FactsError(f"{self.name}: {at}.of: expected a list of {kind} names, got {members!r}")
+        return tuple(cast("list[str]", members))
 
     def _table(self, given: Mapping[str, Any], key: str, make: Callable[[Mapping[str, Any], str], _Made], at: str) -> dict[str, _Made]:
         place = f"{at}.{key}".lstrip(".")

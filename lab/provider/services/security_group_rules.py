@@ -7,7 +7,7 @@ from typing import Any, Final
 from lab.provider.cloud import Cloud
 from lab.provider.codec import Props
 from lab.provider.rules.firewall import protocol_number
-from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
+from lab.provider.services.base import Handler, quiet, retag, tag_map
 from lab.provider.services.security_groups import describe
 
 _ALL_PORTS: Final = -1
@@ -22,9 +22,12 @@ class _Rule(Handler):
             f"ec2.authorize_security_group_{self.direction}",
             GroupId=news["securityGroupId"],
             IpPermissions=[_permission(news)],
-            TagSpecifications=tag_specifications("security-group-rule", news),
         )
         return str(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
+
+    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+        """Tags by a call of their own: `Create` in terraform-provider-aws, internal/service/ec2/vpc_security_group_ingress_rule.go."""
+        retag(cloud, identifier, {}, news)
 
     def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
         rule = cloud.first("ec2.describe_security_group_rules", "SecurityGroupRules", SecurityGroupRuleIds=[identifier])

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.errors import LabError
+from lab.provider.conformance import known
 from ops import deployer
 from ops.cli import app
 from ops.rights import needs
@@ -105,6 +106,28 @@ def test_a_statement_too_long_is_cut_by_its_actions_and_one_action_too_long_is_a
         split([{**statement, "Action": ["ec2:x"], "Resource": ["*" * 7000]}])
     with pytest.raises(RightsError, match="a role takes 10"):
         split([{**statement, "Sid": str(number), "Action": ["ec2:" + "x" * 6000]} for number in range(11)])
+
+
+READS = ("Describe", "Get", "List")
+
+
+def reads() -> set[tuple[str, str]]:
+    """Type or function, and an action that the real provider reads it by (lab/provider/conformance, where no type of the program lacks)."""
+    told = known()
+    types = {(token, action) for token, facts in told.types.items() for action in facts.asks.of}
+    return types | {(token, action) for token, facts in told.functions.items() for action in facts.asks.of}
+
+
+def test_a_deployer_may_read_whatever_the_real_provider_reads_of_the_programs_types() -> None:
+    allowed = {line.action for line in (*needs.needed("up"), *(one.line for one in needs.unseen("up")))}
+    assert len(reads()) > 60
+    assert {(token, action) for token, action in reads() if action not in allowed} == set()
+
+
+def test_no_read_is_listed_as_unseen_that_nothing_of_the_program_makes() -> None:
+    listed = {one.line.action: one.source for who in ("up", "preview") for one in needs.unseen(who)}
+    ours = {action for action, source in listed.items() if source.startswith("stack/")}
+    assert {action for action in listed if action.partition(":")[2].startswith(READS)} - {action for _, action in reads()} - ours == set()
 
 
 def test_every_unseen_line_has_a_source_and_state_has_two_rights_for_who_previews() -> None:

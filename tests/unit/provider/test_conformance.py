@@ -109,17 +109,21 @@ def test_what_is_required_is_asked_for(token: str) -> None:
     assert asked == needed
 
 
+TYPE = "types: {a: {id: {format: x, source: a.go}, asks: {of: [ec2:DescribeVpcs], source: a.go}, "
 SPOILT = [
     ("types: {a: {inputs: {}}}", "types.a.id: expected a mapping"),
-    ("types: {a: {id: {format: x, source: a.go}, inputs: {b: {change: update}}}}", "types.a.inputs.b: has no `source`"),
-    ("types: {a: {id: {format: x, source: a.go}, inputs: {b: {change: update, source: b.go}}}}", "types.a.inputs.b.source: expected https://"),
-    ("types: {a: {id: {format: x, source: a.go}, inputs: {b: {change: updated, source: a.go}}}}", "expected one of update, replace"),
-    ("types: {a: {id: {format: x, source: a.go}, inputs: {b: {change: update, kept: 1, source: a.go}}}}", "kept: expected bool; got 1"),
-    ("types: {a: {id: {format: x, source: a.go}, input: {}}}", "types.a: unknown key 'input'"),
-    ("types: {a: {id: {format: x, source: a.go}, notes: [{about: read, fact: b}]}}", "types.a.notes[0]: has no `source`"),
+    ("TYPE inputs: {b: {change: update}}}}", "types.a.inputs.b: has no `source`"),
+    ("TYPE inputs: {b: {change: update, source: b.go}}}}", "types.a.inputs.b.source: expected https://"),
+    ("TYPE inputs: {b: {change: updated, source: a.go}}}}", "expected one of update, replace"),
+    ("TYPE inputs: {b: {change: update, kept: 1, source: a.go}}}}", "kept: expected bool; got 1"),
+    ("TYPE input: {}}}", "types.a: unknown key 'input'"),
+    ("TYPE notes: [{about: read, fact: b}]}}", "types.a.notes[0]: has no `source`"),
     ("types: [a]", "types: expected a mapping"),
-    ("types: {a: {id: {format: x, source: a.go}, groups: [{kind: conflict, of: a, source: a.go}]}}", "expected a list of property names"),
-    ("types: {a: {id: {format: x, source: a.go}, cases: {}}}", "cases: expected a list"),
+    ("TYPE groups: [{kind: conflict, of: a, source: a.go}]}}", "expected a list of property names"),
+    ("TYPE cases: {}}}", "cases: expected a list"),
+    ("types: {a: {id: {format: x, source: a.go}}}", "types.a.asks: expected a mapping"),
+    ("types: {a: {id: {format: x, source: a.go}, asks: {of: ec2:DescribeVpcs, source: a.go}}}", "expected a list of action names"),
+    ("types: {a: {id: {format: x, source: a.go}, asks: {of: [ec2:DescribeVpcs]}}}", "types.a.asks: has no `source`"),
     ("functions: {a: {id: {format: x}}}", "functions.a.id: has no `source`"),
     ("types: {", "not YAML"),
 ]  # fmt: skip
@@ -128,13 +132,13 @@ SPOILT = [
 @pytest.mark.parametrize(("text", "rule"), SPOILT)
 def test_a_spoilt_line_is_refused_with_its_place(text: str, rule: str) -> None:
     with pytest.raises(FactsError) as refused:
-        read("x.yaml", text, {"a.go": "a file"})
+        read("x.yaml", text.replace("TYPE ", TYPE), {"a.go": "a file"})
     assert str(refused.value).startswith("x.yaml")
     assert rule in str(refused.value)
 
 
 def test_two_files_do_not_speak_of_one_type() -> None:
-    one = read("x.yaml", "types: {a: {id: {format: x, source: a.go}}}", {"a.go": "a file"})
+    one = read("x.yaml", TYPE + "}}", {"a.go": "a file"})
     with pytest.raises(FactsError, match=r"y\.yaml: types\.a stands in another file"):
         one.with_more(one, "y.yaml")
 
