@@ -83,11 +83,15 @@ def _place(stack: str, account: str | None) -> Place:
     if not isinstance(region, str):
         raise UserError(f"{path.name} has no aws:region, and rights hold for one region: set it with `pulumi config set aws:region REGION`")
     listed: Any = config.get("aws:allowedAccountIds")
-    if account is None and isinstance(listed, list):
-        (account,) = [str(one) for one in cast("list[object]", listed)] if len(cast("list[object]", listed)) == 1 else [None]
+    allowed = [str(one) for one in cast("list[object]", listed)] if isinstance(listed, list) else []
+    if account is None and len(allowed) == 1:
+        (account,) = allowed
     if account is None or not _ACCOUNT.fullmatch(account):
         rule = "give the twelve digits of the AWS account, or list it alone in aws:allowedAccountIds"
         raise UserError(f"--account {account or ''}: {rule} of {path.name}")
+    if allowed and account not in allowed:
+        rule = f"{path.name} allows {', '.join(allowed)} alone (aws:allowedAccountIds), and the provider refuses to work in another"
+        raise UserError(f"--account {account}: {rule}; give one of these, or change the list")
     try:
         settings = parse({key.removeprefix("webstack:"): value for key, value in config.items() if key.startswith("webstack:")})
     except ConfigurationError as error:

@@ -70,6 +70,15 @@ def test_the_account_is_the_one_that_the_stack_file_allows(clone: Path) -> None:
     assert "210987654321" in json.dumps(run())
 
 
+def test_no_policy_is_made_for_an_account_in_which_the_provider_would_refuse_to_work(clone: Path) -> None:
+    (clone / "Pulumi.dev.yaml").write_text(json.dumps({"config": {**STACK, "aws:allowedAccountIds": ["210987654321", "310987654321"]}}))
+    assert "310987654321" in json.dumps(run("--account", "310987654321"))
+    with pytest.raises(LabError, match=r"allows 210987654321, 310987654321 alone \(aws:allowedAccountIds\)"):
+        run("--account", ACCOUNT)
+    with pytest.raises(LabError, match="twelve digits"):
+        run()
+
+
 def test_the_subjects_of_both_forms() -> None:
     shop = Repository(name="octo/shop", ids="1/2")
     assert subjects(shop, "up") == ["repo:octo/shop:ref:refs/heads/main", "repo:octo@1/shop@2:ref:refs/heads/main"]
