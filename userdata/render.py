@@ -39,7 +39,7 @@ _ALWAYS: Final = frozenset({"write-files", "runcmd", "write-files-deferred", "sc
 
 _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cloud_init_modules": (
-        "seed_random", "write-files", "growpart", "resizefs", "mounts", "set_hostname", "update_hostname", "update_etc_hosts",
+        "seed_random", "bootcmd", "write-files", "growpart", "resizefs", "mounts", "set_hostname", "update_hostname", "update_etc_hosts",
         "users-groups", "ssh",
     ),
     "cloud_config_modules": ("locale", "set-passwords", "grub-dpkg", "apt-configure", "runcmd"),
@@ -48,15 +48,16 @@ _MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "ssh-authkey-fingerprints", "keys-to-console", "install-hotplug", "final-message",
     ),
 }  # fmt: skip
-"""What of /etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4 has work to do: a list in user data replaces the image's list.
+"""What of /etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4 has work to do, and bootcmd, for who must try something before all else. A
+list in user data replaces the image's list.
 
-Left out are the modules that act on a key of the configuration alone, which neither this text nor Debian's image has: bootcmd, disk_setup,
-ca-certs, rsyslog, snap, keyboard, apt-pipelining, ntp, timezone, disable-ec2-metadata, fan, landscape, lxd, puppet, chef, mcollective,
-salt-minion, phone-home and power-state-change (`activate_by_schema_keys` in cloudinit/config/cc_*.py), byobu and ssh-import-id (their own
-first lines); reset_rmc, which is for IBM's POWER; and package-update-upgrade-install: it waits 30 s for apt's locks
-(APT_LOCK_WAIT_TIMEOUT in cloudinit/distros/package_management/apt.py), counts the end of that as an error of the boot, and never asks for
-the package index again (Apt.update_package_sources runs once per instance, whether it succeeded or not: Runners.run in
-cloudinit/helpers.py, `clear_on_fail`). The boot script installs what `packages` lists."""
+Left out are the modules that act on a key of the configuration alone, which neither this text nor Debian's image has: disk_setup, ca-certs,
+rsyslog, snap, keyboard, apt-pipelining, ntp, timezone, disable-ec2-metadata, fan, landscape, lxd, puppet, chef, mcollective, salt-minion,
+phone-home and power-state-change (`activate_by_schema_keys` in cloudinit/config/cc_*.py), byobu and ssh-import-id (their own first lines);
+reset_rmc, which is for IBM's POWER; and package-update-upgrade-install: it waits 30 s for apt's locks (APT_LOCK_WAIT_TIMEOUT in
+cloudinit/distros/package_management/apt.py), counts the end of that as an error of the boot, and never asks for the package index again
+(Apt.update_package_sources runs once per instance, whether it succeeded or not: Runners.run in cloudinit/helpers.py, `clear_on_fail`). The
+boot script installs what `packages` lists."""
 
 
 class RenderError(Exception):

@@ -99,7 +99,7 @@ def lay_out(case: Case, role: Role, tree: Path) -> Path:
     text = render(case.variables(role))
     write(tree, USER_DATA, text)
     for entry in yaml.safe_load(text)["write_files"]:
-        write(tree, entry["path"], entry["content"], mode=int(entry["permissions"], 8))
+        write(tree, entry["path"], entry["content"], mode=int(entry.get("permissions", "0644"), 8))
     for entry in yaml.safe_load(configuration(case.variables(role)))["files"]:
         write(tree, entry["path"], entry["content"])
     if role == "load_balancer":

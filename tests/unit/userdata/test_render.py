@@ -196,7 +196,7 @@ def test_the_modules_that_apply_changed_user_data_run_at_every_boot_and_no_other
 def test_no_key_of_the_user_data_is_for_a_module_that_is_left_out() -> None:
     """By `activate_by_schema_keys` in cloud-init 25.1.4's cloudinit/config/cc_*.py; byobu's and ssh-import-id's are in their functions."""
     keys = [
-        "bootcmd", "disk_setup", "fs_setup", "ca_certs", "ca-certs", "rsyslog",
+        "disk_setup", "fs_setup", "ca_certs", "ca-certs", "rsyslog",
         "snap", "keyboard", "apt_pipelining", "ntp", "timezone", "disable_ec2_metadata",
         "fan", "landscape", "lxd", "puppet", "chef", "mcollective",
         "salt_minion", "phone_home", "power_state", "byobu_by_default", "ssh_import_id", "package_update",
