@@ -62,9 +62,9 @@ def begin_up(lab: LabUnderTest, log: Path) -> subprocess.Popen[bytes]:
             cwd="/",
             env={**os.environ, "PYTHONPATH": str(lab.clone), "NO_COLOR": "1"},
         )
-    # After an earlier one was struck down, the hosts may be there already.
-    waits = re.compile(r"instance created|: booting|: being configured")
-    wait_until(lambda: waits.search(log.read_text()), seconds=120, what="up waits for a host", every=0.1)
+    # After an earlier one was struck down, the hosts may be there already, and booted meanwhile.
+    waits = re.compile(r"instance (?:created|updated)|^ +\w+-\d+: ", re.MULTILINE)
+    wait_until(lambda: waits.search(log.read_text()) or process.poll() is not None, seconds=120, what="up waits for a host", every=0.1)
     assert process.poll() is None, log.read_text()
     return process
 
@@ -77,8 +77,8 @@ def end_of(process: subprocess.Popen[bytes], seconds: float) -> int:
         process.kill()
 
 
-def daemon_of(lab: LabUnderTest) -> int:
-    return int(lab.names.pid_file("daemon").read_text().split()[0])
+def pid_of(lab: LabUnderTest, process: str) -> int:
+    return int(lab.names.pid_file(process).read_text().split()[0])
 
 
 def serves(lab: LabUnderTest) -> bool:
@@ -89,23 +89,30 @@ def serves(lab: LabUnderTest) -> bool:
 def test_the_daemon_is_killed_in_mid_up_and_down_takes_all_away(struck: LabUnderTest, tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     process = begin_up(struck, log)
-    os.kill(daemon_of(struck), signal.SIGKILL)
+    os.kill(pid_of(struck, "daemon"), signal.SIGKILL)
     assert end_of(process, 120) not in (0, -signal.SIGKILL)
     said = log.read_text()
     assert "Traceback" not in said, said
     assert "daemon" in said.splitlines()[-1] or "failed" in said, said
 
 
-def test_the_daemon_and_then_an_up_are_killed_and_up_repairs_both(struck: LabUnderTest, tmp_path: Path) -> None:
+def test_the_api_server_the_daemon_and_then_an_up_are_killed_and_up_repairs_all(struck: LabUnderTest, tmp_path: Path) -> None:
+    process = begin_up(struck, tmp_path / "api.log")
+    os.kill(pid_of(struck, "api"), signal.SIGKILL)
+    assert end_of(process, 120) == 1
+    said = (tmp_path / "api.log").read_text()
+    assert "Traceback" not in said, said
+    assert "The lab's API server ended while this ran, and what it knew is lost: `webstack lab up` again" in said, said
     process = begin_up(struck, tmp_path / "daemon.log")
-    os.kill(daemon_of(struck), signal.SIGKILL)
+    assert "the lab's API server was restarted and knows nothing any more: starting afresh" in (tmp_path / "daemon.log").read_text()
+    os.kill(pid_of(struck, "daemon"), signal.SIGKILL)
     assert end_of(process, 120) != 0
     process = begin_up(struck, tmp_path / "up.log")
     os.kill(process.pid, signal.SIGKILL)
     assert end_of(process, 5) == -signal.SIGKILL
     struck.up(*SMALL)
     assert serves(struck)
-    os.kill(daemon_of(struck), signal.SIGKILL)
+    os.kill(pid_of(struck, "daemon"), signal.SIGKILL)
     assert "is not running" in struck.command("status", status=1).stderr
     struck.up(*SMALL)
     assert serves(struck)
