@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import subprocess
 import sys
+from pathlib import Path
 
 from lab.names import LabNames
 from lab.space import GIB, require_free
@@ -10,6 +12,9 @@ from ops.failures import UserError
 
 TOOLS = {"systemd-nspawn": "systemd-container", "debootstrap": "debootstrap", "nft": "nftables", "mkfs.ext4": "e2fsprogs", "ip": "iproute2"}
 """Programs that the lab runs, each with the Debian package that brings it."""
+
+FILE_SYSTEMS = Path("/proc/filesystems")
+"""What this kernel mounts at this moment; a module's file system is listed once the module is loaded (proc(5))."""
 
 ROOM = GIB
 """Bytes that five hosts write until they serve, with as much again to live on: 640 MB seen."""
@@ -35,6 +40,19 @@ def require_host(command: str) -> None:
     missing = {package for program, package in TOOLS.items() if shutil.which(program) is None}
     if missing:
         raise UserError(f"`{command}` needs these packages: {', '.join(sorted(missing))}. Install them with `make setup`.")
+    if not _kernel_mounts("xfs"):
+        raise UserError(f"`{command}` needs a kernel with XFS: the databases' volumes hold it, and `modprobe xfs` brings none here.")
+
+
+def _kernel_mounts(file_system: str) -> bool:
+    """Whether this kernel mounts it, after its module has been asked for: the lab's hosts cannot load modules themselves."""
+    if not _listed(file_system) and (modprobe := shutil.which("modprobe")) is not None:
+        subprocess.run([modprobe, "--quiet", file_system], check=False)
+    return _listed(file_system)
+
+
+def _listed(file_system: str) -> bool:
+    return any(line.split()[-1] == file_system for line in FILE_SYSTEMS.read_text().splitlines())
 
 
 def require_room(names: LabNames) -> None:

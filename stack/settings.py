@@ -120,7 +120,7 @@ class DatabaseSettings(Section):
 
     instance_type: InstanceType = Field(default="t3.medium", description="an x86-64 instance type of the Nitro system")
     volume_size: Annotated[StrictInt, Field(ge=1, le=16384)] = Field(
-        default=20, description="GiB of each data volume; it can grow, never shrink"
+        default=20, description="GiB of each data volume; it can grow while MySQL runs, never shrink"
     )
     replica: StrictBool = Field(default=True, description="whether there is a db-2")
     schema_name: Schema = Field(default="app", alias="schema", description="the app's schema")

@@ -21,7 +21,7 @@ KEEP = bool(os.environ.get("WEBSTACK_TEST_KEEP"))
 ARTEFACTS = REPOSITORY / "build" / "lab"
 
 
-LONGEST = ("test_changes.py", "test_crashes.py", "test_balancing.py", "test_power.py", "test_plain_image.py")
+LONGEST = ("test_changes.py", "test_crashes.py", "test_balancing.py", "test_power.py", "test_plain_image.py", "test_volume_growth.py")
 """Files that take minutes, the longest first: what begins last should be short where two workers share the tests."""
 
 _BEFORE = pytest.StashKey[Machine]()

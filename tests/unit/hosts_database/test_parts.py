@@ -19,6 +19,7 @@ from database_role.settings import Settings
 from database_role.views import LocalView, Mode
 from database_role.watch import ReplicaWatch
 from webstack_host import aws, config
+from webstack_host.errors import PermanentError
 from webstack_host.packages import AWAIT_APT
 from webstack_host.run import CommandError
 
@@ -213,12 +214,12 @@ def test_a_volume_is_found_by_its_id() -> None:
 def test_a_blank_volume_is_formatted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = Runs(blkid=(2, ""))
     written = mount_with(monkeypatch, runs)
-    assert [call for call in runs.calls if call.startswith("mkfs")] == ["mkfs.ext4 -q -m 1 -L webstack-mysql /dev/disk/by-id/x"]
+    assert [call for call in runs.calls if call.startswith("mkfs")] == ["mkfs.xfs -q -L mysql-data /dev/disk/by-id/x"]
     assert "Where=/var/lib/mysql\n" in written["/etc/systemd/system/var-lib-mysql.mount"]
 
 
 def test_a_volume_with_data_is_mounted_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = Runs(blkid=(0, "ext4\n"))
+    runs = Runs(blkid=(0, "xfs\n"))
     mount_with(monkeypatch, runs)
     assert not [call for call in runs.calls if call.startswith("mkfs")]
     assert "systemctl start var-lib-mysql.mount" in runs.calls
@@ -226,19 +227,19 @@ def test_a_volume_with_data_is_mounted_as_it_is(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize(
     ("runs", "said"),
-    [(Runs(blkid=(0, "xfs\n")), "holds xfs"), (Runs(blkid=(8, "")), "cannot tell"), (Runs(blkid=(0, "ext4"), e2fsck=(4, "")), "a person")],
+    [(Runs(blkid=(0, "ext4\n")), "holds ext4, not XFS.*left alone.*Attach"), (Runs(blkid=(8, "")), "cannot tell")],
 )
 def test_what_is_not_understood_is_left_alone(monkeypatch: pytest.MonkeyPatch, runs: Runs, said: str) -> None:
-    with pytest.raises(RuntimeError, match=said):
+    with pytest.raises(PermanentError, match=said):
         mount_with(monkeypatch, runs)
     assert not [call for call in runs.calls if call.startswith(("mkfs", "systemctl"))]
 
 
 def growing_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception | None) -> bool:
-    """Whether the file system follows its volume, where resize2fs ends so."""
+    """Whether the file system follows its volume, where xfs_growfs ends so."""
 
-    def run(command: list[Any], *, timeout: float) -> None:
-        assert [str(word) for word in command] == ["resize2fs", "/dev/disk/by-id/x"]
+    def run(command: list[Any]) -> None:
+        assert [str(word) for word in command] == ["xfs_growfs", "-d", "/var/lib/mysql"]
         if error is not None:
             raise error
 
@@ -248,16 +249,23 @@ def growing_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Excepti
     monkeypatch.setattr(growth, "run", run)
     monkeypatch.setattr(growth.files, "write", write)
     monkeypatch.setattr(growth.paths, "GROWTH_FAILED", tmp_path / "failed")
-    return growth.follow(Path("/dev/disk/by-id/x"))
+    return growth.follow()
 
 
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (CommandError("xfs_growfs -d /var/lib/mysql: exit code 1\nno"), "xfs_growfs -d /var/lib/mysql: exit code 1 no"),
+        (PermissionError(13, "Permission denied", "xfs_growfs"), "[Errno 13] Permission denied: 'xfs_growfs'"),
+    ],
+)
 def test_a_file_system_that_cannot_be_extended_is_a_fact_and_no_obstacle_and_one_that_can_is_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, told: str
 ) -> None:
-    assert not growing_with(monkeypatch, tmp_path, CommandError("resize2fs /dev/disk/by-id/x: exit code 1\nPermission denied"))
+    assert not growing_with(monkeypatch, tmp_path, error)
     said = setup.facts_of(DB_1, CLAIM)
     assert said["role"] == "primary"
-    assert said["data_volume"].endswith("tried again at the next boot: resize2fs /dev/disk/by-id/x: exit code 1 Permission denied")
+    assert said["data_volume"].endswith(f"tried again: {told}")
     assert judge(DB_1, Health(claim=CLAIM, status={**STATUS, "primary": True}, agent=AGENT, accounts=True)).ok, "MySQL serves all the same"
     assert growing_with(monkeypatch, tmp_path, None)
     assert setup.facts_of(DB_1, CLAIM) == {"role": "primary"}

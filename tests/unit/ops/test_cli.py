@@ -1,5 +1,7 @@
 """The command line teaches, and a user's mistake is one message and a status."""
 
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
@@ -59,6 +61,30 @@ def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.Monkey
     monkeypatch.setattr("shutil.which", which)
     with pytest.raises(UserError, match="needs these packages: nftables"):
         requirements.require_host("webstack lab up")
+
+
+def test_a_kernel_without_xfs_is_refused_once_its_module_has_been_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("shutil.which", "/usr/bin/{}".format)
+    listed = tmp_path / "filesystems"
+    monkeypatch.setattr(requirements, "FILE_SYSTEMS", listed)
+    asked: list[list[str]] = []
+    brings = ""
+
+    def modprobe(command: list[str], *, check: bool) -> None:
+        asked.append(command)
+        listed.write_text(listed.read_text() + brings)
+
+    monkeypatch.setattr("subprocess.run", modprobe)
+    listed.write_text("nodev\tproc\n\text4\n\txfs\n")
+    requirements.require_host("webstack lab up")
+    assert asked == []
+    listed.write_text("nodev\tproc\n\text4\n")
+    with pytest.raises(UserError, match="needs a kernel with XFS"):
+        requirements.require_host("webstack lab up")
+    brings = "\txfs\n"
+    requirements.require_host("webstack lab up")
+    assert asked == [["/usr/bin/modprobe", "--quiet", "xfs"]] * 2
 
 
 def test_another_system_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:

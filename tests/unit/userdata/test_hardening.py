@@ -35,6 +35,10 @@ TABLE = {
     "database/webstack-database-accounts.service": Rights(
         user=ROOT_USER, capabilities=KEEPS, no_new_privileges=True, writes="/run/webstack/database"
     ),
+    # It extends a mounted file system.
+    "database/webstack-data-volume.service": Rights(
+        user=ROOT_USER, capabilities="CAP_SYS_ADMIN", no_new_privileges=True, writes="/var/lib/mysql /run/webstack"
+    ),
     "database/webstack-database-agent.service": Rights(
         user="webstack-agent",
         capabilities="",
@@ -96,6 +100,13 @@ SANDBOXES: dict[str, dict[str, str]] = {
     "common/webstack-session-manager.service": {},
     "database/mysql.service": {"ProtectSystem": "full", "ProtectHome": "yes", "PrivateTmp": "yes"},
     "database/webstack-database-accounts.service": FILES,
+    # It opens the volume's device, to learn its size.
+    "database/webstack-data-volume.service": {
+        "ProtectHome": "yes",
+        "PrivateTmp": "yes",
+        "RestrictAddressFamilies": "AF_UNIX",
+        **PERSONALITY,
+    },
     "database/webstack-database-agent.service": {**FILES, **NETWORK, **PERSONALITY},
     "database/webstack-database-check.service": {**FILES, **NETWORK, **PERSONALITY},
     "load_balancer/webstack-elastic-ip.service": {**PACKAGED, **CALLS, "MemoryDenyWriteExecute": "yes"},

@@ -24,7 +24,7 @@ RESTARTED = {
     "webstack-database-accounts.service": "on-failure",
     "webstack-migrate.service": "on-failure",
 }
-REPEATED_BY_TIMER = {"webstack-database-ca.service", "webstack-session-manager.service"}
+REPEATED_BY_TIMER = {"webstack-data-volume.service", "webstack-database-ca.service", "webstack-session-manager.service"}
 CANNOT_FAIL = {"webstack-drain.service"}
 """Its start removes a file that need not be there."""
 

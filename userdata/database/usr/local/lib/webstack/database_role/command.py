@@ -7,12 +7,12 @@ from webstack_host import config
 
 from .settings import Settings
 
-USAGE = "usage: webstack-database agent | role-check | accounts | stop"
+USAGE = "usage: webstack-database agent | role-check | accounts | follow-volume | stop"
 
 
 def main(arguments: list[str]) -> int:
     """Runs the part that is named; returns the exit code."""
-    if len(arguments) != 1 or arguments[0] not in {"agent", "role-check", "accounts", "stop"}:
+    if len(arguments) != 1 or arguments[0] not in {"agent", "role-check", "accounts", "follow-volume", "stop"}:
         print(USAGE, file=sys.stderr)
         return 2
     settings = Settings.of(config.load().variables)
@@ -29,6 +29,10 @@ def main(arguments: list[str]) -> int:
         from . import accounts
 
         accounts.main(settings)
+    elif part == "follow-volume":
+        from . import growth
+
+        return 0 if growth.follow() else 1
     else:
         from . import stopping
 

@@ -1,10 +1,8 @@
-"""The file system takes the size of its volume, and never is that in MySQL's way.
+"""The file system takes the size of its volume: while MySQL runs, and never in its way.
 
 A volume that is made larger shows its new size to the running instance; its file system stays as it was until somebody extends it
-(docs.aws.amazon.com/ebs/latest/userguide/recognize-expanded-volume-linux.html). Each boot does.
+(docs.aws.amazon.com/ebs/latest/userguide/recognize-expanded-volume-linux.html). A timer looks every few seconds; so does each boot.
 """
-
-from pathlib import Path
 
 from webstack_host import files
 from webstack_host.run import CommandError, run
@@ -12,14 +10,14 @@ from webstack_host.run import CommandError, run
 from . import paths
 
 
-def follow(device: Path) -> bool:
+def follow() -> bool:
     """Extends the file system to its device's end, where it does not reach there already; False, and told by `facts`, where that failed.
 
     MySQL serves all the same from the space that there is.
     """
     try:
-        run(["resize2fs", device], timeout=600)
-    except CommandError as error:
+        run(["xfs_growfs", "-d", paths.VOLUME])
+    except (CommandError, OSError) as error:
         print(f"webstack: the data volume's file system was not extended: {error}", flush=True)
         files.write(paths.GROWTH_FAILED, f"{error}\n")
         return False
@@ -33,4 +31,4 @@ def facts() -> dict[str, str]:
         said = paths.GROWTH_FAILED.read_text().splitlines()
     except FileNotFoundError:
         return {}
-    return {"data_volume": f"its file system was not extended, and that is tried again at the next boot: {' '.join(said)}"}
+    return {"data_volume": f"its file system was not extended, and that is tried again: {' '.join(said)}"}

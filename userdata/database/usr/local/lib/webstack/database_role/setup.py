@@ -41,9 +41,8 @@ def configure(config: HostConfig) -> None:
     if services.is_active("mysql.service"):
         say("mysqld runs already")
     else:
-        device = volume.wait(settings.volume_id, say=say)
-        volume.mount(device)
-        growth.follow(device)
+        volume.mount(volume.wait(settings.volume_id, say=say))
+        growth.follow()
         if not install.installed():
             say("installing MySQL")
         install.install()

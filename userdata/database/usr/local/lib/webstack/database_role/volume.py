@@ -14,6 +14,9 @@ UNIT = "var-lib-mysql.mount"
 BLANK = 2
 """blkid's exit code for "nothing recognised on it" (probing the device itself, not its cache)."""
 
+LABEL = "mysql-data"
+"""XFS takes twelve characters (mkfs.xfs(8))."""
+
 ATTACHED_WITHIN = 60.0
 """Seconds for which one attempt waits for the volume."""
 
@@ -39,29 +42,33 @@ def wait(volume_id: str, *, say: Callable[[str], None]) -> Path:
 
 
 def mount(found: Path) -> None:
-    """Formats the device if it is blank and mounts it. Raises PermanentError when it holds something else than ext4."""
+    """Formats the device if it is blank and mounts it. Raises PermanentError when it holds something else than XFS."""
     if Path(paths.VOLUME).is_mount():
         return
     probe = run(["blkid", "-p", "-s", "TYPE", "-o", "value", found], check=False)
     if probe.returncode == BLANK:
-        run(["mkfs.ext4", "-q", "-m", "1", "-L", "webstack-mysql", found], timeout=600)
+        run(["mkfs.xfs", "-q", "-L", LABEL, found], timeout=600)
     elif probe.returncode != 0:
         raise PermanentError(f"cannot tell what is on {found}: {probe.stderr.strip() or f'blkid ended with {probe.returncode}'}")
-    elif probe.stdout.strip() != "ext4":
-        raise PermanentError(f"{found} holds {probe.stdout.strip()}, not ext4: it is not this stack's data volume, and is left alone")
-    if run(["e2fsck", "-p", found], check=False, timeout=None).returncode > 1:
-        raise PermanentError(f"the file system on {found} needs a person: e2fsck -p could not repair it")
+    elif probe.stdout.strip() != "xfs":
+        raise PermanentError(
+            f"{found} holds {probe.stdout.strip()}, not XFS: it is not this stack's data volume, and is left alone. "
+            "Attach the one that is, or a blank one: this host fills it from the other database host"
+        )
     unit = f"""# Written at each boot by webstack-configure: the volume's id is known then.
 [Unit]
 Description=The data volume of MySQL
+StartLimitIntervalSec=0
 
 [Mount]
 What={found}
 Where={paths.VOLUME}
-Type=ext4
+Type=xfs
 Options=noatime
+# A large volume's log is read and written back at the mount after a crash.
+TimeoutSec=600
 """
     files.write(Path("/etc/systemd/system") / UNIT, unit)
     files.directory(paths.VOLUME)
     run(["systemctl", "daemon-reload"])
-    run(["systemctl", "start", UNIT])
+    run(["systemctl", "start", UNIT], timeout=660)
