@@ -9,7 +9,8 @@ import pytest
 
 from stack import configuration
 from tests.aws.harness import Stack, updated
-from tests.changes import ROWS, Edit, make, steps
+from tests.changes.model import Edit, make, steps
+from tests.changes.table import ROWS
 
 TAGLESS = {
     "aws:ec2/route:Route",

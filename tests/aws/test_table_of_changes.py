@@ -1,4 +1,4 @@
-"""Row by row of the table of changes (`tests/changes.py`): what the real engine does, and in which order, while it waits for hosts.
+"""Row by row of the table of changes (`tests/changes/table.py`): what the real engine does, and in which order, while it waits for hosts.
 
 Rows that touch different things go in one `up`, and each `up` goes on from the one before, so that little has to be put back.
 """
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import changes
 from tests.aws.harness import Stack, Told, empty_stack
 from tests.aws.ready_hosts import ready_hosts
-from tests.changes import ROWS
+from tests.changes.model import Chain, chain, make, steps
+from tests.changes.table import ROWS, TOLD_IN_TURN
 from tests.program import copy_program
 
 UPS = (
@@ -62,7 +62,7 @@ class Walk:
                 key, _, value = text.partition("=")
                 self.sets[key] = value
             if case.edit is not None:
-                changes.make(case.edit, self.copy)
+                make(case.edit, self.copy)
 
     def _up(self) -> Told:
         return self.stack.applied(*(f"{key}={value}" for key, value in self.sets.items()), repository=self.copy)
@@ -86,23 +86,23 @@ def test_the_engine_does_what_the_table_says_in_its_order(walk: Walk, number: in
     told = walk.change(number)
     done = [f"{operation} {name.removeprefix('dev-')}" for operation, name in told.steps]
     rows = [ROWS[name] for name in UPS[number]]
-    wanted = Counter(step for row in rows for step in changes.steps(row))
+    wanted = Counter(step for row in rows for step in steps(row))
     assert (Counter(done) - wanted, wanted - Counter(done)) == (Counter(), Counter()), "done without being in the table, and the reverse"
     for row in rows:
-        assert [broken for chain in row.chains for broken in out_of_order(chain, done)] == [], done
+        assert [broken for one in row.chains for broken in out_of_order(one, done)] == [], done
 
 
-def out_of_order(chain: changes.Chain, done: list[str]) -> Iterator[str]:
+def out_of_order(one: Chain, done: list[str]) -> Iterator[str]:
     """What came too early, with what should have been there before it."""
-    for earlier, later in itertools.pairwise(chain):
+    for earlier, later in itertools.pairwise(one):
         last = max((index, step) for index, step in enumerate(done) if step in earlier)
         yield from (f"{step} before {last[1]}" for step in done[: last[0]] if step in later)
 
 
 def test_a_wrong_order_is_seen() -> None:
-    assert list(out_of_order(changes.TOLD_IN_TURN, [step for phase in changes.TOLD_IN_TURN for step in phase])) == []
-    assert list(out_of_order(changes.chain("a", "b"), ["b", "a"])) == ["b before a"]
-    assert list(out_of_order(changes.chain(("a", "b"), ("c", "d")), ["a", "c", "b", "d"])) == ["c before b"]
+    assert list(out_of_order(TOLD_IN_TURN, [step for phase in TOLD_IN_TURN for step in phase])) == []
+    assert list(out_of_order(chain("a", "b"), ["b", "a"])) == ["b before a"]
+    assert list(out_of_order(chain(("a", "b"), ("c", "d")), ["a", "c", "b", "d"])) == ["c before b"]
 
 
 def test_every_row_that_changes_something_is_made() -> None:

@@ -9,7 +9,8 @@ import pytest
 from lab.engine.workspace import Setting
 from lab.provider.schema import resource_fields
 from stack.settings import reference
-from tests.changes import ROWS, Case, Row, document, steps
+from tests.changes.model import Case, Row, steps
+from tests.changes.table import ROWS, document
 from tests.unit.monitor import Program, Registered
 from tests.unit.stack.conftest import RunProgram
 

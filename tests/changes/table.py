@@ -6,86 +6,9 @@ what the row says; tests/aws runs the rows on the real engine, and tests/lab on 
 A row is of the tests' own dev stack, and says names without the stack's.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-Phase = tuple[str, ...]
-"""Steps of the engine, as `operation name`, in no order among themselves."""
-
-Chain = tuple[Phase, ...]
-"""Phases that follow each other: all steps of one have ended before the next phase's first one has."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Edit:
-    """A changed file of the program: `old` becomes `new`, once; where there is no `old`, `new` comes at the end."""
-
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """One change of a row's kind. `sets` are settings as `--set` takes them."""
-
-    sets: tuple[str, ...] = ()
-    edit: Edit | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Row:
-    """One kind of change.
-
-    `keys` are the settings that it is about, `first` those that are set before it. Chains run side by side. Where `refused` says
-    something, that is what the error says. `tried` names the test that shows it to visitors (`test_x.py::test_name` in tests/lab) or
-    says why there is none.
-    """
-
-    what: str
-    keys: tuple[str, ...] = ()
-    cases: tuple[Case, ...] = ()
-    first: tuple[str, ...] = ()
-    chains: tuple[Chain, ...] = ()
-    all_tagged: bool = False
-    refused: str = ""
-    visitor: str
-    tried: str
-
-
-def sets(*settings: str) -> Case:
-    """Settings that are changed together."""
-    return Case(sets=settings)
-
-
-def edit(file: str, old: str, new: str) -> Case:
-    """A changed file."""
-    return Case(edit=Edit(file=file, old=old, new=new))
-
-
-def make(wanted: Edit, program: Path) -> None:
-    """Makes the change in a copy of the program."""
-    path = program / wanted.file
-    text = path.read_text()
-    assert wanted.old in text, f"{wanted.file} no longer holds {wanted.old!r}: change tests/changes.py with it"
-    path.write_text(text.replace(wanted.old, wanted.new, 1) if wanted.old else text + wanted.new)
-
-
-def chain(*steps: str | Phase) -> Chain:
-    """Steps that follow each other."""
-    return tuple((step,) if isinstance(step, str) else step for step in steps)
-
-
-def at_once(*steps: str) -> tuple[Chain, ...]:
-    """Steps that wait for nothing of each other."""
-    return tuple(chain(step) for step in steps)
-
-
-def steps(row: Row) -> list[str]:
-    """Every step of a row, sorted."""
-    return sorted(step for one in row.chains for phase in one for step in phase)
-
+from tests.changes.model import Row, at_once, chain, edit, sets, told
 
 ROLLED: Final = chain(
     ("create-replacement web-1", "create-replacement web-2"), "update web-name", ("delete-replaced web-1", "delete-replaced web-2")
@@ -100,13 +23,12 @@ REBOOTED: Final = chain("update lb-1-configuration", "update lb-1")
 
 NOTHING: Final = "nothing"
 NOT_SEEN: Final = "no host is touched, so there is nothing for visitors to see"
-ROLL_TEST: Final = "test_changes.py::test_a_changed_app_is_a_blue_green_replacement_of_the_web_tier"
-PETS_TEST: Final = "not under load on booted hosts yet"
+ROLL_TEST: Final = "test_changes.py::test_another_release_and_another_type_are_a_blue_green_replacement_of_the_web_tier"
+PETS_TEST: Final = "not under load on booted hosts yet; the order is, by the engine, and that nothing of db-1 is begun before db-2 serves"
+REPLICA_TEST: Final = "test_changes.py::test_the_replica_goes_and_a_new_one_comes_with_all_data_and_the_load_balancer_restarts"
 RELOAD_TEST: Final = "test_changes.py::test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_changes_nothing"
 AWAY: Final = "the site is away while lb-1 stops and starts, some fifteen seconds; requests to it fail"
-IN_TURN: Final = (
-    "pages and reads go on; orders are answered with 503 while the primary restarts, ten to twenty seconds, and none is made twice or lost"
-)
+IN_TURN: Final = "pages and reads go on; orders are answered with 503 while the primary restarts, and none is made twice or lost"
 
 ROWS: Final[dict[str, Row]] = {
     "web-more": Row(
@@ -175,7 +97,7 @@ ROWS: Final[dict[str, Row]] = {
     "renewal": Row(
         what="a new PEM in the same secret",
         visitor="no `up` is needed: lb-1 reads the secret every five minutes and reloads. There is no renewal by itself (ACME) yet",
-        tried="the five minutes are not waited for on booted hosts; tests/unit/hosts/test_reconfigure.py has them",
+        tried=RELOAD_TEST,
     ),
     "lb-type": Row(
         what="`loadBalancer.instanceType`",
@@ -183,7 +105,7 @@ ROWS: Final[dict[str, Row]] = {
         cases=(sets("loadBalancer.instanceType=t3.small"),),
         chains=at_once("update lb-1"),
         visitor=AWAY,
-        tried=PETS_TEST,
+        tried=REPLICA_TEST,
     ),
     "lb-rebooted": Row(
         what="`userdata/load_balancer` but for `haproxy.cfg`",
@@ -193,7 +115,7 @@ ROWS: Final[dict[str, Row]] = {
         ),
         chains=(REBOOTED,),
         visitor=AWAY,
-        tried=PETS_TEST,
+        tried=REPLICA_TEST,
     ),
     "allowed": Row(
         what="`loadBalancer.allowedCidrs`",
@@ -236,7 +158,7 @@ ROWS: Final[dict[str, Row]] = {
         cases=(sets("database.volumeSize=20"),),
         chains=at_once("update db-1-data", "update db-2-data"),
         visitor=f"{NOTHING}: volumes grow under the running databases, and the file systems within a minute",
-        tried=PETS_TEST,
+        tried="plain/test_volume_growth.py::test_a_larger_volume_gives_its_space_while_mysql_runs_and_no_failure_of_that_is_in_mysqls_way",
     ),
     "volume-less": Row(
         what="`database.volumeSize`, less",
@@ -260,7 +182,7 @@ ROWS: Final[dict[str, Row]] = {
             *at_once("update database"),
         ),
         visitor=f"{IN_TURN}; db-2 is there until then, and goes with its data. Web hosts are replaced besides",
-        tried="test_changes.py::test_the_replica_goes_and_a_new_one_comes_with_all_data",
+        tried=REPLICA_TEST,
     ),
     "replica-comes": Row(
         what="`database.replica`, to true",
@@ -273,7 +195,7 @@ ROWS: Final[dict[str, Row]] = {
             *at_once("create db-2-data", "create db-2-data", "create db-2-name", "update database"),
         ),
         visitor=f"{IN_TURN}; db-2 has copied all data before that. Web hosts are replaced besides",
-        tried="test_changes.py::test_the_replica_goes_and_a_new_one_comes_with_all_data",
+        tried=REPLICA_TEST,
     ),
     "schema": Row(
         what="`database.schema`",
@@ -403,29 +325,5 @@ def document() -> list[str]:
     return [
         "| what you change | what `up` does | what a visitor sees |",
         "|---|---|---|",
-        *(f"| {row.what} | {_told(row)} | {row.visitor} |" for row in ROWS.values()),
+        *(f"| {row.what} | {told(row)} | {row.visitor} |" for row in ROWS.values()),
     ]
-
-
-_VERBS: Final = {
-    "create": "make", "create-replacement": "make the new", "update": "change", "delete": "delete", "delete-replaced": "delete the old"
-}  # fmt: skip
-
-
-def _told(row: Row) -> str:
-    if row.all_tagged:
-        return "change all that bears tags"
-    if row.refused:
-        return "refuses"
-    side_by_side = tuple(one[0][0] for one in row.chains if len(one) == len(one[0]) == 1)
-    in_turn = [" → ".join(_phase(phase) for phase in one) for one in row.chains if len(one) > 1]
-    return "; ".join([*in_turn, *([_phase(side_by_side)] if side_by_side else [])]) or "nothing"
-
-
-def _phase(phase: Phase) -> str:
-    """A phase in words: each operation once, before the names that it is done to."""
-    names: dict[str, list[str]] = {}
-    for step in phase:
-        operation, _, name = step.partition(" ")
-        names.setdefault(_VERBS[operation], []).append(f"`{name}`")
-    return ", ".join(f"{verb} {', '.join(dict.fromkeys(found))}" for verb, found in names.items())
