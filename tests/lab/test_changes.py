@@ -20,6 +20,7 @@ from tests.changes.model import Edit, make
 from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, Outcome, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
+from tests.lab.test_faults import orders_in_database
 from tests.program import copy_program
 
 NAME, SECRET = "shop.example", "the-shops-own-certificate"
@@ -95,6 +96,10 @@ def served(outcome: Outcome) -> bool:
     asks again. httpx reports it as an error.
     """
     return outcome.succeeded or "ConnectionTerminated error_code:0, last_stream_id:2147483647" in outcome.error
+
+
+def boots(lab: LabUnderTest, host: str) -> list[str]:
+    return re.findall(r"\b[0-9a-f]{32}\b", lab.run_on(host, "journalctl", "--list-boots", "--no-pager"))
 
 
 def test_a_failed_up_says_which_host_and_why_and_deletes_nothing(lab: LabUnderTest, site: Site) -> None:
@@ -222,6 +227,28 @@ def test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_cha
     finally:
         site.edit(haproxy_cfg, "maxconn many", "maxconn 8000")
         site.sets = {key: value for key, value in site.sets.items() if not key.startswith("loadBalancer.")}
+
+
+def test_databases_are_changed_one_after_the_other_and_pages_go_on(lab: LabUnderTest, site: Site) -> None:
+    """Another type and other user data in one `up`: each database is stopped twice, and the boot between serves nothing."""
+    before = {host: (instances(lab)[host], boots(lab, host)) for host in ("db-1", "db-2")}
+    with shoppers(lab) as load:
+        site.up("database.instanceType=t3.medium", "database.bufferPool=256")
+        load.run_for(5)
+    assert [outcome for outcome in load.outcomes if outcome.method == "GET" and not served(outcome)] == [], report(load.outcomes)
+    failed = [outcome for outcome in load.outcomes if outcome.method == "POST" and not served(outcome)]
+    assert {outcome.status for outcome in failed} <= {503}, report(load.outcomes)
+    stored = orders_in_database(lab)
+    assert max(stored.values()) == 1, "an order was made twice"
+    confirmed = {outcome.identifier for outcome in load.outcomes if outcome.method == "POST" and outcome.succeeded}
+    assert confirmed - stored.keys() == set(), "a confirmed order is not there"
+    for host, (instance, earlier) in before.items():
+        assert instances(lab)[host] == instance, "a pet is changed in place"
+        assert lab.query(host, "SELECT @@innodb_buffer_pool_size DIV 1048576") == [["256"]]
+        *between, _ = boots(lab, host)[len(earlier) :]
+        for boot in between:
+            assert lab.run_on(host, "journalctl", "--boot", boot, "--unit", "mysql", "--output", "cat", "--quiet", check=False) == ""
+    assert launched(lab, "db-2") < launched(lab, "db-1")
 
 
 def test_the_replica_goes_and_a_new_one_comes_with_all_data_and_the_load_balancer_restarts(lab: LabUnderTest, site: Site) -> None:
