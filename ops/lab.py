@@ -162,11 +162,14 @@ def reach_command(
 
 
 @lab.command()
-def url(name: LabOption = DEFAULT_LAB) -> None:
-    """Print the URL that the lab serves on."""
+def url(
+    api: Annotated[bool, typer.Option("--api", help="The endpoint of the lab's AWS API, from this machine; any credentials do.")] = False,
+    name: LabOption = DEFAULT_LAB,
+) -> None:
+    """Print the URL that the lab serves on, for example for `curl -k`; with --api the endpoint for `aws --endpoint-url` and boto3."""
     session = Session.of(name)
     session.require_running()
-    print(hosts.url(session))
+    print(session.names.api_endpoint if api else hosts.url(session))
 
 
 @lab.command()
@@ -183,17 +186,17 @@ def quota(
         print(f"{quota_name}={value}")
 
 
-@lab.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@lab.command("exec", context_settings={"ignore_unknown_options": True})
 def exec_command(
     host: HostArgument,
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="What to run there, as root.")],
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Run a command on a host: webstack lab exec db-1 -- mysql -e 'SHOW REPLICA STATUS' -E."""
+    """Run a command on a host: webstack lab exec db-1 -- mysql -e 'SHOW REPLICA STATUS' -E. What is behind `--` is the command's own."""
     session = Session.of(name)
     session.require_running()
     requirements.require_root("webstack lab exec")
-    arguments = hosts.enter_command(session, host, command[1:] if command[0] == "--" else command)
+    arguments = hosts.enter_command(session, host, command)
     sys.stdout.flush()
     os.execvp(arguments[0], arguments)
 

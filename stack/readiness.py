@@ -96,7 +96,7 @@ class NotReadyError(pulumi.RunError):
         if not all(failure.gone for failure in failures):
             remedies.append("The next `up` waits for the same hosts again.")
         if any(failure.gone for failure in failures):
-            remedies.append("A plain `up` does not see that an instance is gone: `pulumi up --refresh` replaces it.")
+            remedies.append("A plain `up` does not see that an instance is gone: `up --refresh` replaces it.")
         super().__init__("\n\n".join([*(failure.message for failure in failures), " ".join(remedies)]))
 
 

@@ -57,7 +57,7 @@ def test_a_terminated_host_is_healed_by_an_up_with_a_refresh_and_a_stopped_one_b
     assert waited.steps == []
     error = "\n".join(waited.errors)
     assert f"web-2 ({web}) failed: the instance is terminated" in error
-    assert "`pulumi up --refresh` replaces it" in error
+    assert "`up --refresh` replaces it" in error
     assert named(api.instances(), "dev-db-2")["State"]["Name"] == "running", "the provider starts no host, the wait does"
 
     steps = [step for step in dev.up(refresh=True) if step != ("update", "dev-web-name")]

@@ -238,8 +238,9 @@ def test_what_is_not_understood_is_left_alone(monkeypatch: pytest.MonkeyPatch, r
 def growing_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception | None) -> bool:
     """Whether the file system follows its volume, where xfs_growfs ends so."""
 
-    def run(command: list[Any]) -> None:
+    def run(command: list[Any], *, timeout: float) -> None:
         assert [str(word) for word in command] == ["xfs_growfs", "-d", "/var/lib/mysql"]
+        assert timeout <= growth.AT_BOOT, "MySQL waits for the boot"
         if error is not None:
             raise error
 
@@ -249,7 +250,28 @@ def growing_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Excepti
     monkeypatch.setattr(growth, "run", run)
     monkeypatch.setattr(growth.files, "write", write)
     monkeypatch.setattr(growth.paths, "GROWTH_FAILED", tmp_path / "failed")
-    return growth.follow()
+    return growth.follow(seconds=growth.AT_BOOT)
+
+
+def test_a_boot_gives_an_extension_that_hangs_no_more_than_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The timer tries again while MySQL serves."""
+    given: list[float] = []
+
+    def follow(*, seconds: float = 120.0) -> bool:
+        given.append(seconds)
+        raise StopIteration
+
+    monkeypatch.setattr(setup.growth, "follow", follow)
+    monkeypatch.setattr(setup, "run", Runs())
+    monkeypatch.setattr(setup.services, "is_active", returning(False))
+    monkeypatch.setattr(setup.readiness, "publish", returning(None))
+    monkeypatch.setattr(setup.volume, "wait", returning(Path("/dev/nvme1n1")))
+    monkeypatch.setattr(setup.volume, "mount", returning(None))
+    monkeypatch.setattr(setup.records, "read_claim", returning(None))
+    with pytest.raises(StopIteration):
+        setup.configure(config.HostConfig(VARIABLES, "host.json"))
+    assert given == [growth.AT_BOOT]
+    assert growth.AT_BOOT <= 10
 
 
 @pytest.mark.parametrize(

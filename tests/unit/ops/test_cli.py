@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from lab.names import LabNameError
+from lab.names import LabNameError, LabNames
 from ops import cli, requirements
 from ops.failures import UserError
 
@@ -50,6 +50,58 @@ def test_without_root_it_is_said_what_can_be_had(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     with pytest.raises(UserError, match=r"needs root.*\n.*\n  make test-unit"):
         requirements.require_host("webstack lab up")
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (("--lab", "mine", "db-1", "--", "df", "-h"), ["df", "-h"]),
+        (("db-1", "--lab", "mine", "--", "df", "-h"), ["df", "-h"]),
+        (("db-1", "--lab", "mine", "df", "-h"), ["df", "-h"]),
+        (("--lab", "mine", "db-1", "--", "tool", "--lab", "other", "--", "x"), ["tool", "--lab", "other", "--", "x"]),
+    ],
+)
+def test_exec_takes_its_options_before_and_after_the_host_and_leaves_the_command_its_own(
+    monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], command: list[str]
+) -> None:
+    labs: list[str] = []
+    run: list[list[str]] = []
+
+    class Running:
+        def require_running(self) -> None:
+            pass
+
+    def of(name: str) -> Running:
+        labs.append(name)
+        return Running()
+
+    def enter(_: object, host: str, arguments: list[str]) -> list[str]:
+        return [host, *arguments]
+
+    def execvp(_: str, arguments: list[str]) -> None:
+        run.append(arguments)
+
+    monkeypatch.setattr("ops.lab.Session.of", of)
+
+    def allowed(_: object) -> None:
+        pass
+
+    monkeypatch.setattr("ops.lab.requirements.require_root", allowed)
+    monkeypatch.setattr("ops.lab.hosts.enter_command", enter)
+    monkeypatch.setattr("os.execvp", execvp)
+    result = CliRunner().invoke(cli.app, ["lab", "exec", *words])
+    assert result.exit_code == 0, result.output
+    assert labs == ["mine"]
+    assert run == [["db-1", *command]]
+
+
+def test_url_knows_the_api_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def runs(_: object) -> None:
+        pass
+
+    monkeypatch.setattr("lab.session.Session.require_running", runs)
+    result = CliRunner().invoke(cli.app, ["lab", "url", "--api", "--lab", "mine"])
+    assert result.output == LabNames.of("mine").api_endpoint + "\n"
 
 
 def test_missing_programs_are_named_by_their_packages(monkeypatch: pytest.MonkeyPatch) -> None:

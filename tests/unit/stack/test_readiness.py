@@ -319,7 +319,7 @@ def test_a_host_that_was_terminated_is_healed_by_a_refresh_alone_and_the_error_s
     assert aws.started == []
     assert str(raised.value) == (
         f"web-1 (i-1) failed: the instance is {state}\n\n"
-        "Nothing was deleted. A plain `up` does not see that an instance is gone: `pulumi up --refresh` replaces it."
+        "Nothing was deleted. A plain `up` does not see that an instance is gone: `up --refresh` replaces it."
     )
 
 
@@ -337,7 +337,7 @@ def test_the_error_says_which_hosts_only_a_refresh_heals_and_that_others_are_wai
     failures = [Outcome(host="web-1", ready=False, message="web-1 is gone", gone=True), Outcome(host="web-2", ready=False, message="web-2")]
     assert str(NotReadyError(failures)) == (
         "web-1 is gone\n\nweb-2\n\nNothing was deleted. The next `up` waits for the same hosts again. "
-        "A plain `up` does not see that an instance is gone: `pulumi up --refresh` replaces it."
+        "A plain `up` does not see that an instance is gone: `up --refresh` replaces it."
     )
 
 

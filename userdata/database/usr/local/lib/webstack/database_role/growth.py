@@ -9,14 +9,17 @@ from webstack_host.run import CommandError, run
 
 from . import paths
 
+AT_BOOT = 10.0
+"""Seconds that a boot has for it: to extend a file system takes a moment, and MySQL waits for the boot. The timer has more patience."""
 
-def follow() -> bool:
+
+def follow(*, seconds: float = 120.0) -> bool:
     """Extends the file system to its device's end, where it does not reach there already; False, and told by `facts`, where that failed.
 
     MySQL serves all the same from the space that there is.
     """
     try:
-        run(["xfs_growfs", "-d", paths.VOLUME])
+        run(["xfs_growfs", "-d", paths.VOLUME], timeout=seconds)
     except (CommandError, OSError) as error:
         print(f"webstack: the data volume's file system was not extended: {error}", flush=True)
         files.write(paths.GROWTH_FAILED, f"{error}\n")

@@ -42,7 +42,7 @@ def configure(config: HostConfig) -> None:
         say("mysqld runs already")
     else:
         volume.mount(volume.wait(settings.volume_id, say=say))
-        growth.follow()
+        growth.follow(seconds=growth.AT_BOOT)
         if not install.installed():
             say("installing MySQL")
         install.install()
