@@ -135,9 +135,10 @@ def _row(keeper: Keeper, word: Word | None, policy: Policy) -> dict[str, object]
     desired = keeper.desired
     if desired is None:
         return {}
-    ready = keeper.running and keeper.phase == "running" and word is not None and word.ready
+    runs = keeper.running and keeper.phase == "running"
+    ready = runs and word is not None and word.ready
     reason = keeper.problem or desired.problem or (word.reason if word else "no word from it yet")
-    if not keeper.running and not (keeper.problem or desired.problem):
+    if not runs and not (keeper.problem or desired.problem):  # what it said while it ran is no reason
         reason = f"it is {keeper.phase}"
     return {
         "name": desired.name,
