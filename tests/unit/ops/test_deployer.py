@@ -41,7 +41,7 @@ def test_the_policies_are_the_stack_file_s_and_short_enough() -> None:
     assert all(size(document) <= MOST_CHARACTERS for document in found.values())
     text = json.dumps(found)
     assert f"arn:aws:iam::{ACCOUNT}:policy/limit" in text
-    assert "arn:aws:s3:::state/team/.pulumi/*" in text
+    assert "arn:aws:s3:::state/team/.pulumi/stacks/webstack/dev.json" in text
     assert "{stack}" not in text
     assert sum("kms:Encrypt" in statement["Action"] for document in found.values() for statement in document["Statement"]) == 1
 
