@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lab.engine import real_providers
-from lab.engine.backend import LostStateError
+from lab.engine.state_files import LostStateError
 from lab.hypervisor import teardown
 from lab.session import Session
 from ops.engine_run import run

@@ -4,29 +4,17 @@ import json
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-import yaml
-
-from lab.errors import LabError
+from lab.engine import stack_yaml
+from lab.engine.state_files import DamagedStateError, state_files
 from lab.files import write_whole
 
 _META = "version: 1\n"
 """What the backend writes into `.pulumi/meta.yaml` (pulumi/pulumi, pkg/backend/diy/meta.go); without it, it takes the store for an old one
 and finds no stack."""
 
-
-class LostStateError(LabError):
-    """The engine no longer knows what exists: whoever goes on starts afresh."""
-
-
-class DamagedStateError(LostStateError):
-    """A file of the engine's state is empty or cut off; the message names it."""
-
-    def __init__(self, path: Path, rule: str) -> None:
-        super().__init__(
-            f"{path}: {rule}, as a killed engine or a full disk leaves it. `webstack lab up` then starts the lab afresh; "
-            "`webstack lab down` takes it away"
-        )
+_LEFT = "as a killed engine or a full disk leaves it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +31,11 @@ class Backend:
         return f"{self.folder.as_uri()}?metadata=skip"
 
     def open(self, project: str, stack: str) -> None:
-        """Makes the folder what an engine can start on, whatever the last one left. Raises DamagedStateError."""
+        """Makes the folder what an engine can start on, whatever the last one left. Raises DamagedStateError, StateAccessError."""
+        with state_files(self.folder):
+            self._open(project, stack)
+
+    def _open(self, project: str, stack: str) -> None:
         store = self.folder / ".pulumi"
         store.mkdir(parents=True, exist_ok=True)
         for stale in (*(store / "locks").rglob("*.json"), *store.rglob("*.attrs")):
@@ -52,24 +44,41 @@ class Backend:
         if meta.exists() and not _is_meta(meta):
             write_whole(meta, _META)
         checkpoint = store / "stacks" / project / f"{stack}.json"
-        if checkpoint.exists() and not _is_object(checkpoint):
-            raise DamagedStateError(checkpoint, "is not a whole JSON object")
-        if not self.passphrase_file.exists() or not self.passphrase_file.read_text().strip():
+        if checkpoint.exists() and not _is_checkpoint(checkpoint):
+            raise DamagedStateError(checkpoint, f"is not a whole checkpoint of a stack, {_LEFT}")
+        if not _has_passphrase(self.passphrase_file):
             if checkpoint.exists():
-                raise DamagedStateError(self.passphrase_file, "holds no passphrase, and the state is encrypted with one")
+                raise DamagedStateError(self.passphrase_file, f"holds no passphrase, {_LEFT}, and the state is encrypted with one")
             write_whole(self.passphrase_file, secrets.token_urlsafe(32), mode=0o600)
 
 
-def _is_object(path: Path) -> bool:
+def _is_checkpoint(path: Path) -> bool:
+    """Whether a file holds a stack as the engine writes it, from its first moment on: the version of the form, and the latest deployment.
+
+    Without the latter the engine takes the stack for an empty one, and would make everything a second time
+    (pulumi/pulumi, sdk/go/common/apitype/core.go, VersionedCheckpoint and CheckpointV3).
+    """
     try:
-        return isinstance(json.loads(path.read_bytes()), dict)
-    except ValueError:
+        loaded: object = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
         return False
+    checkpoint = _of(loaded, "checkpoint")
+    return isinstance(_of(loaded, "version"), int) and isinstance(_of(checkpoint, "latest"), dict)
+
+
+def _of(value: object, key: str) -> object:
+    return cast("dict[str, object]", value).get(key) if isinstance(value, dict) else None
 
 
 def _is_meta(path: Path) -> bool:
     try:
-        loaded: object = yaml.safe_load(path.read_bytes())
-    except (yaml.YAMLError, ValueError):
+        return _of(stack_yaml.read(path.read_bytes()), "version") is not None
+    except stack_yaml.YamlError:
         return False
-    return isinstance(loaded, dict) and "version" in loaded
+
+
+def _has_passphrase(path: Path) -> bool:
+    try:
+        return bool(path.read_text(encoding="utf-8").strip())
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False

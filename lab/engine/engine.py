@@ -14,9 +14,10 @@ from pulumi import automation as auto
 
 from lab.aws_services import SERVICES
 from lab.engine import real_providers, workspace
-from lab.engine.backend import Backend, LostStateError
+from lab.engine.backend import Backend
 from lab.engine.process import InterruptibleCommand
 from lab.engine.provider_process import ProviderProcess
+from lab.engine.state_files import LostStateError, state_files
 from lab.engine.workspace import PROJECT, Setting
 from lab.errors import LabError
 from lab.processes import end_recorded
@@ -86,9 +87,10 @@ class Engine:
     def _open(self, exit_stack: contextlib.ExitStack) -> None:
         options = self.options
         home = options.home
-        home.mkdir(parents=True, exist_ok=True, mode=0o700)
-        exit_stack.enter_context(_exclusive(home / "engine.lock"))
-        end_recorded(home / "pulumi.pid", grace=60)
+        with state_files(home):
+            home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            exit_stack.enter_context(_exclusive(home / "engine.lock"))
+            end_recorded(home / "pulumi.pid", grace=60)
         backend = Backend(folder=home / "backend", passphrase_file=home / "passphrase")
         backend.open(PROJECT, options.stack)
         exit_stack.enter_context(only_this_aws(options.endpoint))

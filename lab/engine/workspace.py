@@ -1,5 +1,6 @@
 """The scratch folder that the engine works in: copies of the project's files, so that nothing is ever written into the clone."""
 
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import cast
 
 import yaml
 
+from lab.engine import stack_yaml
+from lab.engine.state_files import state_files
 from lab.errors import LabError
 from lab.files import write_whole
 
@@ -47,11 +50,11 @@ class Setting:
         namespace, colon, rest = name.strip().rpartition(":")
         parts = tuple(rest.split("."))
         if not equals or not all(parts):
-            raise SettingError(f"--set {text!r}: write KEY=VALUE, for example --set web.count=3")
+            raise SettingError(f"--set {stack_yaml.shown(text)}: write KEY=VALUE, for example --set web.count=3")
         try:
-            loaded: object = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise SettingError(f"--set {text!r}: the value is not YAML ({str(error).splitlines()[0]}); quote it if it is text") from error
+            loaded = stack_yaml.read(value)
+        except stack_yaml.YamlError as error:
+            raise SettingError(f"--set {stack_yaml.shown(text)}: the value {str(error).splitlines()[0]}") from None
         return cls(key=f"{namespace if colon else PROJECT}:{parts[0]}", path=parts[1:], value=loaded)
 
     def apply(self, config: Config) -> None:
@@ -70,7 +73,7 @@ class Setting:
 
 def stack_names(repository: Path) -> list[str]:
     """The environments that the clone has a stack file for."""
-    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in repository.glob("Pulumi.*.yaml"))
+    return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in repository.glob("Pulumi.*.yaml") if path.is_file())
 
 
 def lay_out(
@@ -86,14 +89,11 @@ def lay_out(
 
     Of the user's file only `config` is taken, and of that nothing that says who calls AWS and how: salt, encrypted key, secrets provider
     and environments belong to the stack on AWS, and the lab has neither its keys nor its accounts. Keeps the encryption salt that the
-    engine wrote there at the stack's first run. Raises SettingError, also where a value is secure and no setting replaces it.
+    engine wrote there at the stack's first run. Raises SettingError, also where a value is secure and no setting replaces it, and
+    DamagedStateError and StateAccessError where the folder cannot be written.
     """
-    source = config_file or repository / f"Pulumi.{stack}.yaml"
-    if not source.is_file():
-        if config_file is not None:
-            raise SettingError(f"--config-file {str(source)!r}: there is no such file")
-        known = ", ".join(stack_names(repository)) or "none"
-        raise SettingError(f"--stack {stack!r}: there is no Pulumi.{stack}.yaml here. Stack files: {known}")
+    source = _source(repository, stack, config_file)
+    project = _bytes(repository / "Pulumi.yaml")
     config = {key: value for key, value in _config(source).items() if key not in OF_AWS_ALONE}
     for setting in settings:
         setting.apply(config)
@@ -105,9 +105,29 @@ def lay_out(
     salt = _salt(target)
     if salt is not None:
         content["encryptionsalt"] = salt
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(target, yaml.safe_dump(content, sort_keys=False))
-    write_whole(folder / "Pulumi.yaml", (repository / "Pulumi.yaml").read_text())
+    with state_files(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_whole(target, yaml.safe_dump(content, sort_keys=False))
+        write_whole(folder / "Pulumi.yaml", project.decode())
+
+
+def _source(repository: Path, stack: str, config_file: Path | None) -> Path:
+    """The file with the stack's configuration. Raises SettingError where there is none."""
+    source = config_file or repository / f"Pulumi.{stack}.yaml"
+    option = f"--stack {stack!r}" if config_file is None else f"--config-file {str(config_file)!r}"
+    try:
+        mode = source.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if config_file is not None:
+            raise SettingError(f"{option}: there is no such file") from None
+        known = ", ".join(stack_names(repository)) or "none"
+        raise SettingError(f"{option}: there is no {source.name} here. Stack files: {known}") from None
+    except OSError as error:
+        raise SettingError(f"{option}: {source.name} cannot be read: {error.strerror}") from None
+    if not stat.S_ISREG(mode):
+        kind = "a folder" if stat.S_ISDIR(mode) else "no plain file"
+        raise SettingError(f"{option}: {source} is {kind}; a stack's configuration is a YAML file with the key `config`")
+    return source
 
 
 def _config(path: Path) -> Config:
@@ -117,7 +137,15 @@ def _config(path: Path) -> Config:
         return {}
     if not isinstance(config, dict):
         raise SettingError(f"{path.name}: `config` is {config!r}; it is an object with keys such as webstack:web")
-    return cast("Config", config)
+    whole: Config = {}
+    for key, value in cast("Config", config).items():
+        if ":" not in key and not key[:1].isalpha():
+            raise SettingError(f"{path.name}: {key!r} is no configuration key; write NAMESPACE:NAME, for example {PROJECT}:web")
+        name = key if ":" in key else f"{PROJECT}:{key}"  # as the CLI reads it
+        if name in whole:
+            raise SettingError(f"{path.name}: {name} stands there twice, once without its namespace; keep one of them")
+        whole[name] = value
+    return whole
 
 
 def _refuse_secure(path: Path, key: str, value: object) -> None:
@@ -145,26 +173,20 @@ def _salt(target: Path) -> object | None:
         return None
 
 
-class _Loader(yaml.SafeLoader):
-    """Leaves a time as the text that it is, and does not write another form of it."""
-
-
-def _text(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
-    return str(loader.construct_scalar(node))
-
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
-
-
 def _load(path: Path) -> Config:
     try:
-        loaded: object = yaml.load(path.read_bytes(), Loader=_Loader)  # noqa: S506 (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise SettingError(f"{path.name} is not YAML: {error}") from error
-    except OSError as error:
-        raise SettingError(f"{path.name} cannot be read: {error.strerror}") from error
+        loaded = stack_yaml.read(_bytes(path))
+    except stack_yaml.YamlError as error:
+        raise SettingError(f"{path.name} {error}") from None
     if loaded is None:
         return {}
     if not isinstance(loaded, dict):
         raise SettingError(f"{path.name}: a stack file is an object with the key `config`")
     return cast("Config", loaded)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SettingError(f"{path.name} cannot be read: {error.strerror}") from None

@@ -10,8 +10,8 @@ import pytest
 
 from lab.empty_api import empty_api
 from lab.engine import pulumi_cli
-from lab.engine.backend import DamagedStateError
 from lab.engine.engine import Engine, EngineOptions
+from lab.engine.state_files import DamagedStateError
 from lab.errors import LabError
 
 PROGRAM = """

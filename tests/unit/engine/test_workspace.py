@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lab.engine.state_files import DamagedStateError
 from lab.engine.workspace import Setting, SettingError, lay_out, stack_names
 
 
@@ -44,6 +45,28 @@ def test_a_setting_of_another_form_is_refused_with_what_was_given(text: str) -> 
     with pytest.raises(SettingError) as caught:
         Setting.parse(text)
     assert text in str(caught.value)
+
+
+def test_a_value_that_is_no_date_is_a_text_and_a_matter_of_the_program_s_rules() -> None:
+    assert Setting.parse("environment.expires=2030-13-31T18:00:00Z").value == "2030-13-31T18:00:00Z"
+
+
+REFUSED_VALUES = [
+    ("9" * 5000, "no whole number of 64 bits"),
+    ("&a {count: *a}", "contains itself"),
+    (".nan", "'.nan' in line 1, and that is no finite number: write one"),
+    ("{count: 1, count: 2}", "has the key 'count' twice"),
+]
+
+
+@pytest.mark.parametrize(("value", "said"), REFUSED_VALUES, ids=[said for _, said in REFUSED_VALUES])
+def test_a_value_that_no_stack_file_holds_is_refused_in_words_on_one_short_line(value: str, said: str) -> None:
+    with pytest.raises(SettingError) as caught:
+        Setting.parse(f"web={value}")
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("--set 'web=")
+    assert len(str(caught.value)) < 300
+    assert "\n" not in str(caught.value)
 
 
 def test_a_setting_below_a_plain_value_is_refused(repository: Path, tmp_path: Path) -> None:
@@ -120,6 +143,11 @@ def test_a_time_stays_as_it_is_written(repository: Path, tmp_path: Path) -> None
         (b"config:\n  \xff: 1\n", "is not YAML"),
         (b"- config\n", "a stack file is an object"),
         (b"config: [1]\n", "`config` is [1]"),
+        (b"config:\n  1: {secure: x}\n", "'1' is no configuration key; write NAMESPACE:NAME"),
+        (b"config: &a\n  webstack:web: *a\n", "contains itself, by the anchor in line 1"),
+        (b"config:\n  webstack:web: {}\n  webstack:web: {}\n", "has the key 'webstack:web' twice, in line 2 and line 3"),
+        (b"config: {}\nconfig: {}\n", "has the key 'config' twice"),
+        (b"config:\n  webstack:web: {}\n  web: {}\n", "webstack:web stands there twice"),
     ],
 )
 def test_a_malformed_stack_file_is_named(repository: Path, tmp_path: Path, content: bytes, said: str) -> None:
@@ -145,6 +173,34 @@ def test_a_scratch_file_that_a_killed_run_left_half_written_is_written_anew(repo
     (work / "Pulumi.dev.yaml").write_text(left)
     lay_out(work, repository=repository, stack="dev")
     assert stack_file(work) == whole
+
+
+def test_a_folder_in_a_stack_file_s_place_is_named(repository: Path, tmp_path: Path) -> None:
+    (repository / "Pulumi.eu.yaml").mkdir()
+    assert stack_names(repository) == ["dev"]
+    with pytest.raises(SettingError, match=r"--stack 'eu': .*Pulumi\.eu\.yaml is a folder; a stack's configuration is a YAML file"):
+        lay_out(tmp_path / "work", repository=repository, stack="eu")
+    with pytest.raises(SettingError, match=r"--config-file '/.*/clone': .* is a folder"):
+        lay_out(tmp_path / "work", repository=repository, stack="dev", config_file=repository)
+    with pytest.raises(SettingError, match=r"--stack 'x+': .* cannot be read: File name too long"):
+        lay_out(tmp_path / "work", repository=repository, stack="x" * 300)
+
+
+@pytest.mark.parametrize("name", ["Pulumi.dev.yaml", "Pulumi.yaml", "."])
+def test_a_scratch_folder_that_cannot_be_written_is_damage_with_a_remedy(repository: Path, tmp_path: Path, name: str) -> None:
+    work = tmp_path / "work"
+    if name == ".":
+        work.write_text("")
+    else:
+        (work / name).mkdir(parents=True)
+    with pytest.raises(DamagedStateError, match=rf"{work / name}: is a folder where a file belongs.*`webstack lab up`"):
+        lay_out(work, repository=repository, stack="dev")
+
+
+def test_a_key_without_a_namespace_is_the_project_s(repository: Path, tmp_path: Path) -> None:
+    (repository / "Pulumi.dev.yaml").write_text("config:\n  web: {app: app}\n")
+    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count=3")])
+    assert stack_file(tmp_path / "work")["config"] == {"webstack:web": {"app": "app", "count": 3}}
 
 
 def test_stack_names_may_hold_dots_and_what_is_kept_beside_a_stack_file_is_no_stack(repository: Path) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.engine.backend import DamagedStateError
 from lab.engine.engine import InterruptedRunError
+from lab.engine.state_files import DamagedStateError
 from lab.names import LabNames
 from lab.processes import write_pid_file
 from lab.session import Session

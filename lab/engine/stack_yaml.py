@@ -1,0 +1,139 @@
+"""YAML as Pulumi's CLI takes it in a stack file: what it refuses is refused here too, before the engine starts, and in words.
+
+The CLI reads with gopkg.in/yaml.v3. Tried with 3.259.0: a key that stands twice, an anchor within itself, a list as a key, `.nan` and
+`.inf` are errors; `yes`, `on` and `22:30` are texts; every key is a text.
+"""
+
+import math
+from collections.abc import Hashable
+from typing import cast
+
+import yaml
+
+MAX_VALUES = 100_000
+"""Values that a text may come to with its aliases written out; yaml.v3 refuses "excessive aliasing" in much the same way (decode.go)."""
+
+MAX_DEPTH = 32
+"""How deep objects and lists may stand in one another: far more than any setting has."""
+
+SHOWN = 60
+"""Characters of a refused value that a message repeats."""
+
+_TOO_DEEP = f"has objects or lists more than {MAX_DEPTH} deep in one another: no setting is like that"
+
+
+class YamlError(Exception):
+    """A text that is no YAML or holds what no stack file can; the message begins with a verb: "is not YAML: …", "has the key … twice"."""
+
+
+def read(source: str | bytes) -> object:
+    """What a YAML text stands for; None for an empty one. A time stays the text that it is written as. Raises YamlError."""
+    try:
+        loader = _Loader(source)
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _size(node, {}, [])
+        return cast("object", loader.construct_document(node))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise YamlError(f"is not YAML (a text with special characters stands in quotes): {error}") from None
+    except RecursionError:
+        raise YamlError(_TOO_DEEP) from None
+
+
+def shown(text: str) -> str:
+    """A text as messages repeat it: quoted, and a long one not whole."""
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+
+
+def _size(node: yaml.Node, known: dict[int, int], around: list[int]) -> int:
+    """How many values a node comes to; `around` are the nodes that it is in. Raises YamlError for what no stack file can hold."""
+    if id(node) in around:
+        raise YamlError(f"contains itself, by the anchor in {_line(node)}: write the value out")
+    if id(node) in known:
+        return known[id(node)]
+    if len(around) > MAX_DEPTH:
+        raise YamlError(_TOO_DEEP)
+    below: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        pairs = cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
+        _check_keys([key for key, _ in pairs])
+        below = [value for _, value in pairs]
+    elif isinstance(node, yaml.SequenceNode):
+        below = cast("list[yaml.Node]", node.value)
+    size = 1 + sum(_size(one, known, [*around, id(node)]) for one in below)
+    if size > MAX_VALUES:
+        raise YamlError(f"comes to more than {MAX_VALUES} values with its aliases: write out what is meant")
+    known[id(node)] = size
+    return size
+
+
+def _check_keys(keys: list[yaml.Node]) -> None:
+    seen: dict[str, yaml.Node] = {}
+    for key in keys:
+        if not isinstance(key, yaml.ScalarNode):
+            raise YamlError(f"has a list or an object as a key in {_line(key)}: a key is a text")
+        name = str(key.value)
+        if name in seen:
+            raise YamlError(f"has the key {shown(name)} twice, in {_line(seen[name])} and {_line(key)}: keep one of them")
+        seen[name] = key
+
+
+def _line(node: yaml.Node) -> str:
+    return f"line {cast('yaml.Mark', node.start_mark).line + 1}"
+
+
+class _Loader(yaml.SafeLoader):
+    """Constructs what JSON has: the engine and the program know no other values."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
+        self.flatten_mapping(node)
+        pairs = cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
+        return {str(key.value): cast("object", self.construct_object(value, deep=deep)) for key, value in pairs}
+
+
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    return str(loader.construct_scalar(node))
+
+
+def _bool(loader: _Loader, node: yaml.ScalarNode) -> bool | str:
+    text = _text(loader, node)
+    return text.lower() == "true" if text.lower() in ("true", "false") else text
+
+
+def _whole(loader: _Loader, node: yaml.ScalarNode) -> int | str:
+    text = _text(loader, node)
+    if ":" in text:
+        return text
+    try:
+        number = int(loader.construct_yaml_int(node))
+    except (ValueError, IndexError):
+        number = None
+    if number is None or not -(2**63) <= number < 2**64:
+        raise YamlError(f"has {shown(text)} in {_line(node)}, and that is no whole number of 64 bits: quote it if it is a text")
+    return number
+
+
+def _fraction(loader: _Loader, node: yaml.ScalarNode) -> float | str:
+    text = _text(loader, node)
+    if ":" in text:
+        return text
+    try:
+        number = float(loader.construct_yaml_float(node))
+    except (ValueError, IndexError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise YamlError(f"has {shown(text)} in {_line(node)}, and that is no finite number: write one, or quote it if it is a text")
+    return number
+
+
+def _unknown(loader: _Loader, node: yaml.Node) -> None:
+    loader.construct_undefined(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
+_Loader.add_constructor("tag:yaml.org,2002:bool", _bool)
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+_Loader.add_constructor("tag:yaml.org,2002:float", _fraction)
+for _tag in ("binary", "omap", "pairs", "set"):
+    _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _unknown)
