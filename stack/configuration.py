@@ -16,9 +16,10 @@ from stack.access import Access, access_problems
 from stack.bundles import BundleError, app_bundle
 from stack.credentials import STACK_ID_LENGTH
 from stack.environment import Environment
+from stack.existing import Existing
 from stack.firewall import MOST_RULES, room_for_networks
 from stack.naming import secret_prefix
-from stack.offered import Existing, Wanted, compare
+from stack.offered import Wanted, compare
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
 from stack.sessions import BRIEF, client, file_problems, session
 from stack.settings import NAMESPACE, SECTIONS, Settings, check
@@ -33,10 +34,11 @@ REPOSITORY: Final = Path(__file__).parent.parent
 ID_OUTPUT: Final = "stack_id"
 ZONES_OUTPUT: Final = "zones"
 NETWORK_OUTPUT: Final = "network"
+ALLOWED_OUTPUT: Final = "allowed_networks"
 """Outputs of the stack by which its next run knows it, before anything is registered."""
 
 ZoneNames = Callable[[], Sequence[str]]
-Compare = Callable[[Wanted], Sequence[Problem]]
+Compare = Callable[[Wanted, Existing], Sequence[Problem]]
 """Gives what AWS itself says against a configuration."""
 
 
@@ -44,11 +46,9 @@ def load() -> Environment:
     """The environment of the running stack. Raises ConfigurationError with every mistake."""
     mistakes = access_problems(_values("aws")) or file_problems(access(""))
 
-    def aws_says(wanted: Wanted) -> Sequence[Problem]:
-        if mistakes:
-            return ()
+    def aws_says(wanted: Wanted, existing: Existing) -> Sequence[Problem]:
         # Read here: in the thread that asks AWS there is no stack whose settings could be read.
-        return compare(wanted, _existing(), partial(ec2_client, access(wanted.region)))
+        return compare(wanted, existing, partial(ec2_client, access(wanted.region)))
 
     return judge(
         stack=pulumi.get_stack(),
@@ -57,6 +57,7 @@ def load() -> Environment:
         region=pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
         zones=_region_zones,
         access=mistakes,
+        existing=_existing,
         aws_says=aws_says,
     )
 
@@ -79,14 +80,15 @@ def judge(
     region: str | None,
     zones: ZoneNames,
     access: Sequence[Problem] = (),
-    aws_says: Compare = lambda _: (),
+    existing: Callable[[], Existing] = Existing,
+    aws_says: Compare = lambda _wanted, _existing: (),
     repository: Path = REPOSITORY,
 ) -> Environment:
     """The environment that a configuration describes. Raises ConfigurationError with every mistake.
 
     `raw` holds one value per section and `secret` the sections that hold a secure value; `zones` answers with the names of
-    the region's availability zones that need no opt-in. `access` is what is wrong with the settings of the provider, and `aws_says`
-    compares with AWS's own answers.
+    the region's availability zones that need no opt-in. `access` is what is wrong with the settings of the provider, `existing`
+    answers with what the stack is already, and `aws_says` compares with that and with AWS's own answers.
     """
     problems = [
         Problem(
@@ -125,13 +127,14 @@ def judge(
     if not region:
         problems.append(Problem(key="aws:region", value=NOTHING, rule="the AWS region", remedy="pulumi config set aws:region eu-central-1"))
     elif not access:
+        there = existing()
         if not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
             available = tuple(zones())
-            chosen, mistakes = choose_zones(settings, region, available)
+            chosen, mistakes = choose_zones(settings, region, available, there.zones)
             problems += mistakes
             chosen = () if mistakes else chosen
         wanted = Wanted(stack=stack, settings=settings, wrong=frozenset(wrong), zones=chosen, region_zones=available, region=region)
-        problems += aws_says(wanted)
+        problems += aws_says(wanted, there)
     if not problems:
         environment = Environment(name=stack, region=region or "", zones=chosen, settings=settings, region_zones=available)
         problems += user_data_problems(environment)
@@ -236,11 +239,15 @@ def _existing() -> Existing:
         pulumi.log.debug(f"the stack's earlier outputs cannot be read: {error}")
         return Existing()
     outputs = cast("dict[str, Any]", (answer or {}).get("outputs") or {})
-    zones = cast("list[object]", outputs.get(ZONES_OUTPUT) or [])
+
+    def texts(name: str) -> tuple[str, ...]:
+        return tuple(one for one in cast("list[object]", outputs.get(name) or []) if isinstance(one, str))
+
     return Existing(
         stack_id=outputs.get(ID_OUTPUT),
-        zones=tuple(zone for zone in zones if isinstance(zone, str)),
+        zones=texts(ZONES_OUTPUT),
         network=outputs.get(NETWORK_OUTPUT),
+        allowed=texts(ALLOWED_OUTPUT),
     )
 
 

@@ -13,6 +13,7 @@ import pulumi
 
 from stack.addressing import AddressPlan
 from stack.asking import Asking
+from stack.existing import Existing, existing_problems
 from stack.naming import host_name
 from stack.problems import ConfigurationError, Problem
 from stack.settings import NAMESPACE, Settings
@@ -28,15 +29,6 @@ LONGEST_SECONDS: Final = 10.0
 
 THERE: Final = ("pending", "running", "stopping", "stopped")
 """States of an instance that is there."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Existing:
-    """What the stack's own state says of it: its id, the zones and the network that it is in. Nothing of a stack that is not made yet."""
-
-    stack_id: str | None = None
-    zones: tuple[str, ...] = ()
-    network: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +56,8 @@ def compare(wanted: Wanted, existing: Existing, ec2: "Callable[[], EC2Client]", 
 
     Without rights, credentials or a network nothing is raised: one line says so. All questions are asked side by side.
     """
-    moves = list(_network_problems(wanted, existing))
+    moves = list(existing_problems(wanted.settings, wanted.wrong, existing))
+    _tell_of_zones(wanted, existing)
     try:
         zones = _zones(wanted, existing)
     except ConfigurationError as error:
@@ -90,18 +83,6 @@ def compare(wanted: Wanted, existing: Existing, ec2: "Callable[[], EC2Client]", 
     found += _volume_problems(volumes, wanted) if volumes else []
     asking.tell_what_was_not_answered()
     return [*moves, *found]
-
-
-def _network_problems(wanted: Wanted, existing: Existing) -> Iterator[Problem]:
-    """A VPC keeps its addresses: `cidr_block` is ForceNew in terraform-provider-aws, internal/service/ec2/vpc_.go."""
-    key, cidr = f"{NAMESPACE}:network.cidr", wanted.settings.network.cidr
-    if existing.network and key not in wanted.wrong and IPv4Network(cidr) != IPv4Network(existing.network):
-        yield Problem(
-            key=key,
-            value=cidr,
-            rule=f"the network that the stack is in, {existing.network}: another one would replace every host at once",
-            remedy="leave it as it was; another network is a new stack, and the data goes there by a copy",
-        )
 
 
 def _of_what_is_to_be_made(
@@ -142,6 +123,14 @@ def _zones(wanted: Wanted, existing: Existing) -> tuple[str, ...]:
     for planned in wanted.zones[len(zones) :]:
         zones.append(zone_of_new(planned, zones, wanted.region_zones))
     return tuple(zones)
+
+
+def _tell_of_zones(wanted: Wanted, existing: Existing) -> None:
+    """Says where AWS has taken a zone of the stack off its list, as in an outage: all there stays, and nothing is refused for it."""
+    gone = [zone for zone in existing.zones[: len(wanted.zones)] if wanted.region_zones and zone not in wanted.region_zones]
+    if gone:
+        told = "what the stack has there stays, but AWS may refuse to make a host or a volume there; a release makes new web hosts"
+        pulumi.log.warn(f"AWS does not list {', '.join(gone)} as available in {wanted.region} now: {told}")
 
 
 def _tiers(settings: Settings, zones: Sequence[str]) -> list[_Tier]:

@@ -92,7 +92,8 @@ class LoadBalancerSettings(Section):
     count: Annotated[StrictInt, Field(ge=1)] = Field(default=1, description="how many; only 1 for now")
     instance_type: InstanceType = Field(default="t3.small", description="an x86-64 instance type of the Nitro system")
     allowed_cidrs: Annotated[tuple[Cidr, ...], Field(min_length=1)] = Field(
-        default=("0.0.0.0/0",), description="who may reach ports 80 and 443; at most 30 networks"
+        default=("0.0.0.0/0",),
+        description="who may reach ports 80 and 443; at most 30 networks, at a change the old and the new ones together",
     )
     tls: TlsSettings = Field(default_factory=TlsSettings, description="the certificate")
     domain: Domain | None = Field(default=None, description="the site's name; without it the Elastic IP's address")

@@ -11,9 +11,16 @@ from stack.problems import ConfigurationError, Problem
 from stack.settings import NAMESPACE, Settings
 
 
-def choose_zones(settings: Settings, region: str, available: Sequence[str]) -> tuple[tuple[str, ...], list[Problem]]:
-    """The zones to use: those named, or the region's first by name; and what is wrong with them."""
-    known = sorted(available)
+def choose_zones(
+    settings: Settings, region: str, available: Sequence[str], standing: Sequence[str] = ()
+) -> tuple[tuple[str, ...], list[Problem]]:
+    """The zones to use: those named, or those that the stack is in and then the region's first by name; and what is wrong with them.
+
+    AWS takes a zone off its list of those that are `available` while it is impaired
+    (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AvailabilityZone.html, zoneState). `standing`, the zones that the stack
+    is in, count all the same.
+    """
+    known = sorted({*available, *standing})
     wanted, named = settings.network.zones, settings.network.zone_names
     problems: list[Problem] = []
     if wanted > len(known):
@@ -36,7 +43,7 @@ def choose_zones(settings: Settings, region: str, available: Sequence[str]) -> t
                     remedy=f"did you mean {nearest[0]}?" if nearest else "name one of these",
                 )
             )
-    return tuple(named or known[:wanted]), problems
+    return tuple(named or [*standing, *(zone for zone in known if zone not in standing)][:wanted]), problems
 
 
 def zone_of_new(planned: str, used: Sequence[str], available: Sequence[str]) -> str:

@@ -80,11 +80,29 @@ def test_another_tag_updates_everything_that_can_bear_tags_and_replaces_nothing(
 
 @pytest.mark.parametrize(
     "zones",
-    [("eu-central-1b", "eu-central-1c"), ("eu-central-10a", "eu-central-1a", "eu-central-1b", "eu-central-1c")],
-    ids=["withdrawn", "added"],
+    [("eu-central-1b", "eu-central-1c"), ("eu-central-1b",), (), ("eu-central-10a", "eu-central-1a", "eu-central-1b", "eu-central-1c")],
+    ids=["withdrawn", "fewer-than-the-stack-is-in", "none", "added"],
 )
 def test_a_list_of_zones_that_aws_changes_changes_nothing(dev: Stack, monkeypatch: pytest.MonkeyPatch, zones: tuple[str, ...]) -> None:
     monkeypatch.setattr(configuration, "_region_zones", lambda: zones)
+    assert dev.plan() == []
+    assert dev.plan("network.zoneNames=[eu-central-1a, eu-central-1b]") == []
+
+
+def test_networks_that_have_no_room_beside_the_old_ones_are_refused_before_anything_is_done_and_the_way_told_works(dev: Stack) -> None:
+    wanted = [f"192.0.2.{number}/32" for number in range(30)]
+    told = dev.failing_up(f"loadBalancer.allowedCidrs=[{', '.join(wanted)}]")
+    text = "\n".join(told.errors)
+    assert told.steps == []
+    assert "webstack:loadBalancer.allowedCidrs" in text
+    assert "first with 29 of those that come, then with the whole list" in text
+    assert "Traceback" not in text
+    try:
+        for count in (29, 30):
+            assert dev.up(f"loadBalancer.allowedCidrs=[{', '.join(wanted[:count])}]") != []
+    finally:
+        dev.up("loadBalancer.allowedCidrs=[192.0.2.0/32]")
+        dev.up()
     assert dev.plan() == []
 
 

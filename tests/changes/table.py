@@ -127,7 +127,8 @@ ROWS: Final[dict[str, Row]] = {
                 ("delete internet-to-load-balancer-443-in", "delete internet-to-load-balancer-80-in"),
             ),
         ),
-        visitor=f"who stays allowed: {NOTHING}, as new rules come before old ones go. Others get no new connection; open ones last on",
+        visitor=f"who stays allowed: {NOTHING}, as new rules come before old ones go. Others get no new connection; open ones last on. "
+        "Old and new networks together are 30 at most, or the change is refused with the way in steps",
         tried="test_security_groups.py::test_a_tracked_connection_outlives_its_rule_and_a_new_one_does_not_begin",
     ),
     "database-type": Row(
@@ -310,7 +311,8 @@ ROWS: Final[dict[str, Row]] = {
         tried=NOT_SEEN,
     ),
     "nothing": Row(
-        what="`network.avoidCidrs`, `readiness.wait`, `timeout`; a new Debian image without a pin; another list of zones by AWS",
+        what="`network.avoidCidrs`, `readiness.wait`, `timeout`; a new Debian image without a pin; another list of "
+        "zones by AWS, also without one of the stack's",
         keys=("network.avoidCidrs", "readiness.wait", "readiness.timeout"),
         cases=(sets("network.avoidCidrs=[10.99.0.0/16]"), sets("readiness.timeout=600"), sets("readiness.wait=false")),
         visitor=f"{NOTHING}: `up` changes nothing",

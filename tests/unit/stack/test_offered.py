@@ -12,7 +12,8 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 
 from stack import configuration
 from stack.access import Access
-from stack.offered import Existing, Wanted, compare
+from stack.existing import Existing
+from stack.offered import Wanted, compare
 from stack.problems import ConfigurationError, Problem
 from stack.settings import check, parse
 from tests.unit.monitor import StrictMonitor, run
@@ -185,6 +186,15 @@ def test_another_network_than_the_one_that_the_stack_is_in_is_refused_in_words()
     assert said(Ec2(), wrong)[0] == [], "what is wrong already is no second mistake"
 
 
+def test_a_zone_of_the_stack_that_aws_does_not_list_is_a_line_and_no_mistake() -> None:
+    ec2 = Ec2(zones=offers(*ZONES, "eu-central-1x"))
+    problems, lines = said(ec2, existing=Existing(zones=("eu-central-1x", "eu-central-1b")))
+    assert problems == []
+    (line,) = lines
+    assert "AWS does not list eu-central-1x as available in eu-central-1 now" in line
+    assert said(ec2, existing=Existing(zones=("eu-central-1a", "eu-central-1b", "eu-central-1x"))) == ([], []), "it goes with this `up`"
+
+
 def test_what_is_refused_already_is_not_asked_for() -> None:
     tiers = ("loadBalancer", "web", "database")
     keys = frozenset({"webstack:database.volumeSize", *(f"webstack:{tier}.instanceType" for tier in tiers)})
@@ -312,6 +322,9 @@ def test_the_program_knows_its_stack_by_the_outputs_of_its_last_run() -> None:
     earlier: dict[str, Any] = {"stack_id": "x7k2abcd", "zones": ["eu-central-1b", "eu-central-1c"], "network": "10.50.0.0/16"}
     assert load(earlier) == ["webstack:network.cidr", "webstack:database.volumeSize"]
     assert ec2.asked["describe_volumes"]["Filters"]["tag:stack-id"] == ["x7k2abcd"]
+    assert load({**earlier, "allowed_networks": [f"192.0.2.{number}/32" for number in range(30)]})[1:2] == [
+        "webstack:loadBalancer.allowedCidrs"
+    ]
     assert load({}) == [f"webstack:{tier}.instanceType" for tier in ("loadBalancer", "web", "database")]
 
 

@@ -1,10 +1,13 @@
 """A stack stays in its zones: nothing moves because AWS's list changes, and a configuration that names others is refused."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from stack.addressing import TIERS
 from stack.problems import ConfigurationError
-from stack.zones import require_zones, zone_of_new
+from stack.settings import parse
+from stack.zones import choose_zones, require_zones, zone_of_new
 from tests.unit.stack.conftest import RunProgram
 
 
@@ -30,6 +33,23 @@ def test_a_zone_more_is_one_where_the_stack_is_not_yet() -> None:
     assert zone_of_new("b", ("a", "b"), ("d", "a", "c", "b")) == "c"
     with pytest.raises(ConfigurationError, match="it is in a, b and the region has no other"):
         zone_of_new("b", ("a", "b"), ("a", "b"))
+
+
+def test_a_zone_that_aws_takes_off_its_list_is_still_the_stacks() -> None:
+    region, three = "eu-central-1", {"zones": 3}
+
+    def chosen(network: Mapping[str, object], available: tuple[str, ...], standing: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+        zones, problems = choose_zones(parse({"network": network}), region, available, standing)
+        return zones, [problem.key.removeprefix("webstack:network.") for problem in problems]
+
+    assert chosen(three, ("a", "b"), ("a", "b", "c")) == (("a", "b", "c"), [])
+    assert chosen(three, (), ("c", "a", "b")) == (("c", "a", "b"), [])
+    assert chosen({"zones": 2}, ("b",), ("a", "b")) == (("a", "b"), [])
+    assert chosen({**three, "zoneNames": ["a", "b", "c"]}, ("a", "c"), ("a", "b", "c")) == (("a", "b", "c"), [])
+    assert chosen(three, ("b", "d"), ("a", "b")) == (("a", "b", "d"), []), "a zone more is one that is available"
+    assert chosen({"zones": 4}, ("b", "d"), ("a", "b"))[1] == ["zones"]
+    assert chosen({**three, "zoneNames": ["a", "b", "c"]}, ("b", "d"), ("a", "b"))[1] == ["zoneNames[2]"]
+    assert chosen({"zones": 2}, ("b",), ())[1] == ["zones"], "no stack is made in a zone that is not available"
 
 
 def test_in_a_new_stack_the_tiers_share_their_zones(program: RunProgram) -> None:
