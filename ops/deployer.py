@@ -16,8 +16,9 @@ from ops.rights.github import Repository, trust
 from ops.rights.needs import Who
 from ops.rights.policies import Place, split, statements
 from ops.rights.state import State, state_statements
+from stack.access import account_mistakes
 from stack.naming import partition_of
-from stack.problems import ConfigurationError
+from stack.problems import ConfigurationError, Problem
 from stack.settings import parse
 
 _ACCOUNT = re.compile(r"\d{12}")
@@ -83,7 +84,13 @@ def _place(stack: str, account: str | None) -> Place:
     if not isinstance(region, str):
         raise UserError(f"{path.name} has no aws:region, and rights hold for one region: set it with `pulumi config set aws:region REGION`")
     listed: Any = config.get("aws:allowedAccountIds")
-    allowed = [str(one) for one in cast("list[object]", listed)] if isinstance(listed, list) else []
+    mistakes = [
+        Problem(key=f"aws:allowedAccountIds{where}", value=given, rule=rule, remedy=remedy)
+        for where, given, rule, remedy in account_mistakes(listed)
+    ]
+    if mistakes:
+        raise UserError(str(ConfigurationError(mistakes, effect="no policy was made")))
+    allowed = [str(one) for one in cast("list[object]", listed or [])]
     if account is None and len(allowed) == 1:
         (account,) = allowed
     if account is None or not _ACCOUNT.fullmatch(account):

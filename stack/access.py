@@ -50,6 +50,9 @@ REFUSED: Final[Mapping[str, tuple[str, str]]] = {
 }
 """What the look-ups would not do as the provider does: the rule and the remedy."""
 
+ACCOUNTS: Final = ("allowedAccountIds", "forbiddenAccountIds")
+"""Lists of accounts. The provider takes what is no list for none, and would then guard nothing."""
+
 SECRET: Final = frozenset({"accessKey", "secretKey", "token", "assumeRoleWithWebIdentity"})
 CLIENTS: Final = ("ec2", "s3", "sts")
 """The services whose endpoints are used; others make no difference. One for signing in by `sso` would, and is refused."""
@@ -71,6 +74,12 @@ _WEB_IDENTITY: Final = {key: _ROLE[key] for key in ("duration", "policy", "polic
     "webIdentityToken": "WebIdentityToken",
     "webIdentityTokenFile": "",
 }
+_SHAPES: Final[Mapping[str, tuple[str, str]]] = {
+    "policyArns": ("a list of policies' ARNs", "write one a line with a dash"),
+    "tags": ("an object of texts", "write one `key: value` a line"),
+    "transitiveTagKeys": ("a list of tags' keys", "write one a line with a dash"),
+}
+"""Parts of a role that are no text: the rule and the remedy."""
 _UNITS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
@@ -172,6 +181,9 @@ def access_problems(given: Mapping[str, object]) -> list[Problem]:
         elif key not in FOLLOWED and key not in HARMLESS:
             nearest = difflib.get_close_matches(key, known, n=1)
             problem(key, value, "no such setting of the AWS provider", f"did you mean {nearest[0]}?" if nearest else "remove it")
+    for key in ACCOUNTS:
+        for place, part, rule, remedy in account_mistakes(given.get(key)):
+            problem(f"{key}{place}", part, rule, remedy)
     for key in ("sharedConfigFiles", "sharedCredentialsFiles"):
         if len(_texts(_parsed(given.get(key)))) > 1:
             problem(key, given[key], "one file: the program's own look-ups read no more", "put all profiles into one file")
@@ -190,12 +202,29 @@ def access_problems(given: Mapping[str, object]) -> list[Problem]:
     return problems
 
 
+def account_mistakes(given: object) -> Iterator[tuple[str, object, str, str]]:
+    """What is wrong with a list of accounts: where, what was given, the rule and the remedy."""
+    value = _parsed(given)
+    if value in (None, ""):
+        return
+    if not isinstance(value, list):
+        yield "", value, "a list of AWS account ids, of twelve digits each", "write one a line with a dash, in quotes"
+        return
+    for index, item in enumerate(cast("list[object]", value)):
+        # In quotes or not; a number that begins with 0 is another one once YAML has read it.
+        if isinstance(item, bool) or not isinstance(item, str | int) or not re.fullmatch(r"[0-9]{12}", str(item)):
+            yield f"[{index}]", item, "an AWS account id: twelve digits", "write all twelve, in quotes"
+
+
 def _role_mistakes(item: Mapping[str, Any], names: Mapping[str, str]) -> Iterator[tuple[str, object, str, str]]:
     """What is wrong with a role to assume: where, what was given, the rule and the remedy."""
     for name, part in item.items():
         if name not in names:
             nearest = difflib.get_close_matches(name, names, n=1)
             yield f".{name}", part, f"one of {', '.join(names)}", f"did you mean {nearest[0]}?" if nearest else "remove it"
+        elif not _fits(name, part):
+            rule, remedy = _SHAPES.get(name, ("text", "write it in quotes"))
+            yield f".{name}", part, rule, remedy
     if item and not item.get("roleArn"):
         yield ".roleArn", NOTHING, "the ARN of a role", "name the role to assume"
     if item.get("duration") and seconds(item["duration"]) is None:
@@ -203,6 +232,21 @@ def _role_mistakes(item: Mapping[str, Any], names: Mapping[str, str]) -> Iterato
     tokens = [name for name in ("webIdentityToken", "webIdentityTokenFile") if item.get(name)]
     if item and "webIdentityToken" in names and len(tokens) != 1:
         yield "", item, "either webIdentityToken or webIdentityTokenFile", "name the file that holds the token"
+
+
+def _fits(name: str, part: object) -> bool:
+    """Whether a part of a role has the shape that STS is asked with; a number is as good as its digits."""
+    if not part:
+        return True
+    if name == "tags":
+        return isinstance(part, dict) and all(map(_textual, cast("dict[str, object]", part).values()))
+    if name in _SHAPES:
+        return isinstance(part, list) and all(map(_textual, cast("list[object]", part)))
+    return _textual(part)
+
+
+def _textual(value: object) -> bool:
+    return isinstance(value, str | int | float)
 
 
 def seconds(duration: object) -> int | None:
@@ -216,14 +260,17 @@ def seconds(duration: object) -> int | None:
 
 
 def _role(item: Mapping[str, Any], names: Mapping[str, str]) -> Role:
-    extra: dict[str, Any] = {names[key]: value for key, value in item.items() if value and key in names and names[key] and key != "roleArn"}
+    parts = {key: part for key, part in item.items() if part and names.get(key) and key != "roleArn" and _fits(key, part)}
+    extra: dict[str, Any] = {names[key]: part if key in _SHAPES else str(part) for key, part in parts.items()}
     extra.setdefault("RoleSessionName", "webstack")
     if "DurationSeconds" in extra:
         extra["DurationSeconds"] = seconds(extra["DurationSeconds"])
     if "PolicyArns" in extra:
-        extra["PolicyArns"] = [{"arn": arn} for arn in extra["PolicyArns"]]
+        extra["PolicyArns"] = [{"arn": str(arn)} for arn in extra["PolicyArns"]]
     if "Tags" in extra:
         extra["Tags"] = [{"Key": key, "Value": str(value)} for key, value in sorted(extra["Tags"].items())]
+    if "TransitiveTagKeys" in extra:
+        extra["TransitiveTagKeys"] = [str(key) for key in extra["TransitiveTagKeys"]]
     extra.pop("WebIdentityToken", None)
     return Role(arn=str(item["roleArn"]), extra=extra)
 

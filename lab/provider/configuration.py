@@ -67,9 +67,15 @@ def account_refused(given: Mapping[str, Any], cloud: Cloud) -> str:
 
 
 def _texts(value: Any) -> list[str]:
-    """A list of texts; the engine sends one that came from a stack file as JSON, its digits as a number where nobody quoted them."""
-    items: Any = _parsed(value) if value is not None and value is not UNKNOWN else []
-    return [str(item) for item in cast("list[Any]", items)] if isinstance(items, list) else []
+    """A list of texts; the engine sends one that came from a stack file as JSON, its digits as a number where nobody quoted them.
+
+    What is no list counts as one item: a limit that is written wrongly must not be none.
+    """
+    try:
+        items: Any = _parsed(value) if value not in (None, "") and value is not UNKNOWN else []
+    except ValueError:
+        items = value
+    return [str(item) for item in (cast("list[Any]", items) if isinstance(items, list) else [items])]
 
 
 def _parsed(value: Any) -> Any:

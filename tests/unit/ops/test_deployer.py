@@ -79,6 +79,13 @@ def test_no_policy_is_made_for_an_account_in_which_the_provider_would_refuse_to_
         run()
 
 
+@pytest.mark.parametrize("listed", ["210987654321", 210987654321, {"a": 1}, ["210987654321", "111"]])
+def test_accounts_that_are_no_list_of_twelve_digits_are_a_mistake_and_no_policy(clone: Path, listed: object) -> None:
+    (clone / "Pulumi.dev.yaml").write_text(json.dumps({"config": {**STACK, "aws:allowedAccountIds": listed}}))
+    with pytest.raises(LabError, match=r"no policy was made[^$]*aws:allowedAccountIds.*[^$]*remedy: write"):
+        run("--account", ACCOUNT)
+
+
 def test_the_subjects_of_both_forms() -> None:
     shop = Repository(name="octo/shop", ids="1/2")
     assert subjects(shop, "up") == ["repo:octo/shop:ref:refs/heads/main", "repo:octo@1/shop@2:ref:refs/heads/main"]

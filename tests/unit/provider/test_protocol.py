@@ -73,10 +73,14 @@ def test_instances_on_one_port_are_told_apart_by_their_connection(engine: Engine
     [
         {"allowedAccountIds": '["210987654321"]'},
         {"allowedAccountIds": "[210987654321]"},
+        {"allowedAccountIds": "210987654321"},
+        {"allowedAccountIds": '{"a": 1}'},
+        {"allowedAccountIds": "shop"},
         {"forbiddenAccountIds": '["123456789012"]'},
+        {"forbiddenAccountIds": "123456789012"},
         {"allowedAccountIds": '["123456789012"]', "forbiddenAccountIds": '["123456789012"]'},
     ],
-    ids=["another", "a-number", "forbidden", "both"],
+    ids=["another", "a-number", "no-list", "an-object", "no-json", "forbidden", "forbidden-no-list", "both"],
 )
 def test_an_account_that_is_not_allowed_is_refused_before_any_resource(engine: Engine, limit: dict[str, str]) -> None:
     with pytest.raises(AbortedError, match=r"^AWS account ID not allowed: 123456789012$"):

@@ -9,10 +9,12 @@ from typing import Any, cast
 import botocore.client
 import pulumi
 import pytest
+from hypothesis import given as tried
+from hypothesis import strategies as st
 
 from lab.provider.configuration import known_keys
 from stack import configuration
-from stack.access import FOLLOWED, HARMLESS, REFUSED, Access, Role, access_problems, seconds
+from stack.access import ACCOUNTS, FOLLOWED, HARMLESS, REFUSED, Access, Role, access_problems, seconds
 from stack.sessions import client, client_config, file_problems, session
 from tests.unit.monitor import StrictMonitor, run
 
@@ -103,7 +105,7 @@ def test_a_setting_that_is_followed_changes_how_aws_is_reached(key: str) -> None
 
 @pytest.mark.parametrize("key", sorted(HARMLESS))
 def test_a_setting_that_is_harmless_changes_nothing(key: str) -> None:
-    assert read(**{key: "1"}) == read()
+    assert read(**{key: '["123456789012"]' if key in ACCOUNTS else "1"}) == read()
 
 
 @pytest.mark.parametrize("key", sorted(REFUSED))
@@ -120,6 +122,19 @@ BAD: list[tuple[dict[str, object], str, str]] = [
     ({"assumeRoles": [{"roleArn": ROLE_A, "duration": "3600"}]}, "aws:assumeRoles[0].duration", "1h30m"),
     ({"assumeRoles": "x"}, "aws:assumeRoles", "--path"),
     ({"assumeRoleWithWebIdentity": {"roleArn": ROLE_A}}, "aws:assumeRoleWithWebIdentity", "name the file"),
+    ({"assumeRoles": [{"roleArn": ROLE_A, "tags": [1]}]}, "aws:assumeRoles[0].tags", "key: value"),
+    ({"assumeRoles": [{"roleArn": ROLE_A, "tags": {"a": {"b": 1}}}]}, "aws:assumeRoles[0].tags", "key: value"),
+    ({"assumeRoles": [{"roleArn": ROLE_A, "policyArns": 5}]}, "aws:assumeRoles[0].policyArns", "with a dash"),
+    ({"assumeRoles": [{"roleArn": ROLE_A, "policyArns": [[]]}]}, "aws:assumeRoles[0].policyArns", "with a dash"),
+    ({"assumeRoles": [{"roleArn": ROLE_A, "transitiveTagKeys": "x"}]}, "aws:assumeRoles[0].transitiveTagKeys", "with a dash"),
+    ({"assumeRoles": [{"roleArn": [ROLE_A]}]}, "aws:assumeRoles[0].roleArn", "in quotes"),
+    ({"assumeRoles": [{"roleArn": ROLE_A, "policy": {"Version": 1}}]}, "aws:assumeRoles[0].policy", "in quotes"),
+    ({"allowedAccountIds": "123456789012"}, "aws:allowedAccountIds", "with a dash"),
+    ({"allowedAccountIds": '{"a": 1}'}, "aws:allowedAccountIds", "with a dash"),
+    ({"allowedAccountIds": '[123456789012, "111"]'}, "aws:allowedAccountIds[1]", "all twelve"),
+    ({"allowedAccountIds": "[12345678901]"}, "aws:allowedAccountIds[0]", "in quotes"),
+    ({"forbiddenAccountIds": 123456789012}, "aws:forbiddenAccountIds", "with a dash"),
+    ({"forbiddenAccountIds": "[true]"}, "aws:forbiddenAccountIds[0]", "all twelve"),
     ({"endpoints": [{"sso": "http://127.0.0.1"}]}, "aws:endpoints[0].sso", "sign in beforehand"),
 ]
 
@@ -128,6 +143,22 @@ BAD: list[tuple[dict[str, object], str, str]] = [
 def test_a_mistake_in_how_aws_is_reached_is_named(given: dict[str, object], key: str, remedy: str) -> None:
     found = {problem.key: problem for problem in access_problems(given)}
     assert remedy in found[key].remedy
+
+
+@tried(
+    st.sampled_from(["assumeRoles", "assumeRoleWithWebIdentity"]),
+    st.sampled_from(["tags", "policyArns", "transitiveTagKeys", "roleArn", "externalId", "duration", "policy", "webIdentityToken"]),
+    st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda some: st.lists(some) | st.dictionaries(st.text(), some)),
+)
+def test_no_part_of_a_role_gives_anything_but_an_access_or_its_mistakes(key: str, name: str, part: object) -> None:
+    settings = {key: [{"roleArn": ROLE_A, name: part}]}
+    assert all(problem.rule and problem.remedy for problem in access_problems(settings))
+    Access.read(REGION, settings)
+
+
+@pytest.mark.parametrize("accounts", ["[]", "", '["012345678901"]', "[123456789012]", ["123456789012"]])
+def test_a_list_of_accounts_is_sound(accounts: object) -> None:
+    assert access_problems(dict.fromkeys(ACCOUNTS, accounts)) == []
 
 
 def test_what_cannot_be_followed_ends_a_preview_at_once_with_all_other_mistakes() -> None:
