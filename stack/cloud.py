@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_s3 import S3Client
 
+_CONTENT = "content-sha256"
+"""Metadata of a bundle's object: the hash of its bytes. S3 gives metadata back in HeadObject, in lower case."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceState:
@@ -65,20 +68,24 @@ class Cloud:
                 return None
             raise
 
-    def holds(self, bucket: str, key: str) -> bool:
-        """Whether there is an object of that key."""
+    def holds(self, bucket: str, key: str, *, length: int, sha256: str) -> bool:
+        """Whether there is an object of that key with that many bytes, which `put` has marked with that hash of its content."""
         try:
-            self.s3.head_object(Bucket=bucket, Key=key)
+            found = self.s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
             # A bucket that is not there (yet) answers a HEAD with the same bare 404: then `put` says so.
             if _code(error) in ("NoSuchKey", "404"):
                 return False
             raise
-        return True
+        return found["ContentLength"] == length and found.get("Metadata", {}).get(_CONTENT) == sha256
 
-    def put(self, bucket: str, key: str, path: Path) -> None:
-        """Makes the object of a file, in parts where it is large; it appears whole."""
-        self.s3.upload_file(str(path), bucket, key, ExtraArgs={"ContentType": "application/gzip"})
+    def put(self, bucket: str, key: str, path: Path, *, sha256: str) -> None:
+        """Makes the object of a file, in parts where it is large; it appears whole, marked with the hash of its content.
+
+        The mark is metadata of our own: S3's own checksum of an object that came in parts is one of their checksums
+        (docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html), and nobody else's object has it.
+        """
+        self.s3.upload_file(str(path), bucket, key, ExtraArgs={"ContentType": "application/gzip", "Metadata": {_CONTENT: sha256}})
 
     @property
     def ec2(self) -> "EC2Client":

@@ -5,6 +5,7 @@ preview runs (docs/decisions/0015-the-program-puts-bundles-into-the-bucket.md).
 """
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -21,12 +22,12 @@ PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 class Store(Protocol):
     """What publishing asks AWS; `Cloud` answers. Each call blocks and may raise anything."""
 
-    def holds(self, bucket: str, key: str) -> bool:
-        """Whether there is an object of that key."""
+    def holds(self, bucket: str, key: str, *, length: int, sha256: str) -> bool:
+        """Whether there is an object of that key with that content, as far as its length and the hash kept beside it tell."""
         ...
 
-    def put(self, bucket: str, key: str, path: Path) -> None:
-        """Makes the object of a file, whole or not at all."""
+    def put(self, bucket: str, key: str, path: Path, *, sha256: str) -> None:
+        """Makes the object of a file, whole or not at all, and keeps the content's hash beside it."""
         ...
 
 
@@ -41,7 +42,7 @@ class PublishError(pulumi.RunError):
 
 
 class Publisher:
-    """Puts what is not there yet into the bucket. `enabled` is false in a preview, which builds and changes nothing."""
+    """Puts what is not there yet, or not as it was, into the bucket. `enabled` is false in a preview, which builds and changes nothing."""
 
     def __init__(self, *, door: Callable[[], Store], enabled: bool, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
         self._open = door
@@ -70,10 +71,12 @@ class Publisher:
             raise ValueError(f"{bundle.key} has no file: a bundle that is not built can only be previewed")
 
         def bring() -> bool:
-            """Whether it had to be put there. A key holds the content's hash, so what is there is right."""
-            if store.holds(bucket, bundle.key):
+            """Whether it had to be put there: also where somebody has put something else there, which every host would refuse."""
+            with path.open("rb") as file:
+                sha256, length = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+            if store.holds(bucket, bundle.key, length=length, sha256=sha256):
                 return False
-            store.put(bucket, bundle.key, path)
+            store.put(bucket, bundle.key, path, sha256=sha256)
             return True
 
         for pause in (*PAUSES, None):

@@ -82,10 +82,15 @@ def test_an_object_larger_than_a_body_may_be_travels_in_parts(door: Door, tmp_pa
     cloud.s3.create_bucket(Bucket="artifacts", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     with pytest.raises(ClientError, match="413"):
         cloud.s3.put_object(Bucket="artifacts", Key="whole", Body=large.read_bytes())
-    assert not cloud.holds("artifacts", "app/1.tar.gz")
-    cloud.put("artifacts", "app/1.tar.gz", large)
-    assert cloud.holds("artifacts", "app/1.tar.gz")
+    sha256 = hashlib.sha256(large.read_bytes()).hexdigest()
+    assert not cloud.holds("artifacts", "app/1.tar.gz", length=20_000_000, sha256=sha256)
+    cloud.put("artifacts", "app/1.tar.gz", large, sha256=sha256)
+    assert cloud.holds("artifacts", "app/1.tar.gz", length=20_000_000, sha256=sha256)
     assert cloud.read("artifacts", "app/1.tar.gz") == large.read_bytes()
+    for content in (b"7 bytes", bytes(20_000_000)):
+        monkeypatch.setattr("lab.cloud.front.MAX_BODY_BYTES", 30_000_000)
+        cloud.s3.put_object(Bucket="artifacts", Key="app/1.tar.gz", Body=content)
+        assert not cloud.holds("artifacts", "app/1.tar.gz", length=20_000_000, sha256=sha256)
 
 
 def test_only_what_changes_something_is_told(door: Door) -> None:

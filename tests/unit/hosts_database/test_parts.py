@@ -293,6 +293,16 @@ def test_a_file_system_that_cannot_be_extended_is_a_fact_and_no_obstacle_and_one
     assert setup.facts_of(DB_1, CLAIM) == {"role": "primary"}
 
 
+@pytest.mark.parametrize("error", [CommandError("no"), None], ids=["not extended", "extended"])
+def test_a_root_disk_that_takes_nothing_keeps_no_boot_from_its_mysql(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], error: Exception | None
+) -> None:
+    (tmp_path / "failed").mkdir()  # neither written over nor removed nor read
+    assert growing_with(monkeypatch, tmp_path, error) is (error is None)
+    assert "failed could not be written" in capsys.readouterr().out
+    assert setup.facts_of(DB_1, CLAIM) == {"role": "primary"}
+
+
 def test_a_volume_that_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(volume, "ATTACHED_WITHIN", -1)

@@ -70,13 +70,25 @@ def test_a_missing_object_is_none_and_a_forbidden_one_an_error() -> None:
             aws.read("artifacts", "hosts/x.json")
 
 
-def test_whether_an_object_is_there_is_asked_and_a_refusal_is_no_answer() -> None:
+def test_whether_an_object_is_there_with_that_content_is_asked_and_a_refusal_is_no_answer() -> None:
     aws = cloud()
+
+    def holds(key: str) -> bool:
+        return aws.holds("artifacts", key, length=7, sha256="ab12")
+
     with Stubber(aws.s3) as stub:
-        stub.add_response("head_object", {"ContentLength": 1}, {"Bucket": "artifacts", "Key": "app/1.tar.gz"})
+        for length, metadata in [
+            (7, {"content-sha256": "ab12"}),
+            (8, {"content-sha256": "ab12"}),
+            (7, {"content-sha256": "ab13"}),
+            (7, {}),
+        ]:
+            answer = {"ContentLength": length, "Metadata": metadata}
+            stub.add_response("head_object", answer, {"Bucket": "artifacts", "Key": "app/1.tar.gz"})
+        stub.add_response("head_object", {"ContentLength": 7}, {"Bucket": "artifacts", "Key": "app/1.tar.gz"})
         stub.add_client_error("head_object", "404", http_status_code=404)
         stub.add_client_error("head_object", "403", http_status_code=403)
-        assert aws.holds("artifacts", "app/1.tar.gz")
-        assert not aws.holds("artifacts", "app/2.tar.gz")
+        assert [holds("app/1.tar.gz") for _ in range(5)] == [True, False, False, False, False]
+        assert not holds("app/2.tar.gz")
         with pytest.raises(Exception, match="403"):
-            aws.holds("artifacts", "app/3.tar.gz")
+            holds("app/3.tar.gz")

@@ -1,6 +1,7 @@
 """Bundles come into the bucket before any host that needs them, once, and an API that is away for a moment does not end an `up`."""
 
 import asyncio
+import hashlib
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,22 +19,27 @@ class Bucket:
     """A store in memory, which fails as often as it is told to."""
 
     objects: dict[str, bytes] = field(default_factory=dict[str, bytes])
+    hashes: dict[str, str] = field(default_factory=dict[str, str])
+    puts: list[str] = field(default_factory=list[str])
     failures: int = 0
     asked: list[str] = field(default_factory=list[str])
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def holds(self, bucket: str, key: str) -> bool:
+    def holds(self, bucket: str, key: str, *, length: int, sha256: str) -> bool:
         with self.lock:
             self.asked.append(key)
             if self.failures:
                 self.failures -= 1
                 raise ConnectionError("no answer")
         assert bucket == "artifacts"
-        return key in self.objects
+        held = self.objects.get(key)
+        return held is not None and len(held) == length and self.hashes.get(key) == sha256
 
-    def put(self, bucket: str, key: str, path: Path) -> None:
+    def put(self, bucket: str, key: str, path: Path, *, sha256: str) -> None:
         assert bucket == "artifacts"
         self.objects[key] = path.read_bytes()
+        self.hashes[key] = sha256
+        self.puts.append(key)
 
 
 @dataclass
@@ -62,9 +68,23 @@ def fill(store: Bucket, bundles: list[BuiltBundle], pauses: Pauses | None = None
 
 
 def test_what_is_missing_is_put_there_and_what_is_there_is_left(bundles: list[BuiltBundle]) -> None:
-    store = Bucket(objects={"app/1.tar.gz": b"as it was"})
+    store = Bucket()
+    fill(store, bundles[:1])
     assert fill(store, bundles) == "artifacts"
-    assert store.objects == {"app/1.tar.gz": b"as it was", "roles/web/2.tar.gz": b"roles/web/2.tar.gz"}
+    assert store.objects == {bundle.key: bundle.key.encode() for bundle in bundles}
+    assert store.hashes == {bundle.key: hashlib.sha256(bundle.key.encode()).hexdigest() for bundle in bundles}
+    assert store.puts == ["app/1.tar.gz", "roles/web/2.tar.gz"]
+
+
+@pytest.mark.parametrize("content", [b"7 bytes", b"app/2.tar.gz"], ids=["another length", "the same length"])
+def test_what_somebody_has_overwritten_is_put_there_again(bundles: list[BuiltBundle], content: bytes) -> None:
+    store = Bucket()
+    fill(store, bundles)
+    store.objects["app/1.tar.gz"] = content
+    del store.hashes["app/1.tar.gz"]  # an object that is put anew has its own metadata alone
+    fill(store, bundles)
+    assert store.objects["app/1.tar.gz"] == b"app/1.tar.gz"
+    assert len(store.puts) == 3, "the other one is left"
 
 
 def test_a_failed_try_is_repeated_with_growing_pauses(bundles: list[BuiltBundle]) -> None:

@@ -22,9 +22,9 @@ def follow(*, seconds: float = 120.0) -> bool:
         run(["xfs_growfs", "-d", paths.VOLUME], timeout=seconds)
     except (CommandError, OSError) as error:
         print(f"webstack: the data volume's file system was not extended: {error}", flush=True)
-        files.write(paths.GROWTH_FAILED, f"{error}\n")
+        _remember(f"{error}\n")
         return False
-    paths.GROWTH_FAILED.unlink(missing_ok=True)
+    _remember(None)
     return True
 
 
@@ -32,6 +32,17 @@ def facts() -> dict[str, str]:
     """What the readiness record tells of it: nothing while all is well."""
     try:
         said = paths.GROWTH_FAILED.read_text().splitlines()
-    except FileNotFoundError:
+    except (OSError, UnicodeDecodeError):
         return {}
     return {"data_volume": f"its file system was not extended, and that is tried again: {' '.join(said)}"}
+
+
+def _remember(failure: str | None) -> None:
+    """Keeps a failure for the readiness record. A root disk that is full or read-only keeps it out of there, and MySQL from nothing."""
+    try:
+        if failure is None:
+            paths.GROWTH_FAILED.unlink(missing_ok=True)
+        else:
+            files.write(paths.GROWTH_FAILED, failure)
+    except OSError as error:
+        print(f"webstack: {paths.GROWTH_FAILED} could not be written: {error}", flush=True)
