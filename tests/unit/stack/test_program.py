@@ -393,6 +393,7 @@ def test_a_first_preview_leaves_unknown_only_what_aws_gives(program: RunProgram)
 def test_outputs_are_what_people_and_tests_need(program: RunProgram) -> None:
     result = program("dev")
     assert sorted(result.outputs) == [
+        "allowed_networks",
         "bucket_name",
         "database_addresses",
         "instance_ids",
