@@ -18,7 +18,9 @@ SMALLEST_PREFIX: Final = 22
 """Subnets of /26 then: 59 addresses each."""
 
 RESERVED_HEAD: Final = 4
-"""AWS keeps each subnet's first four addresses (network, router, resolver, future use) and its last (broadcast)."""
+RESERVED: Final = 5
+"""AWS keeps each subnet's first four addresses (network, router, resolver, future use) and its last (broadcast):
+https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
 
 FIXED_OFFSET: Final = 10
 """Where in its subnet a host with a fixed address is."""
@@ -70,6 +72,14 @@ class AddressPlan:
     def web_zone(self, number: int) -> int:
         """The zone of web-1, web-2, …: each in the next."""
         return (number - 1) % self.zones
+
+    @property
+    def most_web_hosts(self) -> int:
+        """For how many web hosts the subnets have addresses while a release has each of them twice, the new one beside the old one.
+
+        Nothing else is in the tier's subnets, and hosts are spread evenly (`web_zone`).
+        """
+        return self.zones * ((self.subnet("app", 0).num_addresses - RESERVED) // 2)
 
     def _place(self, tier: Tier, number: int) -> Place:
         if number not in (1, 2):

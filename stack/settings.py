@@ -6,14 +6,14 @@ Defaults live here alone. Keys are camelCase in YAML and snake_case in Python. N
 
 import copy
 import difflib
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from stack.addressing import MOST_ZONES
+from stack.addressing import MOST_ZONES, AddressPlan
 from stack.problems import NOTHING, ConfigurationError, Problem
 from stack.rules import (
     Ami,
@@ -106,7 +106,9 @@ class LoadBalancerSettings(Section):
 class WebSettings(Section):
     """Nginx and Gunicorn hosts."""
 
-    count: Annotated[StrictInt, Field(ge=1, le=250)] = Field(default=2, description="how many")
+    count: Annotated[StrictInt, Field(ge=1, le=250)] = Field(
+        default=2, description="how many; a network of /22 has addresses for 29 in each zone"
+    )
     instance_type: InstanceType = Field(default="t3.small", description="an x86-64 instance type of the Nitro system")
     app: Directory = Field(default="app", description="the folder of the WSGI app, relative to the project's")
     module: Module = Field(default="wsgi:app", description="the WSGI callable in it")
@@ -238,8 +240,8 @@ def _across(settings: Settings, wrong: Set[str]) -> list[Problem]:
     """Rules between keys; those that are `wrong` by themselves are not judged again."""
     found: list[Problem] = []
 
-    def problem(key: str, value: object, rule: str, remedy: str, *, beside: str = "") -> None:
-        if f"{NAMESPACE}:{key}" not in wrong and f"{NAMESPACE}:{beside}" not in wrong:
+    def problem(key: str, value: object, rule: str, remedy: str, *, beside: Sequence[str] = ()) -> None:
+        if not any(f"{NAMESPACE}:{one}" in wrong for one in (key, *beside)):
             found.append(Problem(key=f"{NAMESPACE}:{key}", value=value, rule=rule, remedy=remedy))
 
     environment, net, balancer, web = settings.environment, settings.network, settings.load_balancer, settings.web
@@ -253,7 +255,7 @@ def _across(settings: Settings, wrong: Set[str]) -> list[Problem]:
             environment.expires,
             "only an ephemeral environment expires",
             "remove the key, or set class to ephemeral",
-            beside="environment.class",
+            beside=["environment.class"],
         )
     if net.zone_names and not len(net.zone_names) == len(set(net.zone_names)) == net.zones:
         problem(
@@ -261,7 +263,7 @@ def _across(settings: Settings, wrong: Set[str]) -> list[Problem]:
             net.zone_names,
             f"as many different zones as network.zones says, {net.zones}",
             "name that many, or change network.zones",
-            beside="network.zones",
+            beside=["network.zones"],
         )
     own = network(net.cidr)
     for index, other in enumerate(net.avoid_cidrs):
@@ -292,12 +294,20 @@ def _across(settings: Settings, wrong: Set[str]) -> list[Problem]:
             balancer.tls.secret,
             "only mode secret has one",
             "remove the key, or set mode to secret",
-            beside="loadBalancer.tls.mode",
+            beside=["loadBalancer.tls.mode"],
         )
     if balancer.activity == "active-passive" and web.count < 2:
         problem(
             "web.count", web.count, "active-passive needs at least 2 web hosts", "set 2 or more, or loadBalancer.activity: active-active"
         )
+    room = AddressPlan(own, net.zones).most_web_hosts
+    if web.count > room:
+        rule = (
+            f"at most {room} in network.cidr {own} with {net.zones} zones: a release has each web host twice, and AWS keeps five addresses"
+        )
+        more = ", or more network.zones" if net.zones < MOST_ZONES else ""
+        remedy = f"set {room} or less{more}; only a new stack takes a wider network.cidr"
+        problem("web.count", web.count, f"{rule} of each subnet", remedy, beside=["network.cidr", "network.zones"])
     return found
 
 

@@ -35,6 +35,7 @@ def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, secu
         raise refusal("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
     if image is not None and instance_type:
         check_architecture(instance_type, image.architecture)
+    _check_addresses(backend, kwargs.get("subnet_id"), count)
     known = set(backend.reservations)
     try:
         reservation = _run(backend, image_id, count, user_data, security_group_names, **kwargs)
@@ -79,6 +80,18 @@ def check_architecture(instance_type: str, architecture: str) -> None:
             "InvalidParameterValue",
             f"The architecture '{','.join(supported)}' of the specified instance type does not match the architecture '{architecture}' "
             "of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
+        )
+
+
+def _check_addresses(backend: Any, subnet_id: str | None, count: int) -> None:
+    """Raises AWS's error when a subnet has fewer free addresses.
+
+    https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
+    """
+    if subnet_id and count > backend.get_subnet(subnet_id).available_ip_address_count:
+        raise refusal(
+            "InsufficientFreeAddressesInSubnet",
+            f"There are not enough free addresses in subnet '{subnet_id}' to satisfy the requested number of instances.",
         )
 
 

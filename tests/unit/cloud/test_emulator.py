@@ -169,6 +169,17 @@ def test_a_launch_that_aws_refuses_is_refused_and_leaves_nothing(network: Networ
     assert network.ec2.describe_network_interfaces()["NetworkInterfaces"] == []
 
 
+def test_a_subnet_has_five_addresses_less_than_its_network_and_then_no_launch_is_left(network: Network) -> None:
+    (known,) = network.ec2.describe_subnets(SubnetIds=[network.subnet])["Subnets"]
+    small = network.ec2.create_subnet(VpcId=known["VpcId"], CidrBlock="10.20.9.0/28")["Subnet"]["SubnetId"]
+    launch = {"ImageId": PLAIN_IMAGE, "InstanceType": "t3.small", "SubnetId": small}
+    network.ec2.run_instances(**launch, MinCount=10, MaxCount=10)
+    assert refused(network.ec2.run_instances, **launch, MinCount=2, MaxCount=2) == "InsufficientFreeAddressesInSubnet"
+    (last,) = network.ec2.run_instances(**launch, MinCount=1, MaxCount=1)["Instances"]
+    assert refused(network.ec2.run_instances, **launch, MinCount=1, MaxCount=1) == "InsufficientFreeAddressesInSubnet"
+    network.ec2.terminate_instances(InstanceIds=[last["InstanceId"]])
+
+
 def test_user_data_and_type_change_only_while_stopped(api: str, network: Network) -> None:
     instance = network.launch(UserData="#cloud-config\n")
     assert refused(network.ec2.modify_instance_attribute, InstanceId=instance, UserData={"Value": b"new"}) == "IncorrectInstanceState"

@@ -1,5 +1,6 @@
 """The address plan, swept over every network and number of zones it takes."""
 
+from collections import Counter
 from ipaddress import IPv4Address, IPv4Network
 from itertools import combinations
 
@@ -56,6 +57,18 @@ def test_a_zone_more_moves_no_subnet_and_no_fixed_address(network: IPv4Network, 
 def test_web_hosts_go_round_the_zones(plan: AddressPlan, number: int) -> None:
     assert plan.web_zone(number) == (number - 1) % plan.zones
     assert plan.web_zone(1) == 0
+
+
+@pytest.mark.parametrize(("cidr", "zones"), [("10.0.0.0/22", 2), ("10.0.0.0/22", 3), ("10.0.0.0/22", 4), ("10.0.0.0/20", 2)])
+def test_so_many_web_hosts_are_there_twice_in_their_subnets_and_not_one_more(cidr: str, zones: int) -> None:
+    plan = AddressPlan(IPv4Network(cidr), zones)
+
+    def fullest(count: int) -> int:
+        places = Counter(plan.web_zone(number) for number in range(1, count + 1))
+        return 2 * max(places.values())
+
+    addresses = plan.subnet("app", 0).num_addresses - 5
+    assert fullest(plan.most_web_hosts) <= addresses < fullest(plan.most_web_hosts + 1)
 
 
 def test_the_plan_of_dev() -> None:

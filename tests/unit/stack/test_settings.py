@@ -74,6 +74,13 @@ CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
         "no overlap with 192.0.2.0/24",
         "keep the wider one",
     ),
+    (
+        {"network": {"cidr": "10.20.0.0/22"}, "web": {"count": 130}},
+        "web.count",
+        130,
+        "at most 58 in network.cidr 10.20.0.0/22 with 2 zones",
+        "set 58 or less, or more network.zones",
+    ),
     ({"loadBalancer": {"allowedCidrs": []}}, "loadBalancer.allowedCidrs", [], "at least one item", "add one"),
     ({"network": {"zones": 1}}, "network.zones", 1, "at least 2", "set 2 or more"),
     ({"network": {"zones": 5}}, "network.zones", 5, "at most 4", "set 4 or less"),
