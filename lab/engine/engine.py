@@ -97,7 +97,8 @@ class Engine:
         provider: ProviderProcess | None = None
         if options.provider == "real":
             real_providers.require(real_providers.plugin_folder())
-            real_providers.link(home / "pulumi-home", real_providers.plugin_folder())
+            with state_files(home):
+                real_providers.link(home / "pulumi-home", real_providers.plugin_folder())
         else:
             provider = ProviderProcess(endpoint=options.endpoint, folder=home)
             exit_stack.callback(provider.stop)

@@ -39,20 +39,21 @@ class RealProviderError(LabError):
 
 
 def plugin_folder() -> Path:
-    """Where `pulumi plugin install` puts plugins (pulumi/pulumi, sdk/go/common/workspace/plugins.go, GetPluginDir)."""
-    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+    """Where `pulumi plugin install` puts plugins (pulumi/pulumi, sdk/go/common/workspace/plugins.go, GetPluginDir).
+
+    A relative PULUMI_HOME is one from here: the engine works in another folder.
+    """
+    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi").absolute() / "plugins"
 
 
 def require(folder: Path, wanted: Sequence[SdkPlugin] | None = None) -> None:
     """Raises RealProviderError, with the command that gets it, for each plugin that the engine would not find in `folder`."""
-    missing = [plugin for plugin in (sdk_plugins() if wanted is None else wanted) if not _installed(folder, plugin)]
+    missing = {plugin: fault for plugin in (sdk_plugins() if wanted is None else wanted) if (fault := _fault(folder, plugin))}
     if not missing:
         return
     lines: list[str] = []
-    for plugin in missing:
-        others = _versions(folder, plugin.name)
-        there = f"only {', '.join(others)}" if others else "none"
-        lines.append(f"  pulumi-{plugin.name} {plugin.version} is installed and asks for the plugin of its own version; there is {there}:")
+    for plugin, fault in missing.items():
+        lines.append(f"  pulumi-{plugin.name} {plugin.version} is installed and asks for the plugin of its own version; {fault}:")
         server = f" --server {plugin.server}" if plugin.server else ""
         lines.append(f"    pulumi plugin install resource {plugin.name} v{plugin.version}{server}")
     raise RealProviderError(
@@ -72,10 +73,19 @@ def link(home: Path, folder: Path) -> None:
     own.symlink_to(folder)
 
 
-def _installed(folder: Path, plugin: SdkPlugin) -> bool:
+def _fault(folder: Path, plugin: SdkPlugin) -> str | None:
+    """Why the engine would not start a plugin of `folder`; None where it would."""
     # The names, and the file that stands beside a half-installed one: PluginDescriptor.Dir and .File, GetPluginsFromDir there.
     name = f"resource-{plugin.name}-v{plugin.version}"
-    return os.access(folder / name / f"pulumi-resource-{plugin.name}", os.X_OK) and not (folder / f"{name}.partial").exists()
+    program = folder / name / f"pulumi-resource-{plugin.name}"
+    if (folder / f"{name}.partial").exists():
+        return "that one is half installed"
+    if program.is_file():
+        return None if os.access(program, os.X_OK) else f"{program} is not executable"
+    if program.exists():
+        return f"{program} is no file"
+    others = [version for version in _versions(folder, plugin.name) if version != f"v{plugin.version}"]
+    return f"there is only {', '.join(others)}" if others else "there is none"
 
 
 def _versions(folder: Path, name: str) -> list[str]:

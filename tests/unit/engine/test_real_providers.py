@@ -1,5 +1,6 @@
 """Which plugins `--provider real` takes, and what it says where they are not there."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,11 @@ WANTED = [SdkPlugin(name="aws", version="7.51.1")]
 COMMAND = "pulumi plugin install resource aws v7.51.1"
 
 
-def install(folder: Path, name: str, *, program: bool = True) -> None:
+def install(folder: Path, name: str) -> None:
     plugin = folder / name
     plugin.mkdir(parents=True)
-    if program:
-        (plugin / "pulumi-resource-aws").write_text("")
-        (plugin / "pulumi-resource-aws").chmod(0o755)
+    (plugin / "pulumi-resource-aws").write_text("")
+    (plugin / "pulumi-resource-aws").chmod(0o755)
 
 
 def refusal(folder: Path) -> str:
@@ -56,12 +56,38 @@ def test_another_version_is_named_and_not_taken(tmp_path: Path) -> None:
     assert COMMAND in said
 
 
-@pytest.mark.parametrize("half", ["no program", "partial"])
-def test_a_half_installed_plugin_is_none(tmp_path: Path, half: str) -> None:
-    install(tmp_path, "resource-aws-v7.51.1", program=half == "partial")
-    if half == "partial":
-        (tmp_path / "resource-aws-v7.51.1.partial").write_text("")
-    assert COMMAND in refusal(tmp_path)
+def gone(program: Path) -> None:
+    program.unlink()
+
+
+def half_installed(program: Path) -> None:
+    (program.parents[1] / "resource-aws-v7.51.1.partial").write_text("")
+
+
+def not_executable(program: Path) -> None:
+    program.chmod(0o644)
+
+
+def a_folder(program: Path) -> None:
+    program.unlink()
+    program.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (gone, "; there is none:"),
+        (half_installed, "; that one is half installed:"),
+        (not_executable, "/pulumi-resource-aws is not executable:"),
+        (a_folder, "/pulumi-resource-aws is no file:"),
+    ],
+)
+def test_a_plugin_that_cannot_be_started_is_none(tmp_path: Path, damage: Callable[[Path], None], said: str) -> None:
+    install(tmp_path, "resource-aws-v7.51.1")
+    damage(tmp_path / "resource-aws-v7.51.1" / "pulumi-resource-aws")
+    refused = refusal(tmp_path)
+    assert said in refused
+    assert COMMAND in refused
 
 
 def test_a_plugin_of_another_server_is_got_from_there(tmp_path: Path) -> None:
@@ -75,6 +101,9 @@ def test_the_plugins_of_the_user_are_looked_for_where_the_cli_puts_them(tmp_path
     assert plugin_folder() == tmp_path / ".pulumi" / "plugins"
     monkeypatch.setenv("PULUMI_HOME", "/opt/pulumi")
     assert plugin_folder() == Path("/opt/pulumi/plugins")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PULUMI_HOME", "mine")
+    assert plugin_folder() == tmp_path / "mine" / "plugins"
 
 
 def test_the_engine_s_plugins_are_those_and_what_is_no_link_is_left_alone(tmp_path: Path) -> None:
