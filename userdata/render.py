@@ -8,6 +8,7 @@ scalar, so one changed line of a file is one changed line of text.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -147,7 +148,10 @@ def rendered_files(variables: AnyVariables, *, root: Path = ROOT) -> dict[str, s
     rendered: dict[str, str] = {}
     for path, template in templates(variables.role, root=root).items():
         try:
-            content = environment.from_string(template.read_text()).render(context)
+            source = template.read_text()
+            for problem in _comment_problems(source):
+                raise RenderError(f"{template}:{problem}")
+            content = environment.from_string(source).render(context)
         except jinja2.TemplateError as error:
             line = getattr(error, "lineno", None)
             raise RenderError(f"{template}{f':{line}' if line else ''}: {error}") from error
@@ -155,6 +159,20 @@ def rendered_files(variables: AnyVariables, *, root: Path = ROOT) -> dict[str, s
             raise RenderError(f"{template}: {problem}; such text would show as one long line in a preview")
         rendered[path] = content
     return rendered
+
+
+_COMMENT: Final = re.compile(r"^(.*?)\{#(.*?)#\}(.*?)$", re.DOTALL | re.MULTILINE)
+
+
+def _comment_problems(source: str) -> Iterator[str]:
+    """Where a comment may be longer than it was meant: what stands between two of them would be left out without a word."""
+    for found in _COMMENT.finditer(source):
+        before, inside, after = found.groups()
+        line = source.count("\n", 0, found.start(2)) + 1
+        if before.rpartition("\n")[2].strip() or after.strip():
+            yield f"{line}: a comment {{# … #}} shares a line with something else: give it lines of its own"
+        elif re.search(r"\{[#{%]", inside):
+            yield f"{line}: a comment {{# … #}} has another mark of the template in it: end it before that"
 
 
 def _text_problems(content: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import difflib
 import hashlib
 import json
+import re
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -253,12 +254,22 @@ def test_a_roles_own_template_stands_before_the_common_one_and_programs_are_exec
         ("no end", "its last line has no end"),
         ("a\nb  \n", "line 2 of the outcome ends with spaces"),
         ("a\tb\n", "line 1 of the outcome holds a tab"),
+        ("a\n# {# old\nb\n# new #}\n", r"x.j2:2: a comment {# … #} shares a line with something else: give it lines of its own"),
+        ("a\n{# old #} b\n", "x.j2:2: a comment {# … #} shares a line"),
+        ("{# old\nb\n{# new #}\n", "x.j2:1: a comment {# … #} has another mark of the template in it: end it before that"),
+        ("a\n  {# old\n{{ host }}\n#}\n", "x.j2:2: a comment {# … #} has another mark"),
+        ("{# fine #}\n{# old\n{% if host %}\n#}\n", "x.j2:2: a comment {# … #} has another mark"),
     ],
 )
 def test_a_template_that_would_harm_a_host_or_a_preview_is_refused(tmp_path: Path, template: str, reason: str) -> None:
     root = tree(tmp_path, {"web/etc/x.j2": template})
-    with pytest.raises(RenderError, match=reason.replace("(", r"\(")):
+    with pytest.raises(RenderError, match=re.escape(reason)):
         rendered_files(variables("web"), root=root)
+
+
+def test_comments_on_lines_of_their_own_do_not_travel(tmp_path: Path) -> None:
+    root = tree(tmp_path, {"web/etc/x.j2": "{# one #}\na\n  {# two,\n  of two lines #}\nb {{ host }}\n"})
+    assert rendered_files(variables("web"), root=root) == {"/etc/x": "a\nb web-1\n"}
 
 
 def test_text_past_the_limit_is_refused_with_its_size_and_the_remedy(tmp_path: Path) -> None:
