@@ -111,6 +111,11 @@ def lay_out(
         write_whole(folder / "Pulumi.yaml", project.decode())
 
 
+def read_config(repository: Path, stack: str) -> Config:
+    """The configuration in a stack's file, each key with its namespace. Raises SettingError."""
+    return _config(_source(repository, stack, None))
+
+
 def _source(repository: Path, stack: str, config_file: Path | None) -> Path:
     """The file with the stack's configuration. Raises SettingError where there is none."""
     source = config_file or repository / f"Pulumi.{stack}.yaml"

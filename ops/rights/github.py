@@ -3,7 +3,7 @@
 The subjects: https://docs.github.com/en/actions/reference/security/oidc. Of repositories made or renamed since 2026-07-15 the subject
 bears the ids of owner and repository, which nobody else ever gets:
 https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens/
-A job that names an environment has the environment in its subject and not the branch.
+A job that names an environment has the environment in its subject and not the branch. A `:` within a name is `%3A` in the subject.
 """
 
 import re
@@ -15,25 +15,32 @@ from ops.rights.policies import Place, RightsError
 
 ISSUER: Final = "token.actions.githubusercontent.com"
 AUDIENCE: Final = "sts.amazonaws.com"
+DEFAULT_BRANCH: Final = "main"
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9-]+/[\w.-]+")
-_IDS = re.compile(r"\d+/\d+")
-_NAME = re.compile(r"[\w./-]+")
+_REPOSITORY = re.compile(r"[A-Za-z0-9_-]+/[A-Za-z0-9_.-]+")
+"""An underscore is in the names of an enterprise's managed users."""
+_IDS = re.compile(r"[0-9]+/[0-9]+")
+_NO_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[/-]|[/.]$|(?:^|/)\.|\.lock(?:/|$)|^@$")
+"""What no branch's name has: https://git-scm.com/docs/git-check-ref-format."""
+_NO_ENVIRONMENT = re.compile(r"[\x00-\x1f\x7f*?]|^\s|\s$")
+_LONGEST: Final = 255
+"""Characters of an environment's name:
+https://docs.github.com/en/actions/how-tos/deploy/configure-and-manage-deployments/manage-environments."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repository:
-    """A repository. `ids` are `OWNER_ID/REPOSITORY_ID`; without an `environment` the `branch` counts."""
+    """A repository. `ids` are `OWNER_ID/REPOSITORY_ID`. A job's `environment` or its `branch` counts, without either the branch `main`."""
 
     name: str
     ids: str | None = None
-    branch: str = "main"
+    branch: str | None = None
     environment: str | None = None
 
 
 def trust(repository: Repository, who: Who, place: Place) -> dict[str, Any]:
     """The trust policy of the role. Raises RightsError."""
-    condition = {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": subjects(repository, who)}}
+    condition = {"StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": [_plain(one) for one in subjects(repository, who)]}}
     provider = f"arn:{place.partition}:iam::{place.account}:oidc-provider/{ISSUER}"
     statement = {"Effect": "Allow", "Principal": {"Federated": provider}, "Action": "sts:AssumeRoleWithWebIdentity", "Condition": condition}
     return {"Version": "2012-10-17", "Statement": [statement]}
@@ -41,18 +48,40 @@ def trust(repository: Repository, who: Who, place: Place) -> dict[str, Any]:
 
 def subjects(repository: Repository, who: Who) -> list[str]:
     """The subjects of tokens that may take the role: by names, and by names and ids where they are known. Raises RightsError."""
-    for option, pattern, value, form in (
-        ("--github", _REPOSITORY, repository.name, "OWNER/REPOSITORY"),
-        ("--github-ids", _IDS, repository.ids, "what `gh api repos/OWNER/REPOSITORY --jq '\"\\(.owner.id)/\\(.id)\"'` prints"),
-        ("--branch", _NAME, repository.branch, "the name of one branch, without wildcards"),
-        ("--environment", _NAME, repository.environment, "the name of one environment, without wildcards"),
-    ):
-        if value is not None and not pattern.fullmatch(value):
-            raise RightsError(f"{option} {value!r}: write {form}")
+    _check(repository, who)
     owner, _, name = repository.name.partition("/")
     forms = [f"{owner}/{name}"]
     if repository.ids:
         owner_id, _, repository_id = repository.ids.partition("/")
         forms.append(f"{owner}@{owner_id}/{name}@{repository_id}")
-    context = f"environment:{repository.environment}" if repository.environment else f"ref:refs/heads/{repository.branch}"
+    context = f"ref:refs/heads/{repository.branch or DEFAULT_BRANCH}"
+    if repository.environment is not None:
+        context = f"environment:{repository.environment.replace(':', '%3A')}"
     return [f"repo:{form}:{'pull_request' if who == 'preview' else context}" for form in forms]
+
+
+def _check(repository: Repository, who: Who) -> None:
+    branch, environment = repository.branch, repository.environment
+    if not _REPOSITORY.fullmatch(repository.name):
+        raise RightsError(f"--github {repository.name!r}: write OWNER/REPOSITORY")
+    if repository.ids is not None and not _IDS.fullmatch(repository.ids):
+        raise RightsError(
+            f"--github-ids {repository.ids!r}: write what `gh api repos/OWNER/REPOSITORY --jq '\"\\(.owner.id)/\\(.id)\"'` prints"
+        )
+    if branch is not None and (not branch or _NO_BRANCH.search(branch)):
+        raise RightsError(f"--branch {branch!r}: write the name of one branch, without wildcards, as git takes it")
+    if environment is not None and (not environment or len(environment) > _LONGEST or _NO_ENVIRONMENT.search(environment)):
+        form = f"the name of one environment, without wildcards, of at most {_LONGEST} characters"
+        raise RightsError(f"--environment {environment!r}: write {form}")
+    option = "--environment" if environment is not None else "--branch" if branch is not None else ""
+    if who == "preview" and option:
+        rule = "a previewer's jobs run for pull requests, whose subject is `pull_request` and names neither branch nor environment"
+        raise RightsError(f"--preview with {option}: {rule}; leave {option} out, or give the job no environment")
+    if branch is not None and environment is not None:
+        rule = "the subject of a job that names an environment does not name the branch"
+        raise RightsError(f"--branch with --environment: {rule}; give one of them, and limit the environment's branches on GitHub")
+
+
+def _plain(text: str) -> str:
+    """The text as IAM takes it by the letter: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html"""
+    return text.replace("${", "${$}{")
