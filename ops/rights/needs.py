@@ -11,12 +11,13 @@ FOLDER: Final = Path(__file__).parent
 NEEDED: Final = FOLDER / "needed.yaml"
 UNSEEN: Final = FOLDER / "unseen.yaml"
 
-Under = Literal["", "new", "made", "own", "untagged", "bounded", "ec2", "vpc-flow-logs", "records"]
+Under = Literal["", "new", "made", "own", "not-others", "untagged", "bounded", "ec2", "vpc-flow-logs", "records"]
 """The condition:
 
 `new`            what is made bears the stack's tags, `aws:RequestTag`
 `made`           tags are put on by the call that makes the thing, `ec2:CreateAction`, and are the stack's
-`own`            the thing bears the stack's tags, `aws:ResourceTag`
+`own`            the thing bears the stack's tags, `aws:ResourceTag`, and gets no other stack's
+`not-others`     the thing bears no other stack's tags, where it bears any
 `untagged`       it bears no project's tags and gets the stack's
 `bounded`        the role has, or gets, the stack's permissions boundary, where there is one
 `ec2`, `vpc-flow-logs`   the service that a role is passed on to

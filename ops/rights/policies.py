@@ -7,7 +7,7 @@ counted; ten policies a role by default).
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lab.errors import LabError
@@ -74,31 +74,59 @@ def statements(lines: Iterable[Line], place: Place) -> list[Statement]:
 
 
 def _by_action(lines: Iterable[Line], place: Place) -> list[tuple[str, Under, frozenset[str], set[str]]]:
-    """Each action of a service and condition with its resources. EC2 binds an action to kinds of resources: there all go together."""
+    """Each action of a service and condition with its resources. EC2 binds an action to kinds of resources: there all go together.
+
+    But what is made goes with nothing that another action is about: `CreateVpc` on `vpc/*` beside `CreateSubnet` would make subnets in any
+    VPC, if AWS held the request's tags against the VPC too.
+    """
     resources: defaultdict[tuple[str, Under, str], set[str]] = defaultdict(set)
     for line in lines:
         resources[line.action.partition(":")[0], line.under, line.action].add(place.resource(line))
     rows: list[tuple[str, Under, frozenset[str], set[str]]] = []
-    together: defaultdict[Under, tuple[set[str], set[str]]] = defaultdict(lambda: (set(), set()))
-    for (service, under, action), found in resources.items():
-        if service == "ec2" and under:
-            together[under][0].add(action)
-            together[under][1].update(found)
-        else:
+    together: defaultdict[Under, list[_Together]] = defaultdict(list)
+    for (service, under, action), found in sorted(resources.items()):
+        if service != "ec2" or not under:
             rows.append((service, under, frozenset(found), {action}))
-    return rows + [("ec2", under, frozenset(found), actions) for under, (actions, found) in together.items()]
+            continue
+        apart = resources.get((service, "own", action), set[str]()) if under == "new" else set[str]()
+        group = next((one for one in together[under] if one.takes(found, apart)), None)
+        if group is None:
+            together[under].append(group := _Together())
+        group.add(action, found, apart)
+    return rows + [("ec2", under, frozenset(one.resources), one.actions) for under, groups in together.items() for one in groups]
+
+
+@dataclass
+class _Together:
+    """Actions that share their resources, and what none of them may be allowed here."""
+
+    actions: set[str] = field(default_factory=set[str])
+    resources: set[str] = field(default_factory=set[str])
+    apart: set[str] = field(default_factory=set[str])
+
+    def takes(self, resources: set[str], apart: set[str]) -> bool:
+        return not (self.resources | resources) & (self.apart | apart)
+
+    def add(self, action: str, resources: set[str], apart: set[str]) -> None:
+        self.actions.add(action)
+        self.resources |= resources
+        self.apart |= apart
 
 
 def _condition(service: str, under: Under, resources: frozenset[str], place: Place) -> Mapping[str, Mapping[str, Any]]:
     tags = {"project": PROJECT, "environment": place.stack}
     of_request = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
+    of_resource = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
     match under:
         case "new":
             return {"StringEquals": of_request}
         case "made":
             return {"StringEquals": of_request, "Null": {"ec2:CreateAction": "false"}}
         case "own":
-            return {"StringEquals": {f"aws:ResourceTag/{key}": value for key, value in tags.items()}}
+            # IfExists: most changes of a thing give it no tags, and tags of other names are free.
+            return {"StringEquals": of_resource, "StringEqualsIfExists": of_request}
+        case "not-others":
+            return {"StringEqualsIfExists": of_resource}
         case "untagged":
             return {"StringEquals": of_request, "Null": {"aws:ResourceTag/project": "true", "ec2:CreateAction": "true"}}
         case "bounded":

@@ -57,6 +57,8 @@ def _under(ask: Ask, stack: str) -> Under:
         return "records"
     if not ask.action.startswith("ec2:"):
         return ""
+    if ask.action == "ec2:DisassociateAddress":
+        return "not-others"
     if bears("aws:resourcetag"):
         return "own"
     if not bears("aws:requesttag"):

@@ -139,7 +139,7 @@ def test_the_policy_of_one_stack_is_worth_nothing_for_another(life: Life) -> Non
 
 def everywhere() -> set[Line]:
     """Lines that name nothing of a stack: AWS knows neither resource nor condition for them that would."""
-    return {line for line in needs.needed("up") if "{stack}" not in line.on and line.under in ("", "ec2", "vpc-flow-logs")}
+    return {line for line in needs.needed("up") if "{stack}" not in line.on and line.under in ("", "not-others", "ec2", "vpc-flow-logs")}
 
 
 def test_what_names_no_stack_are_reads_and_what_route_53_cannot_limit() -> None:

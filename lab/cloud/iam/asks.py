@@ -12,7 +12,7 @@ from typing import Protocol
 from lab.cloud.calls import Call
 from lab.cloud.iam import ec2_asks, iam_asks, route53_asks, s3_asks
 from lab.cloud.iam.bodies import json_body, json_tags
-from lab.cloud.iam.needs import REQUEST_TAGS, Need, UnknownCallError, request_tags
+from lab.cloud.iam.needs import REQUEST_TAGS, RESOURCE_TAGS, Need, UnknownCallError, request_tags
 
 
 class Resources(Protocol):
@@ -74,9 +74,9 @@ async def _of_ec2(call: Call, place: Place, resources: Resources) -> list[Need]:
     if call.action in ("DisassociateRouteTable", "DisassociateAddress"):
         joined = await resources.association(call.region, call.parameters.get("AssociationId", ""))
         # An address that has lost its association already is for the service to name. AWS's reference does not say what the call is judged
-        # by; a policy made from this one holds either way, since it asks for no tag.
+        # by; a policy made from this one holds either way, since it asks for tags only where there are any.
         if not joined and call.action == "DisassociateAddress":
-            return [Need(action="ec2:DisassociateAddress", resource=arn("elastic-ip/*"))]
+            return [Need(action="ec2:DisassociateAddress", resource=arn("elastic-ip/*"), worked_out=RESOURCE_TAGS)]
         if not joined:
             raise UnknownCallError(call)
         return [ec2_asks.on_resource(call, ec2_asks.kind_of(call, identifier), identifier, arn) for identifier in joined]
