@@ -105,7 +105,7 @@ def _tags(tags: dict[str, str]) -> dict[str, str]:
 def _policy_arn(text: str) -> str:
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html; AWS's own policies have `aws` in place of an account.
     if not re.fullmatch(r"arn:aws(?:-cn|-us-gov)?:iam::(?:\d{12}|aws):policy/(?:[!-~]+/)?[\w+=,.@-]{1,128}", text, re.ASCII):
-        raise broken("the ARN of a managed IAM policy", "write one such as arn:aws:iam::123456789012:policy/webstack-boundary")
+        raise broken("the ARN of a managed IAM policy", "write one such as arn:aws:iam::123456789012:policy/webstack-prod-boundary")
     return text
 
 
