@@ -14,9 +14,10 @@ import struct
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO, cast
 
 import pulumi
 
@@ -29,6 +30,10 @@ IGNORED_FOLDERS = frozenset({"__pycache__", ".git", ".venv", "venv", "node_modul
 # `.env` is where people keep secrets while they develop: a bundle holds none.
 IGNORED_FILES = frozenset({".env", ".DS_Store"})
 IGNORED_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
+
+_BLOCK = 0xFFFF
+"""Bytes that a stored block of gzip holds at most."""
+
 APP_NEEDS = {
     "wsgi.py": "the module that holds the WSGI callable",
     "requirements.lock": "all that the app needs, resolved and with hashes "
@@ -50,13 +55,15 @@ class BuiltBundle:
     path: Path | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Entry:
-    """One file of a bundle. `link` is a symbolic link's target; then there is no content."""
+    """One file of a bundle: its name there, and what was read of it here. `link` is a symbolic link's target; then there is no content."""
 
     name: str
-    content: bytes
-    executable: bool
+    path: Path
+    sha256: str = hashlib.sha256().hexdigest()
+    size: int = 0
+    executable: bool = False
     link: str | None = None
 
     @property
@@ -84,10 +91,11 @@ def role_bundle(role: str, *, userdata: Path = USERDATA) -> BuiltBundle:
             if entry.name in entries:
                 raise BundleError(f"both userdata/common and userdata/{role} have {entry.name}: a host's file has one source; remove one")
             entries[entry.name] = entry
-    content = _gzip(_tar(entries.values()))
-    sha256 = hashlib.sha256(content).hexdigest()
+    buffer = io.BytesIO()
+    _pack(entries.values(), buffer)
+    sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
     key = f"roles/{role}/{sha256}.tar.gz"
-    return BuiltBundle(key=key, sha256=sha256, path=_keep(key, content))
+    return BuiltBundle(key=key, sha256=sha256, path=_keep(key, lambda file: file.write(buffer.getvalue())))
 
 
 def app_bundle(app_dir: Path, *, build: bool) -> BuiltBundle:
@@ -111,9 +119,9 @@ def app_bundle(app_dir: Path, *, build: bool) -> BuiltBundle:
             wheels = download(app_dir / "requirements.lock", Path(folder))
         except WheelsError as error:
             raise BundleError(f"the wheels of {app_dir}/requirements.lock cannot be fetched: {error}") from None
-        entries = [_Entry(f"app/{entry.name}", entry.content, entry.executable) for entry in sources]
-        entries += [_Entry(f"wheels/{wheel.name}", wheel.read_bytes(), executable=False) for wheel in wheels]
-        return BuiltBundle(key=key, sha256=sha256, path=_keep(key, _gzip(_tar(entries, times=True))))
+        entries = [replace(entry, name=f"app/{entry.name}") for entry in sources]
+        entries += [_read(f"wheels/{wheel.name}", wheel, executable=False) for wheel in wheels]
+        return BuiltBundle(key=key, sha256=sha256, path=_keep(key, lambda file: _pack(entries, file, times=True)))
 
 
 def manifest_hash(sources: Iterable[_Entry]) -> str:
@@ -122,10 +130,7 @@ def manifest_hash(sources: Iterable[_Entry]) -> str:
     The host computes the same from what it has unpacked (userdata/web/…/web_role/app_bundle.py).
     """
     lines = [f"webstack app 1 {TARGET}\n"]
-    lines += [
-        f"{entry.name}\0{entry.mode:o}\0{hashlib.sha256(entry.content).hexdigest()}\n"
-        for entry in sorted(sources, key=lambda entry: entry.name)
-    ]
+    lines += [f"{entry.name}\0{entry.mode:o}\0{entry.sha256}\n" for entry in sorted(sources, key=lambda entry: entry.name)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
@@ -165,51 +170,103 @@ def _files(tree: Path, *, links: bool) -> Iterator[_Entry]:
             if path.is_symlink():
                 if not links:
                     raise BundleError(f"{path} is a symbolic link: an app's bundle holds plain files only; put the file itself there")
-                yield _Entry(relative, b"", executable=False, link=str(path.readlink()))
+                yield _Entry(name=relative, path=path, link=str(path.readlink()))
             elif path.is_file():
-                yield _Entry(relative, path.read_bytes(), executable=bool(path.stat().st_mode & stat.S_IXUSR))
+                yield _read(relative, path, executable=bool(path.stat().st_mode & stat.S_IXUSR))
             else:
                 raise BundleError(f"{path} is neither a file nor a folder: remove it")
 
 
-def _tar(entries: Iterable[_Entry], *, times: bool = False) -> bytes:
-    """A tar archive that depends on nothing but names, contents and modes. It lists no folders, so that unpacking changes none.
+def _read(name: str, path: Path, *, executable: bool) -> _Entry:
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+        return _Entry(name=name, path=path, sha256=sha256, size=file.tell(), executable=executable)
+
+
+def _pack(entries: Iterable[_Entry], target: IO[bytes], *, times: bool = False) -> None:
+    """Writes a tar archive, in gzip's form, that depends on nothing but names, contents and modes. It lists no folders, so that unpacking
+    changes none. A file is read and written in pieces: a bundle may be larger than this machine's memory.
 
     times: give each file a time that its content decides. Nginx makes a file's ETag of its time and size alone: with one time for
     all, a changed file of the same size would pass for the old one.
+    Raises BundleError where a file is no longer what it was when the bundle got its name.
     """
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as archive:
+    packed = _StoredGzip(target)
+    # A stream of tarfile's is asked for nothing but to be written to.
+    with tarfile.open(fileobj=cast("IO[bytes]", packed), mode="w|", format=tarfile.GNU_FORMAT) as archive:
         for entry in sorted(entries, key=lambda entry: entry.name):
             info = tarfile.TarInfo(entry.name)
             info.mode = entry.mode
             if entry.link is not None:
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
-            info.size = len(entry.content)
-            info.mtime = 1_000_000_000 + int(hashlib.sha256(entry.content).hexdigest()[:7], 16) if times else 0
-            archive.addfile(info, io.BytesIO(entry.content))
-    return buffer.getvalue()
+            info.size = entry.size
+            info.mtime = 1_000_000_000 + int(entry.sha256[:7], 16) if times else 0
+            if entry.link is not None:
+                archive.addfile(info)
+                continue
+            with entry.path.open("rb") as file:
+                same = os.fstat(file.fileno()).st_size == entry.size
+                content = _Hashing(file)
+                if same:
+                    archive.addfile(info, content)
+            if not same or content.sha256.hexdigest() != entry.sha256:
+                raise BundleError(f"{entry.path} was changed while its bundle was made: run `up` again when nobody writes there")
+    packed.close()
 
 
-def _gzip(content: bytes) -> bytes:
-    """A gzip file of stored blocks (RFC 1951, 1952): zlib's releases compress differently, and then one source would have two hashes.
+class _Hashing:
+    """A file that is read, and the hash of what has been."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(size)
+        self.sha256.update(data)
+        return data
+
+
+class _StoredGzip:
+    """Writes a gzip file of stored blocks (RFC 1951, 1952): zlib's releases compress differently, and then a source would have two hashes.
 
     Nothing is lost by it: wheels are compressed already, and a role's files are small.
     """
-    blocks = [content[start : start + 0xFFFF] for start in range(0, len(content), 0xFFFF)] or [b""]
-    parts = [b"\x1f\x8b\x08\0\0\0\0\0\0\xff"]
-    for number, block in enumerate(blocks, 1):
-        parts += [struct.pack("<BHH", number == len(blocks), len(block), len(block) ^ 0xFFFF), block]
-    return b"".join([*parts, struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)])
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self._target = target
+        self._block = bytearray()
+        self._crc = self._length = 0
+        target.write(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")
+
+    def write(self, data: bytes, /) -> int:
+        self._crc, self._length = zlib.crc32(data, self._crc), self._length + len(data)
+        self._block += data
+        while len(self._block) > _BLOCK:
+            self._put(self._block[:_BLOCK], last=False)
+            del self._block[:_BLOCK]
+        return len(data)
+
+    def close(self) -> None:
+        """Writes what ends the file, and leaves the target open."""
+        self._put(self._block, last=True)
+        self._target.write(struct.pack("<II", self._crc, self._length & 0xFFFFFFFF))
+
+    def _put(self, block: bytes | bytearray, *, last: bool) -> None:
+        self._target.write(struct.pack("<BHH", last, len(block), len(block) ^ _BLOCK) + block)
 
 
-def _keep(key: str, content: bytes) -> Path:
-    """Put a bundle into the cache, whole or not at all."""
+def _keep(key: str, write: Callable[[IO[bytes]], object]) -> Path:
+    """Puts a bundle into the cache, whole or not at all."""
     path = cache_folder() / key
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as draft:
-            draft.write(content)
+            try:
+                write(draft)
+            except BaseException:
+                Path(draft.name).unlink()
+                raise
         Path(draft.name).chmod(0o644)
         Path(draft.name).replace(path)
     return path

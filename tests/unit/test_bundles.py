@@ -8,6 +8,7 @@ import io
 import os
 import subprocess
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -193,10 +194,52 @@ def test_wheels_that_cannot_be_had_are_a_clear_error(app_dir: Path, monkeypatch:
         app_bundle(app_dir, build=True)
 
 
-def test_a_bundle_is_plain_gzip_of_any_size() -> None:
-    for size in (0, 1, 0xFFFF, 0x10000, 200_000):
-        content = os.urandom(size)
-        assert gzip.decompress(bundles._gzip(content)) == content  # pyright: ignore[reportPrivateUsage]
+@pytest.mark.parametrize("size", [0, 1, 0xFFFF, 0x10000, 0x1FFFE, 200_000])
+def test_a_bundle_is_plain_gzip_of_any_size_in_whatever_pieces_it_comes(size: int) -> None:
+    content, whole = os.urandom(size), list[bytes]()
+    for piece in (1000, 0xFFFF, size + 1):
+        target = io.BytesIO()
+        packed = bundles._StoredGzip(target)  # pyright: ignore[reportPrivateUsage]
+        for start in range(0, size, piece):
+            packed.write(content[start : start + piece])
+        packed.close()
+        assert gzip.decompress(target.getvalue()) == content
+        whole.append(target.getvalue())
+    assert len(set(whole)) == 1
+    blocks = max(1, -(-size // 0xFFFF))
+    assert len(whole[0]) == 10 + 5 * blocks + size + 8, "as few blocks as there can be"
+
+
+def test_a_large_app_is_never_in_memory_whole(app_dir: Path) -> None:
+    large = 48_000_000
+    with (app_dir / "film.mp4").open("wb") as file:
+        file.truncate(large)
+    tracemalloc.start()
+    try:
+        bundle = app_bundle(app_dir, build=True)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert bundle.path is not None
+    assert bundle.path.stat().st_size > large
+    assert most < large / 4
+
+
+@pytest.mark.parametrize("content", ["ok = 2\n", "a = 'longer'\n", ""], ids=["same length", "longer", "empty"])
+def test_an_app_that_changes_while_it_is_bundled_is_no_bundle(
+    app_dir: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    (app_dir / "late.py").write_text("ok = 1\n")
+    download = bundles.download
+
+    def meanwhile(lock: Path, folder: Path) -> list[Path]:
+        (app_dir / "late.py").write_text(content)
+        return download(lock, folder)
+
+    monkeypatch.setattr(bundles, "download", meanwhile)
+    with pytest.raises(BundleError, match=r"late\.py was changed while its bundle was made: run `up` again"):
+        app_bundle(app_dir, build=True)
+    assert not [path for path in cache.rglob("*") if path.is_file()], "no half bundle is kept"
 
 
 @pytest.mark.parametrize("role", ["load_balancer", "web", "database"])
