@@ -43,7 +43,7 @@ def test_drift_is_seen_by_a_refresh_and_put_right_by_the_next_up(dev: Stack) -> 
     assert [one for one in api.things("security_group_rules") if one["GroupId"] == default] == []
 
 
-def test_a_terminated_host_is_healed_by_an_up_with_a_refresh_and_a_stopped_one_by_any_up(dev: Stack) -> None:
+def test_what_is_gone_is_made_again_by_an_up_with_a_refresh_alone_and_a_stopped_host_started_by_any_up(dev: Stack) -> None:
     api = dev.api
     web = named(api.instances(), "dev-web-2")["InstanceId"]
     database = named(api.instances(), "dev-db-2")["InstanceId"]
@@ -51,6 +51,19 @@ def test_a_terminated_host_is_healed_by_an_up_with_a_refresh_and_a_stopped_one_b
     api.ec2.terminate_instances(InstanceIds=[web])
     api.ec2.stop_instances(InstanceIds=[database])
     api.ec2.detach_volume(VolumeId=volume)
+    api.ec2.terminate_instances(InstanceIds=[named(api.instances(), "dev-db-1")["InstanceId"]])
+    lost = named(api.things("volumes"), "dev-db-1-data")["VolumeId"]
+    api.ec2.delete_volume(VolumeId=lost)
+    released = named(api.things("addresses"), "dev-address")["AllocationId"]
+    api.ec2.release_address(AllocationId=released)
+    zone = api.zone()["Id"]
+    [record] = [
+        one
+        for one in api.route53.list_resource_record_sets(HostedZoneId=zone)["ResourceRecordSets"]
+        if one["Name"] == "db-2.dev.webstack.internal."
+    ]
+    deletion = {"Changes": [{"Action": "DELETE", "ResourceRecordSet": record}]}
+    api.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=deletion)  # pyright: ignore[reportArgumentType]
 
     assert dev.plan() == [], "the engine believes its state"
     waited = dev.failing_up("readiness.wait=true", "readiness.timeout=30")  # no machine serves here: every host's wait ends by its time
@@ -61,7 +74,10 @@ def test_a_terminated_host_is_healed_by_an_up_with_a_refresh_and_a_stopped_one_b
     assert named(api.instances(), "dev-db-2")["State"]["Name"] == "running", "the provider starts no host, the wait does"
 
     steps = [step for step in dev.up(refresh=True) if step != ("update", "dev-web-name")]
-    assert steps == [("create", "dev-db-2-data"), ("create", "dev-web-2")]
+    again = ["address", "db-1", "db-1-data", "db-1-data", "db-2-data", "db-2-name", "web-2"]
+    assert [step for step in steps if step[0] != "update"] == [("create", f"dev-{name}") for name in again], "volume and attachment of db-1"
+    told = ["db-1-configuration", "lb-1", "lb-1-configuration", "load-balancer"]
+    assert [step for step in steps if step[0] == "update"] == [("update", f"dev-{name}") for name in told], "who must know of the new ones"
     attached = named(api.instances(), "dev-db-2")["BlockDeviceMappings"]
     assert volume in [mapping["Ebs"]["VolumeId"] for mapping in attached], "the data is the old one's"
     assert dev.plan() == []
