@@ -35,7 +35,7 @@ HARMLESS: Final[Mapping[str, str]] = {
     "tokenBucketRateLimiterCapacity": "who looks at hosts tries again until the wait is over",
     "skipCredentialsValidation": "nothing is validated by the look-ups",
     "skipMetadataApiCheck": "only whether the provider asks the metadata service beforehand",
-    "skipRegionValidation": "the region is judged by the provider alone",
+    "skipRegionValidation": "the program judges the region by its name, whatever the provider does",
     "skipRequestingAccountId": "the look-ups need no account id",
     "tagPolicyCompliance": "the look-ups tag nothing",
     "userAgents": "what the provider calls itself",

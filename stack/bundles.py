@@ -140,7 +140,7 @@ def _check_app(app_dir: Path) -> None:
     for name, meaning in APP_NEEDS.items():
         if not (app_dir / name).is_file():
             raise BundleError(f"{app_dir} holds no app: it lacks {name}, {meaning}")
-    lock = (app_dir / "requirements.lock").read_text().replace("\\\n", " ").splitlines()
+    lock = _lines(app_dir / "requirements.lock")
     lines = [line for line in lock if re.match(r"[A-Za-z0-9]", line)]
     bare = [line.split()[0] for line in lines if "--hash=" not in line]
     if bare:
@@ -157,9 +157,36 @@ def _check_app(app_dir: Path) -> None:
         )
 
 
+def _lines(lock: Path) -> list[str]:
+    """The lines of a lock, each as one though it goes on. Raises BundleError where it is no text or cannot be read."""
+    try:
+        return lock.read_bytes().decode().replace("\\\n", " ").splitlines()
+    except OSError as error:
+        raise _unreadable(lock, error) from None
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{lock} is no UTF-8 text (byte {error.start + 1}): resolve it anew with uv pip compile") from None
+
+
+def _unreadable(path: Path | str, error: OSError) -> BundleError:
+    return BundleError(f"{path} cannot be read ({error.strerror}): let this user read it, or put it somewhere else")
+
+
+def _refuse(error: OSError) -> None:
+    raise _unreadable(error.filename, error)
+
+
+def _check_name(path: Path, relative: str) -> None:
+    """Raises BundleError for a name whose bytes are no UTF-8: the hash that names a bundle is over texts."""
+    try:
+        relative.encode()
+    except UnicodeEncodeError:
+        shown = str(path).encode("utf-8", "backslashreplace").decode()
+        raise BundleError(f"{shown} has a name that is no UTF-8 text: rename it, or put it somewhere else") from None
+
+
 def _files(tree: Path, *, links: bool) -> Iterator[_Entry]:
     """The files of a folder, sorted by path."""
-    for folder, folders, names in os.walk(tree):
+    for folder, folders, names in os.walk(tree, onerror=_refuse):
         folders[:] = sorted(name for name in folders if name not in IGNORED_FOLDERS)
         linked = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in sorted([*names, *linked]):
@@ -167,6 +194,7 @@ def _files(tree: Path, *, links: bool) -> Iterator[_Entry]:
             relative = path.relative_to(tree).as_posix()
             if name in IGNORED_FILES or name.endswith(IGNORED_SUFFIXES):
                 continue
+            _check_name(path, relative)
             if path.is_symlink():
                 if not links:
                     raise BundleError(f"{path} is a symbolic link: an app's bundle holds plain files only; put the file itself there")
@@ -178,9 +206,12 @@ def _files(tree: Path, *, links: bool) -> Iterator[_Entry]:
 
 
 def _read(name: str, path: Path, *, executable: bool) -> _Entry:
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return _Entry(name=name, path=path, sha256=sha256, size=file.tell(), executable=executable)
+    try:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            return _Entry(name=name, path=path, sha256=sha256, size=file.tell(), executable=executable)
+    except OSError as error:
+        raise _unreadable(path, error) from None
 
 
 def _pack(entries: Iterable[_Entry], target: IO[bytes], *, times: bool = False) -> None:

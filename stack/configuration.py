@@ -21,6 +21,7 @@ from stack.firewall import MOST_RULES, room_for_networks
 from stack.naming import secret_prefix
 from stack.offered import Wanted, compare
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
+from stack.regions import known_regions, region_problem, unknown_region
 from stack.sessions import BRIEF, client, file_problems, session
 from stack.settings import NAMESPACE, SECTIONS, Settings, check
 from stack.zones import choose_zones
@@ -50,12 +51,13 @@ def load() -> Environment:
         # Read here: in the thread that asks AWS there is no stack whose settings could be read.
         return compare(wanted, existing, partial(ec2_client, access(wanted.region)))
 
+    region = pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return judge(
         stack=pulumi.get_stack(),
         raw=_values(),
         secret=frozenset(_secret_keys()),
-        region=pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION"),
-        zones=_region_zones,
+        region=region,
+        zones=lambda: _region_zones(region or ""),
         access=mistakes,
         existing=_existing,
         aws_says=aws_says,
@@ -126,6 +128,8 @@ def judge(
     available: tuple[str, ...] = ()
     if not region:
         problems.append(Problem(key="aws:region", value=NOTHING, rule="the AWS region", remedy="pulumi config set aws:region eu-central-1"))
+    elif misnamed := region_problem(region):
+        problems.append(misnamed)
     elif not access:
         there = existing()
         if not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
@@ -251,8 +255,11 @@ def _existing() -> Existing:
     )
 
 
-def _region_zones() -> Sequence[str]:
-    """The first question to the provider, which is configured for it. Raises ConfigurationError where the account is not allowed."""
+def _region_zones(region: str) -> Sequence[str]:
+    """The first question to the provider, which is configured for it.
+
+    Raises ConfigurationError where the account is not allowed, or nobody answers for a region that may be none.
+    """
     try:
         answer = aws.get_availability_zones(
             state="available", filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]
@@ -260,6 +267,9 @@ def _region_zones() -> Sequence[str]:
     except Exception as error:  # the SDK has no error of its own for a call that fails
         # The text of `VerifyAccountIDAllowed` in hashicorp/aws-sdk-go-base, internal/config/config.go.
         refused = re.search(r"AWS account ID not allowed: (\S*)", str(error))
+        if refused is None and region not in known_regions():
+            rule = "a region of AWS: it is none of those that botocore lists, and nobody says which zones it has"
+            raise ConfigurationError([unknown_region(region, rule)]) from error
         if refused is None:
             raise
         given = _values("aws")

@@ -1,6 +1,7 @@
 """Sessions and clients of botocore that reach AWS as the engine's provider does. Nothing is asked of AWS before the first call."""
 
 import functools
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, cast
@@ -14,7 +15,7 @@ from botocore.credentials import (
     AssumeRoleWithWebIdentityCredentialFetcher,
     DeferredRefreshableCredentials,
 )
-from botocore.exceptions import ProfileNotFound
+from botocore.exceptions import ConfigParseError, ProfileNotFound
 from botocore.loaders import Loader, create_loader
 
 from stack.access import Access, WebIdentity
@@ -85,7 +86,7 @@ def _loader() -> Loader:
 
 
 def file_problems(access: Access) -> list[Problem]:
-    """What is missing among the shared files that the settings name: else the wait for hosts would try again and again in vain."""
+    """What is wrong with the shared files that the settings name: else the wait for hosts would try again and again in vain."""
     problems = [
         Problem(key=f"aws:{key}", value=path, rule="a file that is there", remedy="write its path, or remove the key")
         for key, path in (("sharedConfigFiles", access.config_file), ("sharedCredentialsFiles", access.credentials_file))
@@ -102,6 +103,13 @@ def file_problems(access: Access) -> list[Problem]:
     base = _first(access)
     try:
         base.get_scoped_config()
+    except ConfigParseError as error:
+        path = str(error.kwargs.get("path"))
+        rule, remedy = (
+            "a shared file of AWS's: lines of `[profile NAME]`, and `key = value` below each",
+            "write another path, or mend the file",
+        )
+        problems.append(Problem(key=_key_of(path, access), value=path, rule=rule, remedy=remedy))
     except ProfileNotFound:
         profile = access.profile or base.get_config_variable("profile")
         known = ", ".join(sorted(base.available_profiles)) or "none"
@@ -110,6 +118,16 @@ def file_problems(access: Access) -> list[Problem]:
             Problem(key="aws:profile" if access.profile else "AWS_PROFILE", value=profile, rule=rule, remedy="name one of these")
         )
     return problems
+
+
+def _key_of(path: str, access: Access) -> str:
+    """What names a shared file: a setting, or a variable of the environment, which may be left out for its default."""
+    named = {"aws:sharedConfigFiles": access.config_file, "aws:sharedCredentialsFiles": access.credentials_file}
+    for key, file in named.items():
+        if file and Path(file).expanduser() == Path(path):
+            return key
+    config = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    return "AWS_CONFIG_FILE" if config == Path(path) else "AWS_SHARED_CREDENTIALS_FILE"
 
 
 def client(chosen: boto3.Session, access: Access, service: str, *, patience: Config | None = None) -> Any:

@@ -11,10 +11,10 @@ from ops.rights.policies import Place, RightsError
 from stack.access import account_mistakes
 from stack.naming import partition_of
 from stack.problems import ConfigurationError, Problem
+from stack.regions import region_problem
 from stack.settings import parse
 
 _ACCOUNT = re.compile(r"[0-9]{12}")
-_REGION = re.compile(r"[a-z]{2,4}(?:-[a-z]+)+-[0-9]+")
 _STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 """What Pulumi takes: ParseStackName in sdk/go/common/tokens/stacks.go of pulumi/pulumi."""
 
@@ -28,8 +28,8 @@ def place(repository: Path, stack: str, account: str | None) -> Place:
     region = config.get("aws:region")
     if not isinstance(region, str):
         raise RightsError(f"{name} has no aws:region, and rights hold for one region; `pulumi config set aws:region REGION` sets it")
-    if not _REGION.fullmatch(region):
-        raise RightsError(f"{name}: aws:region = {region!r}: the name of one region; write one such as eu-central-1")
+    if (misnamed := region_problem(region)) is not None:
+        raise RightsError(f"{name}: aws:region = {region!r}: {misnamed.rule}; {misnamed.remedy}")
     partition = partition_of(region)
     chosen = _account(name, config, account)
     try:

@@ -78,13 +78,23 @@ def test_another_tag_updates_everything_that_can_bear_tags_and_replaces_nothing(
     assert sorted(told.kinds) == sorted(kind for kind in dev.kinds() if kind not in TAGLESS)
 
 
+def aws_lists(monkeypatch: pytest.MonkeyPatch, *zones: str) -> None:
+    """AWS says from now on that these zones are available."""
+
+    def answer(region: str) -> tuple[str, ...]:
+        assert region == "eu-central-1"
+        return zones
+
+    monkeypatch.setattr(configuration, "_region_zones", answer)
+
+
 @pytest.mark.parametrize(
     "zones",
     [("eu-central-1b", "eu-central-1c"), ("eu-central-1b",), (), ("eu-central-10a", "eu-central-1a", "eu-central-1b", "eu-central-1c")],
     ids=["withdrawn", "fewer-than-the-stack-is-in", "none", "added"],
 )
 def test_a_list_of_zones_that_aws_changes_changes_nothing(dev: Stack, monkeypatch: pytest.MonkeyPatch, zones: tuple[str, ...]) -> None:
-    monkeypatch.setattr(configuration, "_region_zones", lambda: zones)
+    aws_lists(monkeypatch, *zones)
     assert dev.plan() == []
     assert dev.plan("network.zoneNames=[eu-central-1a, eu-central-1b]") == []
 
@@ -109,5 +119,5 @@ def test_networks_that_have_no_room_beside_the_old_ones_are_refused_before_anyth
 def test_a_zone_more_goes_where_no_zone_of_the_stack_is(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     more = dev.plan("network.zones=3")
     assert [step for step in more if step[0] != "create"] == updated("dev-s3"), "only the S3 endpoint gets a route table more"
-    monkeypatch.setattr(configuration, "_region_zones", lambda: ("eu-central-10a", "eu-central-1a", "eu-central-1b", "eu-central-1c"))
+    aws_lists(monkeypatch, "eu-central-10a", "eu-central-1a", "eu-central-1b", "eu-central-1c")
     assert dev.plan("network.zones=3") == more

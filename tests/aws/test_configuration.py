@@ -12,6 +12,10 @@ from tests.aws.harness import Stack
     ("settings", "said"),
     [
         (("web.count=0", "network.cidr=10.20.0.0/33"), ("webstack:web.count", "webstack:network.cidr", "10.20.0.0/33")),
+        (
+            ("aws:region=eu-centrl-1", "network.cidr=10.20.0.0/22", "web.count=130"),
+            ("2 mistakes", "did you mean eu-central-1?", "at most 58"),
+        ),
         (("network.zones=4",), ("webstack:network.zones", "eu-central-1a, eu-central-1b, eu-central-1c")),
         (("web.cuont=3", "web.instanceType=t4g.small"), ("webstack:web.cuont", "count", "webstack:web.instanceType", "t4g.small")),
         (
@@ -25,7 +29,7 @@ from tests.aws.harness import Stack
             ),
         ),
     ],
-    ids=["two-mistakes", "too-many-zones", "unknown-key-and-arm", "what-aws-does-not-offer"],
+    ids=["two-mistakes", "no-region-and-no-room", "too-many-zones", "unknown-key-and-arm", "what-aws-does-not-offer"],
 )
 def test_bad_configuration_fails_before_any_resource_is_registered(
     untouched: Stack, settings: tuple[str, ...], said: tuple[str, ...]

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -182,6 +183,52 @@ def test_a_lock_without_hashes_and_a_link_are_refused(app_dir: Path) -> None:
         app_bundle(app_dir, build=False)
     (app_dir / "requirements.lock").write_text('flask==3.1.3 ; python_version > "3.11" --hash=sha256:00\n')
     with pytest.raises(BundleError, match=r"a condition .* for flask==3\.1\.3"):
+        app_bundle(app_dir, build=False)
+
+
+def test_texts_and_names_that_are_no_utf_8_are_refused(app_dir: Path) -> None:
+    lock = app_dir / "requirements.lock"
+    sound = lock.read_bytes()
+    lock.write_bytes(b"# r\xe9solu\n" + sound)
+    with pytest.raises(BundleError, match=r"requirements\.lock is no UTF-8 text \(byte 4\): resolve it anew"):
+        app_bundle(app_dir, build=False)
+    lock.write_bytes(sound)
+    for name in (b"caf\xe9.txt", b"caf\xe9"):
+        odd = Path(os.fsdecode(os.fsencode(app_dir) + b"/" + name))
+        inside = odd if odd.suffix else odd / "file"
+        inside.parent.mkdir(exist_ok=True)
+        inside.write_text("")
+        with pytest.raises(BundleError, match=r"caf\\udce9.* has a name that is no UTF-8 text: rename it"):
+            app_bundle(app_dir, build=False)
+        inside.unlink()
+
+
+@pytest.mark.parametrize("name", ["requirements.lock", "index.html"])
+def test_a_file_that_cannot_be_read_is_named(app_dir: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    opened = Path.open
+
+    def refusing(path: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
+        if path.name == name:
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, mode, *more, **named)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    with pytest.raises(BundleError, match=rf"{name} cannot be read \(Permission denied\): let this user read it"):
+        app_bundle(app_dir, build=False)
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(app_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shut = app_dir / "shut"
+    shut.mkdir()
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:
+        if str(path) == str(shut):
+            raise PermissionError(13, "Permission denied", str(shut))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    with pytest.raises(BundleError, match=r"shut cannot be read \(Permission denied\)"):
         app_bundle(app_dir, build=False)
 
 

@@ -92,6 +92,12 @@ def test_accounts_that_are_no_list_of_twelve_digits_are_a_mistake_and_no_policy(
         run("--account", ACCOUNT)
 
 
+def test_a_region_that_is_none_is_a_mistake_and_no_policy(clone: Path) -> None:
+    (clone / "Pulumi.dev.yaml").write_text(json.dumps({"config": {**STACK, "aws:region": "eu-centrl-1"}}))
+    with pytest.raises(LabError, match=r"did you mean eu-central-1\?"):
+        run("--account", ACCOUNT)
+
+
 def test_the_subjects_of_both_forms() -> None:
     shop = Repository(name="octo/shop", ids="1/2")
     assert subjects(shop, "up") == ["repo:octo/shop:ref:refs/heads/main", "repo:octo@1/shop@2:ref:refs/heads/main"]

@@ -226,6 +226,21 @@ def test_a_profile_or_a_file_that_is_not_there_is_a_mistake_and_no_long_wait(tmp
     ]
 
 
+@pytest.mark.parametrize(
+    "content", [b"root:x:0:0:root:/root:/bin/sh\n", b"[profile a]\nregion\n", "[profile é]\n".encode("latin-1"), b"[a\nb = c"]
+)
+@pytest.mark.parametrize("key", ["aws:sharedConfigFiles", "aws:sharedCredentialsFiles", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"])
+def test_a_shared_file_that_is_none_is_a_mistake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, content: bytes) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(content)
+    setting = key.removeprefix("aws:")
+    if key == setting:
+        monkeypatch.setenv(key, str(file))
+    (found,) = file_problems(read() if key == setting else read(**{setting: [str(file)]}))
+    assert (found.key, found.value) == (key, str(file))
+    assert "[profile NAME]" in found.rule
+
+
 def test_roles_are_assumed_one_after_the_other_with_all_their_keys(sts: Sts) -> None:
     first = {
         "roleArn": ROLE_A, "duration": "1h", "externalId": "x", "policy": "{}", "policyArns": ["arn:aws:iam::aws:policy/p"],

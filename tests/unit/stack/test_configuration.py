@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pulumi
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from stack import configuration
 from stack.configuration import app_problems, judge
 from stack.problems import ConfigurationError, Problem
+from stack.regions import known_regions, region_problem
 from stack.settings import Settings, parse, reference
 from stack.zones import choose_zones
 from tests.unit.monitor import StrictMonitor, run
@@ -82,6 +84,37 @@ def test_without_a_region_nobody_is_asked_for_its_zones() -> None:
 
     with pytest.raises(ConfigurationError, match=r"aws:region = \(not set\)"):
         judge(stack="dev", raw=sections("dev"), region=None, zones=never, repository=REPOSITORY)
+
+
+@pytest.mark.parametrize("region", ["eu-centrl-1", "eu-central1", "EU-Central-1", "eu-central-1a", "frankfurt", "aws-global", "-", "x\n"])
+def test_a_region_that_is_none_is_refused_before_anybody_is_asked(region: str) -> None:
+    def never() -> Sequence[str]:
+        raise AssertionError("asked")
+
+    with pytest.raises(ConfigurationError) as raised:
+        judge(stack="dev", raw=sections("dev"), region=region, zones=never, repository=REPOSITORY)
+    (found,) = raised.value.problems
+    assert (found.key, found.value) == ("aws:region", region)
+    assert ("did you mean eu-central-1?" in found.remedy) is ("centr" in region.lower())
+
+
+def test_every_region_is_sound_and_so_is_one_that_aws_adds() -> None:
+    assert {"eu-central-1", "us-gov-west-1", "cn-north-1", "us-iso-east-1"} <= set(known_regions())
+    assert [one for one in (*known_regions(), "eu-central-9", "sa-northwest-3", "us-gov-central-1") if region_problem(one)] == []
+
+
+def test_a_new_region_for_which_nobody_answers_is_named_with_the_nearest() -> None:
+    def load(region: str) -> BaseException:
+        silent = mock.patch("stack.configuration.aws.get_availability_zones", side_effect=RuntimeError("no such host"))
+        with silent, pytest.raises((ConfigurationError, RuntimeError)) as raised:
+            run(lambda: configuration.load() and None, config={"aws:region": region}, monitor=StrictMonitor(preview=True))
+        return raised.value
+
+    new = load("eu-central-7")
+    assert isinstance(new, ConfigurationError)
+    (found,) = new.problems
+    assert (found.key, found.value, found.remedy) == ("aws:region", "eu-central-7", "did you mean eu-central-2?")
+    assert not isinstance(load("eu-central-1"), ConfigurationError), "what else goes wrong is not the region's name"
 
 
 @pytest.mark.parametrize("name", ["Dev", "d", "1dev", "dev-", "dev.1", "a" * 25])
