@@ -1,6 +1,7 @@
 """The program's own look at AWS, through the same door as the engine's provider: the stack's `aws:` settings."""
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -12,7 +13,6 @@ from botocore.exceptions import ClientError
 
 from stack.access import Access
 from stack.sessions import client, session
-from stack.tags import STACK_ID_TAG
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -53,9 +53,10 @@ class Cloud:
         """Asks EC2 to start a stopped instance; does not wait for it."""
         self.ec2.start_instances(InstanceIds=[instance_id])
 
-    def running_host(self, stack_id: str, host: str) -> InstanceState | None:
-        """The running instance that is tagged as this host of the stack with this id."""
-        wanted = {f"tag:{STACK_ID_TAG}": stack_id, "tag:host": host, "instance-state-name": "running"}
+    def running_host(self, own: Mapping[str, str], host: str) -> InstanceState | None:
+        """The running instance that is tagged as this host of the stack whose `own` tags these are (`stack.tags.of_stack`)."""
+        tags = {f"tag:{key}": value for key, value in own.items()}
+        wanted = {**tags, "tag:host": host, "instance-state-name": "running"}
         found = _instances(self.ec2.describe_instances(Filters=[{"Name": key, "Values": [value]} for key, value in wanted.items()]))
         return found[0] if found else None
 

@@ -11,7 +11,7 @@ from stack.component import Component
 from stack.dns import PrivateZone
 from stack.host import Foundation, Host, HostArgs, texts
 from stack.naming import host_name
-from stack.tags import STACK_ID_TAG
+from stack.tags import STACK_ID_TAG, of_stack
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Databases(Component):
                         partner.outcome,
                         bucket=args.foundation.artifacts.name,
                         role_id=partner.role_id,
-                        stack_id=args.foundation.credentials.stack_id,
+                        own=args.foundation.credentials.stack_id.apply(partial(of_stack, environment.name)),
                     )
                 )
         self.hosts = [hosts[number] for number in environment.database_numbers]

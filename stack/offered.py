@@ -17,7 +17,7 @@ from stack.existing import Existing, existing_problems
 from stack.naming import host_name
 from stack.problems import ConfigurationError, Problem
 from stack.settings import NAMESPACE, Settings
-from stack.tags import STACK_ID_TAG
+from stack.tags import of_stack
 from stack.zones import zone_of_new
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def compare(wanted: Wanted, existing: Existing, ec2: "Callable[[], EC2Client]", 
 
     found = unfit(tiers)
     if found and existing.stack_id:
-        found = _of_what_is_to_be_made(found, unfit, tiers, asking, existing.stack_id)
+        found = _of_what_is_to_be_made(found, unfit, tiers, asking, wanted, existing.stack_id)
     volumes = asking.answer(sizes)
     found += _volume_problems(volumes, wanted) if volumes else []
     asking.tell_what_was_not_answered()
@@ -86,10 +86,15 @@ def compare(wanted: Wanted, existing: Existing, ec2: "Callable[[], EC2Client]", 
 
 
 def _of_what_is_to_be_made(
-    found: Sequence[Problem], unfit: Callable[[Sequence[_Tier]], list[Problem]], tiers: Sequence[_Tier], asking: Asking, stack_id: str
+    found: Sequence[Problem],
+    unfit: Callable[[Sequence[_Tier]], list[Problem]],
+    tiers: Sequence[_Tier],
+    asking: Asking,
+    wanted: Wanted,
+    stack_id: str,
 ) -> list[Problem]:
     """Of the problems those of hosts that are not there yet with this type. AWS withdraws types and offers; what runs goes on."""
-    standing = asking.answer(asking.begin("hosts", functools.partial(_standing, stack_id=stack_id)))
+    standing = asking.answer(asking.begin("hosts", functools.partial(_standing, wanted=wanted, stack_id=stack_id)))
     new = [
         replace(tier, hosts={host: zone for host, zone in tier.hosts.items() if (standing or {}).get(host) != tier.instance_type})
         for tier in tiers
@@ -103,10 +108,10 @@ def _of_what_is_to_be_made(
     return kept
 
 
-def _standing(ec2: "EC2Client", stack_id: str) -> dict[str, str]:
+def _standing(ec2: "EC2Client", wanted: Wanted, stack_id: str) -> dict[str, str]:
     """Host → instance type, of the stack's instances that are there."""
     filters: list[FilterTypeDef] = [
-        {"Name": f"tag:{STACK_ID_TAG}", "Values": [stack_id]},
+        *_own(wanted, stack_id),
         {"Name": "instance-state-name", "Values": list(THERE)},
     ]
     found: dict[str, str] = {}
@@ -217,12 +222,16 @@ def _zone_problems(offered: Mapping[str, set[str]], tiers: Sequence[_Tier], regi
             )
 
 
+def _own(wanted: Wanted, stack_id: str) -> "list[FilterTypeDef]":
+    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in of_stack(wanted.stack, stack_id).items()]
+
+
 def _sizes(ec2: "EC2Client", wanted: Wanted, stack_id: str) -> dict[str, int]:
     """Data volume → GiB, of those that there are."""
     names = [f"{wanted.stack}-{host_name('database', number)}-data" for number in ((1, 2) if wanted.settings.database.replica else (1,))]
     pages = ec2.get_paginator("describe_volumes").paginate(
         Filters=[
-            {"Name": f"tag:{STACK_ID_TAG}", "Values": [stack_id]},
+            *_own(wanted, stack_id),
             {"Name": "tag:Name", "Values": names},
             {"Name": "status", "Values": ["creating", "available", "in-use"]},
         ]

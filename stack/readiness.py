@@ -13,7 +13,7 @@ the wait, and where one stood there already, only that of an attempt that the ho
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar, cast
 
@@ -48,8 +48,8 @@ class Door(Protocol):
         """Starts a stopped instance, without waiting for it."""
         ...
 
-    def running_host(self, stack_id: str, host: str) -> InstanceState | None:
-        """The running instance tagged as this host of the stack."""
+    def running_host(self, own: Mapping[str, str], host: str) -> InstanceState | None:
+        """The running instance tagged as this host of the stack with these tags."""
         ...
 
     def read(self, bucket: str, key: str) -> bytes | None:
@@ -177,22 +177,23 @@ class Readiness:
         *,
         bucket: pulumi.Output[str],
         role_id: pulumi.Output[str],
-        stack_id: pulumi.Output[str],
+        own: pulumi.Output[dict[str, str]],
     ) -> pulumi.Output[None]:
         """Holds a pet's change back until its partner is ready, so that one of the two always serves.
 
         Nothing is held back where `host` serves nothing itself: at the first creation (both boot side by side), and where its own
-        start failed, so that a repair can reach it while its partner waits for it.
+        start failed, so that a repair can reach it while its partner waits for it. `own` are the tags that the stack's things are
+        found by.
         """
 
         async def asked(values: list[Any]) -> bool:
-            bucket_name, role, stack = values
-            return self._enabled and await self._serves(host, bucket_name, role, stack)
+            bucket_name, role, tags = values
+            return self._enabled and await self._serves(host, bucket_name, role, tags)
 
         def held(serves: bool) -> pulumi.Output[None]:
             return self.require([outcome] if serves else [], None)
 
-        return pulumi.Output.all(bucket, role_id, stack_id).apply(asked).apply(held)
+        return pulumi.Output.all(bucket, role_id, own).apply(asked).apply(held)
 
     async def watch(self, subject: Subject) -> Outcome:
         """Looks at a host until it is ready, has failed, or its time is over.
@@ -245,12 +246,12 @@ class Readiness:
             return False, _no_answer(error)
         return True, f"{reason}: starting it"
 
-    async def _serves(self, host: str, bucket: str, role_id: str, stack_id: str) -> bool:
+    async def _serves(self, host: str, bucket: str, role_id: str, own: Mapping[str, str]) -> bool:
         """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready."""
         door, patience = self._door_opened(), _Patience(host, self._clock, self._timeout)
 
         def ask() -> bool:
-            instance = door.running_host(stack_id, host)
+            instance = door.running_host(own, host)
             if instance is None:
                 return False
             return judge(instance, door.read(bucket, record_key(role_id, instance.id)), None).state == "ready"

@@ -7,6 +7,7 @@ from botocore.stub import Stubber
 
 from stack.access import Access
 from stack.cloud import Cloud, InstanceState
+from stack.tags import of_stack
 
 
 def cloud() -> Cloud:
@@ -47,6 +48,8 @@ def test_an_instance_is_started() -> None:
 def test_a_running_host_is_found_by_its_tags() -> None:
     aws = cloud()
     filters = [
+        {"Name": "tag:project", "Values": ["webstack"]},
+        {"Name": "tag:environment", "Values": ["dev"]},
         {"Name": "tag:stack-id", "Values": ["x7k2"]},
         {"Name": "tag:host", "Values": ["db-1"]},
         {"Name": "instance-state-name", "Values": ["running"]},
@@ -54,10 +57,10 @@ def test_a_running_host_is_found_by_its_tags() -> None:
     with Stubber(aws.ec2) as stub:
         stub.add_response("describe_instances", ANSWER, {"Filters": filters})
         stub.add_response("describe_instances", {"Reservations": []}, {"Filters": filters})
-        found = aws.running_host("x7k2", "db-1")
+        found = aws.running_host(of_stack("dev", "x7k2"), "db-1")
         assert found is not None
         assert found.id == "i-1"
-        assert aws.running_host("x7k2", "db-1") is None
+        assert aws.running_host(of_stack("dev", "x7k2"), "db-1") is None
 
 
 def test_a_missing_object_is_none_and_a_forbidden_one_an_error() -> None:

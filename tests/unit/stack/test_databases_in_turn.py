@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,8 +30,9 @@ class Fleet:
     serves: bool
     partner_ready: bool
 
-    def running_host(self, _stack_id: str, host: str) -> InstanceState | None:
+    def running_host(self, own: Mapping[str, str], host: str) -> InstanceState | None:
         assert host == "db-1", "nobody else is held back"
+        assert (own["project"], own["environment"]) == ("webstack", "dev")
         return self.instance(EARLIER) if self.serves else None
 
     def instance(self, instance_id: str) -> InstanceState:

@@ -101,13 +101,17 @@ def said(
     return found, run(body, monitor=StrictMonitor(preview=True)).log
 
 
+OWN = {"tag:project": ["webstack"], "tag:environment": ["dev"], "tag:stack-id": ["x7k2abcd"]}
+"""By which the stack's own are asked for."""
+
+
 def test_what_aws_offers_is_accepted_without_a_word() -> None:
     volumes = [{"VolumeId": "vol-1", "Size": 20}, {"VolumeId": "vol-2", "Size": 20}]
     ec2 = Ec2(volumes=volumes)
     assert said(ec2) == ([], [])
     assert ec2.asked["describe_instance_type_offerings"]["LocationType"] == "availability-zone"
     assert ec2.asked["describe_volumes"]["Filters"] == {
-        "tag:stack-id": ["x7k2abcd"],
+        **OWN,
         "tag:Name": ["dev-db-1-data", "dev-db-2-data"],
         "status": ["creating", "available", "in-use"],
     }
@@ -249,7 +253,7 @@ def test_a_type_that_aws_withdraws_refuses_only_what_would_be_made_of_it() -> No
     assert [one.key for one in found] == ["webstack:database.instanceType"]
     (line,) = log
     assert line.startswith("webstack:web.instanceType = m7i.large: its hosts are there and stay, but AWS would make no new one.")
-    assert ec2.asked["describe_instances"]["Filters"]["tag:stack-id"] == ["x7k2abcd"]
+    assert OWN.items() <= ec2.asked["describe_instances"]["Filters"].items()
     assert "shutting-down" not in ec2.asked["describe_instances"]["Filters"]["instance-state-name"]
     # One host more would be a new one.
     more = wanted({**HELD, "web": {"instanceType": "m7i.large", "count": 3}})
@@ -321,7 +325,7 @@ def test_the_program_knows_its_stack_by_the_outputs_of_its_last_run() -> None:
 
     earlier: dict[str, Any] = {"stack_id": "x7k2abcd", "zones": ["eu-central-1b", "eu-central-1c"], "network": "10.50.0.0/16"}
     assert load(earlier) == ["webstack:network.cidr", "webstack:database.volumeSize"]
-    assert ec2.asked["describe_volumes"]["Filters"]["tag:stack-id"] == ["x7k2abcd"]
+    assert OWN.items() <= ec2.asked["describe_volumes"]["Filters"].items()
     assert load({**earlier, "allowed_networks": [f"192.0.2.{number}/32" for number in range(30)]})[1:2] == [
         "webstack:loadBalancer.allowedCidrs"
     ]

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -24,9 +24,11 @@ from stack.readiness import (
     UnknownStateError,
 )
 from stack.records import Verdict, judge, record_key
+from stack.tags import of_stack
 from tests.unit.monitor import StrictMonitor, run
 
 LAUNCHED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+OWN = of_stack("dev", "x7k2")
 TEXT = "#cloud-config\n"
 SHA = hashlib.sha256(TEXT.encode()).hexdigest()
 RUNNING = InstanceState(id="i-1", state="running", launched=LAUNCHED)
@@ -161,10 +163,10 @@ class FakeAws:
             return None
         return self.instances.get(instance_id, InstanceState(id=instance_id, state="running", launched=LAUNCHED))
 
-    def running_host(self, stack_id: str, host: str) -> InstanceState | None:
+    def running_host(self, own: Mapping[str, str], host: str) -> InstanceState | None:
         if self.now() < self.broken_until:
             raise ConnectionError("no route")
-        assert stack_id == "x7k2"
+        assert own == OWN
         return self.hosts.get(host)
 
     def read(self, bucket: str, key: str) -> bytes | None:
@@ -427,7 +429,7 @@ def test_where_it_is_off_nobody_asks_aws(preview: bool) -> None:
         wait = Readiness(door=never, enabled=False, timeout=60)
         outcome = wait_for(wait, "db-2", "i-2")
         text = pulumi.Output.from_input
-        wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), stack_id=text("x7k2")).apply(
+        wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN)).apply(
             lambda _: seen.append("held")
         )
         wait.require([outcome], "value").apply(seen.append)
@@ -462,7 +464,7 @@ def test_a_pet_that_serves_is_changed_only_while_its_partner_is_ready(
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         outcome = wait_for(wait, "db-2", "i-2")
-        held = wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), stack_id=text("x7k2"))
+        held = wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
         held.apply(lambda _: seen.append(f"{time.seconds:.0f}"))
 
     if passes:
@@ -485,7 +487,7 @@ def test_whether_a_pet_serves_is_asked_until_aws_answers(broken_until: float, pa
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         ready = text(Outcome(host="db-2", ready=True))
-        held = wait.before_changing("db-1", ready, bucket=text("artifacts"), role_id=text("AROA"), stack_id=text("x7k2"))
+        held = wait.before_changing("db-1", ready, bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
         held.apply(lambda _: seen.append(time.seconds))
 
     if passes:
