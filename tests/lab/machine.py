@@ -107,20 +107,20 @@ def _cgroups(folder: Path) -> Iterator[str]:
         inner = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
     for path in inner:
         pids = _words(path / "cgroup.procs")
-        if LAB.search(str(path)) or any(OURS.search(_command(Path("/proc") / pid)) for pid in pids):
+        if LAB.search(str(path)) or any(_of_a_lab(Path("/proc") / pid) for pid in pids):
             yield str(path)
         if not path.name.startswith(f"{PROJECT}-"):
             yield from _cgroups(path)
 
 
 def _processes() -> list[str]:
-    found: list[str] = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            line = f"{entry.name} {_command(entry)}"
-            if OURS.search(line) and LAB.search(line := line + _lab_of(entry)):  # what serves no lab is another tier's test
-                found.append(line)
-    return found
+    return [line for entry in Path("/proc").iterdir() if entry.name.isdigit() and (line := _of_a_lab(entry))]
+
+
+def _of_a_lab(process: Path) -> str:
+    """A lab's process by its number and command line; empty for any other: what serves no lab is another tier's test."""
+    line = f"{process.name} {_command(process)}"
+    return line if OURS.search(line) and LAB.search(line := line + _lab_of(process)) else ""
 
 
 def _lab_of(process: Path) -> str:
