@@ -62,7 +62,7 @@ def test_hosts_that_boot_while_the_api_is_down_serve_once_it_answers_and_the_nex
     start(lab)
     give(lab, "down", "--service", "ec2")
     for host, reason in HOSTS.items():
-        wait_until(lambda host=host, reason=reason: reason in log(lab, host), seconds=60, what=f"{host} has met the fault", every=1)
+        wait_until(lambda host=host, reason=reason: reason in log(lab, host), seconds=180, what=f"{host} has met the fault", every=1)
     assert not any(lab.hosts()[host]["ready"] for host in HOSTS)
     lab.command("fault", "clear", "--all")
     wait_until(lambda: all_ready(lab), seconds=90, what="the hosts are ready", every=1)
