@@ -26,6 +26,12 @@ def _no_fault_stays(lab: LabUnderTest) -> Iterator[None]:  # pyright: ignore[rep
     lab.command("fault", "clear", "--all")
     for host in HOSTS:
         wait_until(lambda host=host: lab.hosts()[host]["ready"], seconds=120, what=f"{host} is ready")
+    for host in lab.hosts():  # what a timer asks of the API failed meanwhile, and the timer tries again
+        wait_until(lambda host=host: not failed_units(lab, host), seconds=240, what=f"no unit of {host} has failed", every=2)
+
+
+def failed_units(lab: LabUnderTest, host: str) -> str:
+    return lab.run_on(host, "systemctl", "--failed", "--plain", "--no-legend").strip()
 
 
 @pytest.fixture
