@@ -41,7 +41,7 @@ class Asking:
 
         def run() -> None:
             try:
-                answer.set_result(question(self._door()))
+                answer.set_result(question(self._shared()))
             except Exception as error:  # handed to whoever waits
                 answer.set_exception(error)
 
@@ -67,7 +67,7 @@ class Asking:
             reasons = "; ".join(f"{', '.join(what)}: {reason}" for reason, what in self._skipped.items())
             pulumi.log.info(f"not compared with what AWS says beforehand: {reasons}")
 
-    def _door(self) -> "EC2Client":
+    def _shared(self) -> "EC2Client":
         with self._lock:  # a client takes longer to make than a question takes; one that cannot be made is not tried again
             if self._client is None:
                 self._client = Future()

@@ -65,8 +65,8 @@ def compare(wanted: Wanted, existing: Existing, ec2: "Callable[[], EC2Client]", 
     asking = Asking(ec2, seconds)
     tiers = [tier for tier in _tiers(wanted.settings, zones) if tier.key not in wanted.wrong]
     names = sorted({tier.instance_type for tier in tiers})
-    types = asking.begin("instance types", lambda door: _types(door, names)) if names else None
-    offers = asking.begin("their zones", lambda door: _offers(door, names)) if names else None
+    types = asking.begin("instance types", lambda client: _types(client, names)) if names else None
+    offers = asking.begin("their zones", lambda client: _offers(client, names)) if names else None
     sizes = None
     if existing.stack_id and f"{NAMESPACE}:database.volumeSize" not in wanted.wrong:
         sizes = asking.begin("data volumes", functools.partial(_sizes, wanted=wanted, stack_id=existing.stack_id))

@@ -5,8 +5,8 @@ The CLI reads with gopkg.in/yaml.v3. Tried with 3.259.0: a key that stands twice
 """
 
 import math
-from collections.abc import Hashable
-from typing import cast
+from collections.abc import Callable, Hashable
+from typing import Final, TypeVar, cast
 
 import yaml
 
@@ -102,28 +102,31 @@ def _bool(loader: _Loader, node: yaml.ScalarNode) -> bool | str:
 
 
 def _whole(loader: _Loader, node: yaml.ScalarNode) -> int | str:
-    text = _text(loader, node)
-    if ":" in text:
-        return text
-    try:
-        number = int(loader.construct_yaml_int(node))
-    except (ValueError, IndexError):
-        number = None
-    if number is None or not -(2**63) <= number < 2**64:
-        raise YamlError(f"has {shown(text)} in {_line(node)}, and that is no whole number of 64 bits: quote it if it is a text")
-    return number
+    return _number(loader, node, loader.construct_yaml_int, lambda number: -(2**63) <= number < 2**64, _NO_WHOLE)
 
 
 def _fraction(loader: _Loader, node: yaml.ScalarNode) -> float | str:
+    return _number(loader, node, loader.construct_yaml_float, math.isfinite, _NO_FRACTION)
+
+
+_NO_WHOLE: Final = "that is no whole number of 64 bits: quote it if it is a text"
+_NO_FRACTION: Final = "that is no finite number: write one, or quote it if it is a text"
+_Number = TypeVar("_Number", int, float)
+
+
+def _number(
+    loader: _Loader, node: yaml.ScalarNode, read: Callable[[yaml.ScalarNode], _Number], sound: Callable[[_Number], bool], fault: str
+) -> _Number | str:
+    """A number, or the text where it is a time of YAML 1.1 (`22:30`). Raises YamlError with the fault where it is neither."""
     text = _text(loader, node)
     if ":" in text:
         return text
     try:
-        number = float(loader.construct_yaml_float(node))
+        number = read(node)
     except (ValueError, IndexError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise YamlError(f"has {shown(text)} in {_line(node)}, and that is no finite number: write one, or quote it if it is a text")
+        number = None
+    if number is None or not sound(number):
+        raise YamlError(f"has {shown(text)} in {_line(node)}, and {fault}")
     return number
 
 
