@@ -12,7 +12,7 @@ import selectors
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address
@@ -29,8 +29,9 @@ _BUFFER = 4 << 20
 _ICMP_ECHO_REQUEST = 8
 _FILLING = b"webstack lab: may this pass?"
 _SHORTEST_PACKET = 28
-_LOWEST_PORT, _HIGHEST_PORT = 10000, 30000
-"""Source ports of tries: below those that kernels give out, so that no other traffic is taken for one."""
+LOWEST_PORT, HIGHEST_PORT = 16000, 32000
+"""Source ports of tries: below those that kernels give out and above those of every lab's own services (`lab.names`), whose answers to
+hosts come from them: so no other traffic is taken for one."""
 
 _T = TypeVar("_T")
 
@@ -84,6 +85,8 @@ _Key = tuple[Place, int, int]
 @dataclass(kw_only=True)
 class _Sent:
     one: Try
+    index: int
+    """Which of the tries it is."""
     number: int
     """The packet's mark; no two tries share one."""
     socket: socket.socket
@@ -105,13 +108,12 @@ def try_all(tries: Sequence[Try], *, patience: float = 1.5) -> list[Outcome]:
         for place in {one.target for one in tries}:
             if (tap := _inside(place, functools.partial(_tap, place))) is not None:
                 selector.register(stack.enter_context(tap), selectors.EVENT_READ, place)
-        first = random.randrange(_LOWEST_PORT, _HIGHEST_PORT - len(tries))  # noqa: S311  (unused ports, no secret)
-        sent = [stack.enter_context(contextlib.closing(socket_)) and one for socket_, one in _send(tries, first)]
+        sent = [stack.enter_context(contextlib.closing(socket_)) and one for socket_, one in _send(tries, _numbers())]
         for one in sent:
             if one.outcome.answer is Answer.NONE and one.one.protocol in (TCP, UDP):
                 selector.register(one.socket, selectors.EVENT_WRITE if one.one.protocol == TCP else selectors.EVENT_READ, one)
         _listen(selector, sent, time.monotonic() + patience)
-    return [one.outcome for one in sorted(sent, key=lambda one: one.number)]
+    return [one.outcome for one in sorted(sent, key=lambda one: one.index)]
 
 
 def _inside(place: Place, function: Callable[[], _T]) -> _T:
@@ -133,37 +135,58 @@ def _tap(place: Place) -> socket.socket | None:
     return tap
 
 
-def _send(tries: Sequence[Try], first: int) -> Iterable[tuple[socket.socket, _Sent]]:
+def _numbers() -> Iterator[int]:
+    """Every number once, from any on: two runs one after the other do not share the first."""
+    count = HIGHEST_PORT - LOWEST_PORT
+    first = random.randrange(count)  # noqa: S311  (unused ports, no secret)
+    return (LOWEST_PORT + (first + index) % count for index in range(count))
+
+
+def _send(tries: Sequence[Try], numbers: Iterator[int]) -> Iterable[tuple[socket.socket, _Sent]]:
     """Opens and sends place by place: entering a namespace takes longer than all that is done inside."""
     for source in dict.fromkeys(one.source for one in tries):
-        ours = [(one, first + index) for index, one in enumerate(tries) if one.source == source]
-        for sent in _inside(source, lambda ours=ours: [_send_one(one, number) for one, number in ours]):
+        ours = [(index, one) for index, one in enumerate(tries) if one.source == source]
+        for sent in _inside(source, lambda ours=ours: [_send_one(index, one, numbers) for index, one in ours]):
             yield sent.socket, sent
 
 
-def _send_one(one: Try, number: int) -> _Sent:
+def _send_one(index: int, one: Try, numbers: Iterator[int]) -> _Sent:
     kind = {TCP: socket.SOCK_STREAM, UDP: socket.SOCK_DGRAM}.get(one.protocol, socket.SOCK_RAW)
     opened = socket.socket(socket.AF_INET, kind, one.protocol)
-    sent = _Sent(one=one, number=number, socket=opened, at=time.monotonic())
+    sent = _Sent(one=one, index=index, number=_marked(opened, one.protocol, numbers), socket=opened, at=time.monotonic())
     try:
         opened.setblocking(False)
         if one.aimed:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, one.source.link.encode())
-        if one.protocol in (TCP, UDP):
-            opened.bind(("", number))
         if one.protocol == TCP:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no connection lingers when it is closed
             with contextlib.suppress(BlockingIOError):  # it is under way
                 opened.connect((str(one.address), one.port))
         else:
             opened.connect((str(one.address), one.port if one.protocol == UDP else 0))
-            opened.send(_payload(one.protocol, number))
+            opened.send(_payload(one.protocol, sent.number))
     except OSError:
         sent.answered(Answer.UNREACHABLE)
     except BaseException:
         opened.close()
         raise
     return sent
+
+
+def _marked(opened: socket.socket, protocol: int, numbers: Iterator[int]) -> int:
+    """The number that a packet carries; for TCP and UDP it is the socket's port, which nobody else has."""
+    for number in numbers:
+        try:
+            if protocol in (TCP, UDP):
+                opened.bind(("", number))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                opened.close()
+                raise
+        else:
+            return number
+    opened.close()
+    raise OSError(errno.EADDRINUSE, f"every port from {LOWEST_PORT} to {HIGHEST_PORT} is in use")
 
 
 def _payload(protocol: int, number: int) -> bytes:

@@ -1,6 +1,9 @@
 """The tries on which all that is said of the firewall stands, between two network namespaces of their own: packets arrive by a link that is
 up, and a link that is down, or not there, means that nothing arrives and is no error."""
 
+import contextlib
+import random
+import socket
 import threading
 import uuid
 from collections.abc import Iterator
@@ -11,7 +14,7 @@ import pytest
 
 from lab.hypervisor import namespaces
 from lab.hypervisor.netlink import Wires, within
-from lab.hypervisor.tries import ICMP, TCP, UDP, Answer, Outcome, Place, Try, try_all
+from lab.hypervisor.tries import ICMP, LOWEST_PORT, TCP, UDP, Answer, Outcome, Place, Try, try_all
 from tests.lab.harness import SLOWNESS, wait_until
 
 pytestmark = pytest.mark.alone
@@ -90,6 +93,22 @@ def test_nothing_arrives_by_a_link_that_is_down(cable: Cable) -> None:
     cable.unplug()
     assert [outcome.arrived for outcome in cable.ask(*PROTOCOLS)] == [False] * len(PROTOCOLS)
     cable.plug()
+
+
+def _lowest(_limit: int) -> int:
+    return 0
+
+
+def test_a_port_that_somebody_has_is_no_answer(cable: Cable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that listens where a try would have started, as another lab's may: the try starts from another port."""
+    cable.join()
+    monkeypatch.setattr(random, "randrange", _lowest)
+    with contextlib.ExitStack() as stack:
+        for port in range(LOWEST_PORT, LOWEST_PORT + 3):
+            taken = namespaces.inside(cable.near, lambda port=port: socket.create_server(("", port)))
+            stack.enter_context(contextlib.closing(taken))
+        [outcome] = cable.ask(TCP)
+    assert (outcome.arrived, outcome.answer) == (True, Answer.REFUSED)
 
 
 def test_a_link_may_go_down_while_an_answer_is_awaited(cable: Cable) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.hypervisor import tries
 from lab.names import LabNameError, LabNames, mac_address
 
 _names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,7}", fullmatch=True)
@@ -36,6 +37,12 @@ def test_the_newcomers_lab_has_these_names() -> None:
     assert str(names.machine_address) == "198.19.0.1"
     assert str(names.state_dir) == "/var/lib/webstack/labs/dev"
     assert names.api_endpoint == "http://127.0.0.1:14600"
+
+
+@given(name=_names)
+def test_no_lab_listens_where_packets_that_are_tried_start(name: str) -> None:
+    names = LabNames.of(name)
+    assert not {names.api_port, names.moto_port} & set(range(tries.LOWEST_PORT, tries.HIGHEST_PORT))
 
 
 @given(name=_names)
