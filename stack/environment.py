@@ -19,7 +19,11 @@ from userdata.variables import (
 )
 
 HOST_CHECK_SECONDS = 900
-"""How long a host tries until its own check passes. A constant: were it the setting `readiness.timeout`, changing that would roll hosts."""
+"""How long a host tries until its own check passes. A constant: were it the setting `readiness.timeout`, changing that would roll hosts.
+A web host has the time of a longer migration besides."""
+
+MIGRATION_SECONDS = 600
+"""What of it a migration may take."""
 
 WEB_SLOTS = (16, 64, 256, 512)
 """Sizes of HAProxy's list of servers: coarse, so that scaling the web tier seldom changes a load balancer's configuration."""
@@ -135,7 +139,7 @@ class Environment:
             zone=self.zone,
             bucket=bucket,
             role_bundle=role_bundle,
-            readiness_timeout=HOST_CHECK_SECONDS,
+            readiness_timeout=HOST_CHECK_SECONDS + max(0, chosen.migrate_timeout - MIGRATION_SECONDS),
             app_bundle=app_bundle,
             app_module=chosen.module,
             load_balancer_addresses=tuple(str(self.plan.load_balancer(number).address) for number in (1, 2)),
@@ -144,6 +148,7 @@ class Environment:
             secret_prefix=secret_prefix,
             workers=chosen.workers,
             drain_seconds=chosen.drain_seconds,
+            migrate_timeout=chosen.migrate_timeout,
         )
 
     def database_variables(self, number: int, *, bucket: str, role_bundle: Bundle, volume_id: str, secret_prefix: str) -> DatabaseVariables:

@@ -19,7 +19,8 @@ from stack.firewall import Firewall
 from stack.identity import Identity
 from stack.naming import COMPONENT_OF, configuration_key, host_name
 from stack.network import Network
-from stack.readiness import Outcome, Readiness
+from stack.outcomes import Outcome
+from stack.readiness import Readiness
 from stack.tags import STACK_ID_TAG
 from stack.tags import Component as TagComponent
 from userdata import reloadable
@@ -152,6 +153,7 @@ class Host(Component):
             role_id=self.role_id,
             user_data=args.texts.user_data,
             configuration=args.texts.configuration if reloadable.any_of(role) else None,
+            cattle=not self.pet,
             beside=beside,
         )
         self.register_outputs({"instance_id": self.instance.id})

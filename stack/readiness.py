@@ -20,6 +20,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 import pulumi
 
 from stack.cloud import InstanceState
+from stack.outcomes import NotReadyError, Outcome, explained, failure
 from stack.records import Verdict, judge, record_key
 
 T = TypeVar("T")
@@ -69,35 +70,13 @@ class Subject:
     user_data_sha256: str
     configuration_sha256: str | None = None
     """The hash of the configuration object that must be in force; None where a reload applies nothing on this host."""
+    cattle: bool = False
+    """Whether a change replaces the host, and does not change it in place."""
 
     @property
     def key(self) -> str:
         """The object that only this instance can write."""
         return record_key(self.role_id, self.instance_id)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """How the wait for one host ended."""
-
-    host: str
-    ready: bool
-    message: str = ""
-    """What to tell where it is not ready: the reason, and the last lines of the host's own check."""
-    gone: bool = False
-    """Whether its instance was terminated: no wait brings it back."""
-
-
-class NotReadyError(pulumi.RunError):
-    """Hosts did not become ready; nothing that they were to replace has been deleted."""
-
-    def __init__(self, failures: Sequence[Outcome]) -> None:
-        remedies = ["Nothing was deleted."]
-        if not all(failure.gone for failure in failures):
-            remedies.append("The next `up` waits for the same hosts again.")
-        if any(failure.gone for failure in failures):
-            remedies.append("A plain `up` does not see that an instance is gone: `up --refresh` replaces it.")
-        super().__init__("\n\n".join([*(failure.message for failure in failures), " ".join(remedies)]))
 
 
 class UnknownStateError(pulumi.RunError):
@@ -134,11 +113,12 @@ class Readiness:
         role_id: pulumi.Output[str],
         user_data: pulumi.Output[str],
         configuration: pulumi.Output[str] | None = None,
+        cattle: bool = False,
         beside: Sequence[pulumi.Output[Any]] = (),
     ) -> pulumi.Output[Outcome]:
         """The outcome for one host, once the instance and what must be `beside` it (its volume's attachment) are there.
 
-        Where there is a `configuration`, it must be in force.
+        Where there is a `configuration`, it must be in force. `cattle` are replaced by a change.
         """
 
         def begin(values: list[Any]) -> "Awaitable[Outcome] | Outcome":
@@ -153,6 +133,7 @@ class Readiness:
                     role_id=role,
                     user_data_sha256=_sha256(text),
                     configuration_sha256=None if wanted is None else _sha256(wanted),
+                    cattle=cattle,
                 )
             )
 
@@ -212,7 +193,7 @@ class Readiness:
                     started = patience.waited if taken else None
                     verdict = Verdict(state="waiting", reason=reason)
                 elif patience.waited - started >= STALE_FOR:
-                    return _failure(subject, f"failed: {verdict.reason} although it was started {STALE_FOR:.0f} s ago", verdict)
+                    return _failed(subject, verdict, f"failed: {verdict.reason} although it was started {STALE_FOR:.0f} s ago")
             if verdict.unseen and patience.waited >= STALE_FOR:
                 verdict = Verdict(state="gone", reason=f"EC2 has not shown the instance for {patience.waited:.0f} s")
             if verdict.state == "ready":
@@ -220,10 +201,10 @@ class Readiness:
                     pulumi.log.info(f"{subject.host}: ready after {patience.waited:.0f} s")
                 return Outcome(host=subject.host, ready=True)
             if verdict.state in ("failed", "gone"):
-                return _failure(subject, f"failed: {verdict.reason}", verdict)
+                return _failed(subject, verdict, f"failed: {verdict.reason}")
             if patience.over:
-                return _failure(subject, f"not ready after {self._timeout:.0f} s: {verdict.reason}", verdict)
-            await patience.pause(verdict.reason)
+                return _failed(subject, verdict, f"not ready after {self._timeout:.0f} s: {verdict.reason}")
+            await patience.pause(verdict.reason, explained(subject.instance_id, verdict) if verdict.failing else ())
 
     async def _look(self, subject: Subject) -> Verdict:
         door = self._door_opened()
@@ -297,6 +278,7 @@ class _Patience:
         self._host, self._clock, self._timeout = host, clock, timeout
         self._began = clock.now()
         self._pause = POLL_FIRST
+        self._detailed = False
         self.told = ""
         """The last reason that was shown; empty where there was none."""
 
@@ -310,11 +292,12 @@ class _Patience:
         """Whether nobody waits any longer."""
         return self.waited >= self._timeout
 
-    async def pause(self, reason: str) -> None:
-        """Shows a reason that is new, and sleeps until the next look."""
+    async def pause(self, reason: str, detail: Sequence[str] = ()) -> None:
+        """Shows a reason that is new, the detail only with the first that has any, and sleeps until the next look."""
         if reason != self.told:
             self.told = reason
-            pulumi.log.info(f"{self._host}: {reason}")
+            pulumi.log.info("\n".join([f"{self._host}: {reason}", *(() if self._detailed else detail)]))
+            self._detailed = self._detailed or bool(detail)
         await self._clock.sleep(min(self._pause, max(0.1, self._timeout - self.waited)))
         self._pause = min(self._pause * 1.3, POLL_LONGEST)
 
@@ -323,9 +306,8 @@ def _no_answer(error: Exception) -> str:
     return f"AWS does not answer: {type(error).__name__}: {error}"
 
 
-def _failure(subject: Subject, what: str, verdict: Verdict) -> Outcome:
-    lines = [f"{subject.host} ({subject.instance_id}) {what}", *(f"    {line}" for line in verdict.detail)]
-    return Outcome(host=subject.host, ready=False, message="\n".join(lines), gone=verdict.state == "gone")
+def _failed(subject: Subject, verdict: Verdict, what: str) -> Outcome:
+    return failure(subject.host, subject.instance_id, verdict, cattle=subject.cattle, what=what)
 
 
 def _sha256(text: object) -> str:

@@ -27,6 +27,8 @@ class Verdict:
     """Whether AWS did not answer."""
     unseen: bool = False
     """Whether EC2 does not know the instance."""
+    failing: str = ""
+    """The unit that fails again and again; empty where none does."""
     final: bool = False
     """Whether it is about exactly what is wanted, so that no later attempt of the host ends otherwise."""
 
@@ -59,15 +61,17 @@ def judge(
         return Verdict(state="waiting", reason="booting, its last word is from before its launch")
     reason = str(told.get("reason") or "no reason given")
     detail = tuple(str(line) for line in cast("list[object]", lines)) if isinstance(lines := told.get("detail"), list) else ()
+    facts = cast("dict[str, object]", found) if isinstance(found := told.get("facts"), dict) else {}
+    failing = str(facts.get("failing") or "")
     match told.get("state"):
         case "ready" if configuration_sha256 is not None and told.get("configuration_sha256") != configuration_sha256:
             return _not_in_force(told.get("configuration_problem"), configuration_sha256)
         case "ready":
             return Verdict(state="ready", reason=reason, detail=detail)
         case "failed":
-            return Verdict(state="failed", reason=reason, detail=detail, told=str(told["time"]))
+            return Verdict(state="failed", reason=reason, detail=detail, told=str(told["time"]), failing=failing)
         case _:
-            return Verdict(state="waiting", reason=reason, detail=detail)
+            return Verdict(state="waiting", reason=reason, detail=detail, failing=failing)
 
 
 def _not_in_force(problem: object, wanted: str) -> Verdict:

@@ -116,6 +116,9 @@ class WebSettings(Section):
     drain_seconds: Annotated[StrictInt, Field(ge=10, le=45)] = Field(
         default=20, description="how long a stopping host is marked unhealthy before it stops serving"
     )
+    migrate_timeout: Annotated[StrictInt, Field(ge=60, le=7000)] = Field(
+        default=600, description="seconds after which one run of `migrate.py` is stopped; less than `readiness.timeout`"
+    )
 
 
 class DatabaseSettings(Section):
@@ -300,6 +303,10 @@ def _across(settings: Settings, wrong: Set[str]) -> list[Problem]:
         problem(
             "web.count", web.count, "active-passive needs at least 2 web hosts", "set 2 or more, or loadBalancer.activity: active-active"
         )
+    # Only where somebody chose it: an `up` that waits for less time than the default is none that cannot end well.
+    if "migrate_timeout" in web.model_fields_set and web.migrate_timeout >= settings.readiness.timeout:
+        rule = f"less than readiness.timeout, {settings.readiness.timeout}: `up` would give up while the migration may still run"
+        problem("web.migrateTimeout", web.migrate_timeout, rule, "raise readiness.timeout, or set less", beside=["readiness.timeout"])
     room = AddressPlan(own, net.zones).most_web_hosts
     if web.count > room:
         rule = (

@@ -97,6 +97,8 @@ class WebVariables(HostVariables):
     """Gunicorn's worker processes; 0 lets the host count its processors."""
     drain_seconds: int
     """How long a stopping host answers `/healthz` with 503 before it stops serving."""
+    migrate_timeout: int
+    """Seconds after which one run of `migrate.py` is stopped."""
 
 
 @dataclass(frozen=True, kw_only=True)

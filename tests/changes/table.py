@@ -49,8 +49,9 @@ ROWS: Final[dict[str, Row]] = {
         tried="test_changes.py::test_a_third_web_host_joins_and_leaves_and_nothing_fails",
     ),
     "web-rolled": Row(
-        what="the app, `userdata/web`, `web.instanceType`, `app`, `module`, `workers` or `drainSeconds`, the pin `environment.ami`",
-        keys=("web.instanceType", "web.app", "web.module", "web.workers", "web.drainSeconds", "environment.ami"),
+        what="the app, `userdata/web`, `web.instanceType`, `app`, `module`, `workers`, `drainSeconds` or `migrateTimeout`, "
+        "the pin `environment.ami`",
+        keys=("web.instanceType", "web.app", "web.module", "web.workers", "web.drainSeconds", "web.migrateTimeout", "environment.ami"),
         cases=(
             sets("web.instanceType=t3.medium"),
             edit("app/static/shop.css", "{", "{ /* the next release */"),
@@ -59,6 +60,7 @@ ROWS: Final[dict[str, Row]] = {
             sets("web.module=wsgi:application"),
             sets("web.workers=3"),
             sets("web.drainSeconds=30"),
+            sets("web.migrateTimeout=300"),
             sets("environment.ami=ami-0fedcba9876543210"),
         ),
         chains=(ROLLED,),

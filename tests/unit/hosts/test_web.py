@@ -2,12 +2,14 @@
 
 import runpy
 import shlex
+import socket
+import threading
 from pathlib import Path
 from typing import IO
 
 import pytest
 from annotated_types import Le
-from web_role import checks, configuration, database_ca, environment, release
+from web_role import await_primary, checks, configuration, database_ca, environment, release
 from web_role.app_bundle import INSTALLED, BundleError
 from webstack_host import aws, config, files, services
 from webstack_host.config import HostConfig
@@ -25,6 +27,7 @@ CONFIG = HostConfig(
         "schema": "app",
         "workers": 0,
         "drain_seconds": 12,
+        "migrate_timeout": 600,
     },
     "host.json",
 )
@@ -195,8 +198,76 @@ def test_the_first_unit_that_does_not_run_is_the_reason(monkeypatch: pytest.Monk
     found = checks.check(CONFIG)
     assert (found.ok, found.reason) == (False, "webstack-migrate.service does not run yet")
     assert found.units == ("webstack-migrate.service",)
-    programs.answers["systemctl show --property=ConditionResult --value webstack-migrate.service"] = (0, "no\n")
+    asked = "systemctl show --property=Id,ConditionResult,ConditionTimestampMonotonic webstack-migrate.service"
+    never = "Id=webstack-migrate.service\nConditionResult=no\nConditionTimestampMonotonic=0\n"
+    programs.answers[asked] = (0, never)
+    assert not checks.check(CONFIG).ok, "systemd has not looked yet"
+    programs.answers[asked] = (0, never.replace("=0", "=22846693401"))
     assert checks.check(CONFIG).ok, "an app without migrations has none to run"
+
+
+@pytest.mark.parametrize(
+    ("awaits", "migrates", "reason"),
+    [
+        ("activating", "dead", "waits for the primary database"),
+        ("inactive", "start", "migrate.py runs (at most 10min: web.migrateTimeout)"),
+        ("inactive", "auto-restart", "webstack-migrate.service does not run yet"),
+    ],
+)
+def test_a_migration_that_waits_or_runs_is_told_from_one_that_does_neither(
+    monkeypatch: pytest.MonkeyPatch, programs: Programs, awaits: str, migrates: str, reason: str
+) -> None:
+    programs.answers["systemctl is-active --quiet webstack-migrate.service"] = (3, "")
+    programs.answers["systemctl show --property=Id,ActiveState,SubState,TimeoutStartUSec"] = (
+        0,
+        f"Id=webstack-await-primary.service\nActiveState={awaits}\nSubState=start\nTimeoutStartUSec=infinity\n\n"
+        f"Id=webstack-migrate.service\nActiveState=activating\nSubState={migrates}\nTimeoutStartUSec=10min\n",
+    )
+    assert checks.check(CONFIG).reason == reason
+
+
+def test_the_migration_is_held_back_until_the_primary_greets_and_its_certificate_is_here(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever is not there yet, an API that does not answer included, is waited for and is no failure."""
+    found: list[object] = [*[False] * 3, True, True, True]
+    certificates: list[object] = [OSError("no route"), 0, 2]
+
+    def refresh() -> object:
+        number = certificates.pop(0)
+        if isinstance(number, Exception):
+            raise number
+        return number
+
+    monkeypatch.setattr(await_primary, "answers", lambda: found.pop(0))
+    monkeypatch.setattr(database_ca, "refresh", refresh)
+    monkeypatch.setattr("time.sleep", returns(None))
+    assert await_primary.main() == 0
+    assert (found, certificates) == ([], [])
+    assert capsys.readouterr().out.splitlines() == [
+        "the primary database is not reachable yet",
+        "the certificates of the database hosts cannot be fetched: no route",
+        "no database host has published its certificate yet",
+    ]
+
+
+@pytest.mark.parametrize(("word", "there"), [(b"J\x00\x00\x00", True), (b"", False)])
+def test_only_a_server_that_greets_is_a_primary(monkeypatch: pytest.MonkeyPatch, word: bytes, there: bool) -> None:
+    """The proxy takes every connection, and closes it where it knows no primary."""
+    server = socket.create_server(("127.0.0.1", 0))
+    monkeypatch.setattr(environment, "WRITE_PORT", server.getsockname()[1])
+
+    def greet() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(word)
+
+    thread = threading.Thread(target=greet)
+    thread.start()
+    assert await_primary.answers() == there
+    thread.join()
+    server.close()
+    assert not await_primary.answers(), "nobody listens"
 
 
 def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path) -> None:

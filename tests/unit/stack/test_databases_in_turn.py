@@ -12,7 +12,8 @@ from unittest import mock
 import pytest
 
 from stack.cloud import InstanceState
-from stack.readiness import Clock, NotReadyError
+from stack.outcomes import NotReadyError
+from stack.readiness import Clock
 from tests import program as program_files
 from tests.unit.monitor import Program, StrictMonitor
 from tests.unit.stack.conftest import RunMain

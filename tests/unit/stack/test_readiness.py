@@ -13,16 +13,8 @@ import pulumi
 import pytest
 
 from stack.cloud import InstanceState
-from stack.readiness import (
-    POLL_LONGEST,
-    STALE_FOR,
-    Clock,
-    NotReadyError,
-    Outcome,
-    Readiness,
-    Subject,
-    UnknownStateError,
-)
+from stack.outcomes import NotReadyError, Outcome
+from stack.readiness import POLL_LONGEST, STALE_FOR, Clock, Readiness, Subject, UnknownStateError
 from stack.records import Verdict, judge, record_key
 from stack.tags import of_stack
 from tests.unit.monitor import StrictMonitor, run
@@ -204,6 +196,13 @@ def at(seconds: float, content: bytes, before: bytes | None = None) -> Callable[
 KEY = record_key("AROA", "i-1")
 
 
+def log_of(instance: str) -> str:
+    """The line that says where a host's whole log is."""
+    return (
+        f"    the whole log: `aws ssm start-session --target {instance}`, then `journalctl -b`; in the lab `webstack lab logs {instance}`"
+    )
+
+
 def test_the_wait_ends_when_the_host_is_ready() -> None:
     time = Time()
     aws = FakeAws(records={KEY: at(20, record())})
@@ -216,7 +215,9 @@ def test_the_wait_ends_at_its_deadline_with_the_last_word_of_the_host() -> None:
     time = Time()
     aws = FakeAws(records={KEY: at(0, record("starting", reason="MySQL recovers", detail=("page 1", "page 2")))})
     outcome = asyncio.run(readiness(aws, time, timeout=60).watch(subject()))
-    assert outcome == Outcome(host="web-1", ready=False, message="web-1 (i-1) not ready after 60 s: MySQL recovers\n    page 1\n    page 2")
+    assert outcome == Outcome(
+        host="web-1", ready=False, message=f"web-1 (i-1) not ready after 60 s: MySQL recovers\n    page 1\n    page 2\n{log_of('i-1')}"
+    )
     assert 60 <= time.seconds < 61
 
 
@@ -225,7 +226,7 @@ def test_a_host_that_fails_during_the_wait_ends_it_at_once() -> None:
     aws = FakeAws(records={KEY: at(7, record("failed", reason="nginx -t", detail=("unknown directive",)))})
     outcome = asyncio.run(readiness(aws, time).watch(subject()))
     assert not outcome.ready
-    assert outcome.message == "web-1 (i-1) failed: nginx -t\n    unknown directive"
+    assert outcome.message == f"web-1 (i-1) failed: nginx -t\n    unknown directive\n{log_of('i-1')}"
     assert 7 <= time.seconds < 7 + POLL_LONGEST + 1
 
 
@@ -246,7 +247,7 @@ def test_a_failure_that_lasts_is_believed_once_an_attempt_begun_during_the_wait_
     time = Time()
     aws = FakeAws(records={KEY: failing_every(15)})
     outcome = asyncio.run(readiness(aws, time, timeout=600).watch(subject()))
-    assert outcome.message == "web-1 (i-1) failed: no bundle"
+    assert outcome.message == f"web-1 (i-1) failed: no bundle\n{log_of('i-1')}"
     assert 30 <= time.seconds < 30 + POLL_LONGEST + 1
 
 
@@ -260,7 +261,7 @@ def test_a_host_that_failed_and_says_nothing_more_is_waited_for_to_the_end() -> 
     time = Time()
     aws = FakeAws(records={KEY: at(0, record("failed", reason="no bundle"))})
     outcome = asyncio.run(readiness(aws, time, timeout=60).watch(subject()))
-    assert outcome.message == "web-1 (i-1) not ready after 60 s: it failed before, and tries again: no bundle"
+    assert outcome.message == f"web-1 (i-1) not ready after 60 s: it failed before, and tries again: no bundle\n{log_of('i-1')}"
 
 
 def stopped() -> dict[str, InstanceState]:
@@ -287,7 +288,7 @@ def test_a_host_that_does_not_stay_up_after_it_was_started_has_failed() -> None:
     aws = FakeAws(instances=stopped(), starts_until=-1)
     outcome = asyncio.run(readiness(aws, time, timeout=900).watch(subject()))
     assert aws.started == ["i-1"], "once is enough: EC2 may show an old state for a while"
-    assert outcome.message == "web-1 (i-1) failed: the instance is stopped although it was started 60 s ago"
+    assert outcome.message == f"web-1 (i-1) failed: the instance is stopped although it was started 60 s ago\n{log_of('i-1')}"
     assert STALE_FOR <= time.seconds < STALE_FOR + 5
     assert not outcome.gone
 
@@ -343,6 +344,54 @@ def test_the_error_says_which_hosts_only_a_refresh_heals_and_that_others_are_wai
     )
 
 
+def failing_unit(
+    failures: int, *, state: str = "starting", detail: tuple[str, ...] = ('  File "migrate.py", line 9', "No module x")
+) -> bytes:
+    told = json.loads(record(state, after=failures, reason=f"webstack-migrate.service has failed {failures} times", detail=detail))
+    return json.dumps({**told, "facts": {"failing": "webstack-migrate.service"}}).encode()
+
+
+UNIT_LOG = (
+    "    the whole log: `aws ssm start-session --target i-1`, then `journalctl -b -u webstack-migrate.service`; "
+    "in the lab `webstack lab logs i-1 --unit webstack-migrate.service`"
+)
+
+
+def test_a_failing_unit_is_shown_with_its_lines_and_the_way_to_its_log_before_the_wait_ends() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: lambda now: failing_unit(5, state="failed") if now > 30 else failing_unit(2 if now < 15 else 3)})
+    seen: list[Outcome] = []
+
+    def body() -> None:
+        wait_for(readiness(aws, time, timeout=900), "web-1", "i-1").apply(seen.append)
+
+    log = outputs_of(body).log
+    lines = '      File "migrate.py", line 9\n    No module x'
+    assert log[0] == f"web-1: webstack-migrate.service has failed 2 times\n{lines}\n{UNIT_LOG}"
+    assert log[1] == "web-1: webstack-migrate.service has failed 3 times", "once is enough"
+    assert seen[0].message == f"web-1 (i-1) failed: webstack-migrate.service has failed 5 times\n{lines}\n{UNIT_LOG}"
+    assert time.seconds < 30 + POLL_LONGEST + 1, "a host that the wait has seen boot is believed at once"
+
+
+def test_the_error_names_the_hosts_that_are_half_made_and_what_becomes_of_them() -> None:
+    aws = FakeAws(
+        records={record_key("AROA", f"i-{number}"): at(1, record("failed", reason="no module")) for number in (1, 2, 3)},
+        instances={"i-4": InstanceState(id="i-4", state="terminated", launched=LAUNCHED)},
+    )
+
+    def body() -> None:
+        wait = readiness(aws, Time())
+        hosts = [wait_for(wait, f"web-{number}", f"i-{number}", cattle=True) for number in (1, 2, 4)]
+        wait.require([*hosts, wait_for(wait, "db-1", "i-3")], None)
+
+    with pytest.raises(NotReadyError) as raised:
+        outputs_of(body)
+    said = str(raised.value).rpartition("\n\n")[2]
+    assert "web-1 (i-1) and web-2 (i-2) serve nobody, and run and cost until an `up` succeeds" in said
+    assert "db-1" not in said, "it is changed in place"
+    assert "web-4" not in said, "it does not run"
+
+
 def test_an_api_that_does_not_answer_is_asked_again() -> None:
     time = Time()
     aws = FakeAws(records={KEY: at(0, record())}, broken_until=10)
@@ -376,9 +425,9 @@ def outputs_of(body: Callable[[], None], *, preview: bool = False) -> Any:
     return run(body, monitor=StrictMonitor(preview=preview))
 
 
-def wait_for(wait: Readiness, host: str, instance: str) -> pulumi.Output[Outcome]:
+def wait_for(wait: Readiness, host: str, instance: str, *, cattle: bool = False) -> pulumi.Output[Outcome]:
     text = pulumi.Output.from_input
-    return wait.wait(host, instance=text(instance), bucket=text("artifacts"), role_id=text("AROA"), user_data=text(TEXT))
+    return wait.wait(host, instance=text(instance), bucket=text("artifacts"), role_id=text("AROA"), user_data=text(TEXT), cattle=cattle)
 
 
 def test_what_depends_on_hosts_is_held_until_all_are_ready_and_told_of_every_one_that_is_not() -> None:
@@ -401,7 +450,7 @@ def test_what_depends_on_hosts_is_held_until_all_are_ready_and_told_of_every_one
         outputs_of(body)
     assert seen == []
     assert str(raised.value) == (
-        "web-2 (i-2) failed: no bundle\n\nweb-3 (i-3) failed: no database\n\n"
+        f"web-2 (i-2) failed: no bundle\n{log_of('i-2')}\n\nweb-3 (i-3) failed: no database\n{log_of('i-3')}\n\n"
         "Nothing was deleted. The next `up` waits for the same hosts again."
     )
 

@@ -130,6 +130,8 @@ CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
     ),
     ({"environment": {"tags": {"Name": "x"}}}, "environment.tags", {"Name": "x"}, "is one of its own", "another name"),
     ({"environment": {"tags": {"stack-id": "x"}}}, "environment.tags", {"stack-id": "x"}, "is one of its own", "another name"),
+    ({"web": {"migrateTimeout": 30}}, "web.migrateTimeout", 30, "at least 60", "set 60 or more"),
+    ({"web": {"migrateTimeout": 900}}, "web.migrateTimeout", 900, "less than readiness.timeout, 900", "raise readiness.timeout"),
     ({"readiness": {"timeout": 1}}, "readiness.timeout", 1, "at least 30", "set 30 or more"),
 ]
 
@@ -143,6 +145,11 @@ def test_a_mistake_is_named_with_its_key_value_rule_and_remedy(
     assert found[0].value == value
     assert rule in found[0].rule
     assert remedy in found[0].remedy
+
+
+@pytest.mark.parametrize("raw", [{"readiness": {"timeout": 300}}, {"web": {"migrateTimeout": 3600}, "readiness": {"timeout": 3700}}])
+def test_a_wait_that_is_shorter_than_the_default_limit_of_a_migration_nobody_chose_is_no_mistake(raw: dict[str, Any]) -> None:
+    assert mistakes(raw) == []
 
 
 def test_one_mistake_hides_no_other() -> None:

@@ -72,6 +72,7 @@ TABLE = {
     "web/webstack-app.service": Rights(user="webstack-app", capabilities="", no_new_privileges=True, writes="", dynamic=True),
     "web/webstack-migrate.service": Rights(user="", capabilities="", no_new_privileges=True, writes="", dynamic=True),
     "web/webstack-database-proxy.service": Rights(user="", capabilities="", no_new_privileges=True, writes="", dynamic=True),
+    "web/webstack-await-primary.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes="/run/webstack"),
     "web/webstack-database-ca.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes="/run/webstack"),
     # It touches a file and waits.
     "web/webstack-drain.service": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes=None),
@@ -124,6 +125,7 @@ SANDBOXES: dict[str, dict[str, str]] = {
     "web/webstack-app.service": WHOLE,
     "web/webstack-migrate.service": WHOLE,
     "web/webstack-database-proxy.service": WHOLE,
+    "web/webstack-await-primary.service": WHOLE,
     "web/webstack-database-ca.service": WHOLE,
     "web/webstack-drain.service": {},
 }

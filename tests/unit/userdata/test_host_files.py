@@ -63,6 +63,7 @@ WEB = WebVariables(
     secret_prefix="webstack/dev",
     workers=0,
     drain_seconds=12,
+    migrate_timeout=600,
 )
 DISTRIBUTION_UNITS = {"haproxy.service", "keepalived.service", "nginx.service", "mysql.service", "network-online.target"}
 """Units that Debian's packages bring."""

@@ -69,6 +69,7 @@ def variables(role: Role) -> AnyVariables:
             secret_prefix="webstack/dev",
             workers=0,
             drain_seconds=20,
+            migrate_timeout=600,
         )
     return DatabaseVariables(
         **base,

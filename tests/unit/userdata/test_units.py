@@ -21,6 +21,7 @@ RESTARTED = {
     "webstack-reconfigure.service": "always",
     # Until it has succeeded: it is done then, or was stopped on purpose.
     "mysql.service": "on-failure",
+    "webstack-await-primary.service": "on-failure",
     "webstack-database-accounts.service": "on-failure",
     "webstack-migrate.service": "on-failure",
 }
@@ -88,3 +89,14 @@ def test_the_app_waits_for_its_migration_and_does_not_fail_with_it() -> None:
     found = units()
     assert setting(found["webstack-app.service"], "Unit", "Requires") == "webstack-migrate.service"
     assert setting(found["webstack-migrate.service"], "Service", "RestartMode") == "direct"
+
+
+def test_the_migration_waits_for_the_primary_before_each_attempt_and_does_not_fail_with_the_wait() -> None:
+    """A unit that is required is started again with each attempt, where it has ended; what waits has no limit of its own."""
+    found = units()
+    migrates, awaits = found["webstack-migrate.service"], found["webstack-await-primary.service"]
+    assert setting(migrates, "Unit", "Requires") == "webstack-await-primary.service"
+    assert "webstack-await-primary.service" in str(setting(migrates, "Unit", "After")).split()
+    assert setting(awaits, "Service", "RemainAfterExit") is None
+    assert setting(awaits, "Service", "TimeoutStartSec") == "infinity"
+    assert setting(awaits, "Service", "RestartMode") == "direct"

@@ -1,10 +1,11 @@
 """One run of a host's configuration: at each boot, and harmless at any other time.
 
 It goes on until the host serves. What waiting may mend is told as "starting" until the readiness deadline, and as "failed" from then on;
-what waiting does not mend is "failed" at once. Either way it is tried again: what was wrong may have been put right, and then the host
-serves without anybody starting it anew.
+what waiting does not mend is "failed" at once, and so is a host with a unit that fails again and again (`failing`). Either way it is tried
+again: what was wrong may have been put right, and then the host serves without anybody starting it anew.
 """
 
+import contextlib
 import importlib
 import sys
 import time
@@ -14,9 +15,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
-from webstack_host import config, pauses, readiness, reconfigure, services
+from webstack_host import config, failing, pauses, readiness, reconfigure, services
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
+from webstack_host.failing import Failing
 from webstack_host.readiness import Check
 
 POLL = 0.25
@@ -72,9 +74,13 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
     while (error := attempted(loaded, role, boot)) is not None:
         progress.not_yet(not_configured(error), permanent=isinstance(error, PermanentError))
         time.sleep(next(pause))
+    units = failing.Watch()
     while not (found := checked(loaded, role)).ok:
-        progress.not_yet(found)
+        unit = failing_unit(units)
+        progress.not_yet(unit.check(found) if unit else found, permanent=unit is not None and unit.final)
         time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - began) / 60))
+    with contextlib.suppress(Exception):  # the host serves
+        failing.settle()
     pause = pauses.growing()
     while not say("ready", found):
         time.sleep(next(pause))
@@ -110,6 +116,15 @@ def checked(loaded: HostConfig, role: Callable[[], Role]) -> Check:
         return Check(ok=False, reason=f"cannot be checked: {error}")
 
 
+def failing_unit(units: failing.Watch) -> Failing | None:
+    """The unit that is to be told of in place of what the role's check found; none where systemd or its journal cannot be asked."""
+    try:
+        return units.look()
+    except Exception as error:
+        print(f"webstack: the units cannot be looked at: {error}", file=sys.stderr, flush=True)
+        return None
+
+
 class Progress:
     """What has been told of a host that does not serve yet."""
 
@@ -127,7 +142,8 @@ class Progress:
         word: tuple[readiness.State, str] = (state, found.reason)
         if word == self._told and not repeated:
             return
-        detail = [*explained(found), *(services.failures() if state == "failed" else ())]
+        others = services.failures() if state == "failed" and "failing" not in found.facts else ()
+        detail = [*explained(found), *others]
         if self._say(state, replace(found, detail=detail)):
             self._told, self._told_at = word, moment
 

@@ -1,6 +1,6 @@
 """systemd units as this stack handles them: started by webstack.target alone."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from webstack_host.run import run
@@ -43,6 +43,21 @@ def reload_if_running(*units: str) -> None:
 def start() -> None:
     """Starts the target: all services of this host. A service that does not start is found by the role's check."""
     run(["systemctl", "start", "--no-block", TARGET])
+
+
+def of_target() -> list[str]:
+    """The services that the target wants."""
+    wanted = run(["systemctl", "show", "--property=Wants", "--value", TARGET], check=False).stdout.split()
+    return sorted(name for name in wanted if name.endswith(".service"))
+
+
+def show(units: Sequence[str], properties: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What systemd says of each unit, by its name. A unit that it does not know has the properties of one that never ran."""
+    if not units:
+        return {}
+    said = run(["systemctl", "show", f"--property={','.join(('Id', *properties))}", *units], check=False).stdout
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in said.split("\n\n")]
+    return {block["Id"]: block for block in blocks if block.get("Id")}
 
 
 def failures() -> list[str]:

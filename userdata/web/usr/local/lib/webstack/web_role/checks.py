@@ -6,6 +6,8 @@ from webstack_host import services
 from webstack_host.config import HostConfig
 from webstack_host.readiness import Check
 
+from web_role import migration
+
 UNITS = ("webstack-database-proxy.service", "webstack-migrate.service", "webstack-app.service", "nginx.service")
 """In the order in which they start."""
 PORT = 8080
@@ -15,7 +17,7 @@ def check(config: HostConfig) -> Check:
     """The first unit that does not run yet, with its log; else what /readyz says."""
     for unit in UNITS:
         if not services.is_active(unit) and not (unit == "webstack-migrate.service" and skipped(unit)):
-            return Check(ok=False, reason=f"{unit} does not run yet", units=(unit,))
+            return migration.not_done() if unit == migration.UNIT else Check(ok=False, reason=f"{unit} does not run yet", units=(unit,))
     try:
         status, body = get("/readyz")
     except OSError as error:
@@ -27,7 +29,9 @@ def check(config: HostConfig) -> Check:
 
 def skipped(unit: str) -> bool:
     """Whether systemd passed the unit over, as it does with an app that has no migrations."""
-    return services.run(["systemctl", "show", "--property=ConditionResult", "--value", unit]).stdout.strip() == "no"
+    shown = services.show([unit], ["ConditionResult", "ConditionTimestampMonotonic"]).get(unit, {})
+    # Until it has looked, systemd says `no` as well.
+    return shown.get("ConditionResult") == "no" and shown.get("ConditionTimestampMonotonic") != "0"
 
 
 def get(path: str) -> tuple[int, str]:

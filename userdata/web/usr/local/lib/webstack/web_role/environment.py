@@ -11,8 +11,8 @@ from webstack_host.errors import PermanentError
 APP = "/run/webstack/app.env"
 MIGRATE = "/run/webstack/migrate.env"
 DATABASE_CA = "/run/webstack/database-ca.pem"
-MIGRATE_SECONDS = 15
-"""For one attempt at the migration. systemd repeats it, with the certificates fetched anew and the reason in the journal."""
+MIGRATE_MARGIN = 30
+"""Seconds before its limit at which the migration's own patience ends: what it says then is better than being stopped."""
 WRITE_PORT = 3306
 READ_PORT = 3307
 
@@ -41,7 +41,7 @@ def migration(config: HostConfig, password: str) -> dict[str, str]:
     """The variables of the schema's migration: its own account, and nothing of the app's."""
     return {
         "MIGRATE_DATABASE_URL": url("app_migrator", password, WRITE_PORT, config.schema),
-        "MIGRATE_TIMEOUT": str(MIGRATE_SECONDS),
+        "MIGRATE_TIMEOUT": str(config.migrate_timeout - MIGRATE_MARGIN),
         "DATABASE_CA": DATABASE_CA,
     }
 

@@ -1,0 +1,60 @@
+"""How the wait for a host ended, and the words for those who waited."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+
+from stack.records import Verdict
+
+HALF_MADE: Final = (
+    "{} serve nobody, and run and cost until an `up` succeeds: one with the cause mended, or with the old release put back, makes new "
+    "hosts in their place and then deletes them. Hosts that served before go on."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How the wait for one host ended."""
+
+    host: str
+    ready: bool
+    message: str = ""
+    """What to tell where it is not ready: the reason, and the last lines of the host's own check."""
+    gone: bool = False
+    """Whether its instance was terminated: no wait brings it back."""
+    half_made: str = ""
+    """Its name and instance where it was to replace another, or to be added, and runs without serving."""
+
+
+class NotReadyError(pulumi.RunError):
+    """Hosts did not become ready; nothing that they were to replace has been deleted."""
+
+    def __init__(self, failures: Sequence[Outcome]) -> None:
+        remedies = ["Nothing was deleted."]
+        if not all(failure.gone for failure in failures):
+            remedies.append("The next `up` waits for the same hosts again.")
+        if half_made := [failure.half_made for failure in failures if failure.half_made]:
+            remedies.append(HALF_MADE.format(" and ".join(half_made)))
+        if any(failure.gone for failure in failures):
+            remedies.append("A plain `up` does not see that an instance is gone: `up --refresh` replaces it.")
+        super().__init__("\n\n".join([*(failure.message for failure in failures), " ".join(remedies)]))
+
+
+def failure(host: str, instance_id: str, verdict: Verdict, *, cattle: bool, what: str) -> Outcome:
+    """The outcome for a host that is not ready."""
+    message = "\n".join([f"{host} ({instance_id}) {what}", *explained(instance_id, verdict)])
+    gone = verdict.state == "gone"
+    return Outcome(host=host, ready=False, message=message, gone=gone, half_made=f"{host} ({instance_id})" if cattle and not gone else "")
+
+
+def explained(instance_id: str, verdict: Verdict) -> list[str]:
+    """What a host said besides its reason, and where the rest of it stands."""
+    lines = [f"    {line}" for line in verdict.detail]
+    if verdict.state == "gone":
+        return lines
+    unit = verdict.failing
+    journal, lab = (f"journalctl -b -u {unit}", f" --unit {unit}") if unit else ("journalctl -b", "")
+    reached = f"`aws ssm start-session --target {instance_id}`"
+    return [*lines, f"    the whole log: {reached}, then `{journal}`; in the lab `webstack lab logs {instance_id}{lab}`"]

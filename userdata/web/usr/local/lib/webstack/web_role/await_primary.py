@@ -1,0 +1,49 @@
+"""The wait for the primary database before each attempt at the migration: as long as it takes, so that its absence is no failure.
+
+A migration that fails while the primary is there fails of itself, and a host may say so after some attempts.
+"""
+
+import socket
+import time
+
+from web_role import database_ca, environment
+
+POLL = 0.25
+"""Seconds between two looks."""
+PATIENCE = 3.0
+"""Seconds for the primary's first word."""
+
+
+def main() -> int:
+    """Waits until both are there."""
+    told = ""
+    while reason := lacking():
+        if reason != told:
+            print(reason, flush=True)
+            told = reason
+        time.sleep(POLL)
+    return 0
+
+
+def lacking() -> str:
+    """What is not there yet; empty where nothing is."""
+    try:
+        if not answers():
+            return "the primary database is not reachable yet"
+        if not database_ca.refresh():
+            return "no database host has published its certificate yet"
+    except Exception as error:
+        return f"the certificates of the database hosts cannot be fetched: {error}"
+    return ""
+
+
+def answers() -> bool:
+    """Whether a primary greets through this host's proxy, which lets nobody through to a host that takes no writes.
+
+    In MySQL's protocol the server speaks first (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html).
+    """
+    try:
+        with socket.create_connection(("127.0.0.1", environment.WRITE_PORT), timeout=PATIENCE) as connection:
+            return bool(connection.recv(1))
+    except OSError:
+        return False
