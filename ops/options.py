@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from stack.nearest import nearest
+
 LabOption = Annotated[str, typer.Option("--lab", envvar="WEBSTACK_LAB", help="Which lab: up to 8 lowercase letters, digits and hyphens.")]
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
@@ -30,10 +32,21 @@ class Provider(StrEnum):
     REAL = "real"
 
 
+def provider_named(text: str) -> Provider:
+    """The provider of that name. Raises typer.BadParameter with the nearest one."""
+    if text not in list(Provider):
+        choice = nearest(text, Provider)
+        names = ", ".join(repr(one.value) for one in Provider)
+        raise typer.BadParameter(f"{text!r} is not one of {names}" + (f": did you mean {choice}?" if choice else "."))
+    return Provider(text)
+
+
 ProviderOption = Annotated[
     Provider | None,
     typer.Option(
         "--provider",
+        parser=provider_named,
+        metavar="[lab|real]",
         help="`lab`: the lab's own. `real`: Pulumi's AWS plugin, as installed by `pulumi plugin install`, against the lab's API. "
         "Default: what made the stack that the lab holds, else lab.",
     ),

@@ -5,13 +5,13 @@ https://github.com/hashicorp/aws-sdk-go-base (`Config`; `getCredentialsProvider`
 first credentials, then each role is assumed in turn), which the provider uses.
 """
 
-import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
+from stack.nearest import nearest
 from stack.problems import HIDDEN, NOTHING, Problem
 
 FOLLOWED: Final = frozenset(
@@ -179,8 +179,8 @@ def access_problems(given: Mapping[str, object]) -> list[Problem]:
         if key in REFUSED:
             problem(key, value, *REFUSED[key])
         elif key not in FOLLOWED and key not in HARMLESS:
-            nearest = difflib.get_close_matches(key, known, n=1)
-            problem(key, value, "no such setting of the AWS provider", f"did you mean {nearest[0]}?" if nearest else "remove it")
+            choice = nearest(key, known)
+            problem(key, value, "no such setting of the AWS provider", f"did you mean {choice}?" if choice else "remove it")
     for key in ACCOUNTS:
         for place, part, rule, remedy in account_mistakes(given.get(key)):
             problem(f"{key}{place}", part, rule, remedy)
@@ -220,8 +220,8 @@ def _role_mistakes(item: Mapping[str, Any], names: Mapping[str, str]) -> Iterato
     """What is wrong with a role to assume: where, what was given, the rule and the remedy."""
     for name, part in item.items():
         if name not in names:
-            nearest = difflib.get_close_matches(name, names, n=1)
-            yield f".{name}", part, f"one of {', '.join(names)}", f"did you mean {nearest[0]}?" if nearest else "remove it"
+            choice = nearest(name, names)
+            yield f".{name}", part, f"one of {', '.join(names)}", f"did you mean {choice}?" if choice else "remove it"
         elif not _fits(name, part):
             rule, remedy = _SHAPES.get(name, ("text", "write it in quotes"))
             yield f".{name}", part, rule, remedy

@@ -1,12 +1,12 @@
 """Which names AWS's regions have: judged before AWS is asked, since a name that does not exist is an address that does not answer."""
 
-import difflib
 import functools
 import re
 from typing import Any, Final, cast
 
 from botocore.loaders import create_loader
 
+from stack.nearest import nearest
 from stack.problems import Problem
 
 KEY: Final = "aws:region"
@@ -21,8 +21,8 @@ def region_problem(region: str) -> Problem | None:
 
 def unknown_region(region: str, rule: str) -> Problem:
     """The mistake of a region that is none, with the nearest name that is one."""
-    nearest = difflib.get_close_matches(region.lower(), known_regions(), n=1)
-    remedy = f"did you mean {nearest[0]}?" if nearest else "choose one of https://docs.aws.amazon.com/general/latest/gr/rande.html"
+    choice = nearest(region, known_regions())
+    remedy = f"did you mean {choice}?" if choice else "choose one of https://docs.aws.amazon.com/general/latest/gr/rande.html"
     return Problem(key=KEY, value=region, rule=rule, remedy=remedy)
 
 

@@ -5,7 +5,6 @@ Defaults live here alone. Keys are camelCase in YAML and snake_case in Python. N
 """
 
 import copy
-import difflib
 from collections.abc import Mapping, Sequence, Set
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -14,6 +13,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from stack.addressing import MOST_ZONES, AddressPlan
+from stack.nearest import nearest
 from stack.problems import NOTHING, ConfigurationError, Problem
 from stack.rules import (
     Ami,
@@ -351,10 +351,8 @@ def _problem(section: str, model: type[Section], details: ErrorDetails) -> Probl
 
 
 def _unknown(name: str, value: object, known: tuple[str, ...], key: str) -> Problem:
-    nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    lower = [candidate for candidate in known if candidate.lower() == name.replace("_", "").replace("-", "").lower()]
-    choice = lower or nearest
-    remedy = f"did you mean {choice[0]}?" if choice else f"known keys: {', '.join(known) or 'none'}"
+    choice = nearest(name, known, cutoff=0.5)
+    remedy = f"did you mean {choice}?" if choice else f"known keys: {', '.join(known) or 'none'}"
     return Problem(key=key, value=value, rule="no such key", remedy=remedy)
 
 
@@ -369,8 +367,8 @@ def _keys(model: type[BaseModel], path: tuple[int | str, ...]) -> tuple[str, ...
 
 def _nearest_of(given: object, expected: str) -> str:
     options = [option.strip().strip("'") for option in expected.replace(" or ", ", ").split(",")]
-    nearest = difflib.get_close_matches(given.lower(), options, n=1) if isinstance(given, str) else []
-    return f"did you mean {nearest[0]}?" if nearest else f"write {options[0]}, or leave the key out for its default"
+    choice = nearest(given, options)
+    return f"did you mean {choice}?" if choice else f"write {options[0]}, or leave the key out for its default"
 
 
 def reference() -> list[tuple[str, str, str]]:

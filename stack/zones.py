@@ -4,9 +4,9 @@ A subnet, a volume and an instance cannot move to another zone: on AWS that is a
 its zone whatever the region's list says, and a configuration that names other zones than the stack is in is refused.
 """
 
-import difflib
 from collections.abc import Sequence
 
+from stack.nearest import nearest
 from stack.problems import ConfigurationError, Problem
 from stack.settings import NAMESPACE, Settings
 
@@ -34,13 +34,13 @@ def choose_zones(
         )
     for index, name in enumerate(named):
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
+            choice = nearest(name, known)
             problems.append(
                 Problem(
                     key=f"{NAMESPACE}:network.zoneNames[{index}]",
                     value=name,
                     rule=f"a zone of {region} that needs no opt-in: {', '.join(known)}",
-                    remedy=f"did you mean {nearest[0]}?" if nearest else "name one of these",
+                    remedy=f"did you mean {choice}?" if choice else "name one of these",
                 )
             )
     return tuple(named or [*standing, *(zone for zone in known if zone not in standing)][:wanted]), problems

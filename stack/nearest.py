@@ -1,0 +1,24 @@
+"""The one of several words that a mistyped one most likely means."""
+
+import difflib
+import re
+from collections.abc import Iterable
+
+
+def nearest(given: object, options: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The option that is the same but for case and marks, else the first that begins so, else the most similar; None where none is near."""
+    if not isinstance(given, str):
+        return None
+    plain = {_plain(option): option for option in reversed(list(options))}  # of several the first
+    word = _plain(given)
+    if word in plain:
+        return plain[word]
+    begins = [option for key, option in plain.items() if word and key.startswith(word)]
+    if begins:
+        return begins[-1]
+    similar = difflib.get_close_matches(word, plain, n=1, cutoff=cutoff)
+    return plain[similar[0]] if similar else None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\s_-]", "", text).casefold()
