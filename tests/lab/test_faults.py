@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.lab import slow_visitors
 from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, Outcome, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
@@ -33,15 +34,26 @@ def failed(outcomes: list[Outcome], method: str) -> list[Outcome]:
     return [outcome for outcome in outcomes if outcome.method == method and not outcome.succeeded]
 
 
-def test_a_web_host_dies_under_load_and_no_visitor_who_looks_notices(lab: LabUnderTest, shoppers: Load) -> None:
-    try:
-        with shoppers as load:
-            load.run_for(5)
-            killed = time.monotonic()
-            lab.command("kill", "web-1")
-            load.run_for(10)
-    finally:
-        lab.command("start", "web-1")
+def test_a_web_host_dies_under_load_and_no_visitor_who_looks_notices_and_slow_ones_of_the_other_get_all(
+    lab: LabUnderTest, shoppers: Load
+) -> None:
+    with slow_visitors.pages(lab, ("web-1", "web-2")):
+        slow = slow_visitors.visitors(lab)
+        try:
+            with slow_visitors.none_new_for(lab, "web-1"):
+                for visitor in slow:
+                    visitor.start()
+                assert all(visitor.begun.wait(30) for visitor in slow)
+            with shoppers as load:
+                load.run_for(3)
+                lab.command("kill", "web-1")
+                killed = time.monotonic()
+                load.run_for(10)
+        finally:
+            lab.command("start", "web-1")
+        for visitor in slow:
+            visitor.join(120)
+        assert {visitor.name: visitor.said for visitor in slow} == {visitor.name: "" for visitor in slow}
     gets = [outcome for outcome in load.outcomes if outcome.method == "GET"]
     posts = [outcome for outcome in load.outcomes if outcome.method == "POST"]
     assert failed(gets, "GET") == [], report(load.outcomes)
@@ -60,6 +72,15 @@ def test_a_web_host_dies_under_load_and_no_visitor_who_looks_notices(lab: LabUnd
             every=0.05,
         )
     wait_until(lambda: lab.hosts()["web-1"]["ready"], seconds=60, what="web-1 is ready")
+
+
+def test_answers_may_have_16_kb_of_headers(lab: LabUnderTest) -> None:
+    with slow_visitors.pages(lab, ("web-1", "web-2")):
+        for http2 in (False, True):
+            with lab.browser(http2=http2) as browser:
+                answer = browser.get("/slow/headers?15")
+                assert answer.status_code == 200
+                assert len(answer.headers.get_list("set-cookie")) == 15
 
 
 def test_the_resolver_is_dead_for_a_minute_and_nobody_notices(lab: LabUnderTest, shoppers: Load) -> None:

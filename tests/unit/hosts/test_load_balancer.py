@@ -200,8 +200,8 @@ def test_configuring_checks_each_file_by_its_own_program(programs: Programs, mon
     monkeypatch.setattr(files, "directory", returns(None))
     configuration.configure(CONFIG)
     lines = [" ".join(call) for call in programs.calls]
+    assert "sysctl --quiet --write net.ipv4.tcp_retries2=15" in lines, "visitors' connections have it too"
     assert "keepalived --config-test --log-console --use-file /etc/keepalived/keepalived.conf" in lines
-    assert "/usr/lib/systemd/systemd-sysctl /etc/sysctl.d/90-webstack.conf" in lines
 
 
 class Disk:
@@ -284,7 +284,13 @@ def test_a_reload_that_no_new_worker_follows_is_an_error_and_a_stopped_haproxy_n
 def test_what_a_new_worker_must_know_of_the_servers_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written: dict[Path, str] = {}
     monkeypatch.setattr(files, "write", written.__setitem__)
-    known = ["1", "# be_id be_name srv_id srv_name srv_addr srv_op_state", "4 web 1 web1 10.20.64.5 2 0", "4 web 2 web2 - 0 32"]
+    known = [
+        "1",
+        "# be_id be_name srv_id srv_name srv_addr srv_op_state",
+        "4 web 1 web1 10.20.64.5 2 0",
+        "4 web 2 web2 - 0 32",
+        "4 web 3 web3 0.0.0.0 0 32",
+    ]
     monkeypatch.setattr(haproxy, "ask", {"show servers state": "\n".join([*known, "", ""])}.__getitem__)
     haproxy.keep_servers()
     assert written[haproxy.STATES].split("\n") == [*known[:3], "", ""]

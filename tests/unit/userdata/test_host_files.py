@@ -99,12 +99,12 @@ def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_r
         servers = [line for line in backend if line.startswith("server")]
         if activity == "active-passive":
             assert servers == [
-                "server-template web 1-16 web.dev.webstack.internal:8080",
-                "server-template standby 1-16 web-standby.dev.webstack.internal:8080 backup",
+                "server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms",
+                "server-template standby 1-16 ipv4@web-standby.dev.webstack.internal:8080 tcp-ut 1500ms backup",
             ]
             assert "option allbackups" in backend
         else:
-            assert servers == ["server-template web 1-16 web.dev.webstack.internal:8080"]
+            assert servers == ["server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms"]
     plain = haproxy()
     del plain["backend web"], plain["backend web-writes"]
     assert configured == plain
@@ -128,8 +128,10 @@ def test_a_web_host_that_vanishes_costs_no_get_and_repeats_no_post() -> None:
     assert "option http-server-close" in configured["backend web-writes"], "a kept connection that died is no answer to a POST"
     for backend in ("backend web", "backend web-writes"):
         assert not any("shutdown-sessions" in line for line in configured[backend]), "it cuts requests in flight, which are not retried"
-    sysctl = (ROOT / "load_balancer/etc/sysctl.d/90-webstack.conf").read_text()
-    assert "net.ipv4.tcp_retries2 = 1" in sysctl
+        [server] = [line for line in configured[backend] if line.startswith("server-template ")]
+        assert " ipv4@web." in server, "without ipv4@ HAProxy ignores tcp-ut"
+        assert server.endswith(" tcp-ut 1500ms")
+    assert not list((ROOT / "load_balancer/etc").glob("sysctl.d/*")), "what is the host's is the visitors' connections' too"
     assert all("tcp-ut 30s" in line for lines in configured.values() for line in lines if line.startswith("bind "))
 
 

@@ -64,8 +64,9 @@ NGINX = """
     proxy_set_header X-Request-ID $http_x_request_id;
     proxy_connect_timeout 2s;
     proxy_read_timeout 28s;
-    proxy_buffers 16 16k;
-    proxy_busy_buffers_size 32k;
+    proxy_buffer_size 32k;
+        proxy_buffers 16 16k;
+    proxy_busy_buffers_size 48k;
     proxy_next_upstream off;
     server {
     listen 8080 default_server backlog=1024;

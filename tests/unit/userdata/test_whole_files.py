@@ -23,6 +23,7 @@ HAPROXY = {
         ssl-default-bind-curves X25519:prime256v1:secp384r1
         ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256
         tune.ssl.default-dh-param 2048
+        tune.bufsize 32768
     """,
     "defaults": """
         mode http
@@ -85,7 +86,7 @@ HAPROXY = {
         option httpchk GET /healthz
         http-check expect status 200
         default-server check inter 500ms fastinter 300ms downinter 1s fall 2 rise 2 resolvers vpc resolve-prefer ipv4 init-addr last,none
-        server-template web 1-16 web.dev.webstack.internal:8080
+        server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms
     """,
     "backend web-writes": """
         balance roundrobin
@@ -94,7 +95,7 @@ HAPROXY = {
         option httpchk GET /healthz
         http-check expect status 200
         default-server check inter 500ms fastinter 300ms downinter 1s fall 2 rise 2 resolvers vpc resolve-prefer ipv4 init-addr last,none
-        server-template web 1-16 web.dev.webstack.internal:8080
+        server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms
     """,
 }
 
@@ -198,7 +199,7 @@ def lines(text: str) -> list[str]:
 
 def test_the_load_balancers_haproxy() -> None:
     wanted = {name: lines(text) for name, text in HAPROXY.items()}
-    wanted["global"].insert(-2, f"ssl-default-bind-ciphers {':'.join(CIPHERS)}")
+    wanted["global"].insert(-3, f"ssl-default-bind-ciphers {':'.join(CIPHERS)}")
     assert haproxy() == wanted
 
 

@@ -18,17 +18,17 @@ from load_balancer_role import haproxy, tls
 HAPROXY = "haproxy.service"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
-SYSCTL = "/etc/sysctl.d/90-webstack.conf"
 RUN = "/run/webstack"
 TAKES_OVER = 20.0
 """Seconds in which the new worker of a reload answers."""
 
 
 def configure(config: HostConfig) -> None:
-    """Kernel settings and keepalived; user data has written its configuration already."""
+    """keepalived; user data has written its configuration already."""
     services.take_over(HAPROXY, "keepalived.service")
     files.directory(RUN)
-    run(["/usr/lib/systemd/systemd-sysctl", SYSCTL])
+    # The kernel's own value again: a host that had 1 from us before boots with it once more, as its file goes after that is read.
+    run(["sysctl", "--quiet", "--write", "net.ipv4.tcp_retries2=15"])
     validate(["keepalived", "--config-test", "--log-console", "--use-file", KEEPALIVED_CONFIG])
     services.reload_if_running("keepalived.service")
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from webstack_host import files
 
 SOCKET = Path("/run/haproxy/admin.sock")
+NO_ADDRESS = "0.0.0.0"  # noqa: S104 (nothing listens there)
+"""Of a place that DNS has not filled yet; "-" once it has been emptied."""
 STATES = Path("/run/haproxy/servers.state")
 
 
@@ -42,7 +44,7 @@ def keep_servers() -> None:
     except OSError as error:
         print(f"the servers' states are not kept: {error}", file=sys.stderr)
         return
-    lines = [line for line in known.splitlines() if line.split()[4:5] != ["-"]]
+    lines = [line for line in known.splitlines() if line.split()[4:5] not in (["-"], [NO_ADDRESS])]
     files.write(STATES, "\n".join(lines) + "\n")
 
 
