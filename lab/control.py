@@ -1,7 +1,8 @@
 """Asks a lab's daemon: HTTP with JSON over its Unix socket. Nothing here needs the daemon's own packages.
 
     GET  /status                              {"name", "api_endpoint", "problem", "rule_problems", "faults", "hosts": [{"name", "role",
-                                              "zone", "private_ip", "public_ip", "instance_id", "state", "ready", "reason", "problems"}]}
+                                              "zone", "private_ip", "public_ip", "instance_id", "state", "ready", "reason", "said",
+                                              "age_seconds", "facts", "measures", "problems"}]}
     POST /hosts/<name or id>/kill|stop|start  returns when the host is off (kill, stop) or its start is under way
     GET  /hosts/<name or id>/pid              {"pid": the host's PID 1 as seen from here, or null}
     GET  /reach?from=&to=&protocol=&port=     sends a packet and names the rules: see `lab.hypervisor.reach.Reach.as_dict`

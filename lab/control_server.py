@@ -139,7 +139,8 @@ def _row(keeper: Keeper, word: Word | None, policy: Policy) -> dict[str, object]
     ready = runs and word is not None and word.ready
     reason = keeper.problem or desired.problem or (word.reason if word else "no word from it yet")
     if not runs and not (keeper.problem or desired.problem):  # what it said while it ran is no reason
-        reason = f"it is {keeper.phase}"
+        heard = keeper.phase == "booting" and word is not None and word.counts
+        reason = f"it is {keeper.phase}{f'; {word.reason}' if heard and word else ''}"
     return {
         "name": desired.name,
         "role": desired.role,
@@ -150,6 +151,10 @@ def _row(keeper: Keeper, word: Word | None, policy: Policy) -> dict[str, object]
         "state": keeper.phase,
         "ready": ready,
         "reason": "" if ready else reason,
+        "said": word.reason if ready and word else "",
+        "age_seconds": None if word is None or word.age is None else round(word.age),
+        "facts": dict(word.facts) if runs and word else {},
+        "measures": dict(word.measures) if runs and word else {},
         "problems": [*_own_problems(keeper), *policy.problems_of(desired.group_ids)],
     }
 

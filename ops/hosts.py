@@ -1,21 +1,31 @@
 """The lab's hosts, as the command line shows and reaches them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from rich.table import Table
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from lab import control
 from lab.session import Session
 from ops.failures import UserError
 
+_TEXTS = ("name", "role", "zone", "private_ip", "public_ip", "instance_id", "state", "reason", "said")
+
+_SAID_ELSEWHERE = frozenset({"role", "replication", "elastic_ip", "servers_up", "waiting_for"})
+"""Facts that a host's own words or its row hold already."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Host:
-    """One host of the lab. Addresses are empty where it has none; `reason` says why it is not ready, `problems` what else is wrong."""
+    """One host of the lab. Addresses are empty where it has none.
+
+    `reason` says why it is not ready, `said` is the word of one that is, `age_seconds` how old that word is; None without one.
+    `problems` is what else is wrong.
+    """
 
     name: str
     role: str
@@ -26,14 +36,26 @@ class Host:
     state: str
     ready: bool
     reason: str
+    said: str = ""
+    age_seconds: int | None = None
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    measures: Mapping[str, str] = field(default_factory=dict[str, str])
     problems: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, row: Mapping[str, object]) -> "Host":
         """Reads what the daemon says of a host."""
-        text = {name: str(row.get(name) or "") for name in cls.__dataclass_fields__ if name not in ("ready", "problems")}
+        text = {name: str(row.get(name) or "") for name in _TEXTS}
         problems = cast("list[object]", row.get("problems") or [])
-        return cls(ready=bool(row.get("ready")), problems=tuple(map(str, problems)), **text)
+        age = row.get("age_seconds")
+        return cls(
+            ready=bool(row.get("ready")),
+            problems=tuple(map(str, problems)),
+            age_seconds=age if isinstance(age, int) else None,
+            facts=cast("dict[str, str]", row.get("facts") or {}),
+            measures=cast("dict[str, str]", row.get("measures") or {}),
+            **text,
+        )
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -62,15 +84,34 @@ def troubles(said: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def table(hosts: Sequence[Host]) -> Table:
-    """The hosts as a table for people."""
-    result = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("host", "role", "zone", "private ip", "public ip", "instance", "state", "ready"):
-        result.add_column(heading, no_wrap=heading != "ready")
-    for host in hosts:
-        ready = Text("yes", "green") if host.ready else Text.assemble(("no", "red"), f" {host.reason}".rstrip())
-        result.add_row(host.name, host.role, host.zone, host.private_ip, host.public_ip, host.instance_id, host.state, ready)
-    return result
+def table(hosts: Sequence[Host]) -> Group:
+    """The hosts for people: a row each, and under it what the host says. 80 columns hold every row, and no word is cut off."""
+    headings = ("host", "zone", "private ip", "public ip", "state")
+    rows = [(host.name, host.zone, host.private_ip, host.public_ip, host.state) for host in hosts]
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+
+    def line(cells: Sequence[str]) -> str:
+        return "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))
+
+    shown: list[RenderableType] = [Text(line(headings) + "serves", "bold")]
+    for host, row in zip(hosts, rows, strict=True):
+        shown.append(Text.assemble(line(row), ("yes", "green") if host.ready else ("no", "red")))
+        shown.append(Padding(Text("; ".join(words(host))), (0, 0, 0, widths[0] + 2), expand=False))
+    return Group(*shown)
+
+
+def words(host: Host) -> list[str]:
+    """What is known of a host beside its row, in words."""
+    found = [f"{host.instance_id}: {host.said or 'it serves' if host.ready else host.reason or 'it does not say why'}"]
+    for name, value in host.facts.items():
+        if name == "active":
+            found.append("the site's address is here" if value == "true" else "stands by")
+        elif value and name not in _SAID_ELSEWHERE:
+            found.append(f"{name.replace('_', ' ')} {value}")
+    found += [f"{name.replace('_', ' ')} {value}" for name, value in host.measures.items()]
+    if host.age_seconds is not None:
+        found.append(f"heard {host.age_seconds} s ago")
+    return found
 
 
 def url(session: Session) -> str:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,6 +30,14 @@ class InstanceState:
     id: str
     state: str
     launched: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredObject:
+    """An object of a bucket. `age` is in seconds, both moments by S3's own clock: neither a host's nor this machine's is trusted."""
+
+    body: bytes
+    age: float
 
 
 class Cloud:
@@ -60,10 +69,11 @@ class Cloud:
         found = _instances(self.ec2.describe_instances(Filters=[{"Name": key, "Values": [value]} for key, value in wanted.items()]))
         return found[0] if found else None
 
-    def read(self, bucket: str, key: str) -> bytes | None:
-        """An object's content, or None where there is none."""
+    def read(self, bucket: str, key: str) -> StoredObject | None:
+        """An object, or None where there is none."""
         try:
-            return self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+            answer = self.s3.get_object(Bucket=bucket, Key=key)
+            return StoredObject(body=answer["Body"].read(), age=age_of(answer["LastModified"], answer["ResponseMetadata"]["HTTPHeaders"]))
         except ClientError as error:
             if _code(error) in ("NoSuchKey", "404"):
                 return None
@@ -111,6 +121,15 @@ class Cloud:
     @cached_property
     def _session(self) -> boto3.Session:
         return session(self._access)
+
+
+def age_of(modified: datetime, headers: Mapping[str, str]) -> float:
+    """Seconds between an object's writing and S3's answer about it, whose `date` header (RFC 9110, 6.6.1) S3 sends with each; 0 without."""
+    try:
+        answered = parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError):
+        return 0.0
+    return max(0.0, (answered - modified).total_seconds())
 
 
 def _instances(answer: Any) -> list[InstanceState]:

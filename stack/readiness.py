@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol, TypeVar, cast
 
 import pulumi
 
-from stack.cloud import InstanceState
+from stack.cloud import InstanceState, StoredObject
 from stack.outcomes import NotReadyError, Outcome, explained, failure
 from stack.records import Verdict, judge, record_key
 
@@ -38,6 +38,10 @@ TOLD_BEFORE_BELIEVED: Final = 3
 that was under way then."""
 
 
+DOUBTFUL_FOR: Final = 60.0
+"""Seconds until a pet that served last and is in doubt counts as serving: twice what a host takes to tell that it has failed."""
+
+
 class Door(Protocol):
     """What the wait asks AWS; `Cloud` answers. Each call blocks and may raise anything that is to be tried again."""
 
@@ -53,8 +57,8 @@ class Door(Protocol):
         """The running instance tagged as this host of the stack with these tags."""
         ...
 
-    def read(self, bucket: str, key: str) -> bytes | None:
-        """An object's content, or None."""
+    def read(self, bucket: str, key: str) -> StoredObject | None:
+        """An object, or None."""
         ...
 
 
@@ -211,8 +215,7 @@ class Readiness:
 
         def ask() -> Verdict:
             instance = door.instance(subject.instance_id)
-            record = door.read(subject.bucket, subject.key)
-            return judge(instance, record, subject.user_data_sha256, subject.configuration_sha256)
+            return _judged(instance, door.read(subject.bucket, subject.key), subject.user_data_sha256, subject.configuration_sha256)
 
         try:
             return await asyncio.to_thread(ask)
@@ -228,22 +231,27 @@ class Readiness:
         return True, f"{reason}: starting it"
 
     async def _serves(self, host: str, bucket: str, role_id: str, own: Mapping[str, str]) -> bool:
-        """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready."""
+        """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready.
+
+        One that is in doubt is asked again; it counts as serving where that does not end: its partner is not to leave beside it.
+        """
         door, patience = self._door_opened(), _Patience(host, self._clock, self._timeout)
 
-        def ask() -> bool:
+        def ask() -> Verdict | None:
             instance = door.running_host(own, host)
-            if instance is None:
-                return False
-            return judge(instance, door.read(bucket, record_key(role_id, instance.id)), None).state == "ready"
+            return None if instance is None else _judged(instance, door.read(bucket, record_key(role_id, instance.id)), None)
 
         while True:
             try:
-                return await asyncio.to_thread(ask)
+                verdict = await asyncio.to_thread(ask)
             except Exception as error:
                 reason = _no_answer(error)
                 if patience.over:
                     raise UnknownStateError(host, self._timeout, reason) from error
+            else:
+                if verdict is None or not verdict.doubtful or patience.waited >= DOUBTFUL_FOR:
+                    return verdict is not None and (verdict.state == "ready" or verdict.doubtful)
+                reason = verdict.reason
             await patience.pause(reason)
 
     def _door_opened(self) -> Door:
@@ -300,6 +308,14 @@ class _Patience:
             self._detailed = self._detailed or bool(detail)
         await self._clock.sleep(min(self._pause, max(0.1, self._timeout - self.waited)))
         self._pause = min(self._pause * 1.3, POLL_LONGEST)
+
+
+def _judged(
+    instance: InstanceState | None, record: StoredObject | None, user_data_sha256: str | None, configuration_sha256: str | None = None
+) -> Verdict:
+    if record is None:
+        return judge(instance, None, user_data_sha256, configuration_sha256)
+    return judge(instance, record.body, user_data_sha256, configuration_sha256, age=record.age)
 
 
 def _no_answer(error: Exception) -> str:

@@ -1,10 +1,12 @@
 """What a host's readiness record and EC2's word on its instance together mean. Pure: no AWS, no clock.
 
 A record counts only with the hash of the user data that the program wants and a time after the instance's launch: so neither an old
-host's word nor one from before a restart is believed.
+host's word nor one from before a restart is believed. And one that its host renews counts for some minutes: a host that has died, or that
+nobody hears, does not take its last word back.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal, cast
@@ -12,6 +14,11 @@ from typing import Final, Literal, cast
 from stack.cloud import InstanceState
 
 GONE: Final = frozenset({"shutting-down", "terminated"})
+
+MISSED: Final = 3
+"""Renewals that a host may miss before it counts as not heard: one or two are lost to an API that throttles."""
+SLACK: Final = 30.0
+"""Seconds beyond that: for a host's own retries, and for clocks that count in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +38,8 @@ class Verdict:
     """The unit that fails again and again; empty where none does."""
     final: bool = False
     """Whether it is about exactly what is wanted, so that no later attempt of the host ends otherwise."""
+    doubtful: bool = False
+    """Whether the host served last and may serve still: it does not for less than half a minute, or is not heard."""
 
 
 def record_key(role_id: str, instance_id: str) -> str:
@@ -38,10 +47,29 @@ def record_key(role_id: str, instance_id: str) -> str:
     return f"hosts/{role_id}:{instance_id}.json"
 
 
+def not_heard(told: Mapping[str, object], age: float) -> str:
+    """How long a host has said nothing, in words, where its record of that age (seconds) should have been renewed; else empty.
+
+    A record that does not say how often it is renewed counts for as long as its boot.
+    """
+    every = told.get("renewed_every")
+    if not isinstance(every, int | float) or age <= MISSED * every + SLACK:
+        return ""
+    return f"not heard for {age / 60:.0f} minutes" if age < 2 * 3600 else f"not heard for {age / 3600:.0f} hours"
+
+
 def judge(
-    instance: InstanceState | None, record: bytes | None, user_data_sha256: str | None, configuration_sha256: str | None = None
+    instance: InstanceState | None,
+    record: bytes | None,
+    user_data_sha256: str | None,
+    configuration_sha256: str | None = None,
+    *,
+    age: float = 0.0,
 ) -> Verdict:
-    """What EC2's word and the host's own together mean. Without a hash, a record for any user data or configuration counts."""
+    """What EC2's word and the host's own together mean; `age` is the record's, in seconds.
+
+    Without a hash, a record for any user data or configuration counts.
+    """
     if instance is None:
         return Verdict(state="waiting", reason="EC2 does not show the instance yet", unseen=True)
     if instance.state in GONE:
@@ -63,6 +91,10 @@ def judge(
     detail = tuple(str(line) for line in cast("list[object]", lines)) if isinstance(lines := told.get("detail"), list) else ()
     facts = cast("dict[str, object]", found) if isinstance(found := told.get("facts"), dict) else {}
     failing = str(facts.get("failing") or "")
+    if silent := not_heard(told, age):
+        return Verdict(
+            state="waiting", reason=f"{silent}; then it said: {told.get('state')}, {reason}", doubtful=told.get("state") != "failed"
+        )
     match told.get("state"):
         case "ready" if configuration_sha256 is not None and told.get("configuration_sha256") != configuration_sha256:
             return _not_in_force(told.get("configuration_problem"), configuration_sha256)
@@ -70,8 +102,8 @@ def judge(
             return Verdict(state="ready", reason=reason, detail=detail)
         case "failed":
             return Verdict(state="failed", reason=reason, detail=detail, told=str(told["time"]), failing=failing)
-        case _:
-            return Verdict(state="waiting", reason=reason, detail=detail, failing=failing)
+        case state:
+            return Verdict(state="waiting", reason=reason, detail=detail, failing=failing, doubtful=state == "unready")
 
 
 def _not_in_force(problem: object, wanted: str) -> Verdict:

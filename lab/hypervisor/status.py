@@ -1,20 +1,23 @@
 """The hosts as `webstack lab status` shows them: what the API says, what their machines do, and whether they serve.
 
 A host that serves says so itself, in an object `hosts/<role id>:<instance id>.json` of the stack's bucket. The word counts only if it is
-about the user data that the instance has now and newer than its last start: what an earlier run said is no news.
+about the user data that the instance has now and newer than its last start: what an earlier run said is no news. Nor does it count once
+the host has not renewed it for minutes (`stack.records.not_heard`).
 """
 
 import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 from lab.hypervisor.cloud_init import Report
 from lab.hypervisor.desired import DesiredMachine
 from lab.sessions import nobody
+from stack.cloud import age_of
+from stack.records import not_heard
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -31,6 +34,11 @@ class Word:
     reason: str
     counts: bool = True
     """Whether the host itself said so, of this boot and this user data."""
+    age: float | None = None
+    """Seconds since the host last said anything, by S3's clock; None where it has not."""
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    measures: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Of what counts alone."""
 
 
 def unheard(why: str) -> Word:
@@ -38,8 +46,8 @@ def unheard(why: str) -> Word:
     return Word(ready=False, reason=why, counts=False)
 
 
-def judge(record: Mapping[str, object], *, user_data: bytes, launched: datetime | None) -> Word:
-    """What a host's record says, or why it does not count."""
+def judge(record: Mapping[str, object], *, user_data: bytes, launched: datetime | None, age: float = 0.0) -> Word:
+    """What a host's record of that age (seconds) says, or why it does not count."""
     if record.get("user_data_sha256") != hashlib.sha256(user_data).hexdigest():
         return unheard("not configured with its current user data yet")
     try:
@@ -49,7 +57,21 @@ def judge(record: Mapping[str, object], *, user_data: bytes, launched: datetime 
     if launched is not None and said.astimezone(UTC) < launched.astimezone(UTC):
         return unheard("starting; no word since its last start")
     state, reason = str(record.get("state")), str(record.get("reason", ""))
-    return Word(ready=state == "ready", reason=reason if state == "ready" else f"{state}: {reason}")
+    if silent := not_heard(record, age):
+        return Word(ready=False, reason=f"{silent}; then it said: {state}, {reason}", age=age)
+    return Word(
+        ready=state == "ready",
+        reason=reason if state == "ready" else f"{state}: {reason}",
+        age=age,
+        facts=_texts(record.get("facts")),
+        measures=_texts(record.get("measures")),
+    )
+
+
+def _texts(value: object) -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(name): str(text) for name, text in cast("dict[object, object]", value).items()}
 
 
 def explain(word: Word | None, *, user_data: bytes, report: Report) -> Word:
@@ -85,10 +107,12 @@ class Words:
                 machine = machines.get(key.rpartition(":")[2].removesuffix(".json"))
                 if machine is None:
                     continue
-                record = json.loads(self._s3.get_object(Bucket=name, Key=key)["Body"].read())
+                answer = self._s3.get_object(Bucket=name, Key=key)
+                record = json.loads(answer["Body"].read())
                 if isinstance(record, dict):
                     said = cast("dict[str, object]", record)
-                    words[machine.instance_id] = judge(said, user_data=self.user_data(machine), launched=machine.launched)
+                    age = age_of(answer["LastModified"], answer["ResponseMetadata"]["HTTPHeaders"])
+                    words[machine.instance_id] = judge(said, user_data=self.user_data(machine), launched=machine.launched, age=age)
         return words
 
     def user_data(self, machine: DesiredMachine) -> bytes:

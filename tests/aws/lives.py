@@ -79,7 +79,9 @@ class Lived:
         for key in ("hosts/a.json", "database/primary.json"):
             self.api.api.s3.put_object(Bucket=bucket, Key=key, Body=b"{}")
         cloud = Cloud(_access(self.api, self.deploy))
-        assert cloud.read(bucket, "hosts/a.json") == b"{}"
+        found = cloud.read(bucket, "hosts/a.json")
+        assert found is not None
+        assert (found.body, found.age < 60) == (b"{}", True)
         assert cloud.read(bucket, "hosts/missing.json") is None
 
 

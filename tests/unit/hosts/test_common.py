@@ -263,6 +263,24 @@ def test_a_check_that_raises_found_nothing_that_serves(told: Told) -> None:
     assert told[1:] == [("starting", "cannot be checked: systemctl is not there"), ("ready", "serves")]
 
 
+def test_a_boot_needs_the_whole_answer_once(told: Told) -> None:
+    serve(told, FakeRole(Check(ok=True, reason="serves", unasked="the Elastic IP cannot be asked for"), SERVES))
+    assert told[1:] == [("starting", "the Elastic IP cannot be asked for"), ("ready", "serves")]
+
+
+def test_one_writer_at_a_time_tells_of_a_host(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
+    order: list[str] = []
+
+    def serving(*_: object, **__: object) -> None:
+        order.append(" ".join(programs.calls[-1]))
+
+    monkeypatch.setattr(config, "load", returns(HostConfig(HOST, "host.json")))
+    monkeypatch.setattr(configure, "serve", serving)
+    assert configure.main() == 0
+    assert order == ["systemctl stop webstack-report.service"]
+    assert programs.calls[-1] == ["systemctl", "start", "--no-block", "webstack-report.service"]
+
+
 @pytest.mark.parametrize("deaf", [1, 40])
 def test_ready_is_told_until_it_was_heard(told: Told, deaf: int) -> None:
     class Deafening(FakeRole):
@@ -283,7 +301,7 @@ def test_progress_that_was_not_heard_is_told_at_the_next_look(told: Told) -> Non
 def test_announcing_says_whether_it_was_published(monkeypatch: pytest.MonkeyPatch) -> None:
     outcomes: list[Exception | None] = [OSError("no route"), None]
 
-    def publish(*_: object) -> None:
+    def publish(*_: object, **__: object) -> None:
         if (error := outcomes.pop(0)) is not None:
             raise error
 

@@ -11,6 +11,7 @@ from load_balancer_role import checks, configuration, elastic_ip, haproxy, tls
 from webstack_host import aws, files, imds, services
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
+from webstack_host.remembered import Remembered
 
 from .conftest import HOST, Programs, returns
 
@@ -136,7 +137,7 @@ def test_servers_without_an_address_do_not_count() -> None:
 @pytest.fixture
 def running(monkeypatch: pytest.MonkeyPatch, programs: Programs, ec2: Ec2) -> dict[str, Any]:
     """Everything as it is on a ready load balancer; a test takes one thing away."""
-    world: dict[str, Any] = {"stat": STAT, "status": 200, "master": True}
+    world: dict[str, Any] = {"stat": STAT, "status": 200, "master": True, "now": 0.0}
     ec2.holder = "i-me"
 
     def ask(_: str) -> str:
@@ -148,6 +149,7 @@ def running(monkeypatch: pytest.MonkeyPatch, programs: Programs, ec2: Ec2) -> di
     def is_master() -> bool:
         return world["master"]
 
+    monkeypatch.setattr(checks, "HOLDER", Remembered[str](clock=lambda: world["now"]))
     monkeypatch.setattr(haproxy, "ask", ask)
     monkeypatch.setattr(checks, "https_status", https_status)
     monkeypatch.setattr(elastic_ip, "is_master", is_master)
@@ -182,6 +184,36 @@ def test_readiness_includes_the_association(running: dict[str, Any], ec2: Ec2) -
     assert checks.check(CONFIG).reason == "keepalived has not become MASTER"
     ec2.holder = "i-other"
     assert checks.check(CONFIG).ok, "a standby is ready while the other holds the address"
+
+
+def test_ec2_is_asked_twice_a_minute_for_as_long_as_all_is_well_and_at_once_for_a_new_master(running: dict[str, Any], ec2: Ec2) -> None:
+    for second in range(0, 600, 5):
+        running["now"] = float(second)
+        assert checks.check(CONFIG).ok
+    assert len(ec2.calls) == 20
+    running["master"], ec2.holder = False, "i-other"
+    assert checks.check(CONFIG).facts["active"] == "false"
+    running["master"] = True
+    assert not checks.check(CONFIG).ok
+    ec2.holder = "i-me"
+    assert checks.check(CONFIG).ok, "what is not as it should be is asked for at each look"
+
+
+def test_an_api_that_does_not_answer_makes_no_load_balancer_that_serves_look_failed(
+    running: dict[str, Any], ec2: Ec2, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(_: str) -> str:
+        raise ConnectionError("RequestLimitExceeded")
+
+    holder = elastic_ip.holder
+    monkeypatch.setattr(elastic_ip, "holder", throttled)
+    found = checks.check(CONFIG)
+    assert (found.ok, found.unasked) == (True, "the Elastic IP cannot be asked for: RequestLimitExceeded")
+    monkeypatch.setattr(elastic_ip, "holder", holder)
+    before = checks.check(CONFIG)
+    monkeypatch.setattr(elastic_ip, "holder", throttled)
+    running["now"] = 1000.0
+    assert checks.check(CONFIG) == before, "the last answer stands"
 
 
 def test_a_service_that_does_not_run_is_the_reason(running: dict[str, Any], programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.readiness import Check
 from webstack_host.reconfigure import Reconfigurer
+from webstack_host.report import Reporter
 
 from .conftest import HOST, Programs, returns
 
@@ -116,12 +117,20 @@ class Host:
         configure.serve(LOADED, lambda: self.role, say=self.say)
 
     def running(self) -> Reconfigurer:
-        return Reconfigurer(LOADED, self.role, say=self.say)
+        """What runs once the host serves: this and the reporter, which has told so."""
+        self.reporter = Reporter(lambda: self.role.check(LOADED), self.tell, now=self.monotonic, spread=returns(0.0))
+        self.reporter.step()
+        self.said.clear()
+        return Reconfigurer(LOADED, self.role)
+
+    def tell(self, state: readiness.State, found: Check, news: bool) -> bool:
+        return self.say(state, found) if news else True
 
     def steps(self, following: Reconfigurer, seconds: float) -> None:
         end = self.now + seconds
         while self.now < end:
             following.step(self.now)
+            self.reporter.step()
             self.sleep(reconfigure.POLL)
 
     @property
@@ -212,7 +221,6 @@ def test_a_new_host_whose_object_is_refused_has_failed_until_a_good_one_comes(ho
 
 def test_a_changed_object_is_in_force_within_seconds_by_one_reload_and_is_told_once(host: Host, programs: Programs) -> None:
     host.boot()
-    host.said.clear()
     host.role.reloads.clear()
     following = host.running()
     host.steps(following, 30)
@@ -223,22 +231,20 @@ def test_a_changed_object_is_in_force_within_seconds_by_one_reload_and_is_told_o
     assert host.said == [("ready", "serves", {"configuration_sha256": sha256(host.content), "configuration_problem": None})]
 
 
-def test_a_running_host_says_that_it_is_ready_only_when_it_serves_again(host: Host, programs: Programs) -> None:
+def test_a_reload_after_which_the_host_does_not_serve_is_not_told_as_ready(host: Host, programs: Programs) -> None:
     host.boot()
-    host.said.clear()
     following = host.running()
     host.content, host.role.check_ok = body("leastconn"), False
-    host.steps(following, 30)
-    assert host.said == []
+    host.steps(following, 20)
+    assert {state for state, _, _ in host.said} == {"unready"}
     host.role.check_ok = True
     host.steps(following, 10)
-    assert [reason for _, reason, _ in host.said] == ["serves"]
+    assert host.said[-1] == ("ready", "serves", {"configuration_sha256": sha256(host.content), "configuration_problem": None})
 
 
 @pytest.mark.parametrize("bad", ["sideways", "stuck"])
 def test_a_refused_object_changes_nothing_is_told_and_a_good_one_heals_it(host: Host, programs: Programs, bad: str) -> None:
     host.boot()
-    host.said.clear()
     following = host.running()
     host.content = body(bad)
     host.steps(following, 60)
@@ -254,7 +260,6 @@ def test_a_refused_object_changes_nothing_is_told_and_a_good_one_heals_it(host: 
 
 def test_what_may_go_by_is_tried_again_and_is_no_refusal(host: Host, programs: Programs) -> None:
     host.boot()
-    host.said.clear()
     following = host.running()
     host.content, host.role.away = body("leastconn"), 2
     host.steps(following, 60)
@@ -276,10 +281,10 @@ def test_a_renewed_certificate_is_served_within_five_minutes_though_the_object_s
 
 def test_a_running_host_leaves_an_object_for_newer_user_data_to_the_boot_that_brings_it(host: Host, programs: Programs) -> None:
     host.boot()
-    host.said.clear()
+    following = host.running()
     host.role.reloads.clear()
     host.content = body("leastconn", user_data="0" * 64)
-    host.steps(host.running(), 30)
+    host.steps(following, 30)
     assert (host.role.installed, host.role.reloads, host.said) == ("balance roundrobin\n", [], [])
 
 

@@ -1,4 +1,4 @@
-"""The parts around the decisions: how long a replica is lost, accounts, records, the volume, packages, readiness."""
+"""The parts around the decisions: how long a replica is lost, accounts, records, the volume, packages, settings."""
 
 import io
 import json
@@ -40,6 +40,7 @@ VARIABLES: dict[str, Any] = {
     "patience_seconds": 5,
     "bucket": "artifacts",
 }
+CLAIM = Claim(primary="db-1", data_id="one")
 DB_1 = Settings.of(VARIABLES)
 DB_2 = Settings.of({**VARIABLES, "host": "db-2", "server_id": 2, "private_address": "10.20.5.11"})
 
@@ -288,7 +289,8 @@ def test_a_file_system_that_cannot_be_extended_is_a_fact_and_no_obstacle_and_one
     said = setup.facts_of(DB_1, CLAIM)
     assert said["role"] == "primary"
     assert said["data_volume"].endswith(f"tried again: {told}")
-    assert judge(DB_1, Health(claim=CLAIM, status={**STATUS, "primary": True}, agent=AGENT, accounts=True)).ok, "MySQL serves all the same"
+    status = {"primary": True, "replica": False}
+    assert judge(DB_1, Health(claim=CLAIM, status=status, agent={"mode": "lossless"}, accounts=True)).ok, "MySQL serves all the same"
     assert growing_with(monkeypatch, tmp_path, None)
     assert setup.facts_of(DB_1, CLAIM) == {"role": "primary"}
 
@@ -414,79 +416,6 @@ def test_what_an_earlier_boot_left_half_done_is_finished(monkeypatch: pytest.Mon
     install.install()
     assert install.installed()
     assert not any("install mysql-server" in call for call in dpkg.calls)
-
-
-# --- readiness
-
-STATUS: dict[str, Any] = {"primary": False, "replica": False, "semi_sync": True}
-CLAIM = Claim(primary="db-1", data_id="one")
-AGENT = {"action": "rest", "reason": "primary, lossless", "mode": "lossless"}
-
-
-@pytest.mark.parametrize(
-    ("settings", "found", "ok", "reason", "facts"),
-    [
-        (
-            DB_2,
-            Health(claim=None, status=STATUS, agent={}, accounts=False),
-            False,
-            "waiting for the first database host",
-            {"waiting_for": "primary"},
-        ),
-        (DB_1, Health(claim=None, status=None, agent={}, accounts=False), False, "waiting for the first database host", {}),
-        (DB_1, Health(claim=CLAIM, status=None, agent={}, accounts=False), False, "the role check does not answer", {"role": "primary"}),
-        (DB_1, Health(claim=CLAIM, status=STATUS, agent=AGENT, accounts=True), False, "not open for writes", None),
-        (DB_1, Health(claim=CLAIM, status={**STATUS, "primary": True}, agent=AGENT, accounts=False), False, "making accounts", None),
-        (
-            DB_1,
-            Health(claim=CLAIM, status={**STATUS, "primary": True}, agent=AGENT, accounts=True),
-            True,
-            "primary, lossless",
-            {"role": "primary", "replication": "lossless"},
-        ),
-        (DB_2, Health(claim=CLAIM, status=STATUS, agent=AGENT, accounts=False), False, "not replicating yet", {"role": "replica"}),
-        (
-            DB_2,
-            Health(claim=CLAIM, status={**STATUS, "replica": True}, agent=AGENT, accounts=False, primary_status={"semi_sync": False}),
-            False,
-            "db-1 does not wait for this replica",
-            None,
-        ),
-        (
-            DB_2,
-            Health(
-                claim=CLAIM,
-                status={**STATUS, "replica": True},
-                agent=AGENT,
-                accounts=False,
-                primary_status={"semi_sync": True},
-                mode=Mode.LOSSLESS,
-            ),
-            True,
-            "replica of db-1",
-            {"role": "replica"},
-        ),
-        (
-            DB_2,
-            Health(
-                claim=CLAIM,
-                status={**STATUS, "replica": True},
-                agent=AGENT,
-                accounts=False,
-                primary_status={"semi_sync": False, "expects_replica": False},
-                mode=Mode.DEGRADED,
-            ),
-            True,
-            "replica of db-1, which is not configured with one yet",
-            {"role": "replica"},
-        ),
-    ],
-)
-def test_readiness(settings: Settings, found: Health, ok: bool, reason: str, facts: dict[str, str] | None) -> None:
-    check = judge(settings, found)
-    assert check.ok is ok
-    assert reason in check.reason
-    assert facts is None or check.facts == facts
 
 
 def test_settings_name_the_other_host_only_where_a_replica_is_configured() -> None:

@@ -57,15 +57,65 @@ def test_of_two_hosts_of_one_name_the_one_that_stays_is_meant(monkeypatch: pytes
         hosts.find(session, "web-7")
 
 
-def test_the_table_shows_names_and_reasons_letter_by_letter() -> None:
+def shown(*rows: dict[str, Any], width: int = 80) -> list[str]:
     output = io.StringIO()
-    said: list[dict[str, Any]] = [
-        _ROW | {"name": "web:key:"},
-        _ROW | {"name": "[red]w[/red]", "ready": False, "reason": "a :key: of [bold]one"},
-    ]
-    Terminal(file=output, width=200).print(hosts.table([hosts.Host.of(row) for row in said]))
-    first, second = output.getvalue().splitlines()[1:]
+    Terminal(file=output, width=width).print(hosts.table([hosts.Host.of(_ROW | row) for row in rows]))
+    return [line.rstrip() for line in output.getvalue().splitlines()]
+
+
+def test_the_table_shows_names_and_reasons_letter_by_letter() -> None:
+    _, first, _, second, below = shown({"name": "web:key:"}, {"name": "[red]w[/red]", "ready": False, "reason": "a :key: of [bold]one"})
     assert first.split()[0] == "web:key:"
     assert first.split()[-1] == "yes"
-    assert second.split()[0] == "[red]w[/red]"
-    assert second.rstrip().endswith("no a :key: of [bold]one")
+    assert (second.split()[0], second.split()[-1]) == ("[red]w[/red]", "no")
+    assert below.strip() == "i-1: a :key: of [bold]one"
+
+
+_APPLIER = "the applier stopped: Coordinator stopped because there were error(s) in the worker(s). The most recent failure being: Worker 1"
+_LAB: list[dict[str, Any]] = [
+    {
+        "name": "db-2",
+        "zone": "ap-southeast-1b",
+        "private_ip": "10.120.144.110",
+        "instance_id": "i-e413a0123f2574629",
+        "ready": False,
+        "reason": f"failed: {_APPLIER}",
+        "facts": {"role": "replica"},
+        "age_seconds": 3,
+    },
+    {
+        "name": "lb-1",
+        "zone": "ap-southeast-1a",
+        "private_ip": "10.120.100.110",
+        "public_ip": "198.18.200.1",
+        "said": "serves HTTPS from 2 web hosts",
+        "facts": {"active": "true", "elastic_ip": "198.18.200.1", "servers_up": "10.20.64.4", "servers_down": "10.20.80.4: L7STS 400"},
+        "age_seconds": 61,
+    },
+    {"name": "web-250", "zone": "ap-southeast-1a", "private_ip": "10.120.164.104", "said": "serves the app", "facts": {"release": "0a1b"}},
+    {"name": "db-1", "said": "replica of db-2", "measures": {"lag": "0.2 s"}, "state": "shutting-down"},
+]
+
+
+def test_eighty_columns_hold_every_row_and_lose_no_word() -> None:
+    lines = shown(*_LAB)
+    assert max(map(len, lines)) <= 80
+    rows = {line.split()[0]: line.split() for line in lines if not line.startswith(" ")}
+    assert rows["host"] == ["host", "zone", "private", "ip", "public", "ip", "state", "serves"]
+    assert rows["lb-1"] == ["lb-1", "ap-southeast-1a", "10.120.100.110", "198.18.200.1", "running", "yes"]
+    assert rows["db-2"][-1] == "no"
+    said = " ".join(" ".join(lines).split())
+    for words in (
+        f"failed: {_APPLIER}; heard 3 s ago",
+        "serves HTTPS from 2 web hosts; the site's address is here; servers down 10.20.80.4: L7STS 400; heard 61 s ago",
+        "serves the app; release 0a1b",
+        "replica of db-2; lag 0.2 s",
+    ):
+        assert words in said
+
+
+def test_the_words_for_programs_keep_their_names_and_gain_the_age_of_what_was_said() -> None:
+    host = hosts.Host.of(_ROW | _LAB[1]).as_dict()
+    assert set(_ROW) <= set(host)
+    assert (host["age_seconds"], host["measures"]) == (61, {})
+    assert host["facts"] == _LAB[1]["facts"]

@@ -12,10 +12,10 @@ from typing import Any
 import pulumi
 import pytest
 
-from stack.cloud import InstanceState
+from stack.cloud import InstanceState, StoredObject
 from stack.outcomes import NotReadyError, Outcome
 from stack.readiness import POLL_LONGEST, STALE_FOR, Clock, Readiness, Subject, UnknownStateError
-from stack.records import Verdict, judge, record_key
+from stack.records import MISSED, SLACK, Verdict, judge, record_key
 from stack.tags import of_stack
 from tests.unit.monitor import StrictMonitor, run
 
@@ -63,6 +63,64 @@ def test_a_record_counts_only_for_this_user_data_and_after_this_launch(
 def serving(in_force: str | None, problem: dict[str, Any] | None = None) -> bytes:
     told = json.loads(record())
     return json.dumps({**told, "configuration_sha256": in_force, "configuration_problem": problem}).encode()
+
+
+RENEWED = 70
+LATE = MISSED * RENEWED + SLACK
+
+
+def renewed(state: str = "ready", **changes: Any) -> bytes:
+    """The word of a host that renews it."""
+    return json.dumps({**json.loads(record(state, **changes)), "renewed_every": RENEWED}).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "age", "state", "reason"),
+    [
+        (renewed(), LATE, "ready", "serves"),
+        (renewed(), LATE + 1, "waiting", "not heard for 4 minutes; then it said: ready, serves"),
+        (renewed(), 3 * 86400, "waiting", "not heard for 72 hours; then it said: ready, serves"),
+        (renewed("failed", reason="no disk"), LATE + 1, "waiting", "not heard for 4 minutes; then it said: failed, no disk"),
+        (renewed("unready", reason="nginx is away"), LATE + 1, "waiting", "not heard for 4 minutes"),
+        (renewed("unready", reason="nginx is away"), 5, "waiting", "nginx is away"),
+        (renewed("failed", reason="no disk"), 5, "failed", "no disk"),
+        (record(), 30 * 86400, "ready", "serves"),  # of a release before hosts renewed it
+        (record("failed", reason="no disk"), 30 * 86400, "failed", "no disk"),
+        (json.dumps({**json.loads(record()), "renewed_every": "often"}).encode(), 30 * 86400, "ready", "serves"),
+    ],
+)
+def test_a_word_that_should_have_been_renewed_counts_for_minutes(content: bytes, age: float, state: str, reason: str) -> None:
+    verdict = judge(RUNNING, content, SHA, age=age)
+    assert verdict.state == state
+    assert reason in verdict.reason
+
+
+def test_a_late_word_fails_no_up_before_its_timeout_and_a_new_one_ends_the_wait() -> None:
+    time = Time()
+    aws = FakeAws(records={KEY: at(0, renewed())}, written=-LATE - 1)
+    outcome = asyncio.run(readiness(aws, time, timeout=900).watch(subject()))
+    assert time.seconds >= 900
+    assert outcome.message.splitlines()[0] == "web-1 (i-1) not ready after 900 s: not heard for 19 minutes; then it said: ready, serves"
+
+    class HeardAgain(FakeAws):
+        def read(self, bucket: str, key: str) -> StoredObject | None:
+            self.written = None if self.now() >= 30 else -LATE - 1
+            return super().read(bucket, key)
+
+    time = Time()
+    assert asyncio.run(readiness(HeardAgain(records={KEY: at(0, renewed())}), time, timeout=900).watch(subject())).ready
+    assert 30 <= time.seconds < 30 + POLL_LONGEST + 1
+
+
+def test_a_host_that_served_and_fails_during_the_wait_is_waited_for_until_it_says_that_it_has_failed() -> None:
+    time = Time()
+
+    def word(now: float) -> bytes:
+        return renewed("unready", reason="nginx is away") if now < 30 else renewed("failed", reason="nginx is away", after=now)
+
+    outcome = asyncio.run(readiness(FakeAws(records={KEY: word}), time, timeout=900).watch(subject()))
+    assert outcome.message.splitlines()[0] == "web-1 (i-1) failed: nginx is away"
+    assert 30 <= time.seconds < 30 + POLL_LONGEST + 1
 
 
 NEW, OLD = "1" * 64, "2" * 64
@@ -140,6 +198,8 @@ class FakeAws:
     unknown_until: float = -1
     started: list[str] = field(default_factory=list[str])
     starts_until: float = float("inf")
+    written: float | None = None
+    """When the records were written; None: just now."""
 
     def start(self, instance_id: str) -> None:
         if self.now() < self.broken_until:
@@ -161,9 +221,10 @@ class FakeAws:
         assert own == OWN
         return self.hosts.get(host)
 
-    def read(self, bucket: str, key: str) -> bytes | None:
+    def read(self, bucket: str, key: str) -> StoredObject | None:
         assert bucket == "artifacts"
-        return self.records.get(key, lambda _: None)(self.now())
+        body = self.records.get(key, lambda _: None)(self.now())
+        return None if body is None else StoredObject(body=body, age=0 if self.written is None else self.now() - self.written)
 
 
 class Time:
@@ -500,6 +561,8 @@ DB_1 = InstanceState(id="i-1", state="running", launched=LAUNCHED)
         ({"db-1": DB_1}, record("failed"), record("starting"), True),  # db-1 serves nothing: a repair must reach it
         ({"db-1": DB_1}, record(after=-5), record("starting"), True),
         ({"db-1": DB_1}, None, record("starting"), True),
+        ({"db-1": DB_1}, renewed("failed"), record("starting"), True),
+        ({"db-1": DB_1}, renewed("unready"), record("starting"), False),  # for a moment only, perhaps
     ],
 )
 def test_a_pet_that_serves_is_changed_only_while_its_partner_is_ready(
@@ -523,6 +586,46 @@ def test_a_pet_that_serves_is_changed_only_while_its_partner_is_ready(
         with pytest.raises(NotReadyError, match="db-2"):
             outputs_of(body)
         assert seen == []
+
+
+def test_a_pet_that_is_not_heard_may_serve_and_is_not_changed_beside_its_partner() -> None:
+    time = Time()
+    aws = FakeAws(hosts={"db-1": DB_1}, records={KEY: at(0, renewed()), record_key("AROA", "i-2"): at(0, record("starting"))})
+    aws.written = -LATE - 1
+
+    def body() -> None:
+        wait = readiness(aws, time, timeout=60)
+        text = pulumi.Output.from_input
+        outcome = wait_for(wait, "db-2", "i-2")
+        wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+
+    with pytest.raises(NotReadyError, match="db-2"):
+        outputs_of(body)
+
+
+def test_a_pet_that_falters_is_asked_until_it_has_failed_and_then_a_repair_reaches_it() -> None:
+    time = Time()
+
+    def word(now: float) -> bytes:
+        return renewed("unready") if now < 30 else renewed("failed")
+
+    aws = FakeAws(hosts={"db-1": DB_1}, records={KEY: word, record_key("AROA", "i-2"): at(0, record("starting"))})
+    seen: list[float] = []
+
+    def body() -> None:
+        wait = readiness(aws, time, timeout=900)
+        text = pulumi.Output.from_input
+        held = wait.before_changing(
+            "db-1",
+            text(Outcome(host="db-2", ready=False)),
+            bucket=text("artifacts"),
+            role_id=text("AROA"),
+            own=pulumi.Output.from_input(OWN),
+        )
+        held.apply(lambda _: seen.append(time.seconds))
+
+    outputs_of(body)
+    assert seen == [pytest.approx(30, abs=POLL_LONGEST + 1)]
 
 
 @pytest.mark.parametrize(("broken_until", "passes"), [(50, True), (1000, False)])

@@ -30,6 +30,8 @@ class Rights:
 TABLE = {
     # It installs a package from AWS's bucket, as root.
     "common/webstack-session-manager.service": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes=None),
+    # It asks systemd, HAProxy's socket and the journal, all root's own.
+    "common/webstack-report.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes=""),
     "database/mysql.service": Rights(user="mysql", capabilities=KEEPS, no_new_privileges=True, writes=None),
     # It asks MySQL as root, by its socket.
     "database/webstack-database-accounts.service": Rights(
@@ -99,6 +101,7 @@ WHOLE = {
 
 SANDBOXES: dict[str, dict[str, str]] = {
     "common/webstack-session-manager.service": {},
+    "common/webstack-report.service": {**PACKAGED, **CALLS, "MemoryDenyWriteExecute": "yes"},
     "database/mysql.service": {"ProtectSystem": "full", "ProtectHome": "yes", "PrivateTmp": "yes"},
     "database/webstack-database-accounts.service": FILES,
     # It opens the volume's device, to learn its size.

@@ -19,6 +19,7 @@ RESTARTED = {
     "webstack-database-proxy.service": "always",
     "webstack-elastic-ip.service": "always",
     "webstack-reconfigure.service": "always",
+    "webstack-report.service": "always",
     # Until it has succeeded: it is done then, or was stopped on purpose.
     "mysql.service": "on-failure",
     "webstack-await-primary.service": "on-failure",

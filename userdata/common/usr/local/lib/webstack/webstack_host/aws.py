@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("AWS_STS_REGIONAL_ENDPOINTS", "regional")
 
+_patience = {"read_timeout": 20, "attempts": 6}
+
+
+def be_brief() -> None:
+    """Lets calls of this process give up within seconds: whoever looks again and again should not stand still meanwhile."""
+    _patience.update(read_timeout=5, attempts=2)
+
 
 @cache
 def s3() -> "S3Client":
@@ -107,4 +114,6 @@ def _region() -> str:
 def _settings() -> "Config":
     from botocore.config import Config
 
-    return Config(connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 6})
+    return Config(
+        connect_timeout=3, read_timeout=_patience["read_timeout"], retries={"mode": "standard", "total_max_attempts": _patience["attempts"]}
+    )

@@ -1,6 +1,7 @@
 """One run of a host's configuration: at each boot, and harmless at any other time.
 
-It goes on until the host serves. What waiting may mend is told as "starting" until the readiness deadline, and as "failed" from then on;
+It goes on until the host serves, and then hands over to `webstack-report`.
+What waiting may mend is told as "starting" until the readiness deadline, and as "failed" from then on;
 what waiting does not mend is "failed" at once, and so is a host with a unit that fails again and again (`failing`). Either way it is tried
 again: what was wrong may have been put right, and then the host serves without anybody starting it anew.
 """
@@ -20,6 +21,7 @@ from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.failing import Failing
 from webstack_host.readiness import Check
+from webstack_host.run import CommandError
 
 POLL = 0.25
 """Seconds between two looks at the host's own services, at first."""
@@ -54,7 +56,10 @@ class Role(Protocol):
 def main() -> int:
     """Configures, starts and checks this host; returns the exit code once it serves."""
     loaded = config.load()
+    with contextlib.suppress(CommandError):
+        services.stop_reporting()
     serve(loaded, lambda: role_of(loaded), say=announce)
+    hand_over()
     return 0
 
 
@@ -75,7 +80,7 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
         progress.not_yet(not_configured(error), permanent=isinstance(error, PermanentError))
         time.sleep(next(pause))
     units = failing.Watch()
-    while not (found := checked(loaded, role)).ok:
+    while not (found := known(checked(loaded, role))).ok:
         unit = failing_unit(units)
         progress.not_yet(unit.check(found) if unit else found, permanent=unit is not None and unit.final)
         time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - began) / 60))
@@ -84,6 +89,18 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
     pause = pauses.growing()
     while not say("ready", found):
         time.sleep(next(pause))
+
+
+def hand_over() -> None:
+    """Leaves the record to the reporter."""
+    for pause in pauses.growing():
+        try:
+            services.start_reporting()
+        except CommandError as error:
+            print(f"webstack: {error}", file=sys.stderr, flush=True)
+            time.sleep(pause)
+        else:
+            return
 
 
 def attempted(loaded: HostConfig, role: Callable[[], Role], boot: reconfigure.Boot) -> Exception | None:
@@ -114,6 +131,11 @@ def checked(loaded: HostConfig, role: Callable[[], Role]) -> Check:
         return role().check(loaded)
     except Exception as error:
         return Check(ok=False, reason=f"cannot be checked: {error}")
+
+
+def known(found: Check) -> Check:
+    """A check as a boot takes it: what the API could not be asked has to be known once, before this host is called ready."""
+    return replace(found, ok=False, reason=found.unasked) if found.ok and found.unasked else found
 
 
 def failing_unit(units: failing.Watch) -> Failing | None:
@@ -157,7 +179,8 @@ def announce(state: readiness.State, found: Check) -> bool:
     """Publishes a state; whether it was published."""
     print(f"webstack: {state}: {found.reason}", *found.detail, sep="\n  ", file=sys.stderr, flush=True)
     try:
-        readiness.publish(state, found.reason, found.detail, found.facts)
+        # The last that is told here is `ready`; from then on the reporter renews it.
+        readiness.publish(state, found.reason, found.detail, found.facts, found.measures, renewed=state == "ready")
     except Exception as error:
         print(f"webstack: readiness not published: {error}", file=sys.stderr, flush=True)
         return False

@@ -1,4 +1,7 @@
-"""What this host says about itself to those who wait for it: one object in the artifact bucket, which only this instance can write."""
+"""What this host says about itself to those who wait for it: one object in the artifact bucket, which only this instance can write.
+
+`webstack-configure` writes it until the host serves; from then on `webstack-report` does (`webstack_host.report`).
+"""
 
 import hashlib
 import json
@@ -9,7 +12,13 @@ from typing import Literal
 
 from webstack_host import aws, config, imds, wanted
 
-State = Literal["starting", "ready", "failed"]
+State = Literal["starting", "ready", "unready", "failed"]
+"""`starting` until the host has served once since its boot; `unready` where it has, and has not for a moment."""
+
+HEARTBEAT = 60.0
+"""Seconds between two writings of a record in which nothing changed, at least: each costs a PutObject."""
+JITTER = 10.0
+"""Seconds by which that may be more, so that not all hosts write at once."""
 
 DETAIL_LINES = 25
 """Lines of log that a record carries at most."""
@@ -27,15 +36,32 @@ class Check:
     units: tuple[str, ...] = ()
     """Units whose last log lines explain it; read only when the outcome is told."""
     facts: dict[str, str] = field(default_factory=dict[str, str])
+    """What is told at once when it changes."""
+    measures: dict[str, str] = field(default_factory=dict[str, str])
+    """Numbers that move all the time: told with the rest, and no news by themselves."""
+    unasked: str = ""
+    """What the AWS API could not be asked that belongs to the whole answer, and why. `ok` is what was seen without it."""
+    mending: bool = False
+    """Whether what does not serve will do so by itself, however long it takes: a copy, a replica that catches up."""
 
 
-def publish(state: State, reason: str, detail: Sequence[str] = (), facts: Mapping[str, str] | None = None) -> None:
-    """Writes this host's record; raises what the AWS API raises."""
-    body = json.dumps(record(state, reason, detail, facts or {}), indent=2) + "\n"
-    aws.put_object(f"hosts/{aws.identity()}.json", body.encode())
+def publish(
+    state: State,
+    reason: str,
+    detail: Sequence[str] = (),
+    facts: Mapping[str, str] | None = None,
+    measures: Mapping[str, str] | None = None,
+    *,
+    renewed: bool = False,
+) -> None:
+    """Writes this host's record; raises what the AWS API raises. `renewed`: whether this host writes it again and again from now on."""
+    told = record(state, reason, detail, facts or {}, measures or {})
+    if renewed:
+        told["renewed_every"] = HEARTBEAT + JITTER
+    aws.put_object(f"hosts/{aws.identity()}.json", (json.dumps(told, indent=2) + "\n").encode())
 
 
-def record(state: State, reason: str, detail: Sequence[str], facts: Mapping[str, str]) -> dict[str, object]:
+def record(state: State, reason: str, detail: Sequence[str], facts: Mapping[str, str], measures: Mapping[str, str]) -> dict[str, object]:
     """The record as JSON holds it. It counts only with the hashes of what is in force and a time after the launch."""
     return {
         "version": 1,
@@ -48,4 +74,5 @@ def record(state: State, reason: str, detail: Sequence[str], facts: Mapping[str,
         **wanted.told(),
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "facts": dict(facts),
+        "measures": dict(measures),
     }

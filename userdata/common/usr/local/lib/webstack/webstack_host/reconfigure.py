@@ -4,13 +4,12 @@ import hashlib
 import importlib
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol, cast
 
-from webstack_host import config, imds, readiness, wanted
+from webstack_host import config, imds, wanted
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
-from webstack_host.readiness import Check
 from webstack_host.wanted import Problem, Wanted
 
 POLL = 5.0
@@ -35,13 +34,6 @@ class Role(Protocol):
     def reload(self) -> None:
         """Makes running services take over what is in place. Raises PermanentError where one does not."""
         ...
-
-    def check(self, config: HostConfig) -> Check:
-        """Tries the host's services."""
-        ...
-
-
-Say = Callable[[readiness.State, Check], object]
 
 
 class WaitsForStopError(RuntimeError):
@@ -133,14 +125,13 @@ def problem_of(found: Wanted, error: Exception) -> Problem:
 
 
 class Reconfigurer:
-    """What follows the object on a running host, one step at a time."""
+    """What follows the object on a running host, one step at a time. What is in force then, the reporter sees and tells."""
 
-    def __init__(self, loaded: HostConfig, role: Role, *, say: Say) -> None:
-        self._loaded, self._role, self._say = loaded, role, say
+    def __init__(self, loaded: HostConfig, role: Role) -> None:
+        self._loaded, self._role = loaded, role
         self._own = hashlib.sha256(imds.user_data()).hexdigest()
         self._found: Wanted | None = None
         self._due = 0.0
-        self._to_tell = False
 
     def step(self, now: float) -> None:
         """Looks at the object, and applies it where it is new or due again. Raises what the API raises."""
@@ -149,14 +140,11 @@ class Reconfigurer:
             self._found, self._due = newest, now
         if now >= self._due:
             self._due = now + self._attempt(self._found)
-        if self._to_tell:
-            self._to_tell = not self._tell()
 
     def _attempt(self, found: Wanted) -> float:
         """Tries to put it in force; returns the seconds until the next try."""
         if found.user_data_sha256 != self._own:
             return AGAIN  # the stop that brings the user data for it brings it in force as well
-        before = wanted.told()
         try:
             changed = apply(found, self._loaded, self._role)
         except Exception as error:
@@ -164,30 +152,17 @@ class Reconfigurer:
             current = wanted.in_force()
             if current is None or current.sha256 != found.sha256:
                 wanted.note(problem_of(found, error))
-            self._to_tell |= before != wanted.told()
             return AGAIN if isinstance(error, PermanentError) else RETRY
         if changed:
             print(f"webstack-reconfigure: {found.sha256[:12]} is in force", file=sys.stderr, flush=True)
-        self._to_tell |= changed or before != wanted.told()
         return AGAIN
-
-    def _tell(self) -> bool:
-        """Publishes that this host serves; where it does not yet, the next step looks again."""
-        found = self._role.check(config.load())
-        if found.ok:
-            self._say("ready", found)
-        return found.ok
 
 
 def main() -> None:
     """Runs for ever."""
     loaded = config.load()
     role = cast(Role, importlib.import_module(f"{loaded.role}_role"))
-
-    def say(state: readiness.State, found: Check) -> None:
-        readiness.publish(state, found.reason, found.detail, found.facts)
-
-    following = Reconfigurer(loaded, role, say=say)
+    following = Reconfigurer(loaded, role)
     while True:
         try:
             following.step(time.monotonic())

@@ -7,6 +7,8 @@ from webstack_host.run import run
 
 UNITS = Path("/etc/systemd/system")
 TARGET = "webstack.target"
+REPORTER = "webstack-report.service"
+"""Tells of this host once it serves: begun by each boot's webstack-configure, which tells until then."""
 
 
 def take_over(*units: str) -> None:
@@ -43,6 +45,16 @@ def reload_if_running(*units: str) -> None:
 def start() -> None:
     """Starts the target: all services of this host. A service that does not start is found by the role's check."""
     run(["systemctl", "start", "--no-block", TARGET])
+
+
+def start_reporting() -> None:
+    """Lets the reporter tell of this host from now on."""
+    run(["systemctl", "start", "--no-block", REPORTER])
+
+
+def stop_reporting() -> None:
+    """Ends the reporter where it runs: a record has one writer at a time."""
+    run(["systemctl", "stop", REPORTER], check=False)
 
 
 def of_target() -> list[str]:

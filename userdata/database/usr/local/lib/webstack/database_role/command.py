@@ -7,11 +7,16 @@ from webstack_host import config
 
 from .settings import Settings
 
-USAGE = "usage: webstack-database agent | role-check | accounts | follow-volume | stop"
+USAGE = """usage: webstack-database agent | role-check | accounts | follow-volume | stop
+       webstack-database reseed [--discard]"""
 
 
 def main(arguments: list[str]) -> int:
     """Runs the part that is named; returns the exit code."""
+    if arguments[:1] == ["reseed"] and arguments[1:] in ([], ["--discard"]):
+        from . import reseeding
+
+        return reseeding.main(Settings.of(config.load().variables), discard=bool(arguments[1:]))
     if len(arguments) != 1 or arguments[0] not in {"agent", "role-check", "accounts", "follow-volume", "stop"}:
         print(USAGE, file=sys.stderr)
         return 2

@@ -43,7 +43,7 @@ def stop(settings: Settings, main_pid: int) -> None:
     logging.getLogger("botocore").setLevel(logging.WARNING)
     with suppress(OSError):
         paths.STOPPING.touch()
-    with _role_lock(5.0):
+    with role_lock(5.0):
         root = Server("root", patience=5.0)
         try:
             local = local_view(root)
@@ -52,7 +52,7 @@ def stop(settings: Settings, main_pid: int) -> None:
             elif not local.read_only:
                 _fence(settings, root, main_pid)
             elif local.receiver == "ON" and local.source_address:
-                _leave(settings, root, local.source_address)
+                leave(settings, root, local.source_address)
         except Exception:
             LOG.exception("the stop was not prepared")
             local = local_view(root)
@@ -125,7 +125,8 @@ def _kill(main_pid: int, reason: str) -> None:
         os.kill(main_pid, signal.SIGKILL)
 
 
-def _leave(settings: Settings, root: Server, address: str) -> None:
+def leave(settings: Settings, root: Server, address: str) -> None:
+    """Tells the primary at that address that this replica leaves, waits until it is not waited for, and stops receiving."""
     deadline = time.monotonic() + settings.patience + LEAVE_MARGIN
     primary = Server("replication", address=address, password=aws.secret("database-replication"), patience=2.0)
     try:
@@ -144,7 +145,7 @@ def _leave(settings: Settings, root: Server, address: str) -> None:
 
 
 @contextmanager
-def _role_lock(patience: float) -> Generator[None]:
+def role_lock(patience: float) -> Generator[None]:
     """The lock of roles, if it can be had in time: an agent in the middle of a long copy does not hold up a stop."""
     with paths.ROLE_LOCK.open("a") as file:
         deadline = time.monotonic() + patience

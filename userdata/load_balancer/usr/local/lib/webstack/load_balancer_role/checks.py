@@ -6,9 +6,12 @@ import ssl
 from webstack_host import services
 from webstack_host.config import HostConfig
 from webstack_host.readiness import Check
+from webstack_host.remembered import Remembered
 
 from load_balancer_role import elastic_ip, haproxy
 
+HOLDER: Remembered[str] = Remembered()
+"""The instance that EC2 says has the address."""
 BACKENDS = ("web", "web-writes")
 """Both have the same servers, each with checks of its own."""
 
@@ -41,13 +44,21 @@ def check(config: HostConfig) -> Check:
 
 
 def association(config: HostConfig, serves: str, detail: list[str]) -> Check:
-    """Whether the Elastic IP is where it should be: here if this is the MASTER, and in any case with somebody."""
+    """Whether the Elastic IP is where it should be: here if this is the MASTER, and in any case with somebody.
+
+    EC2 is asked for it rarely, and at once where this host's part has changed.
+    """
+    master, own = elastic_ip.is_master(), elastic_ip.own_id()
     try:
-        holder = elastic_ip.holder(config.elastic_ip_allocation_id)
+        holder = HOLDER.get(
+            lambda: elastic_ip.holder(config.elastic_ip_allocation_id),
+            good=lambda holder: holder == own if master else bool(holder),
+            about=master,
+        )
     except Exception as error:
-        return Check(ok=False, reason=f"the Elastic IP cannot be asked for: {error}")
-    here = holder == elastic_ip.own_id()
-    if not here and elastic_ip.is_master():
+        return Check(ok=True, reason=serves, detail=detail, unasked=f"the Elastic IP cannot be asked for: {error}")
+    here = holder == own
+    if not here and master:
         units = ("webstack-elastic-ip.service", "keepalived.service")
         return Check(ok=False, reason=f"{config.elastic_ip_address} is not associated with this host yet", units=units)
     if not holder:

@@ -1,0 +1,202 @@
+"""The reporter of a host that serves: what it tells, when, and what it keeps to itself."""
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from webstack_host import aws, config, failing, imds, readiness, report, wanted
+from webstack_host.config import HostConfig
+from webstack_host.failing import Failing
+from webstack_host.last_words import End
+from webstack_host.readiness import Check
+from webstack_host.report import FAILED_AFTER, LOOK, Reporter, looked
+
+from .conftest import HOST, Programs, returns
+
+SERVES = Check(ok=True, reason="serves the app", facts={"release": "1"})
+AWAY = Check(ok=False, reason="nginx.service does not run yet", units=("nginx.service",))
+
+
+class Host:
+    """A host's check, a clock that only waiting moves, and the record as the bucket has it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.found: Callable[[float], Check] = returns(SERVES)
+        self.deaf_until = -1.0
+        self.configuration: dict[str, object] = {}
+        self.told: list[tuple[float, str, str]] = []
+        self.records: list[Check] = []
+        self.news: list[bool] = []
+        self.looks = 0
+        self.reporter = Reporter(self.look, self.tell, now=lambda: self.now, spread=returns(7.0))
+
+    def look(self) -> Check:
+        self.looks += 1
+        return self.found(self.now)
+
+    def tell(self, state: str, found: Check, news: bool) -> bool:
+        if self.now < self.deaf_until:
+            return False
+        self.told.append((self.now, state, found.reason))
+        self.records.append(found)
+        self.news.append(news)
+        return True
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.now < end:
+            self.now += self.reporter.step()
+
+    @property
+    def states(self) -> list[str]:
+        return [state for _, state, _ in self.told]
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> Host:
+    made = Host()
+    monkeypatch.setattr(wanted, "told", lambda: dict(made.configuration))
+    return made
+
+
+def breaking(at: float, until: float = float("inf"), found: Check = AWAY) -> Callable[[float], Check]:
+    return lambda now: found if at <= now < until else SERVES
+
+
+def test_a_host_that_serves_says_so_about_once_a_minute(host: Host) -> None:
+    host.run(3600)
+    assert set(host.states) == {"ready"}
+    moments = [moment for moment, _, _ in host.told]
+    between = [later - earlier for earlier, later in itertools.pairwise(moments)]
+    assert min(between) >= readiness.HEARTBEAT
+    assert max(between) <= readiness.HEARTBEAT + readiness.JITTER + LOOK
+    assert host.news == [True, *[False] * (len(host.told) - 1)], "what was told before is no news"
+
+
+def test_what_stops_serving_is_told_within_seconds_and_has_failed_when_it_lasts(host: Host, programs: Programs) -> None:
+    programs.answers["journalctl"] = (0, "bind() failed\n")
+    host.found = breaking(100)
+    host.run(200)
+    unready, failed = ([one for one in host.told if one[1] == state] for state in ("unready", "failed"))
+    assert 100 <= unready[0][0] <= 100 + LOOK + report.DOUBT
+    assert unready[0][2] == AWAY.reason
+    assert host.records[host.told.index(unready[0])].detail == ["bind() failed"], "the failing unit's last lines"
+    assert 100 + FAILED_AFTER <= failed[0][0] <= 100 + FAILED_AFTER + LOOK + report.DOUBT + LOOK
+    again = [later[0] - earlier[0] for earlier, later in itertools.pairwise(failed)]
+    assert again, "told again: whoever waits believes what is told while they wait"
+    assert all(15 <= one <= 15 + LOOK for one in again)
+
+
+def test_what_serves_again_is_told_at_once(host: Host) -> None:
+    host.found = breaking(100, until=170)
+    host.run(300)
+    back = next(moment for moment, state, _ in host.told if moment > 170 and state == "ready")
+    assert back <= 170 + LOOK
+    host.found = breaking(400)
+    host.run(120)
+    assert next(state for moment, state, _ in host.told if moment >= 400 and state != "ready") == "unready", "counted anew"
+
+
+def test_one_late_answer_is_no_news(host: Host) -> None:
+    host.found = breaking(100, until=100 + LOOK)
+    calls = iter([SERVES, AWAY, *[SERVES] * 1000])
+    host.found = lambda _: next(calls)
+    host.run(300)
+    assert set(host.states) == {"ready"}
+
+
+@pytest.mark.parametrize(
+    ("change", "news"),
+    [({"reason": "primary, degraded"}, True), ({"facts": {"release": "2"}}, True), ({"measures": {"lag": "0.4 s"}}, False)],
+    ids=["reason", "facts", "measures"],
+)
+def test_reason_and_facts_are_told_when_they_change_and_measures_with_the_next(host: Host, change: dict[str, Any], news: bool) -> None:
+    host.run(10)
+    host.found = returns(replace(SERVES, **change))
+    host.run(LOOK)
+    assert len(host.told) == (2 if news else 1)
+    host.run(70)
+    assert {name: getattr(host.records[-1], name) for name in change} == change
+
+
+def test_a_configuration_that_came_into_force_is_told_at_the_next_look(host: Host) -> None:
+    host.run(10)
+    host.configuration = {"configuration_sha256": "1" * 64}
+    host.run(LOOK)
+    assert host.news == [True, True]
+
+
+def test_what_could_not_be_told_is_told_as_soon_as_it_can_be(host: Host) -> None:
+    host.found, host.deaf_until = breaking(100), 120
+    host.run(160)
+    assert next(moment for moment, state, _ in host.told if state == "unready") <= 120 + LOOK
+    host.deaf_until = 100000
+    looks = host.looks
+    host.run(600)
+    assert host.looks - looks < 60, "an API that is away is not asked at every turn"
+
+
+def test_what_mends_by_itself_has_not_failed_however_long_it_takes(host: Host) -> None:
+    host.found = breaking(100, found=Check(ok=False, reason="cloning", mending=True))
+    host.run(3600)
+    assert set(host.states) == {"ready", "unready"}
+
+
+def test_a_check_that_raises_found_nothing_that_serves() -> None:
+    def broken() -> Check:
+        raise OSError("no socket")
+
+    assert looked(broken) == Check(ok=False, reason="cannot be checked: no socket")
+
+
+def test_a_host_whose_api_does_not_answer_is_told_by_what_is_seen_here(host: Host) -> None:
+    host.found = returns(replace(SERVES, unasked="the Elastic IP cannot be asked for: throttled"))
+    host.run(600)
+    assert set(host.states) == {"ready"}
+
+
+def test_the_record_says_how_often_it_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
+    put: dict[str, bytes] = {}
+    monkeypatch.setattr(config, "load", returns(HostConfig(HOST, "host.json")))
+    monkeypatch.setattr(imds, "instance_id", returns("i-1"))
+    monkeypatch.setattr(imds, "user_data", returns(b""))
+    monkeypatch.setattr(aws, "identity", returns("AROA:i-1"))
+    monkeypatch.setattr(aws, "put_object", put.__setitem__)
+    assert report.tell("ready", replace(SERVES, measures={"lag": "0.4 s"}), True)
+    record = json.loads(put["hosts/AROA:i-1.json"])
+    assert record["renewed_every"] == readiness.HEARTBEAT + readiness.JITTER
+    assert record["measures"] == {"lag": "0.4 s"}
+    monkeypatch.setattr(aws, "put_object", _refused)
+    assert not report.tell("ready", SERVES, False)
+
+
+def _refused(*_: object) -> None:
+    raise ConnectionError("SlowDown")
+
+
+def test_a_unit_that_fails_again_and_again_is_the_reason_and_units_are_looked_at_rarely_while_all_is_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[float] = []
+    now = [0.0]
+    unit = Failing(
+        unit="webstack-app.service", failures=3, end=End(how="exit code 1", cause="ImportError", lines=["ImportError"]), limit=""
+    )
+
+    def failing_unit(_: object) -> Failing:
+        looks.append(now[0])
+        return unit
+
+    monkeypatch.setattr(report, "failing_unit", failing_unit)
+    monkeypatch.setattr(failing, "settle", returns(None))
+    units = report.Units(lambda: now[0])
+    for second in range(0, 600, 5):
+        now[0] = float(second)
+        assert units.explain(SERVES) == SERVES
+    assert len(looks) == 10
+    found = units.explain(AWAY)
+    assert (found.ok, found.facts["failing"]) == (False, "webstack-app.service")
