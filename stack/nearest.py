@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 
 def nearest(given: object, options: Iterable[str], *, cutoff: float = 0.6) -> str | None:
-    """The option that is the same but for case and marks, else the first that begins so, else the most similar; None where none is near."""
+    """The option that is the same but for case and marks, else the shortest that begins so, else the most similar; None where none is."""
     if not isinstance(given, str):
         return None
-    plain = {_plain(option): option for option in reversed(list(options))}  # of several the first
+    plain = {_plain(option): option for option in options}
     word = _plain(given)
     if word in plain:
         return plain[word]
     begins = [option for key, option in plain.items() if word and key.startswith(word)]
     if begins:
-        return begins[-1]
+        return min(begins, key=len)
     similar = difflib.get_close_matches(word, plain, n=1, cutoff=cutoff)
     return plain[similar[0]] if similar else None
 
