@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from lab import control
+from lab.errors import LabError
 from lab.session import Session
 from ops.failures import UserError
 
@@ -17,6 +18,9 @@ _TEXTS = ("name", "role", "zone", "private_ip", "public_ip", "instance_id", "sta
 
 _SAID_ELSEWHERE = frozenset({"role", "replication", "elastic_ip", "servers_up", "waiting_for"})
 """Facts that a host's own words or its row hold already."""
+
+UP = ("pending", "booting", "running")
+"""States of a host that costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +116,17 @@ def words(host: Host) -> list[str]:
     if host.age_seconds is not None:
         found.append(f"heard {host.age_seconds} s ago")
     return found
+
+
+def half_made(session: Session) -> str:
+    """A sentence on the hosts that run and do not serve; empty where all do, or where the daemon cannot be asked."""
+    try:
+        found = [f"{host.name} ({host.instance_id})" for host in rows(session) if host.instance_id and not host.ready and host.state in UP]
+    except LabError:
+        return ""
+    if not found:
+        return ""
+    return f"made, running and not serving: {', '.join(found)}. The next `webstack lab up` waits for them or replaces them."
 
 
 def url(session: Session) -> str:

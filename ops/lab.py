@@ -72,7 +72,12 @@ def up(
     for line in faults.remind(session):
         _say(line)
     wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    url = operations.up(session, wanted, news, _say, refresh=read_anew)
+    try:
+        url = operations.up(session, wanted, news, _say, refresh=read_anew)
+    except KeyboardInterrupt:
+        if left := hosts.half_made(session):
+            news.print(left, style="yellow", soft_wrap=True)
+        raise
     console.print(hosts.table(hosts.rows(session)))
     _say(f"serving after {time.monotonic() - started:.0f} s")
     print(url)

@@ -60,7 +60,7 @@ ROWS: Final[dict[str, Row]] = {
             sets("web.module=wsgi:application"),
             sets("web.workers=3"),
             sets("web.drainSeconds=30"),
-            sets("web.migrateTimeout=300"),
+            sets("web.migrateTimeout=100"),
             sets("environment.ami=ami-0fedcba9876543210"),
         ),
         chains=(ROLLED,),

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from lab.errors import LabError
 from lab.names import LabNames
 from lab.session import Session
 from ops import hosts
@@ -55,6 +56,27 @@ def test_of_two_hosts_of_one_name_the_one_that_stays_is_meant(monkeypatch: pytes
     assert hosts.find(session, old).instance_id == old, "by its id the leaving one is meant"
     with pytest.raises(UserError, match="host 'web-7': this lab has no such host"):
         hosts.find(session, "web-7")
+
+
+def test_after_an_interruption_the_hosts_that_run_and_do_not_serve_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        _ROW | {"instance_id": "i-old"},
+        _ROW | {"instance_id": "i-new", "state": "booting", "ready": False},
+        _ROW | {"name": "web-2", "instance_id": "i-gone", "state": "shutting-down", "ready": False},
+        _ROW | {"name": "web-2", "instance_id": "i-fails", "ready": False},
+    ]
+    monkeypatch.setattr("lab.control.status", lambda _: {"hosts": rows})  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    session = Session.of("unit")
+    said = hosts.half_made(session)
+    assert said.startswith("made, running and not serving: web-1 (i-new), web-2 (i-fails).")
+    rows[:] = rows[:1]
+    assert hosts.half_made(session) == ""
+
+    def away(_: LabNames) -> dict[str, Any]:
+        raise LabError("the daemon does not answer")
+
+    monkeypatch.setattr("lab.control.status", away)
+    assert hosts.half_made(session) == "", "the interruption is what is told"
 
 
 def shown(*rows: dict[str, Any], width: int = 80) -> list[str]:
