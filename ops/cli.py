@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -10,6 +11,7 @@ from ops.deployer import deployer_policy
 from ops.failures import INTERRUPTED
 from ops.lab import lab
 from ops.terminal import Terminal
+from ops.version import version
 
 app = typer.Typer(
     name="webstack",
@@ -18,10 +20,26 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(lab, name="lab")
 
 app.command("deployer-policy")(deployer_policy)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"webstack {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Which webstack this is, and of which commit.")
+    ] = False,
+) -> None:
+    """The options of the command itself."""
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
 """The lab's hosts, as the command line shows and reaches them."""
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, cast
 
 from rich.console import Group, RenderableType
@@ -147,23 +147,35 @@ def find(session: Session, wanted: str) -> Host:
     return min(found, key=lambda host: host.state not in ("running", "pending"))
 
 
+def choose(session: Session, wanted: str, instance: str | None, say: Callable[[str], None]) -> Host:
+    """The host of that name, or that instance of it; says which one is meant where there are two. Raises UserError."""
+    host = find(session, instance or wanted)
+    if instance and wanted not in (host.name, host.instance_id):
+        raise UserError(f"--instance {instance}: that is {host.name}, not {wanted}")
+    others = [other for other in rows(session) if other.name == host.name and other.instance_id != host.instance_id]
+    if others and wanted == host.name and not instance:
+        rest = ", ".join(f"{other.instance_id} ({other.state})" for other in others)
+        say(f"{host.name} is {host.instance_id} ({host.state}) here; there is also {rest}: give that id in place of the name")
+    return host
+
+
+def environment() -> dict[str, str]:
+    """What a command on a host is given: nothing of the caller's but how its terminal is to be spoken to."""
+    return {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "TERM": os.environ.get("TERM", "dumb"),
+        "LANG": os.environ.get("LANG", "C.UTF-8"),
+    }
+
+
 def enter_command(session: Session, wanted: str, command: Sequence[str]) -> list[str]:
     """The command line that runs `command` on a running host. Raises UserError where it is not running."""
     host = find(session, wanted)
     pid = control.leader(session.names, host.instance_id)
     if pid is None:
-        raise UserError(f"{wanted} is {host.state}: nothing can be run there. Start it: webstack lab start {wanted}")
+        raise UserError(f"{host.name} is {host.state}: nothing can be run there. Start it: webstack lab start {host.name}")
     # A shell forks, and not nsenter: a shutdown stops every process of the guest for a moment, nsenter would stop with its own for good,
     # and a process that nobody reaps keeps the guest from ending. It also changes the folder: nsenter's --wd opens this machine's.
     shell = ["sh", "-c", 'trap : INT; cd /root && "$@"; exit $?', "sh"]
     return ["nsenter", "--no-fork", "--target", str(pid), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--", *shell, *command]
-
-
-def journal_command(session: Session, wanted: str, *, unit: str | None, lines: int) -> list[str]:
-    """The command line that shows a host's journal from outside, running or not."""
-    host = find(session, wanted)
-    folder: Path = session.names.machine_dir(host.instance_id) / "upper" / "var" / "log" / "journal"
-    command = ["journalctl", "--no-pager", "--directory", str(folder)]
-    if unit:
-        command += ["--unit", unit]
-    return [*command, "--lines", str(lines) if lines else "all"]

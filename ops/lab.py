@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -14,7 +15,9 @@ import typer
 from lab import control
 from lab.names import DEFAULT_LAB
 from lab.session import Session
-from ops import api_faults, faults, host_faults, hosts, reach, requirements
+from ops import api_faults, faults, host_faults, hosts, outcome, reach, requirements
+from ops import logs as host_logs
+from ops.failures import UserError
 from ops.options import ConfigFileOption, HostArgument, JsonOption, LabOption, ProviderOption, SetOption, StackOption, Wanted
 from ops.terminal import Terminal
 
@@ -59,28 +62,35 @@ def up(
     config_file: ConfigFileOption = None,
     provider: ProviderOption = None,
     read_anew: RefreshOption = False,
+    as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Start the lab if it is not running, then a real `pulumi up`: the first time all is created, later the difference is."""
     from ops import operations, setup
 
-    requirements.require_host("webstack lab up")
-    session = Session.of(name)
-    requirements.require_room(session.names)
-    setup.ensure_all(_say)
-    started = time.monotonic()
-    for line in faults.remind(session):
-        _say(line)
-    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    try:
-        url = operations.up(session, wanted, news, _say, refresh=read_anew)
-    except KeyboardInterrupt:
-        if left := hosts.half_made(session):
-            news.print(left, style="yellow", soft_wrap=True)
-        raise
-    console.print(hosts.table(hosts.rows(session)))
-    _say(f"serving after {time.monotonic() - started:.0f} s")
-    print(url)
+    with outcome.said(as_json):
+        requirements.require_host("webstack lab up")
+        session = Session.of(name)
+        requirements.require_room(session.names)
+        setup.ensure_all(_say)
+        started = time.monotonic()
+        for line in faults.remind(session):
+            _say(line)
+        wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
+        try:
+            applied = operations.up(session, wanted, news, _say, refresh=read_anew)
+        except KeyboardInterrupt:
+            if left := hosts.half_made(session):
+                news.print(left, style="yellow", soft_wrap=True)
+            raise
+        there, seconds = hosts.rows(session), time.monotonic() - started
+    if as_json:
+        told = {"url": applied.url, "seconds": round(seconds, 1), "operations": applied.operations}
+        outcome.print_success(told | {"hosts": [host.as_dict() for host in there]})
+        return
+    console.print(hosts.table(there))
+    _say(f"serving after {seconds:.0f} s")
+    print(applied.url)
 
 
 @lab.command()
@@ -90,13 +100,19 @@ def preview(
     config_file: ConfigFileOption = None,
     provider: ProviderOption = None,
     diff: DiffOption = False,
+    as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Show what `up` would do. Without a running lab, the plan of the whole stack; that needs no root."""
     from ops import operations
 
     wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    operations.preview(Session.of(name), wanted, news, diff=diff, color=_colour())
+    with outcome.said(as_json):
+        text, planned = operations.preview(Session.of(name), wanted, news, diff=diff, color=_colour())
+    if as_json:
+        outcome.print_success({"changes": [asdict(step) for step in planned]})
+    else:
+        print(text)
 
 
 @lab.command()
@@ -169,17 +185,20 @@ def reach_command(
 @lab.command()
 def url(
     api: Annotated[bool, typer.Option("--api", help="The endpoint of the lab's AWS API, from this machine; any credentials do.")] = False,
+    as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Print the URL that the lab serves on, for example for `curl -k`; with --api the endpoint for `aws --endpoint-url` and boto3."""
     session = Session.of(name)
     session.require_running()
-    print(session.names.api_endpoint if api else hosts.url(session))
+    found = session.names.api_endpoint if api else hosts.url(session)
+    print(json.dumps({"url": found}) if as_json else found)
 
 
 @lab.command()
 def quota(
     settings: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]…", help="Quotas to change, e.g. vcpus=64.")] = None,
+    as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Show what the lab's AWS account may have, and change it as AWS would on request."""
@@ -187,23 +206,27 @@ def quota(
 
     session = Session.of(name)
     session.require_running()
-    for quota_name, value in quotas.quotas(session, settings or []).items():
-        print(f"{quota_name}={value}")
+    found = quotas.quotas(session, settings or [])
+    print(json.dumps(found, indent=2) if as_json else "\n".join(f"{quota_name}={value}" for quota_name, value in found.items()))
 
 
-@lab.command("exec", context_settings={"ignore_unknown_options": True})
+@lab.command("exec", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})  # -h is the command's own
 def exec_command(
     host: HostArgument,
     command: Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="What to run there, as root.")],
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Run a command on a host: webstack lab exec db-1 -- mysql -e 'SHOW REPLICA STATUS' -E. What is behind `--` is the command's own."""
+    """Run a command on a host: webstack lab exec db-1 -- mysql -e 'SHOW REPLICA STATUS' -E. What is behind `--` is the command's own.
+
+    It runs as root, with a plain environment: nothing of yours is handed over.
+    """
     session = Session.of(name)
     session.require_running()
     requirements.require_root("webstack lab exec")
-    arguments = hosts.enter_command(session, host, command)
+    chosen = hosts.choose(session, host, None, _say)
+    arguments = hosts.enter_command(session, chosen.instance_id, command)
     sys.stdout.flush()
-    os.execvp(arguments[0], arguments)
+    os.execvpe(arguments[0], arguments, hosts.environment())
 
 
 @lab.command()
@@ -211,15 +234,27 @@ def logs(
     host: HostArgument,
     unit: Annotated[str | None, typer.Option("--unit", "-u", help="Only this unit.")] = None,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines; 0 for all.")] = 200,
+    since: Annotated[str | None, typer.Option("--since", help="Only from then on, as journalctl takes it: '10 min ago', '14:30'.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written, until Ctrl-C.")] = False,
+    access: Annotated[bool, typer.Option("--access", help="A web host's requests: Nginx's access log in place of the journal.")] = False,
+    slow: Annotated[bool, typer.Option("--slow", help="A database's statements of a second and more, in place of the journal.")] = False,
+    instance: Annotated[
+        str | None, typer.Option("--instance", metavar="ID", help="Which of two: during a release a name has an old and a new host.")
+    ] = None,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Show a host's journal, also while it is stopped."""
+    """Show a host's journal or another of its logs, also while it is stopped."""
+    if access and slow:
+        raise UserError("--access and --slow: give one of them, a host has one or the other")
+    source = host_logs.Source.ACCESS if access else host_logs.Source.SLOW if slow else host_logs.Source.JOURNAL
     session = Session.of(name)
     session.require_running()
     requirements.require_root("webstack lab logs")
-    arguments = hosts.journal_command(session, host, unit=unit, lines=lines)
+    arguments = host_logs.command(
+        session, host, source=source, instance=instance, unit=unit, since=since, lines=lines, follow=follow, say=_say
+    )
     sys.stdout.flush()
-    os.execvp(arguments[0], arguments)
+    os.execvpe(arguments[0], arguments, hosts.environment() if follow else dict(os.environ))
 
 
 @lab.command()

@@ -1,7 +1,7 @@
 """What the lab's commands do with the engine."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 
 from lab.engine import real_providers
 from lab.engine.state_files import LostStateError
@@ -11,14 +11,22 @@ from ops.engine_run import run
 from ops.failures import UserError
 from ops.options import Provider, Wanted
 from ops.planning import live_engine, planning_engine, provider_for
-from ops.progress import Progress
+from ops.progress import Planned, Progress
 from ops.terminal import Terminal
 
 Say = Callable[[str], None]
 
 
-def up(session: Session, wanted: Wanted, console: Terminal, say: Say, *, refresh: bool = False) -> str:
-    """Starts the lab where it is not running and applies the stack; gives the URL. Raises LabError.
+@dataclass(frozen=True, kw_only=True)
+class Applied:
+    """What an `up` came to: where the site is, and how many resources were created, updated, replaced and deleted."""
+
+    url: str
+    operations: Mapping[str, int]
+
+
+def up(session: Session, wanted: Wanted, console: Terminal, say: Say, *, refresh: bool = False) -> Applied:
+    """Starts the lab where it is not running and applies the stack. Raises LabError.
 
     With `refresh` the engine first reads every resource anew: what is gone is made again.
 
@@ -45,15 +53,17 @@ def up(session: Session, wanted: Wanted, console: Terminal, say: Say, *, refresh
             f"`webstack lab up` again starts the lab afresh. The server's log: {session.names.api_log}"
         ) from None
     say(progress.summary())
-    return url
+    return Applied(url=url, operations=progress.counts)
 
 
-def preview(session: Session, wanted: Wanted, console: Terminal, *, diff: bool, color: str) -> None:
-    """Prints the engine's plan: against the running lab, else of everything. Raises LabError."""
+def preview(session: Session, wanted: Wanted, console: Terminal, *, diff: bool, color: str) -> tuple[str, list[Planned]]:
+    """The engine's plan, as its text and step by step: against the running lab, else of everything. Raises LabError."""
     with planning_engine(session, wanted) as engine:
         lines: list[str] = []
-        run(engine, console, "preview", lambda listener: engine.preview(on_event=listener, on_output=lines.append, diff=diff, color=color))
-    print("\n".join(lines))
+        _, progress = run(
+            engine, console, "preview", lambda listener: engine.preview(on_event=listener, on_output=lines.append, diff=diff, color=color)
+        )
+    return "\n".join(lines), progress.planned
 
 
 def refresh(session: Session, wanted: Wanted, console: Terminal, *, color: str) -> None:

@@ -6,6 +6,7 @@ On a terminal one line at the bottom moves and only news stays; elsewhere every 
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import TracebackType
 
 from pulumi import automation as auto
@@ -28,6 +29,15 @@ _DONE = {
 _STYLE = {"created": "green", "updated": "yellow", "replaced": "yellow", "deleted": "red"}
 
 
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """One step of a plan, in the engine's words: `create`, `update`, `delete`, `replace`, `create-replacement`, `delete-replaced`."""
+
+    operation: str
+    type: str
+    name: str
+
+
 class Progress:
     """Listens to one run of the engine. Use as a context around it; `failures` holds what went wrong, in the order it was said."""
 
@@ -38,7 +48,10 @@ class Progress:
         self._started = clock()
         self._last_line = self._started
         self._done = 0
-        self._counts: dict[str, int] = {}
+        self.counts: dict[str, int] = {}
+        """How many resources were created, updated, replaced and deleted."""
+        self.planned: list[Planned] = []
+        """What a preview would do, in its order."""
         self._running: dict[str, str] = {}
         self._said: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -72,7 +85,7 @@ class Progress:
 
     def summary(self) -> str:
         """What was done, in one line: `12 created, 1 updated in 31 s`."""
-        parts = [f"{count} {name}" for name, count in self._counts.items()] or ["nothing to change"]
+        parts = [f"{count} {name}" for name, count in self.counts.items()] or ["nothing to change"]
         return f"{', '.join(parts)} in {self._clock() - self._started:.0f} s"
 
     def _begun(self, metadata: auto.StepEventMetadata) -> None:
@@ -82,12 +95,14 @@ class Progress:
     def _ended(self, metadata: auto.StepEventMetadata, *, planned: bool) -> None:
         self._running.pop(metadata.urn, None)
         if planned:
+            if metadata.op.value not in ("same", "read", "refresh") and _is_resource(metadata.type):
+                self.planned.append(Planned(operation=metadata.op.value, type=metadata.type, name=_name(metadata.urn)))
             return
         word = _DONE.get(metadata.op.value)
         if word is None or metadata.type == "pulumi:pulumi:Stack" or metadata.op.value == "replace" or not _is_resource(metadata.type):
             return
         self._done += 1
-        self._counts[word] = self._counts.get(word, 0) + 1
+        self.counts[word] = self.counts.get(word, 0) + 1
         if metadata.type == "aws:ec2/instance:Instance":
             self._line(f"  {_name(metadata.urn):<8} instance {word}", _STYLE.get(word))
 

@@ -1,13 +1,17 @@
 """The command line teaches, and a user's mistake is one message and a status."""
 
+import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from lab.names import LabNameError, LabNames
-from ops import cli, requirements
+from ops import cli, hosts, operations, requirements
 from ops.failures import UserError
+from ops.progress import Planned
 
 DAILY = ["exec", "fault", "kill", "logs", "reach", "start", "status", "stop", "url"]
 COMMANDS = ["destroy", "down", "preview", "quota", "refresh", "setup", "up", *DAILY]
@@ -78,7 +82,8 @@ def test_exec_takes_its_options_before_and_after_the_host_and_leaves_the_command
     def enter(_: object, host: str, arguments: list[str]) -> list[str]:
         return [host, *arguments]
 
-    def execvp(_: str, arguments: list[str]) -> None:
+    def execvpe(_: str, arguments: list[str], environment: dict[str, str]) -> None:
+        assert "CANARY" not in environment
         run.append(arguments)
 
     monkeypatch.setattr("ops.lab.Session.of", of)
@@ -88,11 +93,94 @@ def test_exec_takes_its_options_before_and_after_the_host_and_leaves_the_command
 
     monkeypatch.setattr("ops.lab.requirements.require_root", allowed)
     monkeypatch.setattr("ops.lab.hosts.enter_command", enter)
-    monkeypatch.setattr("os.execvp", execvp)
+    monkeypatch.setattr("os.execvpe", execvpe)
+    monkeypatch.setenv("CANARY", "sings")
+
+    def chosen(_: object, host: str, *_more: object) -> SimpleNamespace:
+        return SimpleNamespace(instance_id=host)
+
+    monkeypatch.setattr("ops.lab.hosts.choose", chosen)
     result = CliRunner().invoke(cli.app, ["lab", "exec", *words])
     assert result.exit_code == 0, result.output
     assert labs == ["mine"]
     assert run == [["db-1", *command]]
+
+
+@pytest.mark.parametrize(
+    "words", [["-h"], ["lab", "-h"], ["lab", "up", "-h"], ["lab", "fault", "api", "down", "-h"], ["deployer-policy", "-h"]]
+)
+def test_help_is_a_short_option_everywhere(words: list[str]) -> None:
+    result = CliRunner().invoke(cli.app, words)
+    assert result.exit_code == 0, result.output
+    assert "Usage:" in result.output
+
+
+@pytest.mark.programs
+def test_the_version_names_the_commit() -> None:
+    result = CliRunner().invoke(cli.app, ["--version"])
+    assert re.fullmatch(r"webstack \d+\.\d+\.\d+( \([0-9a-f]{7,}(, changed)?\))?\n", result.output), result.output
+
+
+@pytest.fixture
+def running(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab that runs, as far as commands ask, on a machine that they may use."""
+
+    def fine(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr("lab.session.Session.require_running", fine)
+    for name in ("require_host", "require_room", "require_root"):
+        monkeypatch.setattr(f"ops.lab.requirements.{name}", fine)
+    monkeypatch.setattr("ops.setup.ensure_all", fine)
+    monkeypatch.setattr("ops.lab.faults.remind", lambda _: [])  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+
+
+def test_up_says_to_programs_what_it_came_to(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def up(*_: object, **__: object) -> operations.Applied:
+        return operations.Applied(url="https://198.18.0.1/", operations={"created": 3})
+
+    def rows(_: object) -> list[hosts.Host]:
+        return [hosts.Host.of({"name": "web-1", "role": "web", "ready": True})]
+
+    monkeypatch.setattr("ops.operations.up", up)
+    monkeypatch.setattr("ops.lab.hosts.rows", rows)
+    told = json.loads(CliRunner().invoke(cli.app, ["lab", "up", "--json"]).stdout)
+    assert told["ok"] is True
+    assert told["url"] == "https://198.18.0.1/"
+    assert told["operations"] == {"created": 3}
+    assert [host["name"] for host in told["hosts"]] == ["web-1"]
+    assert told["seconds"] >= 0
+
+
+@pytest.mark.parametrize("command", ["up", "preview"])
+def test_an_error_is_told_to_programs_too_and_is_still_an_error(running: None, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise UserError("webstack:web.cuont: no such key")
+
+    monkeypatch.setattr(f"ops.operations.{command}", fails)
+    result = CliRunner().invoke(cli.app, ["lab", command, "--json"])
+    assert json.loads(result.stdout) == {"ok": False, "error": "webstack:web.cuont: no such key"}
+    assert isinstance(result.exception, UserError), "cli.main prints it on stderr and ends with 1"
+
+
+def test_a_plan_is_told_to_programs_step_by_step(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plans(*_: object, **__: object) -> tuple[str, list[Planned]]:
+        return "text for people", [Planned(operation="create", type="aws:ec2/instance:Instance", name="web-3")]
+
+    monkeypatch.setattr("ops.operations.preview", plans)
+    told = json.loads(CliRunner().invoke(cli.app, ["lab", "preview", "--json"]).stdout)
+    assert told == {"ok": True, "changes": [{"operation": "create", "type": "aws:ec2/instance:Instance", "name": "web-3"}]}
+
+
+def test_urls_and_quotas_are_told_to_programs_too(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = CliRunner().invoke(cli.app, ["lab", "url", "--api", "--json", "--lab", "mine"]).stdout
+    assert json.loads(told) == {"url": LabNames.of("mine").api_endpoint}
+
+    def quotas(*_: object) -> dict[str, int]:
+        return {"vcpus": 64}
+
+    monkeypatch.setattr("ops.quotas.quotas", quotas)
+    assert json.loads(CliRunner().invoke(cli.app, ["lab", "quota", "--json"]).stdout) == {"vcpus": 64}
 
 
 def test_url_knows_the_api_too(monkeypatch: pytest.MonkeyPatch) -> None:

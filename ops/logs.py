@@ -1,0 +1,57 @@
+"""`webstack lab logs`: a host's journal and the logs that its servers write into files, from outside where nobody follows them."""
+
+from collections.abc import Callable
+from enum import Enum
+
+from lab.session import Session
+from ops import hosts
+from ops.failures import UserError
+
+
+class Source(Enum):
+    """What of a host is shown. The value of a file: its path on the host, which role has it, what it is."""
+
+    JOURNAL = ("", "", "the journal")
+    ACCESS = ("/var/log/nginx/access.log", "web", "Nginx's access log")
+    SLOW = ("/var/log/mysql/slow-queries", "database", "MySQL's log of slow statements")
+
+
+def command(
+    session: Session,
+    wanted: str,
+    *,
+    source: Source = Source.JOURNAL,
+    instance: str | None = None,
+    unit: str | None = None,
+    since: str | None = None,
+    lines: int = 200,
+    follow: bool = False,
+    say: Callable[[str], None],
+) -> list[str]:
+    """The command line that shows a host's log. Raises UserError where there is no such host or log, or options do not go together.
+
+    What is not followed is read from outside, whether the host runs or not. What is followed is read on the host: nothing outside is
+    told of what is written there.
+    """
+    path, role, what = source.value
+    if path and (unit or since):
+        raise UserError(f"{what} is a file: --unit and --since are of the journal. Leave them out; --lines counts from the end")
+    host = hosts.choose(session, wanted, instance, say)
+    if path and host.role != role:
+        raise UserError(f"{host.name} is a {host.role or 'host of no role'}: {what} is on {role} hosts")
+    count = str(lines) if lines else "all"
+    if follow:
+        tail = ["tail", "-n", str(lines) if lines else "+1", "-F", path]
+        return hosts.enter_command(session, host.instance_id, tail if path else _journal(unit, since, count, "--follow"))
+    outside = session.names.machine_dir(host.instance_id) / "upper"
+    if not path:
+        return _journal(unit, since, count, "--directory", str(outside / "var" / "log" / "journal"))
+    file = outside / path.lstrip("/")
+    if not file.exists():
+        raise UserError(f"{host.name} has no {path} yet: nothing was written to it")
+    return ["tail", "-n", str(lines) if lines else "+1", str(file)]
+
+
+def _journal(unit: str | None, since: str | None, count: str, *more: str) -> list[str]:
+    chosen = [*(("--unit", unit) if unit else ()), *(("--since", since) if since else ())]
+    return ["journalctl", "--no-pager", *more, *chosen, "--lines", count]
