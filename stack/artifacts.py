@@ -14,6 +14,9 @@ from stack.publishing import Publisher
 from userdata.variables import Bundle, Role
 
 KEEP_OLD_DAYS: Final = 30
+KEEP_OLD_WORDS_DAYS: Final = 1
+"""For the hosts' records, which are written anew each minute. Where two rules meet, S3 takes the shorter time
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +111,15 @@ class Artifacts(Component):
                     abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
                         days_after_initiation=7
                     ),
-                )
+                ),
+                aws.s3.BucketLifecycleConfigurationRuleArgs(
+                    id="old-words",
+                    status="Enabled",
+                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="hosts/"),
+                    noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+                        noncurrent_days=KEEP_OLD_WORDS_DAYS
+                    ),
+                ),
             ],
             opts=self.child(depends_on=[versioned]),
         )

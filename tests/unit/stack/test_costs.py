@@ -1,11 +1,21 @@
 """What the README says that AWS bills for is what the program makes."""
 
+import sys
 from collections import Counter
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 
 from tests.unit.monitor import Program
 from tests.unit.stack.conftest import REPOSITORY, RunProgram
+
+
+@pytest.fixture
+def host_readiness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The hosts' own figures."""
+    monkeypatch.setattr(sys, "path", [*sys.path, str(REPOSITORY / "userdata/common/usr/local/lib/webstack")])
+    return import_module("webstack_host.readiness")
 
 
 def _row(stack: str, program: Program) -> str:
@@ -16,6 +26,14 @@ def _row(stack: str, program: Program) -> str:
     counted = [len(program.of(token)) for token in ("ec2/natGateway:NatGateway", "ec2/eip:Eip", "secretsmanager/secret:Secret")]
     cells = [stack, instances, f"{len(roots + data)}, {sum(roots + data)} GB", *map(str, counted)]
     return f"| {' | '.join(cells)} |"
+
+
+def test_the_readme_counts_what_a_host_writes_in_a_month(host_readiness: ModuleType) -> None:
+    month = 730.5 * 3600  # a twelfth of a year
+    most = month / host_readiness.HEARTBEAT
+    readme = (REPOSITORY / "README.md").read_text()
+    assert f"{round(most, -3):,.0f} PUT requests a month at most" in readme
+    assert 0.2 < most * 0.005 / 1000 < 0.3, "a quarter of a dollar"
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
