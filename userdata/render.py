@@ -31,7 +31,7 @@ BOOT: Final = "/usr/local/sbin/webstack-boot"
 PACKAGES: Final[Mapping[Role, tuple[str, ...]]] = {
     "load_balancer": ("haproxy", "keepalived", "openssl", "python3-boto3"),
     "web": ("haproxy", "logrotate", "nginx", "python3-boto3", "python3-pymysql", "python3-venv"),
-    "database": ("openssl", "python3-boto3", "python3-pymysql", "xfsprogs"),
+    "database": ("logrotate", "openssl", "python3-boto3", "python3-pymysql", "xfsprogs"),
 }
 """Debian's packages of each role, installed by the boot script at a host's first boot. MySQL's: `database_role.install`."""
 

@@ -4,7 +4,7 @@ from flask import Flask
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from . import api, health, pages, web
+from . import api, health, logs, pages, web
 from .database import Database
 from .settings import Settings
 
@@ -29,6 +29,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         WTF_CSRF_SSL_STRICT=False,
         WTF_CSRF_TIME_LIMIT=None,
     )
+    logs.register(app)
     app.extensions["shop"] = web.Shop(settings, database or Database.connect(settings))
     csrf.init_app(app)
     # The API knows its users by a token that no browser sends by itself: it needs no protection from forged forms.

@@ -177,10 +177,21 @@ def test_forwarded_headers_are_the_load_balancers_own() -> None:
         assert f"http-request del-header {header}" in https
     assert "http-request set-header X-Forwarded-For %[src]" in https
     assert "http-request set-header X-Forwarded-Proto https" in https
-    removed = max(number for number, line in enumerate(https) if "del-header" in line)
-    set_again = min(number for number, line in enumerate(https) if "set-header" in line)
+    removed = max(number for number, line in enumerate(https) if line.startswith("http-request del-header"))
+    set_again = min(number for number, line in enumerate(https) if line.startswith("http-request set-header"))
     assert removed < set_again
     assert not any("add-header" in line or "forwardfor" in line for line in https)
+
+
+def test_a_request_is_followed_by_its_id() -> None:
+    configured = haproxy()
+    assert "unique-id-header X-Request-ID" in configured["frontend https"]
+    assert "http-after-response set-header X-Request-ID %[unique-id]" in configured["frontend https"], "on HAProxy's own answers too"
+    [log] = [line for line in configured["defaults"] if line.startswith("log-format")]
+    assert log.endswith('%ID %si %[var(txn.web_host)]"')
+    nginx = rendered_files(WEB)["/etc/nginx/nginx.conf"]
+    assert "proxy_set_header X-Request-ID $http_x_request_id;" in nginx
+    assert "$upstream_response_time $http_x_request_id'" in nginx
 
 
 def test_plain_http_is_only_a_way_to_https() -> None:

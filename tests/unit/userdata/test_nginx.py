@@ -50,6 +50,7 @@ NGINX = """
     gzip_comp_level 5;
     gzip_min_length 1000;
     gzip_types text/plain text/css text/javascript application/javascript application/json application/xml image/svg+xml;
+    add_header X-Webstack-Host web-1 always;
     upstream app {
     server unix:/run/webstack-app/gunicorn.sock fail_timeout=0;
     }
@@ -65,7 +66,7 @@ NGINX = """
     proxy_connect_timeout 2s;
     proxy_read_timeout 28s;
     proxy_buffer_size 32k;
-        proxy_buffers 16 16k;
+    proxy_buffers 16 16k;
     proxy_busy_buffers_size 48k;
     proxy_next_upstream off;
     server {
@@ -121,6 +122,7 @@ def test_every_location_of_nginx_serves_what_it_is_for_and_whom_it_is_for() -> N
             'add_header Last-Modified "";',
             'add_header Cache-Control "public, max-age=300";',
             "add_header X-Content-Type-Options nosniff;",
+            "add_header X-Webstack-Host web-1 always;",
         ],
         "/": ["proxy_pass http://app;"],
     }
@@ -140,3 +142,12 @@ def test_every_wait_of_nginx_ends_before_the_load_balancer_gives_up() -> None:
     balancer = dict(line.removeprefix("timeout ").split() for line in haproxy()["defaults"] if line.startswith("timeout "))
     assert int(waits["proxy_read_timeout"]) < int(balancer["server"].removesuffix("s")), "the host that is slow says so itself"
     assert int(waits["keepalive_timeout"]) > int(balancer["http-keep-alive"].removesuffix("s")), "no request meets a connection that closes"
+
+
+def test_wherever_nginx_adds_headers_the_load_balancer_learns_which_host_it_was_and_keeps_it_from_the_visitor() -> None:
+    """A location with an `add_header` of its own inherits none: https://nginx.org/en/docs/http/ngx_http_headers_module.html."""
+    told = "add_header X-Webstack-Host web-1 always;"
+    assert told in lines(rendered_files(WEB)["/etc/nginx/nginx.conf"])
+    for name, inside in locations().items():
+        assert told in inside or not any(line.startswith("add_header") for line in inside), name
+    assert "http-response del-header X-Webstack-Host" in haproxy()["frontend https"]

@@ -9,6 +9,12 @@ from userdata.render import ROOT, rendered_files
 
 from .test_host_files import LOAD_BALANCER, WEB, haproxy, sections
 
+LOG_FORMAT = (
+    'log-format "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r '
+    '%ID %si %[var(txn.web_host)]"'
+)
+"""HAProxy's own for HTTP (HTTP_LOG_FORMAT, https://docs.haproxy.org/3.0/configuration.html#8.2.3), and three things more."""
+
 HAPROXY = {
     "global": """
         user haproxy
@@ -29,7 +35,7 @@ HAPROXY = {
         mode http
         log global
         load-server-state-from-file global
-        option httplog
+        LOG_FORMAT
         option dontlog-normal
         option http-ignore-probes
         option http-restrict-req-hdr-names delete
@@ -76,6 +82,9 @@ HAPROXY = {
         http-request set-header X-Forwarded-Host %[req.hdr(host)]
         unique-id-format %[uuid()]
         unique-id-header X-Request-ID
+        http-after-response set-header X-Request-ID %[unique-id]
+        http-response set-var(txn.web_host) res.hdr(X-Webstack-Host)
+        http-response del-header X-Webstack-Host
         http-after-response set-header Strict-Transport-Security "max-age=63072000"
         use_backend web-writes unless { method GET HEAD OPTIONS }
         default_backend web
@@ -198,7 +207,7 @@ def lines(text: str) -> list[str]:
 
 
 def test_the_load_balancers_haproxy() -> None:
-    wanted = {name: lines(text) for name, text in HAPROXY.items()}
+    wanted = {name: lines(text.replace("LOG_FORMAT", LOG_FORMAT)) for name, text in HAPROXY.items()}
     wanted["global"].insert(-3, f"ssl-default-bind-ciphers {':'.join(CIPHERS)}")
     assert haproxy() == wanted
 
