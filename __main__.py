@@ -49,9 +49,10 @@ base = host.Foundation(
 )
 
 databases = database.Databases(env.resource("databases"), database.DatabasesArgs(foundation=base, zone=zone))
-webs = web.WebHosts(env.resource("web-hosts"), web.WebHostsArgs(foundation=base, zone=zone))
+webs = web.WebHosts(env.resource("web-hosts"), web.WebHostsArgs(foundation=base, zone=zone, address=address.public_ip))
 balancers = load_balancer.LoadBalancers(
-    env.resource("load-balancers"), load_balancer.LoadBalancersArgs(foundation=base, address=address, needs=zone.fixed)
+    env.resource("load-balancers"),
+    load_balancer.LoadBalancersArgs(foundation=base, address=address, needs=zone.fixed, webs=webs.outcomes),
 )
 
 tiers = [databases, webs, balancers]

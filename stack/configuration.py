@@ -188,6 +188,7 @@ def user_data_problems(environment: Environment) -> list[Problem]:
             role_bundle=role_bundle("web"),
             app_bundle=Bundle(key=f"app/{digest}.tar.gz", sha256=digest),
             secret_prefix=prefix,
+            address="255.255.255.255",
         ),
         *(
             environment.database_variables(

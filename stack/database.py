@@ -39,7 +39,7 @@ class Databases(Component):
                 held_back.append(
                     args.foundation.readiness.before_changing(
                         host_name("database", number - 1),
-                        partner.outcome,
+                        [partner.outcome],
                         bucket=args.foundation.artifacts.name,
                         role_id=partner.role_id,
                         own=args.foundation.credentials.stack_id.apply(partial(of_stack, environment.name)),

@@ -122,13 +122,19 @@ class Environment:
             elastic_ip_address=address,
             tls_mode="secret" if chosen.tls.mode == "secret" else "self-signed",
             tls_secret=chosen.tls.secret or "",
-            domain=chosen.domain or address,
+            domain=self.site_host(address),
             balance=chosen.balance,
             activity=chosen.activity,
             web_slots=next(size for size in WEB_SLOTS if size >= needed),
         )
 
-    def web_variables(self, number: int, *, bucket: str, role_bundle: Bundle, app_bundle: Bundle, secret_prefix: str) -> WebVariables:
+    def site_host(self, address: str) -> str:
+        """The name that visitors ask for; `address` is the Elastic IP's."""
+        return self.settings.load_balancer.domain or address
+
+    def web_variables(
+        self, number: int, *, bucket: str, role_bundle: Bundle, app_bundle: Bundle, secret_prefix: str, address: str
+    ) -> WebVariables:
         """What a web host is told."""
         chosen = self.settings.web
         return WebVariables(
@@ -149,6 +155,9 @@ class Environment:
             workers=chosen.workers,
             drain_seconds=chosen.drain_seconds,
             migrate_timeout=chosen.migrate_timeout,
+            site_host=self.site_host(address),
+            check_path=chosen.check_path,
+            ready_path=chosen.ready_path,
         )
 
     def database_variables(self, number: int, *, bucket: str, role_bundle: Bundle, volume_id: str, secret_prefix: str) -> DatabaseVariables:

@@ -1,5 +1,6 @@
 """The load balancers: HAProxy hosts, and the address that the active one holds."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,15 +11,21 @@ from stack.component import Component
 from stack.environment import Environment
 from stack.host import Foundation, Host, HostArgs, texts
 from stack.naming import host_name
+from stack.readiness import Outcome
+from stack.tags import of_stack
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancersArgs:
-    """What the load balancers are made from. `needs` are further resources that must exist before they boot."""
+    """What the load balancers are made from. `needs` are further resources that must exist before they boot.
+
+    `webs` are the web hosts' outcomes: one that serves is changed only when they all answer, as its change may bring them another name.
+    """
 
     foundation: Foundation
     address: aws.ec2.Eip
     needs: list[pulumi.Resource]
+    webs: Sequence[pulumi.Output[Outcome]]
 
 
 class LoadBalancers(Component):
@@ -33,11 +40,19 @@ class LoadBalancers(Component):
         for number in range(1, environment.settings.load_balancer.count + 1):
             place = environment.plan.load_balancer(number)
 
+            host = host_name("load_balancer", number)
+            held_back = foundation.readiness.before_changing(
+                host,
+                args.webs,
+                bucket=foundation.artifacts.name,
+                role_id=foundation.identity.roles["load_balancer"].unique_id,
+                own=foundation.credentials.stack_id.apply(partial(of_stack, environment.name)),
+            )
             build = partial(environment.load_balancer_variables, number, role_bundle=bundle)
             told = texts(build, bucket=foundation.artifacts.filled, allocation_id=args.address.id, address=args.address.public_ip)
             self.hosts.append(
                 Host(
-                    environment.resource(f"{host_name('load_balancer', number)}-host"),
+                    environment.resource(f"{host}-host"),
                     HostArgs(
                         foundation=foundation,
                         role="load_balancer",
@@ -46,7 +61,7 @@ class LoadBalancers(Component):
                         subnet=foundation.network.subnet(place.tier, place.zone),
                         private_address=str(place.address),
                         texts=told,
-                        depends_on=[*foundation.needed_by("load_balancer", subnet=(place.tier, place.zone)), *args.needs],
+                        depends_on=[*foundation.needed_by("load_balancer", subnet=(place.tier, place.zone)), *args.needs, held_back],
                     ),
                     self.child(),
                 )

@@ -158,16 +158,17 @@ class Readiness:
     def before_changing(
         self,
         host: str,
-        outcome: pulumi.Output[Outcome],
+        outcomes: Sequence[pulumi.Output[Outcome]],
         *,
         bucket: pulumi.Output[str],
         role_id: pulumi.Output[str],
         own: pulumi.Output[dict[str, str]],
     ) -> pulumi.Output[None]:
-        """Holds a pet's change back until its partner is ready, so that one of the two always serves.
+        """Holds a pet's change back until others are ready: a database's partner, so that one of the two always serves; the web hosts
+        that a load balancer is to serve under another name.
 
         Nothing is held back where `host` serves nothing itself: at the first creation (both boot side by side), and where its own
-        start failed, so that a repair can reach it while its partner waits for it. `own` are the tags that the stack's things are
+        start failed, so that a repair can reach it while others wait for it. `own` are the tags that the stack's things are
         found by.
         """
 
@@ -176,7 +177,7 @@ class Readiness:
             return self._enabled and await self._serves(host, bucket_name, role, tags)
 
         def held(serves: bool) -> pulumi.Output[None]:
-            return self.require([outcome] if serves else [], None)
+            return self.require(outcomes if serves else [], None)
 
         return pulumi.Output.all(bucket, role_id, own).apply(asked).apply(held)
 

@@ -152,6 +152,15 @@ def _directory(text: str) -> str:
     return text
 
 
+def _page_path(text: str) -> str:
+    # Narrower than RFC 3986: what stands here goes into Nginx's configuration and into a request as it is.
+    if len(text) > 200 or not re.fullmatch(r"/[A-Za-z0-9._~/-]*", text):
+        raise broken("the path of a page: a slash, then letters, digits and ._~/-, at most 200 in all", "write one such as /healthz")
+    if "//" in text or re.search(r"/\.{1,2}(?:/|$)", text):
+        raise broken("the path of a page as the app gets it, without empty parts, . and ..", "write one such as /healthz")
+    return text
+
+
 Cidr = Annotated[StrictStr, AfterValidator(_cidr)]
 VpcCidr = Annotated[StrictStr, AfterValidator(_vpc_cidr)]
 InstanceType = Annotated[StrictStr, AfterValidator(_instance_type)]
@@ -164,3 +173,4 @@ Domain = Annotated[StrictStr, AfterValidator(_domain)]
 SecretName = Annotated[StrictStr, AfterValidator(_secret_name)]
 Moment = Annotated[StrictStr, AfterValidator(_moment)]
 Directory = Annotated[StrictStr, AfterValidator(_directory)]
+PagePath = Annotated[StrictStr, AfterValidator(_page_path)]

@@ -23,6 +23,7 @@ from stack.rules import (
     InstanceType,
     Module,
     Moment,
+    PagePath,
     PolicyArn,
     Schema,
     SecretName,
@@ -118,6 +119,10 @@ class WebSettings(Section):
     )
     migrate_timeout: Annotated[StrictInt, Field(ge=60, le=7000)] = Field(
         default=600, description="seconds after which one run of `migrate.py` is stopped; less than `readiness.timeout`"
+    )
+    check_path: PagePath = Field(default="/healthz", description="the app's page that load balancers' checks are answered by, with 200")
+    ready_path: PagePath = Field(
+        default="/readyz", description="the app's page that says whether it can serve: with 200 only where it reaches its databases"
     )
 
 

@@ -17,6 +17,8 @@ class WebHostsArgs:
 
     foundation: Foundation
     zone: PrivateZone
+    address: pulumi.Output[str]
+    """The site's public address: without a domain the name that visitors ask for."""
 
 
 class WebHosts(Component):
@@ -25,6 +27,7 @@ class WebHosts(Component):
     def __init__(self, name: str, args: WebHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._foundation = args.foundation
+        self._address = args.address
         environment = args.foundation.environment
         numbers = range(1, environment.settings.web.count + 1)
         hosts = {number: self._host(number, args.zone.fixed) for number in numbers}
@@ -60,7 +63,7 @@ class WebHosts(Component):
                 number=number,
                 instance_type=environment.settings.web.instance_type,
                 subnet=foundation.network.subnet("app", zone),
-                texts=texts(build, bucket=foundation.artifacts.filled, secret_prefix=foundation.credentials.prefix),
+                texts=texts(build, bucket=foundation.artifacts.filled, secret_prefix=foundation.credentials.prefix, address=self._address),
                 depends_on=[*foundation.needed_by("web", subnet=("app", zone)), *needs],
             ),
             self.child(),

@@ -99,6 +99,12 @@ class WebVariables(HostVariables):
     """How long a stopping host answers `/healthz` with 503 before it stops serving."""
     migrate_timeout: int
     """Seconds after which one run of `migrate.py` is stopped."""
+    site_host: str
+    """The name that visitors ask for: what the app's checks are asked with, and what it is told as SITE_HOST."""
+    check_path: str
+    """The app's page behind Nginx's `/healthz`."""
+    ready_path: str
+    """The app's page behind Nginx's `/readyz`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What somebody changes behind the program's back is seen by a refresh, and the next `up` puts it right."""
 
 from tests.aws.api import Record, tags
-from tests.aws.harness import Stack
+from tests.aws.harness import Stack, replaced
 
 
 def named(things: list[Record], name: str) -> Record:
@@ -75,7 +75,8 @@ def test_what_is_gone_is_made_again_by_an_up_with_a_refresh_alone_and_a_stopped_
 
     steps = [step for step in dev.up(refresh=True) if step != ("update", "dev-web-name")]
     again = ["address", "db-1", "db-1-data", "db-1-data", "db-2-data", "db-2-name", "web-2"]
-    assert [step for step in steps if step[0] != "update"] == [("create", f"dev-{name}") for name in again], "volume and attachment of db-1"
+    made = [*(("create", f"dev-{name}") for name in again), *replaced("dev-web-1")]
+    assert [step for step in steps if step[0] != "update"] == made, "volume and attachment of db-1; web-1 is told another name of the site"
     told = ["db-1-configuration", "lb-1", "lb-1-configuration", "load-balancer"]
     assert [step for step in steps if step[0] == "update"] == [("update", f"dev-{name}") for name in told], "who must know of the new ones"
     attached = named(api.instances(), "dev-db-2")["BlockDeviceMappings"]

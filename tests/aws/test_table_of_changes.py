@@ -27,6 +27,7 @@ UPS = (
     ("replica-comes", "class"),
     ("common",),
     ("schema",),
+    ("domain",),
     ("activity",),
 )
 """Rows of the table, by name; of each its first case."""

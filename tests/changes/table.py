@@ -15,6 +15,13 @@ ROLLED: Final = chain(
 )
 """The web tier: every new host serves before the name changes, and that before an old host leaves."""
 
+RENAMED: Final = chain(
+    ("create-replacement web-1", "create-replacement web-2"),
+    ("update web-name", "update lb-1-configuration"),
+    ("delete-replaced web-1", "delete-replaced web-2"),
+)
+"""Another name of the site: every new web host answers to it before a load balancer has the certificate for it."""
+
 TOLD_IN_TURN: Final = chain("update db-2-configuration", "update db-2", "update db-1-configuration", "update db-1")
 """The databases with other user data: nothing of db-1 before db-2 serves again."""
 
@@ -23,7 +30,7 @@ REBOOTED: Final = chain("update lb-1-configuration", "update lb-1")
 
 NOTHING: Final = "nothing"
 NOT_SEEN: Final = "no host is touched, so there is nothing for visitors to see"
-ROLL_TEST: Final = "test_changes.py::test_another_release_and_another_type_are_a_blue_green_replacement_of_the_web_tier"
+ROLL_TEST: Final = "test_changes.py::test_another_release_another_type_and_another_name_are_a_blue_green_replacement_of_the_web_tier"
 PETS_TEST: Final = "test_changes.py::test_databases_are_changed_one_after_the_other_and_pages_go_on"
 REPLICA_TEST: Final = "test_changes.py::test_the_replica_goes_and_a_new_one_comes_with_all_data_and_the_load_balancer_restarts"
 RELOAD_TEST: Final = "test_changes.py::test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_changes_nothing"
@@ -49,9 +56,19 @@ ROWS: Final[dict[str, Row]] = {
         tried="test_changes.py::test_a_third_web_host_joins_and_leaves_and_nothing_fails",
     ),
     "web-rolled": Row(
-        what="the app, `userdata/web`, `web.instanceType`, `app`, `module`, `workers`, `drainSeconds` or `migrateTimeout`, "
-        "the pin `environment.ami`",
-        keys=("web.instanceType", "web.app", "web.module", "web.workers", "web.drainSeconds", "web.migrateTimeout", "environment.ami"),
+        what="the app, `userdata/web`, `web.instanceType`, `app`, `module`, `workers`, `drainSeconds`, `migrateTimeout`, `checkPath` or "
+        "`readyPath`, the pin `environment.ami`",
+        keys=(
+            "web.instanceType",
+            "web.app",
+            "web.module",
+            "web.workers",
+            "web.drainSeconds",
+            "web.migrateTimeout",
+            "web.checkPath",
+            "web.readyPath",
+            "environment.ami",
+        ),
         cases=(
             sets("web.instanceType=t3.medium"),
             edit("app/static/shop.css", "{", "{ /* the next release */"),
@@ -61,6 +78,8 @@ ROWS: Final[dict[str, Row]] = {
             sets("web.workers=3"),
             sets("web.drainSeconds=30"),
             sets("web.migrateTimeout=100"),
+            sets("web.checkPath=/health/"),
+            sets("web.readyPath=/ready/"),
             sets("environment.ami=ami-0fedcba9876543210"),
         ),
         chains=(ROLLED,),
@@ -68,16 +87,24 @@ ROWS: Final[dict[str, Row]] = {
         tried=ROLL_TEST,
     ),
     "reloaded": Row(
-        what="a line of `haproxy.cfg`, `loadBalancer.balance` or `domain`",
-        keys=("loadBalancer.balance", "loadBalancer.domain"),
+        what="a line of `haproxy.cfg`, `loadBalancer.balance`",
+        keys=("loadBalancer.balance",),
         cases=(
             sets("loadBalancer.balance=leastconn"),
-            sets("loadBalancer.domain=shop.example.com"),
             edit("userdata/load_balancer/etc/haproxy/haproxy.cfg.j2", "maxconn 8000", "maxconn 7000"),
         ),
         chains=(RELOADED,),
         visitor=f"{NOTHING}; HTTP/2 connections end in order (GOAWAY), and browsers open the next one",
         tried=RELOAD_TEST,
+    ),
+    "domain": Row(
+        what="`loadBalancer.domain`",
+        keys=("loadBalancer.domain",),
+        cases=(sets("loadBalancer.domain=shop.example.com"),),
+        chains=(RENAMED,),
+        visitor=f"{NOTHING}: every new web host answers to the new name before lb-1 shows a certificate for it, and an old one leaves "
+        "after that. HTTP/2 connections end in order (GOAWAY). A release that does not answer to the new name ends `up` with all as it was",
+        tried=ROLL_TEST,
     ),
     "activity": Row(
         what="`loadBalancer.activity`",
@@ -211,7 +238,10 @@ ROWS: Final[dict[str, Row]] = {
     "common": Row(
         what="`userdata/common`",
         cases=(edit("userdata/common/usr/local/lib/webstack/webstack_host/pauses.py", "", "# changed\n"),),
-        chains=(TOLD_IN_TURN, ROLLED, REBOOTED),
+        chains=(
+            TOLD_IN_TURN,
+            chain(RENAMED[0], RENAMED[1], "update lb-1", RENAMED[2]),
+        ),
         visitor=f"{AWAY}; orders fail while the primary restarts. Of no tier two hosts are away at once",
         tried="each of its parts is: the rows of the web tier, the databases and lb-1",
     ),

@@ -80,7 +80,12 @@ class Case:
         if role == "web":
             app = Bundle(key=f"app/{_DIGEST}.tar.gz", sha256=_DIGEST)
             return environment.web_variables(
-                environment.settings.web.count, bucket=bucket, role_bundle=bundle, app_bundle=app, secret_prefix=prefix
+                environment.settings.web.count,
+                bucket=bucket,
+                role_bundle=bundle,
+                app_bundle=app,
+                secret_prefix=prefix,
+                address="198.51.100.7",
             )
         return environment.database_variables(
             environment.database_numbers[-1], bucket=bucket, role_bundle=bundle, volume_id=f"vol-{'0' * 17}", secret_prefix=prefix

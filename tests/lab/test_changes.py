@@ -102,33 +102,87 @@ def boots(lab: LabUnderTest, host: str) -> list[str]:
     return re.findall(r"\b[0-9a-f]{32}\b", lab.run_on(host, "journalctl", "--list-boots", "--no-pager"))
 
 
+REFUSING = """
+
+import os
+
+served, asked_of = app, os.environ["WEB_HOST"]
+if asked_of == "web-1":
+    raise RuntimeError("this release does not start")
+
+
+def app(environ, start_response):
+    host = environ["HTTP_HOST"]
+    if asked_of == "web-2" and host != "testserver":
+        start_response("400 Bad Request", [("Content-Type", "text/plain")])
+        return [f"Invalid HTTP_HOST header: {host!r}".encode()]
+    if asked_of == "web-3":
+        start_response("301 Moved Permanently", [("Location", f"https://{host}{environ['PATH_INFO']}")])
+        return []
+    return served(environ, start_response)
+"""
+"""A release that on one web host does not start, on one answers as Django does to a name that it does not know, and on one sends everybody
+to https who is there already."""
+
+STRICT = """
+
+import os
+
+served = app
+
+
+def app(environ, start_response):
+    host, path = environ["HTTP_HOST"], environ["PATH_INFO"]
+    if path in ("/healthz", "/readyz") and host != os.environ["SITE_HOST"]:
+        start_response("400 Bad Request", [])
+        return []
+    if environ["HTTP_X_FORWARDED_PROTO"] != "https":
+        start_response("301 Moved Permanently", [("Location", f"https://{host}{path}")])
+        return []
+    return served(environ, start_response)
+"""
+"""A release that looks at names and schemes, and believes what it is told of them."""
+
+
 def test_a_failed_up_says_which_host_and_why_and_deletes_nothing(lab: LabUnderTest, site: Site) -> None:
-    before = instances(lab)
-    program, reason = site.copied.clone / "app/wsgi.py", "this release does not start"
+    before, address = instances(lab), str(urlsplit(lab.url).hostname)
+    question = f"the app answers GET /healthz (Host {address}, https) with"
+    reasons = (
+        "this release does not start",
+        f"{question} 400",
+        f"Invalid HTTP_HOST header: '{address}'",
+        f"the hosts that it allows must hold {address}",
+        f"{question} 301",
+        f"Location: https://{address}/healthz",
+        "Let it believe X-Forwarded-Proto",
+    )
+    program = site.copied.clone / "app/wsgi.py"
     whole = program.read_text()
     try:
-        program.write_text(f'raise RuntimeError("{reason}")\n')
+        program.write_text(whole + REFUSING)
         told: list[str] = []
-        while sum(reason in said for said in told) < 2 and len(told) < 2 + 2 * SLOWNESS:  # repeated, it fails again
-            told.append(site.up(passing=("readiness.timeout=30",), status=1))
-            assert "web-" in told[-1]
-            assert set(before.values()) <= running(lab), "the hosts that serve were left alone"
-        assert sum(reason in said for said in told) == 2, told[-1]
-        with lab.browser() as browser:
-            assert browser.get("/").status_code == 200
+        with shoppers(lab) as load:
+            while sum(all(reason in said for reason in reasons) for said in told) < 2 and len(told) < 2 + 2 * SLOWNESS:  # it fails again
+                told.append(site.up(passing=("readiness.timeout=30", "web.count=3"), status=1))
+                assert "web-" in told[-1]
+                assert set(before.values()) <= running(lab), "the hosts that serve were left alone"
+        assert sum(all(reason in said for reason in reasons) for said in told) == 2, told[-1]
+        assert [outcome for outcome in load.outcomes if not outcome.succeeded] == [], report(load.outcomes)
     finally:
         program.write_text(whole)
 
 
-def test_another_release_and_another_type_are_a_blue_green_replacement_of_the_web_tier(lab: LabUnderTest, site: Site) -> None:
+def test_another_release_another_type_and_another_name_are_a_blue_green_replacement_of_the_web_tier(lab: LabUnderTest, site: Site) -> None:
     before = instances(lab)
     site.edit("app/static/shop.css", "", "\n/* the next release */\n")
+    site.edit("app/wsgi.py", "", STRICT)
     with shoppers(lab) as load:
-        site.up("web.instanceType=t3.medium", "web.drainSeconds=10")
+        site.up("web.instanceType=t3.medium", "web.drainSeconds=10", f"loadBalancer.domain={NAME}")
         load.run_for(5)
     after = instances(lab)
-    assert [outcome for outcome in load.outcomes if not outcome.succeeded] == [], report(load.outcomes)
-    assert {name for name in before if before[name] != after[name]} == {"web-1", "web-2"}
+    assert [outcome for outcome in load.outcomes if not served(outcome)] == [], report(load.outcomes)
+    assert sorted(after) == ["db-1", "db-2", "lb-1", "web-1", "web-2"], "what was left of the release that failed is gone"
+    assert {name for name in after if before[name] != after[name]} == {"web-1", "web-2"}
     assert [lab.instance(name).get("InstanceType") for name in ("web-1", "web-2")] == ["t3.medium", "t3.medium"]
     with lab.browser() as browser:
         assert "the next release" in browser.get("/static/shop.css").text
@@ -199,7 +253,7 @@ def test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_cha
     try:
         with shoppers(lab) as load:
             site.up(
-                *("loadBalancer.balance=leastconn", "loadBalancer.activity=active-passive", f"loadBalancer.domain={NAME}"),
+                *("loadBalancer.balance=leastconn", "loadBalancer.activity=active-passive"),
                 f"loadBalancer.tls={{mode: secret, secret: {SECRET}}}",
             )
             in_force = lab.run_on("lb-1", "cat", "/etc/haproxy/haproxy.cfg")
@@ -226,7 +280,7 @@ def test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_cha
         assert lab.run_on("lb-1", "stat", "-c", "%a", holders[0]).strip() in {"400", "600", "640"}
     finally:
         site.edit(haproxy_cfg, "maxconn many", "maxconn 8000")
-        site.sets = {key: value for key, value in site.sets.items() if not key.startswith("loadBalancer.")}
+        site.sets = {key: value for key, value in site.sets.items() if key == "loadBalancer.domain" or not key.startswith("loadBalancer.")}
 
 
 def test_databases_are_changed_one_after_the_other_and_pages_go_on(lab: LabUnderTest, site: Site) -> None:

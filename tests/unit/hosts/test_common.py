@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import NoCredentialsError
-from webstack_host import aws, config, configure, files, imds, pauses, readiness, run, services
+from webstack_host import aws, config, configure, files, imds, pauses, readiness, run, services, wanted
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.readiness import Check
@@ -365,3 +365,16 @@ def test_units_of_packages_are_taken_out_of_the_boot_only_where_they_are_enabled
     (tmp_path / "multi-user.target.wants" / "haproxy.service").symlink_to("/usr/lib/systemd/system/haproxy.service")
     services.take_over("haproxy.service", "keepalived.service")
     assert programs.calls == [["systemctl", "disable", "--now", "haproxy.service"]]
+
+
+def test_a_check_knows_the_values_of_the_configuration_that_this_boot_put_in_force(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come after the host's own file was read: at a first boot it has none of them."""
+    body = b"user_data_sha256: x\nvalues: {domain: shop.example}\nfiles: []\n"
+    monkeypatch.setattr(wanted, "in_force", lambda: wanted.read(body))
+
+    class Naming(FakeRole):
+        def check(self, config: HostConfig) -> Check:
+            return Check(ok=config.variables.get("domain") == "shop.example", reason="knows its name")
+
+    serve(told, Naming(SERVES))
+    assert told[-1] == ("ready", "knows its name")

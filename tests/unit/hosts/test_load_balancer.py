@@ -2,13 +2,15 @@
 
 import os
 import pwd
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from load_balancer_role import checks, configuration, elastic_ip, haproxy, tls
+from load_balancer_role import checks, configuration, elastic_ip, haproxy, servers, tls
 from webstack_host import aws, files, imds, services
+from webstack_host.answers import Answer
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.remembered import Remembered
@@ -117,21 +119,75 @@ def test_a_failed_call_is_repeated_after_a_second(play: Play) -> None:
     assert play.acted == [1.0, 2.0]
 
 
-STAT = """# pxname,svname,status,check_status,last_chk,
-https,FRONTEND,OPEN,,,
-web,web1,UP,L7OK,HTTP status check returned code <3C>200<3E>,
-web,web2,DOWN,L4CON,Connection refused,
-web,web3,MAINT (resolution),,,
-web,BACKEND,UP,,,
-web-writes,web1,UP,L7OK,HTTP status check returned code <3C>200<3E>,
-web-writes,web2,DOWN,L4CON,Connection refused,
-web-writes,BACKEND,UP,,,
+STAT = """# pxname,svname,status,check_status,check_code,last_chk,addr,
+https,FRONTEND,OPEN,,,,,
+web,web1,UP,* L7OK,200,HTTP status check returned code <3C>200<3E>,10.20.64.5:8080,
+web,web2,DOWN,L4CON,,Connection refused,10.20.80.4:8080,
+web,web3,MAINT (resolution),,,,,
+web,BACKEND,UP,,,,,
+web-writes,web1,UP,L7OK,200,HTTP status check returned code <3C>200<3E>,10.20.64.5:8080,
+web-writes,web2,DOWN,L4CON,,Connection refused,10.20.80.4:8080,
+web-writes,BACKEND,UP,,,,,
 """
 
 
 def test_servers_without_an_address_do_not_count() -> None:
-    states = haproxy.server_states(STAT, "web")
-    assert {name: status for name, (status, _) in states.items()} == {"web1": "UP", "web2": "DOWN"}
+    found = haproxy.servers(STAT, "web")
+    assert [(server.name, server.address, server.up) for server in found] == [("web1", "10.20.64.5", True), ("web2", "10.20.80.4", False)]
+
+
+REFUSED = STAT.replace("DOWN,L4CON,,Connection refused", "DOWN,L7STS,400,HTTP status check returned code <3C>400<3E>")
+
+
+@pytest.mark.parametrize(
+    ("stat", "up", "down", "serving"),
+    [
+        (STAT, "10.20.64.5", "10.20.80.4: L4CON Connection refused", 1),
+        (REFUSED, "10.20.64.5", "10.20.80.4: L7STS 400", 1),
+        (STAT.replace("web-writes,web1,UP", "web-writes,web1,DOWN"), "", "10.20.64.5: checks have not passed often enough yet; *", 0),
+        (STAT.replace("web-writes,web1,UP,L7OK,200", "web-writes,web1,UP 1/2,L7STS,503"), "", "10.20.64.5: L7STS 503; *", 1),
+        (STAT.replace("web,web1,UP,* L7OK,200", "web,web1,UP 1/2,INI,"), "", "10.20.64.5: not checked yet; *", 1),
+        (
+            STAT.replace("web,web1,UP,* L7OK,200", "web,web1,UP 1/2,L7OK,200"),
+            "",
+            "10.20.64.5: checks have not passed often enough yet; *",
+            1,
+        ),
+        (STAT.replace("web-writes,web1,UP", "web-writes,web1,MAINT"), "", "10.20.64.5: not checked yet; *", 0),
+        (STAT.replace("web,web2,", "web,standby2,").replace("DOWN,L4CON,,", "UP,L7OK,200,"), "10.20.64.5 10.20.80.4", "", 2),
+    ],
+    ids=[
+        "one is away",
+        "one refuses",
+        "down for writes",
+        "about to go down",
+        "just named",
+        "named where another was",
+        "half named",
+        "standby",
+    ],
+)
+def test_a_web_host_is_up_once_both_backends_have_checked_it_at_its_address(stat: str, up: str, down: str, serving: int) -> None:
+    found = servers.found(stat)
+    told = found.facts()
+    assert told == {"servers_up": up, "servers_down": down.replace("*", "10.20.80.4: L4CON Connection refused")}
+    assert found.serving == serving
+
+
+def test_addresses_are_sorted_as_numbers() -> None:
+    stat = STAT.replace("10.20.64.5", "10.20.64.10").replace("10.20.80.4", "10.20.64.9").replace("DOWN,L4CON,,", "UP,L7OK,200,")
+    assert servers.found(stat).up == ("10.20.64.9", "10.20.64.10")
+
+
+@pytest.mark.parametrize(
+    ("code", "change"),
+    [(400, "the hosts that it allows must hold shop.example"), (301, "without a redirect"), (404, "web.checkPath must name"), (503, "")],
+)
+def test_what_an_app_is_to_change_is_told_by_haproxys_last_check(code: int, change: str) -> None:
+    lines = servers.found(REFUSED.replace("400", str(code))).lines("shop.example")
+    assert lines[0] == f"10.20.80.4: L7STS {code}"
+    assert len(lines) == (2 if change else 1)
+    assert change in lines[-1]
 
 
 @pytest.fixture
@@ -143,15 +199,16 @@ def running(monkeypatch: pytest.MonkeyPatch, programs: Programs, ec2: Ec2) -> di
     def ask(_: str) -> str:
         return world["stat"]
 
-    def https_status() -> int:
-        return world["status"]
+    def https(site: str) -> Answer:
+        assert site == CONFIG.domain
+        return Answer(status=world["status"], body="sorry")
 
     def is_master() -> bool:
         return world["master"]
 
     monkeypatch.setattr(checks, "HOLDER", Remembered[str](clock=lambda: world["now"]))
     monkeypatch.setattr(haproxy, "ask", ask)
-    monkeypatch.setattr(checks, "https_status", https_status)
+    monkeypatch.setattr(checks, "https", https)
     monkeypatch.setattr(elastic_ip, "is_master", is_master)
     return world
 
@@ -159,22 +216,30 @@ def running(monkeypatch: pytest.MonkeyPatch, programs: Programs, ec2: Ec2) -> di
 def test_a_load_balancer_that_serves_is_ready_and_says_where_the_address_is(running: dict[str, Any]) -> None:
     found = checks.check(CONFIG)
     assert found.ok
-    assert found.facts == {"elastic_ip": "198.51.100.7", "active": "true"}
+    told = {"servers_up": "10.20.64.5", "servers_down": "10.20.80.4: L4CON Connection refused"}
+    assert found.facts == {"elastic_ip": "198.51.100.7", "active": "true", **told}
     assert found.reason == "serves HTTPS from 1 web host"
+
+
+NONE = "none of 2 web hosts is up"
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"stat": STAT.replace("web,web1,UP", "web,web1,DOWN")}, "none of 2 web hosts is up"),
-        ({"stat": STAT.replace("writes,web1,UP", "writes,web1,DOWN")}, "none of 2 web hosts is up"),
-        ({"stat": "# pxname,svname,status,check_status,last_chk,\n"}, "DNS names no web host yet"),
-        ({"status": 503}, "HTTPS answers /healthz with 503"),
+        ({"stat": REFUSED.replace("UP,* L7OK,200", "DOWN,L7STS,301")}, f"{NONE}: 10.20.64.5: L7STS 301; 10.20.80.4: L7STS 400"),
+        ({"stat": REFUSED.replace("UP,L7OK,200", "DOWN,L4TOUT,")}, f"{NONE}: 10.20.64.5: L4TOUT *; 10.20.80.4: L7STS 400"),
+        ({"stat": STAT.replace("UP,", "DOWN,").replace("web2,DOWN", "web2,MAINT")}, "the only web host is not up: *"),
+        ({"stat": "# pxname,svname,status,check_status,check_code,last_chk,addr,\n"}, "DNS names no web host yet"),
+        ({"status": 503}, "HTTPS answers /healthz (Host 198.51.100.7) with 503"),
     ],
 )
 def test_what_is_missing_is_the_reason(running: dict[str, Any], change: dict[str, Any], reason: str) -> None:
     running.update(change)
-    assert (checks.check(CONFIG).ok, checks.check(CONFIG).reason) == (False, reason)
+    found = checks.check(CONFIG)
+    assert not found.ok
+    assert re.fullmatch(re.escape(reason).replace(r"\*", ".*"), found.reason), found.reason
+    assert "servers_up" in found.facts, "they are told also by one that does not serve"
 
 
 def test_readiness_includes_the_association(running: dict[str, Any], ec2: Ec2) -> None:

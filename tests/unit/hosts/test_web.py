@@ -12,6 +12,7 @@ from annotated_types import Le
 from web_role import await_primary, checks, configuration, database_ca, environment, release
 from web_role.app_bundle import INSTALLED, BundleError
 from webstack_host import aws, config, files, services
+from webstack_host.answers import Answer
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 
@@ -28,6 +29,9 @@ CONFIG = HostConfig(
         "workers": 0,
         "drain_seconds": 12,
         "migrate_timeout": 600,
+        "site_host": "shop.example",
+        "check_path": "/up/",
+        "ready_path": "/up/deep",
     },
     "host.json",
 )
@@ -106,7 +110,8 @@ def test_the_app_gets_its_own_accounts_and_not_the_migrators() -> None:
     values = environment.app(CONFIG, writer="w/@ 1", reader="r", session_key="k" * 40)
     assert values["DATABASE_WRITE_URL"] == "mysql+pymysql://app_writer:w%2F%40%201@127.0.0.1:3306/app"
     assert values["DATABASE_READ_URL"] == "mysql+pymysql://app_reader:r@127.0.0.1:3307/app"
-    assert (values["WEB_HOST"], values["APP_MODULE"], values["SESSION_KEY"]) == ("web-1", "wsgi:app", "k" * 40)
+    assert (values["WEB_HOST"], values["SITE_HOST"]) == ("web-1", "shop.example")
+    assert (values["APP_MODULE"], values["SESSION_KEY"]) == ("wsgi:app", "k" * 40)
     assert int(values["WEB_CONCURRENCY"]) >= 2
     assert "MIGRATE_DATABASE_URL" not in values
     assert list(environment.migration(CONFIG, "m")) == ["MIGRATE_DATABASE_URL", "MIGRATE_TIMEOUT", "DATABASE_CA"]
@@ -175,25 +180,8 @@ def test_the_app_trusts_every_published_certificate_and_an_empty_list_changes_no
     assert bucket.written == ["-----BEGIN CERTIFICATE-----\none\n-----BEGIN CERTIFICATE-----\ntwo\n"]
 
 
-def test_a_web_host_is_ready_when_the_deep_check_passes_through_nginx(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
-    answers: list[tuple[int, str] | OSError] = [(200, "{}"), (503, '{"write": "no primary"}'), ConnectionRefusedError("refused")]
-
-    def get(path: str) -> tuple[int, str]:
-        assert path == "/readyz"
-        answer = answers.pop(0)
-        if isinstance(answer, OSError):
-            raise answer
-        return answer
-
-    monkeypatch.setattr(checks, "get", get)
-    assert checks.check(CONFIG).ok
-    failing = checks.check(CONFIG)
-    assert (failing.ok, failing.reason, failing.detail[0]) == (False, "/readyz answers 503", '{"write": "no primary"}')
-    assert checks.check(CONFIG).reason == "Nginx does not answer: refused"
-
-
 def test_the_first_unit_that_does_not_run_is_the_reason(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
-    monkeypatch.setattr(checks, "get", returns((200, "{}")))
+    monkeypatch.setattr(checks, "ask", returns(Answer(status=200)))
     programs.answers["systemctl is-active --quiet webstack-migrate.service"] = (3, "")
     found = checks.check(CONFIG)
     assert (found.ok, found.reason) == (False, "webstack-migrate.service does not run yet")

@@ -1,4 +1,4 @@
-"""In the whole program, db-1 is changed only while db-2 serves: nothing of db-1 is registered before the wait for db-2 is over."""
+"""In the whole program: nothing of db-1 is registered before the wait for db-2 is over, nor of lb-1 before that for the web hosts."""
 
 import asyncio
 import hashlib
@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from stack.cloud import InstanceState
+from stack.cloud import InstanceState, StoredObject
 from stack.outcomes import NotReadyError
 from stack.readiness import Clock
 from tests import program as program_files
@@ -20,38 +20,38 @@ from tests.unit.stack.conftest import RunMain
 
 LAUNCHED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 EARLIER = "i-earlier"
-"""The db-1 of before, as EC2 finds it by its tags."""
+"""The db-1 or lb-1 of before, as EC2 finds it by its tags."""
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """What AWS says: of db-1 that it runs and `serves`, of the others that they run; all but db-2 are ready, and that as told."""
+    """What AWS says: of db-1 and lb-1 that they run and serve where `serves`, of the others that they run; all but `unready` are ready."""
 
     monitor: StrictMonitor
     serves: bool
-    partner_ready: bool
+    unready: str
 
     def running_host(self, own: Mapping[str, str], host: str) -> InstanceState | None:
-        assert host == "db-1", "nobody else is held back"
+        assert host in {"db-1", "lb-1"}, "nobody else is held back"
         assert (own["project"], own["environment"]) == ("webstack", "dev")
         return self.instance(EARLIER) if self.serves else None
 
     def instance(self, instance_id: str) -> InstanceState:
         return InstanceState(id=instance_id, state="running", launched=LAUNCHED)
 
-    def read(self, _bucket: str, key: str) -> bytes | None:
+    def read(self, _bucket: str, key: str) -> StoredObject | None:
         instance = key.rpartition(":")[2].removesuffix(".json")
         told: dict[str, str] = {"state": "ready", "time": (LAUNCHED + timedelta(seconds=5)).isoformat()}
         if instance == EARLIER:
-            return json.dumps(told).encode()
+            return StoredObject(body=json.dumps(told).encode(), age=1.0)
         (host,) = [item for item in self.monitor.program.of("ec2/instance:Instance") if self.monitor.ids[item.urn] == instance]
-        if host.name == "dev-db-2" and not self.partner_ready:
+        if host.name == f"dev-{self.unready}":
             return None
         told["user_data_sha256"] = hashlib.sha256(host.inputs["userData"].encode()).hexdigest()
         if host.name == "dev-lb-1":
             applied = self.monitor.program.named("dev-lb-1-configuration").inputs["content"]
             told["configuration_sha256"] = hashlib.sha256(applied.encode()).hexdigest()
-        return json.dumps(told).encode()
+        return StoredObject(body=json.dumps(told).encode(), age=1.0)
 
 
 class Time:
@@ -77,12 +77,12 @@ def aws(fleet: Fleet) -> Generator[None]:
         yield
 
 
-def registered(main: RunMain, *, serves: bool, partner_ready: bool, fails: bool) -> Program:
+def registered(main: RunMain, *, serves: bool, unready: str = "") -> Program:
     config = {**program_files.stack_config("dev"), "webstack:readiness": {"wait": True, "timeout": 60}}
     monitor = StrictMonitor()
-    with aws(Fleet(monitor, serves=serves, partner_ready=partner_ready)):
-        if fails:
-            with pytest.raises(NotReadyError, match="db-2"):
+    with aws(Fleet(monitor, serves=serves, unready=unready)):
+        if unready:
+            with pytest.raises(NotReadyError, match=unready):
                 main("dev", config, monitor)
         else:
             main("dev", config, monitor)
@@ -97,17 +97,30 @@ OF_DB_1 = {"dev-db-1-configuration", "dev-db-1"}
 
 
 def test_a_db_1_that_serves_is_left_alone_while_db_2_is_not_ready(main: RunMain) -> None:
-    program = registered(main, serves=True, partner_ready=False, fails=True)
+    program = registered(main, serves=True, unready="db-2")
     assert {"dev-db-2-configuration", "dev-db-2", "dev-lb-1", "dev-web-1", "dev-web-2"} <= names(program), "the rest goes on"
     assert not names(program) & OF_DB_1
 
 
 def test_db_1_follows_once_db_2_is_ready(main: RunMain) -> None:
-    program = registered(main, serves=True, partner_ready=True, fails=False)
+    program = registered(main, serves=True)
     order = [item.name for item in program.resources if item.name in {"dev-db-2-configuration", "dev-db-2"} | OF_DB_1]
     assert order == ["dev-db-2-configuration", "dev-db-2", "dev-db-1-configuration", "dev-db-1"]
 
 
 def test_a_db_1_that_serves_nothing_waits_for_nobody(main: RunMain) -> None:
-    program = registered(main, serves=False, partner_ready=False, fails=True)
+    program = registered(main, serves=False, unready="db-2")
     assert names(program) >= OF_DB_1
+
+
+OF_LB_1 = {"dev-lb-1-configuration", "dev-lb-1"}
+
+
+def test_a_load_balancer_that_serves_is_left_alone_while_a_web_host_is_not_ready(main: RunMain) -> None:
+    program = registered(main, serves=True, unready="web-2")
+    assert {"dev-web-1", "dev-web-2", "dev-db-1"} <= names(program), "the rest goes on"
+    assert not names(program) & OF_LB_1, "another domain's certificate would be served before a web host answers to that name"
+
+
+def test_a_load_balancer_that_serves_nothing_waits_for_nobody(main: RunMain) -> None:
+    assert names(registered(main, serves=False, unready="web-2")) >= OF_LB_1

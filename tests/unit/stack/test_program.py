@@ -341,7 +341,6 @@ def configuration_of(program: Program, host: str) -> dict[str, Any]:
 RELOADED = [
     {"loadBalancer": {"balance": "leastconn"}},
     {"loadBalancer": {"activity": "active-passive"}},
-    {"loadBalancer": {"domain": "shop.example.com"}},
     {"loadBalancer": {"tls": {"mode": "secret", "secret": "site/pem"}}},
     {"web": {"count": 9}},
 ]
@@ -352,11 +351,22 @@ def test_what_a_load_balancer_can_reload_leaves_every_user_data_as_it_is(program
     before, after = program("dev"), program("dev", **change)
     told = [{name: host_file(item) for name, item in hosts(result).items() if name in hosts(before)} for result in (before, after)]
     for content in (host for one in told for host in one.values()):
-        for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "volume_id", "secret_prefix"):
+        for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "volume_id", "secret_prefix", "site_host"):
             content.pop(made_up, None)
     assert told[0] == told[1]
     applied = [configuration_of(result, "lb-1") for result in (before, after)]
     assert applied[0]["values"] != applied[1]["values"]
+
+
+def test_another_domain_is_told_to_web_hosts_by_user_data_and_to_load_balancers_by_a_reload(program: RunProgram) -> None:
+    before, after = program("dev"), program("dev", loadBalancer={"domain": "shop.example.com"})
+    (address,) = [item for item in before.of("ec2/eip:Eip") if item.name == "dev-address"]
+    for name in ("web-1", "web-2"):
+        told = [host_file(hosts(result)[name])["site_host"] for result in (before, after)]
+        assert told == [before.outputs["public_address"], "shop.example.com"]
+        assert address.urn in hosts(before)[name].property_dependencies["userData"]
+    assert hosts(before)["lb-1"].inputs["userData"].count("shop.example.com") == 0
+    assert configuration_of(after, "lb-1")["values"]["domain"] == "shop.example.com"
 
 
 def test_scaling_the_web_tier_changes_no_other_host(program: RunProgram) -> None:
@@ -364,7 +374,7 @@ def test_scaling_the_web_tier_changes_no_other_host(program: RunProgram) -> None
     for name in ("lb-1", "db-1", "db-2", "web-1", "web-2"):
         ids = [host_file(item) for item in (two[name], three[name])]
         for content in ids:
-            for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "volume_id", "secret_prefix"):
+            for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "volume_id", "secret_prefix", "site_host"):
                 content.pop(made_up, None)
         assert ids[0] == ids[1], name
 

@@ -539,7 +539,7 @@ def test_where_it_is_off_nobody_asks_aws(preview: bool) -> None:
         wait = Readiness(door=never, enabled=False, timeout=60)
         outcome = wait_for(wait, "db-2", "i-2")
         text = pulumi.Output.from_input
-        wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN)).apply(
+        wait.before_changing("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN)).apply(
             lambda _: seen.append("held")
         )
         wait.require([outcome], "value").apply(seen.append)
@@ -576,7 +576,7 @@ def test_a_pet_that_serves_is_changed_only_while_its_partner_is_ready(
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         outcome = wait_for(wait, "db-2", "i-2")
-        held = wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+        held = wait.before_changing("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
         held.apply(lambda _: seen.append(f"{time.seconds:.0f}"))
 
     if passes:
@@ -639,7 +639,7 @@ def test_whether_a_pet_serves_is_asked_until_aws_answers(broken_until: float, pa
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         ready = text(Outcome(host="db-2", ready=True))
-        held = wait.before_changing("db-1", ready, bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+        held = wait.before_changing("db-1", [ready], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
         held.apply(lambda _: seen.append(time.seconds))
 
     if passes:

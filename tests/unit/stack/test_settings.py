@@ -113,6 +113,29 @@ CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
     ({"web": {"instanceType": "t4g.small"}}, "web.instanceType", "t4g.small", "x86-64 instance type", "such as t3.small"),
     ({"web": {"instanceType": "big"}}, "web.instanceType", "big", "family.size", "such as t3.small"),
     ({"web": {"module": "wsgi"}}, "web.module", "wsgi", "module:name", "such as wsgi:app"),
+    *(
+        ({"web": {key: path}}, f"web.{key}", path, "the path of a page", "such as /healthz")
+        for key in ("checkPath", "readyPath")
+        for path in (
+            "",
+            "healthz",
+            "/a b",
+            "/a;b",
+            "/{a}",
+            "/$a",
+            '/"a"',
+            "/a#b",
+            "/a?b",
+            "/a\\b",
+            "/\n",
+            "/a\tb",
+            "/é",
+            "//a",
+            "/a/../b",
+            "/.",
+            f"/{'a' * 200}",
+        )
+    ),
     ({"web": []}, "web", [], "an object with keys below it", "known keys: count"),
     ({"database": {"schema": "mysql"}}, "database.schema", "mysql", "this one is MySQL's", "such as app"),
     ({"database": {"replica": "no"}}, "database.replica", "no", "true or false", "without quotes"),

@@ -64,6 +64,9 @@ WEB = WebVariables(
     workers=0,
     drain_seconds=12,
     migrate_timeout=600,
+    site_host="shop.example",
+    check_path="/up/",
+    ready_path="/up/deep",
 )
 DISTRIBUTION_UNITS = {"haproxy.service", "keepalived.service", "nginx.service", "mysql.service", "network-online.target"}
 """Units that Debian's packages bring."""
@@ -150,7 +153,11 @@ def test_every_wait_of_the_load_balancer_ends_and_its_checks_ask_the_app() -> No
     }
     for backend in ("backend web", "backend web-writes"):
         checks = [line for line in configured[backend] if line.startswith(("option httpchk", "http-check"))]
-        assert checks == ["option httpchk GET /healthz", "http-check expect status 200"]
+        assert checks == [
+            "option httpchk",
+            "http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host 198.51.100.7 hdr X-Forwarded-Proto https",
+            "http-check expect status 200",
+        ]
 
 
 def test_only_an_address_that_left_dns_is_let_go_soon() -> None:

@@ -35,6 +35,16 @@ NGINX = """
     default http;
     "yes https" https;
     }
+    map $uri $app_host {
+    default $host;
+    /healthz shop.example;
+    /readyz shop.example;
+    }
+    map $uri $app_scheme {
+    default $client_scheme;
+    /healthz https;
+    /readyz https;
+    }
     log_format webstack '$remote_addr "$request" $status $body_bytes_sent $request_time $upstream_response_time $http_x_request_id';
     access_log /var/log/nginx/access.log webstack buffer=32k flush=1s;
     keepalive_timeout 75s;
@@ -55,13 +65,13 @@ NGINX = """
     server unix:/run/webstack-app/gunicorn.sock fail_timeout=0;
     }
     proxy_http_version 1.1;
-    proxy_set_header Host $host;
+    proxy_set_header Host $app_host;
     proxy_set_header Connection "";
     proxy_set_header Forwarded "";
     proxy_set_header X-Real-IP "";
     proxy_set_header X-Forwarded-For $remote_addr;
-    proxy_set_header X-Forwarded-Proto $client_scheme;
-    proxy_set_header X-Forwarded-Host $host;
+    proxy_set_header X-Forwarded-Proto $app_scheme;
+    proxy_set_header X-Forwarded-Host $app_host;
     proxy_set_header X-Request-ID $http_x_request_id;
     proxy_connect_timeout 2s;
     proxy_read_timeout 28s;
@@ -113,9 +123,9 @@ def test_every_location_of_nginx_serves_what_it_is_for_and_whom_it_is_for() -> N
             "return 503;",
             "}",
             "proxy_read_timeout 2s;",
-            "proxy_pass http://app;",
+            "proxy_pass http://app/up/;",
         ],
-        "= /readyz": ["access_log off;", "allow 127.0.0.1;", "deny all;", "proxy_pass http://app;"],
+        "= /readyz": ["access_log off;", "allow 127.0.0.1;", "deny all;", "proxy_pass http://app/up/deep;"],
         "/static/": [
             "root /opt/app/current/app;",
             "if_modified_since off;",

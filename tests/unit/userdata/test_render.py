@@ -70,6 +70,9 @@ def variables(role: Role) -> AnyVariables:
             workers=0,
             drain_seconds=20,
             migrate_timeout=600,
+            site_host="198.51.100.7",
+            check_path="/healthz",
+            ready_path="/readyz",
         )
     return DatabaseVariables(
         **base,

@@ -92,7 +92,8 @@ HAPROXY = {
     "backend web": """
         balance roundrobin
         retry-on conn-failure empty-response
-        option httpchk GET /healthz
+        option httpchk
+        http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host 198.51.100.7 hdr X-Forwarded-Proto https
         http-check expect status 200
         default-server check inter 500ms fastinter 300ms downinter 1s fall 2 rise 2 resolvers vpc resolve-prefer ipv4 init-addr last,none
         server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms
@@ -101,7 +102,8 @@ HAPROXY = {
         balance roundrobin
         retry-on conn-failure
         option http-server-close
-        option httpchk GET /healthz
+        option httpchk
+        http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host 198.51.100.7 hdr X-Forwarded-Proto https
         http-check expect status 200
         default-server check inter 500ms fastinter 300ms downinter 1s fall 2 rise 2 resolvers vpc resolve-prefer ipv4 init-addr last,none
         server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms

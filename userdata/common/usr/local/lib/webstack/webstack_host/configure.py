@@ -80,7 +80,8 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
         progress.not_yet(not_configured(error), permanent=isinstance(error, PermanentError))
         time.sleep(next(pause))
     units = failing.Watch()
-    while not (found := known(checked(loaded, role))).ok:
+    here = boot.in_force()
+    while not (found := known(checked(here, role))).ok:
         unit = failing_unit(units)
         progress.not_yet(unit.check(found) if unit else found, permanent=unit is not None and unit.final)
         time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - began) / 60))

@@ -73,6 +73,11 @@ class Boot:
             )
         return found
 
+    def in_force(self) -> HostConfig:
+        """The host's parameters, with the values of what is in force."""
+        here = wanted.in_force()
+        return self._loaded if here is None else here.over(self._loaded)
+
     def _newest(self) -> Wanted:
         """The object; after a while the one in force, where there is one and the API does not answer."""
         try:

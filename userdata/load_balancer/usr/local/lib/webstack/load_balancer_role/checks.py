@@ -1,19 +1,20 @@
 """Whether this load balancer serves: the address is here when it is the active one, web hosts are up, HTTPS answers."""
 
-import http.client
+import socket
 import ssl
 
-from webstack_host import services
+from webstack_host import answers, services
+from webstack_host.answers import Answer
 from webstack_host.config import HostConfig
 from webstack_host.readiness import Check
 from webstack_host.remembered import Remembered
 
-from load_balancer_role import elastic_ip, haproxy
+from load_balancer_role import elastic_ip, haproxy, servers
 
 HOLDER: Remembered[str] = Remembered()
 """The instance that EC2 says has the address."""
-BACKENDS = ("web", "web-writes")
-"""Both have the same servers, each with checks of its own."""
+PATIENCE = 5.0
+"""Seconds for an answer by HTTPS."""
 
 
 def check(config: HostConfig) -> Check:
@@ -24,26 +25,25 @@ def check(config: HostConfig) -> Check:
         return Check(ok=False, reason=f"HAProxy does not run: {error}", units=("haproxy.service",))
     if not services.is_active("keepalived.service"):
         return Check(ok=False, reason="keepalived does not run", units=("keepalived.service",))
-    counts: list[int] = []
-    detail: list[str] = []
-    for backend in BACKENDS:
-        states = haproxy.server_states(statistics, backend)
-        detail = [f"{server}: {status}, {said}" for server, (status, said) in states.items()]
-        counts.append(sum(status.startswith("UP") for status, _ in states.values()))
-        if not states:
-            return Check(ok=False, reason="DNS names no web host yet")
-        if not counts[-1]:
-            return Check(ok=False, reason=f"none of {len(states)} web hosts is up", detail=detail)
+    found = servers.found(statistics)
+    facts, detail = found.facts(), found.lines(config.domain)
+    count = len(found.up) + len(found.down)
+    if not count:
+        return Check(ok=False, reason="DNS names no web host yet", facts=facts)
+    if not found.serving:
+        hosts = f"none of {count} web hosts is up" if count > 1 else "the only web host is not up"
+        return Check(ok=False, reason=f"{hosts}: {facts['servers_down']}", detail=detail, facts=facts)
     try:
-        status = https_status()
+        answer = https(config.domain)
     except OSError as error:
-        return Check(ok=False, reason=f"HTTPS does not answer: {error}", detail=detail, units=("haproxy.service",))
-    if status != http.HTTPStatus.OK:
-        return Check(ok=False, reason=f"HTTPS answers /healthz with {status}", detail=detail)
-    return association(config, f"serves HTTPS from {min(counts)} web host{'s' if min(counts) > 1 else ''}", detail)
+        return Check(ok=False, reason=f"HTTPS does not answer: {error}", detail=detail, units=("haproxy.service",), facts=facts)
+    if not answer.ok:
+        reason = f"HTTPS answers /healthz (Host {config.domain}) with {answer.status}"
+        return Check(ok=False, reason=reason, detail=[*detail, *answer.lines()], facts=facts)
+    return association(config, f"serves HTTPS from {found.serving} web host{'s' if found.serving > 1 else ''}", detail, facts)
 
 
-def association(config: HostConfig, serves: str, detail: list[str]) -> Check:
+def association(config: HostConfig, serves: str, detail: list[str], facts: dict[str, str]) -> Check:
     """Whether the Elastic IP is where it should be: here if this is the MASTER, and in any case with somebody.
 
     EC2 is asked for it rarely, and at once where this host's part has changed.
@@ -56,24 +56,27 @@ def association(config: HostConfig, serves: str, detail: list[str]) -> Check:
             about=master,
         )
     except Exception as error:
-        return Check(ok=True, reason=serves, detail=detail, unasked=f"the Elastic IP cannot be asked for: {error}")
+        return Check(ok=True, reason=serves, detail=detail, unasked=f"the Elastic IP cannot be asked for: {error}", facts=facts)
     here = holder == own
     if not here and master:
         units = ("webstack-elastic-ip.service", "keepalived.service")
-        return Check(ok=False, reason=f"{config.elastic_ip_address} is not associated with this host yet", units=units)
+        return Check(ok=False, reason=f"{config.elastic_ip_address} is not associated with this host yet", units=units, facts=facts)
     if not holder:
-        return Check(ok=False, reason="keepalived has not become MASTER", units=("keepalived.service",))
-    return Check(ok=True, reason=serves, detail=detail, facts={"active": str(here).lower(), "elastic_ip": config.elastic_ip_address})
+        return Check(ok=False, reason="keepalived has not become MASTER", units=("keepalived.service",), facts=facts)
+    return Check(
+        ok=True, reason=serves, detail=detail, facts={**facts, "active": str(here).lower(), "elastic_ip": config.elastic_ip_address}
+    )
 
 
-def https_status() -> int:
-    """The status of /healthz by HTTPS from this host; the certificate is not looked at, as it may be for any name."""
+def https(site: str) -> Answer:
+    """What this host itself answers by HTTPS to a check of the site; the certificate is not looked at, it may be a test's."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    connection = http.client.HTTPSConnection("127.0.0.1", 443, timeout=5, context=context)
+    connection = socket.create_connection(("127.0.0.1", 443), timeout=PATIENCE)
     try:
-        connection.request("GET", "/healthz")
-        return connection.getresponse().status
-    finally:
+        encrypted = context.wrap_socket(connection, server_hostname=site)  # an address is no name, and is not sent as one
+    except BaseException:
         connection.close()
+        raise
+    return answers.ask(encrypted, "/healthz", {"Host": site})

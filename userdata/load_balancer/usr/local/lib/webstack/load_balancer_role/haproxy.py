@@ -3,6 +3,8 @@
 import csv
 import socket
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from webstack_host import files
@@ -48,11 +50,50 @@ def keep_servers() -> None:
     files.write(STATES, "\n".join(lines) + "\n")
 
 
-def server_states(statistics: str, backend: str) -> dict[str, tuple[str, str]]:
-    """Server → (status, what its last check said), of the servers of a backend that have an address, from `show stat`'s CSV."""
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """One web host as one backend knows it."""
+
+    name: str
+    address: str
+    up: bool
+    """Whether requests are sent to it."""
+    sound: bool
+    """Whether its last check passed; one that DNS has just named gets requests before it was checked at all."""
+    said: str
+    """What became of its last check: `L7STS 400`, `L4CON Connection refused`."""
+    code: int | None = None
+    """The status of an HTTP answer."""
+
+
+def servers(statistics: str, backend: str) -> list[Server]:
+    """The servers of a backend that have an address, from `show stat`'s CSV.
+
+    An operator of the socket is shown addresses (STAT_SHLGNDS in HAProxy's stats.c); `UP 1/2` is a server that goes down with its next
+    failed check, or has not been checked at its address yet.
+    """
     rows = csv.DictReader(statistics.removeprefix("# ").splitlines())
-    return {
-        row["svname"]: (row["status"], f"{row['check_status']} {row['last_chk']}".strip())
+    return [
+        _server(row)
         for row in rows
         if row["pxname"] == backend and row["svname"] not in ("FRONTEND", "BACKEND") and not row["status"].startswith("MAINT")
-    }
+    ]
+
+
+def _server(row: Mapping[str, str]) -> Server:
+    kind = row["check_status"].removeprefix("* ")  # with the mark a check is on its way
+    code = row["check_code"] if kind.startswith("L7") else ""
+    sound = row["status"] == "UP" and kind.startswith("L7OK")
+    said = f"{kind} {code or row['last_chk']}".strip()
+    if kind in ("", "INI", "UNK"):
+        said = "not checked yet"
+    elif kind.startswith("L7OK") and not sound:
+        said = "checks have not passed often enough yet"
+    return Server(
+        name=row["svname"],
+        address=row["addr"].rpartition(":")[0] or row["addr"],
+        up=row["status"].startswith("UP"),
+        sound=sound,
+        said=said,
+        code=int(code) if code.isdecimal() else None,
+    )

@@ -30,6 +30,7 @@ def app(config: HostConfig, *, writer: str, reader: str, session_key: str) -> di
         "APP_MODULE": config.app_module,
         "WEB_CONCURRENCY": str(config.workers or max(2, os.cpu_count() or 1)),
         "WEB_HOST": config.host,
+        "SITE_HOST": config.site_host,
         "DATABASE_WRITE_URL": url("app_writer", writer, WRITE_PORT, config.schema),
         "DATABASE_READ_URL": url("app_reader", reader, READ_PORT, config.schema),
         "DATABASE_CA": DATABASE_CA,
