@@ -10,6 +10,7 @@ from lab.errors import LabError
 from ops.deployer import deployer_policy
 from ops.failures import INTERRUPTED
 from ops.lab import lab
+from ops.rotate import rotate
 from ops.terminal import Terminal
 from ops.version import version
 
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(lab, name="lab")
 
 app.command("deployer-policy")(deployer_policy)
+app.command("rotate")(rotate)
 
 
 def _print_version(wanted: bool) -> None:

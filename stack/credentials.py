@@ -1,6 +1,6 @@
 """Secrets: made at random by the engine, kept in Secrets Manager, read by hosts through their roles. One per account and purpose."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,26 +11,9 @@ import pulumi_random as random
 from stack.component import Component
 from stack.environment import Environment
 from stack.naming import secret_prefix
+from stack.purposes import PURPOSES
 from userdata.variables import Role
 
-
-@dataclass(frozen=True, kw_only=True)
-class Purpose:
-    """What a secret is for and which roles may read it."""
-
-    what: str
-    readers: tuple[Role, ...]
-    length: int = 32
-
-
-PURPOSES: Final[Mapping[str, Purpose]] = {
-    "database-replication": Purpose(what="MySQL account by which a replica follows its source", readers=("database",)),
-    "database-clone": Purpose(what="MySQL account by which a new replica copies its donor", readers=("database",)),
-    "app-migrator": Purpose(what="MySQL account that changes the app's schema", readers=("web", "database")),
-    "app-writer": Purpose(what="MySQL account of the app's writes", readers=("web", "database")),
-    "app-reader": Purpose(what="MySQL account of the app's reads", readers=("web", "database")),
-    "app-session-key": Purpose(what="key that signs the app's session cookies", readers=("web",), length=64),
-}
 RECOVERY_DAYS: Final = 30
 STACK_ID_LENGTH: Final = 8
 
@@ -71,7 +54,11 @@ class Credentials(Component):
                 opts=self.child(protect=protected),
             )
             self._versions[purpose] = aws.secretsmanager.SecretVersion(
-                resource, secret_id=self.secrets[purpose].id, secret_string=text.result, opts=self.child(protect=protected)
+                resource,
+                secret_id=self.secrets[purpose].id,
+                secret_string=text.result,
+                # Only the first value is the program's; later ones and all labels are those of rotations (docs/decisions/0020).
+                opts=self.child(protect=protected, ignore_changes=["secretString", "versionStages"], retain_on_delete=True),
             )
         self.register_outputs({})
 

@@ -13,7 +13,7 @@ import pulumi_aws as aws
 
 from stack.component import Component
 from stack.environment import Environment
-from stack.naming import COMPONENT_OF, configuration_key
+from stack.naming import COMPONENT_OF, SECRETS_CHANGED, configuration_key
 from userdata.variables import ROLES, Role
 
 # `<role's unique id>:<instance id>`: so an instance writes under its own name and no other's.
@@ -63,6 +63,10 @@ def policy_document(role: Role, rights: Rights) -> str:
     readable = [*rights.secrets, *([rights.tls_secret] if rights.tls_secret else [])]
     if readable:
         statements.append(_allow("Secrets", ["secretsmanager:GetSecretValue"], sorted(readable)))
+    if rights.secrets and role != "load_balancer":
+        # Which version bears which label, for a rotation: no value, and cheaper than one where nothing changed.
+        statements.append(_allow("Rotation", ["secretsmanager:DescribeSecret"], sorted(rights.secrets)))
+        statements.append(_allow("SecretsChanged", ["s3:GetObject"], [f"{rights.bucket}/{SECRETS_CHANGED}"]))
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 

@@ -41,6 +41,10 @@ def zone_name(environment: str) -> str:
     return f"{environment}.{PROJECT}.internal"
 
 
+SECRETS_CHANGED: Final = "secrets/changed"
+"""The object in the artifact bucket by which running hosts are told to look at their secrets (`webstack_host.secrets.BELL`)."""
+
+
 def secret_prefix(environment: str, stack_id: str) -> str:
     """A secret is named by this, a slash and its purpose."""
     return f"{PROJECT}/{environment}-{stack_id}"

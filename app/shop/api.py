@@ -114,7 +114,7 @@ def _strings(*names: str) -> dict[str, str]:
 
 
 def _tokens() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(web.shop().settings.session_key, salt="api-token")
+    return URLSafeTimedSerializer(web.shop().settings.keys, salt="api-token")
 
 
 def _session(customer: Customer) -> dict[str, object]:

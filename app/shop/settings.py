@@ -21,6 +21,7 @@ class Settings:
 
     write_url, read_url: SQLAlchemy URLs, e.g. `mysql+pymysql://app_writer:…@127.0.0.1:3306/app`. Equal where there is one database.
     session_key: the secret that signs cookies and tokens; the same on every web host.
+    session_key_fallbacks: keys that are accepted besides and sign nothing: while the key is changed, there are two.
     database_ca: PEM file with the certificates that database servers are trusted by; None only where the URL needs no TLS.
     web_host: the name shown in the footer.
     pool_size: database connections that one worker process keeps to each of the two.
@@ -29,13 +30,21 @@ class Settings:
     write_url: str
     read_url: str
     session_key: str
+    session_key_fallbacks: tuple[str, ...] = ()
     database_ca: str | None = None
     web_host: str = "localhost"
     pool_size: int = 8
 
+    @property
+    def keys(self) -> list[str]:
+        """All session keys as itsdangerous takes them: the one that signs is the last."""
+        return [*reversed(self.session_key_fallbacks), self.session_key]
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> "Settings":
-        """Settings from DATABASE_WRITE_URL, DATABASE_READ_URL, DATABASE_CA, SESSION_KEY, WEB_HOST and DATABASE_POOL_SIZE."""
+        """Settings from the environment's DATABASE_WRITE_URL, DATABASE_READ_URL, DATABASE_CA, SESSION_KEY, SESSION_KEY_FALLBACKS, WEB_HOST
+        and DATABASE_POOL_SIZE.
+        """
         env = os.environ if environment is None else environment
         key = required("SESSION_KEY", env)
         if len(key) < SHORTEST_KEY:
@@ -44,6 +53,7 @@ class Settings:
             write_url=_url("DATABASE_WRITE_URL", env),
             read_url=_url("DATABASE_READ_URL", env),
             session_key=key,
+            session_key_fallbacks=tuple(filter(None, env.get("SESSION_KEY_FALLBACKS", "").split(","))),
             database_ca=env.get("DATABASE_CA") or None,
             web_host=env.get("WEB_HOST") or socket.gethostname(),
             pool_size=whole_number("DATABASE_POOL_SIZE", 8, env),

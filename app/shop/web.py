@@ -44,7 +44,7 @@ class Shop:
     points: URLSafeTimedSerializer = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", URLSafeTimedSerializer(self.settings.session_key, salt="read-point"))
+        object.__setattr__(self, "points", URLSafeTimedSerializer(self.settings.keys, salt="read-point"))
 
 
 def shop() -> Shop:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.empty_api import empty_api
-from stack.credentials import PURPOSES
+from stack.purposes import PURPOSES
 from tests.aws.api import Api
 from tests.aws.harness import Stack, stack
 

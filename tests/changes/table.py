@@ -125,7 +125,7 @@ ROWS: Final[dict[str, Row]] = {
     ),
     "renewal": Row(
         what="a new PEM in the same secret",
-        visitor="no `up` is needed: lb-1 reads the secret every five minutes and reloads. There is no renewal by itself (ACME) yet",
+        visitor="no `up` is needed: lb-1 reads the secret every 45 seconds and reloads. There is no renewal by itself (ACME) yet",
         tried=RELOAD_TEST,
     ),
     "lb-type": Row(

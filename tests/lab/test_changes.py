@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from lab.paths import REPOSITORY
 from tests.changes.model import Edit, make
 from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, Outcome, report
@@ -235,6 +237,15 @@ def trusted(lab: LabUnderTest, chain: Path) -> bool:
         return False
 
 
+def rotate_tls(lab: LabUnderTest, file: Path, pem: str) -> str:
+    """`webstack rotate tls` with this PEM; what it said."""
+    file.write_text(pem)
+    line = [sys.executable, "-m", "ops", "rotate", "tls", "--from", str(file), "--secret", SECRET, "--lab", lab.name]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300 * SLOWNESS, cwd=REPOSITORY)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
 def test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_changes_nothing(
     lab: LabUnderTest, site: Site, tmp_path: Path
 ) -> None:
@@ -249,7 +260,7 @@ def test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_cha
     assert re.search(r"to (create|delete|replace)", shown) is None
 
     (chain, pem), (renewed_chain, renewed) = certificate(tmp_path, "first"), certificate(tmp_path, "renewed")
-    lab.secrets().create_secret(Name=SECRET, SecretString=pem)
+    assert "was made" in rotate_tls(lab, tmp_path / "site.pem", pem)
     try:
         with shoppers(lab) as load:
             site.up(
@@ -258,9 +269,9 @@ def test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_cha
             )
             in_force = lab.run_on("lb-1", "cat", "/etc/haproxy/haproxy.cfg")
             assert trusted(lab, chain)
-            lab.secrets().put_secret_value(SecretId=SECRET, SecretString=renewed)
-            lab.run_on("lb-1", "systemctl", "restart", "webstack-reconfigure")  # looks at once, instead of within five minutes
-            wait_until(lambda: trusted(lab, renewed_chain), seconds=30, what="the renewed certificate is served")
+            assert "every load balancer serves it" in rotate_tls(lab, tmp_path / "site.pem", renewed)
+            assert trusted(lab, renewed_chain)
+            assert not trusted(lab, chain), "the old one is served no more"
             site.edit(haproxy_cfg, "maxconn 7000", "maxconn many")
             said = site.up(status=1)
             load.run_for(2)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.credentials import PURPOSES
+from stack.purposes import PURPOSES
 from tests.lab.harness import LabUnderTest
 
 
@@ -74,6 +74,8 @@ OWN = {
     ("run/webstack/migrate.env", 0o600): ["app-migrator"],
 }
 """The files of a web host that hold secrets, in memory, with their modes. Database hosts hand theirs to MySQL and keep none in a file."""
+RELOADED = ("run/webstack-app/environment.json", 0o400)
+"""What a reload told the app in its own folder, as its user's: there from the first rotation after the app's start on."""
 
 
 def test_only_a_secret_s_own_files_hold_it_in_a_host_s_memory_and_root_alone_reads_them(lab: LabUnderTest, values: dict[str, str]) -> None:
@@ -83,6 +85,8 @@ def test_only_a_secret_s_own_files_hold_it_in_a_host_s_memory_and_root_alone_rea
             held = [name.rpartition("/")[2] for name, value in values.items() if spellings(value).search(content)]
             if held:
                 found[path, mode] = sorted(held)
+        if host.startswith("web-"):
+            assert found.pop(RELOADED, OWN["run/webstack/app.env", 0o600]) == OWN["run/webstack/app.env", 0o600]
         assert found == (OWN if host.startswith("web-") else {}), host
 
 

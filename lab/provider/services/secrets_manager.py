@@ -15,6 +15,10 @@ from lab.provider.services.iam import text
 _DEFAULT_RECOVERY_DAYS: Final = 30
 _PROPAGATION_SECONDS: Final = 120.0
 """`PropagationTimeout` in terraform-provider-aws, internal/service/secretsmanager/consts.go."""
+_CURRENT: Final = "AWSCURRENT"
+_PREVIOUS: Final = "AWSPREVIOUS"
+_GONE: Final = ("because it was deleted", "because it was marked for deletion")
+"""Labels and refusals that `resourceSecretVersionUpdate` and `…Delete` know by name (secret_version.go in the same folder)."""
 
 
 def _is_leaving(refusal: Refusal) -> bool:
@@ -130,25 +134,35 @@ class SecretVersion(Handler):
         }
 
     def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        """Moves labels to this version, AWSCURRENT away from where it is; takes off those that go, but AWSCURRENT."""
         secret, _, version = identifier.partition("|")
         before, after = set(listed(olds.get("versionStages"))), set(listed(news.get("versionStages")))
         for stage in sorted(after - before):
-            cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, MoveToVersionId=version)
-        for stage in sorted(before - after - {"AWSCURRENT"}):
+            holder = {"RemoveFromVersionId": self._current(cloud, secret)} if stage == _CURRENT else {}
+            cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, MoveToVersionId=version, **holder)
+        moved = _CURRENT in after - before
+        for stage in sorted(before - after - {_CURRENT} - ({_PREVIOUS} if moved else set())):
             cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
 
     def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        """AWSCURRENT cannot be taken from a version; other stages are."""
+        """AWSCURRENT cannot be taken from a version; other labels of the state are, and one that has moved on is an error."""
         secret, _, version = identifier.partition("|")
         for stage in listed(state.get("versionStages")):
-            if stage != "AWSCURRENT":
-                quiet(
-                    lambda stage=stage: cloud.call(
-                        "secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version
-                    ),
-                    "InvalidRequestException",
-                    "ResourceNotFoundException",
-                )
+            if stage == _CURRENT:
+                continue
+            try:
+                cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
+            except Refusal as refusal:
+                if refusal.code == "ResourceNotFoundException" or (
+                    refusal.code == "InvalidRequestException" and any(word in refusal.message for word in _GONE)
+                ):
+                    return
+                raise
+
+    @staticmethod
+    def _current(cloud: Cloud, secret: str) -> str:
+        versions = cloud.call("secretsmanager.list_secret_version_ids", SecretId=secret)["Versions"]
+        return next((str(each["VersionId"]) for each in versions if _CURRENT in listed(each.get("VersionStages"))), "")
 
     def imported(self, identifier: str) -> Props:
         return {"secretId": identifier.partition("|")[0]}

@@ -124,6 +124,13 @@ def test_settings_come_from_the_environment() -> None:
     )
 
 
+@pytest.mark.parametrize(("told", "keys"), [("", ()), ("next", ("next",)), ("next,old", ("next", "old"))])
+def test_fallbacks_of_the_session_key_are_a_list_and_the_key_that_signs_is_last_for_itsdangerous(told: str, keys: tuple[str, ...]) -> None:
+    found = Settings.from_environment(GOOD | {"SESSION_KEY_FALLBACKS": told})
+    assert found.session_key_fallbacks == keys
+    assert found.keys == [*reversed(keys), KEY]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -1,20 +1,23 @@
 """What one customer may see of another, and how long what was handed out is good: tokens, sessions, read points."""
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pymysql
 import pytest
 from flask import Flask
-from shop import migrating, web
+from shop import create_app, migrating, web
 from shop.api import TOKEN_LIFETIME
 from shop.connections import make_engine
 from shop.migrating import MigrationError
 from shop.readpoints import ANY_WRITE, LONGEST, GtidReadPoints
 from werkzeug.test import TestResponse
 
-from .conftest import ORIGIN, Browser
+from .conftest import ORIGIN, Browser, settings
 from .test_database import Pair, pair
 
 __all__ = ["pair"]  # a fixture
@@ -57,6 +60,41 @@ def test_a_token_is_good_for_a_day_and_no_longer(app: Flask, clock: Clock) -> No
     assert ann("/api/session").status_code == 200
     clock.now += 1
     assert ann("/api/session").status_code == 401
+
+
+def with_keys(folder: Path, key: str, *fallbacks: str) -> Flask:
+    return create_app(replace(settings(folder), session_key=key, session_key_fallbacks=fallbacks))
+
+
+OLD, NEW = "the key of yesterday, long enough for signing", "the key of tomorrow, long enough for signing"
+
+
+@pytest.mark.parametrize(("now", "good"), [((OLD, NEW), True), ((NEW, OLD), True), ((NEW,), False)])
+def test_cookies_tokens_and_forms_of_the_old_session_key_are_good_as_long_as_it_is_a_fallback(
+    folder: Path, now: tuple[str, ...], good: bool
+) -> None:
+    old = with_keys(folder, OLD)
+    token, browser = signed_up_token(old), Browser(old.test_client())
+    browser.sign_up()
+    form = browser.get("/products/milk-jug").text
+    new = with_keys(folder, *now)
+    answer = new.test_client().get("/api/session", headers={"Authorization": f"Bearer {token}"}, base_url=ORIGIN)
+    assert (answer.status_code == 200) == good
+    visitor = new.test_client()
+    cookie = browser.client.get_cookie("__Host-shop", "shop.test")
+    assert cookie is not None
+    visitor.set_cookie("__Host-shop", cookie.value, domain="shop.test")
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', form))
+    ordered = visitor.post("/products/milk-jug/order", data={**hidden, "quantity": "1"}, base_url=ORIGIN)
+    assert (ordered.headers.get("Location", "") == "/orders") == good, ordered.status_code
+
+
+def signed_up_token(app: Flask) -> str:
+    made = app.test_client().post(
+        "/api/users", json={"name": "Bot", "email": "bot@example.org", "password": "correct horse"}, base_url=ORIGIN
+    )
+    assert made.json is not None
+    return str(made.json["token"])
 
 
 def test_what_was_planted_in_a_session_before_a_login_is_gone_after_it(browser: Browser) -> None:

@@ -1,15 +1,18 @@
 """A web host's programs: the release, the app's environment, the certificates of the databases, when the host calls itself ready."""
 
+import os
+import pwd
 import runpy
 import shlex
 import socket
 import threading
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import pytest
 from annotated_types import Le
-from web_role import await_primary, checks, configuration, database_ca, environment, release
+from web_role import await_primary, checks, configuration, database_ca, environment, following, release
 from web_role.app_bundle import INSTALLED, BundleError
 from webstack_host import aws, config, files, services
 from webstack_host.answers import Answer
@@ -136,7 +139,6 @@ def test_a_secret_of_two_lines_is_refused_without_being_shown() -> None:
 
 def test_the_environment_is_for_root_alone_and_lies_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     written: dict[str, int] = {}
-    monkeypatch.setattr(aws, "secret", returns("hush"))
 
     def write(path: str, content: str, *, mode: int) -> bool:
         assert "hush" in content
@@ -144,7 +146,8 @@ def test_the_environment_is_for_root_alone_and_lies_in_memory(monkeypatch: pytes
         return True
 
     monkeypatch.setattr(files, "write", write)
-    assert environment.write(CONFIG)
+    found = environment.Secrets(migrator="hush", writer="hush", reader="hush", session_key="hush", versions={})
+    assert environment.write(CONFIG, found)
     assert written == {"/run/webstack/app.env": 0o600, "/run/webstack/migrate.env": 0o600}
 
 
@@ -263,6 +266,11 @@ def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, program
     monkeypatch.setattr(files, "directory", returns(None))
     monkeypatch.setattr(database_ca, "refresh", returns(2))
     monkeypatch.setattr(environment, "write", returns(False))
+    found = environment.Secrets(migrator="m", writer="w", reader="r", session_key="k", versions={"app-writer": ["v1"]})
+    monkeypatch.setattr(environment, "fetch", returns(found))
+    monkeypatch.setattr(following, "TOLD", tmp_path / "secrets.json")
+    write, me = files.write, pwd.getpwuid(os.getuid()).pw_name
+    monkeypatch.setattr(files, "write", partial(write, owner=me, group=me))
     for changed in (False, True):
         monkeypatch.setattr(release, "install", returns(changed))
         programs.calls.clear()
@@ -271,6 +279,7 @@ def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, program
         assert "nginx -t -q" in lines
         assert "haproxy -c -f /etc/webstack/database-proxy.cfg" in lines
         assert ("systemctl restart webstack-migrate.service webstack-app.service" in lines) == changed
+        assert following.told() == found.versions
 
 
 def test_a_host_that_drains_says_so_first_and_then_waits_as_long_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

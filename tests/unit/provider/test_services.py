@@ -295,6 +295,54 @@ def test_a_secrets_value_and_policy_read_as_made(engine: Engine) -> None:
     assert (changed["description"], changed["tags"]) == ("new", {"c": "d"})
 
 
+def labels(secret: str) -> dict[str, str]:
+    """Label → version."""
+    held = client("secretsmanager").describe_secret(SecretId=secret)["VersionIdsToStages"]
+    return {label: version for version, found in held.items() for label in found}
+
+
+def rotated(secret: str) -> tuple[str, str]:
+    """A secret whose current value is another one; the version before and the current one."""
+    secrets, first = client("secretsmanager"), labels(secret)["AWSCURRENT"]
+    second = secrets.put_secret_value(SecretId=secret, SecretString="two", VersionStages=["AWSPENDING"])["VersionId"]
+    secrets.update_secret_version_stage(SecretId=secret, VersionStage="AWSCURRENT", MoveToVersionId=second, RemoveFromVersionId=first)
+    return first, second
+
+
+def test_a_version_reads_as_made_whatever_its_labels_have_become(engine: Engine) -> None:
+    made = engine.create(SECRET, "s", name="webstack/dev/x")
+    version = engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("one"))
+    first, _ = rotated(made.id)
+    read = settled(engine, version)
+    assert (read["versionId"], read["versionStages"]) == (first, ["AWSPREVIOUS"])
+    client("secretsmanager").update_secret_version_stage(SecretId=made.id, VersionStage="AWSPREVIOUS", RemoveFromVersionId=first)
+    assert settled(engine, version)["versionStages"] == [], "deprecated, and still there"
+
+
+def test_a_version_that_is_given_labels_takes_the_current_one_back(engine: Engine) -> None:
+    """Why the program gives none: an `up` would bring yesterday's password back."""
+    made = engine.create(SECRET, "s", name="webstack/dev/x")
+    version = engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("one"), versionStages=["AWSCURRENT"])
+    first, second = rotated(made.id)
+    read = engine.refresh(version)
+    assert read is not None
+    assert read["versionStages"] == ["AWSPREVIOUS"]
+    engine.update(read, secretId=made.id, secretString=Secret("one"), versionStages=["AWSCURRENT"])
+    assert labels(made.id)["AWSCURRENT"] == first
+    assert labels(made.id)["AWSPREVIOUS"] == second
+
+
+def test_a_label_that_has_moved_on_since_the_last_refresh_is_in_the_way_of_a_version_s_deletion(engine: Engine) -> None:
+    made = engine.create(SECRET, "s", name="webstack/dev/x")
+    version = engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("one"))
+    rotated(made.id)
+    read = engine.refresh(version)
+    assert read is not None
+    rotated(made.id)
+    with pytest.raises(AbortedError, match="AWSPREVIOUS not found"):
+        engine.delete(read)
+
+
 def zone(small: World, **props: Any) -> Resource:
     """A private zone."""
     return small.engine.create(ZONE, "z", name="dev.webstack.internal", vpcs=[{"vpcId": small.vpc.id}], **props)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from stack.credentials import PURPOSES
 from stack.identity import Rights, policy_document
+from stack.purposes import PURPOSES
 from tests.unit.stack.conftest import RunProgram
 from userdata.variables import ROLES, Role
 
@@ -38,7 +38,9 @@ def test_web_hosts_read_the_app_and_the_databases_certificates_and_write_their_r
         "DatabaseListing",
         "OwnReadiness",
         "RoleBundle",
+        "Rotation",
         "Secrets",
+        "SecretsChanged",
         "SessionManager",
     ]
     assert own["AppBundle"]["Resource"] == [f"{BUCKET}/app/*"]
@@ -58,11 +60,11 @@ DATABASE = ("database/primary.json", "database/replication.json")
 OBJECTS: dict[Role, dict[str, set[str]]] = {
     "load_balancer": {"s3:GetObject": {"roles/load_balancer/*"}, "s3:PutObject": {f"hosts/{OWN}.json"}},
     "web": {
-        "s3:GetObject": {"roles/web/*", "app/*", "database/certificates/*"},
+        "s3:GetObject": {"roles/web/*", "app/*", "database/certificates/*", "secrets/changed"},
         "s3:PutObject": {f"hosts/{OWN}.json"},
     },
     "database": {
-        "s3:GetObject": {"roles/database/*", "database/certificates/*", *DATABASE},
+        "s3:GetObject": {"roles/database/*", "database/certificates/*", "secrets/changed", *DATABASE},
         "s3:PutObject": {f"hosts/{OWN}.json", f"database/certificates/{OWN}.pem", *DATABASE},
     },
 }
@@ -77,6 +79,13 @@ def test_each_tier_reads_and_writes_exactly_these_objects(role: Role) -> None:
             if action.startswith("s3:") and action != "s3:ListBucket":
                 found.setdefault(action, set()).update(one.removeprefix(f"{BUCKET}/") for one in statement["Resource"])
     assert found == OBJECTS[role]
+
+
+@pytest.mark.parametrize("role", ["web", "database"])
+def test_a_tier_sees_the_labels_of_what_it_may_read_and_of_no_other_secret(role: Role) -> None:
+    own = rights(role)
+    assert own["Rotation"]["Action"] == ["secretsmanager:DescribeSecret"]
+    assert own["Rotation"]["Resource"] == own["Secrets"]["Resource"]
 
 
 @pytest.mark.parametrize("role", ["web", "database"])

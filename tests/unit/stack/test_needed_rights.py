@@ -30,6 +30,11 @@ COMMON = [
     *(call(action, "*") for action in SESSION_MANAGER["Action"]),  # the Session Manager agent's
     call("s3:PutObject", f"{BUCKET}/hosts/{SELF}.json"),  # webstack_host/readiness.py
 ]
+SECRETS = [  # webstack_host/secrets.py
+    call("secretsmanager:GetSecretValue", SECRET),
+    call("secretsmanager:DescribeSecret", SECRET),
+    call("s3:GetObject", f"{BUCKET}/secrets/changed"),
+]
 DATABASE_FACTS = [
     call("s3:GetObject", f"{BUCKET}/database/certificates/AROA2:i-2.pem"),
     call("s3:ListBucket", BUCKET, s3__prefix="database/certificates/"),
@@ -49,14 +54,14 @@ MADE: dict[Role, list[Call]] = {
         *COMMON,
         call("s3:GetObject", f"{BUCKET}/roles/web/1.tar.gz"),
         call("s3:GetObject", f"{BUCKET}/app/1.tar.gz"),
-        call("secretsmanager:GetSecretValue", SECRET),
+        *SECRETS,
         *DATABASE_FACTS,
     ],
     "database": [
         *COMMON,
         call("s3:GetObject", f"{BUCKET}/roles/database/1.tar.gz"),
         call("s3:GetObject", f"{BUCKET}/configuration/db-1.yaml"),
-        call("secretsmanager:GetSecretValue", SECRET),
+        *SECRETS,
         call("s3:GetObject", f"{BUCKET}/database/primary.json"),
         call("s3:PutObject", f"{BUCKET}/database/primary.json"),
         call("s3:GetObject", f"{BUCKET}/database/replication.json"),
@@ -91,6 +96,8 @@ NEVER: dict[Role, list[Call]] = {
 }
 """Calls that would do harm, beside those that no tier may make."""
 NEVER_OF_ANY = [
+    call("s3:PutObject", f"{BUCKET}/secrets/changed"),
+    call("secretsmanager:UpdateSecretVersionStage", SECRET),
     call("s3:PutObject", f"{BUCKET}/app/1.tar.gz"),
     call("s3:PutObject", f"{BUCKET}/roles/web/1.tar.gz"),
     call("s3:PutObject", f"{BUCKET}/configuration/lb-1.yaml"),

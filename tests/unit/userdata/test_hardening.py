@@ -76,6 +76,10 @@ TABLE = {
     "web/webstack-database-proxy.service": Rights(user="", capabilities="", no_new_privileges=True, writes="", dynamic=True),
     "web/webstack-await-primary.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes="/run/webstack"),
     "web/webstack-database-ca.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes="/run/webstack"),
+    # It writes the app's environment, also into the app's own folder, and asks systemd for the reload.
+    "web/webstack-secrets.service": Rights(
+        user=ROOT_USER, capabilities="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER", no_new_privileges=True, writes="/run"
+    ),
     # It touches a file and waits.
     "web/webstack-drain.service": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes=None),
 }
@@ -130,6 +134,7 @@ SANDBOXES: dict[str, dict[str, str]] = {
     "web/webstack-database-proxy.service": WHOLE,
     "web/webstack-await-primary.service": WHOLE,
     "web/webstack-database-ca.service": WHOLE,
+    "web/webstack-secrets.service": WHOLE,
     "web/webstack-drain.service": {},
 }
 """What a service is denied besides; what its package's own unit denies is not repeated here."""

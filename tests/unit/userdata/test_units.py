@@ -18,12 +18,13 @@ RESTARTED = {
     "webstack-database-check.service": "always",
     "webstack-database-proxy.service": "always",
     "webstack-elastic-ip.service": "always",
+    "webstack-database-accounts.service": "always",
     "webstack-reconfigure.service": "always",
     "webstack-report.service": "always",
+    "webstack-secrets.service": "always",
     # Until it has succeeded: it is done then, or was stopped on purpose.
     "mysql.service": "on-failure",
     "webstack-await-primary.service": "on-failure",
-    "webstack-database-accounts.service": "on-failure",
     "webstack-migrate.service": "on-failure",
 }
 REPEATED_BY_TIMER = {"webstack-data-volume.service", "webstack-database-ca.service", "webstack-session-manager.service"}

@@ -1,5 +1,12 @@
 """Gunicorn for the app; WEB_CONCURRENCY (worker processes) comes from the environment."""
 
+import json
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
 bind = "unix:/run/webstack-app/gunicorn.sock"
 umask = 0o007
 worker_class = "gthread"
@@ -11,3 +18,34 @@ forwarded_allow_ips = "*"  # only Nginx reaches the socket
 control_socket_disable = True  # systemd is what manages it
 accesslog = None  # Nginx logs requests
 errorlog = "-"
+
+# What a reload changes: the master's environment stays as it was started with, and HUP applies this anew (gunicorn/arbiter.py, `reload`).
+_told = Path(os.environ.get("RUNTIME_DIRECTORY", "/run/webstack-app"), "environment.json")
+raw_env = [f"{name}={value}" for name, value in json.loads(_told.read_text()).items()] if _told.exists() else []
+
+
+def on_reload(server: Any) -> None:
+    """Keeps the old workers until new ones have loaded the app. By itself Gunicorn ends them at once, and nobody answers meanwhile."""
+    server.old_workers = sorted(server.WORKERS)
+    server.age_before = server.worker_age
+    server.num_workers += len(server.old_workers)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Tells each new worker which old ones it takes the place of."""
+    rank = worker.age - getattr(server, "age_before", worker.age) - 1
+    worker.replaces = server.old_workers[rank :: server.cfg.workers] if 0 <= rank < server.cfg.workers else []
+
+
+def post_worker_init(worker: Any) -> None:
+    """A worker that has loaded the app ends those, which answer first what they have begun."""
+    for old in worker.replaces:
+        with suppress(ProcessLookupError):
+            os.kill(old, signal.SIGTERM)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    """For an old worker that is gone none is started."""
+    if worker.pid in getattr(server, "old_workers", ()):
+        server.old_workers.remove(worker.pid)
+        server.num_workers -= 1

@@ -9,9 +9,13 @@ from pathlib import Path
 
 def write(path: str | Path, content: str | bytes, *, owner: str = "root", group: str = "root", mode: int = 0o644) -> bool:
     """Puts `content` at `path` atomically, with its owner and mode from the first moment on; returns whether anything changed."""
+    return write_for(path, content, uid=pwd.getpwnam(owner).pw_uid, gid=grp.getgrnam(group).gr_gid, mode=mode)
+
+
+def write_for(path: str | Path, content: str | bytes, *, uid: int, gid: int, mode: int) -> bool:
+    """The same for an owner without a name that lasts, as systemd's dynamic users are."""
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
-    uid, gid = pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid
     if path.is_file() and not path.is_symlink():
         status = path.stat()
         if (status.st_uid, status.st_gid, status.st_mode & 0o7777) == (uid, gid, mode) and path.read_bytes() == data:

@@ -14,8 +14,6 @@ from webstack_host.wanted import Problem, Wanted
 
 POLL = 5.0
 """Seconds between two looks at the object: what a change waits at most."""
-AGAIN = 300.0
-"""Seconds after which what is in force is applied again, for what changes outside the object: a renewed certificate."""
 RETRY = 15.0
 """Seconds until the next try where something other than the object was in the way."""
 OBJECT_PATIENCE = 20.0
@@ -29,6 +27,10 @@ class Role(Protocol):
 
     def apply_configuration(self, config: HostConfig, files: Mapping[str, str]) -> bool:
         """Validates, then puts in place; returns whether anything changed. Raises PermanentError, and has changed nothing."""
+        ...
+
+    def apply_again_after(self, config: HostConfig) -> float:
+        """Seconds after which what is in force is applied again, for what changes outside the object."""
         ...
 
     def reload(self) -> None:
@@ -148,8 +150,9 @@ class Reconfigurer:
 
     def _attempt(self, found: Wanted) -> float:
         """Tries to put it in force; returns the seconds until the next try."""
+        again = self._role.apply_again_after(found.over(self._loaded))
         if found.user_data_sha256 != self._own:
-            return AGAIN  # the stop that brings the user data for it brings it in force as well
+            return again  # the stop that brings the user data for it brings it in force as well
         try:
             changed = apply(found, self._loaded, self._role)
         except Exception as error:
@@ -157,10 +160,10 @@ class Reconfigurer:
             current = wanted.in_force()
             if current is None or current.sha256 != found.sha256:
                 wanted.note(problem_of(found, error))
-            return AGAIN if isinstance(error, PermanentError) else RETRY
+            return again if isinstance(error, PermanentError) else RETRY
         if changed:
             print(f"webstack-reconfigure: {found.sha256[:12]} is in force", file=sys.stderr, flush=True)
-        return AGAIN
+        return again
 
 
 def main() -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from webstack_host import aws
 
-from . import datadir, paths
+from . import datadir, paths, receiving
 from .boot import Data
 from .decision import Action
 from .looking import last_clone
@@ -38,9 +38,7 @@ class Hands:
         elif action is Action.REFETCH:
             self.server.run("STOP REPLICA", "RESET REPLICA ALL")
         elif action is Action.START_RECEIVER:
-            # The password stays in memory: nothing of it is written to the data directory.
-            secret = quoted(aws.secret("database-replication"))
-            self.server.run("STOP REPLICA IO_THREAD", f"START REPLICA IO_THREAD USER='replication' PASSWORD={secret}")
+            receiving.start(self.server)
         elif action is Action.BECOME_RECIPIENT:
             self._become_recipient(reason)
         elif action is Action.CLONE:

@@ -7,10 +7,11 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 from webstack_host import aws
 
-from . import certificates, datadir, paths, records
+from . import certificates, datadir, paths, receiving, records
 from .acting import Hands
 from .boot import Claim, Data
 from .clock import now
@@ -122,7 +123,8 @@ class Agent:
 
     def _primary_server(self, address: str) -> Server:
         if self._primary is None:
-            self._primary = Server("replication", address=address, password=aws.secret("database-replication"), patience=2.0, connect=1.0)
+            password = partial(aws.secret, receiving.PURPOSE)
+            self._primary = Server("replication", address=address, password=password, patience=2.0, connect=1.0)
         return self._primary
 
     def _act(self, decision: Decision, seen: Observed) -> None:

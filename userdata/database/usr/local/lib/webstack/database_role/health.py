@@ -5,11 +5,12 @@ import urllib.request
 from dataclasses import dataclass, replace
 from typing import Any
 
+from webstack_host import secrets
 from webstack_host.config import HostConfig
 from webstack_host.readiness import Check
 from webstack_host.remembered import Remembered
 
-from . import growth, paths, records
+from . import accounts, growth, paths, records
 from .boot import Claim, Data
 from .decision import Action
 from .settings import Endpoint, Settings
@@ -131,7 +132,7 @@ def check(config: HostConfig) -> Check:
             mode = MODE.get(records.read_mode, good=lambda mode: mode is Mode.LOSSLESS)
     except Exception as error:
         unasked = f"the artifact bucket cannot be asked: {error}"
-    return judge(
+    found = judge(
         settings,
         Health(
             claim=claim,
@@ -143,6 +144,7 @@ def check(config: HostConfig) -> Check:
             unasked=unasked,
         ),
     )
+    return replace(found, facts={**found.facts, **secrets.fact(accounts.told())})
 
 
 def _status(host: Endpoint) -> dict[str, Any] | None:

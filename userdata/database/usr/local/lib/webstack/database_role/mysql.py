@@ -1,7 +1,7 @@
 """The one door to MySQL: statements in, rows as dictionaries out. Everything untyped of the driver stays in here."""
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, cast
 
@@ -28,10 +28,13 @@ class Server:
     """A connection that is made at its first statement and again after one that failed.
 
     Through the local socket (as the system user that asks), or over TLS to `address`, whose certificate must be trusted and name it.
-    Times are seconds; a statement that takes longer than `patience` fails. Not for several threads at once.
+    A password that is a function is asked for
+    at each connection. Times are seconds; a statement that takes longer than `patience` fails. Not for several threads at once.
     """
 
-    def __init__(self, user: str, *, address: str = "", password: str = "", patience: float = 5.0, connect: float = 2.0) -> None:
+    def __init__(
+        self, user: str, *, address: str = "", password: str | Callable[[], str] = "", patience: float = 5.0, connect: float = 2.0
+    ) -> None:
         self._user, self._address, self._password = user, address, password
         self._patience, self._connect = patience, connect
         self._connection: _Connection | None = None
@@ -69,7 +72,7 @@ class Server:
         # The driver's own statement at connecting is `SET AUTOCOMMIT`, which a read-only server takes as well.
         common: dict[str, Any] = {
             "user": self._user,
-            "password": self._password,
+            "password": self._password if isinstance(self._password, str) else self._password(),
             "connect_timeout": self._connect,
             "read_timeout": self._patience,
             "write_timeout": self._patience,

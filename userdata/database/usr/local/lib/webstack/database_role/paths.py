@@ -39,6 +39,12 @@ GROWTH_FAILED = RUN.parent / "data-volume-not-extended"
 
 ACCOUNTS_DONE = RUN / "accounts-done"
 
+SECRETS = RUN / "secrets.json"
+"""Which versions of secrets this host uses and accepts, for its record; no value."""
+
+RECEIVER_SECRET = RUN / "receiver-secret"
+"""The version of the secret that the replica's receiver was started with."""
+
 SOCKET = Path("/run/mysqld/mysqld.sock")
 CONFIGURATION = Path("/etc/mysql/mysql.conf.d/zz-webstack.cnf")
 MYSQL_KEY = Path("/usr/local/share/webstack/mysql.asc")

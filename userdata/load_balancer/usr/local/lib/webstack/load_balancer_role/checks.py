@@ -9,7 +9,7 @@ from webstack_host.config import HostConfig
 from webstack_host.readiness import Check
 from webstack_host.remembered import Remembered
 
-from load_balancer_role import elastic_ip, haproxy, servers
+from load_balancer_role import elastic_ip, haproxy, servers, tls
 
 HOLDER: Remembered[str] = Remembered()
 """The instance that EC2 says has the address."""
@@ -64,7 +64,10 @@ def association(config: HostConfig, serves: str, detail: list[str], facts: dict[
     if not holder:
         return Check(ok=False, reason="keepalived has not become MASTER", units=("keepalived.service",), facts=facts)
     return Check(
-        ok=True, reason=serves, detail=detail, facts={**facts, "active": str(here).lower(), "elastic_ip": config.elastic_ip_address}
+        ok=True,
+        reason=serves,
+        detail=detail,
+        facts={**facts, "active": str(here).lower(), "elastic_ip": config.elastic_ip_address, **tls.facts()},
     )
 
 

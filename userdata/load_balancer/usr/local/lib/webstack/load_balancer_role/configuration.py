@@ -19,6 +19,10 @@ HAPROXY = "haproxy.service"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
 RUN = "/run/webstack"
+TLS_AGAIN = 45.0
+"""Seconds between two looks at the secret of the certificate: a renewed one is served within a minute."""
+AGAIN = 300.0
+"""Seconds after which what is in force is applied again where nothing outside of it can change."""
 TAKES_OVER = 20.0
 """Seconds in which the new worker of a reload answers."""
 
@@ -31,6 +35,11 @@ def configure(config: HostConfig) -> None:
     run(["sysctl", "--quiet", "--write", "net.ipv4.tcp_retries2=15"])
     validate(["keepalived", "--config-test", "--log-console", "--use-file", KEEPALIVED_CONFIG])
     services.reload_if_running("keepalived.service")
+
+
+def apply_again_after(config: HostConfig) -> float:
+    """Seconds: a certificate in a secret may be renewed at any time; one of this host's own changes with what is applied."""
+    return TLS_AGAIN if config.tls_mode == "secret" else AGAIN
 
 
 def apply_configuration(config: HostConfig, wanted: Mapping[str, str]) -> bool:

@@ -3,37 +3,54 @@
 `self-signed`: born on this host and kept on its disk, never in the stack's state. `secret`: the user's PEM from Secrets Manager.
 """
 
+import hashlib
 import ipaddress
+import re
+import ssl
 import tempfile
 from pathlib import Path
 
-from webstack_host import aws, files
+from webstack_host import aws, config, files
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.run import run
 
 SERVED = Path("/run/webstack/tls.pem")
 KEPT = Path("/var/lib/webstack/tls.pem")
+CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 VALID_DAYS = 825
 """The longest that Apple's clients accept for a certificate that the user installed (support.apple.com/103769)."""
 RENEW_SECONDS = 30 * 24 * 3600
 """A boot within this time before the end makes a new certificate."""
 
 
-def pem(config: HostConfig) -> str:
+def pem(wanted: HostConfig) -> str:
     """The PEM for HAProxy. Raises PermanentError where the user's secret is not a certificate with its key."""
-    if config.tls_mode == "secret":
-        text = aws.named_secret(config.tls_secret)
+    if wanted.tls_mode == "secret":
+        text = aws.named_secret(wanted.tls_secret)
         problems = missing_parts(text)
         if problems:
             raise PermanentError(
-                f"the secret {config.tls_secret} has no {' and no '.join(problems)}: it must hold the certificate, "
+                f"the secret {wanted.tls_secret} has no {' and no '.join(problems)}: it must hold the certificate, "
                 "its chain and the unencrypted private key, in PEM"
             )
         return text if text.endswith("\n") else text + "\n"
-    if not usable(KEPT, config.domain):
-        files.write(KEPT, self_signed(config.domain), mode=0o600)
+    if not usable(KEPT, wanted.domain):
+        files.write(KEPT, self_signed(wanted.domain), mode=0o600)
     return KEPT.read_text()
+
+
+def facts() -> dict[str, str]:
+    """What this host's record tells of the certificate that is served: SHA-256 of its DER, and the secret that it is from."""
+    try:
+        found = CERTIFICATE.search(SERVED.read_text())
+    except OSError:
+        return {}
+    if found is None:
+        return {}
+    in_force = config.load().variables
+    named = {"tls_secret": str(in_force["tls_secret"])} if in_force.get("tls_mode") == "secret" else {}
+    return {"certificate": hashlib.sha256(ssl.PEM_cert_to_DER_cert(found[0])).hexdigest(), **named}
 
 
 def missing_parts(pem: str) -> list[str]:

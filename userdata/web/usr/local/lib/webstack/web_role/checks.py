@@ -4,12 +4,12 @@ import http
 import socket
 from pathlib import Path
 
-from webstack_host import answers, services
+from webstack_host import answers, secrets, services
 from webstack_host.answers import Answer
 from webstack_host.config import HostConfig
 from webstack_host.readiness import Check
 
-from web_role import migration
+from web_role import following, migration
 
 UNITS = ("webstack-database-proxy.service", "webstack-migrate.service", "webstack-app.service", "nginx.service")
 """In the order in which they start."""
@@ -33,7 +33,7 @@ def check(config: HostConfig) -> Check:
             return Check(ok=False, reason=f"Nginx does not answer: {error}", units=("nginx.service",))
         if not answer.ok:
             return refused(answer, asked, setting=setting, site=config.site_host)
-    return Check(ok=True, reason="serves the app", facts={"release": config.app_bundle.sha256[:16]})
+    return Check(ok=True, reason="serves the app", facts={"release": config.app_bundle.sha256[:16], **secrets.fact(following.told())})
 
 
 def refused(answer: Answer, path: str, *, setting: str, site: str) -> Check:

@@ -1,10 +1,10 @@
 """Puts a web host's files in place and validates each by its own program."""
 
-from webstack_host import files, services
+from webstack_host import files, secrets, services
 from webstack_host.config import HostConfig
 from webstack_host.run import validate
 
-from web_role import database_ca, environment, release
+from web_role import database_ca, environment, following, release
 
 PROXY_CONFIG = "/etc/webstack/database-proxy.cfg"
 
@@ -14,10 +14,12 @@ def configure(config: HostConfig) -> None:
     services.take_over("nginx.service", "haproxy.service")
     files.directory("/run/webstack")
     changed = release.install(config.app_bundle.key, config.app_bundle.sha256)
-    changed |= environment.write(config)
+    found = environment.fetch(secrets.Values())
+    changed |= environment.write(config, found)
     database_ca.refresh()
     validate(["haproxy", "-c", "-f", PROXY_CONFIG])
     validate(["nginx", "-t", "-q"])
     services.reload_if_running("webstack-database-proxy.service", "nginx.service")
     if changed:
         services.restart_if_running("webstack-migrate.service", "webstack-app.service")
+    following.tell(found)

@@ -1,10 +1,11 @@
 """The app's environment: what it needs to know of its host, and its secrets, in files that only root reads, in memory."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import quote
 
-from webstack_host import aws, files
+from webstack_host import files, secrets
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 
@@ -17,14 +18,52 @@ WRITE_PORT = 3306
 READ_PORT = 3307
 
 
-def write(config: HostConfig) -> bool:
-    """Fetches the secrets and writes both files; whether the app's own changed."""
-    files.write(MIGRATE, text(migration(config, aws.secret("app-migrator"))), mode=0o600)
-    values = app(config, writer=aws.secret("app-writer"), reader=aws.secret("app-reader"), session_key=aws.secret("app-session-key"))
-    return files.write(APP, text(values), mode=0o600)
+@dataclass(frozen=True, kw_only=True)
+class Secrets:
+    """What this host is told in secret. `fallbacks`: session keys that are accepted and sign nothing, the one to come first."""
+
+    migrator: str
+    writer: str
+    reader: str
+    session_key: str
+    fallbacks: tuple[str, ...] = ()
+    versions: dict[str, list[str]]
+    """Purpose → the versions that these are of."""
 
 
-def app(config: HostConfig, *, writer: str, reader: str, session_key: str) -> dict[str, str]:
+def fetch(values: secrets.Values) -> Secrets:
+    """The secrets as their labels are now. Raises what the AWS API raises."""
+    versions: dict[str, list[str]] = {}
+
+    def used(purpose: str) -> str:
+        versions[purpose] = [secrets.labels(purpose).current]
+        return values.of(purpose, versions[purpose][0])
+
+    key = secrets.labels("app-session-key")
+    versions["app-session-key"] = [version for version in (key.current, key.pending, key.previous) if version]
+    session_key, *fallbacks = (values.of("app-session-key", version) for version in versions["app-session-key"])
+    return Secrets(
+        migrator=used("app-migrator"),
+        writer=used("app-writer"),
+        reader=used("app-reader"),
+        session_key=session_key,
+        fallbacks=tuple(fallbacks),
+        versions=versions,
+    )
+
+
+def write(config: HostConfig, found: Secrets) -> bool:
+    """Writes both files; whether the app's own changed."""
+    files.write(MIGRATE, text(migration(config, found.migrator)), mode=0o600)
+    return files.write(APP, text(app_of(config, found)), mode=0o600)
+
+
+def app_of(config: HostConfig, found: Secrets) -> dict[str, str]:
+    """The variables of the running app, with these secrets."""
+    return app(config, writer=found.writer, reader=found.reader, session_key=found.session_key, fallbacks=found.fallbacks)
+
+
+def app(config: HostConfig, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()) -> dict[str, str]:
     """The variables of the running app."""
     return {
         "APP_MODULE": config.app_module,
@@ -35,6 +74,7 @@ def app(config: HostConfig, *, writer: str, reader: str, session_key: str) -> di
         "DATABASE_READ_URL": url("app_reader", reader, READ_PORT, config.schema),
         "DATABASE_CA": DATABASE_CA,
         "SESSION_KEY": session_key,
+        "SESSION_KEY_FALLBACKS": ",".join(fallbacks),
     }
 
 

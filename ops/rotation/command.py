@@ -1,0 +1,84 @@
+"""The work of `webstack rotate`, once it is clear what is wanted."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from lab.engine.workspace import read_config
+from lab.paths import REPOSITORY
+from lab.session import Session
+from ops.failures import UserError
+from ops.rotation import certificate, door
+from ops.rotation.fleet import Fleet
+from ops.rotation.steps import Say
+from ops.rotation.waiting import rotate, serving_certificate, wait
+from ops.terminal import Terminal
+
+
+def run(
+    stack: str,
+    lab: str | None,
+    purposes: Sequence[str],
+    *,
+    revoke: bool,
+    source: Path | None,
+    secret: str | None,
+    seconds: float,
+    as_json: bool,
+) -> None:
+    """Puts the certificate of `source` into its secret, rotates the secrets of `purposes`, and tells how it goes. Raises LabError."""
+    news = Terminal(stderr=True)
+
+    def say(text: str) -> None:
+        news.print(text, soft_wrap=True)
+
+    pem = certificate.read(source) if source is not None else None
+    named = (secret or _configured(stack)) if pem is not None else ""
+    opened = door.of_lab(REPOSITORY, stack, Session.of(lab)) if lab is not None else door.of_aws(REPOSITORY, stack)
+    fleet = Fleet(opened, stack)
+    try:
+        if pem is not None:
+            _certificate(opened, fleet, pem, named, seconds=seconds, say=say)
+        if purposes:
+            rotate(fleet, purposes, revoke=revoke, seconds=seconds, say=say)
+        if as_json:
+            print(json.dumps(_told(fleet, purposes, pem), indent=2))
+    except KeyboardInterrupt:
+        say("Nothing is lost: what was done holds, old and new are accepted meanwhile. The same command goes on from here.")
+        raise
+    except (ClientError, BotoCoreError) as error:
+        raise UserError(f"AWS refused or did not answer: {error}\nWhat was done holds; the same command goes on from here.") from error
+
+
+def _configured(stack: str) -> str:
+    """The secret that the stack's file names for its certificate."""
+    section = read_config(REPOSITORY, stack).get("webstack:loadBalancer")
+    given: Any = json.loads(section) if isinstance(section, str) else section
+    tls = cast("dict[str, Any]", given).get("tls") if isinstance(given, dict) else None
+    name = cast("dict[str, Any]", tls).get("secret") if isinstance(tls, dict) else None
+    if not isinstance(name, str) or not name:
+        raise UserError(
+            f"tls: Pulumi.{stack}.yaml names no secret for a certificate of yours. Give --secret NAME, then serve it: "
+            "loadBalancer.tls with `mode: secret` and `secret: NAME` in that file, and `up`"
+        )
+    return name
+
+
+def _certificate(opened: door.Door, fleet: Fleet, pem: certificate.Pem, secret: str, *, seconds: float, say: Say) -> None:
+    made = certificate.put(opened, secret, pem)
+    names = f" for {', '.join(pem.names)}" if pem.names else ""
+    say(f"tls: {secret} {'was made and ' if made else ''}holds the certificate{names}, until {pem.ends:%Y-%m-%d}")
+    if made or not any(host.facts.get("tls_secret") == secret for host in fleet.hosts()):
+        say("tls: no load balancer takes its certificate from there yet: loadBalancer.tls with `mode: secret`, and `up`")
+        return
+    wait(lambda: serving_certificate(fleet.hosts(), secret, pem.fingerprint), seconds=seconds, say=say)
+    say("tls: done, every load balancer serves it")
+
+
+def _told(fleet: Fleet, purposes: Sequence[str], pem: certificate.Pem | None) -> dict[str, object]:
+    secrets = {purpose: {"current": found.current, "previous": found.previous} for purpose in purposes for found in [fleet.labels(purpose)]}
+    served = {"certificate": pem.fingerprint} if pem is not None else {}
+    return {"secrets": secrets, **served, "hosts": {host.name: dict(host.facts) for host in fleet.hosts()}}

@@ -1,0 +1,184 @@
+"""The running stack as a rotation sees it: its hosts and what they say of their secrets, its bucket, the labels of its secrets."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from ops.failures import UserError
+from ops.rotation.door import Door
+from stack.naming import PROJECT, SECRETS_CHANGED, secret_prefix
+from stack.tags import STACK_ID_TAG
+
+LEAVING: Final = ("shutting-down", "terminated")
+KEPT: Final = "webstack-state"
+"""The label of the version whose value is in the engine's state. A version without any label may be deleted by Secrets Manager, and the
+engine would then make it again, as the current one: yesterday's value (docs/decisions/0020)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Labels:
+    """Which version of a secret bears which label; empty where none does."""
+
+    current: str
+    pending: str = ""
+    previous: str = ""
+    kept: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Word:
+    """What a host last said: `versions` are those that it uses and accepts by purpose, the one in use first."""
+
+    name: str
+    role: str
+    instance_id: str
+    state: str
+    """EC2's word on the instance."""
+    serves: bool = False
+    facts: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def versions(self) -> dict[str, list[str]]:
+        """Purpose → versions."""
+        pairs = (part.partition("=") for part in self.facts.get("secrets", "").split())
+        return {purpose: ids.split(",") for purpose, _, ids in pairs}
+
+    @property
+    def why_silent(self) -> str:
+        """Why it may not say what is waited for."""
+        if self.state != "running":
+            return f"it is {self.state}"
+        return "it has not said so yet" if self.serves else "it does not serve"
+
+
+class Fleet:
+    """One stack of AWS or of a lab."""
+
+    def __init__(self, door: Door, stack: str) -> None:
+        self._door, self._stack = door, stack
+
+    @cached_property
+    def prefix(self) -> str:
+        """The beginning of the names of the stack's secrets. Raises UserError where no host bears its tags, or those of several."""
+        found = {tags.get(STACK_ID_TAG, "") for tags in (_tags(one) for one in self._instances())} - {""}
+        if len(found) != 1:
+            what = f"hosts of several stacks ({', '.join(sorted(found))})" if found else "no host"
+            raise UserError(
+                f"--stack {self._stack}: there is {what} tagged project={PROJECT}, environment={self._stack} here; "
+                "give the stack that is deployed, and the account and region that it is in"
+            )
+        return secret_prefix(self._stack, found.pop())
+
+    def hosts(self) -> list[Word]:
+        """All hosts that are not going, with their last word, by name."""
+        said = self._records()
+        hosts: list[Word] = []
+        for one in self._instances():
+            tags, identifier = _tags(one), str(one["InstanceId"])
+            record: dict[str, Any] = said.get(identifier, {})
+            # A word from before the launch is about another boot; status asks the same (stack/records.py).
+            if not _after(record.get("time"), one["LaunchTime"]):
+                record = {}
+            hosts.append(
+                Word(
+                    name=tags.get("host", identifier),
+                    role=tags.get("role", ""),
+                    instance_id=identifier,
+                    state=one["State"]["Name"],
+                    serves=record.get("state") == "ready",
+                    facts=record.get("facts") or {},
+                )
+            )
+        return sorted(hosts, key=lambda host: (host.name, host.instance_id))
+
+    def labels(self, purpose: str) -> Labels:
+        """The labels of the secret for a purpose."""
+        stages = self._door.secrets.describe_secret(SecretId=self._name(purpose)).get("VersionIdsToStages", {})
+
+        def at(label: str) -> str:
+            return next((version for version, found in stages.items() if label in found), "")
+
+        current, pending = at("AWSCURRENT"), at("AWSPENDING")
+        return Labels(current=current, pending="" if pending == current else pending, previous=at("AWSPREVIOUS"), kept=at(KEPT))
+
+    def propose(self, purpose: str, value: str) -> None:
+        """Puts a value as the pending one."""
+        self._door.secrets.put_secret_value(SecretId=self._name(purpose), SecretString=value, VersionStages=["AWSPENDING"])
+        self.ring()
+
+    def promote(self, purpose: str, found: Labels) -> None:
+        """Makes the pending version the current one; the one before is the previous then, by Secrets Manager itself."""
+        if not found.kept:
+            self._move(purpose, KEPT, to=found.current)
+        self._move(purpose, "AWSCURRENT", to=found.pending, off=found.current)
+        self._move(purpose, "AWSPENDING", off=found.pending)
+        self.ring()
+
+    def drop(self, purpose: str, found: Labels) -> None:
+        """Takes the previous version's label away: no host accepts it any longer."""
+        self._move(purpose, "AWSPREVIOUS", off=found.previous)
+        self.ring()
+
+    def ring(self) -> None:
+        """Tells running hosts to look at their secrets now."""
+        self._door.s3.put_object(Bucket=self.bucket, Key=SECRETS_CHANGED, Body=datetime.now().astimezone().isoformat().encode())
+
+    @cached_property
+    def bucket(self) -> str:
+        """The artifact bucket: the one of its name in which the hosts' records are."""
+        ids = {str(one["InstanceId"]) for one in self._instances()}
+        for bucket in self._door.s3.list_buckets().get("Buckets", []):
+            name = bucket.get("Name", "")
+            if name.startswith(f"{self._stack}-artifacts-") and any(_instance(key) in ids for key in self._keys(name)):
+                return name
+        raise UserError(f"--stack {self._stack}: no bucket {self._stack}-artifacts-… holds a record of its hosts; deploy the stack first")
+
+    def _move(self, purpose: str, label: str, *, to: str = "", off: str = "") -> None:
+        moved = {"MoveToVersionId": to} if to else {}
+        removed = {"RemoveFromVersionId": off} if off else {}
+        self._door.secrets.update_secret_version_stage(SecretId=self._name(purpose), VersionStage=label, **moved, **removed)
+
+    def _name(self, purpose: str) -> str:
+        return f"{self.prefix}/{purpose}"
+
+    def _instances(self) -> list[Any]:
+        filters = {"tag:project": PROJECT, "tag:environment": self._stack}
+        pages = self._door.ec2.get_paginator("describe_instances").paginate(
+            Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()]
+        )
+        found: list[Any] = [one for page in pages for reservation in page["Reservations"] for one in reservation.get("Instances", [])]
+        return [one for one in found if one["State"]["Name"] not in LEAVING]
+
+    def _records(self) -> dict[str, Any]:
+        said: dict[str, Any] = {}
+        for key in self._keys(self.bucket):
+            try:
+                said[_instance(key)] = json.loads(self._door.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
+            except (ClientError, ValueError):
+                continue  # gone meanwhile, or not whole: its host is waited for
+        return said
+
+    def _keys(self, bucket: str) -> list[str]:
+        pages = self._door.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="hosts/")
+        return [entry.get("Key", "") for page in pages for entry in page.get("Contents", [])]
+
+
+def _instance(key: str) -> str:
+    """The instance id in the key of a record (`stack.records.record_key`)."""
+    return key.rpartition(":")[2].removesuffix(".json")
+
+
+def _tags(instance: Any) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
+
+
+def _after(moment: object, launched: datetime) -> bool:
+    try:
+        return datetime.fromisoformat(str(moment)) > launched
+    except (TypeError, ValueError):
+        return False
