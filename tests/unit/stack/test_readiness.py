@@ -597,7 +597,7 @@ def test_a_pet_that_is_not_heard_may_serve_and_is_not_changed_beside_its_partner
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         outcome = wait_for(wait, "db-2", "i-2")
-        wait.before_changing("db-1", outcome, bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+        wait.before_changing("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
 
     with pytest.raises(NotReadyError, match="db-2"):
         outputs_of(body)
@@ -617,7 +617,7 @@ def test_a_pet_that_falters_is_asked_until_it_has_failed_and_then_a_repair_reach
         text = pulumi.Output.from_input
         held = wait.before_changing(
             "db-1",
-            text(Outcome(host="db-2", ready=False)),
+            [text(Outcome(host="db-2", ready=False))],
             bucket=text("artifacts"),
             role_id=text("AROA"),
             own=pulumi.Output.from_input(OWN),

@@ -2,7 +2,7 @@
 
 import re
 
-from userdata.render import rendered_files
+from userdata.render import ROOT, rendered_files
 
 from .test_host_files import WEB, haproxy
 from .test_whole_files import lines
@@ -37,13 +37,11 @@ NGINX = """
     }
     map $uri $app_host {
     default $host;
-    /healthz shop.example;
-    /readyz shop.example;
+    ~^/(healthz|readyz)$ shop.example;
     }
     map $uri $app_scheme {
     default $client_scheme;
-    /healthz https;
-    /readyz https;
+    ~^/(healthz|readyz)$ https;
     }
     log_format webstack '$remote_addr "$request" $status $body_bytes_sent $request_time $upstream_response_time $http_x_request_id';
     access_log /var/log/nginx/access.log webstack buffer=32k flush=1s;
@@ -54,12 +52,7 @@ NGINX = """
     send_timeout 30s;
     client_max_body_size 10m;
     large_client_header_buffers 4 16k;
-    gzip on;
-    gzip_vary on;
-    gzip_proxied any;
-    gzip_comp_level 5;
-    gzip_min_length 1000;
-    gzip_types text/plain text/css text/javascript application/javascript application/json application/xml image/svg+xml;
+    include /etc/nginx/conf.d/*.conf;
     add_header X-Webstack-Host web-1 always;
     upstream app {
     server unix:/run/webstack-app/gunicorn.sock fail_timeout=0;
@@ -86,9 +79,20 @@ NGINX = """
 """Up to the locations, which have a table of their own."""
 
 
+COMPRESSION = """
+    gzip on;
+    gzip_vary on;
+    gzip_proxied any;
+    gzip_comp_level 5;
+    gzip_min_length 1000;
+    gzip_types text/plain text/css text/javascript application/javascript application/json application/xml image/svg+xml;
+"""
+
+
 def test_the_web_hosts_nginx() -> None:
     told = lines(rendered_files(WEB)["/etc/nginx/nginx.conf"])
     assert told[: told.index("location = /healthz {")] == lines(NGINX)
+    assert lines((ROOT / "web/etc/nginx/conf.d/compression.conf").read_text()) == lines(COMPRESSION)
 
 
 def test_nginx_believes_the_load_balancers_alone() -> None:

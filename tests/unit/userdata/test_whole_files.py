@@ -4,6 +4,8 @@ Beside it, test_host_files.py says what several lines together are for.
 """
 
 import runpy
+from collections.abc import Mapping
+from typing import Final
 
 from gunicorn.config import Config
 
@@ -190,7 +192,7 @@ DATABASE_PROXY = {
 }
 """But for where writes and reads go, which has a test of its own."""
 
-GUNICORN = {
+GUNICORN: Final[Mapping[str, object]] = {
     "bind": "unix:/run/webstack-app/gunicorn.sock",
     "umask": 0o007,
     "worker_class": "gthread",
