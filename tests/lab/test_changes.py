@@ -109,8 +109,6 @@ REFUSING = """
 import os
 
 served, asked_of = app, os.environ["WEB_HOST"]
-if asked_of == "web-1":
-    raise RuntimeError("this release does not start")
 
 
 def app(environ, start_response):
@@ -123,8 +121,16 @@ def app(environ, start_response):
         return []
     return served(environ, start_response)
 """
-"""A release that on one web host does not start, on one answers as Django does to a name that it does not know, and on one sends everybody
-to https who is there already."""
+"""A release that on one web host answers as Django does to a name that it does not know, and on one sends everybody to https who is
+there already."""
+
+FAILING = """import socket
+
+if socket.gethostname() == "web-1":
+    import nosuchmodule
+
+"""
+"""What on one web host the migration of that release lacks."""
 
 STRICT = """
 
@@ -147,10 +153,12 @@ def app(environ, start_response):
 
 
 def test_a_failed_up_says_which_host_and_why_and_deletes_nothing(lab: LabUnderTest, site: Site) -> None:
+    """Three hosts of one release, each with a fault of its own; repeated, `up` fails again. The hosts that serve go on."""
     before, address = instances(lab), str(urlsplit(lab.url).hostname)
     question = f"the app answers GET /healthz (Host {address}, https) with"
     reasons = (
-        "this release does not start",
+        "(exit code 1): ModuleNotFoundError: No module named 'nosuchmodule'",
+        "journalctl -b -u webstack-migrate.service",
         f"{question} 400",
         f"Invalid HTTP_HOST header: '{address}'",
         f"the hosts that it allows must hold {address}",
@@ -158,20 +166,25 @@ def test_a_failed_up_says_which_host_and_why_and_deletes_nothing(lab: LabUnderTe
         f"Location: https://{address}/healthz",
         "Let it believe X-Forwarded-Proto",
     )
-    program = site.copied.clone / "app/wsgi.py"
-    whole = program.read_text()
+    app, migration = site.copied.clone / "app/wsgi.py", site.copied.clone / "app/migrate.py"
+    whole = {program: program.read_text() for program in (app, migration)}
     try:
-        program.write_text(whole + REFUSING)
+        app.write_text(whole[app] + REFUSING)
+        migration.write_text(FAILING + whole[migration])
         told: list[str] = []
         with shoppers(lab) as load:
-            while sum(all(reason in said for reason in reasons) for said in told) < 2 and len(told) < 2 + 2 * SLOWNESS:  # it fails again
+            while sum(all(reason in said for reason in reasons) for said in told) < 2 and len(told) < 2 + 2 * SLOWNESS:
                 told.append(site.up(passing=("readiness.timeout=30", "web.count=3"), status=1))
-                assert "web-" in told[-1]
                 assert set(before.values()) <= running(lab), "the hosts that serve were left alone"
         assert sum(all(reason in said for reason in reasons) for said in told) == 2, told[-1]
         assert [outcome for outcome in load.outcomes if not outcome.succeeded] == [], report(load.outcomes)
+        made = running(lab) - set(before.values())
+        assert len(made) == 3
+        for instance in made:
+            assert re.search(rf"web-[123] \({instance}\).* run and cost until an `up` succeeds", told[-1])
     finally:
-        program.write_text(whole)
+        for program, text in whole.items():
+            program.write_text(text)
 
 
 def test_another_release_another_type_and_another_name_are_a_blue_green_replacement_of_the_web_tier(lab: LabUnderTest, site: Site) -> None:

@@ -1,0 +1,72 @@
+"""What `status` and an `up` without changes say of hosts that stopped serving, tier by tier, and that all is well again once they serve."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.harness import LabUnderTest, wait_until
+
+WEB = ("web-1", "web-2")
+
+
+def reasons(lab: LabUnderTest) -> dict[str, str]:
+    """Host → why it does not serve, of those that do not."""
+    return {name: str(host["reason"]) for name, host in lab.hosts().items() if not host["ready"]}
+
+
+@pytest.fixture
+def broken(lab: LabUnderTest) -> Iterator[str]:
+    """Nginx is stopped on both web hosts, so that the load balancer has no server, and the replica is told of rows that it never got.
+
+    Gives the replica's name. Afterwards all is well again, whatever the test did.
+    """
+    primary = lab.primary()
+    replica = "db-2" if primary == "db-1" else "db-1"
+    restored = "SET sql_log_bin = 0; CREATE TABLE restored.old (id INT PRIMARY KEY, v INT); INSERT INTO restored.old VALUES (1, 1)"
+    lab.query(primary, f"CREATE DATABASE restored; {restored}; SET sql_log_bin = 1; UPDATE restored.old SET v = 2")
+    for host in WEB:
+        lab.run_on(host, "systemctl", "stop", "nginx")
+    try:
+        yield replica
+    finally:
+        for host in WEB:
+            lab.run_on(host, "systemctl", "start", "nginx")
+        if "the applier stopped" in reasons(lab).get(replica, ""):
+            lab.run_on(replica, "webstack-database", "reseed")
+        wait_until(lambda: not reasons(lab), seconds=60, what="every host serves again")
+        lab.query(primary, "DROP DATABASE restored")
+
+
+def test_what_stopped_serving_is_told_by_status_and_up_until_it_is_mended(lab: LabUnderTest, broken: str) -> None:
+    assert "it is the primary" in lab.run_on("db-1" if broken == "db-2" else "db-2", "sh", "-c", "webstack-database reseed 2>&1; true")
+    expected = {*WEB, "lb-1", broken}
+
+    def all_told() -> dict[str, str]:
+        found = reasons(lab)
+        assert set(found) == expected, found
+        return found
+
+    told = wait_until(all_told, seconds=20, what="status tells of every tier")
+    assert "nginx.service does not run" in told["web-1"]
+    assert "none of 2 web hosts is up" in told["lb-1"]
+    assert "the applier stopped: " in told[broken]
+    assert "doesn't exist" in told[broken], "MySQL's own words"
+
+    said = lab.up(status=1)
+    text = said.stdout + said.stderr
+    assert "serving after" not in text
+    assert "Nothing was deleted." in text
+    for words in (
+        "web-1 (",
+        "nginx.service does not run",
+        "none of 2 web hosts is up",
+        f"{broken} (",
+        "the applier stopped: ",
+        "webstack-database reseed",
+    ):
+        assert words in text
+    for host in WEB:
+        lab.run_on(host, "systemctl", "start", "nginx")
+    assert f"{broken} replicates from" in lab.run_on(broken, "webstack-database", "reseed")
+    wait_until(lambda: not reasons(lab), seconds=60, what="every host serves again")
+    assert lab.query(broken, "SELECT v FROM restored.old") == [["2"]]
