@@ -107,6 +107,10 @@ class Readiness:
         self._enabled = enabled
         self._timeout = timeout
         self._clock = clock or Clock()
+        self._awaited = set[str]()
+        """Hosts that may yet become ready: all that are waited for, but for those that have ended or failed."""
+        self._held = set[str]()
+        """Hosts whose change waits for others."""
 
     def wait(
         self,
@@ -124,6 +128,8 @@ class Readiness:
 
         Where there is a `configuration`, it must be in force. `cattle` are replaced by a change.
         """
+
+        self._awaited.add(host)
 
         def begin(values: list[Any]) -> "Awaitable[Outcome] | Outcome":
             if not self._enabled:
@@ -177,12 +183,18 @@ class Readiness:
             return self._enabled and await self._serves(host, bucket_name, role, tags)
 
         def held(serves: bool) -> pulumi.Output[None]:
-            return self.require(outcomes if serves else [], None)
+            if not serves:
+                return self.require([], None)
+            self._held.add(host)
+            return self.require(outcomes, None).apply(lambda _: self._held.discard(host))
 
         return pulumi.Output.all(bucket, role_id, own).apply(asked).apply(held)
 
     async def watch(self, subject: Subject) -> Outcome:
         """Looks at a host until it is ready, has failed, or its time is over.
+
+        One that served and does not any more may lack another that this `up` brings back, as a web host lacks the primary: it has failed
+        only where it tells so after nobody else is on the way.
 
         A stopped one is started, once: what an `up` wants is a host that serves, and the provider leaves an instance stopped when it
         replaces its volume's attachment (resourceVolumeAttachmentDelete in terraform-provider-aws's ec2/ebs_volume_attachment.go calls
@@ -191,16 +203,24 @@ class Readiness:
         patience, failures = _Patience(subject.host, self._clock, self._timeout), _Failures()
         started: float | None = None
         while True:
-            verdict = failures.judge(await self._look(subject))
+            verdict = await self._look(subject)
+            if verdict.state == "failed" and verdict.served and (others := self._others_on_the_way(subject.host)):
+                failures = _Failures()
+                verdict = replace(verdict, state="waiting", reason=f"{verdict.reason}; it served before, and waits for {', '.join(others)}")
+            else:
+                verdict = failures.judge(verdict)
             if verdict.state == "stopped":
                 if started is None:
                     taken, reason = await self._start(subject, verdict.reason)
                     started = patience.waited if taken else None
                     verdict = Verdict(state="waiting", reason=reason)
                 elif patience.waited - started >= STALE_FOR:
+                    self._awaited.discard(subject.host)
                     return _failed(subject, verdict, f"failed: {verdict.reason} although it was started {STALE_FOR:.0f} s ago")
             if verdict.unseen and patience.waited >= STALE_FOR:
                 verdict = Verdict(state="gone", reason=f"EC2 has not shown the instance for {patience.waited:.0f} s")
+            if verdict.state in ("ready", "failed", "gone") or patience.over:
+                self._awaited.discard(subject.host)
             if verdict.state == "ready":
                 if patience.told:
                     pulumi.log.info(f"{subject.host}: ready after {patience.waited:.0f} s")
@@ -210,6 +230,11 @@ class Readiness:
             if patience.over:
                 return _failed(subject, verdict, f"not ready after {self._timeout:.0f} s: {verdict.reason}")
             await patience.pause(verdict.reason, explained(subject.instance_id, verdict) if verdict.failing else ())
+
+    def _others_on_the_way(self, host: str) -> list[str]:
+        """Who else may yet become ready; `host` itself, which has failed, is nobody to wait for meanwhile."""
+        self._awaited.discard(host)
+        return sorted(self._awaited - self._held)
 
     async def _look(self, subject: Subject) -> Verdict:
         door = self._door_opened()

@@ -40,6 +40,8 @@ class Verdict:
     """Whether it is about exactly what is wanted, so that no later attempt of the host ends otherwise."""
     doubtful: bool = False
     """Whether the host served last and may serve still: it does not for less than half a minute, or is not heard."""
+    served: bool = False
+    """Whether the host has failed after it served in this boot: what it needs may be on its way."""
 
 
 def record_key(role_id: str, instance_id: str) -> str:
@@ -101,7 +103,8 @@ def judge(
         case "ready":
             return Verdict(state="ready", reason=reason, detail=detail)
         case "failed":
-            return Verdict(state="failed", reason=reason, detail=detail, told=str(told["time"]), failing=failing)
+            served = "renewed_every" in told
+            return Verdict(state="failed", reason=reason, detail=detail, told=str(told["time"]), failing=failing, served=served)
         case state:
             return Verdict(state="waiting", reason=reason, detail=detail, failing=failing, doubtful=state == "unready")
 

@@ -1,13 +1,14 @@
 """The wait for hosts: what counts as ready, when it gives up, that hosts wait side by side and a partner is waited for."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
@@ -486,9 +487,64 @@ def outputs_of(body: Callable[[], None], *, preview: bool = False) -> Any:
     return run(body, monitor=StrictMonitor(preview=preview))
 
 
-def wait_for(wait: Readiness, host: str, instance: str, *, cattle: bool = False) -> pulumi.Output[Outcome]:
+def wait_for(wait: Readiness, host: str, instance: pulumi.Input[str], *, cattle: bool = False) -> pulumi.Output[Outcome]:
     text = pulumi.Output.from_input
     return wait.wait(host, instance=text(instance), bucket=text("artifacts"), role_id=text("AROA"), user_data=text(TEXT), cattle=cattle)
+
+
+def again_and_again(*, until: float) -> Callable[[float], bytes]:
+    """The words of a host that served, does not, and serves again from then on."""
+
+    def word(now: float) -> bytes:
+        return renewed("ready" if now >= until else "failed" if now >= 10 else "unready", after=5 + now // 15)
+
+    return word
+
+
+def outcomes_of_both(aws: FakeAws, time: "Time", *, held: bool = False) -> list[Outcome]:
+    """How the waits for db-1 and web-1 end; `held`: db-1 serves, and its change waits for web-1."""
+    ended: list[Outcome] = []
+
+    def body() -> None:
+        text = pulumi.Output.from_input
+        wait = readiness(aws, time, timeout=900)
+        web, instance = wait_for(wait, "web-1", "i-1"), text("i-2")
+        if held:
+            changed = wait.before_changing("db-1", [web], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+            instance = pulumi.Output.all(instance, changed).apply(lambda both: str(both[0]))
+        database = wait_for(wait, "db-1", instance)
+        pulumi.Output.all(database, web).apply(lambda both: ended.extend(cast("list[Outcome]", both)))
+
+    with contextlib.suppress(NotReadyError):
+        outputs_of(body)
+    return ended
+
+
+def test_a_host_that_lacks_another_has_not_failed_while_that_one_is_on_its_way() -> None:
+    time = Time()
+    database = record_key("AROA", "i-2")
+    coming: Callable[[float], bytes] = lambda now: record("starting") if now < 90 else record()  # noqa: E731
+    aws = FakeAws(records={KEY: again_and_again(until=100), database: coming})
+    assert [outcome.ready for outcome in outcomes_of_both(aws, time)] == [True, True]
+    assert time.seconds >= 100
+
+    time = Time()
+    aws = FakeAws(records={KEY: again_and_again(until=900), database: coming})
+    assert [outcome.ready for outcome in outcomes_of_both(aws, time)] == [True, False], "it tells so when nobody is to be waited for"
+    assert 90 < time.seconds < 90 + 60
+
+
+def test_two_that_failed_do_not_wait_for_each_other_nor_for_one_whose_change_waits_for_them() -> None:
+    time = Time()
+    database = record_key("AROA", "i-2")
+    aws = FakeAws(records={KEY: again_and_again(until=900), database: again_and_again(until=900)})
+    assert [outcome.ready for outcome in outcomes_of_both(aws, time)] == [False, False]
+    assert time.seconds < 90
+
+    time = Time()
+    aws = FakeAws(hosts={"db-1": replace(DB_1, id="i-2")}, records={KEY: again_and_again(until=900), database: lambda _: renewed()})
+    assert outcomes_of_both(aws, time, held=True) == []
+    assert 10 <= time.seconds < 90
 
 
 def test_what_depends_on_hosts_is_held_until_all_are_ready_and_told_of_every_one_that_is_not() -> None:

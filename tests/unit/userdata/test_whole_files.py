@@ -42,6 +42,7 @@ HAPROXY = {
         LOG_FORMAT
         option dontlog-normal
         option http-ignore-probes
+        option idle-close-on-response
         option http-restrict-req-hdr-names delete
         timeout http-request 10s
         timeout http-keep-alive 60s
