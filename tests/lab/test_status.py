@@ -57,7 +57,7 @@ def test_what_stopped_serving_is_told_by_status_and_up_until_it_is_mended(lab: L
     assert "serving after" not in text
     assert "Nothing was deleted." in text
     for words in (
-        "web-1 (",
+        "web-1: ",
         "nginx.service does not run",
         "none of 2 web hosts is up",
         f"{broken} (",
