@@ -42,7 +42,7 @@ def zone_name(environment: str) -> str:
 
 
 SECRETS_CHANGED: Final = "secrets/changed"
-"""The object in the artifact bucket by which running hosts are told to look at their secrets (`webstack_host.secrets.BELL`)."""
+"""The object in the artifact bucket by which running hosts are told to look at their secrets (`webstack_host.secrets.NOTICE`)."""
 
 
 def secret_prefix(environment: str, stack_id: str) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from webstack_host import aws, config, failing, imds, readiness, report, wanted
 from webstack_host.config import HostConfig
+from webstack_host.configure import checked
 from webstack_host.failing import Failing
 from webstack_host.last_words import End
 from webstack_host.readiness import Check
-from webstack_host.report import FAILED_AFTER, LOOK, Reporter, looked
+from webstack_host.report import FAILED_AFTER, LOOK, Reporter
 
 from .conftest import HOST, Programs, returns
 
@@ -147,10 +148,13 @@ def test_what_mends_by_itself_has_not_failed_however_long_it_takes(host: Host) -
 
 
 def test_a_check_that_raises_found_nothing_that_serves() -> None:
-    def broken() -> Check:
-        raise OSError("no socket")
+    class Broken:
+        def configure(self, config: HostConfig) -> None: ...
 
-    assert looked(broken) == Check(ok=False, reason="cannot be checked: no socket")
+        def check(self, config: HostConfig) -> Check:
+            raise OSError("no socket")
+
+    assert checked(HostConfig({}, "host.json"), Broken) == Check(ok=False, reason="cannot be checked: no socket")
 
 
 def test_a_host_whose_api_does_not_answer_is_told_by_what_is_seen_here(host: Host) -> None:

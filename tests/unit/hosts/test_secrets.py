@@ -37,7 +37,7 @@ class Manager:
 
     def __init__(self) -> None:
         self.stages = {purpose: {f"{purpose}-1": ["AWSCURRENT"]} for purpose in PURPOSES}
-        self.bell: bytes | None = None
+        self.notice: bytes | None = None
         self.asked: list[str] = []
         self.down = False
 
@@ -50,9 +50,9 @@ class Manager:
         return {"SecretString": f"{VersionId}-value"}
 
     def fetch_object(self, key: str) -> bytes:
-        if self.bell is None:
+        if self.notice is None:
             raise ConnectionError(f"{key}: AccessDenied")
-        return self.bell
+        return self.notice
 
     def _call(self, what: str) -> None:
         if self.down:
@@ -130,8 +130,8 @@ def test_what_was_rung_for_is_used_at_once_by_a_reload(manager: Manager, app: Si
     host = booted(manager)
     manager.stages["app-writer"] = {"app-writer-1": ["AWSPREVIOUS"], "app-writer-2": ["AWSCURRENT"]}
     assert not host.step(5.0), "nobody has rung"
-    assert manager.asked == [], "a look at the bell asks Secrets Manager nothing"
-    manager.bell = b"now"
+    assert manager.asked == [], "a look for a notice asks Secrets Manager nothing"
+    manager.notice = b"now"
     assert host.step(10.0)
     assert "app_writer:app-writer-2-value@" in variables(tmp_path)["DATABASE_WRITE_URL"]
     assert (tmp_path / "webstack-app" / "environment.json").stat().st_mode & 0o777 == 0o400
@@ -158,7 +158,7 @@ def test_a_migration_that_runs_is_not_touched_and_its_next_try_has_the_new_passw
 ) -> None:
     host = booted(manager)
     programs.answers["systemctl show --property=MainPID"] = (0, "0\n")
-    manager.stages["app-migrator"], manager.bell = {"app-migrator-2": ["AWSCURRENT"]}, b"now"
+    manager.stages["app-migrator"], manager.notice = {"app-migrator-2": ["AWSCURRENT"]}, b"now"
     assert host.step(5.0)
     assert "app-migrator-2-value" in (tmp_path / "migrate.env").read_text()
     assert not [call for call in programs.calls if call[:2] in (["systemctl", "reload"], ["systemctl", "restart"])]
@@ -166,7 +166,7 @@ def test_a_migration_that_runs_is_not_touched_and_its_next_try_has_the_new_passw
 
 def test_an_app_that_is_just_starting_is_reloaded_once_it_runs(manager: Manager, app: SimpleNamespace, programs: Programs) -> None:
     host = booted(manager)
-    manager.stages["app-writer"], manager.bell = {"app-writer-2": ["AWSCURRENT"]}, b"now"
+    manager.stages["app-writer"], manager.notice = {"app-writer-2": ["AWSCURRENT"]}, b"now"
     programs.answers["systemctl is-active"] = (3, "")
     with pytest.raises(RuntimeError, match="just starting"):
         host.step(5.0)
@@ -179,7 +179,7 @@ def test_a_host_does_not_say_that_it_uses_a_secret_while_old_workers_run(
     manager: Manager, app: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     host = booted(manager)
-    manager.stages["app-writer"], manager.bell = {"app-writer-2": ["AWSCURRENT"]}, b"now"
+    manager.stages["app-writer"], manager.notice = {"app-writer-2": ["AWSCURRENT"]}, b"now"
     monkeypatch.setattr(following, "children", returns({101}))
     monkeypatch.setattr(following, "TAKES_OVER", 0.0)
     with pytest.raises(RuntimeError, match="workers from before the reload still run"):
@@ -189,7 +189,7 @@ def test_a_host_does_not_say_that_it_uses_a_secret_while_old_workers_run(
 
 def test_an_api_that_is_away_changes_nothing_and_the_look_is_made_up_for(manager: Manager, app: SimpleNamespace) -> None:
     host = booted(manager)
-    manager.stages["app-writer"], manager.bell, manager.down = {"app-writer-2": ["AWSCURRENT"]}, b"now", True
+    manager.stages["app-writer"], manager.notice, manager.down = {"app-writer-2": ["AWSCURRENT"]}, b"now", True
     with pytest.raises(ConnectionError):
         host.step(5.0)
     manager.down = False

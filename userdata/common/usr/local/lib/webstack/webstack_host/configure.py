@@ -165,15 +165,14 @@ class Progress:
         word: tuple[readiness.State, str] = (state, found.reason)
         if word == self._told and not repeated:
             return
-        others = services.failures() if state == "failed" and "failing" not in found.facts else ()
-        detail = [*explained(found), *others]
-        if self._say(state, replace(found, detail=detail)):
+        if self._say(state, replace(found, detail=explained(state, found))):
             self._told, self._told_at = word, moment
 
 
-def explained(found: Check) -> list[str]:
-    """A check's own lines and the last of its units' logs."""
-    return [*found.detail, *(services.journal(found.units, LOG_LINES) if found.units else ())]
+def explained(state: readiness.State, found: Check) -> list[str]:
+    """A check's own lines and the last of its units' logs; of a host that has failed those of all failed units, where none is named yet."""
+    others = services.failures() if state == "failed" and "failing" not in found.facts else ()
+    return [*found.detail, *(services.journal(found.units, LOG_LINES) if found.units else ()), *others]
 
 
 def announce(state: readiness.State, found: Check) -> bool:

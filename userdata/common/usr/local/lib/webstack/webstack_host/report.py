@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from webstack_host import aws, config, failing, pauses, readiness, services, wanted
-from webstack_host.configure import TELL_AGAIN, explained, failing_unit, role_of
+from webstack_host import aws, config, failing, pauses, readiness, wanted
+from webstack_host.configure import TELL_AGAIN, checked, explained, failing_unit, role_of
 from webstack_host.readiness import Check, State
 
 LOOK = 5.0
@@ -62,21 +62,12 @@ class Reporter:
         return "failed" if moment - self._lost_at >= FAILED_AFTER and not found.mending else "unready"
 
     def _say(self, state: State, found: Check, word: object) -> float:
-        others = services.failures() if state == "failed" and "failing" not in found.facts else ()
-        if not self._tell(state, replace(found, detail=[*explained(found), *others]), word != self._told):
+        if not self._tell(state, replace(found, detail=explained(state, found)), word != self._told):
             return next(self._pauses)
         self._pauses = pauses.growing()
         self._told = word
         self._again_at = self._now() + (TELL_AGAIN if state == "failed" else readiness.HEARTBEAT + self._spread())
         return LOOK
-
-
-def looked(check: Callable[[], Check]) -> Check:
-    """What a check found; one that raises found nothing that serves."""
-    try:
-        return check()
-    except Exception as error:
-        return Check(ok=False, reason=f"cannot be checked: {error}")
 
 
 class Units:
@@ -119,7 +110,7 @@ def main() -> None:
 
     def look() -> Check:
         # The parameters anew: a reload changes some of them.
-        return units.explain(looked(lambda: role.check(config.load())))
+        return units.explain(checked(config.load(), lambda: role))
 
     reporter = Reporter(look, tell, now=time.monotonic, spread=lambda: secrets.SystemRandom().uniform(0, readiness.JITTER))
     while True:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from webstack_host import aws, config
 
-BELL = "secrets/changed"
+NOTICE = "secrets/changed"
 """The object that whoever changes labels writes anew: to read it costs a tenth of a look at a single secret."""
 LISTEN = 5.0
-"""Seconds between two looks at the bell."""
+"""Seconds between two looks at that object."""
 AGAIN = 120.0
-"""Seconds between two looks at the secrets themselves where nobody has rung: others than `webstack rotate` may change them."""
+"""Seconds between two looks at the secrets themselves where nobody gives notice: others than `webstack rotate` may change them."""
 
 Versions = Mapping[str, Sequence[str]]
 """Purpose → ids of versions: the one in use first, then those that are accepted besides."""
@@ -67,29 +67,29 @@ def fact(versions: Versions) -> dict[str, str]:
     return {"secrets": " ".join(f"{purpose}={','.join(ids)}" for purpose, ids in sorted(versions.items()))} if versions else {}
 
 
-class Bell:
-    """When to look at the secrets: when somebody has rung, and every `AGAIN` seconds. What failed is due again at the next time."""
+class Notice:
+    """When to look at the secrets: when somebody has given notice, and every `AGAIN` seconds. What failed is due again at the next time."""
 
     def __init__(self) -> None:
-        self._heard: bytes | None = None
+        self._known: bytes | None = None
         self._next = float("-inf")
-        self._ringing: bytes | None = None
+        self._found: bytes | None = None
 
-    def rang(self) -> bool:
-        """Whether somebody has rung since the last look that was done. Without an answer nobody has."""
+    def given(self) -> bool:
+        """Whether somebody has given notice since the last look that was done. Without an answer nobody has."""
         try:
-            self._ringing = aws.fetch_object(BELL)
-        except Exception:  # not there, as long as nobody ever rang; or no answer
+            self._found = aws.fetch_object(NOTICE)
+        except Exception:  # not there, as long as nobody ever gave any; or no answer
             return False
-        return self._ringing != self._heard
+        return self._found != self._known
 
     def due(self, now: float) -> bool:
-        """Whether it is time to look although nobody has rung."""
+        """Whether it is time to look although nobody has given notice."""
         return now >= self._next
 
     def done(self, now: float) -> None:
         """Notes that a look came to its end."""
-        self._heard, self._next = self._ringing, now + AGAIN
+        self._known, self._next = self._found, now + AGAIN
 
 
 def _name(purpose: str) -> str:

@@ -126,12 +126,12 @@ def main(settings: Settings) -> None:
     """Looks until this host has its part done, and then as often as secrets may change. Runs for ever."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    kept, bell = Accounts(settings, Server("root", patience=30.0)), secrets.Bell()
+    kept, notice = Accounts(settings, Server("root", patience=30.0)), secrets.Notice()
     first = True
     while True:
         try:
-            if (first or bell.rang() or bell.due(time.monotonic())) and kept.look():
-                bell.done(time.monotonic())
+            if (first or notice.given() or notice.due(time.monotonic())) and kept.look():
+                notice.done(time.monotonic())
                 first = False
         except Exception as error:  # of MySQL, of the API: tried again
             LOG.info("not yet: %s", error)

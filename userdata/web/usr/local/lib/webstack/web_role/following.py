@@ -29,7 +29,7 @@ class Following:
     def __init__(self, loaded: HostConfig) -> None:
         self._loaded = loaded
         self._values = secrets.Values()
-        self._bell = secrets.Bell()
+        self._notice = secrets.Notice()
         self._seen: Mapping[str, Sequence[str]] | None = None
 
     def step(self, now: float) -> bool:
@@ -37,18 +37,18 @@ class Following:
 
         What nobody announced is used at the second sight: by then the primary database has looked too, and takes a new password.
         """
-        rang = self._bell.rang()
-        if not rang and not self._bell.due(now):
+        announced = self._notice.given()
+        if not announced and not self._notice.due(now):
             return False
         found = environment.fetch(self._values)
         changed = found.versions != told()
-        if changed and not rang and self._seen != found.versions:
+        if changed and not announced and self._seen != found.versions:
             self._seen = found.versions
-            self._bell.done(now)
+            self._notice.done(now)
             return False
         if changed:
             take_over(self._loaded, found)
-        self._bell.done(now)
+        self._notice.done(now)
         return changed
 
 
