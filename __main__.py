@@ -2,7 +2,8 @@
 
 import pulumi
 
-from stack import artifacts, configuration, credentials, database, dns, firewall, host, identity, load_balancer, network, web
+from stack import artifacts, configuration, credentials, database, dns, firewall, host, identity, load_balancer, network, site, web
+from stack.balanced import Balanced
 from stack.bundles import app_bundle, role_bundle
 from stack.cloud import Cloud
 from stack.publishing import Publisher
@@ -56,7 +57,20 @@ balancers = load_balancer.LoadBalancers(
 )
 
 tiers = [databases, webs, balancers]
-ready.require([outcome for tier in tiers for outcome in tier.outcomes], None)  # the end of an `up`; outputs stand also where it fails
+# The end of an `up`, before the engine deletes anything: every host's word, the load balancers' on the web hosts, and a visitor's look.
+# Outputs stand also where it fails.
+served = ready.require([outcome for tier in tiers for outcome in tier.outcomes], None)
+balanced = Balanced(
+    door=lambda: Cloud(configuration.access(env.region)),
+    enabled=building and env.settings.readiness.wait,
+    timeout=env.settings.readiness.timeout,
+).require(
+    {one.host: (one.role_id, one.instance.id) for one in balancers.hosts},
+    webs.addresses,
+    bucket=store.name,
+    after=[served, *(record.id for record in webs.names)],
+)
+pulumi.Output.all(address.public_ip, balanced).apply(lambda known: site.of(env, building=building).ask(site.place(env, known[0])))
 pulumi.export("url", balancers.url)
 pulumi.export("public_address", balancers.public_address)
 pulumi.export("instance_ids", {one.host: one.instance.id for tier in tiers for one in tier.hosts})

@@ -89,7 +89,7 @@ def up(
         outcome.print_success(told | {"hosts": [host.as_dict() for host in there]})
         return
     console.print(hosts.table(there))
-    _say(f"serving after {seconds:.0f} s")
+    _say(applied.ending(seconds))
     print(applied.url)
 
 

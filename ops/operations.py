@@ -13,16 +13,27 @@ from ops.options import Provider, Wanted
 from ops.planning import live_engine, planning_engine, provider_for
 from ops.progress import Planned, Progress
 from ops.terminal import Terminal
+from stack.site import ANSWERS, NOT_ASKED, UNREACHED
 
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Applied:
-    """What an `up` came to: where the site is, and how many resources were created, updated, replaced and deleted."""
+    """What an `up` came to: where the site is, and how many resources were created, updated, replaced and deleted.
+
+    `site` is its last sentence on whether the site answers visitors (stack/site.py).
+    """
 
     url: str
     operations: Mapping[str, int]
+    site: str
+
+    def ending(self, seconds: float) -> str:
+        """How it ended, in one line: nothing is called serving that was not asked."""
+        if self.site.startswith(ANSWERS):
+            return f"serving after {seconds:.0f} s: {self.site}"
+        return f"ended after {seconds:.0f} s, whether it serves is not known: {self.site or 'nobody asked'}"
 
 
 def up(session: Session, wanted: Wanted, console: Terminal, say: Say, *, refresh: bool = False) -> Applied:
@@ -53,7 +64,8 @@ def up(session: Session, wanted: Wanted, console: Terminal, say: Say, *, refresh
             f"`webstack lab up` again starts the lab afresh. The server's log: {session.names.api_log}"
         ) from None
     say(progress.summary())
-    return Applied(url=url, operations=progress.counts)
+    sentences = [text for text in progress.heard if text.startswith((ANSWERS, NOT_ASKED, UNREACHED))]
+    return Applied(url=url, operations=progress.counts, site=sentences[-1] if sentences else "")
 
 
 def preview(session: Session, wanted: Wanted, console: Terminal, *, diff: bool, color: str) -> tuple[str, list[Planned]]:

@@ -57,6 +57,8 @@ class Progress:
         self._lock = threading.Lock()
         self._status: Status | None = None
         self.failures: list[str] = []
+        self.heard: list[str] = []
+        """What the program said, in order."""
 
     def __enter__(self) -> "Progress":
         if self._console.is_terminal:
@@ -110,6 +112,7 @@ class Progress:
         message = event.message.strip()
         if not message or event.severity == "debug":
             return
+        self.heard.append(message)
         if event.severity in ("error", "info#err") or (event.severity == "warning" and not event.ephemeral):
             if message not in self.failures and event.severity != "warning":
                 self.failures.append(message)

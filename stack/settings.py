@@ -149,6 +149,9 @@ class ReadinessSettings(Section):
         description="whether `up` waits (and starts a host that is stopped); without it nothing promises that no request is lost",
     )
     timeout: Annotated[StrictInt, Field(ge=30, le=7200)] = Field(default=900, description="seconds until a host must be ready")
+    site: StrictBool = Field(
+        default=True, description="whether `up` asks the site itself in the end; false where it runs on a machine that cannot reach it"
+    )
 
 
 class Settings(BaseModel):

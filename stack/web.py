@@ -40,9 +40,10 @@ class WebHosts(Component):
             return addresses.apply(lambda found: sorted(found[number - 1] for number in chosen))
 
         standby = environment.standby_hosts
-        args.zone.record("web", of([number for number in numbers if number not in standby]), parent=self)
+        self.names = [args.zone.record("web", of([number for number in numbers if number not in standby]), parent=self)]
         if standby:
-            args.zone.record("web-standby", of(list(standby)), parent=self)
+            self.names.append(args.zone.record("web-standby", of(list(standby)), parent=self))
+        self.addresses = {host.host: host.instance.private_ip for host in self.hosts}
         self.register_outputs({})
 
     def _host(self, number: int, needs: list[pulumi.Resource]) -> Host:

@@ -74,7 +74,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     """The dev stack, applied from a copy of the program."""
     copy = copy_program(tmp_path_factory.mktemp("program"))
     with empty_stack("dev") as stack, ready_hosts(stack.api):
-        stack.always = ("readiness.timeout=120",)
+        stack.always = ("readiness.timeout=120", "readiness.site=false")
         anything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         stack.api.iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(anything))
         stack.up(repository=copy)

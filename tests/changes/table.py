@@ -343,9 +343,9 @@ ROWS: Final[dict[str, Row]] = {
         tried=NOT_SEEN,
     ),
     "nothing": Row(
-        what="`network.avoidCidrs`, `readiness.wait`, `timeout`; a new Debian image without a pin; another list of "
+        what="`network.avoidCidrs`, `readiness.wait`, `timeout`, `site`; a new Debian image without a pin; another list of "
         "zones by AWS, also without one of the stack's",
-        keys=("network.avoidCidrs", "readiness.wait", "readiness.timeout"),
+        keys=("network.avoidCidrs", "readiness.wait", "readiness.timeout", "readiness.site"),
         cases=(sets("network.avoidCidrs=[10.99.0.0/16]"), sets("readiness.timeout=600"), sets("readiness.wait=false")),
         visitor=f"{NOTHING}: `up` changes nothing",
         tried=NOT_SEEN,

@@ -4,11 +4,12 @@ import contextlib
 import io
 import json
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from pulumi import automation as auto
 
 from lab.engine.engine import InterruptedRunError
 from lab.engine.state_files import DamagedStateError
@@ -19,6 +20,7 @@ from ops import operations
 from ops.failures import UserError
 from ops.options import Wanted
 from ops.terminal import Terminal
+from stack.site import ANSWERS, NOT_ASKED, UNREACHED
 
 QUIET = Terminal(file=io.StringIO())
 
@@ -31,13 +33,17 @@ class Result:
 
 @dataclass
 class Doings:
-    """What was done, in order; `failures` are what the engine's next runs raise."""
+    """What was done, in order; `failures` are what the engine's next runs raise, `says` what the program says in each."""
 
+    says: tuple[str, ...] = ()
     done: list[str] = field(default_factory=list[str])
     failures: list[Exception] = field(default_factory=list[Exception])
 
-    def up(self, **_: object) -> Result:
+    def up(self, *, on_event: Callable[[auto.EngineEvent], None], **_: object) -> Result:
         self.done.append("apply")
+        for text in self.says:
+            told = {"message": text, "color": "never", "severity": "info", "urn": ""}
+            on_event(auto.EngineEvent.from_json({"sequence": 1, "timestamp": 1, "diagnosticEvent": told}))
         if self.failures:
             raise self.failures.pop(0)
         return Result()
@@ -145,3 +151,23 @@ def test_a_state_that_is_lost_makes_it_start_afresh_once(session: Session, doing
     assert doings.done == ["start", "apply", "take down", "start", "apply"]
     assert held(session)["stack"] == "prod"
     assert held(session)["provider"] == "real"
+
+
+@pytest.mark.parametrize(
+    ("says", "ending"),
+    [
+        (("web-1: ready after 3 s", f"{ANSWERS}https://shop.example/"), "serving after 7 s: the site answers: https://shop.example/"),
+        (
+            (f"{NOT_ASKED}readiness.wait is false",),
+            "ended after 7 s, whether it serves is not known: the site was not asked: readiness.wait is",
+        ),
+        ((f"{UNREACHED}nobody answers",), "ended after 7 s, whether it serves is not known: the site could not be asked from here: nobody"),
+        (("web-1: ready after 3 s",), "ended after 7 s, whether it serves is not known: nobody asked"),
+    ],
+)
+def test_an_up_is_called_serving_only_where_the_site_was_asked_and_answered(
+    session: Session, doings: Doings, says: tuple[str, ...], ending: str
+) -> None:
+    doings.says = says
+    applied = operations.up(session, Wanted(stack="dev"), QUIET, lambda _: None)
+    assert applied.ending(7.2).startswith(ending)

@@ -1,0 +1,308 @@
+"""Whether the site answers its visitors, tried on a small TLS server at a loopback address."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+
+from stack import site
+from stack.readiness import Clock
+from stack.settings import parse
+from stack.site import ANSWERS, NOT_ASKED, PATIENCE, UNREACHED, Place, Site, SiteError
+from tests.unit.monitor import Program, StrictMonitor, run
+
+NAME = "shop.example"
+
+
+class Time:
+    """A clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("site") / "tls.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", str(path)]
+    told = ["-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-out", f"{path}.crt"]
+    subprocess.run([*command, *told], check=True, capture_output=True)
+    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
+    return path
+
+
+class Server:
+    """Pages by their path: status, Location and body; those that are not there answer 200. Notes what was asked."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, tuple[int, str, str]] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.names: list[str | None] = []
+        self.well_after = 0
+        """Requests that are answered with 503 before any other."""
+        self.port = 0
+
+
+@pytest.fixture
+def server(certificate: Path) -> Iterator[Server]:
+    serving = Server()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            serving.asked.append((self.path, self.headers["Host"]))
+            status, location, body = serving.pages.get(self.path, (200, "", "ok"))
+            if len(serving.asked) <= serving.well_after:
+                status, body = 503, "<h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n"
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    context.sni_callback = lambda _socket, name, _context: serving.names.append(name)
+    listening.socket = context.wrap_socket(listening.socket, server_side=True)
+    threading.Thread(target=listening.serve_forever, daemon=True).start()
+    serving.port = listening.server_address[1]
+    yield serving
+    listening.shutdown()
+    listening.server_close()
+
+
+def asked(place: Place, *, found: list[str] | None = None, time: Time | None = None, **options: Any) -> Program:
+    """A program that only asks the site; what it logged. `found` is what DNS says of the name."""
+    clock = time or Time()
+
+    def look_up(name: str) -> list[str] | None:
+        assert name == NAME
+        return found
+
+    asking = Site(clock=Clock(now=lambda: clock.seconds, sleep=clock.sleep), look_up=look_up, **options)
+    return run(lambda: pulumi.Output.from_input(place).apply(asking.ask), config={}, stack_name="dev", monitor=StrictMonitor())
+
+
+def at(server: Server, **changes: Any) -> Place:
+    return Place(address="127.0.0.1", **{"name": "127.0.0.1", "port": server.port, **changes})
+
+
+def test_a_site_that_answers_is_asked_by_its_name_and_that_is_told(server: Server) -> None:
+    log = asked(at(server, name=NAME), found=["127.0.0.1"]).log
+    assert log == [f"{ANSWERS}https://{NAME}/ (127.0.0.1)"]
+    assert server.asked == [("/healthz", NAME), ("/", NAME)]
+    assert set(server.names) == {NAME}
+
+
+def test_a_site_without_a_name_is_asked_by_its_address(server: Server) -> None:
+    assert asked(at(server)).log == [f"{ANSWERS}https://127.0.0.1/"]
+    assert server.asked == [("/healthz", "127.0.0.1"), ("/", "127.0.0.1")]
+    assert set(server.names) == {None}, "an address is no server name (RFC 6066, 3)"
+
+
+@pytest.mark.parametrize("status", [200, 301, 302, 401, 403, 404, 429])
+def test_what_the_first_page_is_is_the_apps_own_matter_but_for_a_servers_error(server: Server, status: int) -> None:
+    server.pages["/"] = (status, "", "")
+    assert asked(at(server)).log == [f"{ANSWERS}https://127.0.0.1/"]
+
+
+def test_proxies_that_the_environment_names_are_not_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    assert asked(at(server)).log == [f"{ANSWERS}https://127.0.0.1/"]
+
+
+def test_a_site_that_comes_late_is_waited_for(server: Server) -> None:
+    server.well_after, time = 4, Time()
+    assert asked(at(server), time=time).log == ["https://127.0.0.1/: GET /healthz is answered with 503", f"{ANSWERS}https://127.0.0.1/"]
+    assert time.seconds == 4
+
+
+@pytest.mark.parametrize(
+    ("path", "page", "told"),
+    [
+        ("/healthz", (400, "", "Bad Request\n"), ["GET /healthz is answered with 400", "    Bad Request"]),
+        ("/healthz", (301, "https://elsewhere/", ""), ["GET /healthz is answered with 301", "    Location: https://elsewhere/"]),
+        ("/healthz", (503, "", "a\n\n b\nc\nd\ne\nf\n"), ["GET /healthz is answered with 503", *(f"    {word}" for word in "abcde")]),
+        ("/", (500, "", "Server Error (500)"), ["GET / is answered with 500", "    Server Error (500)"]),
+        ("/", (503, "", ""), ["GET / is answered with 503"]),
+    ],
+)
+def test_a_site_that_answers_with_an_error_ends_the_up_with_its_words(
+    server: Server, path: str, page: tuple[int, str, str], told: list[str]
+) -> None:
+    server.pages[path] = page
+    time = Time()
+    with pytest.raises(SiteError) as failed:
+        asked(at(server, restricted=True), time=time)
+    assert time.seconds == PATIENCE
+    lines = str(failed.value).splitlines()
+    first, *more = told
+    assert lines[0] == f"https://127.0.0.1/ does not serve after 30 s: {first}"
+    assert lines[1:-2] == more
+    assert "readiness.site" in lines[-1]
+
+
+def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    def port() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            return listening.getsockname()[1]
+
+    return port
+
+
+def plain(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    listening = socket.create_server(("127.0.0.1", 0))
+
+    def answer() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+                connection.close()
+
+    threading.Thread(target=answer, daemon=True).start()
+    return lambda: listening.getsockname()[1]
+
+
+OPEN: list[socket.socket] = []
+
+
+def silent(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+    OPEN.append(socket.create_server(("127.0.0.1", 0)))
+    monkeypatch.setattr(site, "ANSWER_SECONDS", 0.05)
+    return lambda: OPEN[-1].getsockname()[1]
+
+
+@pytest.mark.parametrize("restricted", [False, True])
+@pytest.mark.parametrize(
+    ("world", "reason"), [(closed, "Connection refused"), (plain, "by https ends with SSLError"), (silent, "is not answered within")]
+)
+def test_who_refuses_or_says_something_else_is_no_site(
+    monkeypatch: pytest.MonkeyPatch, world: Callable[..., Callable[[], int]], reason: str, restricted: bool
+) -> None:
+    place = Place(address="127.0.0.1", name="127.0.0.1", port=world(monkeypatch)(), restricted=restricted)
+    with pytest.raises(SiteError, match=reason):
+        asked(place)
+
+
+@pytest.fixture
+def lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packets to the site vanish, as security groups let them."""
+
+    def never(*_: object, **__: object) -> socket.socket:
+        raise TimeoutError("timed out")
+
+    monkeypatch.setattr(socket, "create_connection", never)
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_site_that_is_open_to_everybody_and_that_nobody_answers_at_is_away() -> None:
+    with pytest.raises(SiteError, match=r"nobody answers at 198\.51\.100\.7, port 443, within 5 s"):
+        asked(Place(address="198.51.100.7", name="198.51.100.7"))
+
+
+@pytest.mark.usefixtures("lost")
+def test_a_site_that_does_not_let_this_machine_in_is_only_warned_of() -> None:
+    log = asked(Place(address="198.51.100.7", name="198.51.100.7", restricted=True)).log
+    assert log[-1].startswith(f"{UNREACHED}nobody answers at 198.51.100.7")
+    assert "loadBalancer.allowedCidrs" in log[-1]
+
+
+@pytest.mark.parametrize(
+    ("found", "how"), [(["203.0.113.9"], "leads to 203.0.113.9"), ([], "is not known to DNS"), (None, "could not be looked up")]
+)
+def test_a_name_that_does_not_lead_to_the_site_is_told_with_the_record_to_make(server: Server, found: list[str] | None, how: str) -> None:
+    log = asked(at(server, name=NAME), found=found).log
+    assert log == [
+        f"{NAME} {how}, and the site is at 127.0.0.1: make an A record {NAME} → 127.0.0.1",
+        f"{ANSWERS}https://{NAME}/ (127.0.0.1)",
+    ]
+
+
+def test_a_certificate_of_ones_own_that_proves_nothing_here_is_only_warned_of(server: Server) -> None:
+    log = asked(at(server, name=NAME, verified=True), found=["127.0.0.1"]).log
+    assert log[0].startswith(f"https://{NAME}/ (127.0.0.1): its certificate does not prove that name to this machine: ")
+    assert log[1:] == [f"{ANSWERS}https://{NAME}/ (127.0.0.1)"]
+
+
+def test_a_certificate_that_proves_the_name_is_not_spoken_of(server: Server, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.crt")
+    assert asked(at(server, name=NAME, verified=True), found=["127.0.0.1"]).log == [f"{ANSWERS}https://{NAME}/ (127.0.0.1)"]
+    doubt = asked(at(server, name="other.example", verified=True), found=None) if False else None
+    assert doubt is None
+
+
+def test_what_is_not_asked_is_said_and_a_preview_says_nothing() -> None:
+    place = Place(address="198.51.100.7", name="198.51.100.7")
+    assert asked(place, not_asked="readiness.site is false").log == [f"{NOT_ASKED}readiness.site is false"]
+    assert asked(place, building=False).log == []
+
+
+def test_names_are_looked_up_as_the_machine_does_and_not_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(*_: object) -> list[Any]:
+        return [(0, 0, 0, "", (address, 443)) for address in ("192.0.2.2", "192.0.2.1", "192.0.2.2")]
+
+    def unknown(*_: object) -> list[Any]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def unwell(*_: object) -> list[Any]:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    ended = threading.Event()
+
+    def hangs(*_: object) -> list[Any]:
+        ended.wait(10)
+        return []
+
+    monkeypatch.setattr(site, "LOOK_UP_SECONDS", 0.05)
+    given: list[tuple[Callable[..., list[Any]], list[str] | None]] = [
+        (answers, ["192.0.2.1", "192.0.2.2"]), (unknown, []), (unwell, None), (hangs, None)
+    ]  # fmt: skip
+    for resolver, found in given:
+        monkeypatch.setattr(socket, "getaddrinfo", resolver)
+        assert site.addresses_of(NAME) == found
+    ended.set()
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ({}, Place(address="198.51.100.7", name="198.51.100.7")),
+        ({"loadBalancer": {"domain": NAME}}, Place(address="198.51.100.7", name=NAME)),
+        (
+            {"loadBalancer": {"domain": NAME, "tls": {"mode": "secret", "secret": "site"}, "allowedCidrs": ["192.0.2.0/24"]}},
+            Place(address="198.51.100.7", name=NAME, verified=True, restricted=True),
+        ),
+    ],
+)
+def test_where_the_site_is_follows_from_the_settings(raw: dict[str, Any], expected: Place) -> None:
+    environment = site.Environment(name="dev", region="eu-central-1", zones=("a", "b"), settings=parse(raw))
+    assert site.place(environment, "198.51.100.7") == expected
+
+
+@pytest.mark.parametrize(
+    ("readiness", "why"),
+    [({}, ""), ({"wait": False}, "readiness.wait is false"), ({"site": False}, "readiness.site is false")],
+)
+def test_whether_the_site_is_asked_follows_from_the_settings(readiness: dict[str, Any], why: str) -> None:
+    environment = site.Environment(name="dev", region="eu-central-1", zones=("a", "b"), settings=parse({"readiness": readiness}))
+    assert site.of(environment, building=True).not_asked.startswith(why)
+    assert bool(site.of(environment, building=True).not_asked) == bool(why)
+    assert asyncio.iscoroutinefunction(Site.ask)
