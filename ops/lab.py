@@ -85,7 +85,8 @@ def up(
             raise
         there, seconds = hosts.rows(session), time.monotonic() - started
     if as_json:
-        told = {"url": applied.url, "seconds": round(seconds, 1), "operations": applied.operations}
+        site = {"answers": applied.answers, "told": applied.site}
+        told = {"url": applied.url, "site": site, "seconds": round(seconds, 1), "operations": applied.operations}
         outcome.print_success(told | {"hosts": [host.as_dict() for host in there]})
         return
     console.print(hosts.table(there))

@@ -29,9 +29,14 @@ class Applied:
     operations: Mapping[str, int]
     site: str
 
+    @property
+    def answers(self) -> bool:
+        """Whether the site was asked and has answered."""
+        return self.site.startswith(ANSWERS)
+
     def ending(self, seconds: float) -> str:
         """How it ended, in one line: nothing is called serving that was not asked."""
-        if self.site.startswith(ANSWERS):
+        if self.answers:
             return f"serving after {seconds:.0f} s: {self.site}"
         return f"ended after {seconds:.0f} s, whether it serves is not known: {self.site or 'nobody asked'}"
 

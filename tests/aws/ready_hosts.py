@@ -7,7 +7,7 @@ import threading
 from base64 import b64decode
 from collections.abc import Generator
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -20,7 +20,10 @@ SLOW: Final = 2
 
 
 class ReadyHosts:
-    """Looks at every instance again and again, and tells of each that runs what its host would tell once it serves."""
+    """Looks at every instance again and again, and tells of each that runs what its host would tell once it serves.
+
+    A load balancer tells besides which web hosts it finds: those that the private zone names, as HAProxy asks it.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -50,15 +53,22 @@ class ReadyHosts:
         configuration = ""
         with contextlib.suppress(ClientError):  # web hosts have none
             configuration = _sha256(self._api.s3.get_object(Bucket=bucket, Key=configuration_key(host))["Body"].read())
-        state = (user_data, configuration, str(instance["LaunchTime"]))
+        servers = self._named_web_hosts() if host.startswith("lb-") else ""
+        state = (user_data, configuration, servers, str(instance["LaunchTime"]))
         before, looks = self._seen.get(name, ((), 0))
         looks = looks + 1 if before == state else 0
         self._seen[name] = (state, looks)
         if looks != SLOW:
             return
-        told = {"state": "ready", "user_data_sha256": user_data, "configuration_sha256": configuration, "time": _now()}
+        told: dict[str, Any] = {"state": "ready", "user_data_sha256": user_data, "configuration_sha256": configuration, "time": _now()}
+        if host.startswith("lb-"):
+            told["facts"] = {"servers_up": servers, "servers_down": ""}
         key = record_key(self._role(instance["IamInstanceProfile"]["Arn"]), name)
         self._api.s3.put_object(Bucket=bucket, Key=key, Body=json.dumps(told).encode())
+
+    def _named_web_hosts(self) -> str:
+        named = [found for name, found in self._api.records().items() if name.startswith(("web.", "web-standby."))]
+        return " ".join(sorted(address for addresses in named for address in addresses))
 
     def _role(self, profile: str) -> str:
         if profile not in self._roles:

@@ -12,6 +12,7 @@ from lab.names import LabNameError, LabNames
 from ops import cli, hosts, operations, requirements
 from ops.failures import UserError
 from ops.progress import Planned
+from stack.site import ANSWERS
 
 DAILY = ["exec", "fault", "kill", "logs", "reach", "start", "status", "stop", "url"]
 COMMANDS = ["destroy", "down", "preview", "quota", "refresh", "setup", "up", *DAILY]
@@ -137,7 +138,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_up_says_to_programs_what_it_came_to(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
     def up(*_: object, **__: object) -> operations.Applied:
-        return operations.Applied(url="https://198.18.0.1/", operations={"created": 3})
+        return operations.Applied(url="https://198.18.0.1/", operations={"created": 3}, site=f"{ANSWERS}https://198.18.0.1/")
 
     def rows(_: object) -> list[hosts.Host]:
         return [hosts.Host.of({"name": "web-1", "role": "web", "ready": True})]
@@ -148,6 +149,7 @@ def test_up_says_to_programs_what_it_came_to(running: None, monkeypatch: pytest.
     assert told["ok"] is True
     assert told["url"] == "https://198.18.0.1/"
     assert told["operations"] == {"created": 3}
+    assert told["site"] == {"answers": True, "told": f"{ANSWERS}https://198.18.0.1/"}
     assert [host["name"] for host in told["hosts"]] == ["web-1"]
     assert told["seconds"] >= 0
 

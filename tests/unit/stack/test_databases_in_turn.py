@@ -7,6 +7,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -19,6 +20,7 @@ from tests.unit.monitor import Program, StrictMonitor
 from tests.unit.stack.conftest import RunMain
 
 LAUNCHED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
+NAMES_OF_WEB_HOSTS = {"dev-web-name", "dev-web-standby-name"}
 EARLIER = "i-earlier"
 """The db-1 or lb-1 of before, as EC2 finds it by its tags."""
 
@@ -41,7 +43,7 @@ class Fleet:
 
     def read(self, _bucket: str, key: str) -> StoredObject | None:
         instance = key.rpartition(":")[2].removesuffix(".json")
-        told: dict[str, str] = {"state": "ready", "time": (LAUNCHED + timedelta(seconds=5)).isoformat()}
+        told: dict[str, Any] = {"state": "ready", "time": (LAUNCHED + timedelta(seconds=5)).isoformat()}
         if instance == EARLIER:
             return StoredObject(body=json.dumps(told).encode(), age=1.0)
         (host,) = [item for item in self.monitor.program.of("ec2/instance:Instance") if self.monitor.ids[item.urn] == instance]
@@ -51,6 +53,8 @@ class Fleet:
         if host.name == "dev-lb-1":
             applied = self.monitor.program.named("dev-lb-1-configuration").inputs["content"]
             told["configuration_sha256"] = hashlib.sha256(applied.encode()).hexdigest()
+            named = [item.inputs["records"] for item in self.monitor.program.resources if item.name in NAMES_OF_WEB_HOSTS]
+            told["facts"] = {"servers_up": " ".join(address for addresses in named for address in addresses)}
         return StoredObject(body=json.dumps(told).encode(), age=1.0)
 
 
@@ -73,12 +77,13 @@ def aws(fleet: Fleet) -> Generator[None]:
         mock.patch("stack.cloud.Cloud.instance", side_effect=fleet.instance),
         mock.patch("stack.cloud.Cloud.read", side_effect=fleet.read),
         mock.patch("stack.readiness.Clock", return_value=Clock(now=lambda: time.seconds, sleep=time.sleep)),
+        mock.patch("stack.balanced.Clock", return_value=Clock(now=lambda: time.seconds, sleep=time.sleep)),
     ):
         yield
 
 
 def registered(main: RunMain, *, serves: bool, unready: str = "") -> Program:
-    config = {**program_files.stack_config("dev"), "webstack:readiness": {"wait": True, "timeout": 60}}
+    config = {**program_files.stack_config("dev"), "webstack:readiness": {"wait": True, "timeout": 60, "site": False}}
     monitor = StrictMonitor()
     with aws(Fleet(monitor, serves=serves, unready=unready)):
         if unready:
