@@ -88,8 +88,11 @@ def test_a_load_balancer_that_has_them_all_up_is_not_waited_for() -> None:
 
 def test_the_wait_ends_once_every_load_balancer_has_every_web_host_up_and_says_what_it_waits_for() -> None:
     time = Time()
-    first = {KEY: lambda now: record(OLD if now < 5 else WEBS["web-1"] if now < 8 else BOTH, "" if now < 5 else "10.20.80.5: L7STS 503")}
-    program = waited(time, {**first, "hosts/AROA:i-2.json": lambda now: record(BOTH if now >= 20 else OLD)})  # type: ignore[dict-item]
+
+    def first(now: float) -> bytes:
+        return record(OLD if now < 5 else WEBS["web-1"] if now < 8 else BOTH, "" if now < 5 else "10.20.80.5: L7STS 503")
+
+    program = waited(time, {KEY: first, "hosts/AROA:i-2.json": lambda now: record(BOTH if now >= 20 else OLD)})
     assert 20 <= time.seconds < 25
     lines = [line for line in program.log if line.startswith("lb-1")]
     begins = "lb-1: does not send requests to all web hosts yet: "
