@@ -53,8 +53,8 @@ OTHER: Final = {"innodb_log_buffer_size": "4M", "default_time_zone": "+00:00", "
 AT_START: Final = {"super_read_only": "ON", "skip_replica_start": "ON", "rpl_semi_sync_source_enabled": "OFF"}
 """How every server starts; its agent gives it its role then."""
 
-RUNNING: Final = {**DURABLE, **REPLICATED, **REACHED, **SEMI_SYNC}
-"""What MySQL says of itself, whatever its role."""
+RUNNING: Final = {**DURABLE, **REPLICATED, **REACHED, **SEMI_SYNC, "long_query_time": "1.000000"}
+"""What MySQL says of itself, whatever its role; seconds with their microseconds."""
 
 LOOSE: Final = frozenset({*SEMI_SYNC, "rpl_semi_sync_source_enabled", "clone_ssl_ca"})
 """Options of plugins, which are not loaded while a server is initialised."""

@@ -7,7 +7,7 @@ from typing import Any
 import boto3
 import pytest
 
-from stack.naming import configuration_key
+from stack.naming import SECRETS_CHANGED, configuration_key
 from tests.lab.harness import REGION, LabUnderTest
 from tests.lab.probe import REFUSED, Try, tried
 
@@ -61,6 +61,9 @@ class Site:
     def read(self, key: str) -> Try:
         return Try(service="s3", operation="get_object", arguments={"Bucket": self.bucket, "Key": key})
 
+    def describe(self, purpose: str) -> Try:
+        return Try(service="secretsmanager", operation="describe_secret", arguments={"SecretId": self.secrets[purpose]})
+
     def listing(self, prefix: str) -> Try:
         return Try(service="s3", operation="list_objects_v2", arguments={"Bucket": self.bucket, "Prefix": prefix})
 
@@ -89,17 +92,26 @@ def needed(site: Site, tier: str) -> dict[str, Try]:
     common = {"RoleBundle": site.read(site.keys(f"roles/{tier}/")[0]), "OwnReadiness": site.write("hosts/{self}.json")}
     if tier != "web":
         common["Configuration"] = site.read(configuration_key(HOSTS[tier]))
+    changed = {"SecretsChanged": site.read(SECRETS_CHANGED)}
     certificates = {
         "DatabaseCertificates": site.read(site.keys("database/certificates/")[0]),
         "DatabaseListing": site.listing("database/certificates/"),
     }
     own = {
         "load_balancer": {"FindAddress": ec2("describe_addresses"), "HoldAddress": site.move("lb-1")},
-        "web": {"AppBundle": site.read(site.keys("app/")[0]), "Secrets": site.secret("app-writer"), **certificates},
+        "web": {
+            "AppBundle": site.read(site.keys("app/")[0]),
+            "Secrets": site.secret("app-writer"),
+            "Rotation": site.describe("app-writer"),
+            **changed,
+            **certificates,
+        },
         "database": {
             "WhoIsPrimaryAndWhetherAlone": site.read("database/primary.json"),
             "OwnCertificate": site.write("database/certificates/{self}.pem"),
             "Secrets": site.secret("database-replication"),
+            "Rotation": site.describe("database-replication"),
+            **changed,
             **certificates,
         },
     }

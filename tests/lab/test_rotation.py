@@ -93,4 +93,4 @@ def test_the_program_neither_sees_a_rotation_nor_takes_it_back(lab: LabUnderTest
     assert "nothing to change" in lab.up().stderr
     assert values(lab) == rotated
     with lab.browser() as browser:
-        assert browser.get("/readyz").status_code == httpx.codes.OK
+        assert sign_up(browser), "the app writes with what it has"

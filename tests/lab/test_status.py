@@ -1,10 +1,14 @@
-"""What `status` and an `up` without changes say of hosts that stopped serving, tier by tier, and that all is well again once they serve."""
+"""What `status` and an `up` without changes say of what stopped serving, tier by tier and the way to them, and once it serves again."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.lab.harness import LabUnderTest, wait_until
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import IpPermissionTypeDef
 
 WEB = ("web-1", "web-2")
 
@@ -70,3 +74,29 @@ def test_what_stopped_serving_is_told_by_status_and_up_until_it_is_mended(lab: L
     assert f"{broken} replicates from" in lab.run_on(broken, "webstack-database", "reseed")
     wait_until(lambda: not reasons(lab), seconds=60, what="every host serves again")
     assert lab.query(broken, "SELECT v FROM restored.old") == [["2"]]
+
+
+@pytest.fixture
+def unreachable(lab: LabUnderTest) -> Iterator[None]:
+    """The load balancers' security group lets nobody's HTTPS in; afterwards it does again."""
+    ec2 = lab.ec2()
+    rules = ec2.describe_security_group_rules()["SecurityGroupRules"]
+    rule = next(one for one in rules if not one.get("IsEgress") and one.get("FromPort") == 443 and one.get("CidrIpv4") == "0.0.0.0/0")
+    group = str(rule.get("GroupId"))
+    opened: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+    ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[str(rule.get("SecurityGroupRuleId"))])
+    try:
+        yield
+    finally:
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[opened])
+
+
+@pytest.mark.usefixtures("unreachable")
+def test_a_site_that_no_visitor_reaches_is_not_called_serving_whatever_its_hosts_say(lab: LabUnderTest) -> None:
+    assert not reasons(lab)
+    said = lab.up(status=1)
+    text = said.stdout + said.stderr
+    assert "serving after" not in text
+    assert f"{lab.url} does not serve after" in text
+    assert "nobody answers at" in text
+    assert not reasons(lab), "every host serves"
