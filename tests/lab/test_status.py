@@ -97,6 +97,6 @@ def test_a_site_that_no_visitor_reaches_is_not_called_serving_whatever_its_hosts
     said = lab.up(status=1)
     text = said.stdout + said.stderr
     assert "serving after" not in text
-    assert f"{lab.url} does not serve after" in text
+    assert f"{lab.url}/ does not serve after" in text
     assert "nobody answers at" in text
     assert not reasons(lab), "every host serves"
