@@ -1,12 +1,12 @@
 """The lab's hosts, as the command line shows and reaches them."""
 
 import os
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
 from lab import control
@@ -18,6 +18,8 @@ _TEXTS = ("name", "role", "zone", "private_ip", "public_ip", "instance_id", "sta
 
 _SAID_ELSEWHERE = frozenset({"role", "replication", "elastic_ip", "servers_up", "waiting_for"})
 """Facts that a host's own words or its row hold already."""
+_FOR_PROGRAMS = frozenset({"secrets", "certificate"})
+"""Facts that are compared, and not read: ids of versions, a hash."""
 
 UP = ("pending", "booting", "running")
 """States of a host that costs."""
@@ -100,8 +102,21 @@ def table(hosts: Sequence[Host]) -> Group:
     shown: list[RenderableType] = [Text(line(headings) + "serves", "bold")]
     for host, row in zip(hosts, rows, strict=True):
         shown.append(Text.assemble(line(row), ("yes", "green") if host.ready else ("no", "red")))
-        shown.append(Padding(Text("; ".join(words(host))), (0, 0, 0, widths[0] + 2), expand=False))
+        shown.append(_Below("; ".join(words(host)), widths[0] + 2))
     return Group(*shown)
+
+
+@dataclass(frozen=True)
+class _Below:
+    """A paragraph under a row; unlike rich's Padding it ends no line with blanks."""
+
+    text: str
+    indent: int
+
+    def __rich_console__(self, console: object, options: ConsoleOptions) -> RenderResult:
+        width = max(options.max_width - self.indent, 20)
+        for line in textwrap.wrap(self.text, width, break_on_hyphens=False):
+            yield Text(" " * self.indent + line)
 
 
 def words(host: Host) -> list[str]:
@@ -110,7 +125,7 @@ def words(host: Host) -> list[str]:
     for name, value in host.facts.items():
         if name == "active":
             found.append("the site's address is here" if value == "true" else "stands by")
-        elif value and name not in _SAID_ELSEWHERE:
+        elif value and name not in _SAID_ELSEWHERE | _FOR_PROGRAMS:
             found.append(f"{name.replace('_', ' ')} {value}")
     found += [f"{name.replace('_', ' ')} {value}" for name, value in host.measures.items()]
     if host.age_seconds is not None:

@@ -122,27 +122,41 @@ def refresh(
     settings: SetOption = None,
     config_file: ConfigFileOption = None,
     provider: ProviderOption = None,
+    as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Read every resource anew from the API: shows what was changed behind the program's back."""
     from ops import operations
 
-    session = Session.of(name)
-    session.require_running()
     wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    operations.refresh(session, wanted, news, color=_colour())
+    with outcome.said(as_json):
+        session = Session.of(name)
+        session.require_running()
+        text, counts = operations.refresh(session, wanted, news, color=_colour())
+    if as_json:
+        outcome.print_success({"operations": counts})
+    else:
+        print(text)
 
 
 @lab.command()
 def destroy(
-    stack: StackOption = None, config_file: ConfigFileOption = None, provider: ProviderOption = None, name: LabOption = DEFAULT_LAB
+    stack: StackOption = None,
+    config_file: ConfigFileOption = None,
+    provider: ProviderOption = None,
+    as_json: JsonOption = False,
+    name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Delete every resource of the stack; the lab itself keeps running, as empty as a new one."""
     from ops import operations
 
-    session = Session.of(name)
-    session.require_running()
-    _say(operations.destroy(session, Wanted(stack=stack, config_file=config_file, provider=provider), news))
+    with outcome.said(as_json):
+        session = Session.of(name)
+        session.require_running()
+        summary, counts = operations.destroy(session, Wanted(stack=stack, config_file=config_file, provider=provider), news)
+    _say(summary)
+    if as_json:
+        outcome.print_success({"operations": counts})
 
 
 @lab.command()
@@ -259,39 +273,45 @@ def logs(
 
 
 @lab.command()
-def kill(host: HostArgument, name: LabOption = DEFAULT_LAB) -> None:
+def kill(host: HostArgument, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Pull a host's plug: no signal reaches it, its packets vanish without an answer."""
-    _act(name, host, "kill")
+    _act(name, host, "kill", as_json=as_json)
 
 
 @lab.command()
-def stop(host: HostArgument, name: LabOption = DEFAULT_LAB) -> None:
+def stop(host: HostArgument, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Stop a host in order, as StopInstances does; its disks are kept."""
-    _act(name, host, "stop")
+    _act(name, host, "stop", as_json=as_json)
 
 
 @lab.command()
-def start(host: HostArgument, name: LabOption = DEFAULT_LAB) -> None:
+def start(host: HostArgument, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Start a host that was stopped or killed."""
-    _act(name, host, "start")
+    _act(name, host, "start", as_json=as_json)
 
 
 @lab.command()
-def down(name: LabOption = DEFAULT_LAB) -> None:
+def down(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Take the whole lab away, whatever state it is in: processes, namespaces, mounts, volumes, links, state."""
     from ops import operations
 
-    requirements.require_root("webstack lab down")
-    operations.take_down(Session.of(name))
+    with outcome.said(as_json):
+        requirements.require_root("webstack lab down")
+        operations.take_down(Session.of(name))
     _say(f"lab {name} is gone")
+    if as_json:
+        outcome.print_success({"lab": name})
 
 
-def _act(name: str, host: str, action: str) -> None:
-    session = Session.of(name)
-    session.require_running()
-    requirements.require_root(f"webstack lab {action}")
-    control.act(session.names, host, action)
+def _act(name: str, host: str, action: str, *, as_json: bool) -> None:
+    with outcome.said(as_json):
+        session = Session.of(name)
+        session.require_running()
+        requirements.require_root(f"webstack lab {action}")
+        control.act(session.names, host, action)
     _say(f"{host}: {action}")
+    if as_json:
+        outcome.print_success({"host": host, "action": action})
 
 
 def _colour() -> str:

@@ -83,20 +83,22 @@ def preview(session: Session, wanted: Wanted, console: Terminal, *, diff: bool, 
     return "\n".join(lines), progress.planned
 
 
-def refresh(session: Session, wanted: Wanted, console: Terminal, *, color: str) -> None:
-    """Prints what the API says differently from the state, and takes it into the state. Raises LabError."""
+def refresh(session: Session, wanted: Wanted, console: Terminal, *, color: str) -> tuple[str, Mapping[str, int]]:
+    """Takes what the API says differently from the state into the state: the engine's text, and how many resources. Raises LabError."""
     with live_engine(session, stack_for(session, wanted.stack), wanted) as engine:
         lines: list[str] = []
-        run(engine, console, "refresh", lambda listener: engine.refresh(on_event=listener, on_output=lines.append, color=color))
-    print("\n".join(lines))
+        _, progress = run(
+            engine, console, "refresh", lambda listener: engine.refresh(on_event=listener, on_output=lines.append, color=color)
+        )
+    return "\n".join(lines), progress.counts
 
 
-def destroy(session: Session, wanted: Wanted, console: Terminal) -> str:
-    """Deletes the stack and says how much that was. Raises LabError."""
+def destroy(session: Session, wanted: Wanted, console: Terminal) -> tuple[str, Mapping[str, int]]:
+    """Deletes the stack: a line on how much that was, and the same as numbers. Raises LabError."""
     chosen = stack_for(session, wanted.stack)
     with live_engine(session, chosen, wanted) as engine:
         _, progress = run(engine, console, f"destroy {chosen}", lambda listener: engine.destroy(on_event=listener))
-    return progress.summary()
+    return progress.summary(), progress.counts
 
 
 def take_down(session: Session) -> None:

@@ -154,7 +154,7 @@ def test_up_says_to_programs_what_it_came_to(running: None, monkeypatch: pytest.
     assert told["seconds"] >= 0
 
 
-@pytest.mark.parametrize("command", ["up", "preview"])
+@pytest.mark.parametrize("command", ["up", "preview", "refresh", "destroy"])
 def test_an_error_is_told_to_programs_too_and_is_still_an_error(running: None, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> None:
         raise UserError("webstack:web.cuont: no such key")
@@ -172,6 +172,36 @@ def test_a_plan_is_told_to_programs_step_by_step(running: None, monkeypatch: pyt
     monkeypatch.setattr("ops.operations.preview", plans)
     told = json.loads(CliRunner().invoke(cli.app, ["lab", "preview", "--json"]).stdout)
     assert told == {"ok": True, "changes": [{"operation": "create", "type": "aws:ec2/instance:Instance", "name": "web-3"}]}
+
+
+@pytest.mark.parametrize("command", sorted({*COMMANDS} - {"exec", "logs", "setup", "fault"}))
+def test_a_command_has_words_for_programs(command: str) -> None:
+    """But for those whose output is another program's, or only progress."""
+    assert "--json" in CliRunner().invoke(cli.app, ["lab", command, "--help"]).output
+
+
+def test_what_was_done_is_told_to_programs_too(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def done(*_: object, **__: object) -> tuple[str, dict[str, int]]:
+        return "text for people", {"updated": 2}
+
+    acted: list[tuple[object, ...]] = []
+
+    def act(*given: object) -> None:
+        acted.append(given[1:])
+
+    def told(*line: str) -> object:
+        return json.loads(CliRunner().invoke(cli.app, ["lab", *line, "--json"]).stdout)
+
+    monkeypatch.setattr("ops.operations.refresh", done)
+    monkeypatch.setattr("ops.operations.destroy", done)
+    monkeypatch.setattr("ops.operations.take_down", done)
+    monkeypatch.setattr("ops.lab.control.act", act)
+    assert told("refresh") == told("destroy") == {"ok": True, "operations": {"updated": 2}}
+    assert told("down", "--lab", "mine") == {"ok": True, "lab": "mine"}
+    assert [told(action, "web-1") for action in ("kill", "stop", "start")] == [
+        {"ok": True, "host": "web-1", "action": action} for action in ("kill", "stop", "start")
+    ]
+    assert acted == [("web-1", "kill"), ("web-1", "stop"), ("web-1", "start")]
 
 
 def test_urls_and_quotas_are_told_to_programs_too(running: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,7 +82,9 @@ def test_after_an_interruption_the_hosts_that_run_and_do_not_serve_are_named(mon
 def shown(*rows: dict[str, Any], width: int = 80) -> list[str]:
     output = io.StringIO()
     Terminal(file=output, width=width).print(hosts.table([hosts.Host.of(_ROW | row) for row in rows]))
-    return [line.rstrip() for line in output.getvalue().splitlines()]
+    lines = output.getvalue().splitlines()
+    assert [line for line in lines[2::2] if line != line.rstrip()] == [], "what a host says ends with no blanks"
+    return [line.rstrip() for line in lines]
 
 
 def test_the_table_shows_names_and_reasons_letter_by_letter() -> None:
@@ -114,7 +116,13 @@ _LAB: list[dict[str, Any]] = [
         "facts": {"active": "true", "elastic_ip": "198.18.200.1", "servers_up": "10.20.64.4", "servers_down": "10.20.80.4: L7STS 400"},
         "age_seconds": 61,
     },
-    {"name": "web-250", "zone": "ap-southeast-1a", "private_ip": "10.120.164.104", "said": "serves the app", "facts": {"release": "0a1b"}},
+    {
+        "name": "web-250",
+        "zone": "ap-southeast-1a",
+        "private_ip": "10.120.164.104",
+        "said": "serves the app",
+        "facts": {"release": "0a1b", "secrets": "app-writer=v1"},
+    },
     {"name": "db-1", "said": "replica of db-2", "measures": {"lag": "0.2 s"}, "state": "shutting-down"},
 ]
 
@@ -134,6 +142,7 @@ def test_eighty_columns_hold_every_row_and_lose_no_word() -> None:
         "replica of db-2; lag 0.2 s",
     ):
         assert words in said
+    assert "v1" not in said, "an id of a version is for programs"
 
 
 def test_the_words_for_programs_keep_their_names_and_gain_the_age_of_what_was_said() -> None:
