@@ -239,6 +239,12 @@ def test_a_host_that_does_not_serve_in_time_has_failed_and_goes_on_until_it_serv
     )
 
 
+def test_what_somebody_has_to_mend_is_told_as_failed_at_once_and_looked_at_further(told: Told) -> None:
+    stopped = Check(ok=False, reason="the applier stopped: error 1032", lasting=True)
+    serve(told, FakeRole(Check(ok=False, reason="not replicating yet"), stopped, SERVES))
+    assert told[1:] == [("starting", "not replicating yet"), ("failed", "the applier stopped: error 1032"), ("ready", "serves")]
+
+
 def test_what_no_waiting_mends_has_failed_at_once_and_may_be_put_right_by_somebody(told: Told) -> None:
     serve(told, FakeRole(SERVES, attempts=[PermanentError("nginx -t: exit code 1\nunknown directive"), None]))
     assert told == [("starting", "being configured"), ("failed", "not configured: nginx -t: exit code 1"), ("ready", "serves")]

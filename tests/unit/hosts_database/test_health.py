@@ -142,6 +142,8 @@ def test_a_replica_that_does_not_serve_says_why_and_whether_that_mends_by_itself
 def test_a_replica_whose_applier_stopped_names_the_command_that_copies_the_primary_anew() -> None:
     check = judge(DB_2, of_replica({**STOPPED, "applier_error": BAD_UPDATE}))
     assert "`webstack-database reseed` on this host" in check.detail[0]
+    assert check.lasting, "nobody is to wait for it"
+    assert not judge(DB_2, of_replica({**WELL, "replica": False, "receiver": "OFF"})).lasting
     assert "webstack-database reseed" not in str(judge(DB_2, of_replica({**WELL, "replica": False, "receiver": "OFF"})))
 
 

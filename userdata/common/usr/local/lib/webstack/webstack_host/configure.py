@@ -83,7 +83,7 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
     here = boot.in_force()
     while not (found := known(checked(here, role))).ok:
         unit = failing_unit(units)
-        progress.not_yet(unit.check(found) if unit else found, permanent=unit is not None and unit.final)
+        progress.not_yet(unit.check(found) if unit else found, permanent=found.lasting or (unit is not None and unit.final))
         time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - began) / 60))
     with contextlib.suppress(Exception):  # the host serves
         failing.settle()

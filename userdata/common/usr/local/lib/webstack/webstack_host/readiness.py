@@ -43,6 +43,8 @@ class Check:
     """What the AWS API could not be asked that belongs to the whole answer, and why. `ok` is what was seen without it."""
     mending: bool = False
     """Whether what does not serve will do so by itself, however long it takes: a copy, a replica that catches up."""
+    lasting: bool = False
+    """Whether it will not, so that nobody is to wait for it: somebody has to mend it."""
 
 
 def publish(

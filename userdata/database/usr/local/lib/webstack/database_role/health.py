@@ -81,7 +81,7 @@ def _replica(primary: str, found: Health, facts: dict[str, str], doing: str) -> 
 def _not_replicating(primary: str, status: dict[str, Any], facts: dict[str, str], found: Health, doing: str) -> Check:
     if status.get("data") == Data.SEEDED.value:
         if status.get("applier") == "OFF" and (error := status.get("applier_error") or _refusal(found)):
-            return Check(ok=False, reason=f"the applier stopped: {error}", facts=facts, detail=[remedy(primary)])
+            return Check(ok=False, reason=f"the applier stopped: {error}", facts=facts, detail=[remedy(primary)], lasting=True)
         if status.get("receiver") == status.get("applier") == "ON" and status.get("lag_seconds") is not None:
             return Check(ok=False, reason=f"too far behind {primary}: reads go there", facts=facts, mending=True)
     return _not_yet(f"not replicating yet: {doing}", facts, found)
