@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Generator, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from lab.paths import REPOSITORY
 from tests.lab import sharing
@@ -23,6 +25,20 @@ ARTEFACTS = REPOSITORY / "build" / "lab"
 
 LONGEST = ("test_changes.py", "test_crashes.py", "test_balancing.py", "test_power.py", "test_plain_image.py", "test_volume_growth.py")
 """Files that take minutes, the longest first: what begins last should be short where two workers share the tests."""
+
+
+class Scheduling(LoadScopeScheduling):
+    """Gives a worker a file at a time, or a folder whose tests share a lab, in the order of `pytest_collection_modifyitems`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = PurePosixPath(nodeid.partition("::")[0])
+        return str(path if path.parent.name == "lab" else path.parent)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    config.option.loadscopereorder = False
+    return Scheduling(config, log)
+
 
 _BEFORE = pytest.StashKey[Machine]()
 
@@ -60,8 +76,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Names what is missing instead of failing in the middle (in CI a skip is a failure); puts the longest files first."""
-    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    """Names what is missing instead of failing in the middle (in CI a skip is a failure); puts the longest files first.
+
+    Files of tests that want the machine alone come last: each would wait until a test of the other worker ends, while nothing else ran.
+    """
+    alone = {item.path for item in items} - {item.path for item in items if item.get_closest_marker("alone") is None}
+    items.sort(key=lambda item: (item.path in alone, LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)))
     reason = _cannot_run()
     if reason:
         for item in items:

@@ -13,6 +13,8 @@ from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
 
+pytestmark = pytest.mark.alone
+
 NAMES = {
     "database-replication": "replication",
     "database-clone": "clone",
@@ -50,7 +52,6 @@ def refused(lab: LabUnderTest, host: str, address: str, passwords: dict[str, str
     return {purpose for purpose, _ in said}
 
 
-@pytest.mark.alone
 def test_passwords_and_the_session_key_are_changed_under_load(lab: LabUnderTest) -> None:
     before = values(lab)
     with lab.browser() as early:
