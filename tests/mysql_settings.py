@@ -59,7 +59,7 @@ RUNNING: Final = {**DURABLE, **REPLICATED, **REACHED, **SEMI_SYNC, "long_query_t
 LOOSE: Final = frozenset({*SEMI_SYNC, "rpl_semi_sync_source_enabled", "clone_ssl_ca"})
 """Options of plugins, which are not loaded while a server is initialised."""
 
-WHOLE: Final = {**RUNNING, **PATHS, **OTHER, **AT_START, "clone_ssl_ca": PATHS["ssl_ca"]}
+WHOLE: Final = {**RUNNING, **REACHED, **PATHS, **OTHER, **AT_START, "clone_ssl_ca": PATHS["ssl_ca"]}
 """The whole file, but for the host's own values."""
 
 OWN: Final = frozenset({"server_id", "report_host", "innodb_buffer_pool_size", "innodb_redo_log_capacity", "plugin_load_add"})
