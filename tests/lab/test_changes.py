@@ -71,10 +71,11 @@ def site(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 
 def shoppers(lab: LabUnderTest) -> Load:
+    """Some thirty requests a second for as long as an `up` takes: more would only take the processors from the hosts that boot."""
     with lab.browser() as client:
         token, product = sign_up(client), any_product(client)
     clients = [(kind, shopper) for kind in Kind for shopper in (reader(), reader("/"), buyer(token, product))]
-    return Load(base_url=lab.url, clients=clients)
+    return Load(base_url=lab.url, clients=clients, think_seconds=(0.1, 0.5))
 
 
 def instances(lab: LabUnderTest) -> dict[str, str]:
