@@ -101,7 +101,7 @@ class Database:
     @contextmanager
     def _writing(self) -> Generator[Connection]:
         try:
-            with self.writer.connect() as connection:
+            with self._connected_writer() as connection:
                 yield connection
         except PoolTimeout as error:
             raise UnavailableError("no connection to the database was free in time") from error
@@ -111,6 +111,18 @@ class Database:
             if not _connection_failed(error):
                 raise
             raise UnavailableError("the database cannot be reached now") from error
+
+    def _connected_writer(self) -> Connection:
+        """A connection to the writer. One that is lost before anything was asked of it is followed by another: after an outage the pool
+        and the way to the database may hold several that lead nowhere.
+        """
+        try:
+            return self.writer.connect()
+        except DBAPIError as error:
+            if not _connection_failed(error) or error_number(error) == CANNOT_CONNECT:
+                raise
+            log.warning("a connection to the writer was lost before its use: %s", error.orig)
+            return self.writer.connect()
 
 
 def _answer(connection: Connection, query: Callable[[Session], T]) -> Answer[T]:

@@ -47,6 +47,16 @@ def test_mysql_says_that_it_is_as_durable_as_the_table(lab: LabUnderTest, host: 
     assert found == mysql_settings.RUNNING
 
 
+@pytest.mark.parametrize("host", ["db-1", "db-2"])
+def test_no_statement_of_the_stack_s_own_programs_is_slow_enough_to_be_logged_with_its_passwords(lab: LabUnderTest, host: str) -> None:
+    ours = "(PROCESSLIST_USER LIKE 'webstack-%' OR PROCESSLIST_USER = 'root' AND PROCESSLIST_COMMAND = 'Sleep')"
+    told = (
+        "SELECT DISTINCT VARIABLE_VALUE FROM performance_schema.variables_by_thread JOIN performance_schema.threads USING (THREAD_ID) "
+        f"WHERE VARIABLE_NAME = 'long_query_time' AND NAME = 'thread/sql/one_connection' AND {ours}"
+    )
+    assert lab.query(host, told) == [["31536000.000000"]]
+
+
 def test_readiness_is_not_for_the_public(lab: LabUnderTest) -> None:
     with lab.browser() as browser:
         assert browser.get("/readyz").status_code == 403

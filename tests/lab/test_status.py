@@ -8,7 +8,7 @@ import pytest
 from tests.lab.harness import LabUnderTest, wait_until
 
 if TYPE_CHECKING:
-    from mypy_boto3_ec2.type_defs import IpPermissionTypeDef
+    from mypy_boto3_ec2.type_defs import SecurityGroupRuleUpdateTypeDef
 
 WEB = ("web-1", "web-2")
 
@@ -78,17 +78,23 @@ def test_what_stopped_serving_is_told_by_status_and_up_until_it_is_mended(lab: L
 
 @pytest.fixture
 def unreachable(lab: LabUnderTest) -> Iterator[None]:
-    """The load balancers' security group lets nobody's HTTPS in; afterwards it does again."""
+    """The load balancers' security group lets HTTPS in from elsewhere alone; afterwards from everywhere again, by the same rule."""
     ec2 = lab.ec2()
     rules = ec2.describe_security_group_rules()["SecurityGroupRules"]
     rule = next(one for one in rules if not one.get("IsEgress") and one.get("FromPort") == 443 and one.get("CidrIpv4") == "0.0.0.0/0")
-    group = str(rule.get("GroupId"))
-    opened: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
-    ec2.revoke_security_group_ingress(GroupId=group, SecurityGroupRuleIds=[str(rule.get("SecurityGroupRuleId"))])
+
+    def let_in(network: str) -> None:
+        wanted: SecurityGroupRuleUpdateTypeDef = {
+            "SecurityGroupRuleId": str(rule.get("SecurityGroupRuleId")),
+            "SecurityGroupRule": {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "CidrIpv4": network},
+        }
+        ec2.modify_security_group_rules(GroupId=str(rule.get("GroupId")), SecurityGroupRules=[wanted])
+
+    let_in("203.0.113.0/24")
     try:
         yield
     finally:
-        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[opened])
+        let_in("0.0.0.0/0")
 
 
 @pytest.mark.usefixtures("unreachable")

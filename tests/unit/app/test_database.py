@@ -167,6 +167,34 @@ def test_a_write_stays_done_when_its_read_point_cannot_be_had(pair: Pair, monkey
     assert pair.database.write(lambda session: "done").value == "done"
 
 
+def losing(pair: Pair, monkeypatch: pytest.MonkeyPatch, *numbers: int) -> list[int]:
+    """Lets so many attempts to get a connection to the writer fail, each with its number; gives those that are left."""
+    left, connect = list(numbers), pair.database.writer.connect
+
+    def failing() -> Connection:
+        if left:
+            raise refusal(left.pop(0))
+        return connect()
+
+    monkeypatch.setattr(pair.database.writer, "connect", failing)
+    return left
+
+
+def test_a_connection_that_is_lost_before_its_use_is_followed_by_another(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    losing(pair, monkeypatch, 2013)
+    assert pair.database.write(lambda session: "done").value == "done"
+
+
+@pytest.mark.parametrize(("numbers", "left"), [([2013, 2013, 2013], 1), ([2003, 2013], 1)])
+def test_a_writer_that_is_away_is_not_asked_for_again_and_again(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, numbers: list[int], left: int
+) -> None:
+    remaining = losing(pair, monkeypatch, *numbers)
+    with pytest.raises(UnavailableError, match="cannot be reached"):
+        pair.database.write(lambda session: "done")
+    assert len(remaining) == left
+
+
 def test_a_broken_rule_of_the_database_reaches_the_caller(pair: Pair) -> None:
     def change(session: Session) -> None:
         raise IntegrityError("an insert", {}, pymysql.err.IntegrityError(1062, "Duplicate entry"))

@@ -15,6 +15,11 @@ Row = dict[str, Any]
 MySQLError: type[Exception] = pymysql.MySQLError
 """What every failed connection and statement raises; `code(error)` tells which."""
 
+UNLOGGED = "SET SESSION long_query_time = 31536000"
+"""What keeps this stack's own statements out of the log of slow ones: CLONE INSTANCE takes as long as the data is large, and MySQL writes
+its password there as it was given (https://dev.mysql.com/doc/refman/9.7/en/password-logging.html lists the statements whose passwords it
+hides; CLONE is none of them). A year is the most that the variable takes."""
+
 REFUSED = frozenset({1045, 1130})
 """Access denied: a wrong password or no such account; or no account at all from where this comes."""
 
@@ -69,7 +74,7 @@ class Server:
         self._connection = None
 
     def _open(self) -> _Connection:
-        # The driver's own statement at connecting is `SET AUTOCOMMIT`, which a read-only server takes as well.
+        # The statements at connecting are this one and the driver's own `SET AUTOCOMMIT`: a read-only server takes both.
         common: dict[str, Any] = {
             "user": self._user,
             "password": self._password if isinstance(self._password, str) else self._password(),
@@ -77,6 +82,7 @@ class Server:
             "read_timeout": self._patience,
             "write_timeout": self._patience,
             "autocommit": True,
+            "init_command": UNLOGGED,
             "cursorclass": DictCursor,
         }
         if self._address:
