@@ -18,6 +18,11 @@ class Needs:
     vcpus_in_a_release: int
     elastic_ips: int
 
+    @property
+    def vcpus_after_a_failed_release(self) -> int:
+        """While new hosts replace those of a release that failed, which run beside the old ones."""
+        return 2 * self.vcpus_in_a_release - self.vcpus
+
 
 def needs(settings: Settings) -> Needs:
     """What a stack of these settings needs."""
