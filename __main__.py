@@ -59,7 +59,7 @@ balancers = load_balancer.LoadBalancers(
 tiers = [databases, webs, balancers]
 # The end of an `up`, before the engine deletes anything: every host's word, the load balancers' on the web hosts, and a visitor's look.
 # Outputs stand also where it fails.
-served = ready.require([outcome for tier in tiers for outcome in tier.outcomes], None)
+hosts_ready = ready.require([outcome for tier in tiers for outcome in tier.outcomes], None)
 balanced = Balanced(
     door=lambda: Cloud(configuration.access(env.region)),
     enabled=building and env.settings.readiness.wait,
@@ -68,7 +68,7 @@ balanced = Balanced(
     {one.host: (one.role_id, one.instance.id) for one in balancers.hosts},
     webs.addresses,
     bucket=store.name,
-    after=[served, *(record.id for record in webs.names)],
+    after=[hosts_ready, *(record.id for record in webs.names)],
 )
 pulumi.Output.all(address.public_ip, balanced).apply(lambda known: site.of(env, building=building).ask(site.place(env, known[0])))
 pulumi.export("url", balancers.url)

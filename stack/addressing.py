@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 Tier = Literal["public", "app", "data"]
 
+EVERYWHERE: Final = "0.0.0.0/0"
 TIERS: Final[tuple[Tier, ...]] = ("public", "app", "data")
 MOST_ZONES: Final = 4
 WIDEST_PREFIX: Final = 16

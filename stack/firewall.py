@@ -11,6 +11,7 @@ from typing import Final, Literal
 import pulumi
 import pulumi_aws as aws
 
+from stack.addressing import EVERYWHERE
 from stack.component import Component
 from stack.environment import Environment
 from stack.naming import COMPONENT_OF
@@ -23,7 +24,6 @@ HTTPS: Final = 443
 WEB_PORT: Final = 8080
 MYSQL: Final = 3306
 ROLE_CHECK: Final = 9200
-EVERYWHERE: Final = "0.0.0.0/0"
 MOST_RULES: Final = 60
 """Rules of one security group and direction, IPv4: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
 

@@ -2,17 +2,14 @@
 
 import json
 from dataclasses import dataclass
-from typing import Final
 
 import pulumi
 import pulumi_aws as aws
 
-from stack.addressing import TIERS, Tier
+from stack.addressing import EVERYWHERE, TIERS, Tier
 from stack.component import Component
 from stack.environment import Environment
 from stack.zones import require_zones, zone_of_new
-
-EVERYWHERE: Final = "0.0.0.0/0"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,10 @@ from typing import Final
 
 import pulumi
 
+from stack.addressing import EVERYWHERE
 from stack.environment import Environment
 from stack.readiness import Clock
 
-EVERYBODY: Final = "0.0.0.0/0"
 PATIENCE: Final = 30.0
 """Seconds until a site that does not answer is called so: right after a load balancer's start the address takes some to arrive."""
 PAUSE: Final = 1.0
@@ -141,7 +141,7 @@ def place(environment: Environment, address: str) -> Place:
         address=address,
         name=environment.site_host(address),
         verified=chosen.tls.mode == "secret",
-        restricted=EVERYBODY not in chosen.allowed_cidrs,
+        restricted=EVERYWHERE not in chosen.allowed_cidrs,
     )
 
 

@@ -101,17 +101,12 @@ class LabUnderTest:
         Raises CommandFailedError where the daemon does not answer.
         """
         try:
-            found = rows(self._running())
+            found = rows(Session.of(self.name))
         except LabError as error:
             raise CommandFailedError(f"the hosts of lab {self.name}: {error}") from error
         as_json: list[dict[str, str | bool]] = json.loads(json.dumps([host.as_dict() for host in found]))
         as_json.sort(key=lambda row: row["state"] == "running")
         return {str(row["name"]): row for row in as_json}
-
-    def _running(self) -> Session:
-        session = Session.of(self.name)
-        session.require_running()
-        return session
 
     @property
     def url(self) -> str:
@@ -121,7 +116,7 @@ class LabUnderTest:
     def run_on(self, host: str, *command: str, check: bool = True) -> str:
         """Runs a command on a host as root and returns what it printed. Raises CommandFailedError where it fails and `check` is on."""
         try:
-            arguments = enter_command(self._running(), host, command)
+            arguments = enter_command(Session.of(self.name), host, command)
         except LabError as error:
             if check:
                 raise CommandFailedError(f"{host}: {' '.join(command)}: {error}") from error

@@ -11,25 +11,11 @@ import pytest
 
 from stack.balanced import PATIENCE, Balanced, NotBalancedError, read
 from stack.cloud import InstanceState, StoredObject
-from stack.readiness import Clock
 from tests.unit.monitor import Program, StrictMonitor, run
+from tests.unit.stack.clock import Time
 
 WEBS = {"web-1": "10.20.64.5", "web-2": "10.20.80.5"}
 KEY = "hosts/AROA:i-1.json"
-
-
-class Time:
-    """A clock that only waiting moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-    @property
-    def clock(self) -> Clock:
-        return Clock(now=lambda: self.seconds, sleep=self.sleep)
 
 
 class Bucket:

@@ -15,22 +15,12 @@ import pytest
 
 from stack import site
 from stack.environment import Environment
-from stack.readiness import Clock
 from stack.settings import parse
 from stack.site import ANSWERS, NOT_ASKED, PATIENCE, UNREACHED, Place, Site, SiteError
 from tests.unit.monitor import Program, StrictMonitor, run
+from tests.unit.stack.clock import Time
 
 NAME = "shop.example"
-
-
-class Time:
-    """A clock that only waiting moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
 
 
 @pytest.fixture(scope="session")
@@ -94,7 +84,7 @@ def asked(place: Place, *, found: list[str] | None = None, time: Time | None = N
         assert name == NAME
         return found
 
-    asking = Site(clock=Clock(now=lambda: clock.seconds, sleep=clock.sleep), look_up=look_up, **options)
+    asking = Site(clock=clock.clock, look_up=look_up, **options)
 
     def body() -> None:
         pulumi.Output.from_input(place).apply(asking.ask)

@@ -18,7 +18,7 @@ MySQLError: type[Exception] = pymysql.MySQLError
 UNLOGGED = "SET SESSION long_query_time = 31536000"
 """What keeps this stack's own statements out of the log of slow ones: CLONE INSTANCE takes as long as the data is large, and MySQL writes
 its password there as it was given (https://dev.mysql.com/doc/refman/9.7/en/password-logging.html lists the statements whose passwords it
-hides; CLONE is none of them). A year is the most that the variable takes."""
+hides; CLONE is none of them)."""
 
 REFUSED = frozenset({1045, 1130})
 """Access denied: a wrong password or no such account; or no account at all from where this comes."""
