@@ -5,7 +5,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON := .venv/bin/python
 .DEFAULT_GOAL := help
 
-.PHONY: help lab setup venv pulumi test test-unit test-aws test-lab lint audit format bench clean
+.PHONY: help lab setup venv pulumi test test-unit test-aws test-lab lint audit format docs bench clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,12 +42,15 @@ test-lab: setup ## boot hosts and try all that is promised on them
 lint: ## ruff, a strict type checker, shellcheck
 	@tools/lint
 
-audit: ## dev and prod before a cloud security scanner (Prowler) and two of IAM policies, on an AWS emulator
+audit: ## scan dev and prod on an AWS emulator (Prowler, IAM policies), and the repository: its programs, its text, its locks' packages
 	@tools/setup --audit
 	$(PYTHON) -m audit
 
 format: ## put the code in ruff's format
 	$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
+
+docs: ## write the documents' tables anew that come from the code
+	$(PYTHON) -m tests.documents
 
 bench: ## measure; prints the figures and keeps them as JSON in build/
 	@tools/setup --bench

@@ -30,7 +30,12 @@ address = load_balancer.elastic_ip(env, opts=pulumi.ResourceOptions(parent=net, 
 roles = identity.Identity(
     env.resource("identity"),
     identity.IdentityArgs(
-        environment=env, bucket_arn=store.arn, secrets={role: secrets.arns(role) for role in ROLES}, address_arn=address.arn
+        environment=env,
+        bucket_arn=store.arn,
+        secrets={role: secrets.arns(role) for role in ROLES},
+        address_arn=address.arn,
+        subnet_arns=net.subnet_arns("public"),
+        stack_id=secrets.stack_id,
     ),
 )
 ready = Readiness(
@@ -73,7 +78,7 @@ balanced = Balanced(
 pulumi.Output.all(address.public_ip, balanced).apply(lambda known: site.of(env, building=building).ask(site.place(env, known[0])))
 pulumi.export("url", balancers.url)
 pulumi.export("public_address", balancers.public_address)
-pulumi.export("instance_ids", {one.host: one.instance.id for tier in tiers for one in tier.hosts})
+pulumi.export(configuration.HOSTS_OUTPUT, {one.host: one.instance.id for tier in tiers for one in tier.hosts})
 pulumi.export("database_addresses", databases.addresses)
 pulumi.export("bucket_name", store.name)
 pulumi.export(configuration.ID_OUTPUT, secrets.stack_id)

@@ -1,4 +1,8 @@
-"""`python -m audit`: scans the applied stacks and holds what is found against the reviewed file. Status 1 where something is new."""
+"""`python -m audit`: scans the repository and the applied stacks and holds what is found against the reviewed file.
+
+It ends with 0 where nothing is new; with 1 where something is, where the reviewed file says something in vain, or where a scanner did not
+do its work; with 3 where all that was looked at is good, but no service told of the dependencies' vulnerabilities; with 130 after Ctrl-C.
+"""
 
 import argparse
 import json
@@ -9,9 +13,9 @@ from typing import Final
 
 from rich.table import Table
 
-from audit import reviewed
-from audit.applied import applied, scan
-from audit.findings import Finding
+from audit import applied, dependencies, repository, reviewed
+from audit.dependencies import UnreachableError
+from audit.findings import CLONE, Finding
 from audit.reviewed import Entry, Judgement
 from lab.engine.workspace import stack_names
 from lab.errors import LabError
@@ -23,31 +27,51 @@ ABOUT: Final = {
     "stack": "accepted",
     "account": "the account's, not the stack's",
     "emulator": "not so on AWS, or not to be seen here",
+    "repository": "accepted in the repository",
 }
+
+NOT_ASKED: Final = 3
+"""Exit status where nothing is new, but nobody could be asked for the dependencies' vulnerabilities."""
 
 
 def main() -> int:
     """Audits what was asked for; gives the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m audit",
-        description="Applies the stacks to an emulated AWS without hosts, scans them, and holds each finding against audit/reviewed.yaml.",
+        description="Scans the repository, and the stacks as applied to an emulated AWS without hosts, and holds each finding against "
+        "audit/reviewed.yaml.",
+        epilog="Exit status: 0 nothing new; 1 something new, something in vain, or a scanner failed; 3 nothing new, but the dependencies "
+        "could not be looked up.",
     )
-    known = stack_names(REPOSITORY)
-    parser.add_argument("stacks", metavar="STACK", nargs="*", help=f"which stacks ({', '.join(known)}); all without it")
+    known = [CLONE, *stack_names(REPOSITORY)]
+    parser.add_argument("parts", metavar="PART", nargs="*", help=f"what to look at ({', '.join(known)}); all without it")
     parser.add_argument("--json", action="store_true", help="print all findings as JSON")
+    parser.add_argument(
+        "--osv-url", metavar="URL", default=dependencies.OSV, help="who is asked for vulnerabilities (default: %(default)s)"
+    )
     options = parser.parse_args()
-    wanted: list[str] = options.stacks or known
-    if unknown := [stack for stack in wanted if stack not in known]:
+    wanted: list[str] = options.parts or known
+    if unknown := [part for part in wanted if part not in known]:
         parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
     told = Terminal(stderr=True)
+    not_asked = ""
     try:
         entries = reviewed.load()
         findings: list[Finding] = []
         for name in wanted:
+            if name == CLONE:
+                told.print("audit: the repository is scanned", style="dim")
+                findings += repository.scan(REPOSITORY)
+                try:
+                    findings += dependencies.scan(REPOSITORY, dependencies.locks(REPOSITORY), options.osv_url)
+                except UnreachableError as error:
+                    not_asked = str(error)
+                continue
             told.print(f"audit: {name} is applied and scanned", style="dim")
-            with applied(name, told) as stack:
-                findings += scan(stack)
-        judgement = reviewed.judge(findings, entries, whole=set(wanted) == set(known))
+            with applied.applied(name, told) as stack:
+                findings += applied.scan(stack)
+        silent = {dependencies.PIP_AUDIT} if not_asked else set[str]()
+        judgement = reviewed.judge(findings, entries, whole=set(wanted) == set(known), silent=silent)
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
@@ -55,23 +79,26 @@ def main() -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     if options.json:
-        print(as_json(judgement))
+        print(as_json(judgement, not_asked))
     else:
-        show(judgement, Terminal())
-    return 0 if judgement.good else 1
+        show(judgement, Terminal(), not_asked)
+    if not judgement.good:
+        return 1
+    return NOT_ASKED if not_asked else 0
 
 
-def as_json(judgement: Judgement) -> str:
-    """All findings with what the reviewed file says of them, and what it says in vain."""
+def as_json(judgement: Judgement, not_asked: str) -> str:
+    """All findings with what the reviewed file says of them, what it says in vain, and why the dependencies were not looked up."""
     findings = [
         {**asdict(one.finding), "about": one.entry.about if one.entry else "new", "reason": one.entry.reason if one.entry else ""}
         for one in judgement.judged
     ]
-    return json.dumps({"findings": findings, "in_vain": list(judgement.in_vain), "good": judgement.good}, indent=2)
+    told = {"findings": findings, "in_vain": list(judgement.in_vain), "dependencies_not_looked_up": not_asked, "good": judgement.good}
+    return json.dumps(told, indent=2)
 
 
-def show(judgement: Judgement, console: Terminal) -> None:
-    """Prints for people: the known findings by reason, then what is new and what the reviewed file says in vain."""
+def show(judgement: Judgement, console: Terminal, not_asked: str) -> None:
+    """Prints for people: the known findings by reason, then what is new, what the reviewed file says in vain and what was not looked at."""
     counts: Counter[Entry] = Counter(one.entry for one in judgement.judged if one.entry is not None)
     for about, title in ABOUT.items():
         table = Table(title=f"{title[0].upper()}{title[1:]}", title_justify="left", show_lines=False, expand=False)
@@ -87,6 +114,9 @@ def show(judgement: Judgement, console: Terminal) -> None:
         console.print(text, style="bold red")
     for text in judgement.in_vain:
         console.print(f"IN VAIN  {text}", style="bold red")
+    if not_asked:
+        text = f"NOT LOOKED UP  the dependencies' vulnerabilities: no answer from {not_asked}\n               Nothing is known of them."
+        console.print(text, style="bold yellow")
     known = sum(counts.values())
     console.print(f"audit: {len(judgement.new)} new, {known} known, {len(judgement.in_vain)} entries of audit/reviewed.yaml in vain")
 

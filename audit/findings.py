@@ -9,6 +9,10 @@ ACCOUNT: Final = "account"
 """The resource of a finding that is about the account as a whole."""
 
 
+CLONE: Final = "repository"
+"""What stands for the stack of a finding that is about the clone itself: its code, its text, its locks."""
+
+
 class AuditError(LabError):
     """A scanner is missing, did not run, or said what cannot be read; or the reviewed file is not of its form."""
 
@@ -21,8 +25,9 @@ class Finding:
     check: str
     """The scanner's own name for what it looked at; `could-not-run:WHAT` where it could not look."""
     stack: str
+    """Which stack; `repository` where it is about the clone."""
     resource: str
-    """Which resource, by a name that is the same at the next run and in every stack; `account` for the account."""
+    """Which resource or place, by a name that is the same at the next run and in every stack; `account` for the account."""
     severity: str = ""
     detail: str = ""
     """What the scanner said of it."""

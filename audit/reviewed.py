@@ -1,6 +1,6 @@
 """The reviewed file: which findings are known, why each of them stays, and whether what it says still holds."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -21,9 +21,10 @@ class Entry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    about: Literal["stack", "account", "emulator"]
-    """`stack`: true, and accepted; `account`: the account's, not the stack's; `emulator`: not so on AWS, or not to be seen here."""
-    scanner: Literal["prowler", "parliament", "cloudsplaining"]
+    about: Literal["stack", "account", "emulator", "repository"]
+    """`stack`: true, and accepted; `account`: the account's, not the stack's; `emulator`: not so on AWS, or not to be seen here;
+    `repository`: about the clone, and accepted."""
+    scanner: Literal["prowler", "parliament", "cloudsplaining", "bandit", "detect-secrets", "pip-audit"]
     checks: tuple[Pattern, ...] = Field(min_length=1)
     resources: tuple[Pattern, ...] = ("*",)
     stacks: tuple[Pattern, ...] = ("*",)
@@ -76,8 +77,11 @@ def load(path: Path = FILE) -> list[Entry]:
         raise AuditError(f"{path.name} has mistakes:\n" + "\n".join(mistakes)) from error
 
 
-def judge(findings: Iterable[Finding], entries: Sequence[Entry], *, whole: bool = True) -> Judgement:
-    """Holds findings against the entries. Only where the audit was `whole` can an entry be said to match nothing."""
+def judge(findings: Iterable[Finding], entries: Sequence[Entry], *, whole: bool = True, silent: Container[str] = ()) -> Judgement:
+    """Holds findings against the entries.
+
+    Only where the audit was `whole` can an entry be said to match nothing, and only of a scanner that is not `silent`: it could not look.
+    """
     judged: list[Judged] = []
     used: set[tuple[int, str, str]] = set()
     for finding in sorted(findings):
@@ -89,7 +93,7 @@ def judge(findings: Iterable[Finding], entries: Sequence[Entry], *, whole: bool 
         f"{entry.scanner}, {', '.join(entry.checks)}: the {part} {pattern!r} matches no finding any more; take it out"
         for number, entry in enumerate(entries)
         for part, pattern in _parts(entry)
-        if (number, part, pattern) not in used
+        if (number, part, pattern) not in used and entry.scanner not in silent
     ]
     return Judgement(judged=judged, in_vain=in_vain if whole else [])
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 from audit.findings import AuditError
 from lab.paths import REPOSITORY, cache_folder
 
-Environment = Literal["prowler", "light"]
+Environment = Literal["prowler", "light", "code"]
 
 DEADLINE: Final = 900
 """Seconds until a scanner that has not ended counts as stuck; the slowest takes some twenty."""

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
 
-from benchmarks import engine, firewall, preview, requests, startup
+from benchmarks import engine, firewall, internal_tls, limits, preview, requests, startup
 from benchmarks.bench_lab import BenchLab, bench_lab
 from benchmarks.figures import RESULTS, Figure, Machine, keep, show
 from lab.errors import LabError
@@ -17,6 +17,8 @@ ON_THE_LAB: Mapping[str, Callable[[BenchLab], list[Figure]]] = {
     "startup": startup.measure,
     "preview": preview.measure,
     "requests": requests.measure,
+    "limits": limits.measure,
+    "internal-tls": internal_tls.measure,
 }
 PARTS = {
     "engine": "the engine's time and memory for 2, 20 and 200 web hosts, on the API alone (needs no root)",
@@ -24,6 +26,8 @@ PARTS = {
     "startup": "from `webstack lab up` to serving, step by step",
     "preview": "a preview where nothing is to change",
     "requests": "requests per second and their times, through the whole path and past it",
+    "limits": "the same with and without the limits of each address",
+    "internal-tls": "the same with and without TLS between load balancer and web hosts",
 }
 
 
@@ -32,7 +36,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measures, prints, and keeps the figures in build/benchmarks.json. Nothing is asserted.",
-        epilog="\n".join(f"{name:10} {text}" for name, text in PARTS.items()),
+        epilog="\n".join(f"{name:12} {text}" for name, text in PARTS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("parts", metavar="PART", nargs="*", help="what to measure; all without it")

@@ -55,8 +55,6 @@ class Sample:
 
 def measure(lab: BenchLab) -> list[Figure]:
     """Rate, median and 99th percentile of every kind of request on every way. Raises BenchmarkError."""
-    if shutil.which("h2load") is None:
-        raise BenchmarkError("h2load is missing; it is in Debian's package nghttp2-client: apt-get install nghttp2-client")
     ways = ways_of(lab)
     samples = {(kind, way.name): Sample() for kind in PATHS for way in ways}
     with tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder:
@@ -71,7 +69,9 @@ def measure(lab: BenchLab) -> list[Figure]:
 
 
 def ways_of(lab: BenchLab) -> list[Way]:
-    """The four ways; all keep their connections open."""
+    """The four ways; all keep their connections open. Raises BenchmarkError."""
+    if shutil.which("h2load") is None:
+        raise BenchmarkError("h2load is missing; it is in Debian's package nghttp2-client: apt-get install nghttp2-client")
     pid = control.leader(lab.names, WEB_HOST)
     if pid is None:
         raise BenchmarkError(f"{WEB_HOST} is not running")

@@ -17,6 +17,7 @@ import boto3
 
 from benchmarks.bench_lab import BenchLab, BenchmarkError
 from benchmarks.figures import Figure
+from lab import keys
 from lab.engine.engine import only_this_aws
 from lab.names import LabNames
 
@@ -150,7 +151,7 @@ def engine_state(names: LabNames) -> EngineState:
 def readiness_words(names: LabNames) -> list[Word]:
     """Every record that hosts wrote, in the order of time: the bucket keeps the versions. Raises what the API raises."""
     words: list[Word] = []
-    with only_this_aws(names.api_endpoint):
+    with only_this_aws(names.api_endpoint, keys.read(names)):
         client = boto3.client("s3", region_name=REGION)
         for bucket in client.list_buckets()["Buckets"]:
             name = bucket.get("Name", "")

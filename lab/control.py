@@ -16,13 +16,13 @@ An answer with `{"error": …}` says for people what was wrong.
 
 import http.client
 import json
-import socket
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from lab.errors import LabError
 from lab.names import LabNames
+from lab.unix_http import UnixConnection
 
 ACTIONS = ("kill", "stop", "start")
 
@@ -33,17 +33,6 @@ _SLOW = 180.0
 
 class ControlError(LabError):
     """The daemon does not answer, or refuses; the message says which and why."""
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 def status(names: LabNames) -> dict[str, Any]:
@@ -84,7 +73,7 @@ def end_faults(names: LabNames, fault_ids: Sequence[str] = ()) -> list[dict[str,
 
 
 def _ask(names: LabNames, method: str, path: str, timeout: float, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    connection = _UnixConnection(str(names.control_socket), timeout)
+    connection = UnixConnection(names.control_socket, timeout=timeout)
     try:
         connection.request(method, path, body=None if body is None else json.dumps(body))
         response = connection.getresponse()

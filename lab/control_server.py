@@ -6,15 +6,17 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lab.control import ACTIONS
 from lab.hypervisor import cloud_init
+from lab.hypervisor.desired import DesiredMachine
 from lab.hypervisor.faults.fault import FaultError
 from lab.hypervisor.firewall.policy import Policy
 from lab.hypervisor.hypervisor import Hypervisor
 from lab.hypervisor.keeper import Keeper
 from lab.hypervisor.reach import Question
-from lab.hypervisor.status import Word, Words, explain
+from lab.hypervisor.status import Word, Words, explain, unasked, unheard
 from lab.names import LabNames
 
 log = logging.getLogger(__name__)
@@ -27,7 +29,7 @@ class ControlServer:
         self._names = names
         self._hypervisor = hypervisor
         self._shut_down = shut_down
-        self._words = Words(names.moto_endpoint)
+        self._words = Words(names.moto_address)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -56,13 +58,17 @@ class ControlServer:
     async def _status(self, _request: web.Request) -> web.Response:
         problem = self._hypervisor.problem or self._hypervisor.faults.problem
         words: dict[str, Word] = {}
+        silent: Word | None = None
         try:
             words = await asyncio.to_thread(self._read_words, dict(self._hypervisor.keepers))
         except Exception as error:
             log.exception("could not read the hosts' readiness")
             problem = problem or f"the hosts' readiness cannot be read: {error}"
+            silent = unheard(unasked(error))
         policy = self._hypervisor.firewall.policy
-        rows = [_row(keeper, words.get(keeper.instance_id), policy) for keeper in self._hypervisor.keepers.values() if keeper.desired]
+        rows = [
+            _row(keeper, words.get(keeper.instance_id, silent), policy) for keeper in self._hypervisor.keepers.values() if keeper.desired
+        ]
         rows.sort(key=lambda row: (str(row["name"]), str(row["instance_id"])))
         return web.json_response(
             {
@@ -83,8 +89,14 @@ class ControlServer:
                 continue
             leader = keeper.machine.leader()
             if leader is not None:
-                words[instance_id] = explain(word, user_data=self._words.user_data(machine), report=cloud_init.report(leader))
+                words[instance_id] = self._explained(word, machine, leader)
         return words
+
+    def _explained(self, word: Word | None, machine: DesiredMachine, leader: int) -> Word:
+        try:
+            return explain(word, user_data=self._words.user_data(machine), report=cloud_init.report(leader))
+        except (ClientError, BotoCoreError) as error:  # of this host alone, such as one that the API has just forgotten
+            return unheard(unasked(error))
 
     async def _act(self, request: web.Request) -> web.Response:
         action = request.match_info["action"]

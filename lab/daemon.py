@@ -15,12 +15,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from lab import keys
 from lab.cloud.api_faults import ApiFaults
 from lab.cloud.api_process import ApiServerError
 from lab.cloud.images import BAKED_IMAGE, PLAIN_IMAGE
 from lab.cloud.services import CloudServices
 from lab.control_server import ControlServer
 from lab.door_faults import DoorFaults
+from lab.files import PRIVATE
 from lab.hypervisor import footprint, teardown
 from lab.hypervisor.hypervisor import Hypervisor
 from lab.hypervisor.interface import MachineEvent, RouterNamespace
@@ -57,10 +59,12 @@ class Daemon:
         self.take_lab_along = False
         """Whether the lab goes with it."""
         self._store = Store.default()
+        self._store.close_to_others()
         # As they are now: a clone that changes under a running lab is not to leave its hosts without an image.
         self._recipes = {BAKED_IMAGE: self._store.recipe("baked"), PLAIN_IMAGE: self._store.recipe("plain")}
         self._services: CloudServices | None = None
         self._api_faults = ApiFaults()
+        self._keys = keys.provide(names)
         self.hypervisor = Hypervisor(
             names,
             cloud=self,
@@ -112,6 +116,7 @@ class Daemon:
             self.names,
             router,
             self.hypervisor.changed,
+            keys=self._keys,
             packages=packages if packages.is_dir() else None,
             faults=self._api_faults,
         )
@@ -164,6 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     if os.geteuid() != 0:
         print("the lab's daemon needs root: it makes namespaces, mounts and loop devices", file=sys.stderr)
         return 1
+    os.umask(PRIVATE)  # what guests are to look into says so where it is made
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("aiohttp.access", "botocore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

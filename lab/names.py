@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
+from lab.bare_api import at_socket
 from lab.errors import LabError
+from lab.files import private_folder
 
 PROJECT = "wsl"
 """Short for webstack lab: a link's name has 15 characters, and the lab's own name has to fit beside it."""
@@ -35,7 +37,6 @@ _ELASTIC_BLOCK = IPv4Network("198.18.0.0/16")
 _WAN_BLOCK = IPv4Network("198.19.0.0/16")
 _RESERVED_SLOTS = {DEFAULT_LAB: 0, TEST_LAB: 1}
 _API_PORT_BASE = 14600
-_MOTO_PORT_BASE = 14900
 
 
 class LabNameError(LabError):
@@ -120,7 +121,7 @@ class LabNames:
         """Where S3 lives: an address of its own, because S3 alone is also reached through a gateway endpoint's route."""
         return self.outside_network[17]
 
-    # Ports on 127.0.0.1 of this machine.
+    # A port on 127.0.0.1 of this machine.
 
     @property
     def api_port(self) -> int:
@@ -128,19 +129,9 @@ class LabNames:
         return _API_PORT_BASE + self.slot
 
     @property
-    def moto_port(self) -> int:
-        """The bare API server behind the front door; only the daemon calls it."""
-        return _MOTO_PORT_BASE + self.slot
-
-    @property
     def api_endpoint(self) -> str:
         """The front door's URL."""
         return f"http://127.0.0.1:{self.api_port}"
-
-    @property
-    def moto_endpoint(self) -> str:
-        """The bare API server's URL: what the lab's own parts read must not be throttled by a fault, nor stand in the call log."""
-        return f"http://127.0.0.1:{self.moto_port}"
 
     # Files.
 
@@ -149,10 +140,30 @@ class LabNames:
         """All that the lab keeps; removed by `down`."""
         return STATE_ROOT / "labs" / self.name
 
+    def make_state_dir(self) -> None:
+        """Makes the state folder, for root alone, and so all above it: machines' root disks hold programs that run as their owner, root."""
+        for folder in (self.state_dir.parent.parent, self.state_dir.parent, self.state_dir):
+            private_folder(folder)
+
     @property
     def control_socket(self) -> Path:
         """The daemon's control API."""
         return self.state_dir / "daemon.sock"
+
+    @property
+    def moto_socket(self) -> Path:
+        """The bare API server behind the front door. It checks nobody, so only root can open it."""
+        return self.state_dir / "api.sock"
+
+    @property
+    def moto_address(self) -> str:
+        """The bare API server's address: what the lab's own parts read must not be throttled by a fault, nor stand in the call log."""
+        return at_socket(self.moto_socket)
+
+    @property
+    def keys_file(self) -> Path:
+        """The keys of the lab's administrator: `lab.keys`."""
+        return self.state_dir / "keys.json"
 
     @property
     def daemon_lock(self) -> Path:

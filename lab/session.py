@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import time
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from lab import control
 from lab.errors import LabError
-from lab.files import write_whole
+from lab.files import private, write_whole
 from lab.names import LabNames
 from lab.processes import end_recorded, environment_without_aws, read_pid_file
 
@@ -51,8 +52,8 @@ class Session:
         if self.running():
             return
         say("starting the lab's daemon")
-        self.names.state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
-        with self.names.daemon_log.open("ab") as log:
+        self.names.make_state_dir()
+        with open(self.names.daemon_log, "ab", opener=private) as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "lab.daemon", *options, self.names.name],
                 stdin=subprocess.DEVNULL,
@@ -70,7 +71,9 @@ class Session:
         raise DaemonError(f"The daemon of lab {self.names.name!r} did not start. The end of its log:\n{self.log_tail()}")
 
     def require_running(self) -> None:
-        """Raises DaemonError, saying what to do, where no daemon runs."""
+        """Raises DaemonError, saying what to do, where no daemon runs, and to whoever may not know."""
+        if os.geteuid() != 0:
+            raise DaemonError(f"lab {self.names.name!r} is root's, if it runs: run this as root (sudo)")
         if not self.running():
             raise DaemonError(f"lab {self.names.name!r} is not running. Start it: webstack lab up --lab {self.names.name}")
 
@@ -88,7 +91,7 @@ class Session:
 
     def remember(self, *, stack: str, provider: str) -> None:
         """Writes down which stack this lab holds, by whose provider (`lab` or `real`) and in which run of the API server it was made."""
-        self._memory.parent.mkdir(parents=True, exist_ok=True)
+        self._memory.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_whole(self._memory, json.dumps({"stack": stack, "provider": provider, "api": self._api_run()}))
 
     def remembered_stack(self) -> str | None:

@@ -2,11 +2,14 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+import typer.main
 
 from lab.errors import LabError
+from ops import outcome
 from ops.deployer import deployer_policy
 from ops.failures import INTERRUPTED
 from ops.lab import lab
@@ -44,17 +47,45 @@ def root(
     """The options of the command itself."""
 
 
-def main() -> None:
-    """Runs the command line; a user's mistake is one message on stderr and a status that is not zero."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs the command line; a user's mistake is one message on stderr and a status that is not zero.
+
+    Whatever ends a command that speaks to programs (`--json`), a mistake in its line and Ctrl-C too, is also one JSON object on stdout.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     errors = Terminal(stderr=True)
+    as_json = outcome.OPTION in given and outcome.wanted(typer.main.get_command(app), given)
+
+    def told(error: str) -> None:
+        if as_json:
+            outcome.print_failure(error)
+
     try:
-        app()
+        app(given)
     except LabError as error:
         errors.print(str(error), style="red", soft_wrap=True)
+        told(str(error))
         _leave(1)
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
+        told("interrupted")
         _leave(INTERRUPTED)
+    except SystemExit as ended:  # typer's, which has shown what it says of the line itself
+        if ended.code in (None, 0) or isinstance(ended.__context__, BrokenPipeError):
+            raise
+        if ended.code == INTERRUPTED:
+            errors.print("interrupted", style="red")
+        told("interrupted" if ended.code == INTERRUPTED else _words(ended.__context__))
+        _leave(ended.code if isinstance(ended.code, int) else 1)
+    except Exception as error:  # nobody's mistake but ours: its traceback stays
+        told(f"{type(error).__name__}: {error}")
+        raise
+
+
+def _words(error: BaseException | None) -> str:
+    """What is wrong with a command line, in typer's words."""
+    message = getattr(error, "format_message", None)
+    return str(message()) if callable(message) else f"ended: {error or 'no reason given'}"
 
 
 def _leave(status: int) -> None:

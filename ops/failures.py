@@ -10,8 +10,8 @@ _NOISE = (
     re.compile(r"^(update|preview|destroy|refresh) failed$"),
     re.compile(r"^resource registration failed"),
 )
-_AGAIN = re.compile(r"^(error: )?an unhandled error occurred: ")
-"""The Automation API says an inline program's own error a second time, behind these words."""
+_AGAIN = re.compile(r"^(error: )?(an unhandled error occurred|Exception calling application): ")
+"""The Automation API says an inline program's own error a second time, behind the first words, and gRPC a callback's behind the others."""
 
 _INVOKE = re.compile(r"^Exception: (invoke of \S+) failed: invocation of \S+ returned an error: (.+)\Z", re.DOTALL | re.MULTILINE)
 """What an inline program's traceback ends with where the API did not answer what the program asked: no line of the program is to blame."""

@@ -13,6 +13,8 @@ from lab import control
 from lab.errors import LabError
 from lab.session import Session
 from ops.failures import UserError
+from stack.host_record import LONGEST_FACT
+from stack.printable import printable
 
 _TEXTS = ("name", "role", "zone", "private_ip", "public_ip", "instance_id", "state", "reason", "said")
 
@@ -20,6 +22,9 @@ _SAID_ELSEWHERE = frozenset({"role", "replication", "elastic_ip", "servers_up", 
 """Facts that a host's own words or its row hold already."""
 _FOR_PROGRAMS = frozenset({"secrets", "certificate"})
 """Facts that are compared, and not read: ids of versions, a hash."""
+
+MOST_SAID = 2000
+"""Characters; `--json` has all."""
 
 UP = ("pending", "booting", "running")
 """States of a host that costs."""
@@ -50,22 +55,27 @@ class Host:
 
     @classmethod
     def of(cls, row: Mapping[str, object]) -> "Host":
-        """Reads what the daemon says of a host."""
-        text = {name: str(row.get(name) or "") for name in _TEXTS}
+        """Reads what the daemon says of a host: its own words, and names and tags that others have given."""
+        text = {name: printable(str(row.get(name) or "")) for name in _TEXTS}
         problems = cast("list[object]", row.get("problems") or [])
         age = row.get("age_seconds")
         return cls(
             ready=bool(row.get("ready")),
-            problems=tuple(map(str, problems)),
+            problems=tuple(printable(str(problem)) for problem in problems),
             age_seconds=age if isinstance(age, int) else None,
-            facts=cast("dict[str, str]", row.get("facts") or {}),
-            measures=cast("dict[str, str]", row.get("measures") or {}),
+            facts=_printable(row.get("facts")),
+            measures=_printable(row.get("measures")),
             **text,
         )
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
+
+
+def _printable(told: object) -> dict[str, str]:
+    pairs = cast("dict[str, str]", told or {})
+    return {printable(name): printable(text, most=LONGEST_FACT) for name, text in pairs.items()}
 
 
 def rows(session: Session) -> list[Host]:
@@ -81,17 +91,18 @@ def rows_of(said: Mapping[str, Any]) -> list[Host]:
 def troubles(said: Mapping[str, Any]) -> list[str]:
     """What is wrong in the lab besides hosts that are not ready: an API that cannot be followed, what cannot be obeyed of it."""
     everyone = rows_of(said)
-    found = [str(said["problem"])] if said["problem"] else []
-    for text in said["rule_problems"]:
+    found = [printable(str(said["problem"]))] if said["problem"] else []
+    known = [printable(text) for text in said["rule_problems"]]
+    for text in known:
         concerned = ", ".join(sorted({host.name for host in everyone if text in host.problems}))
         found.append(f"{concerned or 'no host'}: {text}")
     for host in everyone:
-        found += [f"{host.name}: {text}" for text in host.problems if text not in said["rule_problems"]]
+        found += [f"{host.name}: {text}" for text in host.problems if text not in known]
     return found
 
 
 def table(hosts: Sequence[Host]) -> Group:
-    """The hosts for people: a row each, and under it what the host says. 80 columns hold every row, and no word is cut off."""
+    """The hosts for people: a row each, and under it what the host says, MOST_SAID characters of it. 80 columns hold every row."""
     headings = ("host", "zone", "private ip", "public ip", "state")
     rows = [(host.name, host.zone, host.private_ip, host.public_ip, host.state) for host in hosts]
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
@@ -102,21 +113,27 @@ def table(hosts: Sequence[Host]) -> Group:
     shown: list[RenderableType] = [Text(line(headings) + "serves", "bold")]
     for host, row in zip(hosts, rows, strict=True):
         shown.append(Text.assemble(line(row), ("yes", "green") if host.ready else ("no", "red")))
-        shown.append(_Below("; ".join(words(host)), widths[0] + 2))
+        shown.append(_Below(printable("; ".join(words(host)), most=MOST_SAID), widths[0] + 2))
     return Group(*shown)
+
+
+def folded(line: str, *, indent: int) -> RenderableType:
+    """A line whose continuation, where it is too long, is indented."""
+    return _Below(line, indent, first=0)
 
 
 @dataclass(frozen=True)
 class _Below:
-    """A paragraph under a row; unlike rich's Padding it ends no line with blanks."""
+    """A paragraph under a row; unlike rich's Padding it ends no line with blanks. `first`: the indent of its first line."""
 
     text: str
     indent: int
+    first: int | None = None
 
     def __rich_console__(self, console: object, options: ConsoleOptions) -> RenderResult:
-        width = max(options.max_width - self.indent, 20)
-        for line in textwrap.wrap(self.text, width, break_on_hyphens=False):
-            yield Text(" " * self.indent + line)
+        width, later = max(options.max_width, self.indent + 20), " " * self.indent
+        first = later if self.first is None else " " * self.first
+        yield from map(Text, textwrap.wrap(self.text, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False))
 
 
 def words(host: Host) -> list[str]:

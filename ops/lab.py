@@ -5,6 +5,7 @@ The engine's libraries take a second to load, so only the commands that drive it
 
 import json
 import os
+import shlex
 import sys
 import time
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from lab import control
+from lab import control, keys
 from lab.names import DEFAULT_LAB
 from lab.session import Session
 from ops import api_faults, faults, host_faults, hosts, outcome, reach, requirements
@@ -68,22 +69,21 @@ def up(
     """Start the lab if it is not running, then a real `pulumi up`: the first time all is created, later the difference is."""
     from ops import operations, setup
 
-    with outcome.said(as_json):
-        requirements.require_host("webstack lab up")
-        session = Session.of(name)
-        requirements.require_room(session.names)
-        setup.ensure_all(_say)
-        started = time.monotonic()
-        for line in faults.remind(session):
-            _say(line)
-        wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-        try:
-            applied = operations.up(session, wanted, news, _say, refresh=read_anew)
-        except KeyboardInterrupt:
-            if left := hosts.half_made(session):
-                news.print(left, style="yellow", soft_wrap=True)
-            raise
-        there, seconds = hosts.rows(session), time.monotonic() - started
+    requirements.require_host("webstack lab up")
+    session = Session.of(name)
+    requirements.require_room(session.names)
+    setup.ensure_all(_say)
+    started = time.monotonic()
+    for line in faults.remind(session):
+        _say(line)
+    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
+    try:
+        applied = operations.up(session, wanted, news, _say, refresh=read_anew)
+    except KeyboardInterrupt:
+        if left := hosts.half_made(session):
+            news.print(left, style="yellow", soft_wrap=True)
+        raise
+    there, seconds = hosts.rows(session), time.monotonic() - started
     if as_json:
         site = {"answers": applied.answers, "told": applied.site}
         told = {"url": applied.url, "site": site, "seconds": round(seconds, 1), "operations": applied.operations}
@@ -108,8 +108,7 @@ def preview(
     from ops import operations
 
     wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    with outcome.said(as_json):
-        text, planned = operations.preview(Session.of(name), wanted, news, diff=diff, color=_colour())
+    text, planned = operations.preview(Session.of(name), wanted, news, diff=diff, color=_colour())
     if as_json:
         outcome.print_success({"changes": [asdict(step) for step in planned]})
     else:
@@ -129,10 +128,9 @@ def refresh(
     from ops import operations
 
     wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    with outcome.said(as_json):
-        session = Session.of(name)
-        session.require_running()
-        text, counts = operations.refresh(session, wanted, news, color=_colour())
+    session = Session.of(name)
+    session.require_running()
+    text, counts = operations.refresh(session, wanted, news, color=_colour())
     if as_json:
         outcome.print_success({"operations": counts})
     else:
@@ -150,10 +148,9 @@ def destroy(
     """Delete every resource of the stack; the lab itself keeps running, as empty as a new one."""
     from ops import operations
 
-    with outcome.said(as_json):
-        session = Session.of(name)
-        session.require_running()
-        summary, counts = operations.destroy(session, Wanted(stack=stack, config_file=config_file, provider=provider), news)
+    session = Session.of(name)
+    session.require_running()
+    summary, counts = operations.destroy(session, Wanted(stack=stack, config_file=config_file, provider=provider), news)
     _say(summary)
     if as_json:
         outcome.print_success({"operations": counts})
@@ -161,16 +158,26 @@ def destroy(
 
 @lab.command()
 def status(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
-    """List the hosts: role, zone, addresses, instance id, state, and whether each serves."""
+    """List the hosts: role, zone, addresses, instance id, state, and whether each serves; and whether the site answers its visitors.
+
+    The status is 0 whatever it finds: what is found stands in the table, and in --json.
+    """
+    from ops import visitor
+
     session = Session.of(name)
     session.require_running()
     said = control.status(session.names)
-    rows = hosts.rows_of(said)
+    rows, troubles = hosts.rows_of(said), hosts.troubles(said)
+    place = visitor.place(session, rows)
+    site = visitor.look(place) if place is not None else None
     if as_json:
-        print(json.dumps([host.as_dict() for host in rows], indent=2))
+        told = {"hosts": [host.as_dict() for host in rows], "site": site.as_dict() if site is not None else None}
+        outcome.print_success(told | {"problems": troubles, "faults": said["faults"]})
     else:
         console.print(hosts.table(rows))
-    for trouble in hosts.troubles(said):
+        if site is not None:
+            console.print(hosts.folded(site.line, indent=7))
+    for trouble in troubles:
         news.print(trouble, style="red", soft_wrap=True)
     for line in faults.lines(said["faults"]):
         news.print(line, style="yellow", soft_wrap=True)
@@ -199,7 +206,7 @@ def reach_command(
 
 @lab.command()
 def url(
-    api: Annotated[bool, typer.Option("--api", help="The endpoint of the lab's AWS API, from this machine; any credentials do.")] = False,
+    api: Annotated[bool, typer.Option("--api", help="The endpoint of the lab's AWS API, from this machine; its keys: `lab env`.")] = False,
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
@@ -208,6 +215,23 @@ def url(
     session.require_running()
     found = session.names.api_endpoint if api else hosts.url(session)
     print(json.dumps({"url": found}) if as_json else found)
+
+
+@lab.command()
+def env(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
+    """Print what makes aws and boto3 the administrator of the lab's account: eval "$(webstack lab env)". It holds a secret; needs root.
+
+    No region is among it: give the stack's, as on AWS (--region, AWS_REGION).
+    """
+    session = Session.of(name)
+    session.require_running()
+    found = {"AWS_ENDPOINT_URL": session.names.api_endpoint, **keys.read(session.names).environment()}
+    if as_json:
+        print(json.dumps(found))
+        return
+    print("unset AWS_PROFILE AWS_SESSION_TOKEN")
+    for variable, value in found.items():
+        print(f"export {variable}={shlex.quote(value)}")
 
 
 @lab.command()
@@ -295,20 +319,18 @@ def down(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Take the whole lab away, whatever state it is in: processes, namespaces, mounts, volumes, links, state."""
     from ops import operations
 
-    with outcome.said(as_json):
-        requirements.require_root("webstack lab down")
-        operations.take_down(Session.of(name))
+    requirements.require_root("webstack lab down")
+    operations.take_down(Session.of(name))
     _say(f"lab {name} is gone")
     if as_json:
         outcome.print_success({"lab": name})
 
 
 def _act(name: str, host: str, action: str, *, as_json: bool) -> None:
-    with outcome.said(as_json):
-        session = Session.of(name)
-        session.require_running()
-        requirements.require_root(f"webstack lab {action}")
-        control.act(session.names, host, action)
+    session = Session.of(name)
+    session.require_running()
+    requirements.require_root(f"webstack lab {action}")
+    control.act(session.names, host, action)
     _say(f"{host}: {action}")
     if as_json:
         outcome.print_success({"host": host, "action": action})

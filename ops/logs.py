@@ -7,6 +7,9 @@ from lab.session import Session
 from ops import hosts
 from ops.failures import UserError
 
+_ONE = {"web": "a web host", "database": "a database host", "load_balancer": "a load balancer"}
+_ALL = {"web": "web hosts", "database": "database hosts"}
+
 
 class Source(Enum):
     """What of a host is shown. The value of a file: its path on the host, which role has it, what it is."""
@@ -38,14 +41,18 @@ def command(
         raise UserError(f"{what} is a file: --unit and --since are of the journal. Leave them out; --lines counts from the end")
     host = hosts.choose(session, wanted, instance, say)
     if path and host.role != role:
-        raise UserError(f"{host.name} is a {host.role or 'host of no role'}: {what} is on {role} hosts")
+        raise UserError(f"{host.name} is {_ONE.get(host.role, 'a host of no role')}: {what} is on {_ALL[role]}")
     count = str(lines) if lines else "all"
     if follow:
         tail = ["tail", "-n", str(lines) if lines else "+1", "-F", path]
         return hosts.enter_command(session, host.instance_id, tail if path else _journal(unit, since, count, "--follow"))
     outside = session.names.machine_dir(host.instance_id) / "upper"
     if not path:
-        return _journal(unit, since, count, "--directory", str(outside / "var" / "log" / "journal"))
+        journal = ("--directory", str(outside / "var" / "log" / "journal"))
+        if since is None or not lines:
+            return _journal(unit, since, count, *journal)
+        # With a time journalctl of systemd 252, which this machine may have, counts lines from there on and not from the end.
+        return ["sh", "-c", 'count=$1; shift; "$@" | tail -n "$count"', "sh", count, *_journal(unit, since, "all", *journal)]
     file = outside / path.lstrip("/")
     if not file.exists():
         raise UserError(f"{host.name} has no {path} yet: nothing was written to it")

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
+from lab import keys
 from lab.empty_api import empty_api
 from lab.engine import pulumi_cli
 from lab.engine.engine import Engine, EngineOptions, ProviderKind
@@ -17,7 +18,7 @@ from ops.options import Provider, Wanted
 
 @contextlib.contextmanager
 def live_engine(session: Session, stack: str, wanted: Wanted) -> Generator[Engine]:
-    """The engine of a running lab. Raises SettingError, EngineBusyError, ProviderError."""
+    """The engine of a running lab. Raises SettingError, EngineBusyError, ProviderError, and KeysError for all but root."""
     options = EngineOptions(
         home=session.engine_home,
         repository=REPOSITORY,
@@ -27,6 +28,7 @@ def live_engine(session: Session, stack: str, wanted: Wanted) -> Generator[Engin
         config_file=wanted.config_file,
         provider=provider_for(session, wanted.provider),
         settings=[Setting.parse(text) for text in wanted.settings],
+        keys=keys.read(session.names),
     )
     with Engine(options) as engine:
         yield engine

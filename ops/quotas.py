@@ -10,7 +10,7 @@ from ops.failures import UserError
 def quotas(session: Session, settings: Sequence[str]) -> dict[str, int]:
     """The account's quotas, after those of `settings` (NAME=VALUE) have been changed. Raises UserError."""
     try:
-        return account.quotas(session.names.moto_endpoint, dict(_parse(text) for text in settings))
+        return account.quotas(session.names.moto_address, dict(_parse(text) for text in settings))
     except ValueError as error:
         raise UserError(str(error)) from None
 

@@ -7,7 +7,7 @@ import typer
 
 from ops.failures import UserError
 from ops.options import JsonOption
-from stack.purposes import ACCOUNTS, SESSION_KEY
+from stack.purposes import ACCOUNTS, ROTATED, SESSION_KEY
 
 TLS = "tls"
 ALIASES = {"database": ACCOUNTS, "session-key": (SESSION_KEY,)}
@@ -55,7 +55,7 @@ def _purposes(what: list[str], *, everything: bool) -> list[str]:
         if one not in KNOWN:
             raise UserError(f"{one!r}: no secret of a stack; one of {', '.join(KNOWN)}")
     if everything:
-        return [SESSION_KEY, *ACCOUNTS]
+        return list(ROTATED)
     chosen = [purpose for one in what for purpose in ALIASES.get(one, () if one == TLS else (one,))]
     return list(dict.fromkeys(chosen))
 

@@ -17,6 +17,9 @@ KEEP_OLD_DAYS: Final = 30
 KEEP_OLD_WORDS_DAYS: Final = 1
 """For the hosts' records, which are written anew each minute. Where two rules meet, S3 takes the shorter time
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html)."""
+FORGET_CERTIFICATES_DAYS: Final = 7
+"""A database host publishes its certificate again every day: an older one is of an instance that is gone, and is no longer trusted."""
+CERTIFICATES: Final = "database/certificates/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +122,12 @@ class Artifacts(Component):
                     noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
                         noncurrent_days=KEEP_OLD_WORDS_DAYS
                     ),
+                ),
+                aws.s3.BucketLifecycleConfigurationRuleArgs(
+                    id="certificates-of-gone-hosts",
+                    status="Enabled",
+                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=CERTIFICATES),
+                    expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=FORGET_CERTIFICATES_DAYS),
                 ),
             ],
             opts=self.child(depends_on=[versioned]),

@@ -5,13 +5,13 @@ its readiness record which addresses it finds up (`servers_up`) and what it was 
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import pulumi
 
+from stack.host_record import Record, UnreadableRecordError, read
 from stack.readiness import Clock, Door
 from stack.records import record_key
 
@@ -38,8 +38,9 @@ class NotBalancedError(pulumi.RunError):
 
     def __init__(self, lines: Sequence[str]) -> None:
         remedy = (
-            "Nothing was deleted, but load balancers know the new hosts alone by now: put the change back, or mend it, and `up` again. "
-            "What HAProxy's words mean: docs/checks.md"
+            "Nothing was deleted. A host that answers nobody may have lost its machine: see its state, and start it again. Where this `up` "
+            "made new hosts, load balancers know those alone by now: put the change back, or mend it, and `up` again. What HAProxy's words "
+            "mean: docs/checks.md"
         )
         super().__init__("\n".join([*lines, "", remedy]))
 
@@ -105,21 +106,19 @@ class Balanced:
             stored = await asyncio.to_thread(door.read, bucket, key)
         except Exception as error:
             return dict.fromkeys(webs, f"AWS does not answer: {type(error).__name__}: {error}")
-        word = None if stored is None else read(stored.body)
+        try:
+            word = None if stored is None else word_of(read(stored.body))
+        except UnreadableRecordError as error:
+            return dict.fromkeys(webs, str(error))
         if word is None:
             return dict.fromkeys(webs, "its record does not say which web hosts it sends requests to")
         return {host: f"{why} ({address})" for host, address in webs.items() if (why := word.of(address))}
 
 
-def read(record: bytes) -> Word | None:
+def word_of(record: Record) -> Word | None:
     """A load balancer's word in its readiness record; None where it says nothing of web hosts."""
-    try:
-        told: object = json.loads(record)
-    except ValueError:
+    up = record.facts.get("servers_up")
+    if up is None:
         return None
-    facts = cast("dict[str, object]", told).get("facts") if isinstance(told, dict) else None
-    known = cast("dict[str, object]", facts) if isinstance(facts, dict) else {}
-    if not isinstance(up := known.get("servers_up"), str):
-        return None
-    down = [one.partition(": ") for one in str(known.get("servers_down") or "").split("; ") if one]
+    down = [one.partition(": ") for one in record.facts.get("servers_down", "").split("; ") if one]
     return Word(up=frozenset(up.split()), down={address: said for address, _, said in down})

@@ -1,5 +1,6 @@
 """The program's own look at AWS, through the same door as the engine's provider: the stack's `aws:` settings."""
 
+import contextlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ import boto3
 from botocore.exceptions import ClientError
 
 from stack.access import Access
+from stack.host_record import LARGEST
 from stack.sessions import client, session
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_s3 import S3Client
 
@@ -70,10 +73,12 @@ class Cloud:
         return found[0] if found else None
 
     def read(self, bucket: str, key: str) -> StoredObject | None:
-        """An object, or None where there is none."""
+        """A host's record, no more of it than is readable, or None where there is none."""
         try:
             answer = self.s3.get_object(Bucket=bucket, Key=key)
-            return StoredObject(body=answer["Body"].read(), age=age_of(answer["LastModified"], answer["ResponseMetadata"]["HTTPHeaders"]))
+            return StoredObject(
+                body=record_body(answer["Body"]), age=age_of(answer["LastModified"], answer["ResponseMetadata"]["HTTPHeaders"])
+            )
         except ClientError as error:
             if _code(error) in ("NoSuchKey", "404"):
                 return None
@@ -121,6 +126,12 @@ class Cloud:
     @cached_property
     def _session(self) -> boto3.Session:
         return session(self._access)
+
+
+def record_body(body: "StreamingBody") -> bytes:
+    """The bytes of a record, and one more than it may have where it has more: nobody is to hold what a host puts there."""
+    with contextlib.closing(body):
+        return body.read(LARGEST + 1)
 
 
 def age_of(modified: datetime, headers: Mapping[str, str]) -> float:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -18,6 +19,7 @@ from stack.credentials import STACK_ID_LENGTH
 from stack.environment import Environment
 from stack.existing import Existing
 from stack.firewall import MOST_RULES, room_for_networks
+from stack.key_ends import key_problems
 from stack.naming import secret_prefix
 from stack.offered import Wanted, compare
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
@@ -36,6 +38,7 @@ ID_OUTPUT: Final = "stack_id"
 ZONES_OUTPUT: Final = "zones"
 NETWORK_OUTPUT: Final = "network"
 ALLOWED_OUTPUT: Final = "allowed_networks"
+HOSTS_OUTPUT: Final = "instance_ids"
 """Outputs of the stack by which its next run knows it, before anything is registered."""
 
 ZoneNames = Callable[[], Sequence[str]]
@@ -85,12 +88,13 @@ def judge(
     existing: Callable[[], Existing] = Existing,
     aws_says: Compare = lambda _wanted, _existing: (),
     repository: Path = REPOSITORY,
+    today: date | None = None,
 ) -> Environment:
     """The environment that a configuration describes. Raises ConfigurationError with every mistake.
 
     `raw` holds one value per section and `secret` the sections that hold a secure value; `zones` answers with the names of
     the region's availability zones that need no opt-in. `access` is what is wrong with the settings of the provider, `existing`
-    answers with what the stack is already, and `aws_says` compares with that and with AWS's own answers.
+    answers with what the stack is already, and `aws_says` compares with that and with AWS's own answers. `today` is the day in UTC.
     """
     problems = [
         Problem(
@@ -139,6 +143,7 @@ def judge(
             chosen = () if mistakes else chosen
         wanted = Wanted(stack=stack, settings=settings, wrong=frozenset(wrong), zones=chosen, region_zones=available, region=region)
         problems += aws_says(wanted, there)
+        problems += key_problems(settings, there.hosts, today or datetime.now(UTC).date())
     if not problems:
         environment = Environment(name=stack, region=region or "", zones=chosen, settings=settings, region_zones=available)
         problems += user_data_problems(environment)
@@ -160,7 +165,7 @@ def app_problems(settings: Settings, repository: Path) -> list[Problem]:
         problems.append(Problem(key=key, value=folder, rule=rule, remedy="write the app's path, or its callable into web.module"))
     if not (path / "requirements.lock").is_file():
         rule = f"a folder with a requirements.lock: hosts install exactly that; there is none in {path}"
-        problems.append(Problem(key=key, value=folder, rule=rule, remedy="make one with `uv pip compile`, as the README says"))
+        problems.append(Problem(key=key, value=folder, rule=rule, remedy="make one with `uv pip compile`, as docs/your-app.md says"))
     if not problems:
         try:
             app_bundle(path, build=False)
@@ -180,7 +185,12 @@ def user_data_problems(environment: Environment) -> list[Problem]:
 
     longest: list[AnyVariables] = [
         environment.load_balancer_variables(
-            1, bucket=bucket, role_bundle=role_bundle("load_balancer"), allocation_id=f"eipalloc-{'0' * 17}", address="255.255.255.255"
+            1,
+            bucket=bucket,
+            role_bundle=role_bundle("load_balancer"),
+            secret_prefix=prefix,
+            allocation_id=f"eipalloc-{'0' * 17}",
+            address="255.255.255.255",
         ),
         environment.web_variables(
             environment.settings.web.count,
@@ -253,6 +263,7 @@ def _existing() -> Existing:
         zones=texts(ZONES_OUTPUT),
         network=outputs.get(NETWORK_OUTPUT),
         allowed=texts(ALLOWED_OUTPUT),
+        hosts=frozenset(cast("dict[str, object]", outputs.get(HOSTS_OUTPUT) or {})),
     )
 
 

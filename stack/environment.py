@@ -7,12 +7,14 @@ from ipaddress import IPv4Network
 
 from stack.addressing import AddressPlan
 from stack.naming import PROJECT, configuration_key, host_name, partition_of, zone_name
+from stack.patching import reboot_day, upgrades_at
 from stack.settings import Settings
 from stack.tags import Tagger
 from userdata.variables import (
     Bundle,
     DatabaseEndpoint,
     DatabaseVariables,
+    Limits,
     LoadBalancerVariables,
     Role,
     WebVariables,
@@ -99,7 +101,7 @@ class Environment:
         return range(count // 2 + count % 2 + 1, count + 1) if self.settings.load_balancer.activity == "active-passive" else range(0)
 
     def load_balancer_variables(
-        self, number: int, *, bucket: str, role_bundle: Bundle, allocation_id: str, address: str
+        self, number: int, *, bucket: str, role_bundle: Bundle, secret_prefix: str, allocation_id: str, address: str
     ) -> LoadBalancerVariables:
         """What a load balancer is told."""
         chosen = self.settings.load_balancer
@@ -113,6 +115,9 @@ class Environment:
             zone=self.zone,
             bucket=bucket,
             role_bundle=role_bundle,
+            upgrades_at=upgrades_at(self.settings.patching, "load_balancer", number),
+            reboot_day=reboot_day(self.settings.patching),
+            secret_prefix=secret_prefix,
             readiness_timeout=HOST_CHECK_SECONDS,
             configuration_key=configuration_key(host),
             private_address=str(self.plan.load_balancer(number).address),
@@ -123,9 +128,11 @@ class Environment:
             tls_mode="secret" if chosen.tls.mode == "secret" else "self-signed",
             tls_secret=chosen.tls.secret or "",
             domain=self.site_host(address),
+            aliases=chosen.aliases,
             balance=chosen.balance,
             activity=chosen.activity,
             web_slots=next(size for size in WEB_SLOTS if size >= needed),
+            limits=Limits(**chosen.limits.model_dump()),
         )
 
     def site_host(self, address: str) -> str:
@@ -145,6 +152,8 @@ class Environment:
             zone=self.zone,
             bucket=bucket,
             role_bundle=role_bundle,
+            upgrades_at=upgrades_at(self.settings.patching, "web", number),
+            reboot_day=reboot_day(self.settings.patching),
             readiness_timeout=HOST_CHECK_SECONDS + max(0, chosen.migrate_timeout - MIGRATION_SECONDS),
             app_bundle=app_bundle,
             app_module=chosen.module,
@@ -172,6 +181,8 @@ class Environment:
             zone=self.zone,
             bucket=bucket,
             role_bundle=role_bundle,
+            upgrades_at=upgrades_at(self.settings.patching, "database", number),
+            reboot_day=reboot_day(self.settings.patching),
             readiness_timeout=HOST_CHECK_SECONDS,
             configuration_key=configuration_key(own.host),
             server_id=number,

@@ -13,13 +13,14 @@ from stack.settings import NAMESPACE, Settings
 class Existing:
     """What the stack's own state says of it. Nothing of a stack that is not made yet.
 
-    Its id, the zones and the network that it is in, and the networks that its load balancers are open to.
+    Its id, the zones and the network that it is in, the networks that its load balancers are open to, and its hosts' names.
     """
 
     stack_id: str | None = None
     zones: tuple[str, ...] = ()
     network: str | None = None
     allowed: tuple[str, ...] = ()
+    hosts: frozenset[str] = frozenset()
 
 
 def existing_problems(settings: Settings, wrong: Set[str], existing: Existing) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ Peer = Role | Literal["internet"]
 
 HTTP: Final = 80
 HTTPS: Final = 443
-WEB_PORT: Final = 8080
+WEB_PORT: Final = 8443
 MYSQL: Final = 3306
 ROLE_CHECK: Final = 9200
 MOST_RULES: Final = 60

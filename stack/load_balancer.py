@@ -14,6 +14,11 @@ from stack.naming import host_name
 from stack.readiness import Outcome
 from stack.tags import of_stack
 
+SELF_SIGNED = (
+    "webstack:loadBalancer.tls.mode is self-signed in an environment of class production: browsers warn every visitor. "
+    "Put a certificate with its chain and key into Secrets Manager, and set webstack:loadBalancer.tls to {mode: secret, secret: NAME}."
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancersArgs:
@@ -36,6 +41,8 @@ class LoadBalancers(Component):
         foundation = args.foundation
         environment = foundation.environment
         bundle = foundation.artifacts.roles["load_balancer"]
+        if environment.protected and environment.settings.load_balancer.tls.mode == "self-signed":
+            pulumi.log.warn(SELF_SIGNED)
         self.hosts: list[Host] = []
         for number in range(1, environment.settings.load_balancer.count + 1):
             place = environment.plan.load_balancer(number)
@@ -49,7 +56,13 @@ class LoadBalancers(Component):
                 own=foundation.credentials.stack_id.apply(partial(of_stack, environment.name)),
             )
             build = partial(environment.load_balancer_variables, number, role_bundle=bundle)
-            told = texts(build, bucket=foundation.artifacts.filled, allocation_id=args.address.id, address=args.address.public_ip)
+            told = texts(
+                build,
+                bucket=foundation.artifacts.filled,
+                secret_prefix=foundation.credentials.prefix,
+                allocation_id=args.address.id,
+                address=args.address.public_ip,
+            )
             self.hosts.append(
                 Host(
                     environment.resource(f"{host}-host"),

@@ -54,6 +54,10 @@ class Network(Component):
         self._flow_log()
         self.register_outputs({"vpc_id": self.vpc_id})
 
+    def subnet_arns(self, tier: Tier) -> list[pulumi.Output[str]]:
+        """The ARNs of a tier's subnets."""
+        return [subnet.arn for (whose, _), subnet in self.subnets.items() if whose == tier]
+
     def subnet(self, tier: Tier, zone: int) -> aws.ec2.Subnet:
         """The subnet of a tier in a zone, counted from 0."""
         return self.subnets[tier, zone]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 from typing import Final
 
 import pulumi
@@ -9,8 +10,8 @@ import pulumi
 from stack.records import Verdict
 
 HALF_MADE: Final = (
-    "{} serve nobody, and run and cost until an `up` succeeds: one with the cause mended, or with the old release put back, makes new "
-    "hosts in their place and then deletes them. Hosts that served before go on."
+    "Not in use yet, but running and costing: {}. An `up` with the cause mended, or with the old release put back, makes new hosts in "
+    "their place and then deletes these. Hosts that served before go on."
 )
 
 
@@ -25,7 +26,7 @@ class Outcome:
     gone: bool = False
     """Whether its instance was terminated: no wait brings it back."""
     half_made: str = ""
-    """Its name and instance where it was to replace another, or to be added, and runs without serving."""
+    """Its name and instance where it was to replace another, or to be added, and has never served."""
 
 
 class NotReadyError(pulumi.RunError):
@@ -36,7 +37,7 @@ class NotReadyError(pulumi.RunError):
         if not all(failure.gone for failure in failures):
             remedies.append("The next `up` waits for the same hosts again.")
         if half_made := [failure.half_made for failure in failures if failure.half_made]:
-            remedies.append(HALF_MADE.format(" and ".join(half_made)))
+            remedies.append(HALF_MADE.format(", ".join(half_made)))
         if any(failure.gone for failure in failures):
             remedies.append("A plain `up` does not see that an instance is gone: `up --refresh` replaces it.")
         super().__init__("\n\n".join([*(failure.message for failure in failures), " ".join(remedies)]))
@@ -46,7 +47,8 @@ def failure(host: str, instance_id: str, verdict: Verdict, *, cattle: bool, what
     """The outcome for a host that is not ready."""
     message = "\n".join([f"{host} ({instance_id}) {what}", *explained(instance_id, verdict)])
     gone = verdict.state == "gone"
-    return Outcome(host=host, ready=False, message=message, gone=gone, half_made=f"{host} ({instance_id})" if cattle and not gone else "")
+    half_made = cattle and not gone and not verdict.served
+    return Outcome(host=host, ready=False, message=message, gone=gone, half_made=f"{host} ({instance_id})" if half_made else "")
 
 
 def explained(instance_id: str, verdict: Verdict) -> list[str]:
@@ -55,6 +57,6 @@ def explained(instance_id: str, verdict: Verdict) -> list[str]:
     if verdict.state == "gone":
         return lines
     unit = verdict.failing
-    journal, lab = (f"journalctl -b -u {unit}", f" --unit {unit}") if unit else ("journalctl -b", "")
+    journal, lab = (f"journalctl -b -u {quote(unit)}", f" --unit {quote(unit)}") if unit else ("journalctl -b", "")
     reached = f"`aws ssm start-session --target {instance_id}`"
     return [*lines, f"    the whole log: {reached}, then `{journal}`; in the lab `webstack lab logs {instance_id}{lab}`"]

@@ -22,9 +22,12 @@ PURPOSES: Final[Mapping[str, Purpose]] = {
     "app-migrator": Purpose(what="MySQL account that changes the app's schema", readers=("web", "database")),
     "app-writer": Purpose(what="MySQL account of the app's writes", readers=("web", "database")),
     "app-reader": Purpose(what="MySQL account of the app's reads", readers=("web", "database")),
+    "web-tls": Purpose(what="key of the web hosts' certificate towards load balancers", readers=("load_balancer", "web"), length=64),
     "app-session-key": Purpose(what="key that signs the app's session cookies", readers=("web",), length=64),
 }
 
 SESSION_KEY: Final = "app-session-key"
 ACCOUNTS: Final = tuple(name for name, purpose in PURPOSES.items() if "database" in purpose.readers)
 """Those that are passwords of MySQL accounts."""
+ROTATED: Final = (SESSION_KEY, *ACCOUNTS)
+"""Those that change while the site serves; the others change with the environment."""

@@ -34,8 +34,8 @@ STALE_FOR: Final = 60.0
 https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html). AWS gives no figure; its answers are seconds old."""
 
 TOLD_BEFORE_BELIEVED: Final = 3
-"""Failures of one host until the last of them is believed, where the first stood there when the wait began: the second may end an attempt
-that was under way then."""
+"""Failures of one host until the last of them is believed, where the first stood there when the wait began (the second may end an attempt
+that was under way then), and where it served before: what it lacks may just have come back."""
 
 
 DOUBTFUL_FOR: Final = 60.0
@@ -206,7 +206,11 @@ class Readiness:
             verdict = await self._look(subject)
             if verdict.state == "failed" and verdict.served and (others := self._others_on_the_way(subject.host)):
                 failures = _Failures()
-                verdict = replace(verdict, state="waiting", reason=f"{verdict.reason}; it served before, and waits for {', '.join(others)}")
+                verdict = replace(
+                    verdict,
+                    state="waiting",
+                    reason=f"{verdict.reason}; it served before: looked at again once {', '.join(others)} are through",
+                )
             else:
                 verdict = failures.judge(verdict)
             if verdict.state == "stopped":
@@ -296,13 +300,14 @@ class _Failures:
     def judge(self, verdict: Verdict) -> Verdict:
         """The verdict, one more of a wait; `waiting` where it is a failure that may have been mended since."""
         failed = verdict.state == "failed"
-        if self._needed is None and not verdict.unanswered:
+        if verdict.served or (self._needed is None and not verdict.unanswered):
             self._needed = TOLD_BEFORE_BELIEVED if failed else 1
         if failed:
             self._told.add(verdict.told)
         if not failed or verdict.final or len(self._told) >= (self._needed or 0):
             return verdict
-        return replace(verdict, state="waiting", reason=f"it failed before, and tries again: {verdict.reason}")
+        before = "served" if verdict.served else "failed"
+        return replace(verdict, state="waiting", reason=f"it {before} before, and tries again: {verdict.reason}")
 
 
 class _Patience:

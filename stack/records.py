@@ -5,13 +5,11 @@ host's word nor one from before a restart is believed. And one that its host ren
 nobody hears, does not take its last word back.
 """
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 from stack.cloud import InstanceState
+from stack.host_record import Problem, Record, UnreadableRecordError, read
 
 GONE: Final = frozenset({"shutting-down", "terminated"})
 
@@ -39,7 +37,7 @@ class Verdict:
     final: bool = False
     """Whether it is about exactly what is wanted, so that no later attempt of the host ends otherwise."""
     doubtful: bool = False
-    """Whether the host served last and may serve still: it does not for less than half a minute, or is not heard."""
+    """Whether the host may serve: it served last, and does not for less than half a minute or is not heard; or its word is not readable."""
     served: bool = False
     """Whether the host has failed after it served in this boot: what it needs may be on its way."""
 
@@ -49,13 +47,12 @@ def record_key(role_id: str, instance_id: str) -> str:
     return f"hosts/{role_id}:{instance_id}.json"
 
 
-def not_heard(told: Mapping[str, object], age: float) -> str:
+def not_heard(told: Record, age: float) -> str:
     """How long a host has said nothing, in words, where its record of that age (seconds) should have been renewed; else empty.
 
     A record that does not say how often it is renewed counts for as long as its boot.
     """
-    every = told.get("renewed_every")
-    if not isinstance(every, int | float) or age <= MISSED * every + SLACK:
+    if told.renewed_every is None or age <= MISSED * told.renewed_every + SLACK:
         return ""
     return f"not heard for {age / 60:.0f} minutes" if age < 2 * 3600 else f"not heard for {age / 3600:.0f} hours"
 
@@ -82,56 +79,36 @@ def judge(
         return Verdict(state="waiting", reason="the instance is stopping")
     if record is None:
         return Verdict(state="waiting", reason="booting, nothing heard yet")
-    told = _read(record)
-    if told is None:
-        return Verdict(state="waiting", reason="its record is not readable")
-    if user_data_sha256 is not None and told.get("user_data_sha256") != user_data_sha256:
+    try:
+        told = read(record)
+    except UnreadableRecordError as error:
+        return Verdict(state="waiting", reason=str(error), doubtful=True)
+    if user_data_sha256 is not None and told.user_data_sha256 != user_data_sha256:
         return Verdict(state="waiting", reason="booting, its last word is about older user data")
-    if not _after(told.get("time"), instance.launched):
+    if told.time is None or told.time <= instance.launched:
         return Verdict(state="waiting", reason="booting, its last word is from before its launch")
-    reason = str(told.get("reason") or "no reason given")
-    detail = tuple(str(line) for line in cast("list[object]", lines)) if isinstance(lines := told.get("detail"), list) else ()
-    facts = cast("dict[str, object]", found) if isinstance(found := told.get("facts"), dict) else {}
-    failing = str(facts.get("failing") or "")
+    reason, failing = told.reason or "no reason given", told.facts.get("failing", "")
     if silent := not_heard(told, age):
-        return Verdict(
-            state="waiting", reason=f"{silent}; then it said: {told.get('state')}, {reason}", doubtful=told.get("state") != "failed"
-        )
-    match told.get("state"):
-        case "ready" if configuration_sha256 is not None and told.get("configuration_sha256") != configuration_sha256:
-            return _not_in_force(told.get("configuration_problem"), configuration_sha256)
+        return Verdict(state="waiting", reason=f"{silent}; then it said: {told.state}, {reason}", doubtful=told.state != "failed")
+    match told.state:
+        case "ready" if configuration_sha256 is not None and told.configuration_sha256 != configuration_sha256:
+            return _not_in_force(told.configuration_problem, configuration_sha256)
         case "ready":
-            return Verdict(state="ready", reason=reason, detail=detail)
+            return Verdict(state="ready", reason=reason, detail=told.detail)
         case "failed":
-            served = "renewed_every" in told
-            return Verdict(state="failed", reason=reason, detail=detail, told=str(told["time"]), failing=failing, served=served)
+            served, moment = told.renewed_every is not None, told.time.isoformat()
+            return Verdict(state="failed", reason=reason, detail=told.detail, told=moment, failing=failing, served=served)
         case state:
-            return Verdict(state="waiting", reason=reason, detail=detail, failing=failing, doubtful=state == "unready")
+            return Verdict(state="waiting", reason=reason, detail=told.detail, failing=failing, doubtful=state == "unready")
 
 
-def _not_in_force(problem: object, wanted: str) -> Verdict:
+def _not_in_force(problem: Problem | None, wanted: str) -> Verdict:
     """A host that serves with an older configuration. `problem` is its word on the wanted one, where it has met any."""
-    told = cast("dict[str, object]", problem) if isinstance(problem, dict) else {}
-    if told.get("sha256") != wanted:
+    if problem is None or problem.sha256 != wanted:
         return Verdict(state="waiting", reason="serves, its new configuration is not in force yet")
-    reason, detail = str(told.get("reason")), tuple(str(line) for line in cast("list[object]", told.get("detail") or []))
-    if told.get("refused"):
+    reason, detail = problem.reason, problem.detail
+    if problem.refused:
         return Verdict(
             state="failed", reason=f"its new configuration is refused, it serves with the old one: {reason}", detail=detail, final=True
         )
     return Verdict(state="waiting", reason=f"serves, its new configuration is not in force yet: {reason}", detail=detail)
-
-
-def _read(record: bytes) -> dict[str, object] | None:
-    try:
-        value: object = json.loads(record)
-    except ValueError:
-        return None
-    return cast("dict[str, object]", value) if isinstance(value, dict) else None
-
-
-def _after(moment: object, launched: datetime) -> bool:
-    try:
-        return datetime.fromisoformat(str(moment)) > launched
-    except (TypeError, ValueError):
-        return False

@@ -1,157 +1,31 @@
-"""What can be configured: one frozen model per object of the stack file, with every type, default and rule.
+"""What can be configured: the sections (`stack.sections`) together, and the rules between their keys.
 
-Defaults live here alone. Keys are camelCase in YAML and snake_case in Python. No key holds a secret. `parse` never raises anything but
-`ConfigurationError`, whatever it is given.
+`parse` never raises anything but `ConfigurationError`, whatever it is given.
 """
 
 import copy
 from collections.abc import Mapping, Sequence, Set
-from typing import Annotated, Any, Final, Literal, cast
+from typing import Any, Final, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from stack.addressing import MOST_ZONES, AddressPlan
 from stack.nearest import nearest
 from stack.problems import NOTHING, ConfigurationError, Problem
-from stack.rules import (
-    Ami,
-    Cidr,
-    Directory,
-    Domain,
-    InstanceType,
-    Module,
-    Moment,
-    PagePath,
-    PolicyArn,
-    Schema,
-    SecretName,
-    Tags,
-    VpcCidr,
-    network,
+from stack.rules import network
+from stack.sections import (
+    DatabaseSettings,
+    EnvironmentSettings,
+    LoadBalancerSettings,
+    NetworkSettings,
+    PatchingSettings,
+    ReadinessSettings,
+    Section,
+    WebSettings,
 )
-from userdata.variables import Activity, Balance
 
 NAMESPACE: Final = "webstack"
-
-EnvironmentClass = Literal["development", "production", "ephemeral"]
-Nat = Literal["single", "per-az"]
-
-
-class Section(BaseModel):
-    """One object of the configuration."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=False)
-
-
-class EnvironmentSettings(Section):
-    """What kind of environment the stack is."""
-
-    class_: EnvironmentClass = Field(
-        default="development",
-        alias="class",
-        description="`production` protects what holds data or addresses and refuses to be destroyed; the others are destroyed to nothing",
-    )
-    ami: Ami | None = Field(
-        default=None,
-        description="the AMI of every host; without it Debian 13's newest at a host's creation, and later ones are ignored",
-    )
-    tags: Tags = Field(default_factory=dict, description="tags on everything, besides the stack's own")
-    permissions_boundary: PolicyArn | None = Field(
-        default=None, description="the ARN of the managed IAM policy that limits every role of the stack, whatever its own policy says"
-    )
-    expires: Moment | None = Field(default=None, description="from when an `ephemeral` stack may be removed; put into the tag `expires`")
-
-
-class NetworkSettings(Section):
-    """The VPC."""
-
-    cidr: VpcCidr = Field(default="10.20.0.0/16", description="the network's addresses, /16 to /22; a stack that exists keeps them")
-    zones: Annotated[StrictInt, Field(ge=2, le=MOST_ZONES)] = Field(default=2, description="how many availability zones are used, 2 to 4")
-    zone_names: tuple[str, ...] = Field(
-        default=(),
-        description="which zones, in order; without it the region's first by name when the stack is made. What exists never moves",
-    )
-    nat: Nat = Field(default="single", description="one NAT gateway for all zones, or `per-az`")
-    avoid_cidrs: tuple[Cidr, ...] = Field(default=(), description="networks this one is or will be joined with; it must not overlap them")
-    flow_log_days: Literal[1, 3, 7, 14, 30, 60, 90, 180, 365] = Field(default=7, description="how long flow logs are kept")
-
-
-class TlsSettings(Section):
-    """The certificate that the load balancer shows."""
-
-    mode: Literal["self-signed", "secret", "acme"] = Field(
-        default="self-signed", description="`self-signed` (key born on the host) or `secret` (your PEM); `acme` is not there yet"
-    )
-    secret: SecretName | None = Field(default=None, description="the name of the Secrets Manager secret that holds chain and key as PEM")
-
-
-class LoadBalancerSettings(Section):
-    """HAProxy hosts."""
-
-    count: Annotated[StrictInt, Field(ge=1)] = Field(default=1, description="how many; only 1 for now")
-    instance_type: InstanceType = Field(default="t3.small", description="an x86-64 instance type of the Nitro system")
-    allowed_cidrs: Annotated[tuple[Cidr, ...], Field(min_length=1)] = Field(
-        default=("0.0.0.0/0",),
-        description="who may reach ports 80 and 443; at most 30 networks, at a change the old and the new ones together",
-    )
-    tls: TlsSettings = Field(default_factory=TlsSettings, description="the certificate")
-    domain: Domain | None = Field(default=None, description="the site's name; without it the Elastic IP's address")
-    balance: Balance = Field(default="roundrobin", description="how requests are spread")
-    activity: Activity = Field(
-        default="active-active", description="`active-passive`: the last web hosts serve only when none of the first does"
-    )
-
-
-class WebSettings(Section):
-    """Nginx and Gunicorn hosts."""
-
-    count: Annotated[StrictInt, Field(ge=1, le=250)] = Field(
-        default=2, description="how many; a network of /22 has addresses for 29 in each zone"
-    )
-    instance_type: InstanceType = Field(default="t3.small", description="an x86-64 instance type of the Nitro system")
-    app: Directory = Field(default="app", description="the folder of the WSGI app, relative to the project's")
-    module: Module = Field(default="wsgi:app", description="the WSGI callable in it")
-    workers: Annotated[StrictInt, Field(ge=0, le=256)] = Field(default=0, description="Gunicorn workers; 0 is two per processor and one")
-    drain_seconds: Annotated[StrictInt, Field(ge=10, le=45)] = Field(
-        default=20, description="how long a stopping host is marked unhealthy before it stops serving"
-    )
-    migrate_timeout: Annotated[StrictInt, Field(ge=60, le=7000)] = Field(
-        default=600, description="seconds after which one run of `migrate.py` is stopped; less than `readiness.timeout`"
-    )
-    check_path: PagePath = Field(default="/healthz", description="the app's page that load balancers' checks are answered by, with 200")
-    ready_path: PagePath = Field(
-        default="/readyz", description="the app's page that says whether it can serve: with 200 only where it reaches its databases"
-    )
-
-
-class DatabaseSettings(Section):
-    """MySQL hosts."""
-
-    instance_type: InstanceType = Field(default="t3.medium", description="an x86-64 instance type of the Nitro system")
-    volume_size: Annotated[StrictInt, Field(ge=1, le=16384)] = Field(
-        default=20, description="GiB of each data volume; it can grow while MySQL runs, never shrink"
-    )
-    replica: StrictBool = Field(default=True, description="whether there is a db-2")
-    schema_name: Schema = Field(default="app", alias="schema", description="the app's schema")
-    patience: Annotated[StrictInt, Field(ge=1, le=300)] = Field(
-        default=5, description="seconds for which writes wait for a lost replica before the primary goes on alone"
-    )
-    buffer_pool: Annotated[StrictInt, Field(ge=32, le=1_000_000)] = Field(default=256, description="MiB of InnoDB's buffer pool")
-
-
-class ReadinessSettings(Section):
-    """The wait for hosts that really serve."""
-
-    wait: StrictBool = Field(
-        default=True,
-        description="whether `up` waits (and starts a host that is stopped); without it nothing promises that no request is lost",
-    )
-    timeout: Annotated[StrictInt, Field(ge=30, le=7200)] = Field(default=900, description="seconds until a host must be ready")
-    site: StrictBool = Field(
-        default=True, description="whether `up` asks the site itself in the end; false where it runs on a machine that cannot reach it"
-    )
 
 
 class Settings(BaseModel):
@@ -165,6 +39,7 @@ class Settings(BaseModel):
     web: WebSettings = Field(default_factory=WebSettings)
     database: DatabaseSettings = Field(default_factory=DatabaseSettings)
     readiness: ReadinessSettings = Field(default_factory=ReadinessSettings)
+    patching: PatchingSettings = Field(default_factory=PatchingSettings)
 
     @property
     def production(self) -> bool:
@@ -179,6 +54,7 @@ SECTIONS: Final[Mapping[str, type[Section]]] = {
     "web": WebSettings,
     "database": DatabaseSettings,
     "readiness": ReadinessSettings,
+    "patching": PatchingSettings,
 }
 _FIELDS: Final = {
     "environment": "environment",
@@ -187,6 +63,7 @@ _FIELDS: Final = {
     "web": "web",
     "database": "database",
     "readiness": "readiness",
+    "patching": "patching",
 }
 
 
@@ -307,6 +184,16 @@ def _across(settings: Settings, wrong: Set[str]) -> list[Problem]:
             "remove the key, or set mode to secret",
             beside=["loadBalancer.tls.mode"],
         )
+    if balancer.aliases and balancer.domain is None:
+        problem(
+            "loadBalancer.aliases",
+            balancer.aliases,
+            "further names need a name that their visitors are sent on to",
+            "set loadBalancer.domain, or remove the key",
+            beside=["loadBalancer.domain"],
+        )
+    if balancer.domain in balancer.aliases:
+        problem("loadBalancer.aliases", balancer.domain, "names besides loadBalancer.domain", "remove it here")
     if balancer.activity == "active-passive" and web.count < 2:
         problem(
             "web.count", web.count, "active-passive needs at least 2 web hosts", "set 2 or more, or loadBalancer.activity: active-active"
@@ -355,7 +242,7 @@ def _problem(section: str, model: type[Section], details: ErrorDetails) -> Probl
         case "too_short":
             return Problem(key=key, value=given, rule="a list with at least one item", remedy="add one, or remove the key for its default")
         case _:
-            return Problem(key=key, value=given, rule=details["msg"], remedy="see the configuration reference in the README")
+            return Problem(key=key, value=given, rule=details["msg"], remedy="see docs/configuration.md")
 
 
 def _unknown(name: str, value: object, known: tuple[str, ...], key: str) -> Problem:
@@ -380,7 +267,7 @@ def _nearest_of(given: object, expected: str) -> str:
 
 
 def reference() -> list[tuple[str, str, str]]:
-    """Every key with its default and description, for the README's reference and the test that keeps them the same."""
+    """Every key with its default and description, for docs/configuration.md and the test that keeps them the same."""
     return [row for name, model in SECTIONS.items() for row in _rows(f"{NAMESPACE}:{name}", model)]
 
 

@@ -25,6 +25,8 @@ REACHED: Final = {
     "require_secure_transport": "ON",
     "skip_name_resolve": "ON",
     "max_connect_errors": "1000000",
+    "max_connections": "360",
+    "max_user_connections": "100",
     "slow_query_log": "ON",
     "slow_query_log_file": "/var/log/mysql/slow-queries",
     "long_query_time": "1",

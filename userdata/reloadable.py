@@ -11,7 +11,7 @@ from typing import Final
 from userdata.variables import Role
 
 VALUES: Final[Mapping[Role, tuple[str, ...]]] = {
-    "load_balancer": ("tls_mode", "tls_secret", "domain", "balance", "activity", "web_slots"),
+    "load_balancer": ("tls_mode", "tls_secret", "domain", "aliases", "balance", "activity", "web_slots", "limits"),
     "web": (),
     "database": (),
 }

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import jinja2
 import yaml
@@ -29,9 +29,9 @@ HOST_FILE: Final = "/etc/webstack/host.json"
 BOOT: Final = "/usr/local/sbin/webstack-boot"
 
 PACKAGES: Final[Mapping[Role, tuple[str, ...]]] = {
-    "load_balancer": ("haproxy", "keepalived", "openssl", "python3-boto3"),
-    "web": ("haproxy", "logrotate", "nginx", "python3-boto3", "python3-pymysql", "python3-venv"),
-    "database": ("logrotate", "openssl", "python3-boto3", "python3-pymysql", "xfsprogs"),
+    "load_balancer": ("gpgv", "haproxy", "keepalived", "openssl", "python3-boto3", "unattended-upgrades"),
+    "web": ("gpgv", "haproxy", "logrotate", "nginx", "openssl", "python3-boto3", "python3-pymysql", "python3-venv", "unattended-upgrades"),
+    "database": ("gpgv", "logrotate", "openssl", "python3-boto3", "python3-pymysql", "unattended-upgrades", "xfsprogs"),
 }
 """Debian's packages of each role, installed by the boot script at a host's first boot. MySQL's: `database_role.install`."""
 
@@ -113,7 +113,7 @@ def configuration(variables: AnyVariables, *, root: Path = ROOT) -> str:
     document: dict[str, object] = {
         "host": variables.host,
         "user_data_sha256": hashlib.sha256(render(variables, root=root).encode()).hexdigest(),
-        "values": {name: getattr(variables, name) for name in reloadable.VALUES[role]},
+        "values": {name: value for name, value in _plain(variables).items() if name in reloadable.VALUES[role]},
         "files": [{"path": path, "content": rendered[path]} for path in reloadable.FILES[role] if path in rendered],
     }
     return _yaml(document)
@@ -121,8 +121,13 @@ def configuration(variables: AnyVariables, *, root: Path = ROOT) -> str:
 
 def host_file(variables: AnyVariables) -> str:
     """The content of `/etc/webstack/host.json`: every variable that no reload applies, in the order in which the dataclass names them."""
-    values = {name: value for name, value in asdict(variables).items() if name not in reloadable.VALUES[variables.role]}
+    values = {name: value for name, value in _plain(variables).items() if name not in reloadable.VALUES[variables.role]}
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
+
+
+def _plain(variables: AnyVariables) -> dict[str, object]:
+    """The variables by their names, of what JSON and YAML both know: lists in the place of tuples."""
+    return cast("dict[str, object]", json.loads(json.dumps(asdict(variables))))
 
 
 def templates(role: Role, *, root: Path = ROOT) -> dict[str, Path]:

@@ -51,10 +51,37 @@ class HostVariables:
     bucket: str
     """The artifact bucket's name."""
     role_bundle: Bundle
+    secret_prefix: str
+    """`webstack/<environment>-<stack id>`: a secret is named by it, a slash and its purpose."""
     readiness_timeout: int
     """Seconds from the end of the configuration until the host's own check must have passed."""
     configuration_key: str = ""
     """The object in the artifact bucket that says what a reload applies and which user data is wanted; empty for cattle."""
+    upgrades_at: str = ""
+    """When security upgrades are installed, as systemd.time(7) has it: `*-*-* 03:00 UTC`. Empty where nobody installs them."""
+    reboot_day: str = ""
+    """The day in UTC, as `sunday`, on which a reboot that an upgrade needs follows it; `daily`, or empty for never."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one source address gets of a load balancer, those in `exempt_cidrs` apart."""
+
+    connections: int
+    """Open at a time."""
+    connection_rate: int
+    """Opened in ten seconds."""
+    request_rate: int
+    """Requests in ten seconds."""
+    request_concurrency: int
+    """Requests under way at a time."""
+    credential_paths: tuple[str, ...]
+    """Pages that check or take passwords; the limits below are for them alone."""
+    credential_rate: int
+    """Requests in a minute that are no GET."""
+    total_credential_rate: int
+    """The same in a second, of all addresses together."""
+    exempt_cidrs: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,10 +100,13 @@ class LoadBalancerVariables(HostVariables):
     """The name of the Secrets Manager secret with the PEM (chain and key); empty unless `tls_mode` is `secret`."""
     domain: str
     """The name the certificate is for; the Elastic IP's address where the user gave none."""
+    aliases: tuple[str, ...]
+    """Further names, whose visitors are sent on to `domain`."""
     balance: Balance
     activity: Activity
     web_slots: int
     """Servers that HAProxy keeps places for: more than there are, so that replacements and scaling change no configuration."""
+    limits: Limits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,8 +121,6 @@ class WebVariables(HostVariables):
     """All planned load balancers: whose word on the client's address is believed."""
     databases: tuple[DatabaseEndpoint, ...]
     schema: str
-    secret_prefix: str
-    """`webstack/<environment>-<stack id>`: a secret is named by it, a slash and its purpose."""
     workers: int
     """Gunicorn's worker processes; 0 lets the host count its processors."""
     drain_seconds: int
@@ -122,8 +150,6 @@ class DatabaseVariables(HostVariables):
     volume_id: str
     network_cidr: str
     schema: str
-    secret_prefix: str
-    """`webstack/<environment>-<stack id>`: a secret is named by it, a slash and its purpose."""
     patience_seconds: int
     """How long writes wait for a lost replica before the primary goes on without it."""
     buffer_pool_mb: int

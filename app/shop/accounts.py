@@ -1,15 +1,21 @@
 """Customers: what a name, an address and a password must be like, and how passwords are kept."""
 
+import logging
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from flask import g
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
+from zxcvbn import zxcvbn
 
-from . import web
+from . import logins, web
+from .database import UnavailableError
 from .model import User
+
+log = logging.getLogger(__name__)
 
 # scrypt by Python's own OpenSSL, so that no compiled wheel is needed; these are parameters that OWASP's password storage cheat sheet names
 # as equal to Argon2id's (N=2^15, r=8, p=3: 32 MB).
@@ -20,6 +26,11 @@ NOBODY = (
     "0000000000000000000000000000000000000000000000000000000000000000"
     "0000000000000000000000000000000000000000000000000000000000000000"
 )
+SHORTEST, LONGEST = 12, 200
+STRONG_ENOUGH = 3
+"""zxcvbn's score of what is safe from offline guessing where the hash is slow (https://github.com/dropbox/zxcvbn)."""
+LOOKED_AT = 72
+"""Characters of a password that are judged: the time it takes grows with the square."""
 EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
@@ -30,6 +41,8 @@ class Customer:
     id: int
     name: str
     email: str
+    session_number: int
+    """A login holds for as long as this is the customer's."""
 
 
 class EmailTakenError(Exception):
@@ -43,8 +56,12 @@ def problems(name: str, email: str, password: str) -> dict[str, str]:
         found["name"] = "Please give a name of up to 80 characters."
     if len(email.strip()) > 254 or not EMAIL.fullmatch(email.strip().lower()):
         found["email"] = "This does not look like an email address."
-    if not 10 <= len(password) <= 200:
-        found["password"] = "Please choose a password of 10 to 200 characters."  # noqa: S105 - a message, not a password
+    if not SHORTEST <= len(password) <= LONGEST:
+        found["password"] = f"Please choose a password of {SHORTEST} to {LONGEST} characters."
+    elif zxcvbn(password[:LOOKED_AT], [name[:80], email[:254]])["score"] < STRONG_ENOUGH:
+        found["password"] = (
+            "This password is easy to guess. Please choose another, such as four words that have nothing to do with each other."  # noqa: S105 - a message
+        )
     return found
 
 
@@ -55,22 +72,58 @@ def sign_up(name: str, email: str, password: str) -> Customer:
     def insert(session: Session) -> Customer:
         session.add(user)
         session.flush()
-        return Customer(user.id, user.name, user.email)
+        return _customer(user)
 
     try:
-        return web.write(insert)
+        made = web.write(insert)
     except IntegrityError:
         raise EmailTakenError from None
+    log.info("account %.12s is made", logins.account_of(made.email))
+    return made
 
 
 def log_in(email: str, password: str) -> Customer | None:
-    """The customer with this address and password, or None."""
+    """The customer with this address and password, or None. Raises TooManyTriesError where logins to it have failed too often."""
+    account = logins.account_of(email)
+    failed_lately = logins.require_few(account)
 
     def find(session: Session) -> User | None:
         return session.scalar(select(User).where(User.email == email.strip().lower()))
 
     # Who signed up a moment ago on another device may not have reached the replica.
     user = (web.read(find) or web.read_from_writer(find)) if EMAIL.fullmatch(email.strip().lower()) else None
-    if not check_password_hash(user.password_hash if user else NOBODY, password[:200]) or user is None:
+    # Which database was asked would tell who is a customer.
+    g.pop("database_host", None)
+    if not check_password_hash(user.password_hash if user else NOBODY, password[:LONGEST]) or user is None:
+        logins.failed(account)
         return None
-    return Customer(user.id, user.name, user.email)
+    logins.succeeded(account, failed_lately=failed_lately)
+    return _customer(user)
+
+
+def holds(user_id: int, session_number: int) -> bool:
+    """Whether a login of that number holds still: the customer is there, and has not logged out since."""
+
+    def find(session: Session) -> int | None:
+        return session.scalar(select(User.session_number).where(User.id == user_id))
+
+    # Who signed up or logged in a moment ago may not have reached the replica.
+    return web.read(find) == session_number or web.read_from_writer(find) == session_number
+
+
+def log_out(user_id: int) -> None:
+    """Ends every session of the customer, on all devices."""
+
+    def end(session: Session) -> None:
+        session.execute(update(User).where(User.id == user_id).values(session_number=User.session_number + 1))
+
+    try:
+        web.write(end)
+    except UnavailableError as error:
+        log.warning("the sessions of customer %d could not be ended: %s", user_id, error)
+    else:
+        log.info("the sessions of customer %d are ended", user_id)
+
+
+def _customer(user: User) -> Customer:
+    return Customer(user.id, user.name, user.email, user.session_number)

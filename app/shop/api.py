@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from flask import Blueprint, abort, jsonify, request, url_for
 from itsdangerous import BadSignature, URLSafeTimedSerializer
+from werkzeug.exceptions import TooManyRequests
 
-from . import accounts, catalogue, web
+from . import accounts, catalogue, logins, web
 from .accounts import Customer
 from .model import Order, Product
 
@@ -48,8 +49,11 @@ def sign_up() -> Any:
 
 @blueprint.post("/session")
 def log_in() -> Any:
-    """Log in with email and password: 201 with a token for a day, or 401."""
-    customer = accounts.log_in(**_strings("email", "password"))
+    """Log in with email and password: 201 with a token for a day, 401, or 429 where logins to that account have failed too often."""
+    try:
+        customer = accounts.log_in(**_strings("email", "password"))
+    except logins.TooManyTriesError as error:
+        raise TooManyRequests(str(error), retry_after=error.seconds) from None
     if customer is None:
         abort(401, "No account has this email address and password.")
     return jsonify(_session(customer)), 201
@@ -58,7 +62,15 @@ def log_in() -> Any:
 @blueprint.get("/session")
 def session() -> Any:
     """Who the token belongs to."""
-    return jsonify(user=_bearer())
+    bearer = _bearer()
+    return jsonify(user={"id": bearer["id"], "name": bearer["name"]})
+
+
+@blueprint.delete("/session")
+def log_out() -> Any:
+    """Log out: 204, and no token or session that the customer had until now is worth anything."""
+    accounts.log_out(_user_id())
+    return "", 204
 
 
 @blueprint.get("/orders")
@@ -119,15 +131,18 @@ def _tokens() -> URLSafeTimedSerializer:
 
 def _session(customer: Customer) -> dict[str, object]:
     user = {"id": customer.id, "name": customer.name}
-    return {"token": _tokens().dumps(user), "user": user}
+    return {"token": _tokens().dumps({**user, "session_number": customer.session_number}), "user": user}
 
 
 def _bearer() -> dict[str, Any]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     try:
-        return _tokens().loads(token.strip() if scheme.lower() == "bearer" else "", max_age=TOKEN_LIFETIME)
+        told = _tokens().loads(token.strip() if scheme.lower() == "bearer" else "", max_age=TOKEN_LIFETIME)
     except BadSignature:
+        told = None
+    if told is None or not accounts.holds(int(told["id"]), told.get("session_number", 0)):
         abort(401, "Send the header `Authorization: Bearer TOKEN` with the token of POST /api/session.")
+    return told
 
 
 def _user_id() -> int:

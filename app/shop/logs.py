@@ -1,4 +1,4 @@
-"""Every line of the log carries the id of the request that it was written for, as HAProxy's and Nginx's lines do."""
+"""Every line of the log carries the id of the request that it was written for, as HAProxy's and Nginx's lines do, and nobody forges one."""
 
 import logging
 
@@ -20,12 +20,22 @@ class RequestId(logging.Filter):
         return True
 
 
+class OneLine(logging.Formatter):
+    """A message with what a visitor sent stays one line: `%0a` in a path begins no other. Tracebacks, which follow it, keep theirs."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
+        """The line, with control characters as Python writes them."""
+        text = super().formatMessage(record)
+        return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 _FILTER = RequestId()
 
 
 def register(app: Flask) -> None:
-    """Makes the handler of `app`'s log, which all of its modules' loggers end at, write the id."""
+    """Makes the handler of `app`'s log, which all of its modules' loggers end at, write the id; logins are told."""
+    app.logger.setLevel(logging.INFO)
     default_handler.addFilter(_FILTER)
-    default_handler.setFormatter(logging.Formatter(FORMAT))
+    default_handler.setFormatter(OneLine(FORMAT))
     if default_handler not in app.logger.handlers:
         app.logger.addHandler(default_handler)

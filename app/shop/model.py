@@ -1,4 +1,4 @@
-"""The tables: products, users, orders."""
+"""The tables: products, users, orders, failed logins."""
 
 from datetime import UTC, datetime
 
@@ -37,7 +37,7 @@ class Product(Base):
 
 
 class User(Base):
-    """A customer. `email` is in lower case; `password_hash` is in werkzeug's format."""
+    """A customer. `email` is in lower case; `password_hash` is in werkzeug's format; another `session_number` ends all sessions."""
 
     __tablename__ = "users"
 
@@ -45,7 +45,18 @@ class User(Base):
     email: Mapped[str] = mapped_column(EXACT_254, unique=True)
     name: Mapped[str] = mapped_column(String(80))
     password_hash: Mapped[str] = mapped_column(String(255))
+    session_number: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(TIMESTAMP, default=utc_now)
+
+
+class LoginFailures(Base):
+    """How often logins to an account failed since a moment; `account` is the SHA-256 of its address, whether or not it is a customer's."""
+
+    __tablename__ = "login_failures"
+
+    account: Mapped[str] = mapped_column(EXACT_64, primary_key=True)
+    failures: Mapped[int] = mapped_column(Integer)
+    since: Mapped[datetime] = mapped_column(TIMESTAMP)
 
 
 class Order(Base):

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 
-from . import accounts, catalogue
+from . import accounts, catalogue, logins
 from .accounts import Customer
 
 blueprint = Blueprint("pages", __name__)
@@ -76,35 +76,42 @@ def sign_up() -> Any:
 def login() -> Any:
     """Log in."""
     email = request.form.get("email", "")
-    error = ""
+    error, status = "", 200
     if request.method == "POST":
-        customer = accounts.log_in(email, request.form.get("password", ""))
+        customer = None
+        try:
+            customer = accounts.log_in(email, request.form.get("password", ""))
+            error, status = "No account has this email address and password.", 401
+        except logins.TooManyTriesError as refused:
+            error, status = str(refused), 429
         if customer is not None:
             _remember(customer)
             flash(f"Welcome back, {customer.name}!")
             return redirect(_next(), 303)
-        error = "No account has this email address and password."
-    return render_template("login.html", email=email, error=error, next=_next()), 401 if error else 200
+    return render_template("login.html", email=email, error=error, next=_next()), status
 
 
 @blueprint.post("/logout")
 def logout() -> Any:
-    """Log out."""
+    """Log out: a copy of this session's cookie is worth nothing from now on."""
+    user_id = _user_id()
     session.clear()
+    if user_id is not None:
+        accounts.log_out(user_id)
     flash("You are logged out.")
     return redirect(url_for("pages.index"), 303)
 
 
 def _user_id() -> int | None:
-    user_id = session.get("user_id")
-    return user_id if isinstance(user_id, int) else None
+    user_id, number = session.get("user_id"), session.get("session_number", 0)
+    return user_id if isinstance(user_id, int) and accounts.holds(user_id, number) else None
 
 
 def _remember(customer: Customer) -> None:
     """Begin the customer's session afresh, so that nothing planted before the login stays; but what was written stays readable."""
     kept = {name: session[name] for name in ("read_point", "read_point_at") if name in session}
     session.clear()
-    session.update(kept, user_id=customer.id, user_name=customer.name)
+    session.update(kept, user_id=customer.id, user_name=customer.name, session_number=customer.session_number)
     session.permanent = True
 
 

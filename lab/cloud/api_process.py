@@ -23,14 +23,14 @@ class ApiProcess:
     def __init__(self, names: LabNames) -> None:
         self._names = names
         self._pid_file = names.pid_file("api")
-        self._port_file = names.state_dir / "api.port"
+        self._socket = names.moto_socket
         self._log = names.api_log
         self._child: subprocess.Popen[bytes] | None = None
 
     @property
-    def url(self) -> str:
-        """The bare server's URL."""
-        return self._names.moto_endpoint
+    def address(self) -> str:
+        """The bare server's address: `lab.bare_api`."""
+        return self._names.moto_address
 
     async def start(self) -> bool:
         """Starts the server unless it runs; True if it ran already. Raises `ApiServerError`."""
@@ -39,7 +39,7 @@ class ApiProcess:
         if process is None:
             process = self._spawn()
         deadline = asyncio.get_running_loop().time() + START_DEADLINE
-        while not self._port_file.exists():  # it is written once the server listens
+        while not self._socket.exists():  # it is there once the server listens
             if self._ended(process) or asyncio.get_running_loop().time() > deadline:
                 await self.stop()
                 raise ApiServerError(f"The AWS API server did not start. The end of {self._log}:\n{_end_of(self._log)}")
@@ -53,13 +53,13 @@ class ApiProcess:
             await asyncio.to_thread(process.end, grace=_END_GRACE)
         if self._child is not None:
             self._child.poll()
-        for file in (self._pid_file, self._port_file):
+        for file in (self._pid_file, self._socket):
             file.unlink(missing_ok=True)
 
     def _spawn(self) -> Process:
-        self._port_file.unlink(missing_ok=True)
+        self._socket.unlink(missing_ok=True)
         command = [sys.executable, "-m", "lab.cloud.api_server", "--machines", "--public-range", str(self._names.elastic_network)]
-        command += ["--port", str(self._names.moto_port), "--port-file", str(self._port_file)]
+        command += ["--socket", str(self._socket)]
         with self._log.open("ab") as log:
             # A session of its own: what ends the daemon does not end the server.
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)

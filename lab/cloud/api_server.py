@@ -1,6 +1,9 @@
 """The AWS API of the lab: moto's server with the lab's additions (`lab.cloud.emulator`), in a process of its own.
 
-    python -m lab.cloud.api_server --port 14900 [--public-range 198.18.0.0/24] [--machines] [--port-file FILE] [--until-stdin-ends]
+    python -m lab.cloud.api_server --socket PATH | --port 0 --port-file FILE
+        [--public-range 198.18.0.0/24] [--machines] [--until-stdin-ends]
+
+It checks nobody: whoever reaches it is its administrator. On a Unix socket that is root alone.
 
 moto's backends are not safe for threads, so its calls run one at a time; requests are read, and answers written, side by side.
 
@@ -34,9 +37,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.datastructures import EnvironHeaders
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from lab.cloud import emulator
+from lab.cloud import browsers, emulator
 from lab.cloud.emulator import power, quotas, storage
 from lab.cloud.emulator.sessions import session_of
 from lab.cloud.reports import PRIVATE_PREFIX, QUOTAS_PATH, REGIONS_PATH, SESSIONS_PREFIX
@@ -73,6 +77,23 @@ class OneAtATime:
                 close: Callable[[], object] | None = getattr(answer, "close", None)
                 if close is not None:
                     close()
+
+
+class NotForPages:
+    """A WSGI application that no page in a browser reaches (`lab.cloud.browsers`)."""
+
+    def __init__(self, application: "WSGIApplication") -> None:
+        self._application = application
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        if browsers.from_a_page(str(environ.get("REQUEST_METHOD", "")), EnvironHeaders(environ)):
+            start_response("403 Forbidden", [("Content-Type", "text/plain")])
+            return [browsers.REFUSED.encode()]
+
+        def start(status: str, headers: list[tuple[str, str]], exc_info: Any = None, /) -> Any:
+            return start_response(status, browsers.without_grants(headers), exc_info)
+
+        return self._application(environ, start)
 
 
 class WithReports:
@@ -129,12 +150,24 @@ def _read_body(environ: "WSGIEnvironment") -> bytes:
 
 def application() -> "WSGIApplication":
     """The whole API as one WSGI application. `lab.cloud.emulator.install` comes first, once a process."""
-    return OneAtATime(WithReports(DomainDispatcherApplication(create_backend_app)))
+    return NotForPages(OneAtATime(WithReports(DomainDispatcherApplication(create_backend_app))))
 
 
 def server(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
     """A server that listens already; port 0 takes a free one (`server.port`). Serve with `serve_forever()`."""
     return make_server(host, port, application(), threaded=True, request_handler=QuietHandler)
+
+
+def server_on(path: Path) -> BaseWSGIServer:
+    """One that listens on a Unix socket, which only its owner can open, and is at its place only once it can be used."""
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    before = os.umask(0o177)
+    try:
+        serving = server(0, f"unix://{scratch}")
+    finally:
+        os.umask(before)
+    scratch.rename(path)
+    return serving
 
 
 class QuietHandler(MotoRequestHandler):
@@ -156,8 +189,9 @@ def _end_with_stdin() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m lab.cloud.api_server", description="The AWS API of the lab.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, required=True, help="port to listen on; 0 takes a free one")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--socket", type=Path, help="Unix socket to listen on, for root alone")
+    where.add_argument("--port", type=int, help="port of 127.0.0.1 to listen on; 0 takes a free one")
     parser.add_argument("--port-file", type=Path, help="file to write the port to, once it listens")
     parser.add_argument(
         "--public-range", type=IPv4Network, default=emulator.DEFAULT_PUBLIC_RANGE, help="public addresses (default: %(default)s)"
@@ -166,7 +200,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--until-stdin-ends", action="store_true", help="end with whoever holds the other end of standard input")
     options = parser.parse_args(arguments)
     emulator.install(public_range=options.public_range, machines=options.machines)
-    serving = server(options.port, options.host)
+    serving = server_on(options.socket) if options.socket else server(options.port)
     if options.port_file:
         options.port_file.write_text(f"{serving.port}\n")
     signal.signal(signal.SIGTERM, _end)

@@ -118,7 +118,7 @@ def _action(service: str, message: Message) -> tuple[str, dict[str, str]]:
 def _strings(body: bytes) -> dict[str, str]:
     try:
         content: Any = json.loads(body or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     if not isinstance(content, dict):
         return {}

@@ -12,9 +12,9 @@ from xml.sax.saxutils import escape
 
 from lab.cloud.calls import RPC_PATH, Call
 
-Kind = Literal["denied", "unknown key", "bad signature", "bad time", "expired", "would succeed", "throttled"]
+Kind = Literal["denied", "unknown key", "bad signature", "bad time", "expired", "would succeed", "throttled", "no bucket"]
 """Why: not allowed; an access key that nobody has; signed with another secret; signed at another time; credentials whose time is over;
-a trial (EC2's DryRun) of a call that is allowed; one call too many."""
+a trial (EC2's DryRun) of a call that is allowed; one call too many; a bucket that S3 says is not there."""
 Dialect = Literal["json", "cbor", "s3", "ec2", "query"]
 
 
@@ -54,6 +54,7 @@ _CODES: Mapping[Dialect, Mapping[Kind, tuple[str, int]]] = {
         "bad time": ("RequestTimeTooSkewed", 403),
         "expired": ("ExpiredToken", 400),
         "throttled": ("SlowDown", 503),
+        "no bucket": ("NoSuchBucket", 404),
     },
     "ec2": {
         "denied": ("UnauthorizedOperation", 403),

@@ -16,15 +16,18 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from botocore.exceptions import BotoCoreError, ClientError
 from multidict import CIMultiDict
 from yarl import URL
 
-from lab.cloud import denials
+from lab.bare_api import socket_of, url_of
+from lab.cloud import browsers, denials
 from lab.cloud.api_faults import ApiFaults
 from lab.cloud.calls import Call, Message, identify
 from lab.cloud.reports import PRIVATE_PREFIX
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from lab.hypervisor.interface import ChangeListener
 
 _LOG = logging.getLogger(__name__)
+_SERVER_LOG = logging.getLogger("aiohttp.server")
 
 MAX_BODY_BYTES = 64 * 1024 * 1024 + 1024 * 1024
 """An object of 64 MiB and its chunk signatures; S3's clients send larger ones in parts."""
@@ -66,11 +70,11 @@ class Judge(Protocol):
 
 
 class Front:
-    """Passes calls on to the API server at `api_url`. Doors are opened on sockets that listen already."""
+    """Passes calls on to the API server at `address` (`lab.bare_api`). Doors are opened on sockets that listen already."""
 
     def __init__(
         self,
-        api_url: str,
+        address: str,
         *,
         on_change: "ChangeListener | None" = None,
         judge: Judge | None = None,
@@ -80,17 +84,17 @@ class Front:
         self.judge = judge
         self.faults = faults or ApiFaults()
         self.on_change = on_change
-        self._api = api_url.rstrip("/")
+        self._address = address
         self._log = CallLog(log_file) if log_file else None
         self._session: aiohttp.ClientSession | None = None
         self._runner: web.ServerRunner | None = None
 
     async def start(self) -> None:
         """Makes ready; doors are opened afterwards (`open_door`)."""
+        _SERVER_LOG.addFilter(_ours)
         # A connection per call: one that the API server has closed in the meantime would lose the call sent on it.
-        connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
+        self._session = client_session(
+            self._address,
             auto_decompress=False,
             timeout=aiohttp.ClientTimeout(total=None),
             max_line_size=_LINE_BYTES,
@@ -117,6 +121,8 @@ class Front:
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
         started = time.monotonic()
+        if browsers.from_a_page(request.method, request.headers):
+            return web.Response(status=403, text=browsers.REFUSED)
         body = await _read(request)
         if body is None:
             return web.Response(
@@ -124,7 +130,7 @@ class Front:
             )
         target = _ABSOLUTE.sub("", request.raw_path)
         raw_path, _, query = target.partition("?")
-        if not raw_path.startswith("/") or raw_path.startswith(_CLOSED_PATHS):
+        if not raw_path.startswith("/") or _closed(raw_path):
             return web.Response(status=404, text="Not a path of AWS's API.\n")
         message = Message(
             method=request.method,
@@ -169,7 +175,7 @@ class Front:
             return _refused(call, verdict.refusal)
         if self._session is None:
             raise RuntimeError("the front has not been started")
-        url = URL(f"{self._api}{target}", encoded=True)  # as sent: the path is part of what is signed
+        url = URL(f"{url_of(self._address)}{target}", encoded=True)  # as sent: the path is part of what is signed
         try:
             async with self._session.request(
                 request.method, url, headers=_passed_on(request.headers), data=body, allow_redirects=False, skip_auto_headers=_NOT_ADDED
@@ -181,7 +187,18 @@ class Front:
             return web.Response(status=503, text="The lab's API server does not answer. Its log says why.\n")
 
 
+def _closed(raw_path: str) -> bool:
+    """Whether the API server would take a path for one of its own: it decodes them, and drops what repeats the first slash."""
+    return f"/{unquote(raw_path).lstrip('/')}".startswith(_CLOSED_PATHS)
+
+
 _NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Whether aiohttp tells of more than a caller who speaks no HTTP, or has gone: anybody could fill the log with those."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError | ConnectionError)
 
 
 async def _read(request: web.BaseRequest) -> bytes | None:
@@ -208,7 +225,8 @@ def _passed_on(headers: Mapping[str, str]) -> CIMultiDict[str]:
 
 
 def _response(answer: aiohttp.ClientResponse, body: bytes, *, head: bool) -> web.Response:
-    headers = CIMultiDict((name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP)
+    shown = browsers.without_grants(answer.headers.items())
+    headers = CIMultiDict((name, value) for name, value in shown if name.lower() not in _HOP_BY_HOP)
     if not head:
         headers.popall("Content-Length", None)
     return web.Response(status=answer.status, reason=answer.reason, headers=headers, body=None if head else body)
@@ -235,6 +253,15 @@ class CallLog:
     def close(self) -> None:
         """Closes the file."""
         self._handler.close()
+
+
+def client_session(address: str, **options: Any) -> aiohttp.ClientSession:
+    """A client of the API server at `address` (`lab.bare_api`), which takes paths; made in a running loop. It keeps no connection open."""
+    path = socket_of(address)
+    connector = (
+        aiohttp.TCPConnector(limit=0, force_close=True) if path is None else aiohttp.UnixConnector(str(path), limit=0, force_close=True)
+    )
+    return aiohttp.ClientSession(url_of(address), connector=connector, **options)
 
 
 def loopback_listener(port: int) -> socket.socket:

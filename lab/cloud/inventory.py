@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
@@ -29,63 +29,46 @@ Lookup = Callable[[str], str | None]
 class Clients:
     """boto3 clients of the bare API server, made when first needed. Their calls block: make them in threads."""
 
-    def __init__(self, api_url: str) -> None:
-        self._api_url = api_url
+    def __init__(self, address: str) -> None:
+        """`address`: `lab.bare_api`."""
         self._lock = threading.Lock()
-        self._session = nobody()
+        self._caller = nobody(address)
         self._config = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=30)
-        self._ec2: dict[str, EC2Client] = {}
-        self._iam: IAMClient | None = None
-        self._sts: STSClient | None = None
-        self._route53: Route53Client | None = None
-        self._s3: S3Client | None = None
-        self._secrets: dict[str, SecretsManagerClient] = {}
+        self._made: dict[tuple[str, str], Any] = {}
 
     def ec2(self, region: str) -> "EC2Client":
         """EC2 in `region`."""
-        with self._lock:
-            if region not in self._ec2:
-                self._ec2[region] = self._session.client("ec2", region_name=region, endpoint_url=self._api_url, config=self._config)
-            return self._ec2[region]
+        return self._client("ec2", region)
 
     @property
     def iam(self) -> "IAMClient":
         """IAM, which has no regions."""
-        with self._lock:
-            self._iam = self._iam or self._session.client("iam", region_name="us-east-1", endpoint_url=self._api_url, config=self._config)
-            return self._iam
+        return self._client("iam")
 
     @property
     def s3(self) -> "S3Client":
         """S3; any region's serves."""
-        with self._lock:
-            self._s3 = self._s3 or self._session.client("s3", region_name="us-east-1", endpoint_url=self._api_url, config=self._config)
-            return self._s3
+        return self._client("s3")
 
     def secrets(self, region: str) -> "SecretsManagerClient":
         """Secrets Manager in `region`."""
-        with self._lock:
-            if region not in self._secrets:
-                self._secrets[region] = self._session.client(
-                    "secretsmanager", region_name=region, endpoint_url=self._api_url, config=self._config
-                )
-            return self._secrets[region]
+        return self._client("secretsmanager", region)
 
     @property
     def sts(self) -> "STSClient":
         """STS; any region's serves."""
-        with self._lock:
-            self._sts = self._sts or self._session.client("sts", region_name="us-east-1", endpoint_url=self._api_url, config=self._config)
-            return self._sts
+        return self._client("sts")
 
     @property
     def route53(self) -> "Route53Client":
         """Route 53, which has no regions."""
+        return self._client("route53")
+
+    def _client(self, service: str, region: str = "us-east-1") -> Any:
         with self._lock:
-            self._route53 = self._route53 or self._session.client(
-                "route53", region_name="us-east-1", endpoint_url=self._api_url, config=self._config
-            )
-            return self._route53
+            if (service, region) not in self._made:
+                self._made[service, region] = self._caller.client(service, region, self._config)
+            return self._made[service, region]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,7 +16,7 @@ from lab.cloud.api_process import ApiProcess
 from lab.cloud.certificates import Mint, authority
 from lab.cloud.dns import Names, Resolver
 from lab.cloud.dns_zones import read_private_zones
-from lab.cloud.front import Front, loopback_listener
+from lab.cloud.front import Front, client_session, loopback_listener
 from lab.cloud.iam.judge import IamJudge
 from lab.cloud.iam.policies import PolicyStore
 from lab.cloud.iam.sessions import Sessions
@@ -24,6 +24,7 @@ from lab.cloud.inventory import Clients, Inventory, Lookup
 from lab.cloud.metadata import MetadataService
 from lab.cloud.mirror import MIRROR_HOSTS, PackageMirror
 from lab.cloud.reports import REGIONS_PATH, report_path
+from lab.keys import Keys
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames
 from lab.paths import cache_folder
 
@@ -40,6 +41,7 @@ class CloudServices:
 
     `lookup` tells an instance by its private address where the API alone cannot (two VPCs with the same addresses).
     `faults` are those that the API has on purpose; they outlive these services, which are replaced when the API server dies.
+    `keys` are those of the account's administrator.
     `packages` is a folder of .debs with its index, to be served under the names of Debian's archive (`lab.cloud.mirror`).
     """
 
@@ -50,16 +52,18 @@ class CloudServices:
         on_change: "ChangeListener",
         *,
         lookup: Lookup | None = None,
+        keys: Keys,
         packages: Path | None = None,
         faults: ApiFaults | None = None,
     ) -> None:
         self._names = names
         self._router = router
         self._tell = on_change
+        self._keys = keys
         self._packages = packages
         self._faults = faults
         self._api = ApiProcess(names)
-        self._clients = Clients(self._api.url)
+        self._clients = Clients(self._api.address)
         self._inventory = Inventory(clients=self._clients, lookup=lookup)
         self._policies = PolicyStore(self._clients)
         self._zones_changed = asyncio.Event()
@@ -79,7 +83,7 @@ class CloudServices:
         async with AsyncExitStack() as starting:
             if not found:
                 starting.push_async_callback(self._end_api_of_failed_start)
-            self._session = await starting.enter_async_context(aiohttp.ClientSession(self._api.url))
+            self._session = await starting.enter_async_context(client_session(self._api.address))
             if found:
                 self._inventory.regions.update(await self.regions())
             await self._open_front(starting)
@@ -125,9 +129,9 @@ class CloudServices:
             await self._api.stop()
 
     async def _open_front(self, starting: AsyncExitStack) -> None:
-        judge = IamJudge(Sessions(self._api_session()), self._policies, self._inventory)
+        judge = IamJudge(Sessions(self._api_session()), self._policies, self._inventory, administrator=self._keys)
         log_file = self._names.state_dir / "calls.jsonl"
-        front = Front(self._api.url, on_change=self._changed, judge=judge, faults=self._faults, log_file=log_file)
+        front = Front(self._api.address, on_change=self._changed, judge=judge, faults=self._faults, log_file=log_file)
         await front.start()
         starting.push_async_callback(front.stop)
         await front.open_door(loopback_listener(self._names.api_port))

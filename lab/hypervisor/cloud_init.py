@@ -33,7 +33,7 @@ def parse(text: str) -> Report:
     """Reads a record; one that is none, as while it is being written, says nothing."""
     try:
         stages = _mapping(_mapping(json.loads(text)).get("v1"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return Report(finished=False)
     errors: list[str] = []
     warnings: list[str] = []

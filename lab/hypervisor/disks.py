@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from lab.hypervisor import volumes
+from lab.hypervisor import device_policy, volumes
 from lab.hypervisor.desired import Volume
+from lab.hypervisor.device_policy import Device
 from lab.names import LabNames
 
 BUSY_AFTER = 10.0
@@ -65,9 +66,10 @@ class Disks:
         for volume_id in self.given:
             volumes.detach(self._names.volume_file(volume_id))
 
-    async def give(self, leader: int, volume: Volume) -> None:
-        """Gives a volume to the running machine."""
+    async def give(self, leader: int, volume: Volume, group: Path) -> None:
+        """Gives a volume to the running machine, whose processes are in that control group."""
         loop = await asyncio.to_thread(volumes.attach, self._names.volume_file(volume.volume_id), volume.size_gib)
+        await asyncio.to_thread(self._permit, group, self.given | {volume.volume_id})
         await asyncio.to_thread(volumes.give_to_running, leader, volume.volume_id, loop)
         self.given |= {volume.volume_id}
         self.sizes[volume.volume_id] = volume.size_gib
@@ -92,10 +94,11 @@ class Disks:
         self._forced.add(volume_id)
         self.held -= {volume_id}
 
-    async def take(self, leader: int, volume_id: str) -> None:
+    async def take(self, leader: int, volume_id: str, group: Path) -> None:
         """Takes a volume from the running machine; one that the guest still uses is `held` afterwards and stays with it."""
         if await asyncio.to_thread(self._take, leader, volume_id, volume_id in self._forced):
             self.given -= {volume_id}
+            await asyncio.to_thread(self._permit, group, self.given)
             self.sizes.pop(volume_id, None)
             self._forced.discard(volume_id)
             self._held_since.pop(volume_id, None)
@@ -115,6 +118,10 @@ class Disks:
             return False
         self._known_as_busy.add(volume_id)
         return True
+
+    def _permit(self, group: Path, volume_ids: Iterable[str]) -> None:
+        loops = [loop for volume_id in volume_ids for loop in volumes.loops_over(self._names.volume_file(volume_id))]
+        device_policy.permit(group, map(Device.of, loops))
 
     def _take(self, leader: int, volume_id: str, force: bool) -> bool:
         file = self._names.volume_file(volume_id)

@@ -10,6 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.files import private_folder
 from lab.hypervisor import namespaces
 from lab.hypervisor.run import run
 from lab.names import STATE_ROOT, LabNames
@@ -28,7 +29,7 @@ def enter(names: LabNames) -> None:
             scratch = _RECORD.with_suffix(".new")
             scratch.write_text(json.dumps({"sysctls": before, "netns_folder": namespaces.NETNS_DIR.exists()}))
             scratch.rename(_RECORD)
-        names.state_dir.mkdir(parents=True, exist_ok=True, mode=0o711)
+        names.make_state_dir()
         for path, least in _SYSCTLS.items():
             file = Path("/proc/sys", path)
             if int(file.read_text()) < least:
@@ -66,7 +67,7 @@ def _unmount_netns_folder() -> None:
 
 @contextmanager
 def _locked() -> Generator[None]:
-    STATE_ROOT.mkdir(parents=True, exist_ok=True)
+    private_folder(STATE_ROOT)
     with (STATE_ROOT / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -81,7 +81,7 @@ def empty_unmounted(file: Path) -> None:
     loop = loops[0] if loops else Path(run(["losetup", "--find", "--show", file]).strip())
     try:
         # In a mount namespace of its own, which ends with the command: nothing has to be taken away.
-        script = 'mount "$1" "$2" && rm -f "$2/$3"'
+        script = 'mount -o nosuid,nodev "$1" "$2" && rm -f "$2/$3"'
         if run(["blkid", "--probe", loop], accept=(0, 2)):
             run(["unshare", "--mount", "sh", "-c", script, "sh", loop, file.parent, FILLER], timeout=60)
     finally:

@@ -11,6 +11,8 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
+from botocore.config import Config
+
 from lab.hypervisor import conntrack, router, volumes
 from lab.hypervisor.conntrack import Holders, Moved
 from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
@@ -27,6 +29,7 @@ from lab.hypervisor.interface import MachineReports, RouterNamespace
 from lab.hypervisor.keeper import POWER_OFF_AFTER, Keeper, Surroundings
 from lab.hypervisor.reader import Reader
 from lab.names import LabNames
+from lab.sessions import administrator
 
 _TRY_AGAIN_AFTER = 2.0
 """Seconds after which an API that did not answer is asked again."""
@@ -62,8 +65,7 @@ class Hypervisor:
         self.keepers: dict[str, Keeper] = {}
         self.problem: str | None = None
         """Why the API could not be read or the router not be set, for people."""
-        self._reader = Reader(names.moto_endpoint)
-        self._callers = Reader(names.api_endpoint, attempts=5)
+        self._reader = Reader(names.moto_address)
         self._regions = set[str]()
         self.firewall = Enforcer(
             Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), functools.partial(router.load_rules, names)
@@ -149,15 +151,17 @@ class Hypervisor:
     async def stop_host(self, keeper: Keeper) -> None:
         """StopInstances, through the API's door as anybody would: a fault of the API strikes it."""
         if keeper.desired:
-            client = self._callers.client(keeper.desired.region)
-            await asyncio.to_thread(client.stop_instances, InstanceIds=[keeper.instance_id])
+            await asyncio.to_thread(self._call, "stop_instances", keeper.desired.region, keeper.instance_id)
 
     async def start_host(self, keeper: Keeper) -> None:
         """Lets a killed machine boot again; StartInstances for one that was stopped."""
         if keeper.power_on() or not keeper.desired:
             return
-        client = self._callers.client(keeper.desired.region)
-        await asyncio.to_thread(client.start_instances, InstanceIds=[keeper.instance_id])
+        await asyncio.to_thread(self._call, "start_instances", keeper.desired.region, keeper.instance_id)
+
+    def _call(self, operation: str, region: str, instance_id: str) -> None:
+        config = Config(retries={"total_max_attempts": 5}, connect_timeout=5, read_timeout=30)
+        getattr(administrator(self.names).client("ec2", region, config), operation)(InstanceIds=[instance_id])
 
     async def give_fault(self, description: Mapping[str, Any], seconds: float | None) -> Active:
         """Puts a fault on; one with an end is taken back then. Raises FaultError."""

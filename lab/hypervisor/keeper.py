@@ -277,10 +277,11 @@ class Keeper:
         if leader is None:
             raise RuntimeError(f"{volume_id}: the host has no PID 1 whose devices could be changed")
         if step.action is Action.ATTACH:
-            await self._disks.give(leader, next(volume for volume in desired.volumes if volume.volume_id == volume_id))
+            volume = next(volume for volume in desired.volumes if volume.volume_id == volume_id)
+            await self._disks.give(leader, volume, self.machine.cgroup.guest)
             self._around.refresh()  # faults of disks are to hold for what is there now
             return
-        await self._disks.take(leader, volume_id)
+        await self._disks.take(leader, volume_id, self.machine.cgroup.guest)
         if volume_id not in self._disks.held:
             self._around.refresh()
             return

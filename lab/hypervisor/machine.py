@@ -15,14 +15,31 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from lab.hypervisor import namespaces
+from lab.hypervisor import device_policy, namespaces
 from lab.hypervisor.cgroups import MachineCgroup
+from lab.hypervisor.device_policy import Device
 from lab.hypervisor.root_disk import RootDisk
 from lab.names import STATE_ROOT, LabNames
 from lab.processes import Process, read_pid_file, write_pid_file
 
 EXIT_REBOOT = 133
 """nspawn's exit status when the guest asked for a reboot; under --keep-unit it does not start the guest again by itself."""
+
+_NEEDLESS = (
+    "CAP_AUDIT_CONTROL",
+    "CAP_AUDIT_WRITE",
+    "CAP_DAC_READ_SEARCH",  # and with it open_by_handle_at(2), which leaves the guest's tree
+    "CAP_IPC_OWNER",
+    "CAP_LEASE",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_MKNOD",
+    "CAP_NET_BROADCAST",
+    "CAP_SYS_NICE",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_RESOURCE",  # some machines have none to give; a host is to be the same on all
+    "CAP_SYS_TTY_CONFIG",
+)
+"""Of those that nspawn leaves to a container (systemd-nspawn(1), --capability) what no boot of a host needs."""
 
 _POWER_OFF = signal.SIGRTMIN + 4
 _REBOOT = signal.SIGRTMIN + 5
@@ -161,7 +178,7 @@ class Machine:
     def boot(self, *, image: Path, hostname: str, binds: Mapping[Path, str]) -> Process:
         """Switches the machine on, after `prepare`; returns its supervisor at once.
 
-        `image` is the lower layer of the root disk; `binds` maps devices of this machine to paths in the guest.
+        `image` is the lower layer of the root disk; `binds` maps devices of this machine to paths in the guest, which uses no other.
         """
         command = [
             "nsenter",
@@ -187,9 +204,11 @@ class Machine:
             "--notify-ready=yes",
             "--resolv-conf=off",  # the image's own names the VPC's resolver
             "--capability=CAP_NET_ADMIN",  # keepalived, and anything else that owns addresses
+            f"--drop-capability={','.join(_NEEDLESS)}",
             "--console=read-only",
             *(f"--bind={source}:{target}" for source, target in binds.items()),
         ]
+        device_policy.permit(self.cgroup.guest, map(Device.of, binds))
         environment = {
             "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
             "SUPERVISOR_CGROUPS": " ".join(str(path) for path in self.cgroup.join_files("supervisor")),
@@ -211,6 +230,7 @@ class Machine:
                 env=environment,
                 cwd="/",
                 start_new_session=True,
+                umask=0o022,  # in the guest's tree nspawn makes folders for all its users
             )
         write_pid_file(self._supervisor_file, started.pid)
         return Process.of(started.pid)

@@ -39,8 +39,11 @@ def names() -> list[str]:
 
 def create(name: str) -> None:
     """Makes the namespace unless it is there."""
+    made = not NETNS_DIR.exists()
     if not exists(name):
         _netns.create(name)
+    if made:
+        NETNS_DIR.chmod(0o755)  # as ip-netns(8) makes it
 
 
 def remove(name: str) -> None:

@@ -105,7 +105,7 @@ class Wires:
 
 
 @contextmanager
-def this_machine() -> "Generator[Wires]":
+def of_this_machine() -> "Generator[Wires]":
     """The wires of this process's own namespace."""
     with IPRoute() as route:
         yield Wires(route)

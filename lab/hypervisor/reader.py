@@ -15,11 +15,10 @@ if TYPE_CHECKING:
 
 
 class Reader:
-    """A reader of one API endpoint. Blocking: call `read` in a thread. `attempts` is how often a call is tried."""
+    """A reader of one bare API server (`lab.bare_api`). Blocking: call `read` in a thread."""
 
-    def __init__(self, endpoint: str, *, attempts: int = 1) -> None:
-        self._endpoint = endpoint
-        self._attempts = attempts
+    def __init__(self, address: str) -> None:
+        self._caller = nobody(address)
         self._clients: dict[str, EC2Client] = {}
 
     def read(self, regions: Iterable[str]) -> DesiredState:
@@ -35,8 +34,8 @@ class Reader:
     def client(self, region: str) -> "EC2Client":
         """An EC2 client for a region."""
         if region not in self._clients:
-            config = Config(retries={"total_max_attempts": self._attempts}, connect_timeout=5, read_timeout=30)
-            self._clients[region] = nobody().client("ec2", region_name=region, endpoint_url=self._endpoint, config=config)
+            config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+            self._clients[region] = self._caller.client("ec2", region, config)
         return self._clients[region]
 
     def _read_region(self, region: str) -> tuple[dict[str, DesiredMachine], set[str]]:

@@ -1,7 +1,12 @@
 """A machine's root disk: a file system of the root volume's size in a sparse file, and in it all that differs from the image.
 
 It is mounted while the instance exists, also while the machine is off, at a place of this machine's own: what the host wrote can be read
-there at any time. It has no journal of its own: power cuts of the lab end processes and leave the kernel, which unmounts it in order.
+there at any time, by root, since the lab's state folder is closed to others. It has no journal of its own: power cuts of the lab end
+processes and leave the kernel, which unmounts it in order.
+
+A guest's root is this machine's root too, so nothing that a guest leaves there counts here: the mount has `nosuid` and `nodev`. The guest
+does not notice. Its own tree is an overlay over a clone of this mount, and the kernel goes by the flags of the mount that a file is opened
+through (fs/overlayfs/super.c, ovl_get_upper; fs/exec.c, bprm_fill_uid; fs/namei.c, may_open_dev).
 """
 
 import contextlib
@@ -11,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.errors import LabError
+from lab.files import private
 from lab.hypervisor import volumes
 from lab.hypervisor.run import CommandError, run
 from lab.space import GIB
 
 _MAKE = ("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=1")
-_OPTIONS = "loop,noatime,noinit_itable"
+_OPTIONS = "loop,noatime,noinit_itable,nosuid,nodev"
 """Inode tables are read as zeroes from a file that is new: written out they would fill this machine's disk."""
 
 
@@ -63,7 +69,7 @@ class RootDisk:
         self.mount_point.mkdir(parents=True, exist_ok=True)
         if not self.image.exists():
             scratch = self.image.with_suffix(".new")
-            with scratch.open("wb") as opened:
+            with open(scratch, "wb", opener=private) as opened:
                 os.truncate(opened.fileno(), size)
             run([*_MAKE, scratch])
             scratch.rename(self.image)
@@ -71,8 +77,10 @@ class RootDisk:
             self._grow(size)
         if not self.mount_point.is_mount():
             run(["mount", "-o", _OPTIONS, self.image, self.mount_point])
-        for tree in (self.upper, self.work):
-            tree.mkdir(exist_ok=True)
+        self.work.mkdir(exist_ok=True)
+        if not self.upper.exists():
+            self.upper.mkdir()
+            self.upper.chmod(0o755)  # it is the guest's root folder
         link = self.folder / "upper"
         if not link.is_symlink():
             link.symlink_to(self.upper.relative_to(self.folder))

@@ -8,9 +8,9 @@ too, because the router answers for the whole subnet (proxy ARP).
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from lab.hypervisor import namespaces
+from lab.hypervisor import namespaces, this_machine
 from lab.hypervisor.desired import DesiredMachine, Nat
-from lab.hypervisor.netlink import Wires, this_machine, within
+from lab.hypervisor.netlink import Wires, of_this_machine, within
 from lab.hypervisor.run import run
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames, mac_address
 
@@ -39,19 +39,20 @@ class AddressClashError(RuntimeError):
 
 def set_up(names: LabNames) -> None:
     """Makes the router and its link to this machine, or completes what is there of them."""
-    with this_machine() as wires:
+    with of_this_machine() as wires:
         if names.wan_link not in wires.links():
             _refuse_clash(names, wires)
+    this_machine.protect(names)
     namespaces.create(names.router_netns)
     for path, value in _SYSCTLS.items():
         namespaces.write_sysctl(names.router_netns, path, value)
-    with this_machine() as wires:
+    with of_this_machine() as wires:
         if names.wan_link not in wires.links():
             wires.add_pair(names.wan_link, peer=WAN, peer_namespace=names.router_netns)
         wires.add_address(names.wan_link, IPv4Interface(f"{names.machine_address}/30"))
         wires.set_up(names.wan_link)
     within(names.router_netns, lambda wires: _set_up_inside(names, wires))
-    with this_machine() as wires:
+    with of_this_machine() as wires:
         for destination in (names.elastic_network, IPv4Network(f"{names.api_address}/31")):
             wires.route_via(destination, names.router_address)
 
@@ -79,7 +80,7 @@ def _refuse_clash(names: LabNames, wires: Wires) -> None:
 
 def local_networks(names: LabNames) -> list[IPv4Network]:
     """Networks that this machine itself is in, the lab's own excepted: a VPC in one of them would not be told apart from it."""
-    with this_machine() as wires:
+    with of_this_machine() as wires:
         networks = [address.network for address in wires.addresses() if not address.ip.is_loopback]
     return [network for network in networks if not network.overlaps(names.outside_network)]
 

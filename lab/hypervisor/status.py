@@ -2,21 +2,24 @@
 
 A host that serves says so itself, in an object `hosts/<role id>:<instance id>.json` of the stack's bucket. The word counts only if it is
 about the user data that the instance has now and newer than its last start: what an earlier run said is no news. Nor does it count once
-the host has not renewed it for minutes (`stack.records.not_heard`).
+the host has not renewed it for minutes (`stack.records.not_heard`). A word that cannot be read or asked for concerns its host alone.
 """
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, cast
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from lab.hypervisor.cloud_init import Report
 from lab.hypervisor.desired import DesiredMachine
 from lab.sessions import nobody
-from stack.cloud import age_of
+from stack.cloud import age_of, record_body
+from stack.host_record import Record, UnreadableRecordError, read
+from stack.printable import printable
 from stack.records import not_heard
 
 if TYPE_CHECKING:
@@ -46,32 +49,24 @@ def unheard(why: str) -> Word:
     return Word(ready=False, reason=why, counts=False)
 
 
-def judge(record: Mapping[str, object], *, user_data: bytes, launched: datetime | None, age: float = 0.0) -> Word:
+def judge(record: Record, *, user_data: bytes, launched: datetime | None, age: float = 0.0) -> Word:
     """What a host's record of that age (seconds) says, or why it does not count."""
-    if record.get("user_data_sha256") != hashlib.sha256(user_data).hexdigest():
+    if record.user_data_sha256 != hashlib.sha256(user_data).hexdigest():
         return unheard("not configured with its current user data yet")
-    try:
-        said = datetime.fromisoformat(str(record.get("time")))
-    except ValueError:
+    if record.time is None:
         return unheard("its readiness record has no time")
-    if launched is not None and said.astimezone(UTC) < launched.astimezone(UTC):
+    if launched is not None and record.time < launched:
         return unheard("starting; no word since its last start")
-    state, reason = str(record.get("state")), str(record.get("reason", ""))
+    state, reason = record.state, record.reason
     if silent := not_heard(record, age):
         return Word(ready=False, reason=f"{silent}; then it said: {state}, {reason}", age=age)
     return Word(
         ready=state == "ready",
         reason=reason if state == "ready" else f"{state}: {reason}",
         age=age,
-        facts=_texts(record.get("facts")),
-        measures=_texts(record.get("measures")),
+        facts=record.facts,
+        measures=record.measures,
     )
-
-
-def _texts(value: object) -> dict[str, str]:
-    if not isinstance(value, dict):
-        return {}
-    return {str(name): str(text) for name, text in cast("dict[object, object]", value).items()}
 
 
 def explain(word: Word | None, *, user_data: bytes, report: Report) -> Word:
@@ -80,7 +75,7 @@ def explain(word: Word | None, *, user_data: bytes, report: Report) -> Word:
         return word
     why = word.reason if word else "no word from it yet"
     if report.complaints:
-        return unheard(f"{why}; cloud-init: {report.complaints[0]}")
+        return unheard(f"{why}; cloud-init: {printable(report.complaints[0])}")
     if word is None and not user_data:
         return unheard("it has no user data, so nothing tells it what to be")
     if word is None and report.finished:
@@ -91,33 +86,58 @@ def explain(word: Word | None, *, user_data: bytes, report: Report) -> Word:
 class Words:
     """Reads the hosts' words from the API. Blocking: call it in a thread."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
-        self._session = nobody()
+    def __init__(self, address: str) -> None:
+        """`address`: `lab.bare_api`."""
+        self._caller = nobody(address)
         self._ec2: dict[str, EC2Client] = {}
-        self._s3: S3Client = self._session.client("s3", endpoint_url=endpoint, region_name="us-east-1")
+        self._s3: S3Client = self._caller.client("s3", "us-east-1")
 
     def read(self, machines: Mapping[str, DesiredMachine]) -> dict[str, Word]:
         """The words of those machines that have said anything, by instance id."""
         words: dict[str, Word] = {}
         for bucket in self._s3.list_buckets()["Buckets"]:
             name = bucket.get("Name", "")
-            for entry in self._s3.list_objects_v2(Bucket=name, Prefix=_FOLDER).get("Contents", []):
-                key = entry.get("Key", "")
+            for key in self._keys(name):
                 machine = machines.get(key.rpartition(":")[2].removesuffix(".json"))
-                if machine is None:
-                    continue
-                answer = self._s3.get_object(Bucket=name, Key=key)
-                record = json.loads(answer["Body"].read())
-                if isinstance(record, dict):
-                    said = cast("dict[str, object]", record)
-                    age = age_of(answer["LastModified"], answer["ResponseMetadata"]["HTTPHeaders"])
-                    words[machine.instance_id] = judge(said, user_data=self.user_data(machine), launched=machine.launched, age=age)
+                if machine is not None and (word := self._word(name, key, machine)) is not None:
+                    words[machine.instance_id] = word
         return words
+
+    def _keys(self, bucket: str) -> list[str]:
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_FOLDER)
+        try:
+            return [entry.get("Key", "") for page in pages for entry in page.get("Contents", [])]
+        except ClientError as error:
+            if _code(error) == "NoSuchBucket":  # deleted meanwhile
+                return []
+            raise
+
+    def _word(self, bucket: str, key: str, machine: DesiredMachine) -> Word | None:
+        """What one machine said; None where its record has gone meanwhile."""
+        age = None
+        try:
+            answer = self._s3.get_object(Bucket=bucket, Key=key)
+            age = age_of(answer["LastModified"], answer["ResponseMetadata"]["HTTPHeaders"])
+            return judge(read(record_body(answer["Body"])), user_data=self.user_data(machine), launched=machine.launched, age=age)
+        except UnreadableRecordError as error:
+            return Word(ready=False, reason=str(error), age=age)
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and _code(error) == "NoSuchKey":
+                return None
+            return Word(ready=False, reason=unasked(error), age=age)
 
     def user_data(self, machine: DesiredMachine) -> bytes:
         """What the API holds as the instance's user data."""
         if machine.region not in self._ec2:
-            self._ec2[machine.region] = self._session.client("ec2", endpoint_url=self._endpoint, region_name=machine.region)
+            self._ec2[machine.region] = self._caller.client("ec2", machine.region)
         answer = self._ec2[machine.region].describe_instance_attribute(InstanceId=machine.instance_id, Attribute="userData")
         return base64.b64decode(answer.get("UserData", {}).get("Value", ""))
+
+
+def unasked(error: Exception) -> str:
+    """Why a host's word is not known, where the API did not answer."""
+    return f"its word could not be asked for: {printable(str(error))}"
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.hypervisor import cgroups, footprint, namespaces, root_disk, volumes
+from lab.hypervisor import cgroups, footprint, namespaces, root_disk, this_machine, volumes
 from lab.hypervisor.cgroups import MachineCgroup
-from lab.hypervisor.netlink import this_machine
+from lab.hypervisor.netlink import of_this_machine
 from lab.names import LabNames
 from lab.processes import read_pid_file
 
@@ -39,8 +39,9 @@ def take_down(names: LabNames) -> None:
     for namespace in namespaces.names():
         if namespace.startswith(f"{names.prefix}."):
             namespaces.remove(namespace)
-    with this_machine() as wires:
+    with of_this_machine() as wires:
         wires.remove(names.wan_link)
+    this_machine.release(names)
     root_disk.unmount_below(names.state_dir)
     volumes.detach_below(names.state_dir)
     _remove_state(names)
@@ -51,8 +52,9 @@ def remains(names: LabNames) -> list[str]:
     """What is there of the lab, for people; empty after `take_down`."""
     found = [f"cgroup {hierarchy / names.prefix}" for hierarchy in cgroups.layout().every if (hierarchy / names.prefix).exists()]
     found += [f"namespace {name}" for name in namespaces.names() if name.startswith(f"{names.prefix}.")]
-    with this_machine() as wires:
+    with of_this_machine() as wires:
         found += [f"link {name}" for name in wires.links() if name == names.wan_link]
+    found += [f"firewall table inet {names.prefix}"] if this_machine.protected(names) else []
     found += [f"mount {where}" for where in root_disk.mounted_below(names.state_dir)]
     found += [f"loop device {loop}" for loop in volumes.loops_below(names.state_dir)]
     if names.state_dir.exists():

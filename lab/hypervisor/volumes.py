@@ -10,6 +10,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.files import private
 from lab.hypervisor.run import CommandError, run
 from lab.space import GIB, require_possible
 
@@ -53,8 +54,8 @@ def grow(file: Path, size_gib: int) -> None:
     """
     size = size_gib * GIB
     require_possible(file.parent, size, f"volume {file.stem}")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("ab") as opened:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with open(file, "ab", opener=private) as opened:
         if file.stat().st_size < size:
             os.truncate(opened.fileno(), size)
     for loop in loops_over(file):
@@ -133,7 +134,7 @@ def give_to_running(leader: int, volume_id: str, loop: Path) -> None:
     """Makes the volume's device appear in a running machine, whose PID 1 is `leader`."""
     number = loop.stat().st_rdev
     device = guest_device(volume_id)
-    script = 'mkdir -p "${1%/*}" && rm -f "$1" && mknod -m 0660 "$1" b "$2" "$3" && chown root:disk "$1"'
+    script = 'umask 022 && mkdir -p "${1%/*}" && rm -f "$1" && mknod -m 0660 "$1" b "$2" "$3" && chown root:disk "$1"'
     words = ["sh", "-c", script, "sh", device, str(os.major(number)), str(os.minor(number))]
     run(["nsenter", f"--target={leader}", "--mount", "--", *words], timeout=10)
 

@@ -1,7 +1,8 @@
 """Building a host image: Debian by debootstrap, packages in a chroot, and the settling of what packages leave behind.
 
 The image is a plain directory, the lower layer of every host's overlay. Nothing of a host may be in it: no machine id, no host keys, no
-database. The machine's own debootstrap and its default mirror are used; signatures are checked by debootstrap and apt as ever.
+database. The machine's own debootstrap and its default mirror are used. Debian's signatures are checked by apt, and by debootstrap, which
+is told to: without its keyring it would go on unchecked.
 """
 
 import gzip
@@ -88,7 +89,7 @@ def _build_plain(recipe: Recipe, scratch: Path, progress: Progress) -> None:
     root = scratch / "root"
     with _step(progress, f"debootstrap {SUITE}"):
         # No mirror argument: debootstrap's own default is the machine's.
-        run(["debootstrap", "--variant=minbase", SUITE, root], timeout=1800)
+        run(["debootstrap", "--force-check-gpg", "--variant=minbase", SUITE, root], timeout=1800)
     _write(root / "etc/apt/apt.conf.d/80webstack-build", _APT_CONFIGURATION)
     _write(root / "etc/dpkg/dpkg.cfg.d/80webstack-build", _DPKG_CONFIGURATION)
     with _step(progress, f"{len(PLAIN_PACKAGES)} packages of the plain image"), _buildable(root):
@@ -139,7 +140,17 @@ def _fetch_mysql(folder: Path, progress: Progress) -> list[Path]:
     script.write_text(_FETCH_ONLY_SCRIPT)
     with _step(progress, f"MySQL's {len(MYSQL_PACKAGES)} packages fetched"):
         run(
-            ["debootstrap", "--variant=minbase", "--download-only", "--no-resolve-deps", MYSQL_SUITE, folder / "tree", "", script],
+            [
+                "debootstrap",
+                "--force-check-gpg",
+                "--variant=minbase",
+                "--download-only",
+                "--no-resolve-deps",
+                MYSQL_SUITE,
+                folder / "tree",
+                "",
+                script,
+            ],
             env={"WEBSTACK_DEBS": " ".join(MYSQL_PACKAGES)},
             timeout=1800,
         )

@@ -72,7 +72,7 @@ UNWANTED_UNITS = (
 )
 """Timers that work on the machine's disks or want a package index."""
 
-SERVICE_UNITS = ("haproxy.service", "keepalived.service", "nginx.service", "mysql.service")
+SERVICE_UNITS = ("haproxy.service", "keepalived.service", "nginx.service", "mysql.service", "unattended-upgrades.service")
 """A package enables its service even where nothing may start during the build; the stack starts its own when it is configured."""
 
 

@@ -32,7 +32,16 @@ class Store:
 
     def folder(self, recipe: Recipe) -> Path:
         """The image's folder; it exists only when the image is complete."""
-        return self.cache / "images" / recipe.key
+        return self._images / recipe.key
+
+    def close_to_others(self) -> None:
+        """Lets nobody but its owner look into the images: they hold programs that run as root, and nobody here updates them."""
+        if self._images.is_dir():
+            self._images.chmod(0o700)
+
+    @property
+    def _images(self) -> Path:
+        return self.cache / "images"
 
     def root(self, recipe: Recipe) -> Path:
         """The image's file tree, the lower layer of every host's root disk."""
@@ -52,7 +61,7 @@ class Store:
 
         One build at a time: a second one waits, and then finds the image made.
         """
-        images = self.cache / "images"
+        images = self._images
         images.mkdir(parents=True, exist_ok=True)
         with (images / f".{recipe.variant}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)

@@ -17,7 +17,7 @@ from typing import Final
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from lab.provider.cloud import DEADLINE_SECONDS, POLL_SECONDS, Clients, Cloud
+from lab.provider.cloud import DEADLINE_SECONDS, POLL_SECONDS, Clients, Cloud, Credentials
 from lab.provider.configuration import DEFAULT_REGION
 from lab.provider.invokes import DEFAULT_DEBIAN_AMI, invokes
 from lab.provider.servicer import Servicer
@@ -61,6 +61,7 @@ def main(arguments: list[str]) -> int:
     base = Cloud(
         clients=Clients(options.endpoint),
         region=DEFAULT_REGION,
+        credentials=Credentials.of_environment(),
         own_images=frozenset({options.debian_ami}),
         poll_seconds=options.poll_seconds,
         deadline_seconds=options.deadline_seconds,

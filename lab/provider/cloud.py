@@ -7,6 +7,7 @@ is repeated as often as AWS's provider does by default (`max_retries`, 25).
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -54,11 +55,17 @@ class Refusal(Exception):  # noqa: N818 - AWS's word for it, and no failure of t
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Keys of the calls; the lab's API takes any while it enforces nothing."""
+    """Keys of the calls."""
 
     access_key: str = "lab"
-    secret_key: str = "lab"  # noqa: S105 - no secret: what the API is told when the configuration names no key
-    token: str | None = None
+    secret_key: str = field(default="lab", repr=False)
+    token: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of_environment(cls) -> Credentials:
+        """What calls are signed with where the configuration names no key, as by AWS's provider; made up where there is none either."""
+        given = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
+        return cls(access_key=given[0], secret_key=given[1], token=os.environ.get("AWS_SESSION_TOKEN")) if given[0] and given[1] else cls()
 
 
 class Clients:

@@ -40,7 +40,7 @@ def configured(given: Mapping[str, Any], base: Cloud) -> Cloud:
     values = {key: value for key, value in cast("dict[str, Any]", plain(given)).items() if value is not UNKNOWN}
     defaults = _parsed(values.get("defaultTags"))
     tags = cast("dict[str, str]", defaults.get("tags") or {}) if isinstance(defaults, dict) else {}
-    credentials = Credentials()
+    credentials = base.credentials
     if values.get("accessKey") and values.get("secretKey"):
         credentials = Credentials(access_key=values["accessKey"], secret_key=values["secretKey"], token=values.get("token"))
     return replace(

@@ -71,7 +71,9 @@ def _certificate(opened: door.Door, fleet: Fleet, pem: certificate.Pem, secret: 
     made = certificate.put(opened, secret, pem)
     names = f" for {', '.join(pem.names)}" if pem.names else ""
     say(f"tls: {secret} {'was made and ' if made else ''}holds the certificate{names}, until {pem.ends:%Y-%m-%d}")
-    if made or not any(host.facts.get("tls_secret") == secret for host in fleet.hosts()):
+    if made or not any(
+        host.facts.get("tls_secret") == secret or (host.role == "load_balancer" and host.unreadable) for host in fleet.hosts()
+    ):
         say("tls: no load balancer takes its certificate from there yet: loadBalancer.tls with `mode: secret`, and `up`")
         return
     wait(lambda: serving_certificate(fleet.hosts(), secret, pem.fingerprint), seconds=seconds, say=say)

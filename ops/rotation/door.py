@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from lab import sessions
 from lab.engine.workspace import read_config
@@ -40,11 +40,11 @@ def of_aws(repository: Path, stack: str) -> Door:
 
 
 def of_lab(repository: Path, stack: str, lab: Session) -> Door:
-    """By a lab's own API. Raises DaemonError where it does not run."""
+    """By a lab's own API. Raises DaemonError where it does not run, KeysError for all but root."""
     region = _region(read_config(repository, stack), stack)
     lab.require_running()
-    make = cast("Any", sessions.nobody().client)
-    return _door(lambda service: make(service, region_name=region, endpoint_url=lab.names.api_endpoint))
+    caller = sessions.administrator(lab.names)
+    return _door(lambda service: caller.client(service, region))
 
 
 def _region(config: Any, stack: str) -> str:

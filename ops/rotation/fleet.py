@@ -1,6 +1,5 @@
 """The running stack as a rotation sees it: its hosts and what they say of their secrets, its bucket, the labels of its secrets."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -11,6 +10,8 @@ from botocore.exceptions import ClientError
 
 from ops.failures import UserError
 from ops.rotation.door import Door
+from stack.cloud import record_body
+from stack.host_record import Record, UnreadableRecordError, read
 from stack.naming import PROJECT, SECRETS_CHANGED, secret_prefix
 from stack.tags import STACK_ID_TAG
 
@@ -41,6 +42,8 @@ class Word:
     """EC2's word on the instance."""
     serves: bool = False
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
+    unreadable: str = ""
+    """Why its record cannot be read; empty where it can, or where there is none."""
 
     @property
     def versions(self) -> dict[str, list[str]]:
@@ -53,6 +56,8 @@ class Word:
         """Why it may not say what is waited for."""
         if self.state != "running":
             return f"it is {self.state}"
+        if self.unreadable:
+            return self.unreadable
         return "it has not said so yet" if self.serves else "it does not serve"
 
 
@@ -80,18 +85,18 @@ class Fleet:
         hosts: list[Word] = []
         for one in self._instances():
             tags, identifier = _tags(one), str(one["InstanceId"])
-            record: dict[str, Any] = said.get(identifier, {})
+            found = said.get(identifier)
             # A word from before the launch is about another boot; status asks the same (stack/records.py).
-            if not _after(record.get("time"), one["LaunchTime"]):
-                record = {}
+            record = found if isinstance(found, Record) and found.time is not None and found.time > one["LaunchTime"] else None
             hosts.append(
                 Word(
                     name=tags.get("host", identifier),
                     role=tags.get("role", ""),
                     instance_id=identifier,
                     state=one["State"]["Name"],
-                    serves=record.get("state") == "ready",
-                    facts=record.get("facts") or {},
+                    serves=record is not None and record.state == "ready",
+                    facts=record.facts if record is not None else {},
+                    unreadable=found if isinstance(found, str) else "",
                 )
             )
         return sorted(hosts, key=lambda host: (host.name, host.instance_id))
@@ -154,13 +159,16 @@ class Fleet:
         found: list[Any] = [one for page in pages for reservation in page["Reservations"] for one in reservation.get("Instances", [])]
         return [one for one in found if one["State"]["Name"] not in LEAVING]
 
-    def _records(self) -> dict[str, Any]:
-        said: dict[str, Any] = {}
+    def _records(self) -> dict[str, Record | str]:
+        """Instance → its record, or why that cannot be read."""
+        said: dict[str, Record | str] = {}
         for key in self._keys(self.bucket):
             try:
-                said[_instance(key)] = json.loads(self._door.s3.get_object(Bucket=self.bucket, Key=key)["Body"].read())
-            except (ClientError, ValueError):
-                continue  # gone meanwhile, or not whole: its host is waited for
+                said[_instance(key)] = read(record_body(self._door.s3.get_object(Bucket=self.bucket, Key=key)["Body"]))
+            except UnreadableRecordError as error:
+                said[_instance(key)] = str(error)
+            except ClientError:
+                continue  # gone meanwhile: its host is waited for
         return said
 
     def _keys(self, bucket: str) -> list[str]:
@@ -175,10 +183,3 @@ def _instance(key: str) -> str:
 
 def _tags(instance: Any) -> dict[str, str]:
     return {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
-
-
-def _after(moment: object, launched: datetime) -> bool:
-    try:
-        return datetime.fromisoformat(str(moment)) > launched
-    except (TypeError, ValueError):
-        return False

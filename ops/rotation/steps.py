@@ -47,7 +47,8 @@ class Rotation:
     def _account(self, found: Labels, hosts: Sequence[Word]) -> list[Awaited]:
         primary = [host for host in hosts if host.facts.get("role") == "primary"]
         if not primary:
-            return [Awaited(host="databases", what="none says that it is the primary")]
+            unread = [Awaited(host=host.name, what=host.unreadable) for host in hosts if host.role == "database" and host.unreadable]
+            return [Awaited(host="databases", what="none says that it is the primary"), *unread]
         if not self._begun:
             if not (found.pending or found.previous):
                 return self._propose()

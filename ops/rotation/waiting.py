@@ -53,7 +53,9 @@ def wait(look: Callable[[], list[Awaited] | None], *, seconds: float, say: Say, 
 
 
 def serving_certificate(hosts: Sequence[Word], secret: str, fingerprint: str) -> list[Awaited] | None:
-    """The load balancers that take their certificate from this secret and do not serve that one; None where there is none."""
+    """The load balancers that take their certificate from this secret and do not serve that one, and those of which nobody can read
+    where they take it from; None where there is none."""
+    unread = [Awaited(host=host.name, what=host.unreadable) for host in hosts if host.role == "load_balancer" and host.unreadable]
     concerned = [host for host in hosts if host.facts.get("tls_secret") == secret]
     late = [host for host in concerned if host.facts.get("certificate") != fingerprint]
-    return [Awaited(host=host.name, what="does not serve the new certificate yet") for host in late] or None
+    return [*(Awaited(host=host.name, what="does not serve the new certificate yet") for host in late), *unread] or None

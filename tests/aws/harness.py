@@ -5,7 +5,7 @@ import functools
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -64,15 +64,18 @@ class Stack:
     always: tuple[str, ...] = ALWAYS
     """Settings of every operation."""
 
-    def up(self, *settings: str, repository: Path = REPOSITORY, refresh: bool = False) -> list[Step]:
+    def up(self, *settings: str, repository: Path = REPOSITORY, refresh: bool = False, replace: Sequence[str] = ()) -> list[Step]:
         """Applies; gives what was done, sorted."""
-        return sorted(self.applied(*settings, repository=repository, refresh=refresh).steps)
+        return sorted(self.applied(*settings, repository=repository, refresh=refresh, replace=replace).steps)
 
-    def applied(self, *settings: str, repository: Path = REPOSITORY, refresh: bool = False) -> Told:
-        """Applies, with `refresh` after reading every resource anew; gives all that was told, its steps in the order of their ends."""
+    def applied(self, *settings: str, repository: Path = REPOSITORY, refresh: bool = False, replace: Sequence[str] = ()) -> Told:
+        """Applies; gives all that was told, its steps in the order of their ends.
+
+        With `refresh` after reading every resource anew, and with the resources whose URNs are in `replace` made anew.
+        """
         told = Told()
         with self._program(settings, repository):
-            self.engine.up(on_event=told, refresh=refresh)
+            self.engine.up(on_event=told, refresh=refresh, replace=replace)
         return told
 
     def plan(self, *settings: str, repository: Path = REPOSITORY) -> list[Step]:
@@ -95,6 +98,11 @@ class Stack:
             except auto.CommandError:
                 return told
         raise AssertionError(f"up with {', '.join(settings)} did not fail")
+
+    def urns(self) -> list[str]:
+        """The URN of every resource in the engine's state."""
+        deployment = self.engine.stack.export_stack().deployment or {}
+        return [one["urn"] for one in deployment["resources"]]
 
     def kinds(self) -> list[str]:
         """The type of every resource in the engine's state but components and the engine's own."""

@@ -7,7 +7,7 @@ from typing import Any
 from tests.aws.api import Record, tags
 from tests.aws.harness import Stack
 
-PURPOSES = ["app-migrator", "app-reader", "app-session-key", "app-writer", "database-clone", "database-replication"]
+PURPOSES = ["app-migrator", "app-reader", "app-session-key", "app-writer", "database-clone", "database-replication", "web-tls"]
 
 
 def test_the_bucket_is_private_by_all_four_blocks_and_owns_what_is_put_into_it(each: Stack) -> None:
@@ -29,9 +29,10 @@ def test_the_bucket_keeps_versions_for_a_while_and_is_encrypted(each: Stack) -> 
     assert rule.get("ApplyServerSideEncryptionByDefault", {}).get("SSEAlgorithm") == "AES256"
     rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
     assert {rule["Status"] for rule in rules} == {"Enabled"}
-    assert not any("Expiration" in rule for rule in rules), "what is current never goes by itself"
+    ends = {rule.get("Filter", {}).get("Prefix"): rule["Expiration"].get("Days") for rule in rules if "Expiration" in rule}
+    assert ends == {"database/certificates/": 7}, "nothing else that is current goes by itself"
     days = {rule.get("Filter", {}).get("Prefix"): rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for rule in rules}
-    assert days == {"": 30, "hosts/": 1}, "hosts write their records anew each minute"
+    assert days == {"": 30, "hosts/": 1, "database/certificates/": None}, "hosts write their records anew each minute"
 
 
 def test_the_bucket_answers_by_tls_only(each: Stack) -> None:

@@ -97,7 +97,7 @@ def test_user_data_is_plain_cloud_config_under_ec2_s_limit(each: Stack, hosts: d
 def test_no_secret_s_value_is_in_user_data_or_a_tag(each: Stack, hosts: dict[str, Record]) -> None:
     listed = each.api.secrets.list_secrets()["SecretList"]
     values = [each.api.secrets.get_secret_value(SecretId=one.get("ARN", ""))["SecretString"] for one in listed]
-    assert len(values) == 6
+    assert len(values) == 7
     seen = [user_data(each.api, one["InstanceId"]) for one in hosts.values()]
     seen += [tag["Value"] for tag in each.api.things("tags")]
     assert [text[:60] for text in seen for value in values if value in text] == []

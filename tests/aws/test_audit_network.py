@@ -56,7 +56,7 @@ def test_the_rules_are_those_of_the_firewall_s_table_and_no_more(each: Stack) ->
     ]
     out = [("out", role, "tcp", port, port, EVERYWHERE) for role in ("database", "load-balancer", "web") for port in (80, 443)]
     between = [
-        ("load-balancer", "web", 8080),
+        ("load-balancer", "web", 8443),
         ("web", "database", 3306),
         ("web", "database", 9200),
         ("database", "database", 3306),

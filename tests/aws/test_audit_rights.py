@@ -104,8 +104,8 @@ def test_each_tier_reads_its_own_secrets_and_no_others(each: Stack) -> None:
     }
     app = ["app-migrator", "app-reader", "app-writer"]
     assert read == {
-        "load-balancer": [],
-        "web": sorted([*app, "app-session-key"]),
+        "load-balancer": ["web-tls"],
+        "web": sorted([*app, "app-session-key", "web-tls"]),
         "database": [*app, "database-clone", "database-replication"],
     }
 
@@ -131,12 +131,11 @@ def test_each_tier_writes_under_its_own_name_and_only_databases_say_who_is_prima
 
 def test_only_the_load_balancer_moves_an_address_and_only_the_site_s(each: Stack) -> None:
     (address,) = [one for one in each.api.things("addresses") if f"{each.name}-address" in [tag["Value"] for tag in one["Tags"]]]
-    movers = {
-        tier: listed(statement["Resource"])
-        for tier, statements in of_hosts(each).items()
-        for statement in statements
-        if "ec2:AssociateAddress" in listed(statement["Action"])
-    }
+    movers: dict[str, list[str]] = {}
+    for tier, statements in of_hosts(each).items():
+        for statement in statements:
+            if "ec2:AssociateAddress" in listed(statement["Action"]):
+                movers.setdefault(tier, []).extend(listed(statement["Resource"]))
     (resources,) = movers.values()
     assert list(movers) == ["load-balancer"]
     assert [arn.rpartition("/")[2] for arn in resources if ":elastic-ip/" in arn] == [address["AllocationId"]]

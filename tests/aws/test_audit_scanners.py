@@ -1,4 +1,4 @@
-"""The applied stacks before the scanners: nothing is found that is not in the reviewed file, and they are shown to bite."""
+"""The stacks and the repository before the scanners: nothing is found that is not in the reviewed file, and they are shown to bite."""
 
 import json
 from collections.abc import Generator
@@ -7,10 +7,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from audit import policies, prowler, reviewed
+from audit import policies, prowler, repository, reviewed
 from audit.account import Account
 from audit.applied import Applied, scan
 from audit.findings import Finding
+from lab.paths import REPOSITORY
 from tests.aws.harness import Stack
 
 
@@ -25,10 +26,10 @@ def new(findings: list[Finding]) -> set[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def findings(dev: Stack, prod: Stack) -> list[Finding]:
-    """What all scanners say of both stacks."""
-    stacks = [applied(dev), applied(prod)]
+    """What all scanners say of both stacks and of the repository; the locks' packages are asked for by `make audit` alone."""
     with ThreadPoolExecutor(2) as pool:
-        return [finding for found in pool.map(scan, stacks) for finding in found]
+        looking = [pool.submit(scan, applied(stack)) for stack in (dev, prod)] + [pool.submit(repository.scan, REPOSITORY)]
+        return [finding for one in looking for finding in one.result()]
 
 
 def test_every_finding_is_in_the_reviewed_file(findings: list[Finding]) -> None:

@@ -118,6 +118,8 @@ def test_networks_that_have_no_room_beside_the_old_ones_are_refused_before_anyth
 
 def test_a_zone_more_goes_where_no_zone_of_the_stack_is(dev: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
     more = dev.plan("network.zones=3")
-    assert [step for step in more if step[0] != "create"] == updated("dev-s3"), "only the S3 endpoint gets a route table more"
+    assert [step for step in more if step[0] != "create"] == updated("dev-load-balancer", "dev-s3"), (
+        "only the S3 endpoint gets a route table more, and the load balancers' rights a subnet"
+    )
     aws_lists(monkeypatch, "eu-central-10a", "eu-central-1a", "eu-central-1b", "eu-central-1c")
     assert dev.plan("network.zones=3") == more

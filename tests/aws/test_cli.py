@@ -77,7 +77,7 @@ def test_the_readmes_commands_plan_the_whole_stack(copy: Path, variables: dict[s
         assert result.returncode == 0, f"{command}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
         last = result.stdout
     planned = json.loads(last)["changeSummary"]
-    promised = re.search(r"`pulumi preview` of dev: (\d+) resources to create", (REPOSITORY / "README.md").read_text())
+    promised = re.search(r"`pulumi preview` of dev: (\d+) resources to create", (REPOSITORY / "docs/deploying.md").read_text())
     assert promised
-    assert planned == {"create": int(promised[1])}, "as the README says"
+    assert planned == {"create": int(promised[1])}, "as docs/deploying.md says"
     assert "encryptionsalt" in (copy / "Pulumi.dev.yaml").read_text(), "what `webstack lab` has to live with"

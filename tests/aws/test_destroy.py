@@ -17,7 +17,7 @@ def test_prod_refuses_to_be_destroyed_and_loses_nothing(prod: Stack) -> None:
 def test_prod_protects_what_holds_data_or_addresses_and_no_cattle(prod: Stack) -> None:
     deployment = prod.engine.stack.export_stack().deployment or {}
     protected = {resource["urn"].rpartition("::")[2] for resource in deployment["resources"] if resource.get("protect")}
-    secrets = {"database-replication", "database-clone", "app-migrator", "app-writer", "app-reader", "app-session-key"}
+    secrets = {"database-replication", "database-clone", "app-migrator", "app-writer", "app-reader", "app-session-key", "web-tls"}
     others = {"address", "artifacts", "zone", "lb-1", "db-1", "db-2", "db-1-data", "db-2-data", "stack-id"}
     assert protected == {f"prod-{thing}" for thing in secrets | others}
 

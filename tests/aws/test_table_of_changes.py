@@ -28,6 +28,7 @@ UPS = (
     ("common",),
     ("schema",),
     ("domain",),
+    ("aliases",),
     ("activity",),
 )
 """Rows of the table, by name; of each its first case."""

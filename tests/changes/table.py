@@ -8,6 +8,7 @@ A row is of the tests' own dev stack, and says names without the stack's.
 
 from typing import Final
 
+from stack.sections import LimitsSettings
 from tests.changes.model import Row, at_once, chain, edit, sets, told
 
 ROLLED: Final = chain(
@@ -87,9 +88,19 @@ ROWS: Final[dict[str, Row]] = {
         tried=ROLL_TEST,
     ),
     "reloaded": Row(
-        what="a line of `haproxy.cfg`, `loadBalancer.balance`",
-        keys=("loadBalancer.balance",),
+        what="a line of `haproxy.cfg`, `loadBalancer.balance`, `loadBalancer.limits`",
+        keys=("loadBalancer.balance", *(f"loadBalancer.limits.{field.alias}" for field in LimitsSettings.model_fields.values())),
         cases=(
+            sets(
+                "loadBalancer.limits.connections=400",
+                "loadBalancer.limits.connectionRate=400",
+                "loadBalancer.limits.requestRate=800",
+                "loadBalancer.limits.requestConcurrency=200",
+                "loadBalancer.limits.credentialPaths=[/account/login]",
+                "loadBalancer.limits.credentialRate=30",
+                "loadBalancer.limits.totalCredentialRate=4",
+                "loadBalancer.limits.exemptCidrs=[192.0.2.0/24]",
+            ),
             sets("loadBalancer.balance=leastconn"),
             edit("userdata/load_balancer/etc/haproxy/haproxy.cfg.j2", "maxconn 8000", "maxconn 7000"),
         ),
@@ -103,8 +114,18 @@ ROWS: Final[dict[str, Row]] = {
         cases=(sets("loadBalancer.domain=shop.example.com"),),
         chains=(RENAMED,),
         visitor=f"{NOTHING}: every new web host answers to the new name before lb-1 shows a certificate for it, and an old one leaves "
-        "after that. HTTP/2 connections end in order (GOAWAY). A release that does not answer to the new name ends `up` with all as it was",
+        "after that. HTTP/2 connections end in order (GOAWAY). From then on who asks for another name or the address gets "
+        "421: put the old name into `aliases`. A release that does not answer to the new name ends `up` with all as it was",
         tried=ROLL_TEST,
+    ),
+    "aliases": Row(
+        what="`loadBalancer.aliases`",
+        keys=("loadBalancer.aliases",),
+        cases=(sets("loadBalancer.aliases=[www.example.com]"),),
+        first=("loadBalancer.domain=shop.example.com",),
+        chains=(RELOADED,),
+        visitor=f"{NOTHING}; HTTP/2 connections end in order (GOAWAY), and browsers open the next one",
+        tried=RELOAD_TEST,
     ),
     "activity": Row(
         what="`loadBalancer.activity`",
@@ -236,8 +257,14 @@ ROWS: Final[dict[str, Row]] = {
         tried="nothing is promised; to move data is the operator's work",
     ),
     "common": Row(
-        what="`userdata/common`",
-        cases=(edit("userdata/common/usr/local/lib/webstack/webstack_host/pauses.py", "", "# changed\n"),),
+        what="`userdata/common`, `patching.upgrades`, `hour` or `rebootDay`",
+        keys=("patching.upgrades", "patching.hour", "patching.rebootDay"),
+        cases=(
+            edit("userdata/common/usr/local/lib/webstack/webstack_host/pauses.py", "", "# changed\n"),
+            sets("patching.upgrades=false"),
+            sets("patching.hour=4"),
+            sets("patching.rebootDay=never"),
+        ),
         chains=(
             TOLD_IN_TURN,
             chain(RENAMED[0], RENAMED[1], "update lb-1", RENAMED[2]),
@@ -251,7 +278,7 @@ ROWS: Final[dict[str, Row]] = {
         cases=(sets("environment.class=production"),),
         chains=at_once(
             *("update artifacts", "update zone"),
-            *(f"update {name}" for name in ("app-migrator", "app-reader", "app-session-key", "app-writer")),
+            *(f"update {name}" for name in ("app-migrator", "app-reader", "app-session-key", "app-writer", "web-tls")),
             *("update database-clone", "update database-replication"),
         ),
         visitor=f"{NOTHING}: what holds data or addresses is protected from now on, or no longer",
@@ -295,7 +322,7 @@ ROWS: Final[dict[str, Row]] = {
         keys=("network.zones",),
         cases=(sets("network.zones=3"),),
         chains=(
-            chain("create public-3", "create public-3-routes"),
+            chain("create public-3", ("create public-3-routes", "update load-balancer")),
             chain("create app-3", "create app-3-routes"),
             chain("create data-3", "create data-3-routes"),
             chain("create private-3-routes", ("update s3", "create private-3-internet")),
@@ -311,6 +338,7 @@ ROWS: Final[dict[str, Row]] = {
         chains=(
             chain("update s3", "delete private-3-routes"),
             chain("delete public-3-routes", "delete public-3"),
+            *at_once("update load-balancer"),
             chain("delete app-3-routes", "delete app-3"),
             chain("delete data-3-routes", "delete data-3"),
             *at_once("delete private-3-internet"),

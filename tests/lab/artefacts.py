@@ -75,7 +75,7 @@ class Case:
         bucket, bundle = f"webstack-{self.stack}-artifacts-0123456", Bundle(key=f"roles/{role}/{_DIGEST}.tar.gz", sha256=_DIGEST)
         if role == "load_balancer":
             return environment.load_balancer_variables(
-                1, bucket=bucket, role_bundle=bundle, allocation_id=f"eipalloc-{'0' * 17}", address="198.51.100.7"
+                1, bucket=bucket, role_bundle=bundle, secret_prefix=prefix, allocation_id=f"eipalloc-{'0' * 17}", address="198.51.100.7"
             )
         if role == "web":
             app = Bundle(key=f"app/{_DIGEST}.tar.gz", sha256=_DIGEST)
@@ -107,9 +107,14 @@ def lay_out(case: Case, role: Role, tree: Path) -> Path:
         write(tree, entry["path"], entry["content"], mode=int(entry.get("permissions", "0644"), 8))
     for entry in yaml.safe_load(configuration(case.variables(role)))["files"]:
         write(tree, entry["path"], entry["content"])
+    certificate, key = _certificate(tree.parent)
     if role == "load_balancer":
-        write(tree, "/run/webstack/tls.pem", _certificate(tree.parent), mode=0o600)
-    if role == "web":  # the release's own virtual environment
+        write(tree, "/run/webstack/tls.pem", certificate + key, mode=0o600)
+        write(tree, "/run/webstack/web.pem", certificate)
+    if role == "web":
+        write(tree, "/run/webstack/web.pem", certificate)
+        write(tree, "/run/webstack/web.key", key, mode=0o600)
+        # The release's own virtual environment.
         for program in ("gunicorn", "python"):
             write(tree, f"/opt/app/current/venv/bin/{program}", "#!/bin/sh\n", mode=0o755)
     return tree
@@ -146,7 +151,7 @@ def run_over_image(tree: Path, scratch: Path, *command: str) -> subprocess.Compl
     )
 
 
-def _certificate(folder: Path) -> str:
+def _certificate(folder: Path) -> tuple[str, str]:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     subprocess.run(
         [
@@ -156,4 +161,4 @@ def _certificate(folder: Path) -> str:
         check=True,
         capture_output=True,
     )
-    return certificate.read_text() + key.read_text()
+    return certificate.read_text(), key.read_text()

@@ -4,6 +4,7 @@ But for what is asked again and again: the hosts and commands on them. That goes
 0.7 s of a processor, more than most answers.
 """
 
+import contextlib
 import functools
 import json
 import os
@@ -11,18 +12,19 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-import boto3
 import httpx
 
+from lab import sessions
 from lab.errors import LabError
 from lab.names import LabNames
 from lab.paths import REPOSITORY
 from lab.session import Session
+from lab.sessions import Caller
 from ops.hosts import enter_command, environment, rows
 from tests.program import stack_file
 
@@ -57,6 +59,13 @@ class CommandFailedError(AssertionError):
     """A `webstack` command ended with another status than expected; the message holds what it printed."""
 
 
+class Listed(dict[str, dict[str, str | bool]]):
+    """Rows of `status` by host name; one that is not listed is a failed assertion."""
+
+    def __missing__(self, name: str) -> dict[str, str | bool]:
+        raise AssertionError(f"status lists no {name}, only {', '.join(sorted(self))}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class LabUnderTest:
     """A lab by its name. `clone` is where its program comes from: a changed copy for tests that change the program.
@@ -67,6 +76,8 @@ class LabUnderTest:
     name: str
     clone: Path = REPOSITORY
     stack: str = "dev"
+    site: str = ""
+    """The name that visitors ask for; empty for the address of the URL."""
 
     @property
     def names(self) -> LabNames:
@@ -95,9 +106,10 @@ class LabUnderTest:
         """`webstack lab up` with `--set` for each setting."""
         return self.command("up", "--stack", self.stack, *(part for setting in settings for part in ("--set", setting)), status=status)
 
-    def hosts(self) -> dict[str, dict[str, str | bool]]:
+    def hosts(self) -> Listed:
         """What `status --json` says, by host name; a leaving host of the same name does not hide the one that stays.
 
+        A host that was just launched is not listed at once: asking for it is a failed assertion, which `wait_until` waits for.
         Raises CommandFailedError where the daemon does not answer.
         """
         try:
@@ -106,7 +118,7 @@ class LabUnderTest:
             raise CommandFailedError(f"the hosts of lab {self.name}: {error}") from error
         as_json: list[dict[str, str | bool]] = json.loads(json.dumps([host.as_dict() for host in found]))
         as_json.sort(key=lambda row: row["state"] == "running")
-        return {str(row["name"]): row for row in as_json}
+        return Listed((str(row["name"]), row) for row in as_json)
 
     @property
     def url(self) -> str:
@@ -143,7 +155,12 @@ class LabUnderTest:
 
     def browser(self, *, http2: bool = False) -> httpx.Client:
         """A client that does not look at the certificate, which is the lab's own."""
-        return httpx.Client(base_url=self.url, verify=False, timeout=30, http2=http2)  # noqa: S501
+        return httpx.Client(base_url=self.url, verify=False, timeout=30, http2=http2, headers=self.asking)  # noqa: S501
+
+    @property
+    def asking(self) -> dict[str, str]:
+        """The headers of a visitor's requests."""
+        return {"Host": self.site} if self.site else {}
 
     def resolver(self, action: Literal["stop", "start"]) -> None:
         """Cuts every host off from the VPC's resolver, without an answer or an error, or gives it back."""
@@ -162,21 +179,33 @@ class LabUnderTest:
         return found["Reservations"][0].get("Instances", [])[0]
 
     def ec2(self) -> "EC2Client":
-        return self._session().client("ec2", endpoint_url=self.names.api_endpoint)
+        return self.administrator().client("ec2", REGION)
 
     def s3(self) -> "S3Client":
-        return self._session().client("s3", endpoint_url=self.names.api_endpoint)
+        return self.administrator().client("s3", REGION)
 
     def secrets(self) -> "SecretsManagerClient":
-        return self._session().client("secretsmanager", endpoint_url=self.names.api_endpoint)
+        return self.administrator().client("secretsmanager", REGION)
 
-    def _session(self) -> boto3.Session:
-        return boto3.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
+    def administrator(self) -> Caller:
+        """Who may do everything in the lab's account."""
+        return sessions.administrator(self.names)
 
 
 @functools.cache
 def _url(lab: LabUnderTest) -> str:
     return lab.command("url").stdout.strip().rstrip("/")
+
+
+@contextlib.contextmanager
+def reachable_by_hosts(lab: LabUnderTest, protocol: str, port: int) -> Generator[None]:
+    """Lets hosts reach a port of this machine, which they otherwise may not: it stands for a service on the internet."""
+    element = ["element", "inet", lab.names.prefix, "permitted", f"{{ {protocol} . {port} }}"]
+    subprocess.run(["nft", "add", *element], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["nft", "delete", *element], check=True)
 
 
 def wait_until(condition: Callable[[], T], *, seconds: float, what: str, every: float = 0.25) -> T:

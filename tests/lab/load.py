@@ -4,7 +4,7 @@ import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -61,6 +61,7 @@ class Load:
     base_url: str
     clients: Sequence[tuple[Kind, Shopper]]
     think_seconds: tuple[float, float] = (0.02, 0.15)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     seed: int = 20
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     failures: list[BaseException] = field(default_factory=list[BaseException])
@@ -126,7 +127,13 @@ class Load:
 
     def _client(self, kind: Kind) -> httpx.Client:
         # The certificate is the lab's own; one test looks at it, the load does not.
-        return httpx.Client(base_url=self.base_url, http2=kind is Kind.HTTP2, verify=False, timeout=CLIENT_PATIENCE)  # noqa: S501
+        return httpx.Client(
+            base_url=self.base_url,
+            http2=kind is Kind.HTTP2,
+            verify=False,  # noqa: S501
+            timeout=CLIENT_PATIENCE,
+            headers=dict(self.headers),
+        )
 
     def _request(self, client: httpx.Client, kind: Kind, shopper: Shopper) -> Outcome:
         identifier = uuid.uuid4().hex if shopper.post else ""

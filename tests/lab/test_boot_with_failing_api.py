@@ -12,7 +12,7 @@ from tests.lab.test_api_faults import give
 HOSTS = {
     "web-2": "not configured: ",
     "db-2": "not configured: ",
-    "lb-1": "the Elastic IP cannot be asked for: ",
+    "lb-1": "not configured: ",
 }
 """One host of each role, and the reason by which its log shows that the API failed it."""
 
@@ -81,3 +81,17 @@ def test_hosts_that_boot_while_the_api_is_down_serve_once_it_answers_and_be_it_t
         assert "webstack: failed" not in log(lab, host), "what waiting mends is no failure"
     lab.command("fault", "clear", "--all")
     lab.up()
+
+
+def test_up_says_that_an_api_is_down_and_gets_along_with_one_that_throttles(lab: LabUnderTest) -> None:
+    down = give(lab, "down")
+    failed = lab.up(status=1)
+    assert "ConnectionClosedError" in failed.stderr, failed.stderr[-2000:]
+    assert "Traceback" not in failed.stderr, failed.stderr[-4000:]
+    lab.command("fault", "clear", down)
+    give(lab, "throttle", "--percent", "30")
+    log = lab.names.state_dir / "calls.jsonl"
+    before = log.stat().st_size
+    lab.up()
+    calls = [json.loads(line) for line in log.read_bytes()[before:].splitlines()]
+    assert any(call["status"] in (400, 503) for call in calls), "nothing was throttled"

@@ -22,7 +22,7 @@ from tests.changes.model import Edit, make
 from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, Outcome, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
-from tests.lab.test_faults import orders_in_database
+from tests.lab.visitors import orders_in_database
 from tests.program import copy_program
 
 NAME, SECRET = "shop.example", "the-shops-own-certificate"
@@ -60,6 +60,12 @@ class Site:
 
 
 @pytest.fixture(scope="module")
+def lab(lab: LabUnderTest) -> LabUnderTest:
+    """Its visitors ask for the name that the site gets in the course of the changes: without one it answers to any."""
+    return replace(lab, site=NAME)
+
+
+@pytest.fixture(scope="module")
 def site(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     clone = copy_program(tmp_path_factory.mktemp("program"), beside=("lab", "ops", "tools", "pyproject.toml"))
     under_test = Site(lab, replace(lab, clone=clone))
@@ -75,7 +81,7 @@ def shoppers(lab: LabUnderTest) -> Load:
     with lab.browser() as client:
         token, product = sign_up(client), any_product(client)
     clients = [(kind, shopper) for kind in Kind for shopper in (reader(), reader("/"), buyer(token, product))]
-    return Load(base_url=lab.url, clients=clients, think_seconds=(0.1, 0.5))
+    return Load(base_url=lab.url, clients=clients, think_seconds=(0.1, 0.5), headers=lab.asking)
 
 
 def instances(lab: LabUnderTest) -> dict[str, str]:
@@ -182,7 +188,7 @@ def test_a_failed_up_says_which_host_and_why_and_deletes_nothing(lab: LabUnderTe
         made = running(lab) - set(before.values())
         assert len(made) == 3
         for instance in made:
-            assert re.search(rf"web-[123] \({instance}\).* run and cost until an `up` succeeds", told[-1])
+            assert re.search(rf"Not in use yet, but running and costing: .*web-[123] \({instance}\)", told[-1])
     finally:
         for program, text in whole.items():
             program.write_text(text)
@@ -202,6 +208,8 @@ def test_another_release_another_type_and_another_name_are_a_blue_green_replacem
     assert [lab.instance(name).get("InstanceType") for name in ("web-1", "web-2")] == ["t3.medium", "t3.medium"]
     with lab.browser() as browser:
         assert "the next release" in browser.get("/static/shop.css").text
+        other = browser.get("/", headers={"Host": str(urlsplit(lab.url).hostname)})
+        assert (other.status_code, other.headers["content-security-policy"]) == (421, "default-src 'none'; frame-ancestors 'none'")
 
 
 def test_a_third_web_host_joins_and_leaves_and_nothing_fails(lab: LabUnderTest, site: Site) -> None:
@@ -334,7 +342,7 @@ def test_the_replica_goes_and_a_new_one_comes_with_all_data_and_the_load_balance
     """The first `up` stops and starts lb-1 besides, for another type and other scripts; the second puts all back."""
     booted, balancer = launched(lab, "lb-1"), instances(lab)["lb-1"]
     site.edit("userdata/load_balancer/etc/keepalived/keepalived.conf.j2", "interval 1", "interval 2")
-    with Load(base_url=lab.url, clients=[(Kind.NEW_CONNECTION, reader())]) as load:
+    with Load(base_url=lab.url, clients=[(Kind.NEW_CONNECTION, reader())], headers=lab.asking) as load:
         site.up("database.replica=false", "loadBalancer.instanceType=t3.small")
         ended = len(load.outcomes)
         load.run_for(2)

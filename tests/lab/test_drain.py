@@ -6,9 +6,9 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from stack.settings import WebSettings
+from stack.sections import WebSettings
 from tests.lab.harness import LabUnderTest, wait_until
-from tests.lab.shop import PASSWORD
+from tests.lab.shop import any_product, sign_up
 
 NGINX_SECONDS = 30
 """Nginx finishes what it has begun for so long (TimeoutStopSec of its unit)."""
@@ -17,18 +17,18 @@ UPLOADS = 6
 
 
 class Upload(threading.Thread):
-    """A sign-up over a line so slow that its last byte is sent when `finish` is set."""
+    """An order over a line so slow that its last byte is sent when `finish` is set."""
 
-    def __init__(self, lab: LabUnderTest, finish: threading.Event) -> None:
+    def __init__(self, lab: LabUnderTest, token: str, product: str, finish: threading.Event) -> None:
         super().__init__(daemon=True)
-        self.lab, self.finish = lab, finish
+        self.lab, self.token, self.product, self.finish = lab, token, product, finish
         self.begun = threading.Event()
         self.said: object = "nothing"
         self.web_host = ""
 
     def body(self) -> Iterator[bytes]:
         """A byte each second, and the rest at the end."""
-        text = json.dumps({"name": "Ada", "email": f"{uuid.uuid4().hex}@example.org", "password": PASSWORD}).encode()
+        text = json.dumps({"id": str(uuid.uuid4()), "product": self.product, "quantity": 1}).encode()
         sent = 0
         while sent < len(text) - 1 and not self.finish.is_set():
             yield text[sent : sent + 1]
@@ -42,7 +42,8 @@ class Upload(threading.Thread):
         """Sends it and keeps the answer."""
         try:
             with self.lab.browser() as browser:
-                answer = browser.post("/api/users", content=self.body(), headers={"Content-Type": "application/json"}, timeout=120)
+                headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
+                answer = browser.post("/api/orders", content=self.body(), headers=headers, timeout=120)
             self.said, self.web_host = answer.status_code, answer.headers.get("x-web-host", "")
         except Exception as error:
             self.said = error
@@ -51,7 +52,9 @@ class Upload(threading.Thread):
 def test_a_slow_upload_outlives_the_drain_of_its_host(lab: LabUnderTest) -> None:
     drain = WebSettings().drain_seconds
     finish = threading.Event()
-    uploads = [Upload(lab, finish) for _ in range(UPLOADS)]
+    with lab.browser() as browser:
+        token, product = sign_up(browser), any_product(browser)
+    uploads = [Upload(lab, token, product, finish) for _ in range(UPLOADS)]
     try:
         for upload in uploads:
             upload.start()
@@ -75,4 +78,4 @@ def test_a_slow_upload_outlives_the_drain_of_its_host(lab: LabUnderTest) -> None
     finally:
         finish.set()
         lab.command("start", "web-1")
-    wait_until(lambda: lab.hosts()["web-1"]["ready"], seconds=120, what="web-1 is ready again")
+        wait_until(lambda: lab.hosts()["web-1"]["ready"], seconds=120, what="web-1 is ready again")

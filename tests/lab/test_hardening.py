@@ -67,3 +67,49 @@ def test_a_page_of_the_app_is_compressed_for_who_asks(lab: LabUnderTest) -> None
     with lab.browser() as browser:
         assert browser.get("/", headers={"Accept-Encoding": "gzip"}).headers.get("content-encoding") == "gzip"
         assert "content-encoding" not in browser.get("/", headers={"Accept-Encoding": "identity"}).headers
+
+
+ENDURED = 5.0
+"""Of 10: what systemd calls a medium exposure begins there (systemd-analyze(1), "security")."""
+
+OURS = {
+    "lb-1": ["haproxy", "keepalived", "webstack-elastic-ip", "webstack-reconfigure"],
+    "web-1": [
+        *("nginx", "webstack-app", "webstack-migrate", "webstack-database-proxy", "webstack-await-primary", "webstack-database-ca"),
+        *("webstack-secrets", "webstack-drain"),
+    ],
+    "db-1": ["mysql", "webstack-database-accounts", "webstack-database-agent", "webstack-database-check", "webstack-data-volume"],
+}
+EVERYWHERE = ["webstack-report"]
+EXPOSED = {"webstack-session-manager", "webstack-upgrade"}
+"""They install packages, as root, with whatever those packages' scripts do."""
+
+
+@pytest.mark.parametrize("host", OURS)
+def test_systemd_finds_every_service_of_ours_well_shut(lab: LabUnderTest, host: str) -> None:
+    units = [*OURS[host], *EVERYWHERE]
+    script = 'for unit; do systemd-analyze security --no-pager "$unit.service" | grep -o "Overall exposure.*"; done'
+    lines = lab.run_on(host, "sh", "-c", script, "sh", *units).splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"Overall exposure level for {unit}.service" for unit in units]
+    found = {unit: float(line.split(":")[1].split()[0]) for unit, line in zip(units, lines, strict=True)}
+    assert {unit: exposure for unit, exposure in found.items() if exposure > ENDURED} == {}
+
+
+def test_every_service_that_the_stack_brings_is_judged(lab: LabUnderTest) -> None:
+    for host, units in OURS.items():
+        shown = lab.run_on(host, "sh", "-c", "cd /etc/systemd/system && ls -d webstack*.service").split()
+        brought = {unit.removesuffix(".service") for unit in shown}
+        assert brought - EXPOSED <= {*units, *EVERYWHERE}, host
+
+
+@pytest.mark.parametrize("host", OURS)
+def test_a_host_learns_its_ways_from_nobody_and_answers_no_ssh(lab: LabUnderTest, host: str) -> None:
+    keys = [f"net.ipv4.conf.all.{name}" for name in ("accept_redirects", "secure_redirects", "send_redirects", "accept_source_route")]
+    assert lab.run_on(host, "sysctl", "--values", *keys).split() == ["0"] * len(keys)
+    assert lab.run_on(host, "sh", "-c", "systemctl is-enabled ssh.service ssh.socket || true").split() == ["masked", "masked"]
+
+
+@pytest.mark.parametrize("host", ["db-1", "db-2"])
+def test_nothing_on_a_data_volume_is_run_or_is_a_device(lab: LabUnderTest, host: str) -> None:
+    options = lab.run_on(host, "findmnt", "--noheadings", "--output", "OPTIONS", "/var/lib/mysql").strip().split(",")
+    assert {"nodev", "nosuid", "noexec"} <= set(options)

@@ -70,7 +70,7 @@ def test_a_frozen_web_host_is_left_out_until_it_thaws_and_the_api_shows_it_runni
         with fault(lab, "freeze", "web-1"):
             wait_until(lambda: served_by() == {"web-2"}, seconds=60, what="web-2 serves alone")
             assert lab.hosts()["web-1"]["state"] == "running"
-            with namespaces.inside(balancer, lambda: socket.create_connection((address, 8080), timeout=2 * SLOWNESS)) as connection:
+            with namespaces.inside(balancer, lambda: socket.create_connection((address, 8443), timeout=2 * SLOWNESS)) as connection:
                 connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
                 connection.settimeout(1)
                 with pytest.raises(TimeoutError):

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
 
 from stack.naming import SECRETS_CHANGED, configuration_key
 from tests.lab.harness import REGION, LabUnderTest
 from tests.lab.probe import REFUSED, Try, tried
+
+if TYPE_CHECKING:
+    from mypy_boto3_iam import IAMClient
 
 HOSTS = {"load_balancer": "lb-1", "web": "web-1", "database": "db-1"}
 NOT_TRIED = {"SessionManager"}
@@ -21,8 +23,7 @@ class Site:
 
     def __init__(self, lab: LabUnderTest) -> None:
         self.lab = lab
-        session = boto3.Session(aws_access_key_id="lab", aws_secret_access_key="lab", region_name=REGION)
-        self.iam = session.client("iam", endpoint_url=lab.names.api_endpoint)
+        self.iam: IAMClient = lab.administrator().client("iam", REGION)
         self.s3 = lab.s3()
         (self.bucket,) = [one["Name"] for one in self.s3.list_buckets()["Buckets"] if "Name" in one]
         self.address = self._address()
@@ -70,8 +71,16 @@ class Site:
     def secret(self, purpose: str) -> Try:
         return Try(service="secretsmanager", operation="get_secret_value", arguments={"SecretId": self.secrets[purpose]})
 
-    def move(self, host: str) -> Try:
-        arguments = {"AllocationId": self.address, "InstanceId": self.instances[host], "AllowReassociation": True, "DryRun": True}
+    def once(self, key: str) -> Try:
+        """A call that needs the right to make an object, which is there already."""
+        return Try(service="s3", operation="put_object", arguments={"Bucket": self.bucket, "Key": key, "IfNoneMatch": "*"})
+
+    def move(self, host: str, *, by_interface: bool = False) -> Try:
+        arguments: dict[str, Any] = {"AllocationId": self.address, "AllowReassociation": True, "DryRun": True}
+        if by_interface:
+            arguments["NetworkInterfaceId"] = self.lab.instance(host).get("NetworkInterfaces", [])[0].get("NetworkInterfaceId", "")
+        else:
+            arguments["InstanceId"] = self.instances[host]
         return Try(service="ec2", operation="associate_address", arguments=arguments)
 
 
@@ -89,7 +98,13 @@ def site(lab: LabUnderTest) -> Iterator[Site]:
 
 def needed(site: Site, tier: str) -> dict[str, Try]:
     """For each statement of a tier's policy a call that only it allows."""
-    common = {"RoleBundle": site.read(site.keys(f"roles/{tier}/")[0]), "OwnReadiness": site.write("hosts/{self}.json")}
+    record = site.record(HOSTS[tier])
+    common = {
+        "RoleBundle": site.read(site.keys(f"roles/{tier}/")[0]),
+        "OwnReadiness": site.write("hosts/{self}.json"),
+        "TierReadiness": site.read(record),
+        "TierListing": site.listing(record.partition(":")[0] + ":"),
+    }
     if tier != "web":
         common["Configuration"] = site.read(configuration_key(HOSTS[tier]))
     changed = {"SecretsChanged": site.read(SECRETS_CHANGED)}
@@ -98,7 +113,13 @@ def needed(site: Site, tier: str) -> dict[str, Try]:
         "DatabaseListing": site.listing("database/certificates/"),
     }
     own = {
-        "load_balancer": {"FindAddress": ec2("describe_addresses"), "HoldAddress": site.move("lb-1")},
+        "load_balancer": {
+            "FindAddress": ec2("describe_addresses"),
+            "Secrets": site.secret("web-tls"),
+            "HoldAddress": site.move("lb-1"),
+            "HoldAddressByLoadBalancer": site.move("lb-1"),
+            "HoldAddressInSubnet": site.move("lb-1", by_interface=True),
+        },
         "web": {
             "AppBundle": site.read(site.keys("app/")[0]),
             "Secrets": site.secret("app-writer"),
@@ -108,6 +129,8 @@ def needed(site: Site, tier: str) -> dict[str, Try]:
         },
         "database": {
             "WhoIsPrimaryAndWhetherAlone": site.read("database/primary.json"),
+            "WhoIsPrimaryOnce": site.once("database/primary.json"),
+            "WhetherAlone": site.write("database/replication.json"),
             "OwnCertificate": site.write("database/certificates/{self}.pem"),
             "Secrets": site.secret("database-replication"),
             "Rotation": site.describe("database-replication"),
@@ -177,9 +200,19 @@ def test_what_would_do_harm_is_refused(lab: LabUnderTest, site: Site, tier: str)
         ec2("create_tags", Resources=[instance], Tags=[{"Key": "a", "Value": "b"}]),
     ]
     own = {
-        "load_balancer": [site.secret("app-writer"), site.read("database/primary.json"), site.listing("")],
+        "load_balancer": [
+            *(site.secret("app-writer"), site.read("database/primary.json"), site.listing("")),
+            *(site.move(other, by_interface=by_interface) for other in ("web-1", "db-1") for by_interface in (False, True)),
+        ],
         "web": [site.secret("database-replication"), site.secret("database-clone"), site.write("database/primary.json"), site.move(host)],
-        "database": [site.secret("app-session-key"), site.read(site.keys("app/")[0]), site.move(host), site.listing("hosts/")],
+        "database": [
+            site.write("database/primary.json"),
+            site.secret("web-tls"),
+            site.secret("app-session-key"),
+            site.read(site.keys("app/")[0]),
+            site.move(host),
+            site.listing("hosts/"),
+        ],
     }
     calls = [*everywhere, *own[tier]]
     (endings,) = tried(lab, host, ("", calls))

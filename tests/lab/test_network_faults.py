@@ -24,7 +24,7 @@ from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS
 from lab.processes import read_pid_file
 from lab.session import Session
 from tests.lab.bare_hosts import Bare, launch, remove
-from tests.lab.harness import REGION, SLOWNESS, LabUnderTest, wait_until
+from tests.lab.harness import REGION, SLOWNESS, LabUnderTest, reachable_by_hosts, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -348,7 +348,7 @@ def _reaches_internet(three: Three, source: Bare) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
         outside.bind((str(names.machine_address), 0))
         outside.settimeout(0.5 * SLOWNESS)
-        with _datagram_socket(source, 0) as near:
+        with reachable_by_hosts(three.lab, "udp", outside.getsockname()[1]), _datagram_socket(source, 0) as near:
             near.settimeout(0.5 * SLOWNESS)
             near.sendto(b"out", outside.getsockname())
             with suppress(TimeoutError):

@@ -68,7 +68,7 @@ def test_a_request_that_failed_is_found_by_its_id_in_all_three_logs(lab: LabUnde
         assert '"GET /api/products' in _line(lab, identifier, host, "--access")
         assert " WARNING in database" in _line(lab, identifier, host, "--unit", "webstack-app")
 
-        too_long = browser.post("/api/users", content=b"x" * (11 << 20))
+        too_long = browser.post("/api/orders", content=b"x" * (11 << 20))
         assert too_long.status_code == 413
         assert IDENTIFIER.fullmatch(too_long.headers["x-request-id"])
         static = browser.get("/static/shop.css")
@@ -78,6 +78,23 @@ def test_a_request_that_failed_is_found_by_its_id_in_all_three_logs(lab: LabUnde
             nobody = browser.get("/")
         assert nobody.status_code == 503
         assert _line(lab, nobody.headers["x-request-id"], "lb-1", "--unit", "haproxy").split()[-2:] == ["-", "-"]
+
+
+def test_what_visitors_send_does_not_fill_the_disk_of_a_web_host(lab: LabUnderTest) -> None:
+    """A log that has grown beyond its size is rotated by the timer's service, and Nginx goes on in a new one; long paths are cut."""
+    with lab.browser() as browser:
+        lab.run_on("web-1", "truncate", "--size=60M", "/var/log/nginx/access.log")
+        lab.run_on("web-1", "systemctl", "start", "logrotate.service")
+        sizes = lab.run_on("web-1", "stat", "--format=%s", "/var/log/nginx/access.log.1", "/var/log/nginx/access.log").split()
+        assert int(sizes[0]) >= 60 << 20
+        assert int(sizes[1]) < 1 << 20
+        identifiers = [browser.get(f"/static/{'x' * 7000}").headers["x-request-id"] for _ in range(8)]
+    shown = ("logs", "web-1", "--access", "-n", "0")
+
+    def found() -> list[str]:
+        return [line for line in lab.command(*shown).stdout.splitlines() if any(identifier in line for identifier in identifiers)]
+
+    assert all(len(line) < 1300 for line in wait_until(found, seconds=20, what="web-1 has logged one of them"))
 
 
 def test_a_slow_statement_stands_in_its_log_which_rotates(lab: LabUnderTest) -> None:

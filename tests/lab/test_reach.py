@@ -74,7 +74,7 @@ def test_a_rule_widened_behind_the_programs_back_is_found(lab: LabUnderTest, ec2
         for rule in rules:
             _modify(ec2, rule, 3306, 3306)
     assert matrix.held_up == []
-    assert matrix.let_through == _pairs(everyone, "web", "database", [3307, 8080, 8081, 9100, 9101, 9104, 9113])
+    assert matrix.let_through == _pairs(everyone, "web", "database", [3307, 8080, 8081, 8443, 9100, 9101, 9104, 9113])
     _undisturbed(everyone)
 
 
@@ -105,7 +105,7 @@ def test_reach_names_the_rule_or_the_default(lab: LabUnderTest, ec2: "EC2Client"
     assert "does not pass" in held
     assert f"out: {groups['database']}" in held
     assert "default deny: no rule lets 22/tcp out to" in held
-    outside = json.loads(lab.command("reach", "--json", "internet", "web-1", "8080").stdout)
+    outside = json.loads(lab.command("reach", "--json", "internet", "web-1", "8443").stdout)
     assert (outside["passed"], outside["obstacle"]) == (False, "web-1 has no public address")
 
 

@@ -5,15 +5,12 @@ import subprocess
 import sys
 
 import httpx
-import pytest
 
 from lab.paths import REPOSITORY
 from stack.purposes import ACCOUNTS, SESSION_KEY
 from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
-
-pytestmark = pytest.mark.alone
 
 NAMES = {
     "database-replication": "replication",

@@ -1,5 +1,6 @@
 """What `status` and an `up` without changes say of what stopped serving, tier by tier and the way to them, and once it serves again."""
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -74,6 +75,28 @@ def test_what_stopped_serving_is_told_by_status_and_up_until_it_is_mended(lab: L
     assert f"{broken} replicates from" in lab.run_on(broken, "webstack-database", "reseed")
     wait_until(lambda: not reasons(lab), seconds=60, what="every host serves again")
     assert lab.query(broken, "SELECT v FROM restored.old") == [["2"]]
+    assert f"site   {lab.url}/   answers\n" in lab.command("status").stdout
+
+
+def test_what_a_host_makes_of_its_record_concerns_that_host_and_no_terminal(lab: LabUnderTest) -> None:
+    def written(call: str) -> None:
+        own = "import sys; sys.path.insert(0, '/usr/local/lib/webstack'); from webstack_host import aws, readiness; "
+        lab.run_on("web-1", "python3", "-c", f"{own}key = f'hosts/{{aws.identity()}}.json'; {call}")
+
+    lab.run_on("web-1", "systemctl", "stop", "webstack-report")
+    try:
+        bad = {"b'[' * 200000": "it is no JSON", "b'[1,2]'": "it is no JSON object", "b'x' * 3000000": "it is larger than 256 KB"}
+        for body, why in bad.items():
+            written(f"aws.put_object(key, {body})")
+            assert reasons(lab) == {"web-1": f"its record cannot be read: {why}"}
+        written(r"readiness.publish('unready', '\x1b[31m ::error::x')")
+        assert reasons(lab) == {"web-1": r"unready: \x1b[31m : :error: :x"}
+        said = lab.command("status").stdout
+        assert r"unready: \x1b[31m : :error: :x" in said
+        assert "\x1b" not in said
+    finally:
+        lab.run_on("web-1", "systemctl", "start", "webstack-report")
+    wait_until(lambda: not reasons(lab), seconds=30, what="the host says again that it serves")
 
 
 @pytest.fixture
@@ -100,6 +123,11 @@ def unreachable(lab: LabUnderTest) -> Iterator[None]:
 @pytest.mark.usefixtures("unreachable")
 def test_a_site_that_no_visitor_reaches_is_not_called_serving_whatever_its_hosts_say(lab: LabUnderTest) -> None:
     assert not reasons(lab)
+    told = json.loads(lab.command("status", "--json").stdout)
+    assert (told["ok"], len(told["hosts"])) == (True, 5)
+    nobody = f"nobody answers at {lab.url.removeprefix('https://')} port 443"
+    assert told["site"] == {"url": f"{lab.url}/", "answers": False, "told": nobody}
+    assert f"site   {lab.url}/   does not answer: {nobody}" in " ".join(lab.command("status").stdout.splitlines())
     said = lab.up(status=1)
     text = said.stdout + said.stderr
     assert "serving after" not in text

@@ -1,4 +1,4 @@
-"""The documents say what is so: the configuration reference is the models', and what they name exists."""
+"""The documents say what is so: tables are the code's, and what is named exists."""
 
 import re
 from pathlib import Path
@@ -9,15 +9,19 @@ from typer.testing import CliRunner
 
 from ops.cli import app
 from stack.settings import reference
+from tests.documents import ROOT, TABLES, table
 
-ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-def test_the_readmes_reference_is_that_of_the_models() -> None:
-    lines = (ROOT / "README.md").read_text().splitlines()
-    documented = [line for line in lines if line.startswith("| `webstack:")]
-    assert documented == [f"| `{key}` | {f'`{default}`' if default else ''} | {meaning} |" for key, default, meaning in reference()]
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_table_is_what_the_code_says(path: Path) -> None:
+    assert table(path) == TABLES[path](), "`make docs` writes it anew"
+
+
+def test_the_index_leads_to_every_document() -> None:
+    linked = set(re.findall(r"\]\(([\w-]+\.md)\)", (ROOT / "docs" / "README.md").read_text()))
+    assert linked == {path.name for path in (ROOT / "docs").glob("*.md")} - {"README.md"}
 
 
 def test_every_object_of_the_reference_is_declared_with_a_description() -> None:

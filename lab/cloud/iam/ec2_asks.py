@@ -83,6 +83,7 @@ def _existing(call: Call, kind: str, identifier: str, arn: MakeArn, facts: Mappi
         resource=whole,
         facts=facts or {},
         tags_of=identifier if kind in KINDS.values() and kind not in _OF_NOBODY else "",
+        subnet_of=identifier if kind == "network-interface" else "",
         worked_out=REQUEST_TAGS,
     )
 

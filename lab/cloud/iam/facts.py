@@ -33,6 +33,8 @@ WORKED_OUT = frozenset(
         "route53:changeresourcerecordsetsnormalizedrecordnames",
         "route53:changeresourcerecordsetsrecordtypes",
         "s3:delimiter",
+        "s3:if-match",
+        "s3:if-none-match",
         "s3:max-keys",
         "s3:prefix",
         "s3:versionid",

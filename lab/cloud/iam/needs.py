@@ -26,6 +26,8 @@ class Need:
     """Whose own policy has a say too: a bucket's name, a secret's or a role's ARN."""
     tags_of: str = ""
     """The id of the existing EC2 resource whose tags AWS puts before the policy (`aws:ResourceTag`)."""
+    subnet_of: str = ""
+    """The id of the existing network interface whose subnet AWS puts before the policy (`ec2:Subnet`)."""
     boundary_of: str = ""
     """The ARN of the existing role whose boundary AWS puts before the policy (`iam:PermissionsBoundary`)."""
     worked_out: tuple[str, ...] = ()
@@ -34,6 +36,7 @@ class Need:
 
 REQUEST_TAGS = ("aws:requesttag/", "aws:tagkeys")
 """Keys that are worked out wherever a call's own tags are read."""
+SUBNET = "ec2:subnet"
 RESOURCE_TAGS = ("aws:resourcetag/", "ec2:resourcetag/")
 
 

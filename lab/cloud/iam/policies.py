@@ -5,9 +5,10 @@ AWS takes seconds to apply a change of IAM everywhere; here it is in force with 
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
@@ -15,10 +16,17 @@ from botocore.exceptions import ClientError
 from lab.cloud.iam.statements import Statement, read
 from lab.cloud.inventory import Clients
 
+if TYPE_CHECKING:
+    from mypy_boto3_ec2.type_defs import FilterTypeDef
+
 T = TypeVar("T")
 Topic = Literal["iam", "bucket", "secret", "endpoint", "tags"]
 
-_GONE = frozenset({"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "ResourceNotFoundException"})
+_GONE = frozenset({"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "ResourceNotFoundException", "404"})
+"""The last is moto's for a path that it serves itself, such as /favicon.ico."""
+_BUCKET_NAME = re.compile(r"[a-zA-Z0-9._-]{1,255}")
+"""What a bucket can be called, old ones too (`VALID_BUCKET` in botocore's handlers.py). botocore takes an access point's ARN besides,
+which is no bucket of this API."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +93,10 @@ class PolicyStore:
         """The tags of an EC2 resource; empty where it has none, or is not there."""
         return await self._keep("tags", (region, identifier), lambda: self._tags(region, identifier))
 
+    async def subnet_of(self, region: str, interface_id: str) -> str:
+        """The ARN of a network interface's subnet; empty where there is no such interface. An interface keeps its subnet."""
+        return await self._keep("endpoint", ("interface", region, interface_id), lambda: self._subnet_of(region, interface_id))
+
     async def association(self, region: str, association: str) -> list[str]:
         """The ids of what an association joins."""
         return await asyncio.to_thread(self._association, region, association)
@@ -137,6 +149,8 @@ class PolicyStore:
         return roles[0]["Arn"] if roles else None
 
     def _bucket(self, name: str) -> Sequence[Statement] | None:
+        if not _BUCKET_NAME.fullmatch(name):
+            return None
         try:
             return _read(self._clients.s3.get_bucket_policy(Bucket=name)["Policy"])
         except ClientError as error:
@@ -160,6 +174,14 @@ class PolicyStore:
     def _tags(self, region: str, identifier: str) -> Mapping[str, str]:
         found = self._clients.ec2(region).describe_tags(Filters=[{"Name": "resource-id", "Values": [identifier]}])["Tags"]
         return {tag.get("Key", ""): tag.get("Value", "") for tag in found}
+
+    def _subnet_of(self, region: str, interface_id: str) -> str:
+        filters: list[FilterTypeDef] = [{"Name": "network-interface-id", "Values": [interface_id]}]
+        ec2 = self._clients.ec2(region)
+        for interface in ec2.describe_network_interfaces(Filters=filters)["NetworkInterfaces"]:
+            for subnet in ec2.describe_subnets(SubnetIds=[interface.get("SubnetId", "")])["Subnets"]:
+                return subnet.get("SubnetArn", "")
+        return ""
 
     def _association(self, region: str, association: str) -> list[str]:
         if association.startswith("eipassoc-"):

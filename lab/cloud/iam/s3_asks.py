@@ -99,6 +99,9 @@ _BY_HEADER: Mapping[str, str] = {
 _OF_CONTROL = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
 _GENERAL_BUCKET = re.compile(r"arn:[a-z-]+:s3:::([^/:*?]+)")
 _FACTS_IN_HEADERS = ("x-amz-acl", "x-amz-copy-source", "x-amz-server-side-encryption")
+_CONDITIONS = {"If-Match": "s3:if-match", "If-None-Match": "s3:if-none-match"}
+"""Keys of writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html"""
+_CONDITIONAL = frozenset({"PutObject", "CompleteMultipartUpload", "CopyObject"})
 _FACTS_IN_QUERY = ("prefix", "delimiter", "max-keys")
 _WRITES = frozenset({"CreateMultipartUpload", "CopyObject", "PutObject"})
 READS = frozenset({"GetObject", "HeadObject"})
@@ -113,6 +116,8 @@ def needs(call: Call, partition: str) -> list[Need]:
     bucket, key = call.parameters.get("Bucket", ""), call.parameters.get("Key", "")
     arguments, headers = call.message.arguments, call.message.headers
     facts = {f"s3:{name}": (headers[name],) for name in _FACTS_IN_HEADERS if name in headers}
+    if call.action in _CONDITIONAL:
+        facts |= {key: (headers[name],) for name, key in _CONDITIONS.items() if name in headers}
     owner = ("bucket", bucket)
     if call.action in _OF_BUCKETS:
         facts |= {f"s3:{name}": (arguments[name],) for name in _FACTS_IN_QUERY if name in arguments}

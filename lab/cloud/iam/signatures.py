@@ -35,15 +35,18 @@ class TimeError(SignatureError):
     """The signature's time is too far off, or a presigned URL has expired."""
 
 
-def verify(message: Message, *, secret: str, token: str, s3: bool, now: datetime.datetime) -> None:
-    """Raises `SignatureError` unless the message was signed with `secret` and sent with `token`. `s3`: by S3's rules."""
+def verify(message: Message, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
+    """Raises `SignatureError` unless the message was signed with `secret` and sent with `token`, or with none.
+
+    `s3`: by S3's rules.
+    """
     if "X-Amz-Signature" in message.arguments:
         _verify_presigned(message, secret=secret, token=token, s3=s3, now=now)
     else:
         _verify_header(message, secret=secret, token=token, s3=s3, now=now)
 
 
-def _verify_header(message: Message, *, secret: str, token: str, s3: bool, now: datetime.datetime) -> None:
+def _verify_header(message: Message, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
     given = _AUTHORIZATION.fullmatch(message.headers.get("Authorization", "").strip())
     if given is None:
         raise SignatureError("The Authorization header is not a signature of version 4.")
@@ -65,7 +68,7 @@ def _verify_header(message: Message, *, secret: str, token: str, s3: bool, now: 
     _compare(signer, request, secret=secret, stamp=stamp, scope=given["scope"], signature=given["signature"])
 
 
-def _verify_presigned(message: Message, *, secret: str, token: str, s3: bool, now: datetime.datetime) -> None:
+def _verify_presigned(message: Message, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
     arguments = message.arguments
     if arguments.get("X-Amz-Security-Token") != token:
         raise SignatureError("The security token included in the request is invalid.")

@@ -13,8 +13,6 @@ from lab.hypervisor.tries import TCP, Answer, Place, Try, try_all
 from tests.lab.bare.machines import HANGS_AT_STOP, POWER_OFF_AFTER, SLOW_TO_STOP, BareLab, Host
 from tests.lab.harness import SLOWNESS, wait_until
 
-pytestmark = pytest.mark.alone
-
 MARKER = "/var/lib/marker"
 
 GREETS = """\

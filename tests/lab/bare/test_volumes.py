@@ -7,8 +7,6 @@ from lab.space import GIB
 from tests.lab.bare.machines import BareLab, Host, code_of
 from tests.lab.harness import wait_until
 
-pytestmark = pytest.mark.alone
-
 HOLDS_IN_PRIVATE = """\
 [Service]
 PrivateMounts=yes

@@ -28,6 +28,10 @@ while not (log.exists() and b"trying again" in log.read_bytes()):
 it; that is longer than cloud-init's own step would wait (30 s)."""
 
 
+SETTINGS = (f"environment.ami={PLAIN_IMAGE}", "web.count=1")
+"""One web host is like another."""
+
+
 @pytest.fixture(scope="package")
 def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """A lab of its own, on the plain image; nothing of it is there afterwards."""
@@ -42,7 +46,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     under_test.command("down")
     came_up = False
     try:
-        under_test.up(f"environment.ami={PLAIN_IMAGE}")
+        under_test.up(*SETTINGS)
         came_up = True
         yield under_test
     finally:

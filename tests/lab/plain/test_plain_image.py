@@ -7,11 +7,10 @@ import pytest
 from lab.cloud.images import PLAIN_IMAGE
 from tests.lab.harness import LabUnderTest
 
-HOSTS = ["lb-1", "web-1", "web-2", "db-1", "db-2"]
+HOSTS = ["lb-1", "web-1", "db-1", "db-2"]
 PROGRAMS = {
     "lb-1": ["/usr/sbin/haproxy", "/usr/sbin/keepalived"],
     "web-1": ["/usr/sbin/haproxy", "/usr/sbin/nginx"],
-    "web-2": ["/usr/sbin/haproxy", "/usr/sbin/nginx"],
     "db-1": ["/usr/sbin/mysqld"],
     "db-2": ["/usr/sbin/mysqld"],
 }

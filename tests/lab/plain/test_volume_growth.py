@@ -5,9 +5,9 @@ Here, because a volume never shrinks again: what other tests share stays as it i
 
 import json
 
-from lab.cloud.images import PLAIN_IMAGE
 from tests.lab.harness import LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, report
+from tests.lab.plain.conftest import SETTINGS
 from tests.lab.shop import any_product, buyer, reader, sign_up
 
 HOSTS = ("db-1", "db-2")
@@ -49,7 +49,7 @@ def test_a_larger_volume_gives_its_space_while_mysql_runs_and_no_failure_of_that
         token, product = sign_up(client), any_product(client)
     clients = [(kind, shopper) for kind in Kind for shopper in (reader(), buyer(token, product))]
     with Load(base_url=plain.url, clients=clients) as load:
-        plain.up(f"environment.ami={PLAIN_IMAGE}", f"database.volumeSize={LARGER}")
+        plain.up(*SETTINGS, f"database.volumeSize={LARGER}")
         wait_until(lambda: free(plain, "db-1") > before["db-1"] + 1, seconds=60, what="db-1 has the space", every=1)
         wait_until(lambda: UNIT in plain.run_on("db-2", "systemctl", "--failed"), seconds=60, what="db-2 says that it failed", every=1)
     assert [outcome for outcome in load.outcomes if not outcome.succeeded] == [], report(load.outcomes)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from flask import Flask
-from shop import accounts
-from shop.model import Order, User
+from shop import accounts, logins, logs
+from shop.model import Order, User, utc_now
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -104,7 +104,7 @@ def test_a_second_account_with_the_same_address_is_refused(browser: "Browser", n
         ("name", "", "up to 80 characters"),
         ("email", "ann", "does not look like an email address"),
         ("email", "ännchen@example.org", "does not look like an email address"),
-        ("password", "short", "10 to 200 characters"),
+        ("password", "short", "12 to 200 characters"),
     ],
 )
 def test_each_mistake_of_a_sign_up_is_shown_at_its_field(browser: "Browser", field: str, value: str, message: str) -> None:
@@ -186,3 +186,64 @@ def test_only_one_proxy_is_believed(app: Flask) -> None:
     app.add_url_rule("/look", view_func=look)
     app.test_client().get("/look", headers={"X-Forwarded-For": "6.6.6.6, 192.0.2.7"})
     assert seen == ["192.0.2.7"]
+
+
+def test_a_copy_of_a_session_is_worth_nothing_after_its_logout(app: Flask, browser: "Browser") -> None:
+    browser.sign_up()
+    copy = browser.client.get_cookie("__Host-shop", domain="shop.test")
+    assert copy
+    browser.send("/", to="/logout")
+    thief = app.test_client()
+    thief.set_cookie("__Host-shop", copy.value, domain="shop.test", secure=True)
+    assert thief.get("/orders", base_url="https://shop.test").location == "/login?next=/orders"
+
+
+def test_nobody_may_try_for_a_while_after_ten_failures_whoever_has_the_account(
+    browser: "Browser", new_browser: "Callable[[], Browser]", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browser.sign_up()
+    for email in ("ann@example.org", "nobody@example.org"):
+        answers = [new_browser().send("/login", email=email, password="wrong horse") for _ in range(logins.MOST + 1)]
+        assert [answer.status_code for answer in answers] == [401] * logins.MOST + [429]
+    assert new_browser().send("/login", email="ann@example.org", password="correct horse").status_code == 429
+    assert new_browser().send("/login", email="bea@example.org", password="wrong horse").status_code == 401, "others are not meant"
+    later = utc_now() + logins.WINDOW
+    monkeypatch.setattr(logins, "utc_now", lambda: later)
+    assert new_browser().send("/login", email="ann@example.org", password="correct horse").status_code == 303
+
+
+def test_a_login_forgets_the_failures_before_it(browser: "Browser", new_browser: "Callable[[], Browser]") -> None:
+    browser.sign_up()
+    for password in (*["wrong horse"] * (logins.MOST - 1), "correct horse", "wrong horse", "correct horse"):
+        status = new_browser().send("/login", email="ann@example.org", password=password).status_code
+        assert status == (303 if password == "correct horse" else 401)
+
+
+def test_an_answer_to_a_login_does_not_tell_by_its_database_who_is_a_customer(
+    browser: "Browser", new_browser: "Callable[[], Browser]"
+) -> None:
+    browser.sign_up()
+    for email in ("ann@example.org", "nobody@example.org"):
+        assert "X-Database-Host" not in new_browser().send("/login", email=email, password="wrong horse").headers
+
+
+@pytest.mark.parametrize("password", ["password1234", "123456789012", "aaaaaaaaaaaa", "ann@example.org", "qwertyuiop12"])
+def test_a_password_that_is_guessed_at_once_is_refused(browser: "Browser", password: str) -> None:
+    answer = browser.send("/sign-up", name="Ann", email="ann@example.org", password=password)
+    assert answer.status_code == 400
+    assert "easy to guess" in answer.text
+
+
+def test_logins_are_told_without_addresses_and_nobody_forges_a_line(
+    app: Flask, browser: "Browser", caplog: pytest.LogCaptureFixture
+) -> None:
+    browser.sign_up()
+    browser.send("/", to="/logout")
+    browser.send("/login", email="ann@example.org", password="wrong horse")
+    told = [record.getMessage() for record in caplog.records]
+    assert [line.partition(" of account ")[0] for line in told if line.startswith("login")] == ["login"]
+    assert any(line.endswith(" failed") for line in told)
+    assert not any("ann@" in line for line in told)
+    record = app.logger.makeRecord("shop", 30, "x", 1, "GET %s", ("/a\n[now] INFO: login of ada succeeded\x1b[2J",), None)
+    record.request_id = "-"
+    assert logs.OneLine(logs.FORMAT).format(record).splitlines()[0].endswith(r"GET /a\n[now] INFO: login of ada succeeded\x1b[2J")

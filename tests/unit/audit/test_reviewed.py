@@ -41,6 +41,12 @@ def test_an_audit_of_one_stack_says_nothing_of_entries_that_match_nothing() -> N
     assert judge([], [ENTRY], whole=False).good
 
 
+def test_of_a_scanner_that_could_not_look_no_entry_is_in_vain() -> None:
+    entry = ENTRY.model_copy(update={"scanner": "pip-audit"})
+    assert not judge([], [entry]).good
+    assert judge([], [entry], silent={"pip-audit"}).good
+
+
 def test_a_mistake_in_the_file_is_told_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "reviewed.yaml"
     file.write_text("- {about: nothing, scanner: prowler, checks: [a], reason: short, resource: [b]}")

@@ -14,9 +14,12 @@ import boto3
 from botocore.config import Config
 
 from lab.cloud.reports import report_path
+from lab.keys import Keys
 
 T = TypeVar("T")
 REGION = "eu-west-1"
+KEYS = Keys(access_key_id="AKIATEST", secret="secret-of-the-test")
+"""What `client` signs with: the administrator's keys where a test has one."""
 
 
 def report(api_server: str, instance_id: str, event: str, volume_id: str | None = None) -> str:
@@ -40,8 +43,8 @@ def client(service: str, url: str, *, verify: Path | None = None, proxy: str = "
         service,
         endpoint_url=url,
         region_name=REGION,
-        aws_access_key_id="AKIATEST",
-        aws_secret_access_key="secret-of-the-test",
+        aws_access_key_id=KEYS.access_key_id,
+        aws_secret_access_key=KEYS.secret,
         verify=str(verify) if verify else None,
         config=Config(
             retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, proxies=cast("Any", {"http": proxy} if proxy else None)

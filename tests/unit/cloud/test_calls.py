@@ -1,6 +1,7 @@
 """A request says which call it is, in each of AWS's dialects."""
 
 import pytest
+from multidict import CIMultiDict
 
 from lab.cloud.calls import Call, Message, identify
 
@@ -84,3 +85,11 @@ def test_reading_changes_nothing(action: str) -> None:
 @pytest.mark.parametrize("action", ["RunInstances", "PutObject", "AssociateAddress", "CreateTags", "DeleteSecret", "RebootInstances"])
 def test_all_else_may_change_something(action: str) -> None:
     assert Call(service="s", action=action).changes
+
+
+@pytest.mark.parametrize("body", [b"[" * 20_000, b'{"a":' * 20_000, b"\xff", b"[1]"], ids=["lists", "objects", "no text", "a list"])
+def test_a_body_that_is_no_object_of_json_has_no_parameters(body: bytes) -> None:
+    call = identify(
+        Message(method="POST", host="secretsmanager", headers=CIMultiDict({"X-Amz-Target": "secretsmanager.Get"}), body=body), ""
+    )
+    assert (call.action, call.parameters) == ("Get", {})

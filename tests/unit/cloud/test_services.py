@@ -13,12 +13,11 @@ import dns.message
 import dns.query
 import pytest
 
-from lab.cloud.api_process import ApiServerError
 from lab.cloud.front import loopback_listener
 from lab.cloud.services import CloudServices
 from lab.names import LabNames
 from lab.processes import read_pid_file
-from tests.unit.cloud.support import REGION, Loop, Network, client
+from tests.unit.cloud.support import KEYS, REGION, Loop, Network, client
 
 pytestmark = pytest.mark.programs
 
@@ -51,7 +50,7 @@ class Cloud:
         self.services = loop.run(self._make())
 
     async def _make(self) -> CloudServices:
-        return CloudServices(self.names, cast("Any", self.router), self._changed)
+        return CloudServices(self.names, cast("Any", self.router), self._changed, keys=KEYS)
 
     def _changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
         del region, parameters
@@ -131,6 +130,6 @@ def test_a_later_daemon_finds_the_api_with_all_that_it_held(names: LabNames, loo
 
 
 def test_a_port_that_another_program_has_is_named(names: LabNames, loop: Loop) -> None:
-    with loopback_listener(names.moto_port), pytest.raises(ApiServerError, match="in use"):
+    with loopback_listener(names.api_port), pytest.raises(OSError, match="in use"):
         loop.run(Cloud(names, loop).services.start())
     assert read_pid_file(names.pid_file("api")) is None

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from lab.engine.engine import Engine, EngineBusyError, EngineOptions, only_this_aws
+from lab.keys import Keys
 
 ENDPOINT = "http://127.0.0.1:14600"
 
 OURS = {
-    "AWS_ACCESS_KEY_ID": "lab",
-    "AWS_SECRET_ACCESS_KEY": "lab",
+    "AWS_ACCESS_KEY_ID": "AKIAOFTHELAB",
+    "AWS_SECRET_ACCESS_KEY": "of-the-lab",
     "AWS_ENDPOINT_URL": ENDPOINT,
     "AWS_CONFIG_FILE": "/dev/null",
     "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
@@ -39,7 +40,7 @@ def test_no_aws_setting_of_the_user_is_left_while_the_engine_runs_and_all_come_b
     for name, value in USERS.items():
         monkeypatch.setenv(name, value)
     before = aws()
-    with only_this_aws(ENDPOINT):
+    with only_this_aws(ENDPOINT, Keys(access_key_id="AKIAOFTHELAB", secret="of-the-lab")):
         assert aws() == OURS
     assert aws() == before
 

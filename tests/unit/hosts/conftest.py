@@ -22,6 +22,8 @@ HOST: dict[str, Any] = {
     "bucket": "artifacts-1234567",
     "role_bundle": {"key": "roles/web/x.tar.gz", "sha256": "a" * 64},
     "readiness_timeout": 600,
+    "upgrades_at": "",
+    "reboot_day": "sunday",
 }
 
 

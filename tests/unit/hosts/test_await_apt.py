@@ -1,18 +1,13 @@
 """The wait for apt's locks, with real locks that another process holds."""
 
-import runpy
 import subprocess
 import sys
 from pathlib import Path
-from subprocess import CompletedProcess
-from types import SimpleNamespace
-from typing import Any
 
 import jinja2
 import pytest
-from webstack_host import config
 
-from .conftest import HOST, ROOT, returns
+from .conftest import ROOT
 
 SBIN = ROOT / "userdata/common/usr/local/sbin"
 LOCKS = ("lib/dpkg/lock-frontend", "lib/dpkg/lock", "lib/apt/lists/lock", "cache/apt/archives/lock")
@@ -101,17 +96,3 @@ def test_a_lock_taken_between_the_look_and_the_command_is_waited_for_too(apt: Ap
             holder.communicate("")
         waiting.communicate()
         assert waiting.returncode == 0
-
-
-def test_session_managers_agent_waits_as_well(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    called: list[list[str]] = []
-
-    def program(command: list[str], **_: Any) -> CompletedProcess[str]:
-        called.append(command)
-        return CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(config, "load", returns(SimpleNamespace(**HOST)))
-    monkeypatch.setattr("urllib.request.urlopen", returns((tmp_path / "agent.deb").open("w+b")))
-    monkeypatch.setattr("subprocess.run", program)
-    runpy.run_path(str(SBIN / "webstack-session-manager"), run_name="__main__")
-    assert [words[:3] for words in called] == [["/usr/local/sbin/webstack-await-apt", "apt-get", "install"]]

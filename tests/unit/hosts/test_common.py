@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import NoCredentialsError
-from webstack_host import aws, config, configure, files, imds, pauses, readiness, run, services, wanted
+from webstack_host import aws, config, configure, files, imds, pauses, readiness, reconfigure, run, services, wanted
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.readiness import Check
+
+from stack.host_record import read
 
 from .conftest import HOST, Programs, returns
 
@@ -107,10 +109,15 @@ def test_a_record_counts_by_the_hash_of_this_boots_user_data(monkeypatch: pytest
     assert record["detail"] == [f"line {n}" for n in range(15, 40)]
     assert record["facts"] == {"a": "b"}
     assert datetime.strptime(record["time"], "%Y-%m-%dT%H:%M:%S.%f%z").utcoffset() is not None
+    readiness.publish("failed", "\U0001f600" * 10**6, ["\U0001f600" * 10**6] * 40)
+    told = read(put["hosts/AROAEXAMPLE:i-0123456789abcdef0.json"])
+    assert (len(told.reason), [len(line) for line in told.detail]) == (500, [500] * 25), "however long, it is read"
 
 
 class FakeRole:
     """A role whose attempts at its configuration and whose checks come out as told; the last of each comes again and again."""
+
+    metadata_users: tuple[str, ...] = ()
 
     def __init__(self, *checks: Check | Exception, attempts: Sequence[Exception | None] = (None,)) -> None:
         self.checks = list(checks)
@@ -245,6 +252,18 @@ def test_what_somebody_has_to_mend_is_told_as_failed_at_once_and_looked_at_furth
     assert told[1:] == [("starting", "not replicating yet"), ("failed", "the applier stopped: error 1032"), ("ready", "serves")]
 
 
+def test_an_app_that_refuses_for_a_minute_has_failed_and_one_that_says_something_else_meanwhile_has_not(told: Told) -> None:
+    refused, away = Check(ok=False, reason="the app answers 400", refused=True), Check(ok=False, reason="the app gives no answer")
+    serve(told, FakeRole(*[refused, away] * 120, SERVES))
+    assert told.times[-1] > 2 * configure.REFUSED_FOR
+    assert ("failed", "the app answers 400") not in told
+    serve(told, FakeRole(*[refused] * 120, SERVES))
+    at_last = told.index(("failed", "the app answers 400"))
+    began = max(number for number, one in enumerate(told) if number < at_last and one == ("starting", "the app answers 400"))
+    assert told.times[at_last] - told.times[began] >= configure.REFUSED_FOR
+    assert told[-1] == ("ready", "serves")
+
+
 def test_what_no_waiting_mends_has_failed_at_once_and_may_be_put_right_by_somebody(told: Told) -> None:
     serve(told, FakeRole(SERVES, attempts=[PermanentError("nginx -t: exit code 1\nunknown directive"), None]))
     assert told == [("starting", "being configured"), ("failed", "not configured: nginx -t: exit code 1"), ("ready", "serves")]
@@ -284,7 +303,55 @@ def test_one_writer_at_a_time_tells_of_a_host(monkeypatch: pytest.MonkeyPatch, p
     monkeypatch.setattr(configure, "serve", serving)
     assert configure.main() == 0
     assert order == ["systemctl stop webstack-report.service"]
-    assert programs.calls[-1] == ["systemctl", "start", "--no-block", "webstack-report.service"]
+    assert ["systemctl", "start", "--no-block", "webstack-report.service"] in programs.calls
+
+
+@pytest.mark.parametrize("upgrades_at", ["*-*-* 23:05 UTC", ""])
+def test_upgrades_come_at_the_hosts_own_time_and_not_before_it_serves(
+    monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path, upgrades_at: str
+) -> None:
+    written: list[tuple[int, Path, str]] = []
+    before: list[list[str]] = []
+
+    def write(path: Path, content: str) -> None:
+        written.append((len(programs.calls), path, content))
+
+    loaded = HostConfig({**HOST, "upgrades_at": upgrades_at}, "host.json")
+
+    def serving(*_: object, **__: object) -> None:
+        assert configure.attempted(loaded, lambda: FakeRole(SERVES), reconfigure.Boot(loaded)) is None
+        before.extend(programs.calls)
+
+    monkeypatch.setattr(services.files, "write", write)
+    monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
+    monkeypatch.setattr(config, "load", returns(loaded))
+    monkeypatch.setattr(configure, "serve", serving)
+    assert configure.main() == 0
+    start = ["systemctl", "start", "webstack-upgrade.timer"]
+    assert start not in before
+    assert before.count(["systemctl", "daemon-reload"]) == 1 == programs.calls.count(["systemctl", "daemon-reload"])
+    if upgrades_at:
+        [(at, path, content)] = written
+        assert at <= before.index(["systemctl", "daemon-reload"])
+        assert (path, content) == (services.UPGRADES_AT, "[Timer]\nOnCalendar=\nOnCalendar=*-*-* 23:05 UTC\n")
+        assert programs.calls[-1] == start
+    else:
+        assert start not in programs.calls
+        assert written == []
+
+
+def test_debians_own_upgrades_which_all_hosts_have_at_once_are_taken_out_of_the_boot(
+    monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path
+) -> None:
+    for unit in ("timers.target.wants/apt-daily.timer", "timers.target.wants/apt-daily-upgrade.timer"):
+        (tmp_path / unit).parent.mkdir(exist_ok=True)
+        (tmp_path / unit).symlink_to("/usr/lib/systemd/system/" + Path(unit).name)
+    monkeypatch.setattr(services, "UNITS", tmp_path)
+    monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
+    role, loaded = FakeRole(SERVES), HostConfig(HOST, "host.json")
+    assert configure.attempted(loaded, lambda: role, reconfigure.Boot(loaded)) is None
+    at = programs.calls.index(["systemctl", "disable", "--now", "apt-daily.timer", "apt-daily-upgrade.timer"])
+    assert at < programs.calls.index(["systemctl", "start", "--no-block", "webstack.target"])
 
 
 @pytest.mark.parametrize("deaf", [1, 40])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from load_balancer_role import checks, configuration, elastic_ip, haproxy, servers, tls
-from webstack_host import aws, files, imds, services
+from webstack_host import aws, files, imds, internal_tls, services
 from webstack_host.answers import Answer
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
@@ -121,12 +121,12 @@ def test_a_failed_call_is_repeated_after_a_second(play: Play) -> None:
 
 STAT = """# pxname,svname,status,check_status,check_code,last_chk,addr,
 https,FRONTEND,OPEN,,,,,
-web,web1,UP,* L7OK,200,HTTP status check returned code <3C>200<3E>,10.20.64.5:8080,
-web,web2,DOWN,L4CON,,Connection refused,10.20.80.4:8080,
+web,web1,UP,* L7OK,200,HTTP status check returned code <3C>200<3E>,10.20.64.5:8443,
+web,web2,DOWN,L4CON,,Connection refused,10.20.80.4:8443,
 web,web3,MAINT (resolution),,,,,
 web,BACKEND,UP,,,,,
-web-writes,web1,UP,L7OK,200,HTTP status check returned code <3C>200<3E>,10.20.64.5:8080,
-web-writes,web2,DOWN,L4CON,,Connection refused,10.20.80.4:8080,
+web-writes,web1,UP,L7OK,200,HTTP status check returned code <3C>200<3E>,10.20.64.5:8443,
+web-writes,web2,DOWN,L4CON,,Connection refused,10.20.80.4:8443,
 web-writes,BACKEND,UP,,,,,
 """
 
@@ -295,7 +295,11 @@ def test_a_service_that_does_not_run_is_the_reason(running: dict[str, Any], prog
 def test_configuring_checks_each_file_by_its_own_program(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(services, "UNITS", tmp_path)
     monkeypatch.setattr(files, "directory", returns(None))
+    monkeypatch.setattr(internal_tls, "pair", returns(("key", "certificate")))
+    written: dict[str, str] = {}
+    monkeypatch.setattr(files, "write", lambda path, content, **_: written.update({str(path): content}))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     configuration.configure(CONFIG)
+    assert written == {"/run/webstack/web.pem": "certificate"}, "a load balancer keeps no key of web hosts"
     lines = [" ".join(call) for call in programs.calls]
     assert "sysctl --quiet --write net.ipv4.tcp_retries2=15" in lines, "visitors' connections have it too"
     assert "keepalived --config-test --log-console --use-file /etc/keepalived/keepalived.conf" in lines

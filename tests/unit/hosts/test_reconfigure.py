@@ -41,6 +41,8 @@ def sha256(content: bytes) -> str:
 class Balancer:
     """A role whose program refuses `sideways`, and whose reload fails for `stuck`."""
 
+    metadata_users: tuple[str, ...] = ()
+
     def __init__(self) -> None:
         self.installed = ""
         self.certificate = self.served = "first"
@@ -179,6 +181,8 @@ def test_a_stop_that_never_comes_keeps_no_host_down(host: Host, programs: Progra
 
 def test_a_role_that_reloads_nothing_waits_for_its_user_data_all_the_same(host: Host, programs: Programs) -> None:
     class Database:
+        metadata_users: tuple[str, ...] = ()
+
         def configure(self, config: HostConfig) -> None:
             assert host.now >= 50, "nothing of MySQL is touched before"
 

@@ -149,6 +149,8 @@ def test_what_mends_by_itself_has_not_failed_however_long_it_takes(host: Host) -
 
 def test_a_check_that_raises_found_nothing_that_serves() -> None:
     class Broken:
+        metadata_users: tuple[str, ...] = ()
+
         def configure(self, config: HostConfig) -> None: ...
 
         def check(self, config: HostConfig) -> Check:

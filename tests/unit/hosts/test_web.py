@@ -14,12 +14,13 @@ import pytest
 from annotated_types import Le
 from web_role import await_primary, checks, configuration, database_ca, environment, following, release
 from web_role.app_bundle import INSTALLED, BundleError
-from webstack_host import aws, config, files, services
+from webstack_host import config, files, internal_tls, services
 from webstack_host.answers import Answer
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 
-from stack.settings import WebSettings
+from stack.sections import WebSettings
+from stack.settings import reference
 
 from .conftest import HOST, ROOT, Programs, returns
 
@@ -115,14 +116,19 @@ def test_the_app_gets_its_own_accounts_and_not_the_migrators() -> None:
     assert values["DATABASE_READ_URL"] == "mysql+pymysql://app_reader:r@127.0.0.1:3307/app"
     assert (values["WEB_HOST"], values["SITE_HOST"]) == ("web-1", "shop.example")
     assert (values["APP_MODULE"], values["SESSION_KEY"]) == ("wsgi:app", "k" * 40)
-    assert int(values["WEB_CONCURRENCY"]) >= 2
     assert "MIGRATE_DATABASE_URL" not in values
     assert list(environment.migration(CONFIG, "m")) == ["MIGRATE_DATABASE_URL", "MIGRATE_TIMEOUT", "DATABASE_CA"]
 
 
-def test_the_number_of_workers_is_the_users_where_there_is_one() -> None:
-    config = HostConfig({**CONFIG.variables, "workers": 7}, "host.json")
-    assert environment.app(config, writer="w", reader="r", session_key="k")["WEB_CONCURRENCY"] == "7"
+@pytest.mark.parametrize(("chosen", "processors", "workers"), [(7, 2, 7), (0, 1, 2), (0, 2, 2), (0, 8, 8), (1, 8, 1)])
+def test_the_number_of_workers_is_the_users_or_the_processors(
+    monkeypatch: pytest.MonkeyPatch, chosen: int, processors: int, workers: int
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", returns(processors))
+    config = HostConfig({**CONFIG.variables, "workers": chosen}, "host.json")
+    assert environment.app(config, writer="w", reader="r", session_key="k")["WEB_CONCURRENCY"] == str(workers)
+    [described] = [meaning for key, _, meaning in reference() if key == "webstack:web.workers"]
+    assert described.endswith("0 is one for each processor, two at least")
 
 
 def test_an_environment_file_reads_back_as_it_was() -> None:
@@ -149,38 +155,6 @@ def test_the_environment_is_for_root_alone_and_lies_in_memory(monkeypatch: pytes
     found = environment.Secrets(migrator="hush", writer="hush", reader="hush", session_key="hush", versions={})
     assert environment.write(CONFIG, found)
     assert written == {"/run/webstack/app.env": 0o600, "/run/webstack/migrate.env": 0o600}
-
-
-class Bucket:
-    """The published certificates, and the file made of them."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.objects: dict[str, bytes] = {}
-        self.written: list[str] = []
-        monkeypatch.setattr(aws, "list_objects", self.listing)
-        monkeypatch.setattr(aws, "fetch_object", self.objects.__getitem__)
-        monkeypatch.setattr(files, "write", self.write)
-
-    def listing(self, prefix: str) -> list[str]:
-        return sorted(key for key in self.objects if key.startswith(prefix))
-
-    def write(self, path: str, content: str) -> None:
-        assert path == database_ca.TRUSTED
-        self.written.append(content)
-
-
-def test_the_app_trusts_every_published_certificate_and_an_empty_list_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    bucket = Bucket(monkeypatch)
-    assert database_ca.main() == 1
-    assert bucket.written == [], "the old file stays"
-    bucket.objects |= {
-        "database/certificates/A:i-1.pem": b"-----BEGIN CERTIFICATE-----\none\n",
-        "database/certificates/A:i-2.pem": b"-----BEGIN CERTIFICATE-----\ntwo",
-        "database/certificates/A:i-3.pem": b"rubbish",
-        "database/primary.json": b"{}",
-    }
-    assert database_ca.main() == 0
-    assert bucket.written == ["-----BEGIN CERTIFICATE-----\none\n-----BEGIN CERTIFICATE-----\ntwo\n"]
 
 
 def test_the_first_unit_that_does_not_run_is_the_reason(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
@@ -269,6 +243,10 @@ def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, program
     found = environment.Secrets(migrator="m", writer="w", reader="r", session_key="k", versions={"app-writer": ["v1"]})
     monkeypatch.setattr(environment, "fetch", returns(found))
     monkeypatch.setattr(following, "TOLD", tmp_path / "secrets.json")
+    monkeypatch.setattr(internal_tls, "pair", returns(("key", "certificate")))
+    key, certificate = tmp_path / "web.key", tmp_path / "web.pem"
+    monkeypatch.setattr(configuration, "TLS_KEY", key)
+    monkeypatch.setattr(configuration, "TLS_CERTIFICATE", certificate)
     write, me = files.write, pwd.getpwuid(os.getuid()).pw_name
     monkeypatch.setattr(files, "write", partial(write, owner=me, group=me))
     for changed in (False, True):
@@ -280,6 +258,7 @@ def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, program
         assert "haproxy -c -f /etc/webstack/database-proxy.cfg" in lines
         assert ("systemctl restart webstack-migrate.service webstack-app.service" in lines) == changed
         assert following.told() == found.versions
+    assert (key.read_text(), key.stat().st_mode & 0o777, certificate.read_text()) == ("key", 0o600, "certificate")
 
 
 def test_a_host_that_drains_says_so_first_and_then_waits_as_long_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from database_role import agent, datadir
+from database_role import agent, certificates, datadir
 from database_role.boot import Claim, Data
 from database_role.datadir import DataRecord
 from database_role.decision import Action
 from database_role.gtid import GtidSet
 from database_role.views import LocalView, Mode, PeerView
+from webstack_host import database_certificates
+
+from stack.artifacts import CERTIFICATES, FORGET_CERTIFICATES_DAYS
 
 from .test_parts import DB_1, returning
 
@@ -152,3 +155,17 @@ def test_while_mysqld_is_being_stopped_nothing_is_done(world: World) -> None:
     agent.paths.STOPPING.touch()
     steps(agent.Agent(DB_1))
     assert world.happened == []
+
+
+def test_a_host_that_lives_publishes_its_certificate_every_day_and_a_gone_one_is_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    days: list[float] = []
+    monkeypatch.setattr(agent.certificates, "publish", lambda: days.append(world.now / 86400))
+    subject = agent.Agent(DB_1)
+    for quarter in range(13):
+        world.now = quarter * 86400 / 4
+        steps(subject)
+    assert days == [1, 2, 3]
+    assert max(1, certificates.PUBLISH_AGAIN / 86400) * 3 <= FORGET_CERTIFICATES_DAYS, "some days without the bucket do no harm"
+    assert database_certificates.PREFIX == CERTIFICATES

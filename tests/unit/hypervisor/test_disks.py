@@ -1,16 +1,20 @@
 """What becomes of a volume that is to leave a running machine. That the kernel answers so, tests/lab/bare/test_volumes.py shows."""
 
 import asyncio
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
-from lab.hypervisor import disks, volumes
+from lab.hypervisor import device_policy, disks, volumes
 from lab.hypervisor.desired import Volume
+from lab.hypervisor.device_policy import Device
 from lab.hypervisor.disks import Disks
 from lab.names import LabNames
 
 VOLUME = "vol-1"
+GROUP = Path("/group/of/the/machine")
+LOOP = Path("/dev/loop9")
 
 
 class Guest:
@@ -20,13 +24,15 @@ class Guest:
         self.mounted = False
         self.open = False
         self.done: list[str] = []
+        self.permitted: list[Path] | None = None
+        """The devices that the machine's processes may open, once somebody said which."""
 
     def held(self, _loop: Path) -> bool:
         return self.mounted
 
     def loops_over(self, _file: Path) -> list[Path]:
         gone = ("detached" in self.done and not self.open) or "torn out" in self.done
-        return [] if gone else [Path("/dev/loop9")]
+        return [] if gone else [LOOP]
 
     def take_from_running(self, _leader: int, _volume_id: str) -> None:
         self.done.append("device removed")
@@ -43,12 +49,28 @@ class Guest:
     def tear_out(self, _file: Path) -> None:
         self.done.append("torn out")
 
+    def attach(self, _file: Path, _size_gib: int) -> Path:
+        return LOOP
+
+    def give_to_running(self, _leader: int, _volume_id: str, loop: Path) -> None:
+        assert self.permitted == [loop], "before the guest finds the device it may open it"
+        self.done.append("device made")
+
+    def device(self, loop: Path) -> Path:
+        return loop
+
+    def permit(self, group: Path, devices: Iterable[Path]) -> None:
+        assert group == GROUP
+        self.permitted = list(devices)
+
 
 @pytest.fixture
 def guest(monkeypatch: pytest.MonkeyPatch) -> Guest:
     stands_in = Guest()
-    for name in ("grow", "size_of", "held", "loops_over", "take_from_running", "detach", "tear_out"):
+    for name in ("grow", "size_of", "held", "loops_over", "take_from_running", "detach", "tear_out", "attach", "give_to_running"):
         monkeypatch.setattr(volumes, name, getattr(stands_in, name))
+    monkeypatch.setattr(device_policy, "permit", stands_in.permit)
+    monkeypatch.setattr(Device, "of", stands_in.device)
     return stands_in
 
 
@@ -61,13 +83,25 @@ def machine() -> Disks:
 
 
 def take(machine: Disks) -> None:
-    asyncio.run(machine.take(1, VOLUME))
+    asyncio.run(machine.take(1, VOLUME, GROUP))
 
 
 def test_a_volume_that_nobody_uses_leaves_at_once(guest: Guest, machine: Disks) -> None:
     take(machine)
     assert (machine.given, machine.held) == (frozenset(), frozenset())
     assert guest.done == ["device removed", "detached"]
+
+
+def test_a_machine_may_open_the_volumes_that_it_has_and_no_other(guest: Guest) -> None:
+    machine = Disks(LabNames.of("unit"))
+    asyncio.run(machine.give(1, Volume(volume_id=VOLUME, size_gib=10), GROUP))
+    assert (guest.permitted, guest.done) == ([LOOP], ["device made"])
+    guest.mounted = True
+    take(machine)
+    assert guest.permitted == [LOOP], "it still holds it"
+    guest.mounted = False
+    take(machine)
+    assert guest.permitted == []
 
 
 def test_a_mounted_volume_stays_until_it_is_not(guest: Guest, machine: Disks) -> None:

@@ -1,5 +1,6 @@
 """The router's translations as text, from the machines that the API shows. That packets obey them, tests/lab shows."""
 
+import re
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -7,6 +8,7 @@ import pytest
 
 from lab.hypervisor.desired import DesiredMachine, Nat, overlapping
 from lab.hypervisor.router import translation_rules
+from lab.hypervisor.this_machine import rules
 from lab.names import LabNames
 
 _NAMES = LabNames.of("dev")
@@ -82,3 +84,16 @@ def test_a_subnet_inside_the_machines_own_network_is_found() -> None:
 def test_a_host_has_ec2s_name_and_its_subnets_first_address_as_gateway() -> None:
     assert _WEB.hostname == "ip-10-20-1-10"
     assert _WEB.gateway == IPv4Address("10.20.1.1")
+
+
+def test_this_machine_is_closed_to_what_a_labs_hosts_begin() -> None:
+    script = rules(_NAMES)
+    assert script.startswith(f"table inet {_NAMES.prefix}\ndelete table inet {_NAMES.prefix}\n"), "what an earlier run left is replaced"
+    for hook in ("input", "forward"):
+        chain = script.split(f"hook {hook} ")[1].split("}")[0]
+        assert [line.split('"')[2].strip() for line in chain.splitlines()[1:] if "@permitted" not in line and '"' in line] == [
+            "ct state established,related accept",
+            "meta l4proto tcp counter reject with tcp reset",
+            "counter reject",
+        ]
+    assert set(re.findall(r'iifname "([^"]+)"', script)) == {_NAMES.wan_link}, "no other link of this machine is touched"

@@ -1,6 +1,7 @@
 """A row of `webstack lab status`: ready only while the host runs, and otherwise why not."""
 
 import hashlib
+import json
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
@@ -9,6 +10,7 @@ import pytest
 
 from lab import control_server
 from lab.hypervisor.status import Word, judge
+from stack.host_record import read
 
 SERVES = Word(ready=True, reason="serves the app")
 
@@ -57,7 +59,7 @@ def word(state: str, *, age: float, renewed: bool = True) -> Word:
         "measures": {"lag": "0.2 s"},
         **({"renewed_every": 70} if renewed else {}),
     }
-    return judge(record, user_data=USER_DATA, launched=LAUNCHED, age=age)
+    return judge(read(json.dumps(record).encode()), user_data=USER_DATA, launched=LAUNCHED, age=age)
 
 
 def test_a_host_that_is_not_heard_any_more_is_not_called_ready() -> None:

@@ -1,6 +1,7 @@
 """What is read of this system: control group mounts, processes, hosts' words, image recipes. Pure or of this process alone."""
 
 import hashlib
+import json
 import os
 import threading
 from dataclasses import replace
@@ -17,6 +18,7 @@ from lab.hypervisor.volumes import guest_device
 from lab.image.recipe import Recipe
 from lab.processes import Process, read_pid_file, write_pid_file
 from lab.space import NoSpaceError, require_free, require_possible
+from stack.host_record import read
 
 _HYBRID = """\
 tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
@@ -31,7 +33,7 @@ cgroup2 /sys/fs/cgroup/unified cgroup2 rw,relatime 0 0
 def test_a_hybrid_system_has_a_v2_hierarchy_beside_the_controllers() -> None:
     layout = parse_mounts(_HYBRID)
     assert layout.unified == Path("/sys/fs/cgroup/unified")
-    assert layout.legacy == (Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup/blkio"))
+    assert layout.legacy == (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup/blkio"))
     assert layout.block == Path("/sys/fs/cgroup/blkio")
     assert len(layout.every) == 5
 
@@ -47,6 +49,33 @@ def test_a_pure_v2_system_has_one_hierarchy() -> None:
 def test_a_system_without_v2_is_refused_in_words() -> None:
     with pytest.raises(NoCgroupsError, match="no cgroup v2 hierarchy is mounted"):
         parse_mounts("cgroup /sys/fs/cgroup/memory cgroup rw,memory 0 0\n")
+
+
+def test_a_machine_has_a_group_of_its_own_in_every_hierarchy_that_a_process_can_join(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unified, cpuset, cpu = (tmp_path / name for name in ("unified", "cpuset", "cpu"))
+    lab = Path("wsl-x")
+    for folder in (unified, cpuset, cpu):
+        for group in (folder, folder / lab, folder / lab / "i-1"):
+            group.mkdir()
+    for group in (unified, unified / lab, unified / lab / "i-1"):
+        (group / "cgroup.controllers").write_text("")
+    for name, value in (("cpuset.cpus", "0-1"), ("cpuset.mems", "0")):
+        (cpuset / name).write_text(value)
+        for group in (cpuset / lab, cpuset / lab / "i-1"):
+            (group / name).write_text("")
+    (cpu / lab / "i-1" / "cpu.shares").write_text("1024")
+    monkeypatch.setattr(cgroups, "layout", lambda: Layout(unified=unified, legacy=(cpuset, cpu), every=(unified, cpuset, cpu)))
+    machine = MachineCgroup(lab=str(lab), instance_id="i-1")
+    machine.create()
+    assert [(cpuset / lab / "i-1" / name).read_text() for name in ("cpuset.cpus", "cpuset.mems")] == ["0-1", "0"]
+    assert int((cpu / lab / "i-1" / "cpu.shares").read_text()) > 1024
+    assert machine.join_files("machine") == [
+        unified / lab / "i-1" / "machine" / "cgroup.procs",
+        cpuset / lab / "i-1" / "cgroup.procs",
+        cpu / lab / "i-1" / "cgroup.procs",
+    ]
 
 
 def test_processes_are_found_while_a_guest_makes_and_removes_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +129,7 @@ _RECORD = {
 
 
 def test_a_hosts_word_counts_for_its_user_data_and_since_its_last_start() -> None:
-    assert judge(_RECORD, user_data=_USER_DATA, launched=_LAUNCHED).ready
+    assert judge(read(json.dumps(_RECORD).encode()), user_data=_USER_DATA, launched=_LAUNCHED).ready
 
 
 @pytest.mark.parametrize(
@@ -108,13 +137,13 @@ def test_a_hosts_word_counts_for_its_user_data_and_since_its_last_start() -> Non
     [
         ({"user_data_sha256": "0" * 64}, "current user data"),
         ({"time": "2026-01-02T03:04:04Z"}, "no word since its last start"),
-        ({"time": "yesterday"}, "has no time"),
+        ({"time": None}, "has no time"),
         ({"state": "failed", "reason": "haproxy -c: line 3"}, "failed: haproxy -c: line 3"),
         ({"state": "starting", "reason": "fetching the bundle"}, "starting: fetching the bundle"),
     ],
 )
-def test_any_other_word_says_why_the_host_is_not_ready(change: dict[str, str], reason: str) -> None:
-    word = judge({**_RECORD, **change}, user_data=_USER_DATA, launched=_LAUNCHED)
+def test_any_other_word_says_why_the_host_is_not_ready(change: dict[str, str | None], reason: str) -> None:
+    word = judge(read(json.dumps({**_RECORD, **change}).encode()), user_data=_USER_DATA, launched=_LAUNCHED)
     assert not word.ready
     assert reason in word.reason
 

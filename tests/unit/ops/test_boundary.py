@@ -42,7 +42,8 @@ def asked(role: Role, stack: str) -> list[tuple[str, str]]:
     """Each action and resource of a tier's policy, with the environment's names."""
     own = names(stack)
     document = policy_document(
-        role, Rights(bucket=own["bucket"], secrets=(own["secret"],), address=own["address"], configurations=("x.yaml",))
+        role,
+        Rights(bucket=own["bucket"], role_id="AROA1", secrets=(own["secret"],), address=own["address"], configurations=("x.yaml",)),
     )
     found: list[tuple[str, str]] = []
     for statement in json.loads(document)["Statement"]:

@@ -150,3 +150,23 @@ def test_the_words_for_programs_keep_their_names_and_gain_the_age_of_what_was_sa
     assert set(_ROW) <= set(host)
     assert (host["age_seconds"], host["measures"]) == (61, {})
     assert host["facts"] == _LAB[1]["facts"]
+
+
+def test_nothing_that_a_terminal_or_a_ci_log_obeys_is_shown_whoever_said_it() -> None:
+    evil = "\x1b]0;own\x07\x1b[31mRED\r\n::error::X"
+    lines = shown({"name": "\x1bw", "said": evil, "facts": {evil: evil}, "measures": {evil: evil}})
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["host", r"\x1bw"]
+    for line in lines:
+        assert line.isprintable()
+        assert not line.lstrip().startswith("::")
+    host = hosts.Host.of(_ROW | {"problems": [evil]})
+    said: dict[str, Any] = {"problem": evil, "rule_problems": [evil], "hosts": [_ROW | {"problems": [evil, f"{evil}2"]}]}
+    told = [*host.problems, *hosts.troubles(said)]
+    assert len(told) == 4
+    assert all(text.isprintable() and "::" not in text for text in told)
+
+
+def test_a_host_that_says_much_fills_no_screen() -> None:
+    text = "\n".join(shown({"facts": {f"fact{number}": "x " * 1900 for number in range(100)}}))
+    assert len(text) < 3000
+    assert text.endswith("…")

@@ -1,5 +1,6 @@
 """What `webstack lab logs` and `exec` run, of hosts that run and hosts that do not."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,18 @@ def test_of_two_hosts_of_one_name_it_is_said_which_one_is_shown(machines: Path) 
         shown("web-1", instance="i-db")
 
 
+@pytest.mark.programs
+def test_lines_since_a_time_are_counted_from_the_end(machines: Path, tmp_path: Path) -> None:
+    """A journalctl of systemd 252, which counts them from that time on, is stood in for by one that prints all it is asked for."""
+    (tmp_path / "journalctl").write_text('#!/bin/sh\nfor word in first second third; do echo "$word"; done; echo "$@" >&2\n')
+    (tmp_path / "journalctl").chmod(0o755)
+    command, _ = shown("web-1", since="-5min", lines=2)
+    shows = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=shows, timeout=30)
+    assert result.stdout.split() == ["second", "third"]
+    assert result.stderr.split()[-4:] == ["--since", "-5min", "--lines", "all"]
+
+
 def test_what_servers_write_into_files_is_shown_of_hosts_that_are_off_too(machines: Path) -> None:
     file = machines / "i-db/upper/var/log/mysql/slow-queries"
     with pytest.raises(UserError, match="db-1 has no /var/log/mysql/slow-queries yet"):
@@ -58,7 +71,7 @@ def test_what_servers_write_into_files_is_shown_of_hosts_that_are_off_too(machin
     file.parent.mkdir(parents=True)
     file.touch()
     assert shown("db-1", source=logs.Source.SLOW, lines=5)[0] == ["tail", "-n", "5", str(file)]
-    with pytest.raises(UserError, match="web-1 is a web: MySQL's log of slow statements is on database hosts"):
+    with pytest.raises(UserError, match="web-1 is a web host: MySQL's log of slow statements is on database hosts"):
         shown("web-1", source=logs.Source.SLOW)
     with pytest.raises(UserError, match="--unit and --since are of the journal"):
         shown("web-1", source=logs.Source.ACCESS, since="today")

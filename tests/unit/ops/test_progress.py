@@ -89,6 +89,11 @@ def test_a_failure_is_said_without_colour_codes_repeats_and_noise() -> None:
     assert readable(failures) == ["the CIDR"]
 
 
+def test_a_failure_that_a_callback_told_as_well_is_said_once() -> None:
+    failure = "web-1 (i-1) failed: nginx.service does not run yet\n    Nothing was deleted."
+    assert readable([f"error: {failure}", f"Exception calling application: {failure}"]) == [failure]
+
+
 def test_a_question_that_the_api_did_not_answer_is_no_traceback_of_the_program() -> None:
     failure = (
         "error: Program failed with an unhandled exception:\nTraceback (most recent call last):\n"

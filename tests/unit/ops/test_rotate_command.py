@@ -35,7 +35,7 @@ def run(*arguments: str) -> str:
         (("database", "--from", "x.pem"), "--from and --secret are for tls"),
         (("database", "--revoke"), "--revoke is for session-key"),
         (("tls", "--from", "/nowhere.pem"), "'/nowhere.pem': cannot be read"),
-        (("session-key", "--lab", "nolab"), "lab 'nolab' is not running"),
+        (("session-key", "--lab", "nolab"), "lab 'nolab' is"),
         (("session-key", "--stack", "nowhere", "--lab", "nolab"), "nowhere"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from lab import session
 from lab.processes import environment_without_aws
-from lab.session import Session
+from lab.session import DaemonError, Session
 
 USERS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
 
@@ -38,3 +38,11 @@ def test_the_daemon_gets_none_of_the_users_aws_settings_and_all_else(monkeypatch
     assert [name for name in environment if name.startswith("AWS_")] == []
     assert environment["MY_AWS_PROFILE"] == "kept"
     assert environment == environment_without_aws()
+
+
+@pytest.mark.parametrize(("user", "says"), [(0, "is not running. Start it"), (65534, "is root's, if it runs: run this as root")])
+def test_who_may_not_know_whether_a_lab_runs_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: int, says: str) -> None:
+    monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
+    monkeypatch.setattr(session.os, "geteuid", lambda: user)
+    with pytest.raises(DaemonError, match=says):
+        Session.of("unit").require_running()

@@ -9,8 +9,9 @@ from typing import Any
 import pulumi
 import pytest
 
-from stack.balanced import PATIENCE, Balanced, NotBalancedError, read
+from stack.balanced import PATIENCE, Balanced, NotBalancedError, word_of
 from stack.cloud import InstanceState, StoredObject
+from stack.host_record import read
 from tests.unit.monitor import Program, StrictMonitor, run
 from tests.unit.stack.clock import Time
 
@@ -96,13 +97,25 @@ def test_the_wait_ends_once_every_load_balancer_has_every_web_host_up_and_says_w
         (record(WEBS["web-1"], "10.20.80.5: L4CON Connection refused"), ["web-2 after 60 s: L4CON Connection refused (10.20.80.5)"]),
         (record(OLD), ["web-1 after 60 s: does not know it yet", "web-2 after 60 s: does not know it yet"]),
         (None, ["web-1 after 60 s: its record does not say", "web-2"]),
-        (b"{", ["web-1 after 60 s: its record does not say", "web-2"]),
-        (b"[]", ["web-1 after 60 s: its record does not say", "web-2"]),
-        (b'{"facts": []}', ["web-1 after 60 s: its record does not say", "web-2"]),
-        (b'{"facts": {"servers_up": 3}}', ["web-1 after 60 s: its record does not say", "web-2"]),
+        (b"{", ["web-1 after 60 s: its record cannot be read: it is no JSON", "web-2"]),
+        (b"[" * 200_000, ["web-1 after 60 s: its record cannot be read: it is no JSON", "web-2"]),
+        (b"[]", ["web-1 after 60 s: its record cannot be read: it is no JSON object", "web-2"]),
+        (b'{"facts": []}', ["web-1 after 60 s: its record cannot be read: `facts` is no JSON object", "web-2"]),
+        (b'{"facts": {"servers_up": 3}}', ["web-1 after 60 s: its record cannot be read: `facts.servers_up` is no text", "web-2"]),
         (json.dumps({"facts": {"active": "true"}}).encode(), ["web-1 after 60 s: its record does not say", "web-2"]),
     ],
-    ids=["refused", "one is away", "only the old ones", "no record", "half a record", "a list", "no facts", "a number", "an older host"],
+    ids=[
+        "refused",
+        "one is away",
+        "only the old ones",
+        "no record",
+        "half a record",
+        "no end",
+        "a list",
+        "no facts",
+        "a number",
+        "an older host",
+    ],
 )
 def test_what_a_load_balancer_says_of_a_web_host_that_it_sends_nothing_to_ends_the_up(content: bytes | None, told: list[str]) -> None:
     time = Time()
@@ -150,7 +163,7 @@ def test_nothing_is_asked_where_nobody_waits() -> None:
 
 
 def test_a_word_is_read_as_load_balancers_write_it() -> None:
-    word = read(record(BOTH, "10.20.64.9: L7STS 400; 10.20.64.10: L4CON Connection refused"))
+    word = word_of(read(record(BOTH, "10.20.64.9: L7STS 400; 10.20.64.10: L4CON Connection refused")))
     assert word is not None
     assert word.up == set(WEBS.values())
     assert (word.of("10.20.64.9"), word.of("10.20.64.10")) == ("L7STS 400", "L4CON Connection refused")

@@ -10,7 +10,7 @@ from lab.engine.workspace import Setting
 from lab.provider.schema import resource_fields
 from stack.settings import reference
 from tests.changes.model import Case, Row, steps
-from tests.changes.table import ROWS, document
+from tests.changes.table import ROWS
 from tests.unit.monitor import Program, Registered
 from tests.unit.stack.conftest import RunProgram
 
@@ -73,11 +73,6 @@ def expected(row: Row, program: Program) -> set[str]:
     if row.all_tagged:
         return {item.name.removeprefix("dev-") for item in program.resources if item.custom and "tags" in resource_fields(item.token)}
     return {step.partition(" ")[2] for step in steps(row)} - FOLLOWS
-
-
-def test_the_document_is_the_table() -> None:
-    lines = (ROOT / "docs" / "changes.md").read_text().splitlines()
-    assert [line for line in lines if line.startswith("|")] == document()
 
 
 def test_no_row_stops_two_hosts_of_a_tier_at_once() -> None:

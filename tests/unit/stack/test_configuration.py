@@ -212,7 +212,12 @@ def test_more_networks_than_a_security_group_has_room_for_are_refused() -> None:
 def test_a_load_balancer_has_room_for_all_web_hosts_twice_as_a_release_needs(count: int) -> None:
     environment = judge(stack="dev", raw={"web": {"count": count}}, region="eu-central-1", zones=lambda: ZONES, repository=REPOSITORY)
     told = environment.load_balancer_variables(
-        1, bucket="b", role_bundle=Bundle(key="k", sha256="0" * 64), allocation_id="eipalloc-1", address="192.0.2.1"
+        1,
+        bucket="b",
+        role_bundle=Bundle(key="k", sha256="0" * 64),
+        secret_prefix="webstack/dev",
+        allocation_id="eipalloc-1",
+        address="192.0.2.1",
     )
     assert 2 * count <= told.web_slots
 

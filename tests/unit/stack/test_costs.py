@@ -1,4 +1,4 @@
-"""What the README says that AWS bills for is what the program makes."""
+"""What docs/costs.md says that AWS bills for is what the program makes."""
 
 import sys
 from collections import Counter
@@ -28,15 +28,15 @@ def _row(stack: str, program: Program) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def test_the_readme_counts_what_a_host_writes_in_a_month(host_readiness: ModuleType) -> None:
+def test_the_document_counts_what_a_host_writes_in_a_month(host_readiness: ModuleType) -> None:
     month = 730.5 * 3600  # a twelfth of a year
     most = month / host_readiness.HEARTBEAT
-    readme = (REPOSITORY / "README.md").read_text()
-    assert f"{round(most, -3):,.0f} PUT requests a month at most" in readme
+    costs = (REPOSITORY / "docs/costs.md").read_text()
+    assert f"{round(most, -3):,.0f} PUT requests a month at most" in costs
     assert 0.2 < most * 0.005 / 1000 < 0.3, "a quarter of a dollar"
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_the_readme_lists_what_aws_bills_for(program: RunProgram, stack: str) -> None:
+def test_the_document_lists_what_aws_bills_for(program: RunProgram, stack: str) -> None:
     row = _row(stack, program(stack))
-    assert row in (REPOSITORY / "README.md").read_text(), f"the README lacks the row {row}"
+    assert row in (REPOSITORY / "docs/costs.md").read_text(), f"docs/costs.md lacks the row {row}"

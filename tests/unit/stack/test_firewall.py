@@ -7,7 +7,7 @@ from userdata.variables import ROLES
 TABLE = {
     ("internet", "load_balancer", 80),
     ("internet", "load_balancer", 443),
-    ("load_balancer", "web", 8080),
+    ("load_balancer", "web", 8443),
     ("web", "database", 3306),
     ("web", "database", 9200),
     ("database", "database", 3306),

@@ -11,23 +11,47 @@ from tests.unit.stack.conftest import RunProgram
 from userdata.variables import ROLES, Role
 
 BUCKET = "arn:aws:s3:::artifacts"
+ROLE_ID = "AROAEXAMPLE"
 ADDRESS = "arn:aws:ec2:eu-central-1:123456789012:elastic-ip/eipalloc-1"
+SUBNET = "arn:aws:ec2:eu-central-1:123456789012:subnet/subnet-1"
 
 
 def rights(role: Role) -> dict[str, Any]:
-    document = json.loads(policy_document(role, Rights(bucket=BUCKET, secrets=("arn:secret",), address=ADDRESS)))
+    own = Rights(bucket=BUCKET, role_id=ROLE_ID, secrets=("arn:secret",), address=ADDRESS, subnets=(SUBNET,), stack_id="abc123")
+    document = json.loads(policy_document(role, own))
     return {statement["Sid"]: statement for statement in document["Statement"]}
 
 
 def test_the_load_balancer_may_hold_its_own_address_and_no_other() -> None:
     own = rights("load_balancer")
-    assert sorted(own) == ["FindAddress", "HoldAddress", "OwnReadiness", "RoleBundle", "Secrets", "SessionManager"]
-    assert own["HoldAddress"]["Action"] == ["ec2:AssociateAddress"]
-    assert own["HoldAddress"]["Resource"] == [
-        ADDRESS,
-        "arn:aws:ec2:eu-central-1:123456789012:instance/*",
-        "arn:aws:ec2:eu-central-1:123456789012:network-interface/*",
+    holds = ["HoldAddress", "HoldAddressByLoadBalancer", "HoldAddressInSubnet"]
+    assert sorted(own) == ["FindAddress", *holds, "OwnReadiness", "RoleBundle", "Secrets", "SessionManager", "TierListing", "TierReadiness"]
+    everything = "arn:aws:ec2:eu-central-1:123456789012"
+    assert [(own[sid]["Action"], own[sid]["Resource"], own[sid].get("Condition")) for sid in holds] == [
+        (["ec2:AssociateAddress"], [ADDRESS], None),
+        (
+            ["ec2:AssociateAddress"],
+            [f"{everything}:instance/*"],
+            {"StringEquals": {"aws:ResourceTag/stack-id": "abc123", "aws:ResourceTag/role": "load_balancer"}},
+        ),
+        (["ec2:AssociateAddress"], [f"{everything}:network-interface/*"], {"ArnEqualsIfExists": {"ec2:Subnet": [SUBNET]}}),
     ]
+
+
+def test_the_tags_and_subnets_that_the_rights_name_are_those_of_the_load_balancers(program: RunProgram) -> None:
+    result = program("dev")
+    policy = {one["Sid"]: one for one in json.loads(result.named("dev-load-balancer", "RolePolicy").inputs["policy"])["Statement"]}
+    [wanted] = policy["HoldAddressByLoadBalancer"]["Condition"].values()
+    tags = result.named("dev-lb-1", "Instance").inputs["tags"]
+    assert {key.removeprefix("aws:ResourceTag/"): value for key, value in wanted.items()} == {
+        key: tags[key] for key in ("stack-id", "role")
+    }
+    subnets = policy["HoldAddressInSubnet"]["Condition"]["ArnEqualsIfExists"]["ec2:Subnet"]
+    hosts = [item for item in result.of("ec2/instance:Instance") if item.inputs["tags"]["role"] == "load_balancer"]
+    others = [item for item in result.of("ec2/instance:Instance") if item not in hosts]
+    named = {subnet.rpartition("/")[2] for subnet in subnets}
+    assert {item.inputs["subnetId"] for item in hosts} <= named
+    assert named.isdisjoint(item.inputs["subnetId"] for item in others)
 
 
 def test_web_hosts_read_the_app_and_the_databases_certificates_and_write_their_readiness_alone() -> None:
@@ -42,6 +66,8 @@ def test_web_hosts_read_the_app_and_the_databases_certificates_and_write_their_r
         "Secrets",
         "SecretsChanged",
         "SessionManager",
+        "TierListing",
+        "TierReadiness",
     ]
     assert own["AppBundle"]["Resource"] == [f"{BUCKET}/app/*"]
     writable = [statement for statement in own.values() if "s3:PutObject" in statement["Action"]]
@@ -51,20 +77,22 @@ def test_web_hosts_read_the_app_and_the_databases_certificates_and_write_their_r
 def test_database_hosts_may_name_the_primary_and_publish_their_own_certificate() -> None:
     own = rights("database")
     assert own["WhoIsPrimaryAndWhetherAlone"]["Resource"] == [f"{BUCKET}/database/primary.json", f"{BUCKET}/database/replication.json"]
+    assert own["WhoIsPrimaryOnce"]["Condition"] == {"Null": {"s3:if-none-match": "false"}}
     assert own["OwnCertificate"]["Resource"] == [f"{BUCKET}/database/certificates/${{aws:userid}}.pem"]
     assert own["DatabaseListing"]["Resource"] == [BUCKET]
 
 
 OWN = "${aws:userid}"
+TIER = f"hosts/{ROLE_ID}*"
 DATABASE = ("database/primary.json", "database/replication.json")
 OBJECTS: dict[Role, dict[str, set[str]]] = {
-    "load_balancer": {"s3:GetObject": {"roles/load_balancer/*"}, "s3:PutObject": {f"hosts/{OWN}.json"}},
+    "load_balancer": {"s3:GetObject": {"roles/load_balancer/*", TIER}, "s3:PutObject": {f"hosts/{OWN}.json"}},
     "web": {
-        "s3:GetObject": {"roles/web/*", "app/*", "database/certificates/*", "secrets/changed"},
+        "s3:GetObject": {"roles/web/*", "app/*", "database/certificates/*", "secrets/changed", TIER},
         "s3:PutObject": {f"hosts/{OWN}.json"},
     },
     "database": {
-        "s3:GetObject": {"roles/database/*", "database/certificates/*", "secrets/changed", *DATABASE},
+        "s3:GetObject": {"roles/database/*", "database/certificates/*", "secrets/changed", TIER, *DATABASE},
         "s3:PutObject": {f"hosts/{OWN}.json", f"database/certificates/{OWN}.pem", *DATABASE},
     },
 }
@@ -93,6 +121,25 @@ def test_a_listing_is_of_the_databases_part_of_the_bucket(role: Role) -> None:
     listing = rights(role)["DatabaseListing"]
     assert (listing["Action"], listing["Resource"]) == (["s3:ListBucket"], [BUCKET])
     assert listing["Condition"] == {"StringLikeIfExists": {"s3:prefix": "database/*"}}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_host_reads_the_records_of_its_own_tier_alone(program: RunProgram, role: Role) -> None:
+    listing = rights(role)["TierListing"]
+    assert (listing["Action"], listing["Resource"], listing["Condition"]) == (
+        ["s3:ListBucket"],
+        [BUCKET],
+        {"StringLike": {"s3:prefix": TIER}},
+    )
+    name = {"load_balancer": "dev-load-balancer", "web": "dev-web", "database": "dev-database"}[role]
+    made = {item.name: json.loads(item.inputs["policy"])["Statement"] for item in program("dev").of("iam/rolePolicy:RolePolicy")}
+    read = {
+        host: [one["Resource"][0].rpartition("/")[2] for one in statements if one.get("Sid") == "TierReadiness"]
+        for host, statements in made.items()
+        if host != "dev-flow-logs"
+    }
+    assert len({tuple(one) for one in read.values()}) == len(ROLES), "each tier's are another's to read"
+    assert read[name] != ["*"]
 
 
 @pytest.mark.parametrize("role", ROLES)

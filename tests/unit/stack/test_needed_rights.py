@@ -15,6 +15,7 @@ ACCOUNT = "123456789012"
 EC2 = f"arn:aws:ec2:eu-central-1:{ACCOUNT}"
 BUCKET = "arn:aws:s3:::artifacts"
 ADDRESS = f"{EC2}:elastic-ip/eipalloc-1"
+SUBNET = f"{EC2}:subnet/subnet-1"
 SECRET = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:webstack/dev/app-writer-AbCdEf"
 PEM = f"arn:aws:secretsmanager:eu-central-1:{ACCOUNT}:secret:site/pem-AbCdEf"
 SELF = "AROA1:i-1"
@@ -26,9 +27,17 @@ def call(action: str, resource: str, **facts: str) -> Call:
     return action, resource, {key.replace("__", ":"): (value,) for key, value in facts.items()}
 
 
+def tagged(stack_id: str, role: str) -> Call:
+    """The address put on an instance with these tags."""
+    facts = {"aws:resourcetag/stack-id": (stack_id,), "aws:resourcetag/role": (role,)}
+    return "ec2:AssociateAddress", f"{EC2}:instance/i-1", facts
+
+
 COMMON = [
     *(call(action, "*") for action in SESSION_MANAGER["Action"]),  # the Session Manager agent's
     call("s3:PutObject", f"{BUCKET}/hosts/{SELF}.json"),  # webstack_host/readiness.py
+    call("s3:ListBucket", BUCKET, s3__prefix="hosts/AROA1:"),  # webstack_host/tier.py
+    call("s3:GetObject", f"{BUCKET}/hosts/AROA1:i-2.json"),
 ]
 SECRETS = [  # webstack_host/secrets.py
     call("secretsmanager:GetSecretValue", SECRET),
@@ -48,7 +57,8 @@ MADE: dict[Role, list[Call]] = {
         call("secretsmanager:GetSecretValue", PEM),
         call("ec2:DescribeAddresses", "*"),
         call("ec2:AssociateAddress", ADDRESS),
-        call("ec2:AssociateAddress", f"{EC2}:instance/i-1"),
+        tagged("abc", "load_balancer"),
+        call("ec2:AssociateAddress", f"{EC2}:network-interface/eni-1", ec2__subnet=SUBNET),
     ],
     "web": [
         *COMMON,
@@ -63,7 +73,7 @@ MADE: dict[Role, list[Call]] = {
         call("s3:GetObject", f"{BUCKET}/configuration/db-1.yaml"),
         *SECRETS,
         call("s3:GetObject", f"{BUCKET}/database/primary.json"),
-        call("s3:PutObject", f"{BUCKET}/database/primary.json"),
+        ("s3:PutObject", f"{BUCKET}/database/primary.json", {"s3:if-none-match": ("*",)}),
         call("s3:GetObject", f"{BUCKET}/database/replication.json"),
         call("s3:PutObject", f"{BUCKET}/database/replication.json"),
         call("s3:PutObject", f"{BUCKET}/database/certificates/{SELF}.pem"),
@@ -75,6 +85,10 @@ NEVER: dict[Role, list[Call]] = {
     "load_balancer": [
         call("secretsmanager:GetSecretValue", SECRET),
         call("ec2:AssociateAddress", f"{EC2}:elastic-ip/eipalloc-2"),
+        call("ec2:AssociateAddress", f"{EC2}:instance/i-1"),
+        tagged("abc", "web"),
+        tagged("another", "load_balancer"),
+        call("ec2:AssociateAddress", f"{EC2}:network-interface/eni-1", ec2__subnet=SUBNET.replace("subnet-1", "subnet-2")),
         call("ec2:DisassociateAddress", ADDRESS),
         call("s3:GetObject", f"{BUCKET}/app/1.tar.gz"),
         call("s3:GetObject", f"{BUCKET}/database/primary.json"),
@@ -89,6 +103,8 @@ NEVER: dict[Role, list[Call]] = {
     ],
     "database": [
         call("ec2:AssociateAddress", ADDRESS),
+        call("s3:PutObject", f"{BUCKET}/database/primary.json"),
+        ("s3:PutObject", f"{BUCKET}/database/primary.json", {"s3:if-match": ('"etag"',)}),
         call("s3:PutObject", f"{BUCKET}/database/certificates/AROA2:i-2.pem"),
         call("s3:GetObject", f"{BUCKET}/app/1.tar.gz"),
         call("s3:GetObject", f"{BUCKET}/configuration/lb-1.yaml"),
@@ -103,7 +119,8 @@ NEVER_OF_ANY = [
     call("s3:PutObject", f"{BUCKET}/configuration/lb-1.yaml"),
     call("s3:PutObject", f"{BUCKET}/hosts/AROA2:i-2.json"),
     call("s3:PutObject", f"{BUCKET}/hosts/AROA1:i-2.json"),
-    call("s3:GetObject", f"{BUCKET}/hosts/{SELF}.json"),
+    call("s3:GetObject", f"{BUCKET}/hosts/AROA2:i-2.json"),
+    call("s3:ListBucket", BUCKET, s3__prefix="hosts/AROA2:"),
     call("s3:DeleteObject", f"{BUCKET}/hosts/{SELF}.json"),
     call("s3:PutBucketPolicy", BUCKET),
     call("secretsmanager:PutSecretValue", SECRET),
@@ -123,7 +140,16 @@ KEYS: dict[Role, tuple[str, ...]] = {
 def document(role: Role) -> dict[str, Any]:
     secrets = () if role == "load_balancer" else (SECRET,)
     pem = PEM.replace("AbCdEf", "??????") if role == "load_balancer" else ""
-    rights = Rights(bucket=BUCKET, secrets=secrets, address=ADDRESS, tls_secret=pem, configurations=KEYS[role])
+    rights = Rights(
+        bucket=BUCKET,
+        role_id="AROA1",
+        secrets=secrets,
+        address=ADDRESS,
+        subnets=(SUBNET,),
+        stack_id="abc",
+        tls_secret=pem,
+        configurations=KEYS[role],
+    )
     return json.loads(policy_document(role, rights))
 
 

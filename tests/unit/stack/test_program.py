@@ -39,7 +39,7 @@ def test_dev_is_exactly_these_resources(program: RunProgram) -> None:
         "VpcEndpoint": 1, "DefaultSecurityGroup": 1, "FlowLog": 1, "LogGroup": 1,
         "SecurityGroup": 3, "SecurityGroupIngressRule": 7, "SecurityGroupEgressRule": 11,
         "Zone": 1, "Record": 5,
-        "RandomString": 1, "RandomPassword": 6, "Secret": 6, "SecretVersion": 6,
+        "RandomString": 1, "RandomPassword": 7, "Secret": 7, "SecretVersion": 7,
         "Role": 4, "RolePolicy": 4, "InstanceProfile": 3,
         "Instance": 5, "Volume": 2, "VolumeAttachment": 2,
     }  # fmt: skip
@@ -135,7 +135,7 @@ def test_a_pinned_image_rolls_the_web_hosts_only(program: RunProgram) -> None:
 
 
 PROTECTED = {
-    "Bucket": 1, "Secret": 6, "SecretVersion": 6, "RandomPassword": 6, "RandomString": 1, "Zone": 1, "Volume": 2, "Instance": 3, "Eip": 1,
+    "Bucket": 1, "Secret": 7, "SecretVersion": 7, "RandomPassword": 7, "RandomString": 1, "Zone": 1, "Volume": 2, "Instance": 3, "Eip": 1,
 }  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def test_production_protects_what_holds_data_or_addresses_and_nothing_else(progr
     assert Counter(short(item.token) for item in protected) == PROTECTED
     assert [item.name for item in protected if short(item.token) == "Eip"] == ["prod-address"]
     assert all(item.custom for item in protected), "a protected component protects nothing and only stands in the way"
-    assert [item.inputs["recoveryWindowInDays"] for item in program("prod").of("secretsmanager/secret:Secret")] == [30] * 6
+    assert [item.inputs["recoveryWindowInDays"] for item in program("prod").of("secretsmanager/secret:Secret")] == [30] * 7
     assert program("prod").named("prod-artifacts", "Bucket").inputs["forceDestroy"] is False
     assert program("prod").named("prod-zone").inputs["forceDestroy"] is False
 
@@ -207,12 +207,12 @@ NEEDS_OF_ALL = {"dev-s3", "dev-artifacts"}
 NEEDS = {
     "lb-1": {
         "dev-public-internet", "dev-public-1-routes", "dev-load-balancer", "dev-address",
-        "dev-internet-to-load-balancer-80-in", "dev-internet-to-load-balancer-443-in", "dev-load-balancer-to-web-8080-out",
+        "dev-internet-to-load-balancer-80-in", "dev-internet-to-load-balancer-443-in", "dev-load-balancer-to-web-8443-out",
         "dev-load-balancer-to-internet-443-out", "dev-load-balancer-to-internet-80-out",
     },
     "web-1": {
         "dev-private-1-internet", "dev-app-1-routes", "dev-web", "dev-app-migrator", "dev-app-writer", "dev-app-reader",
-        "dev-app-session-key", "dev-load-balancer-to-web-8080-in", "dev-web-to-database-3306-out", "dev-web-to-database-9200-out",
+        "dev-app-session-key", "dev-load-balancer-to-web-8443-in", "dev-web-to-database-3306-out", "dev-web-to-database-9200-out",
         "dev-web-to-internet-443-out", "dev-web-to-internet-80-out",
     },
     "db-1": {
@@ -230,7 +230,6 @@ def test_an_instance_waits_for_all_that_it_needs_to_boot(program: RunProgram, ho
     item = hosts(result)[host]
     awaited = result.dependencies(item)
     assert (NEEDS[host] | NEEDS_OF_ALL | {"dev-db-1-name", "dev-db-2-name", "dev-lb-1-name", "dev-zone-soa"}) - awaited == set()
-    role = item.inputs["tags"]["role"]
     kinds = {short(other.token) for other in result.resources if other.urn in item.depends_on}
     assert {"Route", "RouteTableAssociation", "VpcEndpoint", "RolePolicy", "SecurityGroupEgressRule"} <= kinds
     # The user data comes of the step that puts the bundles into the bucket, and that step comes after these.
@@ -238,7 +237,7 @@ def test_an_instance_waits_for_all_that_it_needs_to_boot(program: RunProgram, ho
     awaited_of_the_bucket = {"Bucket", "BucketPublicAccessBlock", "BucketOwnershipControls", "BucketVersioning", "BucketPolicy"}
     assert awaited_of_the_bucket | {"BucketServerSideEncryptionConfiguration"} <= settings
     assert "BucketLifecycleConfiguration" not in settings, "it takes the longest of all, and no host needs it"
-    assert ("SecretVersion" in kinds) is (role != "load_balancer")
+    assert "SecretVersion" in kinds
 
 
 def test_no_host_waits_for_another_when_nothing_is_there_yet(program: RunProgram) -> None:
@@ -383,7 +382,7 @@ def test_no_secret_is_in_clear_in_any_property_output_or_line_of_log(program: Ru
     result = program("dev")
     versions = result.of("secretsmanager/secretVersion:SecretVersion")
     values = {item.inputs["secretString"] for item in versions}
-    assert len(values) == 6
+    assert len(values) == 7
     assert all(value.startswith("made-up-password-") for value in values)
     assert all("secretString" in item.secret_inputs for item in versions)
     elsewhere = json.dumps([dict(item.inputs) for item in result.resources if item not in versions], default=repr)
@@ -467,3 +466,13 @@ def test_what_is_looked_up_by_name_or_tag_bears_the_id_of_this_stack_alone(progr
     prefix = f"webstack/dev-{stack_id}"
     names = {item.inputs["name"].rpartition("/")[0] for item in result.of("secretsmanager/secret:Secret")}
     assert names == {prefix} == {host_file(found[name])["secret_prefix"] for name in ("web-1", "db-1", "db-2")}
+
+
+def test_production_with_a_certificate_of_its_own_making_is_warned_of_at_every_run(program: RunProgram) -> None:
+    own: dict[str, Any] = {"tls": {"mode": "secret", "secret": "site/pem"}}
+    for preview in (True, False):
+        said = [line for line in program("prod", preview=preview).log if "self-signed" in line]
+        assert len(said) == 1
+        assert "set webstack:loadBalancer.tls to {mode: secret, secret: NAME}" in said[0]
+    for quiet in (program("dev"), program("prod", loadBalancer=own)):
+        assert [line for line in quiet.log if "self-signed" in line] == []

@@ -1,4 +1,4 @@
-"""What the README says that a stack needs of an account's quotas is what its stack file, as shipped, needs."""
+"""What docs/deploying.md says that a stack needs of an account's quotas is what its stack file, as shipped, needs."""
 
 import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPES
@@ -15,10 +15,10 @@ def needed(stack: str) -> Needs:
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_the_readme_says_what_each_stack_file_needs(stack: str) -> None:
+def test_the_document_says_what_each_stack_file_needs(stack: str) -> None:
     need = needed(stack)
     row = f"| {stack} | {need.vcpus} | {need.vcpus_in_a_release} | {need.vcpus_after_a_failed_release} | {need.elastic_ips} |"
-    assert row in (REPOSITORY / "README.md").read_text(), f"the README lacks the row {row}"
+    assert row in (REPOSITORY / "docs/deploying.md").read_text(), f"docs/deploying.md lacks the row {row}"
 
 
 def test_every_host_gateway_and_release_counts() -> None:

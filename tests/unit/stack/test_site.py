@@ -3,34 +3,47 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pulumi
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
-from stack import site
+from stack import site, visit
 from stack.environment import Environment
 from stack.settings import parse
-from stack.site import ANSWERS, NOT_ASKED, PATIENCE, UNREACHED, Place, Site, SiteError
+from stack.site import ANSWERS, ENOUGH, NOT_ASKED, PATIENCE, UNREACHED, VISITS, Site, SiteError
+from stack.visit import Place
 from tests.unit.monitor import Program, StrictMonitor, run
 from tests.unit.stack.clock import Time
 
 NAME = "shop.example"
 
 
+def made(path: Path, *, until: timedelta) -> Path:
+    """A self-signed certificate with its key; it ends `until` after now."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
+    now = datetime.now(UTC)
+    building = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=9), now + until)
+    signed = building.add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False).sign(key, hashes.SHA256())
+    pem, secret = serialization.Encoding.PEM, serialization.NoEncryption()
+    Path(f"{path}.crt").write_bytes(signed.public_bytes(pem))
+    path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, secret) + signed.public_bytes(pem))
+    return path
+
+
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("site") / "tls.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-noenc", "-keyout", str(path)]
-    told = ["-days", "2", "-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-out", f"{path}.crt"]
-    subprocess.run([*command, *told], check=True, capture_output=True)
-    path.write_text(path.read_text() + Path(f"{path}.crt").read_text())
-    return path
+    return made(tmp_path_factory.mktemp("site") / "tls.pem", until=timedelta(days=2))
 
 
 class Server:
@@ -42,12 +55,19 @@ class Server:
         self.names: list[str | None] = []
         self.well_after = 0
         """Requests that are answered with 503 before any other."""
-        self.port = 0
+        self.every_other: tuple[int, str, str] | None = None
+        """What every other request for the first page is answered with in the place of its own."""
+        self.endless = False
+        """Whether the first page is a stream that never ends."""
+        self.plain: tuple[int, str] | None = (301, "https://shop.example/")
+        """Status and Location by http; None where nobody listens."""
+        self.port = self.plain_port = 0
+        self.secured: ssl.SSLContext | None = None
 
 
 @pytest.fixture
 def server(certificate: Path) -> Iterator[Server]:
-    serving = Server()
+    serving, ended = Server(), threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -55,25 +75,44 @@ def server(certificate: Path) -> Iterator[Server]:
             status, location, body = serving.pages.get(self.path, (200, "", "ok"))
             if len(serving.asked) <= serving.well_after:
                 status, body = 503, "<h1>503 Service Unavailable</h1>\nNo server is available to handle this request.\n"
+            if serving.every_other and self.path == "/" and len(serving.asked) % 4 == 0:
+                status, location, body = serving.every_other
             self.send_response(status)
             if location:
                 self.send_header("Location", location)
             self.end_headers()
-            self.wfile.write(body.encode())
+            with contextlib.suppress(OSError):
+                self.wfile.write(body.encode())
+                while serving.endless and self.path == "/" and not ended.wait(0.01):
+                    self.wfile.write(b".")
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Plain(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert serving.plain
+            self.send_response(serving.plain[0])
+            self.send_header("Location", serving.plain[1])
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     context.sni_callback = lambda _socket, name, _context: serving.names.append(name)
+    serving.secured = context
+    listening, by_http = ThreadingHTTPServer(("127.0.0.1", 0), Handler), ThreadingHTTPServer(("127.0.0.1", 0), Plain)
     listening.socket = context.wrap_socket(listening.socket, server_side=True)
-    threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
-    serving.port = listening.server_address[1]
+    for one in (listening, by_http):
+        threading.Thread(target=one.serve_forever, args=(0.01,), daemon=True).start()
+    serving.port, serving.plain_port = listening.server_address[1], by_http.server_address[1]
     yield serving
-    listening.shutdown()
-    listening.server_close()
+    ended.set()
+    for one in (listening, by_http):
+        one.shutdown()
+        one.server_close()
 
 
 def asked(place: Place, *, found: list[str] | None = None, time: Time | None = None, **options: Any) -> Program:
@@ -93,19 +132,20 @@ def asked(place: Place, *, found: list[str] | None = None, time: Time | None = N
 
 
 def at(server: Server, *, name: str = "127.0.0.1", verified: bool = False, restricted: bool = False) -> Place:
-    return Place(address="127.0.0.1", port=server.port, name=name, verified=verified, restricted=restricted)
+    port, plain = server.port, server.plain_port
+    return Place(address="127.0.0.1", port=port, plain_port=plain, name=name, verified=verified, restricted=restricted)
 
 
 def test_a_site_that_answers_is_asked_by_its_name_and_that_is_told(server: Server) -> None:
     log = asked(at(server, name=NAME), found=["127.0.0.1"]).log
     assert log == [f"{ANSWERS}https://{NAME}/ (127.0.0.1)"]
-    assert server.asked == [("/healthz", NAME), ("/", NAME)]
+    assert server.asked == [("/healthz", NAME), ("/", NAME)] * VISITS
     assert set(server.names) == {NAME}
 
 
 def test_a_site_without_a_name_is_asked_by_its_address(server: Server) -> None:
     assert asked(at(server)).log == [f"{ANSWERS}https://127.0.0.1/"]
-    assert server.asked == [("/healthz", "127.0.0.1"), ("/", "127.0.0.1")]
+    assert server.asked == [("/healthz", "127.0.0.1"), ("/", "127.0.0.1")] * VISITS
     assert set(server.names) == {None}, "an address is no server name (RFC 6066, 3)"
 
 
@@ -152,6 +192,73 @@ def test_a_site_that_answers_with_an_error_ends_the_up_with_its_words(
     assert "readiness.site" in lines[-1]
 
 
+def test_a_site_of_which_a_part_answers_with_errors_does_not_serve(server: Server) -> None:
+    server.every_other = (500, "", "Server Error")
+    with pytest.raises(SiteError, match=r"GET / is answered with 500 \(\d+ of \d+ visits found all well\)"):
+        asked(at(server))
+
+
+def test_a_first_page_that_never_ends_answers(server: Server) -> None:
+    server.endless = True
+    assert asked(at(server)).log == [f"{ANSWERS}https://127.0.0.1/"]
+
+
+def test_an_answer_whose_head_never_ends_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its bytes comes in time; all together never do."""
+    monkeypatch.setattr(visit, "ANSWER_SECONDS", 0.3)
+
+    def trickle(listening: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listening.accept()
+                connection.sendall(b"HTTP/1.1 301 x\r\nLocation: ")
+                while connection.send(b"x"):
+                    threading.Event().wait(0.01)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=trickle, args=(listening,), daemon=True).start()
+        place = Place(address="127.0.0.1", name="127.0.0.1", plain_port=listening.getsockname()[1])
+        with pytest.raises(visit.RefusedError, match="is not answered within"):
+            visit._get(place, "/", range(300, 400), encrypted=False)  # pyright: ignore[reportPrivateUsage]
+
+
+def test_pages_that_take_their_time_are_asked_for_fewer_times(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    time, look = Time(), site.visit
+
+    def slow(place: Place) -> None:
+        look(place)
+        time.seconds += 6
+
+    monkeypatch.setattr(site, "visit", slow)
+    assert asked(at(server), time=time).log == [f"{ANSWERS}https://127.0.0.1/"]
+    assert len(server.asked) == 2 * ENOUGH
+
+
+@pytest.mark.parametrize("verified", [False, True])
+def test_a_certificate_that_has_ended_serves_nobody(server: Server, tmp_path: Path, verified: bool) -> None:
+    assert server.secured
+    server.secured.load_cert_chain(made(tmp_path / "old.pem", until=-timedelta(days=1)))
+    with pytest.raises(SiteError, match="its certificate has ended"):
+        asked(at(server, name=NAME, verified=verified), found=["127.0.0.1"])
+
+
+@pytest.mark.parametrize(
+    ("plain", "reason"),
+    [
+        ((200, ""), "GET / by http is answered with 200"),
+        ((301, "http://shop.example/"), "http, port 80, does not lead to https"),
+        (None, r"127\.0\.0\.1, port \d+: Connection refused"),
+    ],
+)
+def test_who_types_the_name_alone_comes_by_http_and_must_get_on(server: Server, plain: tuple[int, str] | None, reason: str) -> None:
+    server.plain, place = plain, at(server)
+    if plain is None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            place = replace(place, plain_port=free.getsockname()[1])
+    with pytest.raises(SiteError, match=reason):
+        asked(place)
+
+
 def closed(listening: socket.socket) -> None:
     listening.close()
 
@@ -179,7 +286,7 @@ def silent(_: socket.socket) -> None:
 def test_who_refuses_or_says_something_else_is_no_site(
     monkeypatch: pytest.MonkeyPatch, world: Callable[[socket.socket], None], reason: str, restricted: bool
 ) -> None:
-    monkeypatch.setattr(site, "ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(visit, "ANSWER_SECONDS", 0.05)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         place = Place(address="127.0.0.1", name="127.0.0.1", port=listening.getsockname()[1], restricted=restricted)
         world(listening)
@@ -254,13 +361,13 @@ def test_names_are_looked_up_as_the_machine_does_and_not_for_long(monkeypatch: p
         ended.wait(10)
         return []
 
-    monkeypatch.setattr(site, "LOOK_UP_SECONDS", 0.05)
+    monkeypatch.setattr(visit, "LOOK_UP_SECONDS", 0.05)
     given: list[tuple[Callable[..., list[Any]], list[str] | None]] = [
         (answers, ["192.0.2.1", "192.0.2.2"]), (unknown, []), (unwell, None), (hangs, None)
     ]  # fmt: skip
     for resolver, found in given:
         monkeypatch.setattr(socket, "getaddrinfo", resolver)
-        assert site.addresses_of(NAME) == found
+        assert visit.addresses_of(NAME) == found
     ended.set()
 
 
@@ -288,3 +395,12 @@ def test_whether_the_site_is_asked_follows_from_the_settings(readiness: dict[str
     environment = Environment(name="dev", region="eu-central-1", zones=("a", "b"), settings=parse({"readiness": readiness}))
     assert site.of(environment, building=True).not_asked.startswith(why)
     assert bool(site.of(environment, building=True).not_asked) == bool(why)
+
+
+def test_what_a_site_says_reaches_no_terminal_raw(server: Server) -> None:
+    server.pages["/healthz"] = (503, "https://x/\x1b[2J", "\x1b]0;own\x07::error::y\r\n::warning::z")
+    with pytest.raises(SiteError) as failed:
+        asked(at(server))
+    lines = str(failed.value).splitlines()
+    assert all(line.isprintable() and "::" not in line for line in lines)
+    assert r"    \x1b]0;own\x07: :error: :y" in lines

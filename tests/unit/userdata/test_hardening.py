@@ -30,12 +30,14 @@ class Rights:
 TABLE = {
     # It installs a package from AWS's bucket, as root.
     "common/webstack-session-manager.service": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes=None),
+    # It installs packages.
+    "common/webstack-upgrade.service": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes=None),
     # It asks systemd, HAProxy's socket and the journal, all root's own.
     "common/webstack-report.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes=""),
-    "database/mysql.service": Rights(user="mysql", capabilities=KEEPS, no_new_privileges=True, writes=None),
-    # It asks MySQL as root, by its socket.
+    "database/mysql.service": Rights(user="mysql", capabilities="", no_new_privileges=True, writes="/var/lib/mysql"),
+    # It asks MySQL as root, by its socket, and leaves word for the agent in the agent's folder.
     "database/webstack-database-accounts.service": Rights(
-        user=ROOT_USER, capabilities=KEEPS, no_new_privileges=True, writes="/run/webstack/database"
+        user=ROOT_USER, capabilities="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER", no_new_privileges=True, writes="/run/webstack/database"
     ),
     # It extends a mounted file system.
     "database/webstack-data-volume.service": Rights(
@@ -64,7 +66,12 @@ TABLE = {
         writes="/etc/haproxy /etc/webstack /run /var/lib/webstack",
     ),
     # It sets addresses and opens raw sockets.
-    "load_balancer/keepalived.service.d/webstack.conf": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes="/run"),
+    "load_balancer/keepalived.service.d/webstack.conf": Rights(
+        user=ROOT_USER,
+        capabilities="CAP_NET_ADMIN CAP_NET_RAW CAP_SETUID CAP_SETGID CAP_KILL CAP_DAC_OVERRIDE CAP_SYS_NICE",
+        no_new_privileges=True,
+        writes="/run",
+    ),
     "web/nginx.service.d/webstack.conf": Rights(
         user=ROOT_USER,
         capabilities="CAP_NET_BIND_SERVICE CAP_SETUID CAP_SETGID CAP_CHOWN CAP_DAC_OVERRIDE CAP_KILL CAP_SYS_RESOURCE",
@@ -81,61 +88,63 @@ TABLE = {
         user=ROOT_USER, capabilities="CAP_CHOWN CAP_DAC_OVERRIDE CAP_FOWNER", no_new_privileges=True, writes="/run"
     ),
     # It touches a file and waits.
-    "web/webstack-drain.service": Rights(user=ROOT_USER, capabilities=KEEPS, no_new_privileges=False, writes=None),
+    "web/webstack-drain.service": Rights(user=ROOT_USER, capabilities="", no_new_privileges=True, writes="/run/webstack"),
 }
 
-FILES = {"ProtectHome": "yes", "PrivateTmp": "yes", "PrivateDevices": "yes"}
-KERNEL = {"ProtectKernelTunables": "yes", "ProtectKernelModules": "yes", "ProtectControlGroups": "yes"}
-NETWORK = {"RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX"}
-PERSONALITY = {"LockPersonality": "yes"}
-RIGHTS = {"RestrictSUIDSGID": "yes", **PERSONALITY, "SystemCallArchitectures": "native"}
-CALLS = {"SystemCallFilter": "@system-service"}
-PACKAGED = {**FILES, **KERNEL, **NETWORK, **RIGHTS}
-"""What a server of a package is denied beside its own unit's."""
 WHOLE = {
-    **PACKAGED,
-    **CALLS,
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "ProtectKernelTunables": "yes",
+    "ProtectKernelModules": "yes",
     "ProtectKernelLogs": "yes",
+    "ProtectControlGroups": "yes",
     "ProtectClock": "yes",
     "ProtectHostname": "yes",
     "RestrictNamespaces": "yes",
     "RestrictRealtime": "yes",
+    "RestrictSUIDSGID": "yes",
+    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+    "LockPersonality": "yes",
+    "SystemCallArchitectures": "native",
+    "SystemCallFilter": "@system-service",
 }
-"""What those are denied that run the app's code, or speak for it."""
+"""What every service is denied that has no reason against it."""
+HIDES = {**WHOLE, "ProtectProc": "invisible"}
+"""Of what visitors reach, and what runs the app's code, besides: it does not see what others run (proc(5), hidepid)."""
+DEVICES = ("PrivateDevices", "ProtectClock")
+"""What keeps a service from devices: a clock that is protected is a device that alone is let through."""
 
 SANDBOXES: dict[str, dict[str, str]] = {
     "common/webstack-session-manager.service": {},
-    "common/webstack-report.service": {**PACKAGED, **CALLS, "MemoryDenyWriteExecute": "yes"},
-    "database/mysql.service": {"ProtectSystem": "full", "ProtectHome": "yes", "PrivateTmp": "yes"},
-    "database/webstack-database-accounts.service": FILES,
-    # It opens the volume's device, to learn its size.
+    "common/webstack-upgrade.service": {},
+    "common/webstack-report.service": {**WHOLE, "MemoryDenyWriteExecute": "yes"},
+    "database/mysql.service": WHOLE,
+    "database/webstack-database-accounts.service": WHOLE,
+    # It opens the volume's device, to learn its size, and speaks to nobody on the network.
     "database/webstack-data-volume.service": {
-        "ProtectHome": "yes",
-        "PrivateTmp": "yes",
+        **{key: value for key, value in WHOLE.items() if key not in DEVICES},
         "RestrictAddressFamilies": "AF_UNIX",
-        **PERSONALITY,
     },
-    "database/webstack-database-agent.service": {**FILES, **NETWORK, **PERSONALITY},
-    "database/webstack-database-check.service": {**FILES, **NETWORK, **PERSONALITY},
-    "load_balancer/webstack-elastic-ip.service": {**PACKAGED, **CALLS, "MemoryDenyWriteExecute": "yes"},
-    "load_balancer/haproxy.service.d/webstack.conf": PACKAGED,
-    "load_balancer/webstack-reconfigure.service": {**PACKAGED, **CALLS},
+    "database/webstack-database-agent.service": WHOLE,
+    "database/webstack-database-check.service": WHOLE,
+    "load_balancer/webstack-elastic-ip.service": {**WHOLE, "MemoryDenyWriteExecute": "yes"},
+    # It shuts its workers into an empty folder.
+    "load_balancer/haproxy.service.d/webstack.conf": {**WHOLE, "SystemCallFilter": "@system-service chroot"},
+    "load_balancer/webstack-reconfigure.service": WHOLE,
     # It sets addresses, opens raw sockets and is told of links by the kernel.
     "load_balancer/keepalived.service.d/webstack.conf": {
-        "ProtectHome": "yes",
-        "PrivateDevices": "yes",
-        "ProtectKernelModules": "yes",
-        "LockPersonality": "yes",
-        "SystemCallArchitectures": "native",
+        **WHOLE,
+        "RestrictAddressFamilies": "AF_INET AF_INET6 AF_NETLINK AF_PACKET AF_UNIX",
     },
-    "web/nginx.service.d/webstack.conf": PACKAGED,
-    "web/webstack-app.service": WHOLE,
-    "web/webstack-migrate.service": WHOLE,
-    "web/webstack-database-proxy.service": WHOLE,
+    "web/nginx.service.d/webstack.conf": HIDES,
+    "web/webstack-app.service": HIDES,
+    "web/webstack-migrate.service": HIDES,
+    "web/webstack-database-proxy.service": HIDES,
     "web/webstack-await-primary.service": WHOLE,
     "web/webstack-database-ca.service": WHOLE,
     "web/webstack-secrets.service": WHOLE,
-    "web/webstack-drain.service": {},
+    "web/webstack-drain.service": WHOLE,
 }
 """What a service is denied besides; what its package's own unit denies is not repeated here."""
 DENIES = ("Protect", "Private", "Restrict", "Lock", "SystemCall", "MemoryDeny")

@@ -10,7 +10,7 @@ import pytest
 from annotated_types import Ge
 
 from stack import dns
-from stack.settings import WebSettings
+from stack.sections import LimitsSettings, WebSettings
 from userdata.render import ROOT, rendered_files
 from userdata.variables import (
     ROLES,
@@ -18,6 +18,7 @@ from userdata.variables import (
     Balance,
     Bundle,
     DatabaseEndpoint,
+    Limits,
     LoadBalancerVariables,
     WebVariables,
 )
@@ -30,6 +31,7 @@ LOAD_BALANCER = LoadBalancerVariables(
     zone="dev.webstack.internal",
     bucket="artifacts-1234567",
     role_bundle=Bundle(key="roles/load_balancer/x.tar.gz", sha256="a" * 64),
+    secret_prefix="webstack/dev",
     readiness_timeout=600,
     private_address="10.20.0.10",
     peer_address="10.20.16.10",
@@ -39,9 +41,11 @@ LOAD_BALANCER = LoadBalancerVariables(
     tls_mode="self-signed",
     tls_secret="",
     domain="198.51.100.7",
+    aliases=(),
     balance="roundrobin",
     activity="active-active",
     web_slots=16,
+    limits=Limits(**LimitsSettings().model_dump()),
 )
 WEB = WebVariables(
     project="webstack",
@@ -102,12 +106,12 @@ def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_r
         servers = [line for line in backend if line.startswith("server")]
         if activity == "active-passive":
             assert servers == [
-                "server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms",
-                "server-template standby 1-16 ipv4@web-standby.dev.webstack.internal:8080 tcp-ut 1500ms backup",
+                "server-template web 1-16 ipv4@web.dev.webstack.internal:8443 tcp-ut 1500ms",
+                "server-template standby 1-16 ipv4@web-standby.dev.webstack.internal:8443 tcp-ut 1500ms backup",
             ]
             assert "option allbackups" in backend
         else:
-            assert servers == ["server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms"]
+            assert servers == ["server-template web 1-16 ipv4@web.dev.webstack.internal:8443 tcp-ut 1500ms"]
     plain = haproxy()
     del plain["backend web"], plain["backend web-writes"]
     assert configured == plain
@@ -142,6 +146,7 @@ def test_every_wait_of_the_load_balancer_ends_and_its_checks_ask_the_app() -> No
     configured = haproxy()
     timeouts = dict(line.removeprefix("timeout ").rsplit(maxsplit=1) for line in configured["defaults"] if line.startswith("timeout "))
     assert timeouts == {
+        "client-hs": "5s",
         "http-request": "10s",
         "http-keep-alive": "60s",
         "client": "30s",
@@ -172,7 +177,7 @@ def test_only_an_address_that_left_dns_is_let_go_soon() -> None:
         "hold refused 20d",
         "hold other 20d",
     }
-    [default] = [line for line in configured["backend web"] if line.startswith("default-server")]
+    [default] = [line for line in configured["backend web"] if line.startswith("default-server check")]
     assert "init-addr last,none" in default
     assert "resolvers vpc" in default
 
@@ -196,14 +201,62 @@ def test_a_request_is_followed_by_its_id() -> None:
     assert "http-after-response set-header X-Request-ID %[unique-id]" in configured["frontend https"], "on HAProxy's own answers too"
     [log] = [line for line in configured["defaults"] if line.startswith("log-format")]
     assert log.endswith('%ID %si %[var(txn.web_host)]"')
-    nginx = rendered_files(WEB)["/etc/nginx/nginx.conf"]
-    assert "proxy_set_header X-Request-ID $http_x_request_id;" in nginx
-    assert "$upstream_response_time $http_x_request_id'" in nginx
+    assert "proxy_set_header X-Request-ID $http_x_request_id;" in (ROOT / "web/etc/nginx/conf.d/proxy.conf").read_text()
+    assert "$upstream_response_time $http_x_request_id'" in rendered_files(WEB)["/etc/nginx/nginx.conf"]
+
+
+def test_every_address_has_limits_on_both_ports_before_it_costs_anything() -> None:
+    configured = haproxy()
+    [total] = [int(line.split()[1]) for line in configured["global"] if line.startswith("maxconn ")]
+    places = [
+        int(line.split()[1]) for name in ("frontend http", "frontend https") for line in configured[name] if line.startswith("maxconn ")
+    ]
+    assert len(places) == 2
+    assert sum(places) < total, "whoever fills one port leaves the other, and the status page, open"
+    for name in ("frontend http", "frontend https"):
+        assert "tcp-request connection track-sc0 src table sources" in configured[name]
+        assert "tcp-request connection reject if { sc0_conn_cur gt 500 } || { sc0_conn_rate gt 1000 }" in configured[name]
+    assert configured["backend sources"] == ["stick-table type ip size 200k expire 2m store conn_cur,conn_rate(10s),http_req_rate(10s)"]
+    refusals = [line for line in configured["frontend https"] if "status 429" in line]
+    assert [re.findall(r"hdr Retry-After (\d+) if (.*)", line) for line in refusals] == [
+        [("10", "{ sc0_http_req_rate gt 2000 }")],
+        [("10", "{ sc1_conn_cur gt 300 }")],
+        [("60", "credentials !reads { sc1_gpc0_rate gt 60 }")],
+        [("1", "credentials !reads { sc2_gpc0_rate ge 5 }")],
+    ]
+
+
+def test_pages_that_check_passwords_are_known_however_they_are_written() -> None:
+    limits = replace(LOAD_BALANCER.limits, credential_paths=("/login", "/admin/login/"))
+    https = haproxy(replace(LOAD_BALANCER, limits=limits))["frontend https"]
+    assert 'acl credentials path,url_dec,regsub(/+,/,g),rtrim(/) -m str "/login" "/admin/login"' in https
+    assert "http-request sc-inc-gpc0(1) if credentials !reads" in https
+    none = haproxy(replace(LOAD_BALANCER, limits=replace(LOAD_BALANCER.limits, credential_paths=())))
+    assert not any("credentials" in line for lines in none.values() for line in lines)
+
+
+def test_exempt_networks_have_no_limit_but_the_one_for_all_together() -> None:
+    https = haproxy(replace(LOAD_BALANCER, limits=replace(LOAD_BALANCER.limits, exempt_cidrs=("192.0.2.0/24",))))["frontend https"]
+    assert "acl exempt src 192.0.2.0/24" in https
+    assert "tcp-request connection track-sc0 src table sources unless exempt" in https
+    assert "http-request track-sc1 src table requests unless exempt" in https
+    assert "http-request track-sc2 int(1) table credentials if credentials !reads" in https
+
+
+def test_a_site_with_a_name_answers_to_that_name_alone() -> None:
+    assert not any("status 421" in line for line in haproxy()["frontend https"]), "without one it is known by whatever leads to it"
+    https = haproxy(replace(LOAD_BALANCER, domain="example.com", aliases=("www.example.com",)))["frontend https"]
+    [other] = [line for line in https if "status 421" in line]
+    assert other.endswith("unless { req.hdr(host),host_only -i example.com }")
+    alias = "http-request redirect prefix https://example.com code 308 if { req.hdr(host),host_only -i www.example.com }"
+    assert https.index(alias) < https.index(other)
 
 
 def test_plain_http_is_only_a_way_to_https() -> None:
     configured = haproxy()
-    assert configured["frontend http"] == ["bind :80 tcp-ut 30s", "http-request redirect scheme https code 301"]
+    assert configured["frontend http"][-1] == "http-request redirect scheme https code 301"
+    named = haproxy(replace(LOAD_BALANCER, domain="shop.example.com"))
+    assert named["frontend http"][-1] == "http-request redirect prefix https://shop.example.com code 301", "not where the visitor says"
     assert "bind :443 ssl crt /run/webstack/tls.pem alpn h2,http/1.1 tcp-ut 30s" in configured["frontend https"]
     assert any("Strict-Transport-Security" in line for line in configured["frontend https"])
     assert any("ssl-min-ver TLSv1.2" in line for line in configured["global"])
@@ -246,7 +299,7 @@ def test_the_app_writes_to_the_primary_and_reads_from_a_replica_else_the_primary
 
 
 def test_a_host_that_drains_has_been_left_before_it_stops() -> None:
-    [default] = [line for line in haproxy()["backend web"] if line.startswith("default-server")]
+    [default] = [line for line in haproxy()["backend web"] if line.startswith("default-server check")]
     [milliseconds] = re.findall(r" inter (\d+)ms ", default)
     [failures] = re.findall(r" fall (\d+) ", default)
     unhealthy = int(milliseconds) / 1000 * int(failures)

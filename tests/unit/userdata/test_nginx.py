@@ -43,7 +43,7 @@ NGINX = """
     default $client_scheme;
     ~^/(healthz|readyz)$ https;
     }
-    log_format webstack '$remote_addr "$request" $status $body_bytes_sent $request_time $upstream_response_time $http_x_request_id';
+    log_format webstack '$remote_addr "$logged" $status $body_bytes_sent $request_time $upstream_response_time $http_x_request_id';
     access_log /var/log/nginx/access.log webstack buffer=32k flush=1s;
     keepalive_timeout 75s;
     keepalive_requests 100000;
@@ -57,6 +57,15 @@ NGINX = """
     upstream app {
     server unix:/run/webstack-app/gunicorn.sock fail_timeout=0;
     }
+    server {
+    listen 8443 ssl default_server backlog=1024;
+    listen 127.0.0.1:8080 default_server;
+    server_name _;
+"""
+"""Up to the locations, which have a table of their own."""
+
+
+PROXY = """
     proxy_http_version 1.1;
     proxy_set_header Host $app_host;
     proxy_set_header Connection "";
@@ -72,12 +81,13 @@ NGINX = """
     proxy_buffers 16 16k;
     proxy_busy_buffers_size 48k;
     proxy_next_upstream off;
-    server {
-    listen 8080 default_server backlog=1024;
-    server_name _;
 """
-"""Up to the locations, which have a table of their own."""
 
+TLS = """
+    ssl_certificate /run/webstack/web.pem;
+    ssl_certificate_key /run/webstack/web.key;
+    ssl_protocols TLSv1.3;
+"""
 
 COMPRESSION = """
     gzip on;
@@ -92,15 +102,17 @@ COMPRESSION = """
 def test_the_web_hosts_nginx() -> None:
     told = lines(rendered_files(WEB)["/etc/nginx/nginx.conf"])
     assert told[: told.index("location = /healthz {")] == lines(NGINX)
-    assert lines((ROOT / "web/etc/nginx/conf.d/compression.conf").read_text()) == lines(COMPRESSION)
+    for name, text in (("compression", COMPRESSION), ("proxy", PROXY), ("tls", TLS)):
+        assert lines((ROOT / f"web/etc/nginx/conf.d/{name}.conf").read_text()) == lines(text)
 
 
 def test_nginx_believes_the_load_balancers_alone() -> None:
     text = rendered_files(WEB)["/etc/nginx/nginx.conf"]
     assert re.findall(r"set_real_ip_from (\S+);", text) == ["10.20.0.10", "10.20.16.10"]
     assert re.findall(r"(\S+) yes;", text) == ["10.20.0.10", "10.20.16.10"]
-    assert "proxy_set_header X-Forwarded-For $remote_addr;" in text
-    assert "proxy_add_x_forwarded_for" not in text
+    told = (ROOT / "web/etc/nginx/conf.d/proxy.conf").read_text()
+    assert "proxy_set_header X-Forwarded-For $remote_addr;" in told
+    assert "proxy_add_x_forwarded_for" not in text + told
 
 
 def locations() -> dict[str, list[str]]:
@@ -135,7 +147,7 @@ def test_every_location_of_nginx_serves_what_it_is_for_and_whom_it_is_for() -> N
             "if_modified_since off;",
             'add_header Last-Modified "";',
             'add_header Cache-Control "public, max-age=300";',
-            "add_header X-Content-Type-Options nosniff;",
+            "add_header X-Content-Type-Options nosniff always;",
             "add_header X-Webstack-Host web-1 always;",
         ],
         "/": ["proxy_pass http://app;"],
@@ -143,8 +155,8 @@ def test_every_location_of_nginx_serves_what_it_is_for_and_whom_it_is_for() -> N
 
 
 def test_every_wait_of_nginx_ends_before_the_load_balancer_gives_up() -> None:
-    text = rendered_files(WEB)["/etc/nginx/nginx.conf"]
-    waits = dict(re.findall(r"^  (\w+_timeout) (\d+)s;", text, re.MULTILINE))
+    text = rendered_files(WEB)["/etc/nginx/nginx.conf"] + (ROOT / "web/etc/nginx/conf.d/proxy.conf").read_text()
+    waits = dict(re.findall(r"^(?:  )?(\w+_timeout) (\d+)s;", text, re.MULTILINE))
     assert waits == {
         "keepalive_timeout": "75",
         "client_header_timeout": "10",

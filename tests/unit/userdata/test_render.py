@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 import re
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,11 +20,22 @@ from userdata.variables import (
     Bundle,
     DatabaseEndpoint,
     DatabaseVariables,
+    Limits,
     LoadBalancerVariables,
     Role,
     WebVariables,
 )
 
+LIMITS = Limits(
+    connections=500,
+    connection_rate=500,
+    request_rate=1000,
+    request_concurrency=300,
+    credential_paths=("/login", "/accounts/login/"),
+    credential_rate=60,
+    total_credential_rate=5,
+    exempt_cidrs=(),
+)
 DATABASES = (
     DatabaseEndpoint(host="db-1", dns_name="db-1.dev.webstack.internal", address="10.20.128.10"),
     DatabaseEndpoint(host="db-2", dns_name="db-2.dev.webstack.internal", address="10.20.144.10"),
@@ -39,6 +50,7 @@ def variables(role: Role) -> AnyVariables:
         "zone": "dev.webstack.internal",
         "bucket": "artifacts-1234567",
         "role_bundle": Bundle(key=f"roles/{role}/{'a' * 64}.tar.gz", sha256="a" * 64),
+        "secret_prefix": "webstack/dev",
         "readiness_timeout": 600,
     }
     if role == "load_balancer":
@@ -53,9 +65,11 @@ def variables(role: Role) -> AnyVariables:
             tls_mode="self-signed",
             tls_secret="",
             domain="198.51.100.7",
+            aliases=(),
             balance="roundrobin",
             activity="active-active",
             web_slots=10,
+            limits=LIMITS,
         )
     if role == "web":
         return WebVariables(
@@ -66,7 +80,6 @@ def variables(role: Role) -> AnyVariables:
             load_balancer_addresses=("10.20.0.10", "10.20.16.10"),
             databases=DATABASES,
             schema="app",
-            secret_prefix="webstack/dev",
             workers=0,
             drain_seconds=20,
             migrate_timeout=600,
@@ -85,7 +98,6 @@ def variables(role: Role) -> AnyVariables:
         volume_id="vol-0123456789abcdef0",
         network_cidr="10.20.0.0/16",
         schema="app",
-        secret_prefix="webstack/dev",
         patience_seconds=5,
         buffer_pool_mb=128,
     )
@@ -148,7 +160,10 @@ def another(name: str, value: Any) -> Any:
         case int():
             return value + 1
         case tuple():
-            return cast("tuple[Any, ...]", value)[:1]
+            items = cast("tuple[Any, ...]", value)
+            return items[:1] if len(items) > 1 else (*items, "other.example.com")
+        case Limits():
+            return replace(value, connections=value.connections + 1)
         case Bundle():
             return Bundle(key="other", sha256="c" * 64)
         case _:
@@ -171,7 +186,8 @@ def test_a_configuration_says_which_user_data_belongs_to_it_and_holds_what_a_rel
     balancer = variables("load_balancer")
     document = yaml.safe_load(configuration(balancer))
     assert document["user_data_sha256"] == hashlib.sha256(render(balancer).encode()).hexdigest()
-    assert document["values"] == {name: getattr(balancer, name) for name in reloadable.VALUES["load_balancer"]}
+    values = json.loads(json.dumps(asdict(balancer)))
+    assert document["values"] == {name: values[name] for name in reloadable.VALUES["load_balancer"]}
     assert document["files"] == [{"path": path, "content": rendered_files(balancer)[path]} for path in reloadable.FILES["load_balancer"]]
     assert not set(reloadable.FILES["load_balancer"]) & set(written(render(balancer)))
     database = yaml.safe_load(configuration(variables("database")))

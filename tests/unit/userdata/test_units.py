@@ -28,6 +28,8 @@ RESTARTED = {
     "webstack-migrate.service": "on-failure",
 }
 REPEATED_BY_TIMER = {"webstack-data-volume.service", "webstack-database-ca.service", "webstack-session-manager.service"}
+DAILY = {"webstack-upgrade.service"}
+"""At an hour of the host's own."""
 CANNOT_FAIL = {"webstack-drain.service"}
 """Its start removes a file that need not be there."""
 
@@ -62,7 +64,7 @@ def setting(unit: Unit, section: str, key: str) -> str | None:
 
 
 def test_the_table_holds_every_service_of_the_hosts() -> None:
-    assert set(units()) == set(RESTARTED) | REPEATED_BY_TIMER | CANNOT_FAIL
+    assert set(units()) == set(RESTARTED) | REPEATED_BY_TIMER | DAILY | CANNOT_FAIL
 
 
 @pytest.mark.parametrize("name", sorted(units()))
@@ -102,3 +104,9 @@ def test_the_migration_waits_for_the_primary_before_each_attempt_and_does_not_fa
     assert setting(awaits, "Service", "RemainAfterExit") is None
     assert setting(awaits, "Service", "TimeoutStartSec") == "infinity"
     assert setting(awaits, "Service", "RestartMode") == "direct"
+
+
+@pytest.mark.parametrize("name", sorted(units()))
+def test_no_service_hides_that_its_work_failed(name: str) -> None:
+    """`-` before a command counts its failure as success: systemd.service(5)."""
+    assert [value for key, value in units()[name]["Service"] if key == "ExecStart" and value.lstrip("@:+!|").startswith("-")] == []

@@ -34,6 +34,7 @@ HAPROXY = {
         ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256
         tune.ssl.default-dh-param 2048
         tune.bufsize 32768
+        tune.h2.fe.glitches-threshold 1000
     """,
     "defaults": """
         mode http
@@ -44,6 +45,7 @@ HAPROXY = {
         option http-ignore-probes
         option idle-close-on-response
         option http-restrict-req-hdr-names delete
+        timeout client-hs 5s
         timeout http-request 10s
         timeout http-keep-alive 60s
         timeout client 30s
@@ -72,12 +74,38 @@ HAPROXY = {
         hold refused 20d
         hold other 20d
     """,
+    "backend sources": """
+        stick-table type ip size 200k expire 2m store conn_cur,conn_rate(10s),http_req_rate(10s)
+    """,
+    "backend requests": """
+        stick-table type ip size 200k expire 2m store conn_cur,gpc0_rate(1m)
+    """,
+    "backend credentials": """
+        stick-table type integer size 1 store gpc0_rate(1s)
+    """,
     "frontend http": """
         bind :80 tcp-ut 30s
+        maxconn 1000
+        timeout http-request 5s
+        tcp-request connection track-sc0 src table sources
+        tcp-request connection reject if { sc0_conn_cur gt 500 } || { sc0_conn_rate gt 1000 }
         http-request redirect scheme https code 301
     """,
     "frontend https": """
         bind :443 ssl crt /run/webstack/tls.pem alpn h2,http/1.1 tcp-ut 30s
+        maxconn 6500
+        tcp-request connection track-sc0 src table sources
+        tcp-request connection reject if { sc0_conn_cur gt 500 } || { sc0_conn_rate gt 1000 }
+        http-request return status 429 hdr Retry-After 10 if { sc0_http_req_rate gt 2000 }
+        http-request track-sc1 src table requests
+        http-request return status 429 hdr Retry-After 10 if { sc1_conn_cur gt 300 }
+        acl credentials path,url_dec,regsub(/+,/,g),rtrim(/) -m str PAGES
+        acl reads method GET HEAD OPTIONS
+        http-request sc-inc-gpc0(1) if credentials !reads
+        http-request LATER hdr Retry-After 60 if credentials !reads { sc1_gpc0_rate gt 60 }
+        http-request track-sc2 int(1) table credentials if credentials !reads
+        http-request LATER hdr Retry-After 1 if credentials !reads { sc2_gpc0_rate ge 5 }
+        http-request sc-inc-gpc0(2) if credentials !reads
         http-request del-header X-Forwarded- -m beg
         http-request del-header Forwarded
         http-request del-header X-Real-IP
@@ -90,6 +118,9 @@ HAPROXY = {
         http-after-response set-header X-Request-ID %[unique-id]
         http-response set-var(txn.web_host) res.hdr(X-Webstack-Host)
         http-response del-header X-Webstack-Host
+        http-response set-var(txn.of_web) bool(true)
+        http-after-response set-header Content-Security-Policy NOTHING unless { var(txn.of_web) -m found }
+        http-after-response set-header X-Content-Type-Options nosniff unless { var(txn.of_web) -m found }
         http-after-response set-header Strict-Transport-Security "max-age=63072000"
         use_backend web-writes unless { method GET HEAD OPTIONS }
         default_backend web
@@ -101,7 +132,8 @@ HAPROXY = {
         http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host 198.51.100.7 hdr X-Forwarded-Proto https
         http-check expect status 200
         default-server check inter 500ms fastinter 300ms downinter 1s fall 2 rise 2 resolvers vpc resolve-prefer ipv4 init-addr last,none
-        server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms
+        default-server ssl verify required ca-file /run/webstack/web.pem verifyhost web.webstack.internal ssl-min-ver TLSv1.3
+        server-template web 1-16 ipv4@web.dev.webstack.internal:8443 tcp-ut 1500ms
     """,
     "backend web-writes": """
         balance roundrobin
@@ -111,7 +143,8 @@ HAPROXY = {
         http-check send meth GET uri /healthz ver HTTP/1.1 hdr Host 198.51.100.7 hdr X-Forwarded-Proto https
         http-check expect status 200
         default-server check inter 500ms fastinter 300ms downinter 1s fall 2 rise 2 resolvers vpc resolve-prefer ipv4 init-addr last,none
-        server-template web 1-16 ipv4@web.dev.webstack.internal:8080 tcp-ut 1500ms
+        default-server ssl verify required ca-file /run/webstack/web.pem verifyhost web.webstack.internal ssl-min-ver TLSv1.3
+        server-template web 1-16 ipv4@web.dev.webstack.internal:8443 tcp-ut 1500ms
     """,
 }
 
@@ -209,14 +242,30 @@ GUNICORN: Final[Mapping[str, object]] = {
 }
 
 
+LONG = {
+    "LOG_FORMAT": LOG_FORMAT,
+    "PAGES": '"/login" "/sign-up" "/api/session" "/api/users" "/accounts/login" "/admin/login"',
+    "LATER": r'return status 429 content-type text/plain string "Too many requests. Please try again later.\n"',
+    "NOTHING": """"default-src 'none'; frame-ancestors 'none'\"""",
+}
+"""What stands in the texts above for something too long for them."""
+
+
+def filled(text: str) -> str:
+    """A text with what its marks stand for."""
+    for mark, meant in LONG.items():
+        text = text.replace(mark, meant)
+    return text
+
+
 def lines(text: str) -> list[str]:
     """The lines of a text, without spaces around them, comments and empty ones."""
     return [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
 
 
 def test_the_load_balancers_haproxy() -> None:
-    wanted = {name: lines(text.replace("LOG_FORMAT", LOG_FORMAT)) for name, text in HAPROXY.items()}
-    wanted["global"].insert(-3, f"ssl-default-bind-ciphers {':'.join(CIPHERS)}")
+    wanted = {name: lines(filled(text)) for name, text in HAPROXY.items()}
+    wanted["global"].insert(-4, f"ssl-default-bind-ciphers {':'.join(CIPHERS)}")
     assert haproxy() == wanted
 
 

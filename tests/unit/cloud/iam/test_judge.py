@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import socket
 import urllib.error
 import urllib.parse
@@ -13,7 +14,10 @@ from typing import Any, cast
 import aiohttp
 import boto3
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials as BotocoreCredentials
 from botocore.exceptions import ClientError
 from multidict import CIMultiDict
 
@@ -24,14 +28,14 @@ from lab.cloud.iam.policies import PolicyStore
 from lab.cloud.iam.sessions import Session, Sessions
 from lab.cloud.iam.signatures import TimeError, verify
 from lab.cloud.inventory import Clients, Inventory
-from tests.unit.cloud.support import REGION, Loop, Network, client, empty
+from tests.unit.cloud.support import KEYS, REGION, Loop, Network, client, empty
 
 pytestmark = pytest.mark.programs
 
 TRUST = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 ONCE: Any = {"total_max_attempts": 1}
 CALLER = "10.20.1.10"
-"""The address of a host: calls from loopback are the administrator's."""
+"""The address of a host."""
 BUCKET = "arn:aws:s3:::artifacts"
 
 
@@ -72,7 +76,7 @@ class Door:
     async def _open(self) -> tuple[Altered, IamJudge, Front]:
         self._http = aiohttp.ClientSession(self.api)
         sessions = Altered(self._http)
-        judge = IamJudge(sessions, self.policies, self.inventory)
+        judge = IamJudge(sessions, self.policies, self.inventory, administrator=KEYS)
         front = Front(self.api, on_change=self._changed, judge=judge)
         await front.start()
         return sessions, judge, front
@@ -389,12 +393,21 @@ def test_a_host_with_another_key_or_none_is_nobody(door: Door) -> None:
     scope = "Credential=lab/20261124/eu-west-1/ec2/aws4_request, SignedHeaders=host, Signature=" + "0" * 64
     form = {"Content-Type": "application/x-www-form-urlencoded", "Authorization": f"AWS4-HMAC-SHA256 {scope}"}
     message = Message(method="POST", host="ec2.eu-west-1.amazonaws.com", headers=form, body=b"Action=DescribeVpcs")
-    assert kind(door.verdict(identify(message, CALLER))) == "unknown key"
-    assert door.verdict(identify(message, "127.0.0.1")) == Verdict(), "on this machine it is the administrator's"
+    for caller in (CALLER, "127.0.0.1"):
+        assert kind(door.verdict(identify(message, caller))) == "unknown key"
     unsigned = Message(host="s3.eu-west-1.amazonaws.com", path="/artifacts/app/x")
-    assert kind(door.verdict(identify(unsigned, CALLER))) == "denied"
     missing = Message(host="s3.eu-west-1.amazonaws.com", path="/no-such-bucket/x")
-    assert door.verdict(identify(missing, CALLER)) == Verdict(), "S3 says itself that there is none"
+    made = Message(method="PUT", host="s3.eu-west-1.amazonaws.com", path="/new-bucket")
+    for caller in (CALLER, "127.0.0.1"):
+        assert kind(door.verdict(identify(unsigned, caller))) == "denied"
+        assert kind(door.verdict(identify(missing, caller))) == "no bucket", "S3 says so to anybody"
+        assert kind(door.verdict(identify(made, caller))) == "denied"
+
+
+@pytest.mark.parametrize("path", ["/%252foto-api/reset", "/favicon.ico", "/arn%3Aaws%3As3%3A%3A%3Ax/y", "/%00/x", "/no%20bucket/x"])
+def test_nobody_asks_for_what_is_no_bucket_and_is_told_so(door: Door, path: str) -> None:
+    unsigned = Message(host="s3.eu-west-1.amazonaws.com", path=path)
+    assert kind(door.verdict(identify(unsigned, CALLER))) == "no bucket"
 
 
 def test_the_rights_of_a_role_that_is_gone_are_gone(door: Door) -> None:
@@ -429,6 +442,59 @@ def test_a_session_is_judged_on_this_machine_too(door: Door) -> None:
     assert code(ec2.describe_vpcs) == "UnauthorizedOperation"
     door.allow({"Action": "ec2:DescribeVpcs", "Resource": "*"})
     assert code(ec2.describe_vpcs) == "allowed"
+
+
+def test_the_administrator_may_do_everything_wherever_from_by_its_keys_alone(door: Door) -> None:
+    url = f"http://127.0.0.1:{door.port}"
+    objects, by_name = client("s3", url), client("ec2", f"http://ec2.{REGION}.amazonaws.com:{door.port}")
+    objects.put_object(Bucket="artifacts", Key="a b/ü", Body=os.urandom(100_000))
+    assert objects.list_objects_v2(Bucket="artifacts", Prefix="a b/")["KeyCount"] == 1
+    assert code(by_name.describe_vpcs) == code(client("sts", url).get_caller_identity) == "allowed"
+    assert code(client("route53", url).list_hosted_zones) == code(client("iam", url).list_roles) == "allowed"
+    assert code(client("cloudwatch", url).describe_alarms) == code(client("ssm", url).describe_parameters) == "allowed"
+    s3 = door.host("s3", {"AccessKeyId": KEYS.access_key_id, "SecretAccessKey": KEYS.secret, "SessionToken": None})
+    presigned = s3.generate_presigned_url("get_object", Params={"Bucket": "artifacts", "Key": "app/x"})
+    assert status(presigned) == 200
+    assert status(presigned.replace("app/x", "app/y")) == 403
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ({"SecretAccessKey": "of-somebody-else"}, "SignatureDoesNotMatch"),
+        ({"AccessKeyId": "AKIAOFNOBODY"}, "AuthFailure"),
+        ({"SessionToken": "of-a-session"}, "SignatureDoesNotMatch"),
+    ],
+    ids=["secret", "key", "token"],
+)
+def test_on_this_machine_nobody_is_the_administrator_without_both_keys(door: Door, keys: dict[str, str], wanted: str) -> None:
+    given: dict[str, Any] = {"AccessKeyId": KEYS.access_key_id, "SecretAccessKey": KEYS.secret, "SessionToken": None}
+    assert code(client_of(door, given).describe_vpcs) == "allowed"
+    assert code(client_of(door, given | keys).describe_vpcs) == wanted
+
+
+def test_a_call_of_the_administrators_is_good_for_minutes_and_for_what_was_signed(door: Door) -> None:
+    now = datetime.datetime.now(datetime.UTC)
+    call = signed(now)
+    assert door.verdict(call) == Verdict()
+    other = replace(call, message=replace(call.message, body=b"Action=TerminateInstances&Version=2016-11-15"))
+    assert kind(door.verdict(other)) == "bad signature"
+    assert kind(door.verdict(signed(now - datetime.timedelta(minutes=16)))) == "bad time"
+
+
+def signed(when: datetime.datetime) -> Call:
+    """DescribeVpcs, signed by the administrator at a time."""
+    signer: Any = SigV4Auth(BotocoreCredentials(KEYS.access_key_id, KEYS.secret), "ec2", REGION)
+    headers = {"Content-Type": "application/x-www-form-urlencoded", "host": "127.0.0.1:14600"}
+    body = b"Action=DescribeVpcs&Version=2016-11-15"
+    request = AWSRequest("POST", "http://127.0.0.1:14600/", data=body, headers=headers)
+    stamp = when.strftime("%Y%m%dT%H%M%SZ")
+    request.context["timestamp"] = stamp
+    request.headers["X-Amz-Date"] = stamp
+    signature = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    signer._inject_signature_to_request(request, signature)
+    message = Message(method="POST", host="127.0.0.1:14600", headers=CIMultiDict(request.headers.items()), body=body)
+    return identify(message, "127.0.0.1")
 
 
 def client_of(door: Door, credentials: dict[str, Any]) -> Any:
@@ -470,6 +536,47 @@ def test_tags_of_a_resource_and_of_the_request_count_as_they_are_now(door: Door)
     administrator.create_tags(Resources=[made], Tags=[{"Key": "project", "Value": "webstack"}])
     assert code(ec2.delete_volume, VolumeId=made) == "allowed"
     administrator.delete_volume(VolumeId=bare)
+
+
+def test_an_address_goes_to_what_bears_the_tags_and_is_in_the_subnet(door: Door) -> None:
+    administrator, network = client("ec2", f"http://127.0.0.1:{door.port}"), door.network
+    address = administrator.allocate_address(Domain="vpc")["AllocationId"]
+    here = network.launch("10.20.1.88")
+    described = administrator.describe_instances(InstanceIds=[here])["Reservations"][0].get("Instances", [])[0]
+    interface = described.get("NetworkInterfaces", [])[0].get("NetworkInterfaceId", "")
+    subnet = administrator.describe_subnets(SubnetIds=[described.get("SubnetId", "")])["Subnets"][0].get("SubnetArn", "")
+    prefix, action = f"arn:aws:ec2:{REGION}:123456789012", "ec2:AssociateAddress"
+
+    def permit(subnet_arn: str) -> None:
+        door.allow(
+            {"Action": action, "Resource": f"{prefix}:elastic-ip/{address}"},
+            {"Action": action, "Resource": f"{prefix}:instance/*", "Condition": {"StringEquals": {"aws:ResourceTag/role": "balancer"}}},
+            {
+                "Action": action,
+                "Resource": f"{prefix}:network-interface/*",
+                "Condition": {"ArnEqualsIfExists": {"ec2:Subnet": [subnet_arn]}},
+            },
+        )
+
+    permit(subnet)
+    ec2 = client_of(door, door.session(name="somebody"))
+    assert code(ec2.associate_address, AllocationId=address, InstanceId=here) == "UnauthorizedOperation", "it has no such tag"
+    administrator.create_tags(Resources=[here], Tags=[{"Key": "role", "Value": "balancer"}])
+    assert code(ec2.associate_address, AllocationId=address, InstanceId=here) == "allowed"
+    assert code(ec2.associate_address, AllocationId=address, NetworkInterfaceId=interface) == "allowed"
+    permit(subnet.rpartition("/")[0] + "/subnet-0")
+    assert code(ec2.associate_address, AllocationId=address, NetworkInterfaceId=interface) == "UnauthorizedOperation"
+
+
+def test_an_object_is_made_and_not_overwritten_where_a_policy_wants_the_condition(door: Door) -> None:
+    once = {"Null": {"s3:if-none-match": "false"}}
+    door.allow({"Action": "s3:PutObject", "Resource": f"{BUCKET}/claim", "Condition": once})
+    s3 = door.host("s3", door.session())
+    assert code(s3.put_object, Bucket="artifacts", Key="claim", Body=b"theirs") == "AccessDenied"
+    assert code(s3.put_object, Bucket="artifacts", Key="claim", Body=b"ours", IfNoneMatch="*") == "allowed"
+    assert code(s3.put_object, Bucket="artifacts", Key="claim", Body=b"theirs", IfNoneMatch="*") == "PreconditionFailed"
+    assert code(s3.put_object, Bucket="artifacts", Key="claim", Body=b"theirs", IfMatch='"etag"') == "AccessDenied"
+    assert code(s3.create_multipart_upload, Bucket="artifacts", Key="claim") == "AccessDenied", "whose end would carry no condition"
 
 
 def test_the_boundary_of_a_role_counts_for_who_changes_it(door: Door) -> None:

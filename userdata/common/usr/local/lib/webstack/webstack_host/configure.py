@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
-from webstack_host import config, failing, pauses, readiness, reconfigure, services
+from webstack_host import config, failing, hardening, metadata, pauses, readiness, reconfigure, services
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.failing import Failing
@@ -31,6 +31,8 @@ LOG_LINES = 12
 """Lines of each unit's log that explain why a host does not serve yet."""
 TRACE_LINES = 6
 """Lines of a traceback that explain an error of one line."""
+REFUSED_FOR = 60.0
+"""Seconds after which a refusal that stays the same counts as one that lasts."""
 TELL_AGAIN = 15.0
 """Seconds after which a failure that lasts is told again: whoever waits for this host believes what is told while they wait."""
 
@@ -43,6 +45,9 @@ Say = Callable[[readiness.State, Check], bool]
 
 class Role(Protocol):
     """What a role's module offers; one with a configuration offers `reconfigure.Role` as well."""
+
+    metadata_users: tuple[str, ...]
+    """Users, besides root, whose programs call AWS by this host's role."""
 
     def configure(self, config: HostConfig) -> None:
         """Puts files in place and validates them; starts nothing new. Harmless after an attempt of its own that did not get to its end."""
@@ -59,7 +64,7 @@ def main() -> int:
     with contextlib.suppress(CommandError):
         services.stop_reporting()
     serve(loaded, lambda: role_of(loaded), say=announce)
-    hand_over()
+    hand_over(loaded)
     return 0
 
 
@@ -79,11 +84,13 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
     while (error := attempted(loaded, role, boot)) is not None:
         progress.not_yet(not_configured(error), permanent=isinstance(error, PermanentError))
         time.sleep(next(pause))
-    units = failing.Watch()
+    units, refusals = failing.Watch(), Refusals()
     here = boot.in_force()
     while not (found := known(checked(here, role))).ok:
         unit = failing_unit(units)
-        progress.not_yet(unit.check(found) if unit else found, permanent=found.lasting or (unit is not None and unit.final))
+        progress.not_yet(
+            unit.check(found) if unit else found, permanent=found.lasting or refusals.lasts(found) or (unit is not None and unit.final)
+        )
         time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - began) / 60))
     with contextlib.suppress(Exception):  # the host serves
         failing.settle()
@@ -92,11 +99,27 @@ def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
         time.sleep(next(pause))
 
 
-def hand_over() -> None:
-    """Leaves the record to the reporter."""
+class Refusals:
+    """How long the same refusal has been heard without another word in between."""
+
+    def __init__(self) -> None:
+        self._reason, self._since = "", 0.0
+
+    def lasts(self, found: Check) -> bool:
+        """Whether this one has gone on for REFUSED_FOR."""
+        reason = found.reason if found.refused else ""
+        if reason != self._reason:
+            self._reason, self._since = reason, time.monotonic()
+        return bool(reason) and time.monotonic() - self._since >= REFUSED_FOR
+
+
+def hand_over(loaded: HostConfig) -> None:
+    """Leaves the record to the reporter. Only from now on may upgrades come."""
     for pause in pauses.growing():
         try:
             services.start_reporting()
+            if loaded.upgrades_at:
+                services.start_upgrading()
         except CommandError as error:
             print(f"webstack: {error}", file=sys.stderr, flush=True)
             time.sleep(pause)
@@ -107,9 +130,14 @@ def hand_over() -> None:
 def attempted(loaded: HostConfig, role: Callable[[], Role], boot: reconfigure.Boot) -> Exception | None:
     """One attempt at the configuration, with the start of all services at its end; what came in its way."""
     try:
+        hardening.apply()
+        if loaded.upgrades_at:
+            services.time_upgrades(loaded.upgrades_at)
         services.reload_manager()
+        services.take_over(*services.PACKAGED_UPGRADES)
         found = boot.wanted()
         role().configure(loaded)
+        metadata.restrict(role().metadata_users)
         boot.put_in_force(found, role())
         PACKAGE_POLICY.unlink(missing_ok=True)
         services.start()

@@ -22,6 +22,8 @@ JITTER = 10.0
 
 DETAIL_LINES = 25
 """Lines of log that a record carries at most."""
+LONGEST_LINE = 500
+"""Characters of one of them, and of the reason: who reads a record reads 256 KB of it (`stack.host_record`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class Check:
     """Whether what does not serve will do so by itself, however long it takes: a copy, a replica that catches up."""
     lasting: bool = False
     """Whether it will not, so that nobody is to wait for it: somebody has to mend it."""
+    refused: bool = False
+    """Whether what was asked says no by itself, as an app does with 400: where it goes on so, waiting does not mend it either."""
 
 
 def publish(
@@ -70,8 +74,8 @@ def record(state: State, reason: str, detail: Sequence[str], facts: Mapping[str,
         "host": config.load().host,
         "instance_id": imds.instance_id(),
         "state": state,
-        "reason": (reason.splitlines() or [""])[0],
-        "detail": [line for text in detail for line in text.splitlines()][-DETAIL_LINES:],
+        "reason": (reason.splitlines() or [""])[0][:LONGEST_LINE],
+        "detail": [line[:LONGEST_LINE] for text in detail for line in text.splitlines()][-DETAIL_LINES:],
         "user_data_sha256": hashlib.sha256(imds.user_data()).hexdigest(),
         **wanted.told(),
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),

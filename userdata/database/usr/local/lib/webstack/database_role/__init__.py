@@ -6,9 +6,13 @@ neither AWS nor MySQL's driver.
 
 from typing import TYPE_CHECKING
 
+from .paths import AGENT_USER
+
 if TYPE_CHECKING:
     from webstack_host.config import HostConfig
     from webstack_host.readiness import Check
+
+metadata_users: tuple[str, ...] = (AGENT_USER,)
 
 
 def configure(config: "HostConfig") -> None:

@@ -51,6 +51,8 @@ class Agent:
         self._primary: Server | None = None
         self._start_error = ""
         self._trust_at = float("-inf")
+        self._published_at = time.monotonic()
+        """Each boot publishes the certificate before this begins."""
         self._told: Decision | None = None
 
     def run(self) -> None:
@@ -171,6 +173,9 @@ class Agent:
             self._server.run("ALTER INSTANCE RELOAD TLS")
             if self._primary is not None:
                 self._primary.close()
+        if moment - self._published_at >= certificates.PUBLISH_AGAIN:
+            certificates.publish()
+            self._published_at = moment
 
     def _tell(self, decision: Decision) -> None:
         if decision == self._told:

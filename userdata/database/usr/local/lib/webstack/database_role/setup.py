@@ -47,7 +47,8 @@ def configure(config: HostConfig) -> None:
             say("installing MySQL")
         install.install()
     datadir.layout()
-    certificates.ensure_pair(settings)
+    if not services.is_active("mysql.service"):
+        certificates.ensure_pair(settings)
     certificates.publish()
     certificates.refresh()
     validate(["mysqld", f"--defaults-file={paths.CONFIGURATION}", "--validate-config"])

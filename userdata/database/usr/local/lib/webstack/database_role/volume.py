@@ -64,7 +64,7 @@ StartLimitIntervalSec=0
 What={found}
 Where={paths.VOLUME}
 Type=xfs
-Options=noatime
+Options=noatime,nodev,nosuid,noexec
 # A large volume's log is read and written back at the mount after a crash.
 TimeoutSec=600
 """

@@ -3,4 +3,6 @@
 from load_balancer_role.checks import check
 from load_balancer_role.configuration import apply_again_after, apply_configuration, configure, reload
 
-__all__ = ["apply_again_after", "apply_configuration", "check", "configure", "reload"]
+__all__ = ["apply_again_after", "apply_configuration", "check", "configure", "metadata_users", "reload"]
+
+metadata_users: tuple[str, ...] = ()

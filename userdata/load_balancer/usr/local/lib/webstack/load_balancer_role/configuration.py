@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from webstack_host import files, services
+from webstack_host import files, internal_tls, services
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.run import run, validate
@@ -19,6 +19,8 @@ HAPROXY = "haproxy.service"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
 RUN = "/run/webstack"
+WEB_CERTIFICATE = "/run/webstack/web.pem"
+"""The one certificate that web hosts are known by."""
 TLS_AGAIN = 45.0
 """Seconds between two looks at the secret of the certificate: a renewed one is served within a minute."""
 AGAIN = 300.0
@@ -31,6 +33,7 @@ def configure(config: HostConfig) -> None:
     """keepalived; user data has written its configuration already."""
     services.take_over(HAPROXY, "keepalived.service")
     files.directory(RUN)
+    files.write(WEB_CERTIFICATE, internal_tls.pair()[1])
     # The kernel's own value again: a host that had 1 from us before boots with it once more, as its file goes after that is read.
     run(["sysctl", "--quiet", "--write", "net.ipv4.tcp_retries2=15"])
     validate(["keepalived", "--config-test", "--log-console", "--use-file", KEEPALIVED_CONFIG])

@@ -3,4 +3,6 @@
 from web_role.checks import check
 from web_role.configuration import configure
 
-__all__ = ["check", "configure"]
+__all__ = ["check", "configure", "metadata_users"]
+
+metadata_users: tuple[str, ...] = ()

@@ -47,7 +47,9 @@ def refused(answer: Answer, path: str, *, setting: str, site: str) -> Check:
         case status:
             reason = f"the app answers {question} with {status}"
     change = answers.remedy(answer.status, site=site, setting=setting, location=answer.location)
-    return Check(ok=False, reason=reason, detail=[*([change] if change else []), *answer.lines()], units=("webstack-app.service",))
+    detail = [*([change] if change else []), *answer.lines()]
+    # A server's error passes when a database comes back; a redirect or a client's error is the app's own decision.
+    return Check(ok=False, reason=reason, detail=detail, units=("webstack-app.service",), refused=300 <= answer.status < 500)
 
 
 def skipped(unit: str) -> bool:

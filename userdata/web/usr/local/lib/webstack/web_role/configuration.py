@@ -1,12 +1,14 @@
 """Puts a web host's files in place and validates each by its own program."""
 
-from webstack_host import files, secrets, services
+from webstack_host import files, internal_tls, secrets, services
 from webstack_host.config import HostConfig
 from webstack_host.run import validate
 
 from web_role import database_ca, environment, following, release
 
 PROXY_CONFIG = "/etc/webstack/database-proxy.cfg"
+TLS_KEY, TLS_CERTIFICATE = "/run/webstack/web.key", "/run/webstack/web.pem"
+"""What Nginx's conf.d/tls.conf names."""
 
 
 def configure(config: HostConfig) -> None:
@@ -17,6 +19,9 @@ def configure(config: HostConfig) -> None:
     found = environment.fetch(secrets.Values())
     changed |= environment.write(config, found)
     database_ca.refresh()
+    key, certificate = internal_tls.pair()
+    files.write(TLS_KEY, key, mode=0o600)
+    files.write(TLS_CERTIFICATE, certificate)
     validate(["haproxy", "-c", "-f", PROXY_CONFIG])
     validate(["nginx", "-t", "-q"])
     services.reload_if_running("webstack-database-proxy.service", "nginx.service")

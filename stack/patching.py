@@ -1,0 +1,26 @@
+"""When each host installs security upgrades: arithmetic by which no two hosts of a tier do it at once."""
+
+from typing import Final
+
+from stack.sections import PatchingSettings
+from userdata.variables import Role
+
+HOURS: Final = 24
+APART_MINUTES: Final = 5
+"""Between two web hosts that share an hour: from the 25th on they begin anew. 250 hosts take 55 minutes of it."""
+
+
+def upgrades_at(chosen: PatchingSettings, role: Role, number: int) -> str:
+    """A host's own time in the day, as systemd.time(7) has it; empty where it installs nothing.
+
+    By its number alone: another count of hosts moves none. Of a pair of pets the second is first, as in every change of the stack.
+    """
+    if not chosen.upgrades:
+        return ""
+    turn, place = divmod(number - 1 if role == "web" else 2 - number, HOURS)
+    return f"*-*-* {(chosen.hour + place) % HOURS:02}:{turn * APART_MINUTES:02} UTC"
+
+
+def reboot_day(chosen: PatchingSettings) -> str:
+    """The day of reboots, as hosts are told it; empty for never."""
+    return "" if chosen.reboot_day == "never" or not chosen.upgrades else chosen.reboot_day
