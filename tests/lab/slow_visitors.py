@@ -88,11 +88,24 @@ def _restart(lab: LabUnderTest, host: str) -> None:
     lab.run_on(host, "systemctl", "daemon-reload")
     lab.run_on(host, "systemctl", "restart", "webstack-app.service")
     wait_until(lambda: _answers(lab, host), seconds=60, what=f"{host}'s app answers")
+    wait_until(lambda: _is_sent_requests(lab, host), seconds=30, what=f"lb-1 has seen that {host} is well")
 
 
 def _answers(lab: LabUnderTest, host: str) -> bool:
     ask = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/api/products', timeout=3).status)"
     return lab.run_on(host, "python3", "-c", ask, check=False) == "200\n"
+
+
+def _is_sent_requests(lab: LabUnderTest, host: str) -> bool:
+    """Whether HAProxy has seen that a web host is well, in every backend: a restart of its app that took a second has it taken out."""
+    address = str(lab.hosts()[host]["private_ip"])
+    program = (
+        "import sys; sys.path.insert(0, '/usr/local/lib/webstack')\n"
+        "from load_balancer_role.haproxy import ask, servers\n"
+        "backends = [servers(ask('show stat'), backend) for backend in ('web', 'web-writes')]\n"
+        f"print(all(any(server.sound for server in backend if server.address == {address!r}) for backend in backends))"
+    )
+    return lab.run_on("lb-1", "python3", "-c", program) == "True\n"
 
 
 @contextmanager
