@@ -2,13 +2,27 @@
 
 import pulumi
 
-from stack import artifacts, configuration, credentials, database, dns, firewall, host, identity, load_balancer, network, site, web
+from stack import (
+    artifacts,
+    configuration,
+    credentials,
+    database,
+    dns,
+    firewall,
+    host,
+    identity,
+    load_balancer,
+    network,
+    plain_hosts,
+    site,
+    web,
+)
 from stack.balanced import Balanced
 from stack.bundles import app_bundle, role_bundle
 from stack.cloud import Cloud
 from stack.publishing import Publisher
 from stack.readiness import Readiness
-from userdata.variables import ROLES
+from stack.roles import SPECS
 
 env = configuration.load()
 building = not pulumi.runtime.is_dry_run()
@@ -18,7 +32,7 @@ store = artifacts.Artifacts(
     artifacts.ArtifactsArgs(
         environment=env,
         publisher=Publisher(door=lambda: Cloud(configuration.access(env.region)), enabled=building),
-        roles={role: role_bundle(role) for role in ROLES},
+        roles={spec.name: role_bundle(spec.name) for spec in SPECS},
         app=app_bundle(configuration.REPOSITORY / env.settings.web.app, build=building),
     ),
 )
@@ -32,9 +46,9 @@ roles = identity.Identity(
     identity.IdentityArgs(
         environment=env,
         bucket_arn=store.arn,
-        secrets={role: secrets.arns(role) for role in ROLES},
+        secrets={spec.name: secrets.arns(spec.name) for spec in SPECS},
         address_arn=address.arn,
-        subnet_arns=net.subnet_arns("public"),
+        network=net,
         stack_id=secrets.stack_id,
     ),
 )
@@ -61,7 +75,13 @@ balancers = load_balancer.LoadBalancers(
     load_balancer.LoadBalancersArgs(foundation=base, address=address, needs=zone.fixed, webs=webs.outcomes),
 )
 
-tiers = [databases, webs, balancers]
+plain = [
+    plain_hosts.PlainHosts(env.resource(f"{spec.component}-hosts"), plain_hosts.PlainHostsArgs(foundation=base, zone=zone, spec=spec))
+    for spec in SPECS
+    if not spec.own_component
+]
+
+tiers = [databases, webs, balancers, *plain]
 # The end of an `up`, before the engine deletes anything: every host's word, the load balancers' on the web hosts, and a visitor's look.
 # Outputs stand also where it fails.
 hosts_ready = ready.require([outcome for tier in tiers for outcome in tier.outcomes], None)

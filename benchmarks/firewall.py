@@ -28,8 +28,10 @@ from lab.hypervisor.reader import Reader
 from lab.hypervisor.router import MACHINE_LINK
 from lab.hypervisor.tries import TCP, Place, Try, try_all
 from lab.names import LabNames
-from stack.firewall import EVERYWHERE, FLOWS, MYSQL, WEB_PORT, rules
-from userdata.variables import ROLES
+from stack.firewall import EVERYWHERE, FLOWS, rules
+from stack.roles import ROLES
+from stack.roles.database import MYSQL_PORT
+from stack.roles.web import PORT as WEB_PORT
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -207,17 +209,17 @@ def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Fig
         target=Place(namespace=names.machine_netns(target.instance_id), link=MACHINE_LINK),
         address=target.address.ip if target.address else IPv4Address(0),
         protocol=TCP,
-        port=MYSQL,
+        port=MYSQL_PORT,
     )
     permission: IpPermissionTypeDef = {
         "IpProtocol": "tcp",
-        "FromPort": MYSQL,
-        "ToPort": MYSQL,
+        "FromPort": MYSQL_PORT,
+        "ToPort": MYSQL_PORT,
         "UserIdGroupPairs": [{"GroupId": group_ids["web"]}],
     }
     ec2.authorize_security_group_egress(
         GroupId=group_ids["web"],
-        IpPermissions=[{"IpProtocol": "tcp", "FromPort": MYSQL, "ToPort": MYSQL, "IpRanges": [{"CidrIp": EVERYWHERE}]}],
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": MYSQL_PORT, "ToPort": MYSQL_PORT, "IpRanges": [{"CidrIp": EVERYWHERE}]}],
     )
     added: list[float] = []
     for _ in range(CHANGES):
@@ -252,7 +254,7 @@ def _stand_up(ec2: "EC2Client", web_hosts: int) -> None:
         everything: IpPermissionTypeDef = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE}]}
         ec2.revoke_security_group_egress(GroupId=group_id, IpPermissions=[everything])
     for rule in rules(FLOWS, (EVERYWHERE,)):
-        if (rule.group, rule.peer_group, rule.port) in (("database", "web", MYSQL), ("web", "database", MYSQL)):
+        if (rule.group, rule.peer_group, rule.port) in (("database", "web", MYSQL_PORT), ("web", "database", MYSQL_PORT)):
             continue
         peer: IpPermissionTypeDef = {"IpProtocol": rule.protocol, "FromPort": rule.port, "ToPort": rule.port}
         if rule.peer_group:

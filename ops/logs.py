@@ -6,9 +6,7 @@ from enum import Enum
 from lab.session import Session
 from ops import hosts
 from ops.failures import UserError
-
-_ONE = {"web": "a web host", "database": "a database host", "load_balancer": "a load balancer"}
-_ALL = {"web": "web hosts", "database": "database hosts"}
+from stack.roles import SPECS
 
 
 class Source(Enum):
@@ -41,7 +39,8 @@ def command(
         raise UserError(f"{what} is a file: --unit and --since are of the journal. Leave them out; --lines counts from the end")
     host = hosts.choose(session, wanted, instance, say)
     if path and host.role != role:
-        raise UserError(f"{host.name} is {_ONE.get(host.role, 'a host of no role')}: {what} is on {_ALL[role]}")
+        known = {spec.name: spec.label for spec in SPECS}
+        raise UserError(f"{host.name} is {known.get(host.role, 'a host of no role')}: {what} is on {known[role].removeprefix('a ')}s")
     count = str(lines) if lines else "all"
     if follow:
         tail = ["tail", "-n", str(lines) if lines else "+1", "-F", path]

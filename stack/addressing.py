@@ -23,9 +23,6 @@ RESERVED: Final = 5
 """AWS keeps each subnet's first four addresses (network, router, resolver, future use) and its last (broadcast):
 https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
 
-FIXED_OFFSET: Final = 10
-"""Where in its subnet a host with a fixed address is."""
-
 NAT_OFFSET: Final = 20
 """Where in its public subnet a NAT gateway is. Left to AWS, it may be given the address that is planned for a load balancer."""
 
@@ -58,36 +55,28 @@ class AddressPlan:
             raise ValueError(f"zone {zone}: the plan has zones 0 to {self.zones - 1}")
         return self._block(tier, zone)
 
-    def load_balancer(self, number: int) -> Place:
-        """Where lb-1 or lb-2 is; lb-2's place is planned even while there is none."""
-        return self._place("public", number)
-
-    def database(self, number: int) -> Place:
-        """Where db-1 or db-2 is."""
-        return self._place("data", number)
+    def fixed(self, tier: Tier, number: int, offset: int) -> Place:
+        """Where the first or second host of a role with fixed addresses is, planned even while there is none; `offset` is the first's."""
+        if number not in (1, 2):
+            raise ValueError(f"host number {number}: only 1 and 2 have fixed addresses")
+        zone = self.zone_of(number)
+        return Place(tier=tier, zone=zone, address=self._block(tier, zone)[offset + (number - 1) // self.zones])
 
     def nat(self, zone: int) -> IPv4Address:
         """Where the NAT gateway of a zone is, counted from 0."""
         return self.subnet("public", zone)[NAT_OFFSET]
 
-    def web_zone(self, number: int) -> int:
-        """The zone of web-1, web-2, …: each in the next."""
+    def zone_of(self, number: int) -> int:
+        """The zone of a role's hosts by their number: each in the next."""
         return (number - 1) % self.zones
 
     @property
     def most_web_hosts(self) -> int:
         """For how many web hosts the subnets have addresses while a release has each of them twice, the new one beside the old one.
 
-        Nothing else is in the tier's subnets, and hosts are spread evenly (`web_zone`).
+        Nothing else is in the tier's subnets, and hosts are spread evenly (`zone_of`).
         """
         return self.zones * ((self.subnet("app", 0).num_addresses - RESERVED) // 2)
-
-    def _place(self, tier: Tier, number: int) -> Place:
-        if number not in (1, 2):
-            raise ValueError(f"host number {number}: only 1 and 2 have fixed addresses")
-        zone = (number - 1) % self.zones
-        offset = FIXED_OFFSET + (number - 1) // self.zones
-        return Place(tier=tier, zone=zone, address=self._block(tier, zone)[offset])
 
     def _block(self, tier: Tier, zone: int) -> IPv4Network:
         blocks = list(self.network.subnets(prefixlen_diff=4))

@@ -24,11 +24,13 @@ from stack.naming import secret_prefix
 from stack.offered import Wanted, compare
 from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
 from stack.regions import known_regions, region_problem, unknown_region
+from stack.roles import SPECS
+from stack.roles.spec import HostInputs, RoleSpec
 from stack.sessions import BRIEF, client, file_problems, session
 from stack.settings import NAMESPACE, SECTIONS, Settings, check
 from stack.zones import choose_zones
 from userdata.render import RenderError, render
-from userdata.variables import AnyVariables, Bundle
+from userdata.variables import Bundle
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -180,40 +182,26 @@ def user_data_problems(environment: Environment) -> list[Problem]:
     bucket, digest = "b" * 63, "0" * 64
     prefix = secret_prefix(environment.name, "0" * STACK_ID_LENGTH)
 
-    def role_bundle(role: str) -> Bundle:
-        return Bundle(key=f"roles/{role}/{digest}.tar.gz", sha256=digest)
-
-    longest: list[AnyVariables] = [
-        environment.load_balancer_variables(
-            1,
+    def inputs(spec: RoleSpec) -> HostInputs:
+        return HostInputs(
             bucket=bucket,
-            role_bundle=role_bundle("load_balancer"),
             secret_prefix=prefix,
-            allocation_id=f"eipalloc-{'0' * 17}",
-            address="255.255.255.255",
-        ),
-        environment.web_variables(
-            environment.settings.web.count,
-            bucket=bucket,
-            role_bundle=role_bundle("web"),
+            role_bundle=Bundle(key=f"roles/{spec.name}/{digest}.tar.gz", sha256=digest),
             app_bundle=Bundle(key=f"app/{digest}.tar.gz", sha256=digest),
-            secret_prefix=prefix,
             address="255.255.255.255",
-        ),
-        *(
-            environment.database_variables(
-                number, bucket=bucket, role_bundle=role_bundle("database"), volume_id=f"vol-{'0' * 17}", secret_prefix=prefix
-            )
-            for number in environment.database_numbers
-        ),
-    ]
+            allocation_id=f"eipalloc-{'0' * 17}",
+            volume_id=f"vol-{'0' * 17}",
+        )
+
     problems: list[Problem] = []
-    for variables in longest:
-        try:
-            render(variables)
-        except RenderError as error:
-            rule, _, remedy = str(error).partition(": ")
-            problems.append(Problem(key=f"userdata/{variables.role}", value=variables.host, rule=rule, remedy=remedy))
+    for spec in SPECS:
+        for number in spec.numbers(environment.settings):
+            variables = spec.variables(environment, number, inputs(spec))
+            try:
+                render(variables)
+            except RenderError as error:
+                rule, _, remedy = str(error).partition(": ")
+                problems.append(Problem(key=f"userdata/{variables.role}", value=variables.host, rule=rule, remedy=remedy))
     return problems
 
 

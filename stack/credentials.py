@@ -12,6 +12,7 @@ from stack.component import Component
 from stack.environment import Environment
 from stack.naming import secret_prefix
 from stack.purposes import PURPOSES
+from stack.roles import of
 from userdata.variables import Role
 
 RECOVERY_DAYS: Final = 30
@@ -71,4 +72,4 @@ class Credentials(Component):
         return [self._versions[purpose] for purpose in self._read_by(role)]
 
     def _read_by(self, role: Role) -> Sequence[str]:
-        return [purpose for purpose, chosen in PURPOSES.items() if role in chosen.readers]
+        return [purpose for purpose in PURPOSES if purpose in of(role).secrets]

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 from stack.component import Component
 from stack.dns import PrivateZone
 from stack.host import Foundation, Host, HostArgs, texts
-from stack.naming import host_name
+from stack.roles.database import SPEC, endpoint
 from stack.tags import STACK_ID_TAG, of_stack
 
 
@@ -29,31 +29,32 @@ class Databases(Component):
         super().__init__(name, opts)
         self._foundation = args.foundation
         environment = args.foundation.environment
-        self.volumes = {number: self._volume(number) for number in environment.database_numbers}
+        numbers = SPEC.numbers(environment.settings)
+        self.volumes = {number: self._volume(number) for number in numbers}
         hosts: dict[int, Host] = {}
         held_back: list[pulumi.Output[Any]] = []
-        for number in reversed(environment.database_numbers):  # db-2 first: db-1 is changed only while db-2 serves
+        for number in reversed(numbers):  # db-2 first: db-1 is changed only while db-2 serves
             hosts[number] = self._host(number, [*args.zone.fixed, *held_back])
             if number > 1:
                 partner = hosts[number]
                 held_back.append(
                     args.foundation.readiness.before_changing(
-                        host_name("database", number - 1),
+                        SPEC.host(number - 1),
                         [partner.outcome],
                         bucket=args.foundation.artifacts.name,
                         role_id=partner.role_id,
                         own=args.foundation.credentials.stack_id.apply(partial(of_stack, environment.name)),
                     )
                 )
-        self.hosts = [hosts[number] for number in environment.database_numbers]
+        self.hosts = [hosts[number] for number in numbers]
         self.outcomes = [host.outcome for host in self.hosts]
-        self.addresses = {host.host: environment.database(number).address for number, host in sorted(hosts.items())}
+        self.addresses = {host.host: endpoint(environment, number).address for number, host in sorted(hosts.items())}
         self.register_outputs({})
 
     def _volume(self, number: int) -> aws.ebs.Volume:
         environment = self._foundation.environment
-        resource = environment.resource(f"{host_name('database', number)}-data")
-        place = environment.plan.database(number)
+        resource = environment.resource(f"{SPEC.host(number)}-data")
+        place = SPEC.place(environment.plan, number)
         return aws.ebs.Volume(
             resource,
             # The subnet's own zone: what exists stays where it is, whatever the region's list of zones says today.
@@ -68,25 +69,17 @@ class Databases(Component):
     def _host(self, number: int, needs: list[Any]) -> Host:
         foundation = self._foundation
         environment = foundation.environment
-        place = environment.plan.database(number)
-        build = partial(environment.database_variables, number, role_bundle=foundation.artifacts.roles["database"])
+        place = SPEC.place(environment.plan, number)
         return Host(
-            environment.resource(f"{host_name('database', number)}-host"),
+            environment.resource(f"{SPEC.host(number)}-host"),
             HostArgs(
                 foundation=foundation,
-                role="database",
+                spec=SPEC,
                 number=number,
-                instance_type=environment.settings.database.instance_type,
                 subnet=foundation.network.subnet(place.tier, place.zone),
-                private_address=str(place.address),
                 volume=self.volumes[number],
-                texts=texts(
-                    build,
-                    bucket=foundation.artifacts.filled,
-                    volume_id=self.volumes[number].id,
-                    secret_prefix=foundation.credentials.prefix,
-                ),
-                depends_on=[*foundation.needed_by("database", subnet=(place.tier, place.zone)), *needs],
+                texts=texts(foundation, SPEC, number, volume_id=self.volumes[number].id),
+                depends_on=[*foundation.needed_by(SPEC.name, subnet=(place.tier, place.zone)), *needs],
             ),
             self.child(),
         )

@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 from stack.component import Component
 from stack.environment import Environment
-from stack.naming import host_name
+from stack.roles import SPECS
 
 TTL: Final = 5
 """Seconds: how stale a load balancer's list of web hosts may be."""
@@ -39,8 +39,12 @@ class PrivateZone(Component):
             opts=self.child(protect=environment.protected),
         )
         forgetful = self._forget_soon()
-        fixed = {host_name("load_balancer", 1): environment.plan.load_balancer(1).address}
-        fixed |= {host_name("database", number): environment.plan.database(number).address for number in environment.database_numbers}
+        fixed = {
+            spec.host(number): spec.place(environment.plan, number).address
+            for spec in SPECS
+            if spec.is_fixed
+            for number in spec.numbers(environment.settings)
+        }
         # What a host must find before it boots; a name that it asks for in vain before the first of these stays unknown for 15 minutes.
         self.fixed: list[pulumi.Resource] = [
             forgetful,

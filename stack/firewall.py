@@ -14,16 +14,10 @@ import pulumi_aws as aws
 from stack.addressing import EVERYWHERE
 from stack.component import Component
 from stack.environment import Environment
-from stack.naming import COMPONENT_OF
-from userdata.variables import ROLES, Role
+from stack.roles import SPECS, of
+from stack.roles.spec import HTTP, HTTPS, INTERNET
+from userdata.variables import Role
 
-Peer = Role | Literal["internet"]
-
-HTTP: Final = 80
-HTTPS: Final = 443
-WEB_PORT: Final = 8443
-MYSQL: Final = 3306
-ROLE_CHECK: Final = 9200
 MOST_RULES: Final = 60
 """Rules of one security group and direction, IPv4: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
 
@@ -32,8 +26,8 @@ MOST_RULES: Final = 60
 class Flow:
     """One kind of connection. `internet` as source means the allowed networks, as target everywhere."""
 
-    source: Peer
-    target: Peer
+    source: str
+    target: str
     port: int
     why: str
     protocol: str = "tcp"
@@ -48,15 +42,13 @@ _APIS = "AWS APIs and HTTPS mirrors, which have no security group"
 _MIRRORS = "package mirrors of Debian, verified by signature"
 
 FLOWS: Final[tuple[Flow, ...]] = (
-    Flow(source="internet", target="load_balancer", port=HTTP, why="redirect to HTTPS"),
-    Flow(source="internet", target="load_balancer", port=HTTPS, why="the site"),
-    Flow(source="load_balancer", target="web", port=WEB_PORT, why="requests and health checks"),
-    Flow(source="web", target="database", port=MYSQL, why="queries of the app"),
-    Flow(source="web", target="database", port=ROLE_CHECK, why="which host is primary, which is replica"),
-    Flow(source="database", target="database", port=MYSQL, why="replication and clone"),
-    Flow(source="database", target="database", port=ROLE_CHECK, why="which host is primary"),
-    *(Flow(source=role, target="internet", port=HTTPS, why=_APIS) for role in ROLES),
-    *(Flow(source=role, target="internet", port=HTTP, why=_MIRRORS) for role in ROLES),
+    *(
+        Flow(source=inbound.source, target=spec.name, port=inbound.port, why=inbound.why, protocol=inbound.protocol)
+        for spec in SPECS
+        for inbound in spec.inbound
+    ),
+    *(Flow(source=spec.name, target=INTERNET, port=HTTPS, why=_APIS) for spec in SPECS),
+    *(Flow(source=spec.name, target=INTERNET, port=HTTP, why=_MIRRORS) for spec in SPECS),
 )
 
 
@@ -78,12 +70,12 @@ def rules(flows: tuple[Flow, ...], allowed: tuple[str, ...]) -> Iterator[Rule]:
     """The rules of a table: for each flow one where it leaves and one where it arrives. `allowed` may reach the load balancers."""
     for flow in flows:
         source, target = flow.source, flow.target
-        if source != "internet":
-            peer = None if target == "internet" else target
-            yield _rule(flow, source, "egress", peer, EVERYWHERE if target == "internet" else None, flow.name)
-        if target == "internet":
+        if source != INTERNET:
+            peer = None if target == INTERNET else target
+            yield _rule(flow, source, "egress", peer, EVERYWHERE if target == INTERNET else None, flow.name)
+        if target == INTERNET:
             continue
-        if source != "internet":
+        if source != INTERNET:
             yield _rule(flow, target, "ingress", source, None, flow.name)
             continue
         for cidr in allowed:
@@ -112,8 +104,8 @@ def _rule(flow: Flow, group: Role, direction: Literal["ingress", "egress"], peer
     )
 
 
-def _short(peer: Peer) -> str:
-    return "internet" if peer == "internet" else COMPONENT_OF[peer]
+def _short(peer: str) -> str:
+    return INTERNET if peer == INTERNET else of(peer).component
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,16 +123,16 @@ class Firewall(Component):
         super().__init__(name, opts)
         environment = args.environment
         self.groups: dict[Role, aws.ec2.SecurityGroup] = {}
-        for role in ROLES:
-            group = environment.resource(COMPONENT_OF[role])
-            self.groups[role] = aws.ec2.SecurityGroup(
+        for spec in SPECS:
+            group = environment.resource(spec.component)
+            self.groups[spec.name] = aws.ec2.SecurityGroup(
                 group,
-                description=f"{COMPONENT_OF[role]} hosts of {environment.name}",
+                description=f"{spec.component} hosts of {environment.name}",
                 vpc_id=args.vpc_id,
                 tags=environment.tags("firewall", group),
                 opts=self.child(),
             )
-        self._rules: dict[Role, list[pulumi.Resource]] = {role: [] for role in ROLES}
+        self._rules: dict[Role, list[pulumi.Resource]] = {spec.name: [] for spec in SPECS}
         for rule in rules(FLOWS, environment.settings.load_balancer.allowed_cidrs):
             made = self._make(environment, rule)
             self._rules[rule.group].append(made)

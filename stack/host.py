@@ -17,15 +17,14 @@ from stack.credentials import Credentials
 from stack.environment import Environment
 from stack.firewall import Firewall
 from stack.identity import Identity
-from stack.naming import COMPONENT_OF, configuration_key, host_name
+from stack.naming import configuration_key
 from stack.network import Network
 from stack.outcomes import Outcome
 from stack.readiness import Readiness
+from stack.roles.spec import HostInputs, RoleSpec
 from stack.tags import STACK_ID_TAG
-from stack.tags import Component as TagComponent
-from userdata import reloadable
 from userdata.render import RenderError, configuration, render
-from userdata.variables import AnyVariables, Role
+from userdata.variables import Bundle, HostVariables, Role
 
 DEBIAN_PARAMETER: Final = "/aws/service/debian/release/13/latest/amd64"
 ROOT_GIB: Final = 10
@@ -73,16 +72,14 @@ class Texts:
 
 @dataclass(frozen=True, kw_only=True)
 class HostArgs:
-    """One host. A `private_address` makes it a pet."""
+    """One host, the `number`th of its role."""
 
     foundation: Foundation
-    role: Role
+    spec: RoleSpec
     number: int
-    instance_type: str
     subnet: aws.ec2.Subnet
     texts: Texts
     depends_on: Sequence[pulumi.Resource | pulumi.Output[Any]]
-    private_address: str | None = None
     volume: aws.ebs.Volume | None = None
     extra_tags: dict[str, str] = field(default_factory=dict[str, str])
 
@@ -92,14 +89,13 @@ class Host(Component):
 
     def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        foundation, role = args.foundation, args.role
+        foundation, spec, role = args.foundation, args.spec, args.spec.name
         environment = foundation.environment
-        self.host = host_name(role, args.number)
-        self.pet = args.private_address is not None
+        self.host = spec.host(args.number)
+        self.pet = spec.is_fixed
         resource = environment.resource(self.host)
-        component = cast("TagComponent", COMPONENT_OF[role])
         tags: dict[str, pulumi.Input[str]] = {
-            **environment.tags(component, resource, host=self.host, role=role, **args.extra_tags),
+            **environment.tags(spec.component, resource, host=self.host, role=role, **args.extra_tags),
             STACK_ID_TAG: foundation.credentials.stack_id,
         }
         needs = list(args.depends_on)
@@ -112,9 +108,9 @@ class Host(Component):
         self.instance = aws.ec2.Instance(
             resource,
             ami=foundation.ami,
-            instance_type=args.instance_type,
+            instance_type=spec.settings(environment.settings).instance_type,
             subnet_id=args.subnet.id,
-            private_ip=args.private_address,
+            private_ip=str(spec.place(environment.plan, args.number).address) if self.pet else None,
             vpc_security_group_ids=[foundation.firewall.groups[role].id],
             iam_instance_profile=foundation.identity.profiles[role].name,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
@@ -152,7 +148,7 @@ class Host(Component):
             bucket=foundation.artifacts.name,
             role_id=self.role_id,
             user_data=args.texts.user_data,
-            configuration=args.texts.configuration if reloadable.any_of(role) else None,
+            configuration=args.texts.configuration if spec.reloads else None,
             cattle=not self.pet,
             beside=beside,
         )
@@ -173,17 +169,21 @@ class Host(Component):
         )
 
 
-def texts(build: Callable[..., AnyVariables], **facts: pulumi.Input[str]) -> Texts:
-    """The texts for a host, once the facts that only AWS knows are known."""
+def texts(
+    foundation: Foundation, spec: RoleSpec, number: int, *, app_bundle: Bundle | None = None, **known_later: pulumi.Input[str]
+) -> Texts:
+    """The texts for a host, once the facts that only AWS knows are known; `known_later` are fields of `HostInputs`."""
+    role_bundle = foundation.artifacts.roles[spec.name]
 
-    def made(by: Callable[[AnyVariables], str]) -> pulumi.Output[str]:
+    def made(by: Callable[[HostVariables], str]) -> pulumi.Output[str]:
         def text(values: dict[str, Any]) -> str:
             try:
-                return by(build(**values))
+                inputs = HostInputs(role_bundle=role_bundle, app_bundle=app_bundle, **values)
+                return by(spec.variables(foundation.environment, number, inputs))
             except RenderError as error:
                 raise pulumi.RunError(str(error)) from error
 
-        return pulumi.Output.all(**facts).apply(text)
+        return pulumi.Output.all(bucket=foundation.artifacts.filled, secret_prefix=foundation.credentials.prefix, **known_later).apply(text)
 
     return Texts(user_data=made(render), configuration=made(configuration))
 

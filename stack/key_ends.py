@@ -6,8 +6,8 @@ from typing import Final
 
 import pulumi
 
-from stack.naming import host_name
 from stack.problems import Problem
+from stack.roles import database
 from stack.settings import Settings
 from userdata.render import ROOT
 from userdata.signing_keys import MYSQL, SIGNING_KEYS, SigningKey
@@ -22,8 +22,7 @@ def key_problems(settings: Settings, there: Set[str], today: date) -> Iterator[P
         left = (key.ends - today).days
         if left > WARNED_DAYS:
             continue
-        hosts = [host_name("database", number) for number in ((1, 2) if settings.database.replica else (1,))]
-        new = [host for host in hosts if host not in there]
+        new = [host for host in database.SPEC.hosts(settings) if host not in there]
         if key is MYSQL and left < 0 and new:
             rule = f"a key that signs {key.signs} today; this one ended on {key.ends}, and {' and '.join(new)} could not install MySQL"
             yield Problem(key=_file(key), value=key.fingerprint, rule=rule, remedy=_remedy(key))

@@ -10,8 +10,8 @@ import pulumi_aws as aws
 from stack.component import Component
 from stack.environment import Environment
 from stack.host import Foundation, Host, HostArgs, texts
-from stack.naming import host_name
 from stack.readiness import Outcome
+from stack.roles.load_balancer import SPEC
 from stack.tags import of_stack
 
 SELF_SIGNED = (
@@ -40,41 +40,30 @@ class LoadBalancers(Component):
         super().__init__(name, opts)
         foundation = args.foundation
         environment = foundation.environment
-        bundle = foundation.artifacts.roles["load_balancer"]
         if environment.protected and environment.settings.load_balancer.tls.mode == "self-signed":
             pulumi.log.warn(SELF_SIGNED)
         self.hosts: list[Host] = []
-        for number in range(1, environment.settings.load_balancer.count + 1):
-            place = environment.plan.load_balancer(number)
-
-            host = host_name("load_balancer", number)
+        for number in SPEC.numbers(environment.settings):
+            place = SPEC.place(environment.plan, number)
+            host = SPEC.host(number)
             held_back = foundation.readiness.before_changing(
                 host,
                 args.webs,
                 bucket=foundation.artifacts.name,
-                role_id=foundation.identity.roles["load_balancer"].unique_id,
+                role_id=foundation.identity.roles[SPEC.name].unique_id,
                 own=foundation.credentials.stack_id.apply(partial(of_stack, environment.name)),
             )
-            build = partial(environment.load_balancer_variables, number, role_bundle=bundle)
-            told = texts(
-                build,
-                bucket=foundation.artifacts.filled,
-                secret_prefix=foundation.credentials.prefix,
-                allocation_id=args.address.id,
-                address=args.address.public_ip,
-            )
+            told = texts(foundation, SPEC, number, allocation_id=args.address.id, address=args.address.public_ip)
             self.hosts.append(
                 Host(
                     environment.resource(f"{host}-host"),
                     HostArgs(
                         foundation=foundation,
-                        role="load_balancer",
+                        spec=SPEC,
                         number=number,
-                        instance_type=environment.settings.load_balancer.instance_type,
                         subnet=foundation.network.subnet(place.tier, place.zone),
-                        private_address=str(place.address),
                         texts=told,
-                        depends_on=[*foundation.needed_by("load_balancer", subnet=(place.tier, place.zone)), *args.needs, held_back],
+                        depends_on=[*foundation.needed_by(SPEC.name, subnet=(place.tier, place.zone)), *args.needs, held_back],
                     ),
                     self.child(),
                 )

@@ -2,8 +2,6 @@
 
 from typing import Final
 
-from userdata.variables import Role
-
 PROJECT: Final = "webstack"
 
 TYPES: Final = {
@@ -15,20 +13,11 @@ TYPES: Final = {
     "Identity": "webstack:identity:Identity",
     "LoadBalancers": "webstack:load_balancer:LoadBalancers",
     "Network": "webstack:network:Network",
+    "PlainHosts": "webstack:plain_hosts:PlainHosts",
     "PrivateZone": "webstack:dns:PrivateZone",
     "WebHosts": "webstack:web:WebHosts",
 }
 """The type token of every component class. A token is part of each URN below it: changing one replaces everything there."""
-
-COMPONENT_OF: Final[dict[Role, str]] = {"load_balancer": "load-balancer", "web": "web", "database": "database"}
-"""The value of a role's `component` tag."""
-
-PREFIX_OF: Final[dict[Role, str]] = {"load_balancer": "lb", "web": "web", "database": "db"}
-
-
-def host_name(role: Role, number: int) -> str:
-    """`lb-1`, `web-3`, `db-2`."""
-    return f"{PREFIX_OF[role]}-{number}"
 
 
 def configuration_key(host: str) -> str:

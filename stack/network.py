@@ -9,6 +9,7 @@ import pulumi_aws as aws
 from stack.addressing import EVERYWHERE, TIERS, Tier
 from stack.component import Component
 from stack.environment import Environment
+from stack.roles import load_balancer
 from stack.zones import require_zones, zone_of_new
 
 
@@ -37,7 +38,7 @@ class Network(Component):
         )
         self.vpc_id = self.vpc.id
         self._account = self.vpc.arn.apply(lambda arn: arn.split(":")[4])
-        self._balanced = {environment.plan.load_balancer(number + 1).zone for number in range(environment.settings.load_balancer.count)}
+        self._balanced = {environment.plan.zone_of(number) for number in load_balancer.SPEC.numbers(environment.settings)}
         self.subnets: dict[tuple[Tier, int], aws.ec2.Subnet] = {}
         for tier in TIERS:
             for zone in range(len(environment.zones)):

@@ -14,8 +14,8 @@ import pulumi
 from stack.addressing import AddressPlan
 from stack.asking import Asking
 from stack.existing import Existing, existing_problems
-from stack.naming import host_name
 from stack.problems import ConfigurationError, Problem
+from stack.roles import SPECS, database
 from stack.settings import NAMESPACE, Settings
 from stack.tags import of_stack
 from stack.zones import zone_of_new
@@ -139,24 +139,15 @@ def _tell_of_zones(wanted: Wanted, existing: Existing) -> None:
 
 
 def _tiers(settings: Settings, zones: Sequence[str]) -> list[_Tier]:
-    balancer, web, database = settings.load_balancer, settings.web, settings.database
     # Without zones, which are wrong then, the names alone: any number of zones gives the same.
     plan = AddressPlan(IPv4Network(settings.network.cidr), len(zones) or 1)
-    balancers = range(1, balancer.count + 1)
-    databases = (1, 2) if database.replica else (1,)
-    places = {
-        "loadBalancer": {host_name("load_balancer", number): plan.load_balancer(number).zone for number in balancers},
-        "web": {host_name("web", number): plan.web_zone(number) for number in range(1, web.count + 1)},
-        "database": {host_name("database", number): plan.database(number).zone for number in databases},
-    }
-    types = {"loadBalancer": balancer.instance_type, "web": web.instance_type, "database": database.instance_type}
     return [
         _Tier(
-            key=f"{NAMESPACE}:{tier}.instanceType",
-            instance_type=types[tier],
-            hosts={host: zones[zone] if zones else "" for host, zone in hosts.items()},
+            key=spec.instance_type_key,
+            instance_type=spec.settings(settings).instance_type,
+            hosts={spec.host(number): zones[plan.zone_of(number)] if zones else "" for number in spec.numbers(settings)},
         )
-        for tier, hosts in places.items()
+        for spec in SPECS
     ]
 
 
@@ -228,7 +219,7 @@ def _own(wanted: Wanted, stack_id: str) -> "list[FilterTypeDef]":
 
 def _sizes(ec2: "EC2Client", wanted: Wanted, stack_id: str) -> dict[str, int]:
     """Data volume → GiB, of those that there are."""
-    names = [f"{wanted.stack}-{host_name('database', number)}-data" for number in ((1, 2) if wanted.settings.database.replica else (1,))]
+    names = [f"{wanted.stack}-{host}-data" for host in database.SPEC.hosts(wanted.settings)]
     pages = ec2.get_paginator("describe_volumes").paginate(
         Filters=[
             *_own(wanted, stack_id),

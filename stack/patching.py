@@ -3,21 +3,20 @@
 from typing import Final
 
 from stack.sections import PatchingSettings
-from userdata.variables import Role
 
 HOURS: Final = 24
 APART_MINUTES: Final = 5
 """Between two web hosts that share an hour: from the 25th on they begin anew. 250 hosts take 55 minutes of it."""
 
 
-def upgrades_at(chosen: PatchingSettings, role: Role, number: int) -> str:
+def upgrades_at(chosen: PatchingSettings, number: int, *, second_first: bool) -> str:
     """A host's own time in the day, as systemd.time(7) has it; empty where it installs nothing.
 
-    By its number alone: another count of hosts moves none. Of a pair of pets the second is first, as in every change of the stack.
+    By its number alone: another count of hosts moves none. `second_first` is for pairs, as in every change of the stack.
     """
     if not chosen.upgrades:
         return ""
-    turn, place = divmod(number - 1 if role == "web" else 2 - number, HOURS)
+    turn, place = divmod(2 - number if second_first else number - 1, HOURS)
     return f"*-*-* {(chosen.hour + place) % HOURS:02}:{turn * APART_MINUTES:02} UTC"
 
 

@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html (five El
 import re
 from dataclasses import dataclass
 
+from stack.roles import SPECS
 from stack.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
 class Needs:
-    """vCPUs in use and while every web host is replaced, old ones beside new ones; and Elastic IPs."""
+    """vCPUs in use and while every host without a fixed address is replaced, old ones beside new ones; and Elastic IPs."""
 
     vcpus: int
     vcpus_in_a_release: int
@@ -26,11 +27,10 @@ class Needs:
 
 def needs(settings: Settings) -> Needs:
     """What a stack of these settings needs."""
-    web = settings.web.count * vcpus(settings.web.instance_type)
-    others = settings.load_balancer.count * vcpus(settings.load_balancer.instance_type)
-    others += (2 if settings.database.replica else 1) * vcpus(settings.database.instance_type)
+    of_role = {spec: spec.count(settings) * vcpus(spec.settings(settings).instance_type) for spec in SPECS}
+    replaced = sum(number for spec, number in of_role.items() if not spec.is_fixed)
     gateways = settings.network.zones if settings.network.nat == "per-az" else 1
-    return Needs(vcpus=others + web, vcpus_in_a_release=others + 2 * web, elastic_ips=1 + gateways)
+    return Needs(vcpus=sum(of_role.values()), vcpus_in_a_release=sum(of_role.values()) + replaced, elastic_ips=1 + gateways)
 
 
 def vcpus(instance_type: str) -> int:

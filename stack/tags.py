@@ -2,11 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final
 
 from stack.naming import PROJECT
-
-Component = Literal["network", "firewall", "identity", "credentials", "artifacts", "dns", "load-balancer", "web", "database"]
 
 STACK_ID_TAG: Final = "stack-id"
 """On what is looked up by its tags: an environment's name may be that of another stack too."""
@@ -25,8 +23,8 @@ class Tagger:
     extra: Mapping[str, str] = field(default_factory=dict[str, str])
     expires: str | None = None
 
-    def __call__(self, component: Component, name: str, **more: str) -> dict[str, str]:
-        """Tags of one resource; `name` is its Pulumi name, which begins with the environment's."""
+    def __call__(self, component: str, name: str, **more: str) -> dict[str, str]:
+        """Tags of one resource. `component`: the part of the stack that it belongs to, as `network`; `name`: its Pulumi name."""
         expires = {"expires": self.expires} if self.expires else {}
         return {
             **self.extra,

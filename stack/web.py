@@ -1,14 +1,13 @@
 """The web tier: cattle. New hosts are ready before old ones leave, and DNS names them only then."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import pulumi
 
 from stack.component import Component
 from stack.dns import PrivateZone
 from stack.host import Foundation, Host, HostArgs, texts
-from stack.naming import host_name
+from stack.roles.web import SPEC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +28,7 @@ class WebHosts(Component):
         self._foundation = args.foundation
         self._address = args.address
         environment = args.foundation.environment
-        numbers = range(1, environment.settings.web.count + 1)
+        numbers = SPEC.numbers(environment.settings)
         hosts = {number: self._host(number, args.zone.fixed) for number in numbers}
         self.hosts = list(hosts.values())
         self.outcomes = [host.outcome for host in self.hosts]
@@ -49,23 +48,16 @@ class WebHosts(Component):
     def _host(self, number: int, needs: list[pulumi.Resource]) -> Host:
         foundation = self._foundation
         environment = foundation.environment
-        zone = environment.plan.web_zone(number)
-        build = partial(
-            environment.web_variables,
-            number,
-            role_bundle=foundation.artifacts.roles["web"],
-            app_bundle=foundation.artifacts.app,
-        )
+        zone = environment.plan.zone_of(number)
         return Host(
-            environment.resource(f"{host_name('web', number)}-host"),
+            environment.resource(f"{SPEC.host(number)}-host"),
             HostArgs(
                 foundation=foundation,
-                role="web",
+                spec=SPEC,
                 number=number,
-                instance_type=environment.settings.web.instance_type,
-                subnet=foundation.network.subnet("app", zone),
-                texts=texts(build, bucket=foundation.artifacts.filled, secret_prefix=foundation.credentials.prefix, address=self._address),
-                depends_on=[*foundation.needed_by("web", subnet=("app", zone)), *needs],
+                subnet=foundation.network.subnet(SPEC.subnet, zone),
+                texts=texts(foundation, SPEC, number, app_bundle=foundation.artifacts.app, address=self._address),
+                depends_on=[*foundation.needed_by(SPEC.name, subnet=(SPEC.subnet, zone)), *needs],
             ),
             self.child(),
         )

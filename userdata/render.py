@@ -17,8 +17,7 @@ from typing import Final, cast
 import jinja2
 import yaml
 
-from userdata import reloadable
-from userdata.variables import AnyVariables, Role
+from userdata.variables import HostVariables, Role
 
 ROOT: Final = Path(__file__).parent
 
@@ -27,13 +26,6 @@ LIMIT: Final = 16384
 
 HOST_FILE: Final = "/etc/webstack/host.json"
 BOOT: Final = "/usr/local/sbin/webstack-boot"
-
-PACKAGES: Final[Mapping[Role, tuple[str, ...]]] = {
-    "load_balancer": ("gpgv", "haproxy", "keepalived", "openssl", "python3-boto3", "unattended-upgrades"),
-    "web": ("gpgv", "haproxy", "logrotate", "nginx", "openssl", "python3-boto3", "python3-pymysql", "python3-venv", "unattended-upgrades"),
-    "database": ("gpgv", "logrotate", "openssl", "python3-boto3", "python3-pymysql", "unattended-upgrades", "xfsprogs"),
-}
-"""Debian's packages of each role, installed by the boot script at a host's first boot. MySQL's: `database_role.install`."""
 
 _ALWAYS: Final = frozenset({"write-files", "runcmd", "write-files-deferred", "scripts-user"})
 """Modules that cloud-init runs once per instance by default; here at every boot, so that changed user data takes effect."""
@@ -77,12 +69,12 @@ class TooLargeError(RenderError):
         self.size = size
 
 
-def render(variables: AnyVariables, *, root: Path = ROOT) -> str:
+def render(variables: HostVariables, *, root: Path = ROOT) -> str:
     """The cloud-config text for one host. `root` holds the trees of the roles.
 
     Raises RenderError where a template is wrong, TooLargeError where the text is longer than EC2 takes.
     """
-    later = reloadable.FILES[variables.role]
+    later = variables.reloadable_files
     rendered = rendered_files(variables, root=root)
     files = {HOST_FILE: host_file(variables), **{path: content for path, content in rendered.items() if path not in later}}
     config: dict[str, object] = {
@@ -92,7 +84,7 @@ def render(variables: AnyVariables, *, root: Path = ROOT) -> str:
         "ssh_pwauth": False,
         **{stage: [[name, "always"] if name in _ALWAYS else name for name in names] for stage, names in _MODULES.items()},
         "apt": {"preserve_sources_list": True, "conf": 'DPkg::Lock::Timeout "300";\nAcquire::Retries "5";\n'},
-        "packages": list(PACKAGES[variables.role]),
+        "packages": list(variables.packages),
         "write_files": [_entry(path, content) for path, content in files.items()],
         "runcmd": [[BOOT]],
     }
@@ -103,29 +95,28 @@ def render(variables: AnyVariables, *, root: Path = ROOT) -> str:
     return text
 
 
-def configuration(variables: AnyVariables, *, root: Path = ROOT) -> str:
+def configuration(variables: HostVariables, *, root: Path = ROOT) -> str:
     """The content of a host's configuration object: what a reload applies, and the hash of the user data that belongs to it.
 
     Raises what `render` raises.
     """
-    role = variables.role
     rendered = rendered_files(variables, root=root)
     document: dict[str, object] = {
         "host": variables.host,
         "user_data_sha256": hashlib.sha256(render(variables, root=root).encode()).hexdigest(),
-        "values": {name: value for name, value in _plain(variables).items() if name in reloadable.VALUES[role]},
-        "files": [{"path": path, "content": rendered[path]} for path in reloadable.FILES[role] if path in rendered],
+        "values": {name: value for name, value in _plain(variables).items() if name in variables.reloadable},
+        "files": [{"path": path, "content": rendered[path]} for path in variables.reloadable_files if path in rendered],
     }
     return _yaml(document)
 
 
-def host_file(variables: AnyVariables) -> str:
+def host_file(variables: HostVariables) -> str:
     """The content of `/etc/webstack/host.json`: every variable that no reload applies, in the order in which the dataclass names them."""
-    values = {name: value for name, value in _plain(variables).items() if name not in reloadable.VALUES[variables.role]}
+    values = {name: value for name, value in _plain(variables).items() if name not in variables.reloadable}
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
-def _plain(variables: AnyVariables) -> dict[str, object]:
+def _plain(variables: HostVariables) -> dict[str, object]:
     """The variables by their names, of what JSON and YAML both know: lists in the place of tuples."""
     return cast("dict[str, object]", json.loads(json.dumps(asdict(variables))))
 
@@ -139,7 +130,7 @@ def templates(role: Role, *, root: Path = ROOT) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
-def rendered_files(variables: AnyVariables, *, root: Path = ROOT) -> dict[str, str]:
+def rendered_files(variables: HostVariables, *, root: Path = ROOT) -> dict[str, str]:
     """Path on the host → content, of everything of the role that is rendered. Raises RenderError."""
     environment = jinja2.Environment(
         undefined=jinja2.StrictUndefined,

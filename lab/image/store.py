@@ -10,7 +10,7 @@ from pathlib import Path
 from lab.cloud import certificates
 from lab.image.recipe import BAKED_PACKAGES, Recipe, Variant
 from lab.paths import cache_folder
-from userdata.render import PACKAGES
+from stack.roles import SPECS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,8 @@ class Store:
     def recipe(self, variant: Variant) -> Recipe:
         """What the image of this clone is made of today; makes the certificate authority at the first call."""
         certificate, _key = certificates.authority(self.cache)
-        packages = sorted({*BAKED_PACKAGES, *(package for role in PACKAGES.values() for package in role)}) if variant == "baked" else []
+        of_roles = {package for spec in SPECS for package in spec.variables_type.packages}
+        packages = sorted({*BAKED_PACKAGES, *of_roles}) if variant == "baked" else []
         return Recipe(variant=variant, role_packages=tuple(packages), authority=certificate.read_text())
 
     def folder(self, recipe: Recipe) -> Path:

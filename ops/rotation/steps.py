@@ -12,6 +12,7 @@ from typing import Final
 
 from ops.rotation.fleet import Fleet, Labels, Word
 from stack.purposes import PURPOSES, SESSION_KEY
+from stack.roles import database, web
 
 ALPHABET: Final = string.ascii_letters + string.digits
 """As the program's own: such a text needs no quoting in any file."""
@@ -47,7 +48,7 @@ class Rotation:
     def _account(self, found: Labels, hosts: Sequence[Word]) -> list[Awaited]:
         primary = [host for host in hosts if host.facts.get("role") == "primary"]
         if not primary:
-            unread = [Awaited(host=host.name, what=host.unreadable) for host in hosts if host.role == "database" and host.unreadable]
+            unread = [Awaited(host=host.name, what=host.unreadable) for host in hosts if host.role == database.NAME and host.unreadable]
             return [Awaited(host="databases", what="none says that it is the primary"), *unread]
         if not self._begun:
             if not (found.pending or found.previous):
@@ -61,21 +62,21 @@ class Rotation:
         return self._accepting_more(primary, found.current) or self._end("the old password is refused")
 
     def _session_key(self, found: Labels, hosts: Sequence[Word]) -> list[Awaited]:
-        web = [host for host in hosts if host.role == "web"]
+        web_hosts = [host for host in hosts if host.role == web.NAME]
         if not self._begun:
-            behind = any(host.versions.get(self.purpose, [found.current])[0] != found.current for host in web)
+            behind = any(host.versions.get(self.purpose, [found.current])[0] != found.current for host in web_hosts)
             if not (found.pending or behind):
                 return self._propose()
             self._go_on()
         if found.pending:
-            return self._lacking(web, found.pending, "does not accept the new key yet") or self._promote(found)
-        if awaited := self._not_using(web, found.current):
+            return self._lacking(web_hosts, found.pending, "does not accept the new key yet") or self._promote(found)
+        if awaited := self._not_using(web_hosts, found.current):
             return awaited
         if not self._revoke:
             return self._end("what the one before signed is still accepted")
         if found.previous:
             return self._drop(found)
-        return self._accepting_more(web, found.current) or self._end("what the one before signed is refused")
+        return self._accepting_more(web_hosts, found.current) or self._end("what the one before signed is refused")
 
     def _propose(self) -> list[Awaited]:
         self._fleet.propose(self.purpose, "".join(secrets.choice(ALPHABET) for _ in range(PURPOSES[self.purpose].length)))
@@ -105,8 +106,8 @@ class Rotation:
     def _holders(self, hosts: Sequence[Word]) -> list[Word]:
         """Hosts that log in by it while they run."""
         if self.purpose == "database-replication":
-            return [host for host in hosts if host.role == "database" and host.facts.get("role") != "primary"]
-        return [host for host in hosts if host.role == "web" and "web" in PURPOSES[self.purpose].readers]
+            return [host for host in hosts if host.role == database.NAME and host.facts.get("role") != "primary"]
+        return [host for host in hosts if host.role == web.NAME and self.purpose in web.SPEC.secrets]
 
     def _lacking(self, hosts: Sequence[Word], version: str, what: str) -> list[Awaited]:
         return [self._awaited(host, what) for host in hosts if version not in host.versions.get(self.purpose, [])]

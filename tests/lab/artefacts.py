@@ -19,10 +19,12 @@ from lab.image.store import Store
 from stack.bundles import role_bundle
 from stack.configuration import judge
 from stack.environment import Environment
+from stack.roles import of
+from stack.roles.spec import HostInputs
 from tests.lab.harness import REGION
 from tests.program import stack_config
 from userdata.render import configuration, render
-from userdata.variables import AnyVariables, Bundle, Role
+from userdata.variables import Bundle, HostVariables, Role
 
 ZONES = tuple(f"{REGION}{letter}" for letter in "abc")
 USER_DATA = "/user-data"
@@ -68,28 +70,21 @@ class Case:
             raw[section] = {**raw.get(section, {}), **values}
         return judge(stack=self.stack, raw=raw, region=REGION, zones=lambda: ZONES)
 
-    def variables(self, role: Role) -> AnyVariables:
+    def variables(self, role: Role) -> HostVariables:
         """What the last host of a role is told: the standby, the replica. What only AWS can give is made up, in its real shape."""
         environment = self.environment()
         prefix = f"webstack/{self.stack}-0123abcd"
-        bucket, bundle = f"webstack-{self.stack}-artifacts-0123456", Bundle(key=f"roles/{role}/{_DIGEST}.tar.gz", sha256=_DIGEST)
-        if role == "load_balancer":
-            return environment.load_balancer_variables(
-                1, bucket=bucket, role_bundle=bundle, secret_prefix=prefix, allocation_id=f"eipalloc-{'0' * 17}", address="198.51.100.7"
-            )
-        if role == "web":
-            app = Bundle(key=f"app/{_DIGEST}.tar.gz", sha256=_DIGEST)
-            return environment.web_variables(
-                environment.settings.web.count,
-                bucket=bucket,
-                role_bundle=bundle,
-                app_bundle=app,
-                secret_prefix=prefix,
-                address="198.51.100.7",
-            )
-        return environment.database_variables(
-            environment.database_numbers[-1], bucket=bucket, role_bundle=bundle, volume_id=f"vol-{'0' * 17}", secret_prefix=prefix
+        spec = of(role)
+        inputs = HostInputs(
+            bucket=f"webstack-{self.stack}-artifacts-0123456",
+            secret_prefix=prefix,
+            role_bundle=Bundle(key=f"roles/{role}/{_DIGEST}.tar.gz", sha256=_DIGEST),
+            app_bundle=Bundle(key=f"app/{_DIGEST}.tar.gz", sha256=_DIGEST),
+            address="198.51.100.7",
+            allocation_id=f"eipalloc-{'0' * 17}",
+            volume_id=f"vol-{'0' * 17}",
         )
+        return spec.variables(environment, spec.count(environment.settings), inputs)
 
 
 def lay_out(case: Case, role: Role, tree: Path) -> Path:

@@ -11,8 +11,9 @@ from typing import get_args
 
 import pytest
 
+from stack.roles import ROLES
 from tests.lab.artefacts import USER_DATA, Case, lay_out, run_over_image
-from userdata.variables import ROLES, Activity, Balance, Role
+from userdata.variables import Activity, Balance, Role
 
 DEV, PROD = Case(stack="dev"), Case(stack="prod")
 MYSQL = "/etc/mysql/mysql.conf.d/zz-webstack.cnf"

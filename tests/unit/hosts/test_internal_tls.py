@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from webstack_host import internal_tls, secrets
 
-from stack.purposes import PURPOSES
+from stack.roles import SPECS
 from tests.unit.userdata.test_host_files import LOAD_BALANCER
 from userdata.render import ROOT, rendered_files
 
@@ -73,7 +73,7 @@ def test_a_certificate_has_nothing_in_it_that_differs_from_host_to_host(
     assert "basicConstraints = critical, CA:FALSE" in certificate
     assert list(tmp_path.iterdir()) == [], "the key is in no file of this process any more"
     assert asked == [internal_tls.PURPOSE]
-    assert set(PURPOSES[internal_tls.PURPOSE].readers) == {"load_balancer", "web"}
+    assert {spec.name for spec in SPECS if internal_tls.PURPOSE in spec.secrets} == {"load_balancer", "web"}
 
 
 def test_load_balancers_ask_for_the_name_that_the_certificate_bears_and_take_no_older_tls() -> None:

@@ -10,8 +10,10 @@ from lab.cloud.iam.facts import Facts, Principal
 from lab.cloud.iam.needs import RESOURCE_TAGS, resource_tags
 from lab.cloud.iam.statements import Ask, read
 from lab.paths import REPOSITORY
-from stack.identity import Rights, policy_document
-from userdata.variables import ROLES, Role
+from stack.identity import policy_document
+from stack.roles import ROLES, of
+from stack.roles.spec import PolicyInputs
+from userdata.variables import Role
 
 ACCOUNT = "123456789012"
 SOMEBODY = Principal(account=ACCOUNT, role_arn=f"arn:aws:iam::{ACCOUNT}:role/x", session_arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/y")
@@ -42,8 +44,8 @@ def asked(role: Role, stack: str) -> list[tuple[str, str]]:
     """Each action and resource of a tier's policy, with the environment's names."""
     own = names(stack)
     document = policy_document(
-        role,
-        Rights(bucket=own["bucket"], role_id="AROA1", secrets=(own["secret"],), address=own["address"], configurations=("x.yaml",)),
+        of(role),
+        PolicyInputs(bucket=own["bucket"], role_id="AROA1", secrets=(own["secret"],), address=own["address"], configurations=("x.yaml",)),
     )
     found: list[tuple[str, str]] = []
     for statement in json.loads(document)["Statement"]:

@@ -10,6 +10,7 @@ from ops.rotation import waiting
 from ops.rotation.fleet import Labels, Word
 from ops.rotation.waiting import NotYetError, rotate
 from stack.purposes import ACCOUNTS, PURPOSES, ROTATED, SESSION_KEY
+from stack.roles import web
 
 
 class KilledError(Exception):
@@ -38,7 +39,7 @@ class Site:
     def __post_init__(self) -> None:
         self.mysql = {purpose: [f"{purpose}-1"] for purpose in ACCOUNTS}
         self.replica = {"database-replication": ["database-replication-1"]}
-        read = [purpose for purpose, chosen in PURPOSES.items() if purpose in ROTATED and "web" in chosen.readers]
+        read = [purpose for purpose in PURPOSES if purpose in ROTATED and purpose in web.SPEC.secrets]
         self.web = {name: {purpose: [f"{purpose}-1"] for purpose in read} for name in ("web-1", "web-2")}
 
     # What `rotate` asks of it.

@@ -13,12 +13,14 @@ from stack import configuration
 from stack.configuration import app_problems, judge
 from stack.problems import ConfigurationError, Problem
 from stack.regions import known_regions, region_problem
+from stack.roles import ROLES, load_balancer
+from stack.roles.spec import HostInputs
 from stack.settings import Settings, parse, reference
 from stack.zones import choose_zones
 from tests.unit.monitor import StrictMonitor, run
 from tests.unit.stack.conftest import REPOSITORY, stack_config
 from userdata.render import LIMIT, TooLargeError, render
-from userdata.variables import ROLES, AnyVariables, Bundle
+from userdata.variables import Bundle, HostVariables
 
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
 
@@ -156,6 +158,7 @@ def test_user_data_past_the_limit_is_a_mistake_of_the_configuration(monkeypatch:
     found = problems()
     assert [(problem.key, problem.value) for problem in found] == [
         ("userdata/load_balancer", "lb-1"),
+        ("userdata/web", "web-1"),
         ("userdata/web", "web-2"),
         ("userdata/database", "db-1"),
         ("userdata/database", "db-2"),
@@ -168,7 +171,7 @@ def test_the_longest_user_data_of_each_role_leaves_two_kilobytes(monkeypatch: py
     """With values as long as AWS's, the longest stack name and region, and the most hosts that a load balancer has places for."""
     sizes: dict[str, int] = {}
 
-    def measured(variables: AnyVariables) -> str:
+    def measured(variables: HostVariables) -> str:
         text = render(variables)
         sizes[variables.role] = max(sizes.get(variables.role, 0), len(text.encode()))
         return text
@@ -211,14 +214,8 @@ def test_more_networks_than_a_security_group_has_room_for_are_refused() -> None:
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 32, 33, 128, 129, 250])
 def test_a_load_balancer_has_room_for_all_web_hosts_twice_as_a_release_needs(count: int) -> None:
     environment = judge(stack="dev", raw={"web": {"count": count}}, region="eu-central-1", zones=lambda: ZONES, repository=REPOSITORY)
-    told = environment.load_balancer_variables(
-        1,
-        bucket="b",
-        role_bundle=Bundle(key="k", sha256="0" * 64),
-        secret_prefix="webstack/dev",
-        allocation_id="eipalloc-1",
-        address="192.0.2.1",
-    )
+    inputs = HostInputs(bucket="b", role_bundle=Bundle(key="k", sha256="0" * 64), secret_prefix="webstack/dev", address="192.0.2.1")
+    told = load_balancer.variables(environment, 1, inputs)
     assert 2 * count <= told.web_slots
 
 

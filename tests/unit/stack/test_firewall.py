@@ -1,8 +1,8 @@
 """The table of flows: what is reachable from where is exactly this, and every rule of it can be made."""
 
 from stack.firewall import FLOWS, MOST_RULES, room_for_networks, rules
+from stack.roles import ROLES
 from tests.unit.stack.conftest import RunProgram
-from userdata.variables import ROLES
 
 TABLE = {
     ("internet", "load_balancer", 80),

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from stack.identity import Rights, policy_document
-from stack.purposes import PURPOSES
+from stack.identity import policy_document
+from stack.roles import ROLES, of
+from stack.roles.spec import PolicyInputs
 from tests.unit.stack.conftest import RunProgram
-from userdata.variables import ROLES, Role
+from userdata.variables import Role
 
 BUCKET = "arn:aws:s3:::artifacts"
 ROLE_ID = "AROAEXAMPLE"
@@ -17,8 +18,8 @@ SUBNET = "arn:aws:ec2:eu-central-1:123456789012:subnet/subnet-1"
 
 
 def rights(role: Role) -> dict[str, Any]:
-    own = Rights(bucket=BUCKET, role_id=ROLE_ID, secrets=("arn:secret",), address=ADDRESS, subnets=(SUBNET,), stack_id="abc123")
-    document = json.loads(policy_document(role, own))
+    own = PolicyInputs(bucket=BUCKET, role_id=ROLE_ID, secrets=("arn:secret",), address=ADDRESS, subnets=(SUBNET,), stack_id="abc123")
+    document = json.loads(policy_document(of(role), own))
     return {statement["Sid"]: statement for statement in document["Statement"]}
 
 
@@ -158,7 +159,7 @@ def test_a_tier_reads_the_secrets_of_its_purposes_and_no_others(program: RunProg
     policy = json.loads(program("dev").named(name, "RolePolicy").inputs["policy"])
     readable = [arn for statement in policy["Statement"] if statement.get("Sid") == "Secrets" for arn in statement["Resource"]]
     purposes = sorted(arn.rpartition("/")[2].rpartition("-")[0] for arn in readable)
-    assert purposes == sorted(purpose for purpose, chosen in PURPOSES.items() if role in chosen.readers)
+    assert purposes == sorted(of(role).secrets)
 
 
 def test_the_users_own_certificate_is_readable_by_the_load_balancer_only(program: RunProgram) -> None:

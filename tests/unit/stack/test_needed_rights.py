@@ -8,8 +8,10 @@ import pytest
 from lab.cloud.iam.evaluation import Policies, refusal
 from lab.cloud.iam.facts import Facts, Principal
 from lab.cloud.iam.statements import Ask, read
-from stack.identity import SESSION_MANAGER, Rights, policy_document
-from userdata.variables import ROLES, Role
+from stack.identity import SESSION_MANAGER, policy_document
+from stack.roles import ROLES, of
+from stack.roles.spec import PolicyInputs
+from userdata.variables import Role
 
 ACCOUNT = "123456789012"
 EC2 = f"arn:aws:ec2:eu-central-1:{ACCOUNT}"
@@ -139,18 +141,18 @@ KEYS: dict[Role, tuple[str, ...]] = {
 
 def document(role: Role) -> dict[str, Any]:
     secrets = () if role == "load_balancer" else (SECRET,)
-    pem = PEM.replace("AbCdEf", "??????") if role == "load_balancer" else ""
-    rights = Rights(
+    pem = (PEM.replace("AbCdEf", "??????"),) if role == "load_balancer" else ()
+    rights = PolicyInputs(
         bucket=BUCKET,
         role_id="AROA1",
         secrets=secrets,
         address=ADDRESS,
         subnets=(SUBNET,),
         stack_id="abc",
-        tls_secret=pem,
+        users_secrets=pem,
         configurations=KEYS[role],
     )
-    return json.loads(policy_document(role, rights))
+    return json.loads(policy_document(of(role), rights))
 
 
 def refused(policy: dict[str, Any], calls: list[Call]) -> list[str]:

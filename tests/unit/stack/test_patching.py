@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stack.patching import APART_MINUTES, reboot_day, upgrades_at
+from stack.roles import ROLES, of
 from stack.sections import PatchingSettings
 from tests.unit.stack.conftest import RunProgram
-from userdata.variables import ROLES, Role
+from userdata.variables import Role
 
 HOURS = st.integers(0, 23)
 
@@ -23,7 +24,7 @@ def chosen(**values: Any) -> PatchingSettings:
 
 def minutes(role: Role, number: int, hour: int) -> int:
     """A host's time, in minutes of the day."""
-    day, time, zone = upgrades_at(chosen(hour=hour), role, number).split()
+    day, time, zone = upgrades_at(chosen(hour=hour), number, second_first=of(role).is_fixed).split()
     assert (day, zone) == ("*-*-*", "UTC")
     return int(time[:2]) * 60 + int(time[3:])
 
@@ -59,7 +60,7 @@ def test_every_host_is_told_a_time_that_no_other_of_its_tier_has(program: RunPro
 
 @pytest.mark.parametrize("role", ROLES)
 def test_who_wants_no_upgrades_has_no_time_and_no_reboot(role: Role) -> None:
-    assert upgrades_at(chosen(upgrades=False), role, 1) == ""
+    assert upgrades_at(chosen(upgrades=False), 1, second_first=of(role).is_fixed) == ""
     assert reboot_day(chosen(upgrades=False)) == ""
 
 

@@ -10,18 +10,13 @@ import pytest
 from annotated_types import Ge
 
 from stack import dns
+from stack.roles import ROLES
+from stack.roles.database import DatabaseEndpoint
+from stack.roles.load_balancer import Limits, LoadBalancerVariables
+from stack.roles.web import WebVariables
 from stack.sections import LimitsSettings, WebSettings
 from userdata.render import ROOT, rendered_files
-from userdata.variables import (
-    ROLES,
-    Activity,
-    Balance,
-    Bundle,
-    DatabaseEndpoint,
-    Limits,
-    LoadBalancerVariables,
-    WebVariables,
-)
+from userdata.variables import Activity, Balance, Bundle
 
 LOAD_BALANCER = LoadBalancerVariables(
     project="webstack",

@@ -11,20 +11,12 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from userdata import reloadable
-from userdata import render as module
+from stack.roles import ROLES, SPECS
+from stack.roles.database import DatabaseEndpoint, DatabaseVariables
+from stack.roles.load_balancer import Limits, LoadBalancerVariables
+from stack.roles.web import WebVariables
 from userdata.render import LIMIT, RenderError, TooLargeError, configuration, host_file, render, rendered_files, templates
-from userdata.variables import (
-    ROLES,
-    AnyVariables,
-    Bundle,
-    DatabaseEndpoint,
-    DatabaseVariables,
-    Limits,
-    LoadBalancerVariables,
-    Role,
-    WebVariables,
-)
+from userdata.variables import Bundle, HostVariables, Role
 
 LIMITS = Limits(
     connections=500,
@@ -42,7 +34,7 @@ DATABASES = (
 )
 
 
-def variables(role: Role) -> AnyVariables:
+def variables(role: Role) -> HostVariables:
     base: dict[str, Any] = {
         "project": "webstack",
         "environment": "dev",
@@ -178,7 +170,7 @@ def test_what_a_reload_applies_changes_no_byte_of_the_user_data_and_all_else_doe
         if item.name in ("role", "configuration_key"):
             continue
         changed = replace(told, **{item.name: another(item.name, getattr(told, item.name))})
-        assert (render(changed) == render(told)) is (item.name in reloadable.VALUES[role]), item.name
+        assert (render(changed) == render(told)) is (item.name in told.reloadable), item.name
         assert configuration(changed) != configuration(told), f"{item.name}: the object names the user data as well"
 
 
@@ -187,9 +179,9 @@ def test_a_configuration_says_which_user_data_belongs_to_it_and_holds_what_a_rel
     document = yaml.safe_load(configuration(balancer))
     assert document["user_data_sha256"] == hashlib.sha256(render(balancer).encode()).hexdigest()
     values = json.loads(json.dumps(asdict(balancer)))
-    assert document["values"] == {name: values[name] for name in reloadable.VALUES["load_balancer"]}
-    assert document["files"] == [{"path": path, "content": rendered_files(balancer)[path]} for path in reloadable.FILES["load_balancer"]]
-    assert not set(reloadable.FILES["load_balancer"]) & set(written(render(balancer)))
+    assert document["values"] == {name: values[name] for name in balancer.reloadable}
+    assert document["files"] == [{"path": path, "content": rendered_files(balancer)[path]} for path in balancer.reloadable_files]
+    assert not set(balancer.reloadable_files) & set(written(render(balancer)))
     database = yaml.safe_load(configuration(variables("database")))
     assert (database["host"], database["values"], database["files"]) == ("db-1", {}, [])
 
@@ -231,7 +223,7 @@ def test_the_packages_are_left_to_the_boot_script_whose_wait_for_apts_locks_trav
     text = render(variables("web"))
     config: dict[str, Any] = yaml.safe_load(text)
     assert "package-update-upgrade-install" not in config["cloud_final_modules"]
-    assert config["packages"] == list(module.PACKAGES["web"])
+    assert config["packages"] == list(WebVariables.packages)
     assert written(text)["/usr/local/sbin/webstack-await-apt"]["permissions"] == "0755"
 
 
@@ -305,5 +297,6 @@ def test_the_text_depends_on_the_variables_alone() -> None:
 
 
 def test_no_package_is_listed_twice_and_lists_are_sorted() -> None:
-    for role, names in module.PACKAGES.items():
-        assert list(names) == sorted(set(names)), role
+    for spec in SPECS:
+        names = spec.variables_type.packages
+        assert list(names) == sorted(set(names)), spec.name

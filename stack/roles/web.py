@@ -1,0 +1,96 @@
+"""The web hosts: Nginx and Gunicorn with the app. They are replaced, a new one before the old one leaves."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Final
+
+from stack.environment import Environment
+from stack.roles import database, load_balancer
+from stack.roles.database import DatabaseEndpoint
+from stack.roles.spec import HOST_CHECK_SECONDS, HostInputs, Inbound, PolicyInputs, RoleSpec, Statement, allow, database_listing
+from userdata.variables import Bundle, HostVariables, Role
+
+NAME: Final[Role] = "web"
+PORT: Final = 8443
+
+MIGRATION_SECONDS = 600
+"""What of `HOST_CHECK_SECONDS` a migration may take; the host waits longer by what it is given more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebVariables(HostVariables):
+    """What a web host is told."""
+
+    packages: ClassVar[tuple[str, ...]] = (
+        "gpgv", "haproxy", "logrotate", "nginx", "openssl", "python3-boto3", "python3-pymysql", "python3-venv", "unattended-upgrades",
+    )  # fmt: skip
+    role: Role = field(default=NAME, init=False)
+    app_bundle: Bundle
+    app_module: str
+    """The WSGI callable, `module:name`."""
+    load_balancer_addresses: tuple[str, ...]
+    """All planned load balancers: whose word on the client's address is believed."""
+    databases: tuple[DatabaseEndpoint, ...]
+    schema: str
+    workers: int
+    """Gunicorn's worker processes; 0 lets the host count its processors."""
+    drain_seconds: int
+    """How long a stopping host answers `/healthz` with 503 before it stops serving."""
+    migrate_timeout: int
+    """Seconds after which one run of `migrate.py` is stopped."""
+    site_host: str
+    """The name that visitors ask for: what the app's checks are asked with, and what it is told as SITE_HOST."""
+    check_path: str
+    """The app's page behind Nginx's `/healthz`."""
+    ready_path: str
+    """The app's page behind Nginx's `/readyz`."""
+
+
+def variables(environment: Environment, number: int, inputs: HostInputs) -> WebVariables:
+    """What a web host is told. Raises ValueError without the app's bundle."""
+    if inputs.app_bundle is None:
+        raise ValueError("a web host is told of no app")
+    chosen = environment.settings.web
+    return WebVariables(
+        **SPEC.common(environment, number, inputs),
+        readiness_timeout=HOST_CHECK_SECONDS + max(0, chosen.migrate_timeout - MIGRATION_SECONDS),
+        app_bundle=inputs.app_bundle,
+        app_module=chosen.module,
+        load_balancer_addresses=tuple(str(load_balancer.SPEC.place(environment.plan, planned).address) for planned in (1, 2)),
+        databases=database.endpoints(environment),
+        schema=environment.settings.database.schema_name,
+        workers=chosen.workers,
+        drain_seconds=chosen.drain_seconds,
+        migrate_timeout=chosen.migrate_timeout,
+        site_host=environment.site_host(inputs.address),
+        check_path=chosen.check_path,
+        ready_path=chosen.ready_path,
+    )
+
+
+def statements(inputs: PolicyInputs) -> list[Statement]:
+    """The app, and the certificates by which it knows the databases."""
+    return [
+        allow("AppBundle", ["s3:GetObject"], [f"{inputs.bucket}/app/*"]),
+        allow("DatabaseCertificates", ["s3:GetObject"], [f"{inputs.bucket}/database/certificates/*"]),
+        database_listing(inputs),
+    ]
+
+
+SPEC: Final = RoleSpec(
+    name=NAME,
+    component="web",
+    prefix="web",
+    label="a web host",
+    section="web",
+    settings=lambda settings: settings.web,
+    count=lambda settings: settings.web.count,
+    subnet="app",
+    fixed_offset=None,
+    own_component=True,
+    inbound=(Inbound(source=load_balancer.NAME, port=PORT, why="requests and health checks"),),
+    secrets=("app-migrator", "app-writer", "app-reader", "web-tls", "app-session-key"),
+    follows_rotations=True,
+    variables_type=WebVariables,
+    variables=variables,
+    statements=statements,
+)
