@@ -50,7 +50,7 @@ format: ## put the code in ruff's format
 	$(PYTHON) -m ruff format . && $(PYTHON) -m ruff check --fix .
 
 docs: ## write the documents' tables anew that come from the code
-	$(PYTHON) -m tests.documents
+	$(PYTHON) -m tests.doc_tables
 
 bench: ## measure; prints the figures and keeps them as JSON in build/
 	@tools/setup --bench

@@ -14,94 +14,102 @@ from stack import (
     load_balancer,
     network,
     plain_hosts,
-    site,
+    site_check,
     web,
 )
-from stack.balanced import Balanced
+from stack.aws_client import AwsClient
+from stack.backends import BackendWaiter
 from stack.bundles import app_bundle, role_bundle
-from stack.cloud import Cloud
 from stack.publishing import Publisher
-from stack.readiness import Readiness
+from stack.readiness import ReadinessWaiter
 from stack.roles import SPECS
 
 env = configuration.load()
-building = not pulumi.runtime.is_dry_run()
+applying = not pulumi.runtime.is_dry_run()
 
-store = artifacts.Artifacts(
-    env.resource("artifacts"),
+artifact_bucket = artifacts.Artifacts(
+    env.resource_name("artifacts"),
     artifacts.ArtifactsArgs(
         environment=env,
-        publisher=Publisher(door=lambda: Cloud(configuration.access(env.region)), enabled=building),
-        roles={spec.name: role_bundle(spec.name) for spec in SPECS},
-        app=app_bundle(configuration.REPOSITORY / env.settings.web.app, build=building),
+        publisher=Publisher(store_factory=lambda: AwsClient(configuration.aws_config(env.region)), enabled=applying),
+        role_bundles={spec.name: role_bundle(spec.name) for spec in SPECS},
+        app_bundle=app_bundle(configuration.REPOSITORY / env.settings.web.app, build=applying),
     ),
 )
-net = network.Network(env.resource("network"), network.NetworkArgs(environment=env, bucket_arn=store.arn))
-wall = firewall.Firewall(env.resource("firewall"), firewall.FirewallArgs(environment=env, vpc_id=net.vpc_id))
-zone = dns.PrivateZone(env.resource("dns"), dns.PrivateZoneArgs(environment=env, vpc_id=net.vpc_id))
-secrets = credentials.Credentials(env.resource("credentials"), credentials.CredentialsArgs(environment=env))
-address = load_balancer.elastic_ip(env, opts=pulumi.ResourceOptions(parent=net, protect=env.protected))
-roles = identity.Identity(
-    env.resource("identity"),
+net = network.Network(env.resource_name("network"), network.NetworkArgs(environment=env, bucket_arn=artifact_bucket.bucket_arn))
+security_groups = firewall.Firewall(env.resource_name("firewall"), firewall.FirewallArgs(environment=env, vpc_id=net.vpc_id))
+dns_zone = dns.PrivateZone(env.resource_name("dns"), dns.PrivateZoneArgs(environment=env, vpc_id=net.vpc_id))
+secrets = credentials.Credentials(env.resource_name("credentials"), credentials.CredentialsArgs(environment=env))
+elastic_ip = load_balancer.elastic_ip(env, opts=pulumi.ResourceOptions(parent=net, protect=env.protected))
+instance_roles = identity.Identity(
+    env.resource_name("identity"),
     identity.IdentityArgs(
         environment=env,
-        bucket_arn=store.arn,
-        secrets={spec.name: secrets.arns(spec.name) for spec in SPECS},
-        address_arn=address.arn,
+        bucket_arn=artifact_bucket.bucket_arn,
+        secret_arns={spec.name: secrets.arns(spec.name) for spec in SPECS},
+        elastic_ip_arn=elastic_ip.arn,
         network=net,
         stack_id=secrets.stack_id,
     ),
 )
-ready = Readiness(
-    door=lambda: Cloud(configuration.access(env.region)),
-    enabled=building and env.settings.readiness.wait,
+readiness = ReadinessWaiter(
+    client_factory=lambda: AwsClient(configuration.aws_config(env.region)),
+    enabled=applying and env.settings.readiness.wait,
     timeout=env.settings.readiness.timeout,
 )
-base = host.Foundation(
+host_context = host.HostContext(
     environment=env,
-    ami=host.image(env),
+    ami=host.resolve_ami(env),
     network=net,
-    firewall=wall,
-    identity=roles,
+    firewall=security_groups,
+    identity=instance_roles,
     credentials=secrets,
-    artifacts=store,
-    readiness=ready,
+    artifacts=artifact_bucket,
+    readiness=readiness,
 )
 
-databases = database.Databases(env.resource("databases"), database.DatabasesArgs(foundation=base, zone=zone))
-webs = web.WebHosts(env.resource("web-hosts"), web.WebHostsArgs(foundation=base, zone=zone, address=address.public_ip))
+databases = database.Databases(env.resource_name("databases"), database.DatabasesArgs(context=host_context, dns_zone=dns_zone))
+web_hosts = web.WebHosts(
+    env.resource_name("web-hosts"), web.WebHostsArgs(context=host_context, dns_zone=dns_zone, public_address=elastic_ip.public_ip)
+)
 balancers = load_balancer.LoadBalancers(
-    env.resource("load-balancers"),
-    load_balancer.LoadBalancersArgs(foundation=base, address=address, needs=zone.fixed, webs=webs.outcomes),
+    env.resource_name("load-balancers"),
+    load_balancer.LoadBalancersArgs(
+        context=host_context, elastic_ip=elastic_ip, depends_on=dns_zone.boot_records, web_results=web_hosts.wait_results
+    ),
 )
 
 plain = [
-    plain_hosts.PlainHosts(env.resource(f"{spec.component}-hosts"), plain_hosts.PlainHostsArgs(foundation=base, zone=zone, spec=spec))
+    plain_hosts.PlainHosts(
+        env.resource_name(f"{spec.component}-hosts"), plain_hosts.PlainHostsArgs(context=host_context, dns_zone=dns_zone, spec=spec)
+    )
     for spec in SPECS
     if not spec.own_component
 ]
 
-tiers = [databases, webs, balancers, *plain]
+tiers = [databases, web_hosts, balancers, *plain]
 # The end of an `up`, before the engine deletes anything: every host's word, the load balancers' on the web hosts, and a visitor's look.
 # Outputs stand also where it fails.
-hosts_ready = ready.require([outcome for tier in tiers for outcome in tier.outcomes], None)
-balanced = Balanced(
-    door=lambda: Cloud(configuration.access(env.region)),
-    enabled=building and env.settings.readiness.wait,
+hosts_ready = readiness.require_ready([outcome for tier in tiers for outcome in tier.wait_results], None)
+backends_ready = BackendWaiter(
+    client_factory=lambda: AwsClient(configuration.aws_config(env.region)),
+    enabled=applying and env.settings.readiness.wait,
     timeout=env.settings.readiness.timeout,
 ).require(
     {one.host: (one.role_id, one.instance.id) for one in balancers.hosts},
-    webs.addresses,
-    bucket=store.name,
-    after=[hosts_ready, *(record.id for record in webs.names)],
+    web_hosts.addresses,
+    bucket=artifact_bucket.bucket_name,
+    after=[hosts_ready, *(record.id for record in web_hosts.dns_records)],
 )
-pulumi.Output.all(address.public_ip, balanced).apply(lambda known: site.of(env, building=building).ask(site.place(env, known[0])))
+pulumi.Output.all(elastic_ip.public_ip, backends_ready).apply(
+    lambda known: site_check.for_environment(env, enabled=applying).run(site_check.site_endpoint(env, known[0]))
+)
 pulumi.export("url", balancers.url)
 pulumi.export("public_address", balancers.public_address)
 pulumi.export(configuration.HOSTS_OUTPUT, {one.host: one.instance.id for tier in tiers for one in tier.hosts})
 pulumi.export("database_addresses", databases.addresses)
-pulumi.export("bucket_name", store.name)
-pulumi.export(configuration.ID_OUTPUT, secrets.stack_id)
+pulumi.export("bucket_name", artifact_bucket.bucket_name)
+pulumi.export(configuration.STACK_ID_OUTPUT, secrets.stack_id)
 pulumi.export(configuration.ZONES_OUTPUT, net.zones)
-pulumi.export(configuration.NETWORK_OUTPUT, net.vpc.cidr_block)
-pulumi.export(configuration.ALLOWED_OUTPUT, env.settings.load_balancer.allowed_cidrs)
+pulumi.export(configuration.VPC_CIDR_OUTPUT, net.vpc.cidr_block)
+pulumi.export(configuration.ALLOWED_CIDRS_OUTPUT, env.settings.load_balancer.allowed_cidrs)

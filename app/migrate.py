@@ -8,14 +8,14 @@ and ends with status 0, or with 1 and one sentence on standard error.
 import os
 import sys
 
-from shop.migrating import MigrationError, migrate
-from shop.settings import SettingsError, required, whole_number
+from shop.migrator import MigrationError, migrate
+from shop.settings import SettingsError, positive_int_env, required_env
 
 
 def main() -> int:
     """Migrate by the environment's settings; the process's exit status."""
     try:
-        url, timeout = required("MIGRATE_DATABASE_URL"), whole_number("MIGRATE_TIMEOUT", 120)
+        url, timeout = required_env("MIGRATE_DATABASE_URL"), positive_int_env("MIGRATE_TIMEOUT", 120)
         print(migrate(url, os.environ.get("DATABASE_CA") or None, timeout=timeout))
     except (MigrationError, SettingsError) as error:
         print(f"migrate: {error}", file=sys.stderr)

@@ -13,24 +13,24 @@ from typing import Final
 
 from rich.table import Table
 
-from audit import applied, dependencies, repository, reviewed
+from audit import applied_stack, baseline, dependencies, repository
+from audit.baseline import AuditResult, BaselineEntry
 from audit.dependencies import UnreachableError
-from audit.findings import CLONE, Finding
-from audit.reviewed import Entry, Judgement
+from audit.findings import REPOSITORY_SCOPE, Finding
 from lab.engine.workspace import stack_names
 from lab.errors import LabError
 from lab.paths import REPOSITORY
-from ops.failures import INTERRUPTED
+from ops.errors import EXIT_INTERRUPTED
 from ops.terminal import Terminal
 
-ABOUT: Final = {
+CATEGORY_TITLES: Final = {
     "stack": "accepted",
     "account": "the account's, not the stack's",
     "emulator": "not so on AWS, or not to be seen here",
     "repository": "accepted in the repository",
 }
 
-NOT_ASKED: Final = 3
+EXIT_LOOKUP_FAILED: Final = 3
 """Exit status where nothing is new, but nobody could be asked for the dependencies' vulnerabilities."""
 
 
@@ -39,11 +39,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m audit",
         description="Scans the repository, and the stacks as applied to an emulated AWS without hosts, and holds each finding against "
-        "audit/reviewed.yaml.",
+        "audit/baseline.yaml.",
         epilog="Exit status: 0 nothing new; 1 something new, something in vain, or a scanner failed; 3 nothing new, but the dependencies "
         "could not be looked up.",
     )
-    known = [CLONE, *stack_names(REPOSITORY)]
+    known = [REPOSITORY_SCOPE, *stack_names(REPOSITORY)]
     parser.add_argument("parts", metavar="PART", nargs="*", help=f"what to look at ({', '.join(known)}); all without it")
     parser.add_argument("--json", action="store_true", help="print all findings as JSON")
     parser.add_argument(
@@ -56,69 +56,71 @@ def main() -> int:
     told = Terminal(stderr=True)
     not_asked = ""
     try:
-        entries = reviewed.load()
+        entries = baseline.load()
         findings: list[Finding] = []
         for name in wanted:
-            if name == CLONE:
+            if name == REPOSITORY_SCOPE:
                 told.print("audit: the repository is scanned", style="dim")
                 findings += repository.scan(REPOSITORY)
                 try:
-                    findings += dependencies.scan(REPOSITORY, dependencies.locks(REPOSITORY), options.osv_url)
+                    findings += dependencies.scan(REPOSITORY, dependencies.lock_files(REPOSITORY), options.osv_url)
                 except UnreachableError as error:
                     not_asked = str(error)
                 continue
             told.print(f"audit: {name} is applied and scanned", style="dim")
-            with applied.applied(name, told) as stack:
-                findings += applied.scan(stack)
+            with applied_stack.apply_stack(name, told) as stack:
+                findings += applied_stack.scan(stack)
         silent = {dependencies.PIP_AUDIT} if not_asked else set[str]()
-        judgement = reviewed.judge(findings, entries, whole=set(wanted) == set(known), silent=silent)
+        judgement = baseline.classify(findings, entries, complete=set(wanted) == set(known), unavailable=silent)
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     if options.json:
         print(as_json(judgement, not_asked))
     else:
         show(judgement, Terminal(), not_asked)
-    if not judgement.good:
+    if not judgement.passed:
         return 1
-    return NOT_ASKED if not_asked else 0
+    return EXIT_LOOKUP_FAILED if not_asked else 0
 
 
-def as_json(judgement: Judgement, not_asked: str) -> str:
+def as_json(judgement: AuditResult, lookup_failure: str) -> str:
     """All findings with what the reviewed file says of them, what it says in vain, and why the dependencies were not looked up."""
     findings = [
-        {**asdict(one.finding), "about": one.entry.about if one.entry else "new", "reason": one.entry.reason if one.entry else ""}
-        for one in judgement.judged
+        {**asdict(one.finding), "about": one.entry.category if one.entry else "new", "reason": one.entry.reason if one.entry else ""}
+        for one in judgement.classified
     ]
-    told = {"findings": findings, "in_vain": list(judgement.in_vain), "dependencies_not_looked_up": not_asked, "good": judgement.good}
+    told = {"findings": findings, "in_vain": list(judgement.stale), "dependencies_not_looked_up": lookup_failure, "good": judgement.passed}
     return json.dumps(told, indent=2)
 
 
-def show(judgement: Judgement, console: Terminal, not_asked: str) -> None:
+def show(judgement: AuditResult, console: Terminal, lookup_failure: str) -> None:
     """Prints for people: the known findings by reason, then what is new, what the reviewed file says in vain and what was not looked at."""
-    counts: Counter[Entry] = Counter(one.entry for one in judgement.judged if one.entry is not None)
-    for about, title in ABOUT.items():
+    counts: Counter[BaselineEntry] = Counter(one.entry for one in judgement.classified if one.entry is not None)
+    for about, title in CATEGORY_TITLES.items():
         table = Table(title=f"{title[0].upper()}{title[1:]}", title_justify="left", show_lines=False, expand=False)
         for column in ("findings", "scanner", "checks", "reason"):
             table.add_column(column, overflow="fold", justify="right" if column == "findings" else "left")
         for entry, count in counts.items():
-            if entry.about == about:
+            if entry.category == about:
                 table.add_row(str(count), entry.scanner, "\n".join(entry.checks), entry.reason.strip())
         if table.row_count:
             console.print(table)
     for one in judgement.new:
         text = f"NEW  {one.stack}: {one.scanner} {one.check} ({one.severity or '-'}) {one.resource}\n     {one.detail}"
         console.print(text, style="bold red")
-    for text in judgement.in_vain:
+    for text in judgement.stale:
         console.print(f"IN VAIN  {text}", style="bold red")
-    if not_asked:
-        text = f"NOT LOOKED UP  the dependencies' vulnerabilities: no answer from {not_asked}\n               Nothing is known of them."
+    if lookup_failure:
+        text = (
+            f"NOT LOOKED UP  the dependencies' vulnerabilities: no answer from {lookup_failure}\n               Nothing is known of them."
+        )
         console.print(text, style="bold yellow")
     known = sum(counts.values())
-    console.print(f"audit: {len(judgement.new)} new, {known} known, {len(judgement.in_vain)} entries of audit/reviewed.yaml in vain")
+    console.print(f"audit: {len(judgement.new)} new, {known} known, {len(judgement.stale)} entries of audit/baseline.yaml in vain")
 
 
 if __name__ == "__main__":

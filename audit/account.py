@@ -26,10 +26,10 @@ _RANDOM_END: Final = re.compile(r"-[0-9a-f]{7}$")
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """One policy. `of` says whose: `role web`, `bucket artifacts`."""
+    """One policy. `owner` says whose: `role web`, `bucket artifacts`."""
 
     kind: Literal["identity", "trust", "resource"]
-    of: str
+    owner: str
     document: Document
 
 
@@ -40,28 +40,28 @@ class Account:
     endpoint: str
     stack: str
 
-    def name(self, identifier: str, shown: str = "") -> str:
+    def stable_name(self, identifier: str, shown: str = "") -> str:
         """A thing's name that is the same at the next run and for every stack: without the stack's name and the engine's random end.
 
         `identifier` is its id or ARN; `shown` is what else it is called, taken where the account has no name for it.
         """
         token = re.split(r"[:/]", identifier)[-1]
-        if token in self._tagged:
-            return self._plain(self._tagged[token])
+        if token in self._name_tags:
+            return self._strip_generated(self._name_tags[token])
         if token in self._network_acls:
-            return f"network ACL of {self.name(self._network_acls[token])}"
+            return f"network ACL of {self.stable_name(self._network_acls[token])}"
         if token in self._default_network:
             return "default VPC"
-        if shown == self.number or (not shown and identifier == self.number):
+        if shown == self.account_id or (not shown and identifier == self.account_id):
             return ACCOUNT
-        return self._plain(shown or token)
+        return self._strip_generated(shown or token)
 
     def policies(self) -> list[Policy]:
         """Every policy of the account: identities', roles' trust, buckets', secrets', endpoints', keys' and log groups'."""
         return [*self._identity_policies(), *self._resource_policies()]
 
     @cached_property
-    def number(self) -> str:
+    def account_id(self) -> str:
         """The account's twelve digits."""
         return str(self._client("sts").get_caller_identity()["Account"])
 
@@ -80,14 +80,18 @@ class Account:
         found: list[Policy] = []
         for kind in ("Role", "User", "Group"):
             for one in self.authorization[f"{kind}DetailList"]:
-                of = f"{kind.lower()} {self._plain(one[f'{kind}Name'])}"
+                of = f"{kind.lower()} {self._strip_generated(one[f'{kind}Name'])}"
                 inline: list[Document] = one.get(f"{kind}PolicyList", [])
-                found += [Policy(kind="identity", of=of, document=_document(policy["PolicyDocument"])) for policy in inline]
+                found += [Policy(kind="identity", owner=of, document=_document(policy["PolicyDocument"])) for policy in inline]
                 if "AssumeRolePolicyDocument" in one:
-                    found.append(Policy(kind="trust", of=of, document=_document(one["AssumeRolePolicyDocument"])))
+                    found.append(Policy(kind="trust", owner=of, document=_document(one["AssumeRolePolicyDocument"])))
         for managed in self.authorization["Policies"]:
             (used,) = [version for version in managed["PolicyVersionList"] if version["IsDefaultVersion"]]
-            found.append(Policy(kind="identity", of=f"policy {self._plain(managed['PolicyName'])}", document=_document(used["Document"])))
+            found.append(
+                Policy(
+                    kind="identity", owner=f"policy {self._strip_generated(managed['PolicyName'])}", document=_document(used["Document"])
+                )
+            )
         return found
 
     def _resource_policies(self) -> list[Policy]:
@@ -95,7 +99,7 @@ class Account:
         s3 = self._client("s3", config=Config(s3={"addressing_style": "path"}))
         for bucket in s3.list_buckets()["Buckets"]:
             try:
-                texts.append((f"bucket {self._plain(bucket['Name'])}", s3.get_bucket_policy(Bucket=bucket["Name"])["Policy"]))
+                texts.append((f"bucket {self._strip_generated(bucket['Name'])}", s3.get_bucket_policy(Bucket=bucket["Name"])["Policy"]))
             except ClientError as error:
                 if error.response.get("Error", {}).get("Code") != "NoSuchBucketPolicy":
                     raise
@@ -103,9 +107,9 @@ class Account:
         for page in secrets.get_paginator("list_secrets").paginate():
             for secret in page["SecretList"]:
                 text = secrets.get_resource_policy(SecretId=secret["ARN"]).get("ResourcePolicy")
-                texts += [(f"secret {self._plain(secret['Name'])}", text)] if text else []
+                texts += [(f"secret {self._strip_generated(secret['Name'])}", text)] if text else []
         for endpoint in self._ec2.describe_vpc_endpoints()["VpcEndpoints"]:
-            texts.append((f"endpoint {self.name(endpoint.get('VpcEndpointId', ''))}", endpoint.get("PolicyDocument", "")))
+            texts.append((f"endpoint {self.stable_name(endpoint.get('VpcEndpointId', ''))}", endpoint.get("PolicyDocument", "")))
         kms = self._client("kms")
         for key in kms.list_keys()["Keys"]:
             described = kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]
@@ -113,13 +117,13 @@ class Account:
             texts.append((f"key {described.get('Description') or key['KeyId']}", text))
         for policy in self._client("logs").describe_resource_policies()["resourcePolicies"]:
             texts.append((f"logs {policy['policyName']}", policy["policyDocument"]))
-        return [Policy(kind="resource", of=of, document=_document(text)) for of, text in texts]
+        return [Policy(kind="resource", owner=of, document=_document(text)) for of, text in texts]
 
-    def _plain(self, name: str) -> str:
+    def _strip_generated(self, name: str) -> str:
         return _RANDOM_END.sub("", name).removeprefix(f"{self.stack}-").replace(f"/{self.stack}/", "/")
 
     @cached_property
-    def _tagged(self) -> dict[str, str]:
+    def _name_tags(self) -> dict[str, str]:
         """The `Name` tag of everything that EC2 tags, by id; addresses by their text as well."""
         pages = self._ec2.get_paginator("describe_tags").paginate(Filters=[{"Name": "key", "Values": ["Name"]}])
         return {tag.get("ResourceId", ""): tag.get("Value", "") for page in pages for tag in page["Tags"]}

@@ -15,36 +15,45 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit import scanners
-from audit.findings import CLONE, Finding
+from audit.findings import REPOSITORY_SCOPE, Finding
 
 PIP_AUDIT: Final = "pip-audit"
 
 OSV: Final = "https://api.osv.dev/v1/query"
 
-_THEIRS: Final = ("HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE")
+_PROXY_VARIABLES: Final = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "REQUESTS_CA_BUNDLE",
+)
 """Variables by which a user says how the internet is reached: the other scanners have no business there."""
 
-_OUT_OF_REACH: Final = re.compile(r"^(requests\.exceptions\.|urllib3\.exceptions\.|pip_audit\S*(ConnectionError|ServiceError))")
+_CONNECTION_ERROR: Final = re.compile(r"^(requests\.exceptions\.|urllib3\.exceptions\.|pip_audit\S*(ConnectionError|ServiceError))")
 
 
 class UnreachableError(Exception):
     """The service does not answer: nothing is known of the packages. No fault of the repository."""
 
 
-def locks(folder: Path) -> list[Path]:
+def lock_files(folder: Path) -> list[Path]:
     """Every lock of Python packages."""
     return [folder / "constraints.txt", folder / "app" / "requirements.lock", *sorted((folder / "tools").rglob("*.txt"))]
 
 
 def scan(folder: Path, given: Sequence[Path], service: str = OSV) -> list[Finding]:
     """The known vulnerabilities of what some locks in a folder pin. Raises UnreachableError and AuditError."""
-    _reach(service)
+    _check_service(service)
     with ThreadPoolExecutor(4) as pool:
-        found = [pool.submit(_ask, lock, lock.relative_to(folder).as_posix(), service) for lock in given]
+        found = [pool.submit(_audit_lock, lock, lock.relative_to(folder).as_posix(), service) for lock in given]
         return [finding for one in found for finding in one.result()]
 
 
-def _reach(service: str) -> None:
+def _check_service(service: str) -> None:
     """One question first: a service that is not there would be waited for by each lock."""
     question = json.dumps({"package": {"name": "pip", "ecosystem": "PyPI"}, "version": "26.0"}).encode()
     request = urllib.request.Request(service, data=question, headers={"Content-Type": "application/json"})
@@ -55,26 +64,26 @@ def _reach(service: str) -> None:
         raise UnreachableError(f"{service}: {getattr(error, 'reason', error)}") from None
 
 
-def _ask(lock: Path, name: str, service: str) -> list[Finding]:
+def _audit_lock(lock: Path, name: str, service: str) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="webstack-audit-") as home:
         line = [
             scanners.program("code", "pip-audit"), "--requirement", lock, "--require-hashes", "--disable-pip", "--strict",
             "--vulnerability-service", "osv", "--osv-url", service, "--format", "json", "--desc", "off", "--progress-spinner", "off",
         ]  # fmt: skip
-        variables = {key: os.environ[key] for key in _THEIRS if key in os.environ}
+        variables = {key: os.environ[key] for key in _PROXY_VARIABLES if key in os.environ}
         result = scanners.run(line, folder=Path(home), variables=variables)
     try:
         read: dict[str, Any] = json.loads(result.stdout)
     except ValueError:
         last = result.stderr.strip().rpartition("\n")[2]
-        if _OUT_OF_REACH.match(last):
+        if _CONNECTION_ERROR.match(last):
             raise UnreachableError(f"{service}: {last}") from None
-        raise scanners.failed("pip-audit", result) from None
+        raise scanners.scan_error("pip-audit", result) from None
     return [
         Finding(
             scanner=PIP_AUDIT,
             check=known["id"],
-            stack=CLONE,
+            stack=REPOSITORY_SCOPE,
             resource=f"{name}: {package['name']} {package['version']}",
             detail=f"{', '.join(known['aliases'])}: mended in {', '.join(known['fix_versions']) or 'no version yet'}",
         )

@@ -9,7 +9,7 @@ ACCOUNT: Final = "account"
 """The resource of a finding that is about the account as a whole."""
 
 
-CLONE: Final = "repository"
+REPOSITORY_SCOPE: Final = "repository"
 """What stands for the stack of a finding that is about the clone itself: its code, its text, its locks."""
 
 

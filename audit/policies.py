@@ -34,12 +34,12 @@ def lint(policies: list[Policy], stack: str) -> list[Finding]:
         folder = Path(name)
         (folder / "policies").mkdir()
         for number, policy in enumerate(policies):
-            (folder / "policies" / f"{number}.json").write_text(json.dumps(_whole(policy)))
+            (folder / "policies" / f"{number}.json").write_text(json.dumps(_with_resource(policy)))
         command = [program, "--directory", "policies", "--json", "--include-community-auditors"]
         result = scanners.run(command, folder=folder, variables={"PYTHONWARNINGS": "ignore"})
         # It ends with 1 where it found something.
         if result.returncode not in (0, 1) or result.stderr.strip():
-            raise scanners.failed("Parliament", result)
+            raise scanners.scan_error("Parliament", result)
     found: list[Finding] = []
     for record in (json.loads(line) for line in result.stdout.splitlines() if line.strip()):
         policy = policies[int(Path(record["location"]["filepath"]).stem)]
@@ -49,7 +49,7 @@ def lint(policies: list[Policy], stack: str) -> list[Finding]:
                 scanner=PARLIAMENT,
                 check=record["issue"],
                 stack=stack,
-                resource=f"{policy.kind} policy of {policy.of}",
+                resource=f"{policy.kind} policy of {policy.owner}",
                 severity=record["severity"].lower(),
                 detail=f"{record['title']}: {said if isinstance(said, str) else json.dumps(said)}",
             )
@@ -57,7 +57,7 @@ def lint(policies: list[Policy], stack: str) -> list[Finding]:
     return found
 
 
-def _whole(policy: Policy) -> Document:
+def _with_resource(policy: Policy) -> Document:
     """A trust policy names no resource, its role being the one; Parliament takes it for an identity's and would look no further."""
     if policy.kind != "trust":
         return policy.document
@@ -75,7 +75,7 @@ def _risks(account: Account) -> list[Finding]:
         result = scanners.run([program, "scan", "--input-file", "account.json", "--output", folder, "--skip-open-report"], folder=folder)
         written = folder / "iam-findings-account.json"
         if result.returncode != 0 or not written.exists():
-            raise scanners.failed("Cloudsplaining", result)
+            raise scanners.scan_error("Cloudsplaining", result)
         read: Document = json.loads(written.read_text())
     found: list[Finding] = []
     for policy in [*read["inline_policies"].values(), *read["customer_managed_policies"].values()]:
@@ -83,13 +83,13 @@ def _risks(account: Account) -> list[Finding]:
             raise AuditError(
                 f"Cloudsplaining's result has no {', '.join(missing)}: its form has changed, and audit/policies.py must follow."
             )
-        holders = [account.name(one) for one in [one for kind in policy["AttachedTo"].values() for one in kind]]
+        holders = [account.stable_name(one) for one in [one for kind in policy["AttachedTo"].values() for one in kind]]
         found += [
             Finding(
                 scanner=CLOUDSPLAINING,
                 check=risk,
                 stack=account.stack,
-                resource=f"identity policy of {', '.join(holders) or account.name(policy['PolicyName'])}",
+                resource=f"identity policy of {', '.join(holders) or account.stable_name(policy['PolicyName'])}",
                 severity=str(policy[risk]["severity"]),
                 detail=", ".join(str(one) for one in policy[risk]["findings"]),
             )

@@ -30,10 +30,10 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
 }
 """Which of Prowler's services judge what the program makes, by the module of the resource's type (`aws:ec2/…`)."""
 
-LEFT_OUT: Final = ("ec2_elastic_ip_shodan",)
+EXCLUDED_CHECKS: Final = ("ec2_elastic_ip_shodan",)
 """Checks that ask a service on the internet about our addresses."""
 
-_LOGGED: Final = re.compile(
+_LOG_ERROR: Final = re.compile(
     r'"filename": "(?P<file>[^":]+):(?P<line>\d+)", "level": "(?P<level>ERROR|CRITICAL)".*?"message": "(?P<text>.*)'
 )
 
@@ -60,7 +60,7 @@ def scan(account: Account, wanted: list[str]) -> list[Finding]:
     with tempfile.TemporaryDirectory(prefix="webstack-audit-") as name:
         folder = Path(name)
         command: list[str | Path] = [
-            program, "aws", "--region", REGION, "--service", *wanted, "--excluded-check", *LEFT_OUT,
+            program, "aws", "--region", REGION, "--service", *wanted, "--excluded-check", *EXCLUDED_CHECKS,
             "--output-formats", "json-ocsf", "--output-directory", folder, "--output-filename", "result",
             "--log-level", "ERROR", "--log-file", folder / "log", "--no-banner", "--no-color",
             "--ignore-exit-code-3",  # that there are findings is no failure of the scan
@@ -76,9 +76,9 @@ def scan(account: Account, wanted: list[str]) -> list[Finding]:
         result = scanners.run(command, folder=folder, variables=variables)
         found = folder / "result.ocsf.json"
         if result.returncode != 0 or not found.exists():
-            raise scanners.failed("Prowler", result)
+            raise scanners.scan_error("Prowler", result)
         log = (folder / "log").read_text() if (folder / "log").exists() else ""
-        return [*_findings(account, json.loads(found.read_text())), *_not_run(account.stack, log, program)]
+        return [*_findings(account, json.loads(found.read_text())), *_failed_checks(account.stack, log, program)]
 
 
 def _findings(account: Account, records: list[dict[str, Any]]) -> list[Finding]:
@@ -92,7 +92,7 @@ def _findings(account: Account, records: list[dict[str, Any]]) -> list[Finding]:
                 scanner=SCANNER,
                 check=record["metadata"]["event_code"],
                 stack=account.stack,
-                resource=account.name(resource["uid"], resource["name"]),
+                resource=account.stable_name(resource["uid"], resource["name"]),
                 severity=record["severity"].lower(),
                 detail=record["status_detail"],
             )
@@ -100,11 +100,11 @@ def _findings(account: Account, records: list[dict[str, Any]]) -> list[Finding]:
     return found
 
 
-def _not_run(stack: str, log: str, program: Path) -> list[Finding]:
+def _failed_checks(stack: str, log: str, program: Path) -> list[Finding]:
     """What Prowler logged as an error, by the function of Prowler that it happened in: once each, however often it happened."""
     found: dict[str, Finding] = {}
     for line in log.splitlines():
-        match = _LOGGED.search(line)
+        match = _LOG_ERROR.search(line)
         if match is None:
             continue
         where = _function(program, match["file"], int(match["line"]))

@@ -16,23 +16,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from audit import scanners
-from audit.findings import CLONE, AuditError, Finding
+from audit.findings import REPOSITORY_SCOPE, AuditError, Finding
 
 BANDIT: Final = "bandit"
 SECRETS: Final = "detect-secrets"
 
-OTHER_SERVICES: Final = (
+DISABLED_DETECTORS: Final = (
     "ArtifactoryDetector", "AzureStorageKeyDetector", "CloudantDetector", "DiscordBotTokenDetector", "IPPublicDetector",
     "IbmCloudIamDetector", "IbmCosHmacDetector", "MailchimpDetector", "NpmDetector", "OpenAIDetector", "SendGridDetector",
     "SoftlayerDetector", "SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
 )  # fmt: skip
 """Detectors of keys to services that nobody here uses: half of the time is theirs, and long random texts are found without them."""
 
-LOCKS: Final = ("constraints.txt", "app/requirements.lock", "tools/*.txt", "tools/pulumi/go.sum")
+EXCLUDED_FILES: Final = ("constraints.txt", "app/requirements.lock", "tools/*.txt", "tools/pulumi/go.sum")
 """Files that hold names and hashes and nothing else, every line of which a test knows (tests/unit/test_downloads.py)."""
 
 
-def files(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     """The files of a clone, but for what git ignores; new ones as well. Raises AuditError where the folder is no clone."""
     command = ["git", "-C", str(folder), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
@@ -44,13 +44,13 @@ def files(folder: Path) -> list[str]:
 
 def scan(folder: Path) -> list[Finding]:
     """What both do not like in a clone. Raises AuditError where one does not end with a result."""
-    names = files(folder)
+    names = list_files(folder)
     with ThreadPoolExecutor(2) as pool:
-        found = [pool.submit(scanner, folder, names) for scanner in (code, secrets)]
+        found = [pool.submit(scanner, folder, names) for scanner in (scan_code, scan_secrets)]
         return [finding for one in found for finding in one.result()]
 
 
-def code(folder: Path, names: Iterable[str]) -> list[Finding]:
+def scan_code(folder: Path, names: Iterable[str]) -> list[Finding]:
     """Bandit's findings in the Python programs among some files, without the tests: those assert, and their passwords are made up."""
     programs = [name for name in names if not name.startswith("tests/") and _is_python(folder / name)]
     with tempfile.TemporaryDirectory(prefix="webstack-audit-") as scratch:
@@ -59,15 +59,15 @@ def code(folder: Path, names: Iterable[str]) -> list[Finding]:
     # It ends with 1 where it found something.
     read = _json(result.stdout) if result.returncode in (0, 1) else None
     if read is None:
-        raise scanners.failed("Bandit", result)
+        raise scanners.scan_error("Bandit", result)
     if read["errors"]:
         raise AuditError("Bandit could not read:\n" + "\n".join(f"  {one['filename']}: {one['reason']}" for one in read["errors"]))
     return [
         Finding(
             scanner=BANDIT,
             check=f"{one['test_id']}:{one['test_name']}",
-            stack=CLONE,
-            resource=f"{(path := Path(one['filename']).relative_to(folder)).as_posix()}:{_within(folder / path, one['line_number'])}",
+            stack=REPOSITORY_SCOPE,
+            resource=_function_resource(folder, Path(one["filename"]).relative_to(folder), one["line_number"]),
             severity=one["issue_severity"].lower(),
             detail=f"line {one['line_number']}: {one['issue_text']}",
         )
@@ -75,22 +75,22 @@ def code(folder: Path, names: Iterable[str]) -> list[Finding]:
     ]
 
 
-def secrets(folder: Path, names: Sequence[str]) -> list[Finding]:
+def scan_secrets(folder: Path, names: Sequence[str]) -> list[Finding]:
     """What may be a secret in some files: by its kind, its file and the beginning of its hash. The secret itself is not told."""
-    options = [word for detector in OTHER_SERVICES for word in ("--disable-plugin", detector)]
+    options = [word for detector in DISABLED_DETECTORS for word in ("--disable-plugin", detector)]
     options += ["--no-verify", "--disable-filter", "detect_secrets.filters.allowlist.is_line_allowlisted"]
     with tempfile.TemporaryDirectory(prefix="webstack-audit-") as home:
-        texts = [name for name in names if not any(fnmatchcase(name, lock) for lock in LOCKS)]
+        texts = [name for name in names if not any(fnmatchcase(name, lock) for lock in EXCLUDED_FILES)]
         line = [scanners.program("code", "detect-secrets"), "-c", str(os.cpu_count()), "scan", *options, *texts]
         result = scanners.run(line, folder=folder, variables={"HOME": home})  # it looks at nothing outside of the folder that it runs in
     read = _json(result.stdout)
     if result.returncode != 0 or read is None:
-        raise scanners.failed("detect-secrets", result)
+        raise scanners.scan_error("detect-secrets", result)
     return [
         Finding(
             scanner=SECRETS,
             check=one["type"],
-            stack=CLONE,
+            stack=REPOSITORY_SCOPE,
             resource=f"{name} {one['hashed_secret'][:8]}",
             detail=f"line {one['line_number']}",
         )
@@ -114,7 +114,12 @@ def _is_python(path: Path) -> bool:
     return first.startswith(b"#!") and b"python" in first
 
 
-def _within(path: Path, line: int) -> str:
+def _function_resource(folder: Path, path: Path, line: int) -> str:
+    """`FILE:FUNCTION`, of a line of a file in that folder."""
+    return f"{path.as_posix()}:{_enclosing_function(folder / path, line)}"
+
+
+def _enclosing_function(path: Path, line: int) -> str:
     """The function that a line is in, which stays where lines move; `module` outside of all."""
     functions = [
         node

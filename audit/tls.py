@@ -14,7 +14,7 @@ _PROBLEM: Final = re.compile(r"^\s+\* (?P<rule>\w+): (?P<text>.+)$", re.MULTILIN
 _VERDICT: Final = re.compile(r"^\s+\S+:\d+: (?P<verdict>OK|FAILED) - ", re.MULTILINE)
 
 
-def problems(address: str, port: int = 443) -> dict[str, str]:
+def profile_violations(address: str, port: int = 443) -> dict[str, str]:
     """What is not as the profile wants it: sslyze's words, by its name of the rule. Raises AuditError without a verdict."""
     program = scanners.program("light", "sslyze")
     with tempfile.TemporaryDirectory(prefix="webstack-audit-") as folder:
@@ -24,5 +24,5 @@ def problems(address: str, port: int = 443) -> dict[str, str]:
     verdict = _VERDICT.search(judged)
     found = {match["rule"]: match["text"] for match in _PROBLEM.finditer(judged)}
     if verdict is None or (verdict["verdict"] == "FAILED") != bool(found):
-        raise scanners.failed("sslyze", result)
+        raise scanners.scan_error("sslyze", result)
     return found

@@ -6,21 +6,21 @@ import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
 
-from benchmarks import engine, firewall, internal_tls, limits, preview, requests, startup
+from benchmarks import engine, firewall, http_load, internal_tls, limits, preview, startup
 from benchmarks.bench_lab import BenchLab, bench_lab
-from benchmarks.figures import RESULTS, Figure, Machine, keep, show
+from benchmarks.results import RESULTS, Machine, Measurement, print_measurements, save
 from lab.errors import LabError
 from ops import requirements
-from ops.failures import INTERRUPTED
+from ops.errors import EXIT_INTERRUPTED
 
-ON_THE_LAB: Mapping[str, Callable[[BenchLab], list[Figure]]] = {
+LAB_BENCHMARKS: Mapping[str, Callable[[BenchLab], list[Measurement]]] = {
     "startup": startup.measure,
     "preview": preview.measure,
-    "requests": requests.measure,
+    "requests": http_load.measure,
     "limits": limits.measure,
     "internal-tls": internal_tls.measure,
 }
-PARTS = {
+BENCHMARKS = {
     "engine": "the engine's time and memory for 2, 20 and 200 web hosts, on the API alone (needs no root)",
     "firewall": "security groups: how fast a change holds, and what a packet costs, with 2 and 20 web hosts",
     "startup": "from `webstack lab up` to serving, step by step",
@@ -36,13 +36,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measures, prints, and keeps the figures in build/benchmarks.json. Nothing is asserted.",
-        epilog="\n".join(f"{name:12} {text}" for name, text in PARTS.items()),
+        epilog="\n".join(f"{name:12} {text}" for name, text in BENCHMARKS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("parts", metavar="PART", nargs="*", help="what to measure; all without it")
-    wanted: list[str] = parser.parse_args().parts or list(PARTS)
-    if unknown := [part for part in wanted if part not in PARTS]:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(PARTS)}")
+    wanted: list[str] = parser.parse_args().parts or list(BENCHMARKS)
+    if unknown := [part for part in wanted if part not in BENCHMARKS]:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
@@ -52,34 +52,34 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     print(f"\nkept in {RESULTS}")
     return 0
 
 
 def run(wanted: list[str]) -> None:
     """Measures the parts in their own order; those on hosts share one lab. Raises LabError."""
-    on_the_lab = [part for part in ON_THE_LAB if part in wanted]
+    on_the_lab = [part for part in LAB_BENCHMARKS if part in wanted]
     if on_the_lab or "firewall" in wanted:
         requirements.require_host("The benchmarks on hosts")
     if "engine" in wanted:
-        machine = Machine.here()
-        _tell("engine", machine, engine.measure())
+        machine = Machine.current()
+        _report("engine", machine, engine.measure())
     if "firewall" in wanted:
-        machine = Machine.here()
-        _tell("firewall", machine, firewall.measure())
+        machine = Machine.current()
+        _report("firewall", machine, firewall.measure())
     if not on_the_lab:
         return
-    machine = Machine.here()
+    machine = Machine.current()
     with bench_lab() as lab:
         for part in on_the_lab:
-            _tell(part, machine, ON_THE_LAB[part](lab))
-            machine = Machine.here()
+            _report(part, machine, LAB_BENCHMARKS[part](lab))
+            machine = Machine.current()
 
 
-def _tell(part: str, machine: Machine, figures: list[Figure]) -> None:
-    show(part, machine, figures)
-    keep(part, machine, figures)
+def _report(part: str, machine: Machine, figures: list[Measurement]) -> None:
+    print_measurements(part, machine, figures)
+    save(part, machine, figures)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -16,7 +16,7 @@ from lab.paths import REPOSITORY
 
 NAME = "bench"
 
-UNMET = tuple(
+HIGH_LIMITS = tuple(
     f"--set=loadBalancer.limits.{limit}"
     for limit in ("connections=6000", "connectionRate=1000000", "requestRate=1000000", "requestConcurrency=6000")
 )
@@ -38,8 +38,8 @@ class BenchLab:
     """The running lab; wall-clock times in seconds since the epoch."""
 
     names: LabNames
-    up_began: float
-    up_ended: float
+    up_started: float
+    up_finished: float
 
     def command(self, *arguments: str) -> str:
         """Runs `webstack lab …` on this lab and gives what it printed. Raises BenchmarkError."""
@@ -47,7 +47,7 @@ class BenchLab:
 
     def configure(self, setting: str) -> None:
         """`up` with one setting more than the lab's own. Raises BenchmarkError."""
-        webstack("up", *UNMET, f"--set={setting}")
+        webstack("up", *HIGH_LIMITS, f"--set={setting}")
 
     def run_on(self, host: str, *command: str) -> str:
         """Runs a command on a host as root and gives what it printed. Raises BenchmarkError."""
@@ -61,15 +61,15 @@ def bench_lab() -> Generator[BenchLab]:
     webstack("setup", lab=False)
     began = time.time()
     try:
-        webstack("up", *UNMET)
-        yield BenchLab(names=LabNames.of(NAME), up_began=began, up_ended=time.time())
+        webstack("up", *HIGH_LIMITS)
+        yield BenchLab(names=LabNames.of(NAME), up_started=began, up_finished=time.time())
     finally:
-        with _uninterrupted():
+        with _deferred_interrupts():
             _down()
 
 
 @contextlib.contextmanager
-def _uninterrupted() -> Generator[None]:
+def _deferred_interrupts() -> Generator[None]:
     """Answers Ctrl-C and SIGTERM with a word: an impatient second one must not leave half a lab."""
 
     def answer(signum: int, frame: FrameType | None) -> None:

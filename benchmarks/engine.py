@@ -13,12 +13,12 @@ from pathlib import Path
 
 from pulumi import automation as auto
 
-from benchmarks.figures import Figure
-from lab.empty_api import empty_api
+from benchmarks.results import Measurement
 from lab.engine import pulumi_cli
 from lab.engine.engine import Engine, EngineOptions
 from lab.engine.workspace import Setting
 from lab.paths import REPOSITORY
+from lab.standalone_moto import standalone_moto
 from ops.engine_run import interruptible
 from ops.terminal import Terminal
 
@@ -32,8 +32,8 @@ class Fleet:
     web_hosts: int
     resources: int
     create: float
-    again: float
-    changed_again: int
+    no_op_up: float
+    no_op_changes: int
     """What the second `up` changed: 0, or it is no figure of an `up` without a change."""
     destroy: float
     engine_memory: float
@@ -41,30 +41,32 @@ class Fleet:
     provider_memory: float
 
 
-def measure() -> list[Figure]:
+def measure() -> list[Measurement]:
     """Each size in a process of its own, so that the peak of one is not the next one's."""
-    figures: list[Figure] = []
+    figures: list[Measurement] = []
     for size in SIZES:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-            fleet = pool.submit(stand_up, size).result()
+            fleet = pool.submit(measure_fleet, size).result()
         name = f"{size} web hosts"
         note = f"{fleet.resources} resources"
-        again = f"NOT without a change: {fleet.changed_again} resources" if fleet.changed_again else ""
+        again = f"NOT without a change: {fleet.no_op_changes} resources" if fleet.no_op_changes else ""
         figures += [
-            Figure(name=f"{name}: up from nothing", value=fleet.create, unit="s", note=note),
-            Figure(name=f"{name}: up without a change", value=fleet.again, unit="s", note=again),
-            Figure(name=f"{name}: destroy", value=fleet.destroy, unit="s"),
-            Figure(name=f"{name}: engine's memory", value=fleet.engine_memory, unit="MiB", note="peak resident set of the pulumi process"),
-            Figure(name=f"{name}: program's memory", value=fleet.program_memory, unit="MiB", note="the same, of the Python program"),
-            Figure(name=f"{name}: provider's memory", value=fleet.provider_memory, unit="MiB", note="the lab's, not the real one's"),
+            Measurement(name=f"{name}: up from nothing", value=fleet.create, unit="s", note=note),
+            Measurement(name=f"{name}: up without a change", value=fleet.no_op_up, unit="s", note=again),
+            Measurement(name=f"{name}: destroy", value=fleet.destroy, unit="s"),
+            Measurement(
+                name=f"{name}: engine's memory", value=fleet.engine_memory, unit="MiB", note="peak resident set of the pulumi process"
+            ),
+            Measurement(name=f"{name}: program's memory", value=fleet.program_memory, unit="MiB", note="the same, of the Python program"),
+            Measurement(name=f"{name}: provider's memory", value=fleet.provider_memory, unit="MiB", note="the lab's, not the real one's"),
         ]
     return figures
 
 
-def stand_up(web_hosts: int) -> Fleet:
+def measure_fleet(web_hosts: int) -> Fleet:
     """Creates, repeats and destroys a stack of that many web hosts on an empty API."""
     console = Terminal(stderr=True)
-    with tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder, empty_api(Path(folder)) as endpoint:
+    with tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder, standalone_moto(Path(folder)) as endpoint:
         options = EngineOptions(
             home=Path(folder) / "engine",
             repository=REPOSITORY,
@@ -74,7 +76,11 @@ def stand_up(web_hosts: int) -> Fleet:
             settings=[Setting.parse(f"web.count={web_hosts}"), Setting.parse("readiness.wait=false")],
             checkpoints=False,
         )
-        with Engine(options) as engine, Peak(options.home / "pulumi.pid") as cli, Peak(options.home / "provider.pid") as provider:
+        with (
+            Engine(options) as engine,
+            PeakMemory(options.home / "pulumi.pid") as cli,
+            PeakMemory(options.home / "provider.pid") as provider,
+        ):
             create = timed(lambda: interruptible(engine, console, engine.up))
             resources = len((engine.stack.export_stack().deployment or {}).get("resources", []))
             ups: list[auto.UpResult] = []
@@ -84,8 +90,8 @@ def stand_up(web_hosts: int) -> Fleet:
         web_hosts=web_hosts,
         resources=resources,
         create=create,
-        again=again,
-        changed_again=sum(count for kind, count in (ups[0].summary.resource_changes or {}).items() if kind != "same"),
+        no_op_up=again,
+        no_op_changes=sum(count for kind, count in (ups[0].summary.resource_changes or {}).items() if kind != "same"),
         destroy=destroy,
         engine_memory=cli.mebibytes,
         program_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
@@ -100,14 +106,14 @@ def timed(operation: Callable[[], object]) -> float:
     return time.monotonic() - began
 
 
-class Peak:
+class PeakMemory:
     """The highest peak of the processes that a pid file names while the context is open.
 
     The kernel keeps each process's own peak (VmHWM, proc_pid_status(5)), so looking now and then misses only what is allocated in a
     process's last moments.
     """
 
-    EVERY = 0.1
+    INTERVAL = 0.1
 
     def __init__(self, pid_file: Path) -> None:
         self._pid_file = pid_file
@@ -115,7 +121,7 @@ class Peak:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self.mebibytes = 0.0
 
-    def __enter__(self) -> "Peak":
+    def __enter__(self) -> "PeakMemory":
         self._thread.start()
         return self
 
@@ -124,7 +130,7 @@ class Peak:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._ended.wait(self.EVERY):
+        while not self._ended.wait(self.INTERVAL):
             # Between two runs there is no file, and a process may end while it is looked at.
             with suppress(OSError, ValueError, IndexError, StopIteration):
                 status = Path("/proc", self._pid_file.read_text().split()[0], "status").read_text().splitlines()

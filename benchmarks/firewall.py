@@ -14,21 +14,21 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.figures import Figure
-from lab.cloud.account import quotas
+from benchmarks.results import Measurement
 from lab.cloud.images import BAKED_IMAGE
-from lab.empty_api import empty_api
-from lab.hypervisor import footprint, namespaces, router, teardown
+from lab.cloud.quota_client import quotas
+from lab.hypervisor import namespaces, node_settings, router, teardown
 from lab.hypervisor.desired import DesiredMachine
 from lab.hypervisor.firewall.enforcer import Enforcer
-from lab.hypervisor.firewall.facts import Group, GroupRule, Interface, Rulebook
-from lab.hypervisor.firewall.reader import RulebookReader
-from lab.hypervisor.firewall.ruleset import Surfaces
-from lab.hypervisor.reader import Reader
+from lab.hypervisor.firewall.model import Group, GroupRule, NetworkInterface, SecurityGroupSnapshot
+from lab.hypervisor.firewall.reader import SecurityGroupReader
+from lab.hypervisor.firewall.ruleset import RouterSide
+from lab.hypervisor.probes import TCP, Probe, ProbePoint, run_probes
 from lab.hypervisor.router import MACHINE_LINK
-from lab.hypervisor.tries import TCP, Place, Try, try_all
+from lab.hypervisor.state_reader import Ec2StateReader
 from lab.names import LabNames
-from stack.firewall import EVERYWHERE, FLOWS, rules
+from lab.standalone_moto import standalone_moto
+from stack.firewall import ANY_IPV4, FLOWS, rules
 from stack.roles import ROLES
 from stack.roles.database import MYSQL_PORT
 from stack.roles.web import PORT as WEB_PORT
@@ -46,17 +46,21 @@ REPEATS = 5
 CHANGES = 10
 
 
-def measure() -> list[Figure]:
+def measure() -> list[Measurement]:
     """Both measurements. Needs root; what it makes on the machine bears a lab's prefix of its own and is gone afterwards."""
     names = LabNames.of(NAME)
-    figures: list[Figure] = []
+    figures: list[Measurement] = []
     for size in SIZES:
         with _router(names) as enforcer:
             hosts = _hosts(size)
             for host in hosts:
                 router.connect(names, host)
             figures += _packets(names, enforcer, hosts, size)
-    with _router(names) as enforcer, tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder, empty_api(Path(folder)) as endpoint:
+    with (
+        _router(names) as enforcer,
+        tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder,
+        standalone_moto(Path(folder)) as endpoint,
+    ):
         figures += _convergence(names, enforcer, endpoint)
     return figures
 
@@ -64,10 +68,10 @@ def measure() -> list[Figure]:
 @contextmanager
 def _router(names: LabNames) -> Generator[Enforcer]:
     teardown.take_down(names)
-    footprint.enter(names)
+    node_settings.acquire(names)
     try:
         router.set_up(names)
-        surfaces = Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address))
+        surfaces = RouterSide(wan=router.WAN, endpoints=(names.api_address, names.s3_address))
         yield Enforcer(surfaces, lambda script: router.load_rules(names, script))
     finally:
         teardown.take_down(names)
@@ -93,9 +97,9 @@ def _machine(instance_id: str, role: str, address: IPv4Address) -> DesiredMachin
     )
 
 
-def _rulebook() -> Rulebook:
+def _rulebook() -> SecurityGroupSnapshot:
     """The stack's own table of rules."""
-    return Rulebook(
+    return SecurityGroupSnapshot(
         groups={f"sg-{role}": Group(group_id=f"sg-{role}", name=role) for role in ROLES},
         rules=tuple(
             GroupRule(
@@ -108,14 +112,14 @@ def _rulebook() -> Rulebook:
                 cidr_ipv4=rule.peer_cidr,
                 peer_group_id=f"sg-{rule.peer_group}" if rule.peer_group else None,
             )
-            for number, rule in enumerate(rules(FLOWS, (EVERYWHERE,)))
+            for number, rule in enumerate(rules(FLOWS, (ANY_IPV4,)))
         ),
     )
 
 
-def _interfaces(names: LabNames, hosts: Iterable[DesiredMachine]) -> list[Interface]:
+def _interfaces(names: LabNames, hosts: Iterable[DesiredMachine]) -> list[NetworkInterface]:
     return [
-        Interface(
+        NetworkInterface(
             host=host.name,
             instance_id=host.instance_id,
             link=names.router_link(host.instance_id),
@@ -127,25 +131,25 @@ def _interfaces(names: LabNames, hosts: Iterable[DesiredMachine]) -> list[Interf
     ]
 
 
-def _packets(names: LabNames, enforcer: Enforcer, hosts: Sequence[DesiredMachine], size: int) -> list[Figure]:
+def _packets(names: LabNames, enforcer: Enforcer, hosts: Sequence[DesiredMachine], size: int) -> list[Measurement]:
     balancer, web = hosts[0], hosts[-1]
-    figures: list[Figure] = []
+    figures: list[Measurement] = []
     for what in ("no rules", f"{size} web hosts"):
         if what != "no rules":
             enforcer.enforce(_rulebook(), _interfaces(names, hosts))
         elif size != SIZES[0]:
             continue
         with _listener(names, web) as listener:
-            packet = min(_round_trips(names, balancer, listener) for _ in range(REPEATS)) / 2
-            opening = min(_openings(names, balancer, listener) for _ in range(REPEATS))
+            packet = min(_round_trip_seconds(names, balancer, listener) for _ in range(REPEATS)) / 2
+            opening = min(_connection_seconds(names, balancer, listener) for _ in range(REPEATS))
         figures += [
-            Figure(
+            Measurement(
                 name=f"{what}: one packet of an open connection",
                 value=packet * 1e6,
                 unit="us",
                 note=f"half a round trip, kernel and all; the fastest of {REPEATS}",
             ),
-            Figure(name=f"{what}: opening and closing a connection", value=opening * 1e6, unit="us", note="about nine packets"),
+            Measurement(name=f"{what}: opening and closing a connection", value=opening * 1e6, unit="us", note="about nine packets"),
         ]
     return figures
 
@@ -159,7 +163,7 @@ def _listener(names: LabNames, host: DesiredMachine) -> Generator[socket.socket]
         yield listener
 
 
-def _round_trips(names: LabNames, source: DesiredMachine, listener: socket.socket) -> float:
+def _round_trip_seconds(names: LabNames, source: DesiredMachine, listener: socket.socket) -> float:
     """Seconds of one round trip. One thread plays both ends: the kernel delivers within `send`, so no scheduling is in the number."""
     with _connected(names, source, listener) as near, listener.accept()[0] as far:
         for end in (near, far):
@@ -173,7 +177,7 @@ def _round_trips(names: LabNames, source: DesiredMachine, listener: socket.socke
         return (time.perf_counter() - began) / ROUNDS
 
 
-def _openings(names: LabNames, source: DesiredMachine, listener: socket.socket) -> float:
+def _connection_seconds(names: LabNames, source: DesiredMachine, listener: socket.socket) -> float:
     def enter() -> float:
         began = time.perf_counter()
         for _ in range(CONNECTIONS):
@@ -181,19 +185,19 @@ def _openings(names: LabNames, source: DesiredMachine, listener: socket.socket) 
                 listener.accept()[0].close()
         return (time.perf_counter() - began) / CONNECTIONS
 
-    return namespaces.inside(names.machine_netns(source.instance_id), enter)
+    return namespaces.call_in_namespace(names.machine_netns(source.instance_id), enter)
 
 
 def _connected(names: LabNames, source: DesiredMachine, listener: socket.socket) -> socket.socket:
-    return namespaces.inside(names.machine_netns(source.instance_id), lambda: socket.create_connection(listener.getsockname()))
+    return namespaces.call_in_namespace(names.machine_netns(source.instance_id), lambda: socket.create_connection(listener.getsockname()))
 
 
-def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Figure]:
+def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Measurement]:
     quotas(endpoint, {"vcpus": 10 * SIZES[-1]})
-    reader = Reader(endpoint)
+    reader = Ec2StateReader(endpoint)
     ec2 = reader.client(REGION)
     _stand_up(ec2, SIZES[-1])
-    rulebooks = RulebookReader(reader, s3_address=names.s3_address)
+    rulebooks = SecurityGroupReader(reader, s3_address=names.s3_address)
     machines = list(reader.read([REGION]).machines.values())
     for machine in machines:
         router.connect(names, machine)
@@ -204,9 +208,9 @@ def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Fig
 
     follow()
     source, target = (next(machine for machine in machines if machine.role == role) for role in ("web", "database"))
-    one = Try(
-        source=Place(namespace=names.machine_netns(source.instance_id), link=MACHINE_LINK),
-        target=Place(namespace=names.machine_netns(target.instance_id), link=MACHINE_LINK),
+    one = Probe(
+        source=ProbePoint(namespace=names.machine_netns(source.instance_id), link=MACHINE_LINK),
+        target=ProbePoint(namespace=names.machine_netns(target.instance_id), link=MACHINE_LINK),
         address=target.address.ip if target.address else IPv4Address(0),
         protocol=TCP,
         port=MYSQL_PORT,
@@ -219,12 +223,12 @@ def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Fig
     }
     ec2.authorize_security_group_egress(
         GroupId=group_ids["web"],
-        IpPermissions=[{"IpProtocol": "tcp", "FromPort": MYSQL_PORT, "ToPort": MYSQL_PORT, "IpRanges": [{"CidrIp": EVERYWHERE}]}],
+        IpPermissions=[{"IpProtocol": "tcp", "FromPort": MYSQL_PORT, "ToPort": MYSQL_PORT, "IpRanges": [{"CidrIp": ANY_IPV4}]}],
     )
     added: list[float] = []
     for _ in range(CHANGES):
         made = ec2.authorize_security_group_ingress(GroupId=group_ids["database"], IpPermissions=[permission])["SecurityGroupRules"]
-        added.append(_seconds(lambda: (follow(), _until_it_arrives(one))))
+        added.append(_seconds(lambda: (follow(), _wait_until_delivered(one))))
         ec2.revoke_security_group_ingress(
             GroupId=group_ids["database"], SecurityGroupRuleIds=[rule.get("SecurityGroupRuleId", "") for rule in made]
         )
@@ -232,11 +236,11 @@ def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Fig
     whole = [_seconds(lambda: (reader.read([REGION]), follow())) for _ in range(CHANGES)]
     note = "read, compiled, loaded; the lab waits up to 200 ms more, for changes that come together"
     return [
-        Figure(
+        Measurement(
             name=f"{SIZES[-1]} web hosts: a rule added, until a packet passes", value=statistics.median(added) * 1e3, unit="ms", note=note
         ),
-        Figure(name=f"{SIZES[-1]} web hosts: the slowest of {CHANGES}", value=max(added) * 1e3, unit="ms"),
-        Figure(
+        Measurement(name=f"{SIZES[-1]} web hosts: the slowest of {CHANGES}", value=max(added) * 1e3, unit="ms"),
+        Measurement(
             name=f"{SIZES[-1]} web hosts: the same after a host changed",
             value=statistics.median(whole) * 1e3,
             unit="ms",
@@ -251,9 +255,9 @@ def _stand_up(ec2: "EC2Client", web_hosts: int) -> None:
     subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.20.64.0/20")["Subnet"].get("SubnetId", "")
     groups = {role: ec2.create_security_group(GroupName=role, Description=role, VpcId=vpc_id)["GroupId"] for role in ROLES}
     for group_id in groups.values():
-        everything: IpPermissionTypeDef = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": EVERYWHERE}]}
+        everything: IpPermissionTypeDef = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": ANY_IPV4}]}
         ec2.revoke_security_group_egress(GroupId=group_id, IpPermissions=[everything])
-    for rule in rules(FLOWS, (EVERYWHERE,)):
+    for rule in rules(FLOWS, (ANY_IPV4,)):
         if (rule.group, rule.peer_group, rule.port) in (("database", "web", MYSQL_PORT), ("web", "database", MYSQL_PORT)):
             continue
         peer: IpPermissionTypeDef = {"IpProtocol": rule.protocol, "FromPort": rule.port, "ToPort": rule.port}
@@ -273,8 +277,8 @@ def _stand_up(ec2: "EC2Client", web_hosts: int) -> None:
         )
 
 
-def _until_it_arrives(one: Try) -> None:
-    while not try_all([one], patience=0.05)[0].arrived:
+def _wait_until_delivered(one: Probe) -> None:
+    while not run_probes([one], timeout=0.05)[0].arrived:
         pass
 
 

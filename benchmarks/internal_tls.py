@@ -9,39 +9,41 @@ from collections.abc import Generator
 from pathlib import Path
 
 from benchmarks.bench_lab import BenchLab
-from benchmarks.figures import Figure
-from benchmarks.requests import PATHS, REQUESTS, ROUNDS, WARM_UP, Sample, figures_of, send, ways_of
+from benchmarks.http_load import PATHS, REQUESTS, ROUNDS, WARM_UP, Sample, run_h2load, summarize, targets
+from benchmarks.results import Measurement
 
 WEB_HOSTS = ("web-1", "web-2")
 BALANCER = "lb-1"
-KINDS = ("TLS inside", "clear inside")
+VARIANTS = ("TLS inside", "clear inside")
 REQUEST_KINDS = ("page", "static file")
 NGINX, HAPROXY = "/etc/nginx/nginx.conf", "/etc/haproxy/haproxy.cfg"
 
-_SETTLED = 'until [ "$(echo show stat | socat - /run/haproxy/admin.sock | grep -c "^web,web.*,UP,")" = 2 ]; do sleep 0.2; done; sleep 2'
+_WAIT_FOR_SERVERS = (
+    'until [ "$(echo show stat | socat - /run/haproxy/admin.sock | grep -c "^web,web.*,UP,")" = 2 ]; do sleep 0.2; done; sleep 2'
+)
 
 
-def measure(lab: BenchLab) -> list[Figure]:
+def measure(lab: BenchLab) -> list[Measurement]:
     """Rate, median and 99th percentile of a page and of a static file through the whole path. Raises BenchmarkError."""
-    way = ways_of(lab)[0]
-    samples = {(path, kind): Sample() for path in REQUEST_KINDS for kind in KINDS}
+    way = targets(lab)[0]
+    samples = {(path, kind): Sample() for path in REQUEST_KINDS for kind in VARIANTS}
     with tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder:
         log = Path(folder) / "requests.tsv"
 
         def once(kind: str) -> None:
             for path in REQUEST_KINDS:
-                send(way, PATHS[path], WARM_UP, log, Sample())
-                send(way, PATHS[path], REQUESTS[path], log, samples[path, kind])
+                run_h2load(way, PATHS[path], WARM_UP, log, Sample())
+                run_h2load(way, PATHS[path], REQUESTS[path], log, samples[path, kind])
 
         for _ in range(ROUNDS):
-            once(KINDS[0])
-            with _in_clear(lab):
-                once(KINDS[1])
-    return [figure for (path, kind), sample in samples.items() for figure in figures_of(f"{path}, {kind}", sample)]
+            once(VARIANTS[0])
+            with _without_tls(lab):
+                once(VARIANTS[1])
+    return [figure for (path, kind), sample in samples.items() for figure in summarize(f"{path}, {kind}", sample)]
 
 
 @contextlib.contextmanager
-def _in_clear(lab: BenchLab) -> Generator[None]:
+def _without_tls(lab: BenchLab) -> Generator[None]:
     """Takes TLS away from both sides, and puts it back. What would do so by itself waits meanwhile."""
     lab.run_on(BALANCER, "systemctl", "stop", "webstack-reconfigure.service")
     try:
@@ -63,4 +65,4 @@ def _switch(lab: BenchLab, *, nginx: tuple[str, str], haproxy: tuple[str, str]) 
         lab.run_on(host, "systemctl", "reload", "nginx")
     lab.run_on(BALANCER, "sed", "-i", f"s/^  {haproxy[0]}default-server ssl/  {haproxy[1]}default-server ssl/", HAPROXY)
     lab.run_on(BALANCER, "systemctl", "restart", "haproxy")
-    lab.run_on(BALANCER, "sh", "-c", _SETTLED)
+    lab.run_on(BALANCER, "sh", "-c", _WAIT_FOR_SERVERS)

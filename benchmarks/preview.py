@@ -4,7 +4,7 @@ import statistics
 import time
 
 from benchmarks.bench_lab import BenchLab
-from benchmarks.figures import Figure
+from benchmarks.results import Measurement
 
 ROUNDS = 3
 
@@ -12,7 +12,7 @@ CHANGES = ("to create", "to update", "to replace", "to delete")
 """How the lines of the engine's summary end that tell of changes."""
 
 
-def measure(lab: BenchLab) -> list[Figure]:
+def measure(lab: BenchLab) -> list[Measurement]:
     """The median time of the command. A plan that is not empty is told in the note. Raises BenchmarkError."""
     times: list[float] = []
     changes = ""
@@ -23,4 +23,4 @@ def measure(lab: BenchLab) -> list[Figure]:
         # Told with the figure: it is then no preview of nothing.
         changes = ", ".join(line.strip() for line in plan.splitlines() if line.strip().endswith(CHANGES)) or changes
     note = f"median of {ROUNDS}, the whole command" + (f"; NOT without a change: {changes}" if changes else "")
-    return [Figure(name="preview without a change", value=statistics.median(times), unit="s", note=note)]
+    return [Measurement(name="preview without a change", value=statistics.median(times), unit="s", note=note)]

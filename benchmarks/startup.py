@@ -16,9 +16,9 @@ from typing import Any, Literal, cast
 import boto3
 
 from benchmarks.bench_lab import BenchLab, BenchmarkError
-from benchmarks.figures import Figure
-from lab import keys
-from lab.engine.engine import only_this_aws
+from benchmarks.results import Measurement
+from lab import admin_keys
+from lab.engine.engine import isolated_aws_environment
 from lab.names import LabNames
 
 REGION = "eu-central-1"
@@ -47,7 +47,7 @@ _CLONE = "SELECT UNIX_TIMESTAMP(BEGIN_TIME), UNIX_TIMESTAMP(END_TIME) FROM perfo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
+class ReadinessRecord:
     """One readiness record of a host."""
 
     host: str
@@ -62,10 +62,10 @@ class EngineState:
 
     created: Mapping[str, float]
     kinds: Mapping[str, str]
-    ended: float
+    finished: float
 
     @property
-    def began(self) -> float:
+    def started(self) -> float:
         """When the program registered its first resource."""
         return min(self.created.values())
 
@@ -74,10 +74,10 @@ class EngineState:
         return {name: time for name, time in self.created.items() if self.kinds[name] == kind}
 
 
-def measure(lab: BenchLab) -> list[Figure]:
+def measure(lab: BenchLab) -> list[Measurement]:
     """The whole, the critical path's steps in order, and what went on beside it. Raises BenchmarkError."""
     state = engine_state(lab.names)
-    words = readiness_words(lab.names)
+    words = readiness_records(lab.names)
     ready = {word.host: word.time for word in words if word.state == "ready"}
     told = [word for word in words if word.host == FIRST_DATABASE]
     probe: dict[str, float] = json.loads(lab.run_on(FIRST_DATABASE, "python3", "-c", _PROBE))
@@ -85,51 +85,53 @@ def measure(lab: BenchLab) -> list[Figure]:
     instances = state.of_kind("aws:ec2/instance:Instance")
     instance = lab.run_on(FIRST_DATABASE, "cat", "/run/cloud-init/.instance-id").strip()
     path = [
-        ("the command was given", lab.up_began),
-        ("daemon: the lab's daemon answers", daemon_answered(lab.names)),
-        ("engine start: its first resource", state.began),
+        ("the command was given", lab.up_started),
+        ("daemon: the lab's daemon answers", daemon_started(lab.names)),
+        ("engine start: its first resource", state.started),
         ("resources: db-1's instance begins to boot", log_time(lab.names.daemon_log, f"{instance}: boot")),
         ("boot: db-1's systemd runs", probe["userspace"]),
         ("boot: cloud-init begins", probe["cloud_init"]),
         ("cloud-init: its last stage begins", probe["user_script"]),
         ("cloud-init: packages, the role's bundle", told[0].time),
-        ("MySQL: data volume mounted, database to be made", first(told, "the stack has no data yet")),
-        ("MySQL: database made", first(told, "a database begun here is not claimed yet")),
+        ("MySQL: data volume mounted, database to be made", first_time(told, "the stack has no data yet")),
+        ("MySQL: database made", first_time(told, "a database begun here is not claimed yet")),
         ("MySQL: mysqld runs", probe["mysqld"]),
         ("MySQL: db-1 open for writes, accounts made", ready[FIRST_DATABASE]),
         ("web: migrations, Gunicorn; the last web host is ready", max(webs)),
         ("readiness: the engine has seen it and put it into DNS", max(state.of_kind("aws:route53/record:Record").values())),
         ("load balancer: serves HTTPS", ready["lb-1"]),
-        ("readiness: the engine has seen it and ended", state.ended),
-        ("the command returned", lab.up_ended),
+        ("readiness: the engine has seen it and ended", state.finished),
+        ("the command returned", lab.up_finished),
     ]
     begin, end = (float(text) for text in lab.run_on(SECOND_DATABASE, "mysql", "-BNe", _CLONE).split())
-    boots = max(instances.values()) - state.began
+    boots = max(instances.values()) - state.started
     return [
-        Figure(name="lab up, until the command returned", value=lab.up_ended - lab.up_began, unit="s", note="packages and caches warm"),
-        Figure(name="lab up, until HTTPS is served", value=ready["lb-1"] - lab.up_began, unit="s", note="by lb-1's own check"),
+        Measurement(
+            name="lab up, until the command returned", value=lab.up_finished - lab.up_started, unit="s", note="packages and caches warm"
+        ),
+        Measurement(name="lab up, until HTTPS is served", value=ready["lb-1"] - lab.up_started, unit="s", note="by lb-1's own check"),
         *steps(path),
-        Figure(name=f"beside: all {len(state.created)} resources up to the last instance", value=boots, unit="s"),
-        Figure(name="beside: clone of db-1's data by db-2", value=end - begin, unit="s"),
-        Figure(name="beside: from the clone to a ready replica", value=ready[SECOND_DATABASE] - end, unit="s", note="mysqld restarts"),
-        Figure(name="beside: db-2 ready", value=ready[SECOND_DATABASE] - lab.up_began, unit="s", note="since the command"),
+        Measurement(name=f"beside: all {len(state.created)} resources up to the last instance", value=boots, unit="s"),
+        Measurement(name="beside: clone of db-1's data by db-2", value=end - begin, unit="s"),
+        Measurement(name="beside: from the clone to a ready replica", value=ready[SECOND_DATABASE] - end, unit="s", note="mysqld restarts"),
+        Measurement(name="beside: db-2 ready", value=ready[SECOND_DATABASE] - lab.up_started, unit="s", note="since the command"),
     ]
 
 
-def steps(path: Sequence[tuple[str, float]]) -> list[Figure]:
+def steps(path: Sequence[tuple[str, float]]) -> list[Measurement]:
     """The seconds between each moment and the one before it; a negative one shows that the two did not wait for each other."""
     return [
-        Figure(name=f"path {number:2}: {name}", value=time - before, unit="s")
+        Measurement(name=f"path {number:2}: {name}", value=time - before, unit="s")
         for number, ((_, before), (name, time)) in enumerate(itertools.pairwise(path), start=1)
     ]
 
 
-def first(words: Sequence[Word], reason: str) -> float:
+def first_time(records: Sequence[ReadinessRecord], reason: str) -> float:
     """When a host first gave a reason that begins so. Raises BenchmarkError where it never did."""
-    for word in words:
+    for word in records:
         if word.reason.startswith(reason):
             return word.time
-    raise BenchmarkError(f"no readiness record begins with {reason!r}; there are: {', '.join(word.reason for word in words)}")
+    raise BenchmarkError(f"no readiness record begins with {reason!r}; there are: {', '.join(word.reason for word in records)}")
 
 
 def engine_state(names: LabNames) -> EngineState:
@@ -144,14 +146,14 @@ def engine_state(names: LabNames) -> EngineState:
     return EngineState(
         created={name: seconds(resource["created"]) for name, resource in by_name.items()},
         kinds={name: resource["type"] for name, resource in by_name.items()},
-        ended=seconds(str(latest["manifest"]["time"])),
+        finished=seconds(str(latest["manifest"]["time"])),
     )
 
 
-def readiness_words(names: LabNames) -> list[Word]:
+def readiness_records(names: LabNames) -> list[ReadinessRecord]:
     """Every record that hosts wrote, in the order of time: the bucket keeps the versions. Raises what the API raises."""
-    words: list[Word] = []
-    with only_this_aws(names.api_endpoint, keys.read(names)):
+    words: list[ReadinessRecord] = []
+    with isolated_aws_environment(names.api_endpoint, admin_keys.read_admin_key(names)):
         client = boto3.client("s3", region_name=REGION)
         for bucket in client.list_buckets()["Buckets"]:
             name = bucket.get("Name", "")
@@ -160,11 +162,13 @@ def readiness_words(names: LabNames) -> list[Word]:
                     record: dict[str, Any] = json.loads(
                         client.get_object(Bucket=name, Key=version.get("Key", ""), VersionId=version.get("VersionId", ""))["Body"].read()
                     )
-                    words.append(Word(host=record["host"], state=record["state"], reason=record["reason"], time=seconds(record["time"])))
+                    words.append(
+                        ReadinessRecord(host=record["host"], state=record["state"], reason=record["reason"], time=seconds(record["time"]))
+                    )
     return sorted(words, key=lambda word: word.time)
 
 
-def daemon_answered(names: LabNames) -> float:
+def daemon_started(names: LabNames) -> float:
     """When the daemon said in its log that it runs. Raises BenchmarkError."""
     return log_time(names.daemon_log, "lab.daemon INFO")
 

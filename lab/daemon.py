@@ -15,28 +15,28 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from lab import keys
-from lab.cloud.api_faults import ApiFaults
-from lab.cloud.api_process import ApiServerError
+from lab import admin_keys
+from lab.api_fault_injector import ApiFaultInjector
+from lab.cloud.api_fault_filter import ApiFaultFilter
 from lab.cloud.images import BAKED_IMAGE, PLAIN_IMAGE
+from lab.cloud.moto_process import MotoServerError
 from lab.cloud.services import CloudServices
 from lab.control_server import ControlServer
-from lab.door_faults import DoorFaults
-from lab.files import PRIVATE
-from lab.hypervisor import footprint, teardown
+from lab.files import PRIVATE_UMASK
+from lab.hypervisor import node_settings, teardown
 from lab.hypervisor.hypervisor import Hypervisor
-from lab.hypervisor.interface import MachineEvent, RouterNamespace
-from lab.hypervisor.keeper import POWER_OFF_AFTER
+from lab.hypervisor.protocols import MachineEvent, RouterNamespace
+from lab.hypervisor.reconciler import SHUTDOWN_TIMEOUT
 from lab.hypervisor.run import CommandError
 from lab.image.recipe import Recipe
-from lab.image.store import Store
+from lab.image.store import ImageStore
 from lab.names import LabNameError, LabNames
-from lab.processes import read_pid_file, until_exit, write_pid_file
+from lab.processes import read_pid_file, wait_for_exit, write_pid_file
 
 log = logging.getLogger("lab.daemon")
 
 
-def image_for(store: Store, recipes: Mapping[str, Recipe], image_id: str) -> Path:
+def image_for(store: ImageStore, recipes: Mapping[str, Recipe], image_id: str) -> Path:
     """The root folder behind an AMI id; raises `LookupError` where there is none."""
     recipe = recipes.get(image_id)
     if recipe is None:
@@ -54,68 +54,68 @@ class Daemon:
 
     def __init__(self, names: LabNames, *, power_off_after: float) -> None:
         self.names = names
-        self.end = asyncio.Event()
+        self.stop_event = asyncio.Event()
         """Set: the daemon stops."""
-        self.take_lab_along = False
+        self.destroy_lab = False
         """Whether the lab goes with it."""
-        self._store = Store.default()
-        self._store.close_to_others()
+        self._store = ImageStore.default()
+        self._store.restrict_access()
         # As they are now: a clone that changes under a running lab is not to leave its hosts without an image.
         self._recipes = {BAKED_IMAGE: self._store.recipe("baked"), PLAIN_IMAGE: self._store.recipe("plain")}
         self._services: CloudServices | None = None
-        self._api_faults = ApiFaults()
-        self._keys = keys.provide(names)
+        self._api_faults = ApiFaultFilter()
+        self._keys = admin_keys.ensure_admin_key(names)
         self.hypervisor = Hypervisor(
             names,
             cloud=self,
             image_for=lambda image_id: image_for(self._store, self._recipes, image_id),
-            effectors=[DoorFaults(self._api_faults)],
+            injectors=[ApiFaultInjector(self._api_faults)],
             power_off_after=power_off_after,
         )
         self._control = ControlServer(names, self.hypervisor, self.shut_down)
 
     def shut_down(self) -> None:
         """Ends daemon and lab."""
-        self.take_lab_along = True
-        self.end.set()
+        self.destroy_lab = True
+        self.stop_event.set()
 
     async def report(self, instance_id: str, event: MachineEvent, volume_id: str | None = None) -> None:
-        """See `lab.hypervisor.interface.MachineReports`."""
+        """See `lab.hypervisor.protocols.MachineStatusReporter`."""
         if self._services is not None:
             await self._services.report(instance_id, event, volume_id)
 
     async def run(self) -> None:
-        """Runs until `end` is set."""
+        """Runs until `stop_event` is set."""
         async with contextlib.AsyncExitStack() as stack:
             router = await self.hypervisor.set_up_router()
             self._services = await self._start_services(router)
-            stack.push_async_callback(self._leave_services)
-            guarding = asyncio.create_task(self._replace_lost_services(router), name="api guard")
+            stack.push_async_callback(self._detach_services)
+            guarding = asyncio.create_task(self._supervise_moto(router), name="api guard")
             stack.callback(guarding.cancel)
             await self.hypervisor.start(await self._services.regions())
             stack.push_async_callback(self.hypervisor.stop)
             await self._control.start()
             stack.push_async_callback(self._control.stop)
             log.info("lab %s runs; its API is %s", self.names.name, self.names.api_endpoint)
-            await self.end.wait()
+            await self.stop_event.wait()
 
-    async def _replace_lost_services(self, router: RouterNamespace) -> None:
+    async def _supervise_moto(self, router: RouterNamespace) -> None:
         """When the API server has died, all that it knew is lost: a new one begins empty, and the machines go with what they stood for."""
         while self._services is not None:
             process = read_pid_file(self.names.pid_file("api"))
             if process is not None:
-                await until_exit(process)
+                await wait_for_exit(process)
             log.error("the API server has ended, and what it knew is lost; starting another")
             await self._services.stop()
             self._services = await self._start_services(router)
             self.hypervisor.refresh()
 
     async def _start_services(self, router: RouterNamespace) -> CloudServices:
-        packages = self._store.packages(self._recipes[BAKED_IMAGE])
+        packages = self._store.packages_dir(self._recipes[BAKED_IMAGE])
         services = CloudServices(
             self.names,
             router,
-            self.hypervisor.changed,
+            self.hypervisor.on_api_change,
             keys=self._keys,
             packages=packages if packages.is_dir() else None,
             faults=self._api_faults,
@@ -123,22 +123,22 @@ class Daemon:
         await services.start()
         return services
 
-    async def _leave_services(self) -> None:
+    async def _detach_services(self) -> None:
         """The API server outlives the daemon: the next one finds it with all that it knows."""
         if self._services is not None:
-            await self._services.forsake()
+            await self._services.detach()
 
 
 async def _run(names: LabNames, power_off_after: float) -> bool:
     daemon = Daemon(names, power_off_after=power_off_after)
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(sign, daemon.end.set)
+        loop.add_signal_handler(sign, daemon.stop_event.set)
     await daemon.run()
-    return daemon.take_lab_along
+    return daemon.destroy_lab
 
 
-def _seconds(text: str) -> float:
+def _positive_seconds(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
@@ -154,8 +154,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("name", help="the lab's name")
     parser.add_argument(
         "--power-off-after",
-        type=_seconds,
-        default=POWER_OFF_AFTER,
+        type=_positive_seconds,
+        default=SHUTDOWN_TIMEOUT,
         metavar="SECONDS",
         help="how long a host may take to shut down before its power is cut (default: %(default)g; AWS gives no figure); "
         "tests of hosts that hang make it short",
@@ -169,11 +169,11 @@ def main(arguments: list[str] | None = None) -> int:
     if os.geteuid() != 0:
         print("the lab's daemon needs root: it makes namespaces, mounts and loop devices", file=sys.stderr)
         return 1
-    os.umask(PRIVATE)  # what guests are to look into says so where it is made
+    os.umask(PRIVATE_UMASK)  # what guests are to look into says so where it is made
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("aiohttp.access", "botocore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    footprint.enter(names)
+    node_settings.acquire(names)
     with names.daemon_lock.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -183,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
         write_pid_file(names.pid_file("daemon"), os.getpid())
         try:
             lab_too = asyncio.run(_run(names, options.power_off_after))
-        except (ApiServerError, CommandError, OSError, RuntimeError) as error:
+        except (MotoServerError, CommandError, OSError, RuntimeError) as error:
             log.exception("the daemon cannot run")
             print(f"lab {names.name!r}: {error}", file=sys.stderr)
             return 1

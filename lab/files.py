@@ -3,22 +3,22 @@
 import os
 from pathlib import Path
 
-PRIVATE = 0o077
+PRIVATE_UMASK = 0o077
 """The umask of processes that keep state: what they make is for nobody but their own user."""
 
 
-def private(path: str, flags: int) -> int:
+def private_opener(path: str, flags: int) -> int:
     """An opener (see `open`) that makes files for nobody but their owner, whatever the umask."""
     return os.open(path, flags, 0o600)
 
 
-def private_folder(folder: Path) -> None:
+def make_private_dir(folder: Path) -> None:
     """Makes a folder that nobody but its owner may enter, and closes one that others may."""
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)
 
 
-def write_whole(path: Path, text: str, *, mode: int = 0o600) -> None:
+def write_atomic(path: Path, text: str, *, mode: int = 0o600) -> None:
     """Puts `text` at `path` in one step; a reader sees the old file or the new one."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:

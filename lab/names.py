@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
-from lab.bare_api import at_socket
 from lab.errors import LabError
-from lab.files import private_folder
+from lab.files import make_private_dir
+from lab.moto_address import from_socket
 
-PROJECT = "wsl"
+NAME_PREFIX = "wsl"
 """Short for webstack lab: a link's name has 15 characters, and the lab's own name has to fit beside it."""
 
 STATE_ROOT = Path("/var/lib/webstack")
@@ -33,7 +33,7 @@ RESOLVER_ADDRESS = IPv4Address("169.254.169.253")
 """The VPC's resolver, at the same address in every VPC."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,7}")
-_ELASTIC_BLOCK = IPv4Network("198.18.0.0/16")
+_PUBLIC_BLOCK = IPv4Network("198.18.0.0/16")
 _WAN_BLOCK = IPv4Network("198.19.0.0/16")
 _RESERVED_SLOTS = {DEFAULT_LAB: 0, TEST_LAB: 1}
 _API_PORT_BASE = 14600
@@ -68,7 +68,7 @@ class LabNames:
     @property
     def prefix(self) -> str:
         """The name of the lab's cgroup and of its link to this machine; all other names begin with it and a dot."""
-        return f"{PROJECT}-{self.name}"
+        return f"{NAME_PREFIX}-{self.name}"
 
     @property
     def router_netns(self) -> str:
@@ -92,45 +92,45 @@ class LabNames:
     # Addresses.
 
     @property
-    def elastic_network(self) -> IPv4Network:
+    def public_network(self) -> IPv4Network:
         """Public addresses of the lab, Elastic IPs and automatic ones alike; reachable from this machine."""
-        return _subnet(_ELASTIC_BLOCK, 24, self.slot)
+        return _subnet(_PUBLIC_BLOCK, 24, self.slot)
 
     @property
-    def outside_network(self) -> IPv4Network:
+    def wan_network(self) -> IPv4Network:
         """What lies outside the VPCs: this machine's end of the link, and AWS's own endpoints."""
         return _subnet(_WAN_BLOCK, 24, self.slot)
 
     @property
-    def machine_address(self) -> IPv4Address:
+    def wan_peer_address(self) -> IPv4Address:
         """This machine, as the internet side of the lab."""
-        return self.outside_network[1]
+        return self.wan_network[1]
 
     @property
     def router_address(self) -> IPv4Address:
         """The router's end of the link to this machine."""
-        return self.outside_network[2]
+        return self.wan_network[2]
 
     @property
     def api_address(self) -> IPv4Address:
         """Where `*.amazonaws.com` lives, S3 excepted: a public address, so reaching it takes a way out, as on AWS."""
-        return self.outside_network[16]
+        return self.wan_network[16]
 
     @property
     def s3_address(self) -> IPv4Address:
         """Where S3 lives: an address of its own, because S3 alone is also reached through a gateway endpoint's route."""
-        return self.outside_network[17]
+        return self.wan_network[17]
 
     # A port on 127.0.0.1 of this machine.
 
     @property
     def api_port(self) -> int:
-        """The AWS API's front door for programs on this machine."""
+        """The API gateway for programs on this machine."""
         return _API_PORT_BASE + self.slot
 
     @property
     def api_endpoint(self) -> str:
-        """The front door's URL."""
+        """The API gateway's URL."""
         return f"http://127.0.0.1:{self.api_port}"
 
     # Files.
@@ -143,7 +143,7 @@ class LabNames:
     def make_state_dir(self) -> None:
         """Makes the state folder, for root alone, and so all above it: machines' root disks hold programs that run as their owner, root."""
         for folder in (self.state_dir.parent.parent, self.state_dir.parent, self.state_dir):
-            private_folder(folder)
+            make_private_dir(folder)
 
     @property
     def control_socket(self) -> Path:
@@ -152,17 +152,17 @@ class LabNames:
 
     @property
     def moto_socket(self) -> Path:
-        """The bare API server behind the front door. It checks nobody, so only root can open it."""
+        """The moto server behind the API gateway. It checks nobody, so only root can open it."""
         return self.state_dir / "api.sock"
 
     @property
     def moto_address(self) -> str:
         """The bare API server's address: what the lab's own parts read must not be throttled by a fault, nor stand in the call log."""
-        return at_socket(self.moto_socket)
+        return from_socket(self.moto_socket)
 
     @property
     def keys_file(self) -> Path:
-        """The keys of the lab's administrator: `lab.keys`."""
+        """The keys of the lab's administrator: `lab.admin_keys`."""
         return self.state_dir / "keys.json"
 
     @property
@@ -176,7 +176,7 @@ class LabNames:
         return self.state_dir / "daemon.log"
 
     @property
-    def api_log(self) -> Path:
+    def moto_log(self) -> Path:
         """Where the API server's output goes."""
         return self.state_dir / "api.log"
 

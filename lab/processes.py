@@ -14,7 +14,7 @@ class Process:
     """One process for as long as it lives."""
 
     pid: int
-    started: int
+    start_ticks: int
     """Clock ticks between the machine's boot and the process's start (field 22 of /proc/PID/stat)."""
 
     @classmethod
@@ -23,13 +23,13 @@ class Process:
         started = _start_time(pid)
         if started is None:
             raise ProcessLookupError(f"no process has pid {pid}")
-        return cls(pid=pid, started=started)
+        return cls(pid=pid, start_ticks=started)
 
     def alive(self) -> bool:
         """Whether that very process still runs (a zombie does not)."""
-        return _start_time(self.pid) == self.started
+        return _start_time(self.pid) == self.start_ticks
 
-    def end(self, *, grace: float) -> None:
+    def stop(self, *, grace: float) -> None:
         """Asks the process to end and kills it after `grace` seconds; returns when it is gone."""
         for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
             if not self.alive():
@@ -50,7 +50,7 @@ def write_pid_file(path: Path, pid: int) -> None:
     """Writes `PID START` for a process of ours."""
     process = Process.of(pid)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    scratch.write_text(f"{process.pid} {process.started}\n")
+    scratch.write_text(f"{process.pid} {process.start_ticks}\n")
     scratch.rename(path)
 
 
@@ -60,11 +60,11 @@ def read_pid_file(path: Path) -> Process | None:
         pid, started = (int(word) for word in path.read_text().split())
     except (OSError, ValueError):
         return None
-    process = Process(pid=pid, started=started)
+    process = Process(pid=pid, start_ticks=started)
     return process if process.alive() else None
 
 
-async def until_exit(process: Process) -> None:
+async def wait_for_exit(process: Process) -> None:
     """Returns when the process has ended, and reaps it if it is a child of this process."""
     loop = asyncio.get_running_loop()
     try:
@@ -92,9 +92,9 @@ def _start_time(pid: int) -> int | None:
     return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
-def end_recorded(pid_file: Path, *, grace: float = 20) -> None:
+def stop_from_pid_file(pid_file: Path, *, grace: float = 20) -> None:
     """Ends what an earlier run left running, if anything: SIGTERM, then SIGKILL after `grace` seconds."""
     process = read_pid_file(pid_file)
     if process is not None:
-        process.end(grace=grace)
+        process.stop(grace=grace)
     pid_file.unlink(missing_ok=True)

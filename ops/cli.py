@@ -9,9 +9,9 @@ import typer
 import typer.main
 
 from lab.errors import LabError
-from ops import outcome
+from ops import json_output
 from ops.deployer import deployer_policy
-from ops.failures import INTERRUPTED
+from ops.errors import EXIT_INTERRUPTED
 from ops.lab import lab
 from ops.rotate import rotate
 from ops.terminal import Terminal
@@ -32,8 +32,8 @@ app.command("deployer-policy")(deployer_policy)
 app.command("rotate")(rotate)
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(name_or_id: bool) -> None:
+    if name_or_id:
         print(f"webstack {version()}")
         raise typer.Exit
 
@@ -54,41 +54,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     errors = Terminal(stderr=True)
-    as_json = outcome.OPTION in given and outcome.wanted(typer.main.get_command(app), given)
+    as_json = json_output.JSON_FLAG in given and json_output.is_requested(typer.main.get_command(app), given)
 
     def told(error: str) -> None:
         if as_json:
-            outcome.print_failure(error)
+            json_output.print_failure(error)
 
     try:
         app(given)
     except LabError as error:
         errors.print(str(error), style="red", soft_wrap=True)
         told(str(error))
-        _leave(1)
+        _exit_now(1)
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
         told("interrupted")
-        _leave(INTERRUPTED)
+        _exit_now(EXIT_INTERRUPTED)
     except SystemExit as ended:  # typer's, which has shown what it says of the line itself
         if ended.code in (None, 0) or isinstance(ended.__context__, BrokenPipeError):
             raise
-        if ended.code == INTERRUPTED:
+        if ended.code == EXIT_INTERRUPTED:
             errors.print("interrupted", style="red")
-        told("interrupted" if ended.code == INTERRUPTED else _words(ended.__context__))
-        _leave(ended.code if isinstance(ended.code, int) else 1)
+        told("interrupted" if ended.code == EXIT_INTERRUPTED else _usage_error(ended.__context__))
+        _exit_now(ended.code if isinstance(ended.code, int) else 1)
     except Exception as error:  # nobody's mistake but ours: its traceback stays
         told(f"{type(error).__name__}: {error}")
         raise
 
 
-def _words(error: BaseException | None) -> str:
+def _usage_error(error: BaseException | None) -> str:
     """What is wrong with a command line, in typer's words."""
     message = getattr(error, "format_message", None)
     return str(message()) if callable(message) else f"ended: {error or 'no reason given'}"
 
 
-def _leave(status: int) -> None:
+def _exit_now(status: int) -> None:
     """Ends now: a program that the engine has given up may still wait for hosts in a thread, and an ordinary exit would wait for it."""
     sys.stdout.flush()
     sys.stderr.flush()

@@ -8,19 +8,19 @@ from typing import Annotated, Any
 import typer
 
 from lab.paths import REPOSITORY
-from ops.failures import UserError
-from ops.rights import needs
-from ops.rights.github import Repository, trust
-from ops.rights.needs import Who
-from ops.rights.policies import split, statements
-from ops.rights.stack_file import place
-from ops.rights.state import State, state_statements
+from ops.errors import UserError
+from ops.permissions import required
+from ops.permissions.github import Repository, trust_policy
+from ops.permissions.policies import pack_policies, statements
+from ops.permissions.required import DeployerKind
+from ops.permissions.stack_file import policy_scope
+from ops.permissions.state import StateBackend, state_statements
 
 StackArgument = Annotated[str, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml.")]
 AccountOption = Annotated[
     str | None, typer.Option("--account", help="The AWS account's twelve digits; without it the one of aws:allowedAccountIds.")
 ]
-UNBOUNDED = (
+NO_BOUNDARY_WARNING = (
     "Pulumi.{stack}.yaml has no webstack:environment.permissionsBoundary: whoever deploys may give the hosts' roles any right and use it"
     " from a host, as an administrator; docs/deploying.md, section 2"
 )
@@ -54,17 +54,17 @@ def deployer_policy(
         raise UserError(f"{alone} {given[alone]}: says whose workflows may take the role; give --github OWNER/REPOSITORY too")
     if state_key is not None and state is None:
         raise UserError("--state-key: says which key the state has; give --state too")
-    where = place(REPOSITORY, stack, account)
+    where = policy_scope(REPOSITORY, stack, account)
     if where.boundary is None and not preview:
-        typer.echo(f"warning: {UNBOUNDED.format(stack=stack)}", err=True)
-    who: Who = "preview" if preview else "up"
-    lines = [*needs.needed(who), *(one.line for one in needs.unseen(who))]
-    more = state_statements(State(bucket=state, key=state_key), who, where) if state is not None else []
-    documents = split([*statements(lines, where), *more])
+        typer.echo(f"warning: {NO_BOUNDARY_WARNING.format(stack=stack)}", err=True)
+    who: DeployerKind = "preview" if preview else "up"
+    lines = [*required.observed(who), *(one.permission for one in required.unobserved(who))]
+    more = state_statements(StateBackend(bucket=state, key=state_key), who, where) if state is not None else []
+    documents = pack_policies([*statements(lines, where), *more])
     texts: dict[str, Any] = {f"webstack-{stack}-{who}-{number}": document for number, document in enumerate(documents, 1)}
     if github is not None:
         chosen = Repository(name=github, ids=github_ids, branch=branch, environment=environment)
-        texts[f"webstack-{stack}-{who}-trust"] = trust(chosen, who, where)
+        texts[f"webstack-{stack}-{who}-trust"] = trust_policy(chosen, who, where)
     if folder is None:
         typer.echo(json.dumps(texts, indent=2))
         return

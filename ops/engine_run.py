@@ -9,13 +9,13 @@ from typing import TypeVar
 from pulumi import automation as auto
 
 from lab.engine.engine import Engine
-from ops.failures import UserError, readable
+from ops.errors import UserError, clean_messages
 from ops.progress import Progress
 from ops.terminal import Terminal
 
 T = TypeVar("T")
 
-CANCEL_PATIENCE = 90
+CANCEL_TIMEOUT = 90
 """Seconds that a cancelled engine gets to end what it is creating; a wait for hosts ends at once."""
 
 
@@ -29,7 +29,7 @@ def run(engine: Engine, console: Terminal, title: str, operation: Callable[[Prog
         try:
             return interruptible(engine, console, lambda: operation(progress)), progress
         except auto.CommandError as error:
-            lines = readable(progress.failures) or [_last_lines(str(error))]
+            lines = clean_messages(progress.failures) or [_last_lines(str(error))]
             raise UserError("\n".join([f"{title}: failed.", *lines])) from None
 
 
@@ -63,7 +63,7 @@ def interruptible(engine: Engine, console: Terminal, operation: Callable[[], T])
         cancelled_for = 0.0
         while not ended.wait(0.2):
             cancelled_for += 0.2 if interrupts else 0
-            if cancelled_for > CANCEL_PATIENCE:
+            if cancelled_for > CANCEL_TIMEOUT:
                 engine.kill()
                 break
     finally:

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from lab import control
+from lab import control_client
+from lab.lab_handle import LabHandle
 from lab.names import DEFAULT_LAB
-from lab.session import Session
 from ops import requirements
-from ops.failures import UserError
+from ops.errors import UserError
 from ops.options import JsonOption, LabOption
 from ops.terminal import Terminal
 
@@ -32,9 +32,9 @@ fault = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
 
 ForOption = Annotated[float | None, typer.Option("--for", metavar="SECONDS", help="Take it back by itself after so many seconds.")]
 OneWayOption = Annotated[bool, typer.Option("--one-way", help="Only packets from FROM to TO; without it those from TO to FROM as well.")]
-_END = "a host by name or instance id"
-FromArgument = Annotated[str, typer.Argument(metavar="FROM", help=f"Where packets come from: {_END}, or `internet`.")]
-ToArgument = Annotated[str, typer.Argument(metavar="TO", help=f"Where they go: {_END}, or `internet`.")]
+_ENDPOINT_HELP = "a host by name or instance id"
+FromArgument = Annotated[str, typer.Argument(metavar="FROM", help=f"Where packets come from: {_ENDPOINT_HELP}, or `internet`.")]
+ToArgument = Annotated[str, typer.Argument(metavar="TO", help=f"Where they go: {_ENDPOINT_HELP}, or `internet`.")]
 
 _console = Terminal(width=None if sys.stdout.isatty() else 200)
 
@@ -51,7 +51,7 @@ def zone(
     Its hosts see each other, the metadata service and the resolver, as those are in each zone of their own. Nobody is told: packets vanish,
     those of open connections too.
     """
-    give(name, {"kind": "zone", "zone": zone}, seconds, as_json=as_json)
+    inject(name, {"kind": "zone", "zone": zone}, seconds, as_json=as_json)
 
 
 @fault.command()
@@ -67,7 +67,7 @@ def drop(
 
     An end may also be `aws`, AWS's API and S3.
     """
-    give(name, {"kind": "drop", "from": source, "to": target, "both_ways": both_ways}, seconds, as_json=as_json)
+    inject(name, {"kind": "drop", "from": source, "to": target, "both_ways": both_ways}, seconds, as_json=as_json)
 
 
 @fault.command()
@@ -84,7 +84,7 @@ def loss(
 
     A large TCP segment of up to 64 KB that a host hands over as one is lost as one.
     """
-    give(name, {"kind": "loss", "from": source, "to": target, "percent": percent, "both_ways": not one_way}, seconds, as_json=as_json)
+    inject(name, {"kind": "loss", "from": source, "to": target, "percent": percent, "both_ways": not one_way}, seconds, as_json=as_json)
 
 
 @fault.command()
@@ -101,7 +101,7 @@ def bandwidth(
 
     What is sent faster waits for some 200 ms, and what comes while so much waits is dropped. Of several such faults the narrowest counts.
     """
-    give(name, {"kind": "bandwidth", "from": source, "to": target, "rate": rate, "both_ways": not one_way}, seconds, as_json=as_json)
+    inject(name, {"kind": "bandwidth", "from": source, "to": target, "rate": rate, "both_ways": not one_way}, seconds, as_json=as_json)
 
 
 @fault.command()
@@ -119,13 +119,13 @@ def delay(
     It takes a kernel with netem (the module sch_netem); where it has none, this is refused.
     """
     description = {"kind": "delay", "from": source, "to": target, "milliseconds": milliseconds, "both_ways": not one_way}
-    give(name, description, seconds, as_json=as_json)
+    inject(name, description, seconds, as_json=as_json)
 
 
 @fault.command("list")
 def list_command(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Show the faults that are on."""
-    faults = control.faults(_running(name, "list").names)
+    faults = control_client.faults(_running_lab(name, "list").names)
     if as_json:
         print(json.dumps(faults, indent=2))
         return
@@ -134,7 +134,7 @@ def list_command(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> 
         table.add_column(heading)
     for one in faults:
         table.add_row(
-            one["id"], _words(one), "it is cleared" if one["until"] is None else time.strftime("%H:%M:%S", time.localtime(one["until"]))
+            one["id"], _summary(one), "it is cleared" if one["until"] is None else time.strftime("%H:%M:%S", time.localtime(one["until"]))
         )
     _console.print(table if faults else "no fault is on")
 
@@ -149,18 +149,18 @@ def clear(
     """Take faults back: those named, or all with --all."""
     if bool(fault_ids) == everything:
         raise UserError("say which faults to take back: their ids (webstack lab fault list), or --all, not both")
-    names = _running(name, "clear").names
-    ended = control.end_faults(names, fault_ids or ())
+    names = _running_lab(name, "clear").names
+    ended = control_client.clear_faults(names, fault_ids or ())
     if as_json:
         print(json.dumps(ended, indent=2))
     for one in ended if not as_json else ():
         _say(f"{one['id']} is over: {one['words']}")
 
 
-def give(name: str, description: Mapping[str, object], seconds: float | None, *, as_json: bool) -> None:
+def inject(name: str, description: Mapping[str, object], seconds: float | None, *, as_json: bool) -> None:
     """Gives a fault (see `lab.hypervisor.faults.kinds`) to a lab and says how to take it back. Raises ControlError."""
-    session = _running(name, str(description["kind"]))
-    given = control.give_fault(session.names, description, seconds)
+    session = _running_lab(name, str(description["kind"]))
+    given = control_client.inject_fault(session.names, description, seconds)
     if as_json:
         print(json.dumps(given, indent=2))
         return
@@ -169,24 +169,24 @@ def give(name: str, description: Mapping[str, object], seconds: float | None, *,
     _say(f"take it back: webstack lab fault clear {given['id']}{which}" + (f"; it ends by itself after {seconds:g} s" if seconds else ""))
 
 
-def remind(session: Session) -> list[str]:
+def active_fault_lines(session: LabHandle) -> list[str]:
     """The faults that are on in a lab, which explain what fails next; none where no daemon answers."""
-    with contextlib.suppress(control.ControlError):
-        return lines(control.faults(session.names))
+    with contextlib.suppress(control_client.ControlError):
+        return format_faults(control_client.faults(session.names))
     return []
 
 
-def lines(faults: Sequence[Mapping[str, Any]]) -> list[str]:
+def format_faults(faults: Sequence[Mapping[str, Any]]) -> list[str]:
     """The faults that are on, a line each, for `webstack lab status`."""
-    return [f"fault {one['id']} is on: {_words(one)}" for one in faults]
+    return [f"fault {one['id']} is on: {_summary(one)}" for one in faults]
 
 
-def _words(one: Mapping[str, Any]) -> str:
+def _summary(one: Mapping[str, Any]) -> str:
     return str(one["words"]) + (f" (without effect: {', '.join(one['missing'])})" if one["missing"] else "")
 
 
-def _running(name: str, command: str) -> Session:
-    session = Session.of(name)
+def _running_lab(name: str, command: str) -> LabHandle:
+    session = LabHandle.of(name)
     session.require_running()
     requirements.require_root(f"webstack lab fault {command}")
     return session

@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from lab.names import DEFAULT_LAB
-from ops.faults import ForOption, give
+from ops.faults import ForOption, inject
 from ops.options import HostArgument, JsonOption, LabOption
 
-hosts = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None)
 
 VolumeOption = Annotated[
     str,
@@ -18,7 +18,7 @@ _SPEED = "Bytes in a second: 1MB/s, 500kB/s, 64KiB/s."
 _IOPS = "in a second."
 
 
-@hosts.command()
+@app.command()
 def freeze(host: HostArgument, seconds: ForOption = None, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     """Freeze a host: none of its programs runs, and nobody is told.
 
@@ -26,10 +26,10 @@ def freeze(host: HostArgument, seconds: ForOption = None, as_json: JsonOption = 
     buffers are full. The API still shows `running`. `kill`, and a stop or termination whose patience is over, end it as on EC2; what is
     started after that is not frozen. Programs run by `webstack lab exec` are not the host's own and do run.
     """
-    give(name, {"kind": "freeze", "host": host}, seconds, as_json=as_json)
+    inject(name, {"kind": "freeze", "host": host}, seconds, as_json=as_json)
 
 
-@hosts.command("fill-disk")
+@app.command("fill-disk")
 def fill_disk(
     host: HostArgument, volume: VolumeOption = "data", seconds: ForOption = None, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB
 ) -> None:
@@ -39,10 +39,10 @@ def fill_disk(
     programs had reserved themselves is theirs still, and what they free is free. A data volume stays full wherever it goes until the fault
     is taken back; it must be mounted when the fault is given.
     """
-    give(name, {"kind": "fill-disk", "host": host, "volume": volume}, seconds, as_json=as_json)
+    inject(name, {"kind": "fill-disk", "host": host, "volume": volume}, seconds, as_json=as_json)
 
 
-@hosts.command("slow-disk")
+@app.command("slow-disk")
 def slow_disk(
     host: HostArgument,
     write: Annotated[str | None, typer.Option("--write", metavar="SPEED", help=f"Limit of writes. {_SPEED}")] = None,
@@ -62,4 +62,4 @@ def slow_disk(
     """
     limits = {"write": write, "read": read, "write_iops": write_iops, "read_iops": read_iops}
     given = {key: value for key, value in limits.items() if value is not None}
-    give(name, {"kind": "slow-disk", "host": host, "volume": volume, **given}, seconds, as_json=as_json)
+    inject(name, {"kind": "slow-disk", "host": host, "volume": volume, **given}, seconds, as_json=as_json)

@@ -9,24 +9,24 @@ from typing import Any, cast
 from rich.console import ConsoleOptions, Group, RenderableType, RenderResult
 from rich.text import Text
 
-from lab import control
+from lab import control_client
 from lab.errors import LabError
-from lab.session import Session
-from ops.failures import UserError
-from stack.host_record import LONGEST_FACT
-from stack.printable import printable
+from lab.lab_handle import LabHandle
+from ops.errors import UserError
+from stack.readiness_record import MAX_FACT_LENGTH
+from stack.sanitize import sanitize
 
-_TEXTS = ("name", "role", "zone", "private_ip", "public_ip", "instance_id", "state", "reason", "said")
+_TEXT_FIELDS = ("name", "role", "zone", "private_ip", "public_ip", "instance_id", "state", "reason", "said")
 
-_SAID_ELSEWHERE = frozenset({"role", "replication", "elastic_ip", "servers_up", "waiting_for"})
+_SHOWN_ELSEWHERE = frozenset({"role", "replication", "elastic_ip", "servers_up", "waiting_for"})
 """Facts that a host's own words or its row hold already."""
-_FOR_PROGRAMS = frozenset({"secrets", "certificate"})
+_MACHINE_READABLE_FACTS = frozenset({"secrets", "certificate"})
 """Facts that are compared, and not read: ids of versions, a hash."""
 
-MOST_SAID = 2000
+MAX_DETAIL_CHARS = 2000
 """Characters; `--json` has all."""
 
-UP = ("pending", "booting", "running")
+RUNNING_STATES = ("pending", "booting", "running")
 """States of a host that costs."""
 
 
@@ -34,7 +34,7 @@ UP = ("pending", "booting", "running")
 class Host:
     """One host of the lab. Addresses are empty where it has none.
 
-    `reason` says why it is not ready, `said` is the word of one that is, `age_seconds` how old that word is; None without one.
+    `reason` says why it is not ready, `status` is the word of one that is, `age_seconds` how old that word is; None without one.
     `problems` is what else is wrong.
     """
 
@@ -56,12 +56,12 @@ class Host:
     @classmethod
     def of(cls, row: Mapping[str, object]) -> "Host":
         """Reads what the daemon says of a host: its own words, and names and tags that others have given."""
-        text = {name: printable(str(row.get(name) or "")) for name in _TEXTS}
+        text = {name: sanitize(str(row.get(name) or "")) for name in _TEXT_FIELDS}
         problems = cast("list[object]", row.get("problems") or [])
         age = row.get("age_seconds")
         return cls(
             ready=bool(row.get("ready")),
-            problems=tuple(printable(str(problem)) for problem in problems),
+            problems=tuple(sanitize(str(problem)) for problem in problems),
             age_seconds=age if isinstance(age, int) else None,
             facts=_printable(row.get("facts")),
             measures=_printable(row.get("measures")),
@@ -75,24 +75,24 @@ class Host:
 
 def _printable(told: object) -> dict[str, str]:
     pairs = cast("dict[str, str]", told or {})
-    return {printable(name): printable(text, most=LONGEST_FACT) for name, text in pairs.items()}
+    return {sanitize(name): sanitize(text, max_length=MAX_FACT_LENGTH) for name, text in pairs.items()}
 
 
-def rows(session: Session) -> list[Host]:
+def list_hosts(session: LabHandle) -> list[Host]:
     """All hosts, by name. Raises ControlError where the daemon does not answer."""
-    return rows_of(control.status(session.names))
+    return parse_hosts(control_client.status(session.names))
 
 
-def rows_of(said: Mapping[str, Any]) -> list[Host]:
+def parse_hosts(status: Mapping[str, Any]) -> list[Host]:
     """The hosts in what the daemon says of its lab, by name."""
-    return sorted((Host.of(row) for row in said["hosts"]), key=lambda host: (host.name, host.instance_id))
+    return sorted((Host.of(row) for row in status["hosts"]), key=lambda host: (host.name, host.instance_id))
 
 
-def troubles(said: Mapping[str, Any]) -> list[str]:
+def find_problems(status: Mapping[str, Any]) -> list[str]:
     """What is wrong in the lab besides hosts that are not ready: an API that cannot be followed, what cannot be obeyed of it."""
-    everyone = rows_of(said)
-    found = [printable(str(said["problem"]))] if said["problem"] else []
-    known = [printable(text) for text in said["rule_problems"]]
+    everyone = parse_hosts(status)
+    found = [sanitize(str(status["problem"]))] if status["problem"] else []
+    known = [sanitize(text) for text in status["rule_problems"]]
     for text in known:
         concerned = ", ".join(sorted({host.name for host in everyone if text in host.problems}))
         found.append(f"{concerned or 'no host'}: {text}")
@@ -113,17 +113,17 @@ def table(hosts: Sequence[Host]) -> Group:
     shown: list[RenderableType] = [Text(line(headings) + "serves", "bold")]
     for host, row in zip(hosts, rows, strict=True):
         shown.append(Text.assemble(line(row), ("yes", "green") if host.ready else ("no", "red")))
-        shown.append(_Below(printable("; ".join(words(host)), most=MOST_SAID), widths[0] + 2))
+        shown.append(_IndentedText(sanitize("; ".join(detail_lines(host)), max_length=MAX_DETAIL_CHARS), widths[0] + 2))
     return Group(*shown)
 
 
-def folded(line: str, *, indent: int) -> RenderableType:
+def indented(line: str, *, indent: int) -> RenderableType:
     """A line whose continuation, where it is too long, is indented."""
-    return _Below(line, indent, first=0)
+    return _IndentedText(line, indent, first=0)
 
 
 @dataclass(frozen=True)
-class _Below:
+class _IndentedText:
     """A paragraph under a row; unlike rich's Padding it ends no line with blanks. `first`: the indent of its first line."""
 
     text: str
@@ -136,13 +136,13 @@ class _Below:
         yield from map(Text, textwrap.wrap(self.text, width, initial_indent=first, subsequent_indent=later, break_on_hyphens=False))
 
 
-def words(host: Host) -> list[str]:
+def detail_lines(host: Host) -> list[str]:
     """What is known of a host beside its row, in words."""
     found = [f"{host.instance_id}: {host.said or 'it serves' if host.ready else host.reason or 'it does not say why'}"]
     for name, value in host.facts.items():
         if name == "active":
             found.append("the site's address is here" if value == "true" else "stands by")
-        elif value and name not in _SAID_ELSEWHERE | _FOR_PROGRAMS:
+        elif value and name not in _SHOWN_ELSEWHERE | _MACHINE_READABLE_FACTS:
             found.append(f"{name.replace('_', ' ')} {value}")
     found += [f"{name.replace('_', ' ')} {value}" for name, value in host.measures.items()]
     if host.age_seconds is not None:
@@ -150,10 +150,14 @@ def words(host: Host) -> list[str]:
     return found
 
 
-def half_made(session: Session) -> str:
+def unready_summary(session: LabHandle) -> str:
     """A sentence on the hosts that run and do not serve; empty where all do, or where the daemon cannot be asked."""
     try:
-        found = [f"{host.name} ({host.instance_id})" for host in rows(session) if host.instance_id and not host.ready and host.state in UP]
+        found = [
+            f"{host.name} ({host.instance_id})"
+            for host in list_hosts(session)
+            if host.instance_id and not host.ready and host.state in RUNNING_STATES
+        ]
     except LabError:
         return ""
     if not found:
@@ -161,37 +165,37 @@ def half_made(session: Session) -> str:
     return f"made, running and not serving: {', '.join(found)}. The next `webstack lab up` waits for them or replaces them."
 
 
-def url(session: Session) -> str:
+def url(session: LabHandle) -> str:
     """The URL that the lab's load balancer serves on. Raises UserError where there is none."""
-    for host in rows(session):
+    for host in list_hosts(session):
         if host.role == "load_balancer" and host.public_ip:
             return f"https://{host.public_ip}/"
     raise UserError("no load balancer of this lab has a public address yet; see `webstack lab status`")
 
 
-def find(session: Session, wanted: str) -> Host:
+def find(session: LabHandle, name_or_id: str) -> Host:
     """The host of that name or instance id; of several the one that is not leaving. Raises UserError with the names there are."""
-    everyone = rows(session)
-    found = [host for host in everyone if wanted in (host.name, host.instance_id)]
+    everyone = list_hosts(session)
+    found = [host for host in everyone if name_or_id in (host.name, host.instance_id)]
     if not found:
         names = ", ".join(host.name for host in everyone) or "none"
-        raise UserError(f"host {wanted!r}: this lab has no such host. Hosts: {names}")
+        raise UserError(f"host {name_or_id!r}: this lab has no such host. Hosts: {names}")
     return min(found, key=lambda host: host.state not in ("running", "pending"))
 
 
-def choose(session: Session, wanted: str, instance: str | None, say: Callable[[str], None]) -> Host:
+def resolve(session: LabHandle, name_or_id: str, instance: str | None, say: Callable[[str], None]) -> Host:
     """The host of that name, or that instance of it; says which one is meant where there are two. Raises UserError."""
-    host = find(session, instance or wanted)
-    if instance and wanted not in (host.name, host.instance_id):
-        raise UserError(f"--instance {instance}: that is {host.name}, not {wanted}")
-    others = [other for other in rows(session) if other.name == host.name and other.instance_id != host.instance_id]
-    if others and wanted == host.name and not instance:
+    host = find(session, instance or name_or_id)
+    if instance and name_or_id not in (host.name, host.instance_id):
+        raise UserError(f"--instance {instance}: that is {host.name}, not {name_or_id}")
+    others = [other for other in list_hosts(session) if other.name == host.name and other.instance_id != host.instance_id]
+    if others and name_or_id == host.name and not instance:
         rest = ", ".join(f"{other.instance_id} ({other.state})" for other in others)
         say(f"{host.name} is {host.instance_id} ({host.state}) here; there is also {rest}: give that id in place of the name")
     return host
 
 
-def environment() -> dict[str, str]:
+def command_environment() -> dict[str, str]:
     """What a command on a host is given: nothing of the caller's but how its terminal is to be spoken to."""
     return {
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -201,10 +205,10 @@ def environment() -> dict[str, str]:
     }
 
 
-def enter_command(session: Session, wanted: str, command: Sequence[str]) -> list[str]:
+def nsenter_command(session: LabHandle, name_or_id: str, command: Sequence[str]) -> list[str]:
     """The command line that runs `command` on a running host. Raises UserError where it is not running."""
-    host = find(session, wanted)
-    pid = control.leader(session.names, host.instance_id)
+    host = find(session, name_or_id)
+    pid = control_client.init_pid(session.names, host.instance_id)
     if pid is None:
         raise UserError(f"{host.name} is {host.state}: nothing can be run there. Start it: webstack lab start {host.name}")
     # A shell forks, and not nsenter: a shutdown stops every process of the guest for a moment, nsenter would stop with its own for good,

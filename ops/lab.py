@@ -13,13 +13,13 @@ from typing import Annotated
 
 import typer
 
-from lab import control, keys
+from lab import admin_keys, control_client
+from lab.lab_handle import LabHandle
 from lab.names import DEFAULT_LAB
-from lab.session import Session
-from ops import api_faults, faults, host_faults, hosts, outcome, reach, requirements
+from ops import api_faults, faults, host_faults, hosts, json_output, reachability, requirements
 from ops import logs as host_logs
-from ops.failures import UserError
-from ops.options import ConfigFileOption, HostArgument, JsonOption, LabOption, ProviderOption, SetOption, StackOption, Wanted
+from ops.errors import UserError
+from ops.options import ConfigFileOption, EngineRequest, HostArgument, JsonOption, LabOption, ProviderOption, SetOption, StackOption
 from ops.terminal import Terminal
 
 lab = typer.Typer(
@@ -28,8 +28,8 @@ lab = typer.Typer(
     rich_markup_mode=None,
 )
 
-faults.fault.add_typer(host_faults.hosts)  # without a name: its commands are commands of `fault`
-faults.fault.add_typer(api_faults.api, name="api")
+faults.fault.add_typer(host_faults.app)  # without a name: its commands are commands of `fault`
+faults.fault.add_typer(api_faults.app, name="api")
 lab.add_typer(faults.fault, name="fault")
 
 RefreshOption = Annotated[
@@ -38,22 +38,22 @@ RefreshOption = Annotated[
 DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed line, as `pulumi preview --diff` does.")]
 
 console = Terminal(width=None if sys.stdout.isatty() else 200)
-news = Terminal(stderr=True)
+err_console = Terminal(stderr=True)
 
 
 def _say(text: str) -> None:
-    news.print(text, soft_wrap=True)
+    err_console.print(text, soft_wrap=True)
 
 
 @lab.command("setup")
 def setup_command() -> None:
     """Get what the lab needs once a machine: the Pulumi CLI and the host image."""
-    from lab.engine import on_path
+    from lab.engine import install_cli
     from ops import setup
 
     requirements.require_host("webstack lab setup")
     setup.ensure_all(_say)
-    on_path.provide(_say)
+    install_cli.install(_say)
 
 
 @lab.command()
@@ -62,7 +62,7 @@ def up(
     settings: SetOption = None,
     config_file: ConfigFileOption = None,
     provider: ProviderOption = None,
-    read_anew: RefreshOption = False,
+    refresh_state: RefreshOption = False,
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
@@ -70,27 +70,27 @@ def up(
     from ops import operations, setup
 
     requirements.require_host("webstack lab up")
-    session = Session.of(name)
-    requirements.require_room(session.names)
+    session = LabHandle.of(name)
+    requirements.require_disk_space(session.names)
     setup.ensure_all(_say)
     started = time.monotonic()
-    for line in faults.remind(session):
+    for line in faults.active_fault_lines(session):
         _say(line)
-    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
+    wanted = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
     try:
-        applied = operations.up(session, wanted, news, _say, refresh=read_anew)
+        applied = operations.up(session, wanted, err_console, _say, refresh=refresh_state)
     except KeyboardInterrupt:
-        if left := hosts.half_made(session):
-            news.print(left, style="yellow", soft_wrap=True)
+        if left := hosts.unready_summary(session):
+            err_console.print(left, style="yellow", soft_wrap=True)
         raise
-    there, seconds = hosts.rows(session), time.monotonic() - started
+    there, seconds = hosts.list_hosts(session), time.monotonic() - started
     if as_json:
-        site = {"answers": applied.answers, "told": applied.site}
+        site = {"answers": applied.site_answers, "told": applied.site_message}
         told = {"url": applied.url, "site": site, "seconds": round(seconds, 1), "operations": applied.operations}
-        outcome.print_success(told | {"hosts": [host.as_dict() for host in there]})
+        json_output.print_success(told | {"hosts": [host.as_dict() for host in there]})
         return
     console.print(hosts.table(there))
-    _say(applied.ending(seconds))
+    _say(applied.summary(seconds))
     print(applied.url)
 
 
@@ -107,10 +107,10 @@ def preview(
     """Show what `up` would do. Without a running lab, the plan of the whole stack; that needs no root."""
     from ops import operations
 
-    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    text, planned = operations.preview(Session.of(name), wanted, news, diff=diff, color=_colour())
+    wanted = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
+    text, planned = operations.preview(LabHandle.of(name), wanted, err_console, diff=diff, color=_color_mode())
     if as_json:
-        outcome.print_success({"changes": [asdict(step) for step in planned]})
+        json_output.print_success({"changes": [asdict(step) for step in planned]})
     else:
         print(text)
 
@@ -127,12 +127,12 @@ def refresh(
     """Read every resource anew from the API: shows what was changed behind the program's back."""
     from ops import operations
 
-    wanted = Wanted(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    session = Session.of(name)
+    wanted = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
+    session = LabHandle.of(name)
     session.require_running()
-    text, counts = operations.refresh(session, wanted, news, color=_colour())
+    text, counts = operations.refresh(session, wanted, err_console, color=_color_mode())
     if as_json:
-        outcome.print_success({"operations": counts})
+        json_output.print_success({"operations": counts})
     else:
         print(text)
 
@@ -148,12 +148,12 @@ def destroy(
     """Delete every resource of the stack; the lab itself keeps running, as empty as a new one."""
     from ops import operations
 
-    session = Session.of(name)
+    session = LabHandle.of(name)
     session.require_running()
-    summary, counts = operations.destroy(session, Wanted(stack=stack, config_file=config_file, provider=provider), news)
+    summary, counts = operations.destroy(session, EngineRequest(stack=stack, config_file=config_file, provider=provider), err_console)
     _say(summary)
     if as_json:
-        outcome.print_success({"operations": counts})
+        json_output.print_success({"operations": counts})
 
 
 @lab.command()
@@ -162,25 +162,25 @@ def status(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
 
     The status is 0 whatever it finds: what is found stands in the table, and in --json.
     """
-    from ops import visitor
+    from ops import site_check
 
-    session = Session.of(name)
+    session = LabHandle.of(name)
     session.require_running()
-    said = control.status(session.names)
-    rows, troubles = hosts.rows_of(said), hosts.troubles(said)
-    place = visitor.place(session, rows)
-    site = visitor.look(place) if place is not None else None
+    said = control_client.status(session.names)
+    rows, troubles = hosts.parse_hosts(said), hosts.find_problems(said)
+    place = site_check.find_site(session, rows)
+    site = site_check.check_site(place) if place is not None else None
     if as_json:
         told = {"hosts": [host.as_dict() for host in rows], "site": site.as_dict() if site is not None else None}
-        outcome.print_success(told | {"problems": troubles, "faults": said["faults"]})
+        json_output.print_success(told | {"problems": troubles, "faults": said["faults"]})
     else:
         console.print(hosts.table(rows))
         if site is not None:
-            console.print(hosts.folded(site.line, indent=7))
+            console.print(hosts.indented(site.line, indent=7))
     for trouble in troubles:
-        news.print(trouble, style="red", soft_wrap=True)
-    for line in faults.lines(said["faults"]):
-        news.print(line, style="yellow", soft_wrap=True)
+        err_console.print(trouble, style="red", soft_wrap=True)
+    for line in faults.format_faults(said["faults"]):
+        err_console.print(line, style="yellow", soft_wrap=True)
 
 
 @lab.command("reach")
@@ -192,15 +192,15 @@ def reach_command(
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Send a packet from one place to another, say whether it passed, and name the security group rules that decide."""
-    session = Session.of(name)
-    wanted = reach.Wanted.parse(port)
+    session = LabHandle.of(name)
+    wanted = reachability.PacketSpec.parse(port)
     session.require_running()
     requirements.require_root("webstack lab reach")
-    answer = control.reach(session.names, source, target, wanted.protocol, wanted.port)
+    answer = control_client.reach(session.names, source, target, wanted.protocol, wanted.port)
     if as_json:
         print(json.dumps(answer, indent=2))
     else:
-        for line in reach.lines(answer):
+        for line in reachability.format_report(answer):
             console.print(line, soft_wrap=True)
 
 
@@ -211,7 +211,7 @@ def url(
     name: LabOption = DEFAULT_LAB,
 ) -> None:
     """Print the URL that the lab serves on, for example for `curl -k`; with --api the endpoint for `aws --endpoint-url` and boto3."""
-    session = Session.of(name)
+    session = LabHandle.of(name)
     session.require_running()
     found = session.names.api_endpoint if api else hosts.url(session)
     print(json.dumps({"url": found}) if as_json else found)
@@ -223,9 +223,9 @@ def env(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
 
     No region is among it: give the stack's, as on AWS (--region, AWS_REGION).
     """
-    session = Session.of(name)
+    session = LabHandle.of(name)
     session.require_running()
-    found = {"AWS_ENDPOINT_URL": session.names.api_endpoint, **keys.read(session.names).environment()}
+    found = {"AWS_ENDPOINT_URL": session.names.api_endpoint, **admin_keys.read_admin_key(session.names).environment()}
     if as_json:
         print(json.dumps(found))
         return
@@ -243,7 +243,7 @@ def quota(
     """Show what the lab's AWS account may have, and change it as AWS would on request."""
     from ops import quotas
 
-    session = Session.of(name)
+    session = LabHandle.of(name)
     session.require_running()
     found = quotas.quotas(session, settings or [])
     print(json.dumps(found, indent=2) if as_json else "\n".join(f"{quota_name}={value}" for quota_name, value in found.items()))
@@ -259,13 +259,13 @@ def exec_command(
 
     It runs as root, with a plain environment: nothing of yours is handed over.
     """
-    session = Session.of(name)
+    session = LabHandle.of(name)
     session.require_running()
     requirements.require_root("webstack lab exec")
-    chosen = hosts.choose(session, host, None, _say)
-    arguments = hosts.enter_command(session, chosen.instance_id, command)
+    chosen = hosts.resolve(session, host, None, _say)
+    arguments = hosts.nsenter_command(session, chosen.instance_id, command)
     sys.stdout.flush()
-    os.execvpe(arguments[0], arguments, hosts.environment())
+    os.execvpe(arguments[0], arguments, hosts.command_environment())
 
 
 @lab.command()
@@ -286,14 +286,14 @@ def logs(
     if access and slow:
         raise UserError("--access and --slow: give one of them, a host has one or the other")
     source = host_logs.Source.ACCESS if access else host_logs.Source.SLOW if slow else host_logs.Source.JOURNAL
-    session = Session.of(name)
+    session = LabHandle.of(name)
     session.require_running()
     requirements.require_root("webstack lab logs")
-    arguments = host_logs.command(
+    arguments = host_logs.log_command(
         session, host, source=source, instance=instance, unit=unit, since=since, lines=lines, follow=follow, say=_say
     )
     sys.stdout.flush()
-    os.execvpe(arguments[0], arguments, hosts.environment() if follow else dict(os.environ))
+    os.execvpe(arguments[0], arguments, hosts.command_environment() if follow else dict(os.environ))
 
 
 @lab.command()
@@ -320,21 +320,21 @@ def down(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
     from ops import operations
 
     requirements.require_root("webstack lab down")
-    operations.take_down(Session.of(name))
+    operations.take_down(LabHandle.of(name))
     _say(f"lab {name} is gone")
     if as_json:
-        outcome.print_success({"lab": name})
+        json_output.print_success({"lab": name})
 
 
 def _act(name: str, host: str, action: str, *, as_json: bool) -> None:
-    session = Session.of(name)
+    session = LabHandle.of(name)
     session.require_running()
     requirements.require_root(f"webstack lab {action}")
-    control.act(session.names, host, action)
+    control_client.host_action(session.names, host, action)
     _say(f"{host}: {action}")
     if as_json:
-        outcome.print_success({"host": host, "action": action})
+        json_output.print_success({"host": host, "action": action})
 
 
-def _colour() -> str:
+def _color_mode() -> str:
     return "always" if console.is_terminal else "never"

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from enum import Enum
 
-from lab.session import Session
+from lab.lab_handle import LabHandle
 from ops import hosts
-from ops.failures import UserError
+from ops.errors import UserError
 from stack.roles import SPECS
 
 
@@ -17,9 +17,9 @@ class Source(Enum):
     SLOW = ("/var/log/mysql/slow-queries", "database", "MySQL's log of slow statements")
 
 
-def command(
-    session: Session,
-    wanted: str,
+def log_command(
+    session: LabHandle,
+    name_or_id: str,
     *,
     source: Source = Source.JOURNAL,
     instance: str | None = None,
@@ -37,14 +37,14 @@ def command(
     path, role, what = source.value
     if path and (unit or since):
         raise UserError(f"{what} is a file: --unit and --since are of the journal. Leave them out; --lines counts from the end")
-    host = hosts.choose(session, wanted, instance, say)
+    host = hosts.resolve(session, name_or_id, instance, say)
     if path and host.role != role:
         known = {spec.name: spec.label for spec in SPECS}
         raise UserError(f"{host.name} is {known.get(host.role, 'a host of no role')}: {what} is on {known[role].removeprefix('a ')}s")
     count = str(lines) if lines else "all"
     if follow:
         tail = ["tail", "-n", str(lines) if lines else "+1", "-F", path]
-        return hosts.enter_command(session, host.instance_id, tail if path else _journal(unit, since, count, "--follow"))
+        return hosts.nsenter_command(session, host.instance_id, tail if path else _journal(unit, since, count, "--follow"))
     outside = session.names.machine_dir(host.instance_id) / "upper"
     if not path:
         journal = ("--directory", str(outside / "var" / "log" / "journal"))

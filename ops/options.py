@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from stack.nearest import nearest
+from stack.suggestions import closest_match
 
 LabOption = Annotated[str, typer.Option("--lab", envvar="WEBSTACK_LAB", help="Which lab: up to 8 lowercase letters, digits and hyphens.")]
 HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
@@ -32,10 +32,10 @@ class Provider(StrEnum):
     REAL = "real"
 
 
-def provider_named(text: str) -> Provider:
+def parse_provider(text: str) -> Provider:
     """The provider of that name. Raises typer.BadParameter with the nearest one."""
     if text not in list(Provider):
-        choice = nearest(text, Provider)
+        choice = closest_match(text, Provider)
         names = ", ".join(repr(one.value) for one in Provider)
         raise typer.BadParameter(f"{text!r} is not one of {names}" + (f": did you mean {choice}?" if choice else "."))
     return Provider(text)
@@ -45,7 +45,7 @@ ProviderOption = Annotated[
     Provider | None,
     typer.Option(
         "--provider",
-        parser=provider_named,
+        parser=parse_provider,
         metavar="[lab|real]",
         help="`lab`: the lab's own. `real`: Pulumi's AWS plugin, as installed by `pulumi plugin install`, against the lab's API. "
         "Default: what made the stack that the lab holds, else lab.",
@@ -54,7 +54,7 @@ ProviderOption = Annotated[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class EngineRequest:
     """What a command was given for the engine."""
 
     stack: str | None = None

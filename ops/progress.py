@@ -15,10 +15,10 @@ from rich.text import Text
 
 from ops.terminal import Terminal
 
-QUIET_SECONDS = 10
+HEARTBEAT_SECONDS = 10
 """Without a terminal, a line of progress after this many seconds without any other."""
 
-_DONE = {
+_PAST_TENSE = {
     "create": "created",
     "update": "updated",
     "delete": "deleted",
@@ -30,7 +30,7 @@ _STYLE = {"created": "green", "updated": "yellow", "replaced": "yellow", "delete
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned:
+class PlannedStep:
     """One step of a plan, in the engine's words: `create`, `update`, `delete`, `replace`, `create-replacement`, `delete-replaced`."""
 
     operation: str
@@ -50,14 +50,14 @@ class Progress:
         self._done = 0
         self.counts: dict[str, int] = {}
         """How many resources were created, updated, replaced and deleted."""
-        self.planned: list[Planned] = []
+        self.planned: list[PlannedStep] = []
         """What a preview would do, in its order."""
         self._running: dict[str, str] = {}
-        self._said: dict[str, str] = {}
+        self._last_message: dict[str, str] = {}
         self._lock = threading.Lock()
         self._status: Status | None = None
         self.failures: list[str] = []
-        self.heard: list[str] = []
+        self.messages: list[str] = []
         """What the program said, in order."""
 
     def __enter__(self) -> "Progress":
@@ -76,13 +76,13 @@ class Progress:
         """Takes one event; called from the Automation API's thread."""
         with self._lock:
             if event.resource_pre_event is not None:
-                self._begun(event.resource_pre_event.metadata)
+                self._on_start(event.resource_pre_event.metadata)
             elif event.res_outputs_event is not None:
-                self._ended(event.res_outputs_event.metadata, planned=bool(event.res_outputs_event.planning))
+                self._on_finish(event.res_outputs_event.metadata, planned=bool(event.res_outputs_event.planning))
             elif event.res_op_failed_event is not None:
                 self._running.pop(event.res_op_failed_event.metadata.urn, None)
             elif event.diagnostic_event is not None:
-                self._diagnosed(event.diagnostic_event)
+                self._on_diagnostic(event.diagnostic_event)
             self._show()
 
     def summary(self) -> str:
@@ -90,17 +90,17 @@ class Progress:
         parts = [f"{count} {name}" for name, count in self.counts.items()] or ["nothing to change"]
         return f"{', '.join(parts)} in {self._clock() - self._started:.0f} s"
 
-    def _begun(self, metadata: auto.StepEventMetadata) -> None:
+    def _on_start(self, metadata: auto.StepEventMetadata) -> None:
         if metadata.op.value not in ("same", "read", "refresh"):
             self._running[metadata.urn] = metadata.op.value
 
-    def _ended(self, metadata: auto.StepEventMetadata, *, planned: bool) -> None:
+    def _on_finish(self, metadata: auto.StepEventMetadata, *, planned: bool) -> None:
         self._running.pop(metadata.urn, None)
         if planned:
             if metadata.op.value not in ("same", "read", "refresh") and _is_resource(metadata.type):
-                self.planned.append(Planned(operation=metadata.op.value, type=metadata.type, name=_name(metadata.urn)))
+                self.planned.append(PlannedStep(operation=metadata.op.value, type=metadata.type, name=_name(metadata.urn)))
             return
-        word = _DONE.get(metadata.op.value)
+        word = _PAST_TENSE.get(metadata.op.value)
         if word is None or metadata.type == "pulumi:pulumi:Stack" or metadata.op.value == "replace" or not _is_resource(metadata.type):
             return
         self._done += 1
@@ -108,11 +108,11 @@ class Progress:
         if metadata.type == "aws:ec2/instance:Instance":
             self._line(f"  {_name(metadata.urn):<8} instance {word}", _STYLE.get(word))
 
-    def _diagnosed(self, event: auto.DiagnosticEvent) -> None:
+    def _on_diagnostic(self, event: auto.DiagnosticEvent) -> None:
         message = event.message.strip()
         if not message or event.severity == "debug":
             return
-        self.heard.append(message)
+        self.messages.append(message)
         if event.severity in ("error", "info#err") or (event.severity == "warning" and not event.ephemeral):
             if message not in self.failures and event.severity != "warning":
                 self.failures.append(message)
@@ -120,8 +120,8 @@ class Progress:
                 self._line(f"  warning: {message}", "yellow")
             return
         name = _name(event.urn) if event.urn else ""
-        if self._said.get(name) != message:
-            self._said[name] = message
+        if self._last_message.get(name) != message:
+            self._last_message[name] = message
             self._line(f"  {name:<8} {message}" if name else f"  {message}")
 
     def _show(self) -> None:
@@ -132,7 +132,7 @@ class Progress:
             text += f", now {', '.join(names[:3])}" + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         if self._status is not None:
             self._status.update(Text(text))
-        elif now - self._last_line >= QUIET_SECONDS:
+        elif now - self._last_line >= HEARTBEAT_SECONDS:
             self._line(f"  {text} ({now - self._started:.0f} s)")
 
     def _line(self, text: str, style: str | None = None) -> None:

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 
-from lab.cloud import account
-from lab.session import Session
-from ops.failures import UserError
+from lab.cloud import quota_client
+from lab.lab_handle import LabHandle
+from ops.errors import UserError
 
 
-def quotas(session: Session, settings: Sequence[str]) -> dict[str, int]:
+def quotas(session: LabHandle, settings: Sequence[str]) -> dict[str, int]:
     """The account's quotas, after those of `settings` (NAME=VALUE) have been changed. Raises UserError."""
     try:
-        return account.quotas(session.names.moto_address, dict(_parse(text) for text in settings))
+        return quota_client.quotas(session.names.moto_address, dict(_parse(text) for text in settings))
     except ValueError as error:
         raise UserError(str(error)) from None
 

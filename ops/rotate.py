@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-from ops.failures import UserError
+from ops.errors import UserError
 from ops.options import JsonOption
-from stack.purposes import ACCOUNTS, ROTATED, SESSION_KEY
+from stack.secret_specs import DATABASE_SECRETS, ROTATABLE_SECRETS, SESSION_KEY
 
 TLS = "tls"
-ALIASES = {"database": ACCOUNTS, "session-key": (SESSION_KEY,)}
-KNOWN = (*ALIASES, *ACCOUNTS, TLS)
+ALIASES = {"database": DATABASE_SECRETS, "session-key": (SESSION_KEY,)}
+TARGETS = (*ALIASES, *DATABASE_SECRETS, TLS)
 
-WhatArgument = Annotated[list[str] | None, typer.Argument(metavar="WHAT…", help=f"{', '.join(ALIASES)}, {', '.join(ACCOUNTS)} or {TLS}.")]
+WhatArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="WHAT…", help=f"{', '.join(ALIASES)}, {', '.join(DATABASE_SECRETS)} or {TLS}.")
+]
 StackOption = Annotated[str, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml.")]
 LabOption = Annotated[str | None, typer.Option("--lab", help="In this lab; without it on AWS, with your credentials.")]
 FromOption = Annotated[Path | None, typer.Option("--from", help="For tls: a PEM file with certificate, chain and unencrypted key.")]
@@ -52,17 +54,17 @@ def rotate(
 
 def _purposes(what: list[str], *, everything: bool) -> list[str]:
     for one in what:
-        if one not in KNOWN:
-            raise UserError(f"{one!r}: no secret of a stack; one of {', '.join(KNOWN)}")
+        if one not in TARGETS:
+            raise UserError(f"{one!r}: no secret of a stack; one of {', '.join(TARGETS)}")
     if everything:
-        return list(ROTATED)
+        return list(ROTATABLE_SECRETS)
     chosen = [purpose for one in what for purpose in ALIASES.get(one, () if one == TLS else (one,))]
     return list(dict.fromkeys(chosen))
 
 
 def _check(purposes: list[str], *, tls: bool, revoke: bool, source: Path | None, secret: str | None) -> None:
     if not purposes and not tls:
-        raise UserError(f"say what: one or more of {', '.join(KNOWN)}, or --all")
+        raise UserError(f"say what: one or more of {', '.join(TARGETS)}, or --all")
     if tls and source is None:
         raise UserError("tls: give the new certificate, its chain and its key: --from FILE")
     if not tls and (source is not None or secret is not None):

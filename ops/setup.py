@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lab.engine import pulumi_cli
 from lab.image.build import build
-from lab.image.store import Store
+from lab.image.store import ImageStore
 
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
-def ensure_all(say: Say) -> None:
+def ensure_all(say: ProgressCallback) -> None:
     """Gets the Pulumi CLI and the host images, side by side, where they are not in the cache. Says the seconds of each."""
 
     def pulumi() -> None:
@@ -19,7 +19,7 @@ def ensure_all(say: Say) -> None:
 
     def host_images() -> None:
         # The baked image is made from the plain one (and fetches MySQL meanwhile), so there is seldom anything left to do for the second.
-        store = Store.default()
+        store = ImageStore.default()
         for variant in ("baked", "plain"):
             build(store, store.recipe(variant), lambda line: say(f"host image: {line}"))
 
@@ -29,7 +29,7 @@ def ensure_all(say: Say) -> None:
             result.result()
 
 
-def _timed(name: str, step: Callable[[], None], say: Say) -> None:
+def _timed(name: str, step: Callable[[], None], say: ProgressCallback) -> None:
     started = time.monotonic()
     step()
     seconds = time.monotonic() - started

@@ -10,16 +10,16 @@ from typing import Final, Literal
 
 Tier = Literal["public", "app", "data"]
 
-EVERYWHERE: Final = "0.0.0.0/0"
+ANY_IPV4: Final = "0.0.0.0/0"
 TIERS: Final[tuple[Tier, ...]] = ("public", "app", "data")
-MOST_ZONES: Final = 4
-WIDEST_PREFIX: Final = 16
+MAX_ZONES: Final = 4
+MIN_PREFIX_LENGTH: Final = 16
 """EC2 takes no wider VPC."""
-SMALLEST_PREFIX: Final = 22
+MAX_PREFIX_LENGTH: Final = 22
 """Subnets of /26 then: 59 addresses each."""
 
-RESERVED_HEAD: Final = 4
-RESERVED: Final = 5
+RESERVED_FIRST_ADDRESSES: Final = 4
+RESERVED_ADDRESSES: Final = 5
 """AWS keeps each subnet's first four addresses (network, router, resolver, future use) and its last (broadcast):
 https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"""
 
@@ -28,7 +28,7 @@ NAT_OFFSET: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class Placement:
     """Where a host with a fixed address lives."""
 
     tier: Tier
@@ -38,16 +38,16 @@ class Place:
 
 @dataclass(frozen=True)
 class AddressPlan:
-    """The plan of one network. `zones` is how many availability zones are in use, at most `MOST_ZONES`."""
+    """The plan of one network. `zones` is how many availability zones are in use, at most `MAX_ZONES`."""
 
     network: IPv4Network
     zones: int
 
     def __post_init__(self) -> None:
-        if not 1 <= self.zones <= MOST_ZONES:
-            raise ValueError(f"{self.zones} zones: the plan has room for 1 to {MOST_ZONES}")
-        if not WIDEST_PREFIX <= self.network.prefixlen <= SMALLEST_PREFIX:
-            raise ValueError(f"{self.network}: the plan takes networks of /{WIDEST_PREFIX} to /{SMALLEST_PREFIX}")
+        if not 1 <= self.zones <= MAX_ZONES:
+            raise ValueError(f"{self.zones} zones: the plan has room for 1 to {MAX_ZONES}")
+        if not MIN_PREFIX_LENGTH <= self.network.prefixlen <= MAX_PREFIX_LENGTH:
+            raise ValueError(f"{self.network}: the plan takes networks of /{MIN_PREFIX_LENGTH} to /{MAX_PREFIX_LENGTH}")
 
     def subnet(self, tier: Tier, zone: int) -> IPv4Network:
         """The subnet of a tier in a zone, counted from 0."""
@@ -55,12 +55,12 @@ class AddressPlan:
             raise ValueError(f"zone {zone}: the plan has zones 0 to {self.zones - 1}")
         return self._block(tier, zone)
 
-    def fixed(self, tier: Tier, number: int, offset: int) -> Place:
+    def fixed(self, tier: Tier, number: int, offset: int) -> Placement:
         """Where the first or second host of a role with fixed addresses is, planned even while there is none; `offset` is the first's."""
         if number not in (1, 2):
             raise ValueError(f"host number {number}: only 1 and 2 have fixed addresses")
         zone = self.zone_of(number)
-        return Place(tier=tier, zone=zone, address=self._block(tier, zone)[offset + (number - 1) // self.zones])
+        return Placement(tier=tier, zone=zone, address=self._block(tier, zone)[offset + (number - 1) // self.zones])
 
     def nat(self, zone: int) -> IPv4Address:
         """Where the NAT gateway of a zone is, counted from 0."""
@@ -71,13 +71,13 @@ class AddressPlan:
         return (number - 1) % self.zones
 
     @property
-    def most_web_hosts(self) -> int:
+    def max_web_hosts(self) -> int:
         """For how many web hosts the subnets have addresses while a release has each of them twice, the new one beside the old one.
 
         Nothing else is in the tier's subnets, and hosts are spread evenly (`zone_of`).
         """
-        return self.zones * ((self.subnet("app", 0).num_addresses - RESERVED) // 2)
+        return self.zones * ((self.subnet("app", 0).num_addresses - RESERVED_ADDRESSES) // 2)
 
     def _block(self, tier: Tier, zone: int) -> IPv4Network:
         blocks = list(self.network.subnets(prefixlen_diff=4))
-        return blocks[TIERS.index(tier) * MOST_ZONES + zone]
+        return blocks[TIERS.index(tier) * MAX_ZONES + zone]

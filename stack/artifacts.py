@@ -13,13 +13,13 @@ from stack.environment import Environment
 from stack.publishing import Publisher
 from userdata.variables import Bundle, Role
 
-KEEP_OLD_DAYS: Final = 30
-KEEP_OLD_WORDS_DAYS: Final = 1
+NONCURRENT_DAYS: Final = 30
+RECORD_NONCURRENT_DAYS: Final = 1
 """For the hosts' records, which are written anew each minute. Where two rules meet, S3 takes the shorter time
 (https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-conflicts.html)."""
-FORGET_CERTIFICATES_DAYS: Final = 7
+CERTIFICATE_EXPIRATION_DAYS: Final = 7
 """A database host publishes its certificate again every day: an older one is of an instance that is gone, and is no longer trusted."""
-CERTIFICATES: Final = "database/certificates/"
+CERTIFICATE_PREFIX: Final = "database/certificates/"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,8 +28,8 @@ class ArtifactsArgs:
 
     environment: Environment
     publisher: Publisher
-    roles: dict[Role, BuiltBundle]
-    app: BuiltBundle
+    role_bundles: dict[Role, BuiltBundle]
+    app_bundle: BuiltBundle
 
 
 class Artifacts(Component):
@@ -38,24 +38,26 @@ class Artifacts(Component):
     def __init__(self, name: str, args: ArtifactsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         environment = args.environment
-        resource = environment.resource("artifacts")
+        resource = environment.resource_name("artifacts")
         self.bucket = aws.s3.Bucket(
             resource,
             force_destroy=not environment.protected,
             tags=environment.tags("artifacts", resource),
             opts=self.child(protect=environment.protected),
         )
-        self.name = self.bucket.bucket
-        self.arn = self.bucket.arn
-        self.roles = {role: _named(bundle) for role, bundle in args.roles.items()}
-        self.app = _named(args.app)
-        self.rules = self._rules(resource)
+        self.bucket_name = self.bucket.bucket
+        self.bucket_arn = self.bucket.arn
+        self.role_bundles = {role: _to_bundle(bundle) for role, bundle in args.role_bundles.items()}
+        self.app_bundle = _to_bundle(args.app_bundle)
+        self.bucket_settings = self._configure_bucket(resource)
         """What must be there before the first object."""
-        self.filled = args.publisher.publish([*args.roles.values(), args.app], self.name, after=self.rules)
+        self.published_bucket = args.publisher.publish(
+            [*args.role_bundles.values(), args.app_bundle], self.bucket_name, after=self.bucket_settings
+        )
         """The bucket's name, known once hosts find all that they fetch in it."""
-        self.register_outputs({"bucket": self.name})
+        self.register_outputs({"bucket": self.bucket_name})
 
-    def _rules(self, resource: str) -> list[pulumi.CustomResource]:
+    def _configure_bucket(self, resource: str) -> list[pulumi.CustomResource]:
         """The bucket's settings; of them, those that must be there before the first object.
 
         Several at once may answer with OperationAborted, which the provider tries again (`errCodeOperationAborted` in
@@ -98,7 +100,7 @@ class Artifacts(Component):
             opts=self.child(),
         )
         policy = aws.s3.BucketPolicy(
-            resource, bucket=bucket, policy=self.bucket.arn.apply(_tls_only), opts=self.child(depends_on=[blocked])
+            resource, bucket=bucket, policy=self.bucket.arn.apply(_tls_only_policy), opts=self.child(depends_on=[blocked])
         )
         aws.s3.BucketLifecycleConfiguration(
             resource,
@@ -109,7 +111,7 @@ class Artifacts(Component):
                     status="Enabled",
                     filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=""),
                     noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                        noncurrent_days=KEEP_OLD_DAYS
+                        noncurrent_days=NONCURRENT_DAYS
                     ),
                     abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
                         days_after_initiation=7
@@ -120,14 +122,14 @@ class Artifacts(Component):
                     status="Enabled",
                     filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="hosts/"),
                     noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-                        noncurrent_days=KEEP_OLD_WORDS_DAYS
+                        noncurrent_days=RECORD_NONCURRENT_DAYS
                     ),
                 ),
                 aws.s3.BucketLifecycleConfigurationRuleArgs(
                     id="certificates-of-gone-hosts",
                     status="Enabled",
-                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=CERTIFICATES),
-                    expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=FORGET_CERTIFICATES_DAYS),
+                    filter=aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix=CERTIFICATE_PREFIX),
+                    expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(days=CERTIFICATE_EXPIRATION_DAYS),
                 ),
             ],
             opts=self.child(depends_on=[versioned]),
@@ -135,11 +137,11 @@ class Artifacts(Component):
         return [blocked, owned, versioned, encrypted, policy]
 
 
-def _named(built: BuiltBundle) -> Bundle:
+def _to_bundle(built: BuiltBundle) -> Bundle:
     return Bundle(key=built.key, sha256=built.sha256)
 
 
-def _tls_only(arn: str) -> str:
+def _tls_only_policy(arn: str) -> str:
     return json.dumps(
         {
             "Version": "2012-10-17",

@@ -21,7 +21,7 @@ from typing import IO, cast
 
 import pulumi
 
-from stack.wheels import TARGET, WheelsError, download
+from stack.wheels import WHEEL_TARGET, WheelsError, download_wheels
 
 USERDATA = Path(__file__).resolve().parent.parent / "userdata"
 
@@ -31,10 +31,10 @@ IGNORED_FOLDERS = frozenset({"__pycache__", ".git", ".venv", "venv", "node_modul
 IGNORED_FILES = frozenset({".env", ".DS_Store"})
 IGNORED_SUFFIXES = (".pyc", ".pyo", ".swp", "~")
 
-_BLOCK = 0xFFFF
+_MAX_BLOCK = 0xFFFF
 """Bytes that a stored block of gzip holds at most."""
 
-APP_NEEDS = {
+REQUIRED_APP_FILES = {
     "wsgi.py": "the module that holds the WSGI callable",
     "requirements.lock": "all that the app needs, resolved and with hashes "
     "(uv pip compile requirements.in -o requirements.lock --generate-hashes --python-version 3.13 "
@@ -85,7 +85,7 @@ def role_bundle(role: str, *, userdata: Path = USERDATA) -> BuiltBundle:
         raise BundleError(f"there is no role {role!r}: {userdata} has no folder of this name")
     entries: dict[str, _Entry] = {}
     for tree in (userdata / "common", userdata / role):
-        for entry in _files(tree, links=True):
+        for entry in _walk(tree, links=True):
             if entry.name.endswith(".j2"):
                 continue
             if entry.name in entries:
@@ -95,7 +95,7 @@ def role_bundle(role: str, *, userdata: Path = USERDATA) -> BuiltBundle:
     _pack(entries.values(), buffer)
     sha256 = hashlib.sha256(buffer.getvalue()).hexdigest()
     key = f"roles/{role}/{sha256}.tar.gz"
-    return BuiltBundle(key=key, sha256=sha256, path=_keep(key, lambda file: file.write(buffer.getvalue())))
+    return BuiltBundle(key=key, sha256=sha256, path=_cache(key, lambda file: file.write(buffer.getvalue())))
 
 
 def app_bundle(app_dir: Path, *, build: bool) -> BuiltBundle:
@@ -106,7 +106,7 @@ def app_bundle(app_dir: Path, *, build: bool) -> BuiltBundle:
     Raises BundleError for a folder that is no app, or when wheels cannot be fetched.
     """
     _check_app(app_dir)
-    sources = list(_files(app_dir, links=False))
+    sources = list(_walk(app_dir, links=False))
     sha256 = manifest_hash(sources)
     key = f"app/{sha256}.tar.gz"
     path = cache_folder() / key
@@ -116,12 +116,12 @@ def app_bundle(app_dir: Path, *, build: bool) -> BuiltBundle:
         return BuiltBundle(key=key, sha256=sha256, path=None)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            wheels = download(app_dir / "requirements.lock", Path(folder))
+            wheels = download_wheels(app_dir / "requirements.lock", Path(folder))
         except WheelsError as error:
             raise BundleError(f"the wheels of {app_dir}/requirements.lock cannot be fetched: {error}") from None
         entries = [replace(entry, name=f"app/{entry.name}") for entry in sources]
-        entries += [_read(f"wheels/{wheel.name}", wheel, executable=False) for wheel in wheels]
-        return BuiltBundle(key=key, sha256=sha256, path=_keep(key, lambda file: _pack(entries, file, times=True)))
+        entries += [_hash_file(f"wheels/{wheel.name}", wheel, executable=False) for wheel in wheels]
+        return BuiltBundle(key=key, sha256=sha256, path=_cache(key, lambda file: _pack(entries, file, content_mtimes=True)))
 
 
 def manifest_hash(sources: Iterable[_Entry]) -> str:
@@ -129,7 +129,7 @@ def manifest_hash(sources: Iterable[_Entry]) -> str:
 
     The host computes the same from what it has unpacked (userdata/web/…/web_role/app_bundle.py).
     """
-    lines = [f"webstack app 1 {TARGET}\n"]
+    lines = [f"webstack app 1 {WHEEL_TARGET}\n"]
     lines += [f"{entry.name}\0{entry.mode:o}\0{entry.sha256}\n" for entry in sorted(sources, key=lambda entry: entry.name)]
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -137,10 +137,10 @@ def manifest_hash(sources: Iterable[_Entry]) -> str:
 def _check_app(app_dir: Path) -> None:
     if not app_dir.is_dir():
         raise BundleError(f"the app's folder {app_dir} does not exist: give the path of a folder with a WSGI app")
-    for name, meaning in APP_NEEDS.items():
+    for name, meaning in REQUIRED_APP_FILES.items():
         if not (app_dir / name).is_file():
             raise BundleError(f"{app_dir} holds no app: it lacks {name}, {meaning}")
-    lock = _lines(app_dir / "requirements.lock")
+    lock = _logical_lines(app_dir / "requirements.lock")
     lines = [line for line in lock if re.match(r"[A-Za-z0-9]", line)]
     bare = [line.split()[0] for line in lines if "--hash=" not in line]
     if bare:
@@ -157,7 +157,7 @@ def _check_app(app_dir: Path) -> None:
         )
 
 
-def _lines(lock: Path) -> list[str]:
+def _logical_lines(lock: Path) -> list[str]:
     """The lines of a lock, each as one though it goes on. Raises BundleError where it is no text or cannot be read."""
     try:
         return lock.read_bytes().decode().replace("\\\n", " ").splitlines()
@@ -171,7 +171,7 @@ def _unreadable(path: Path | str, error: OSError) -> BundleError:
     return BundleError(f"{path} cannot be read ({error.strerror}): let this user read it, or put it somewhere else")
 
 
-def _refuse(error: OSError) -> None:
+def _raise_unreadable(error: OSError) -> None:
     raise _unreadable(error.filename, error)
 
 
@@ -184,9 +184,9 @@ def _check_name(path: Path, relative: str) -> None:
         raise BundleError(f"{shown} has a name that is no UTF-8 text: rename it, or put it somewhere else") from None
 
 
-def _files(tree: Path, *, links: bool) -> Iterator[_Entry]:
+def _walk(tree: Path, *, links: bool) -> Iterator[_Entry]:
     """The files of a folder, sorted by path."""
-    for folder, folders, names in os.walk(tree, onerror=_refuse):
+    for folder, folders, names in os.walk(tree, onerror=_raise_unreadable):
         folders[:] = sorted(name for name in folders if name not in IGNORED_FOLDERS)
         linked = [name for name in folders if (Path(folder) / name).is_symlink()]
         for name in sorted([*names, *linked]):
@@ -200,12 +200,12 @@ def _files(tree: Path, *, links: bool) -> Iterator[_Entry]:
                     raise BundleError(f"{path} is a symbolic link: an app's bundle holds plain files only; put the file itself there")
                 yield _Entry(name=relative, path=path, link=str(path.readlink()))
             elif path.is_file():
-                yield _read(relative, path, executable=bool(path.stat().st_mode & stat.S_IXUSR))
+                yield _hash_file(relative, path, executable=bool(path.stat().st_mode & stat.S_IXUSR))
             else:
                 raise BundleError(f"{path} is neither a file nor a folder: remove it")
 
 
-def _read(name: str, path: Path, *, executable: bool) -> _Entry:
+def _hash_file(name: str, path: Path, *, executable: bool) -> _Entry:
     try:
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -214,7 +214,7 @@ def _read(name: str, path: Path, *, executable: bool) -> _Entry:
         raise _unreadable(path, error) from None
 
 
-def _pack(entries: Iterable[_Entry], target: IO[bytes], *, times: bool = False) -> None:
+def _pack(entries: Iterable[_Entry], target: IO[bytes], *, content_mtimes: bool = False) -> None:
     """Writes a tar archive, in gzip's form, that depends on nothing but names, contents and modes. It lists no folders, so that unpacking
     changes none. A file is read and written in pieces: a bundle may be larger than this machine's memory.
 
@@ -231,13 +231,13 @@ def _pack(entries: Iterable[_Entry], target: IO[bytes], *, times: bool = False) 
             if entry.link is not None:
                 info.type, info.linkname, info.mode = tarfile.SYMTYPE, entry.link, 0o777
             info.size = entry.size
-            info.mtime = 1_000_000_000 + int(entry.sha256[:7], 16) if times else 0
+            info.mtime = 1_000_000_000 + int(entry.sha256[:7], 16) if content_mtimes else 0
             if entry.link is not None:
                 archive.addfile(info)
                 continue
             with entry.path.open("rb") as file:
                 same = os.fstat(file.fileno()).st_size == entry.size
-                content = _Hashing(file)
+                content = _HashingReader(file)
                 if same:
                     archive.addfile(info, content)
             if not same or content.sha256.hexdigest() != entry.sha256:
@@ -245,7 +245,7 @@ def _pack(entries: Iterable[_Entry], target: IO[bytes], *, times: bool = False) 
     packed.close()
 
 
-class _Hashing:
+class _HashingReader:
     """A file that is read, and the hash of what has been."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -273,21 +273,21 @@ class _StoredGzip:
     def write(self, data: bytes, /) -> int:
         self._crc, self._length = zlib.crc32(data, self._crc), self._length + len(data)
         self._block += data
-        while len(self._block) > _BLOCK:
-            self._put(self._block[:_BLOCK], last=False)
-            del self._block[:_BLOCK]
+        while len(self._block) > _MAX_BLOCK:
+            self._write_block(self._block[:_MAX_BLOCK], last=False)
+            del self._block[:_MAX_BLOCK]
         return len(data)
 
     def close(self) -> None:
         """Writes what ends the file, and leaves the target open."""
-        self._put(self._block, last=True)
+        self._write_block(self._block, last=True)
         self._target.write(struct.pack("<II", self._crc, self._length & 0xFFFFFFFF))
 
-    def _put(self, block: bytes | bytearray, *, last: bool) -> None:
-        self._target.write(struct.pack("<BHH", last, len(block), len(block) ^ _BLOCK) + block)
+    def _write_block(self, block: bytes | bytearray, *, last: bool) -> None:
+        self._target.write(struct.pack("<BHH", last, len(block), len(block) ^ _MAX_BLOCK) + block)
 
 
-def _keep(key: str, write: Callable[[IO[bytes]], object]) -> Path:
+def _cache(key: str, write: Callable[[IO[bytes]], object]) -> Path:
     """Puts a bundle into the cache, whole or not at all."""
     path = cache_folder() / key
     if not path.is_file():

@@ -13,102 +13,104 @@ import pulumi
 import pulumi_aws as aws
 from pulumi.runtime import config as engine_config
 
-from stack.access import Access, access_problems
+from stack.aws_config import AwsConfig, aws_config_problems
+from stack.aws_sessions import FAIL_FAST, make_client, make_session, shared_file_problems
 from stack.bundles import BundleError, app_bundle
 from stack.credentials import STACK_ID_LENGTH
+from stack.deployed import DeployedStack
 from stack.environment import Environment
-from stack.existing import Existing
-from stack.firewall import MOST_RULES, room_for_networks
-from stack.key_ends import key_problems
+from stack.firewall import MAX_RULES, max_allowed_cidrs
+from stack.key_expiry import key_expiry_problems
 from stack.naming import secret_prefix
-from stack.offered import Wanted, compare
-from stack.problems import HIDDEN, NOTHING, ConfigurationError, Problem
+from stack.preflight import DesiredStack, preflight_problems
+from stack.problems import REDACTED, UNSET, ConfigurationError, Problem
 from stack.regions import known_regions, region_problem, unknown_region
 from stack.roles import SPECS
 from stack.roles.spec import HostInputs, RoleSpec
-from stack.sessions import BRIEF, client, file_problems, session
-from stack.settings import NAMESPACE, SECTIONS, Settings, check
+from stack.settings import NAMESPACE, SECTIONS, Settings, parse_with_problems, with_current_keys
 from stack.zones import choose_zones
-from userdata.render import RenderError, render
+from userdata.render import RenderError, render_user_data
 from userdata.variables import Bundle
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
 
 REPOSITORY: Final = Path(__file__).parent.parent
-ID_OUTPUT: Final = "stack_id"
+STACK_ID_OUTPUT: Final = "stack_id"
 ZONES_OUTPUT: Final = "zones"
-NETWORK_OUTPUT: Final = "network"
-ALLOWED_OUTPUT: Final = "allowed_networks"
+VPC_CIDR_OUTPUT: Final = "network"
+ALLOWED_CIDRS_OUTPUT: Final = "allowed_networks"
 HOSTS_OUTPUT: Final = "instance_ids"
 """Outputs of the stack by which its next run knows it, before anything is registered."""
 
-ZoneNames = Callable[[], Sequence[str]]
-Compare = Callable[[Wanted, Existing], Sequence[Problem]]
+ZoneLookup = Callable[[], Sequence[str]]
+Preflight = Callable[[DesiredStack, DeployedStack], Sequence[Problem]]
 """Gives what AWS itself says against a configuration."""
 
 
 def load() -> Environment:
     """The environment of the running stack. Raises ConfigurationError with every mistake."""
-    mistakes = access_problems(_values("aws")) or file_problems(access(""))
+    mistakes = aws_config_problems(_config_values("aws")) or shared_file_problems(aws_config(""))
 
-    def aws_says(wanted: Wanted, existing: Existing) -> Sequence[Problem]:
+    def aws_says(wanted: DesiredStack, existing: DeployedStack) -> Sequence[Problem]:
         # Read here: in the thread that asks AWS there is no stack whose settings could be read.
-        return compare(wanted, existing, partial(ec2_client, access(wanted.region)))
+        return preflight_problems(wanted, existing, partial(ec2_client, aws_config(wanted.region)))
 
     region = pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    return judge(
+    return validate(
         stack=pulumi.get_stack(),
-        raw=_values(),
-        secret=frozenset(_secret_keys()),
+        raw=_config_values(),
+        secret_sections=frozenset(_secret_keys()),
         region=region,
         zones=lambda: _region_zones(region or ""),
-        access=mistakes,
-        existing=_existing,
-        aws_says=aws_says,
+        provider_problems=mistakes,
+        deployed=_deployed_stack,
+        preflight=aws_says,
     )
 
 
-def access(region: str) -> Access:
+def aws_config(region: str) -> AwsConfig:
     """How the running stack's settings say that AWS is to be reached."""
-    return Access.read(region, _values("aws"))
+    return AwsConfig.from_provider_config(region, _config_values("aws"))
 
 
-def ec2_client(reached: Access) -> "EC2Client":
+def ec2_client(config: AwsConfig) -> "EC2Client":
     """A client for what AWS is asked before an `up`: one try and little patience, since the `up` goes on without an answer."""
-    return cast("EC2Client", client(session(reached), reached, "ec2", patience=BRIEF))
+    return cast("EC2Client", make_client(make_session(config), config, "ec2", overrides=FAIL_FAST))
 
 
-def judge(
+def validate(
     *,
     stack: str,
     raw: Mapping[str, object],
-    secret: frozenset[str] = frozenset(),
+    secret_sections: frozenset[str] = frozenset(),
     region: str | None,
-    zones: ZoneNames,
-    access: Sequence[Problem] = (),
-    existing: Callable[[], Existing] = Existing,
-    aws_says: Compare = lambda _wanted, _existing: (),
+    zones: ZoneLookup,
+    provider_problems: Sequence[Problem] = (),
+    deployed: Callable[[], DeployedStack] = DeployedStack,
+    preflight: Preflight = lambda _wanted, _existing: (),
     repository: Path = REPOSITORY,
     today: date | None = None,
 ) -> Environment:
     """The environment that a configuration describes. Raises ConfigurationError with every mistake.
 
-    `raw` holds one value per section and `secret` the sections that hold a secure value; `zones` answers with the names of
-    the region's availability zones that need no opt-in. `access` is what is wrong with the settings of the provider, `existing`
-    answers with what the stack is already, and `aws_says` compares with that and with AWS's own answers. `today` is the day in UTC.
+    `raw` holds one value per section and `secret_sections` the sections that hold a secure value; `zones` answers with the names of
+    the region's availability zones that need no opt-in. `access` is what is wrong with the settings of the provider, `deployed`
+    answers with what the stack is already, and `preflight` compares with that and with AWS's own answers. `today` is the day in UTC.
     """
     problems = [
         Problem(
             key=f"{NAMESPACE}:{name}",
-            value=HIDDEN,
+            value=REDACTED,
             rule="no secure value: the program reads its configuration in clear",
             remedy="put the secret into Secrets Manager and its name here, without --secret",
         )
-        for name in sorted(secret)
+        for name in sorted(secret_sections)
     ]
-    settings, mistakes = check({name: value for name, value in raw.items() if name not in secret})
-    problems += [*mistakes, *access]
+    for old, new in with_current_keys(raw)[1]:
+        pulumi.log.warn(f"{old} is called {new} now: rename it in the stack file; the old name will not be understood for ever")
+    settings, mistakes = parse_with_problems({name: value for name, value in raw.items() if name not in secret_sections})
+    problems += [*mistakes, *provider_problems]
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,22}[a-z0-9]", stack):
         problems.append(
             Problem(
@@ -119,13 +121,13 @@ def judge(
             )
         )
     problems += app_problems(settings, repository)
-    allowed, room = settings.load_balancer.allowed_cidrs, room_for_networks()
+    allowed, room = settings.load_balancer.allowed_cidrs, max_allowed_cidrs()
     if len(allowed) > room:
         problems.append(
             Problem(
                 key=f"{NAMESPACE}:loadBalancer.allowedCidrs",
                 value=f"{len(allowed)} networks",
-                rule=f"at most {room} networks: each is a rule for each port, and a security group takes {MOST_RULES} in a direction",
+                rule=f"at most {room} networks: each is a rule for each port, and a security group takes {MAX_RULES} in a direction",
                 remedy="name wider networks instead of their parts",
             )
         )
@@ -133,19 +135,21 @@ def judge(
     chosen: tuple[str, ...] = ()
     available: tuple[str, ...] = ()
     if not region:
-        problems.append(Problem(key="aws:region", value=NOTHING, rule="the AWS region", remedy="pulumi config set aws:region eu-central-1"))
+        problems.append(Problem(key="aws:region", value=UNSET, rule="the AWS region", remedy="pulumi config set aws:region eu-central-1"))
     elif misnamed := region_problem(region):
         problems.append(misnamed)
-    elif not access:
-        there = existing()
+    elif not provider_problems:
+        there = deployed()
         if not any(key.startswith(f"{NAMESPACE}:network.zone") for key in wrong):
             available = tuple(zones())
             chosen, mistakes = choose_zones(settings, region, available, there.zones)
             problems += mistakes
             chosen = () if mistakes else chosen
-        wanted = Wanted(stack=stack, settings=settings, wrong=frozenset(wrong), zones=chosen, region_zones=available, region=region)
-        problems += aws_says(wanted, there)
-        problems += key_problems(settings, there.hosts, today or datetime.now(UTC).date())
+        wanted = DesiredStack(
+            stack=stack, settings=settings, invalid_keys=frozenset(wrong), zones=chosen, region_zones=available, region=region
+        )
+        problems += preflight(wanted, there)
+        problems += key_expiry_problems(settings, there.hosts, today or datetime.now(UTC).date())
     if not problems:
         environment = Environment(name=stack, region=region or "", zones=chosen, settings=settings, region_zones=available)
         problems += user_data_problems(environment)
@@ -196,28 +200,28 @@ def user_data_problems(environment: Environment) -> list[Problem]:
     problems: list[Problem] = []
     for spec in SPECS:
         for number in spec.numbers(environment.settings):
-            variables = spec.variables(environment, number, inputs(spec))
+            variables = spec.make_variables(environment, number, inputs(spec))
             try:
-                render(variables)
+                render_user_data(variables)
             except RenderError as error:
                 rule, _, remedy = str(error).partition(": ")
                 problems.append(Problem(key=f"userdata/{variables.role}", value=variables.host, rule=rule, remedy=remedy))
     return problems
 
 
-def _values(namespace: str = NAMESPACE) -> dict[str, object]:
+def _config_values(namespace: str = NAMESPACE) -> dict[str, object]:
     """Every key of a namespace; the JSON of the project's own is read."""
     everything = {**engine_config.get_config_env(), **engine_config.CONFIG.get()}
     prefix = f"{namespace}:"
     # The provider's values are texts: a token of digits is no number.
     return {
-        key.removeprefix(prefix): _read(value) if namespace == NAMESPACE else value
+        key.removeprefix(prefix): _parse_json(value) if namespace == NAMESPACE else value
         for key, value in everything.items()
         if key.startswith(prefix)
     }
 
 
-def _read(value: object) -> object:
+def _parse_json(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
@@ -229,28 +233,28 @@ def _read(value: object) -> object:
 def _secret_keys() -> list[str]:
     prefix = f"{NAMESPACE}:"
     listed = set(engine_config.get_config_secret_keys_env())
-    names = [name for name in [*SECTIONS, *_values()] if engine_config.is_config_secret(prefix + name) or prefix + name in listed]
+    names = [name for name in [*SECTIONS, *_config_values()] if engine_config.is_config_secret(prefix + name) or prefix + name in listed]
     return sorted(set(names))
 
 
-def _existing() -> Existing:
+def _deployed_stack() -> DeployedStack:
     """What the last run put out, by the engine's own `readStackOutputs` (pulumi/pulumi, pkg/resource/deploy/builtins.go)."""
     name = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     try:
         answer = pulumi.runtime.invoke("pulumi:pulumi:readStackOutputs", {"name": name}).value
     except Exception as error:  # the SDK has no error of its own for a call that fails
         pulumi.log.debug(f"the stack's earlier outputs cannot be read: {error}")
-        return Existing()
+        return DeployedStack()
     outputs = cast("dict[str, Any]", (answer or {}).get("outputs") or {})
 
     def texts(name: str) -> tuple[str, ...]:
         return tuple(one for one in cast("list[object]", outputs.get(name) or []) if isinstance(one, str))
 
-    return Existing(
-        stack_id=outputs.get(ID_OUTPUT),
+    return DeployedStack(
+        stack_id=outputs.get(STACK_ID_OUTPUT),
         zones=texts(ZONES_OUTPUT),
-        network=outputs.get(NETWORK_OUTPUT),
-        allowed=texts(ALLOWED_OUTPUT),
+        vpc_cidr=outputs.get(VPC_CIDR_OUTPUT),
+        allowed_cidrs=texts(ALLOWED_CIDRS_OUTPUT),
         hosts=frozenset(cast("dict[str, object]", outputs.get(HOSTS_OUTPUT) or {})),
     )
 
@@ -272,7 +276,7 @@ def _region_zones(region: str) -> Sequence[str]:
             raise ConfigurationError([unknown_region(region, rule)]) from error
         if refused is None:
             raise
-        given = _values("aws")
+        given = _config_values("aws")
         key = "forbiddenAccountIds" if refused[1] in str(given.get("forbiddenAccountIds")) else "allowedAccountIds"
         rule = f"the account that the credentials are of is {refused[1]}, and AWS's provider says: {refused[0]}"
         remedy = "use credentials of the right account, such as by AWS_PROFILE, or change the list"

@@ -11,8 +11,8 @@ import pulumi_random as random
 from stack.component import Component
 from stack.environment import Environment
 from stack.naming import secret_prefix
-from stack.purposes import PURPOSES
-from stack.roles import of
+from stack.roles import role_spec
+from stack.secret_specs import SECRET_SPECS
 from userdata.variables import Role
 
 RECOVERY_DAYS: Final = 30
@@ -36,20 +36,20 @@ class Credentials(Component):
         # Kept in the state and gone with it: two stacks of one name in an account, or one made again while its secrets can still be
         # recovered, have other names. Protected, because another id would be other secrets.
         made = random.RandomString(
-            environment.resource("stack-id"), length=STACK_ID_LENGTH, upper=False, special=False, opts=self.child(protect=protected)
+            environment.resource_name("stack-id"), length=STACK_ID_LENGTH, upper=False, special=False, opts=self.child(protect=protected)
         )
         self.stack_id = made.result
         self.prefix = self.stack_id.apply(lambda stack_id: secret_prefix(environment.name, stack_id))
         self.secrets: dict[str, aws.secretsmanager.Secret] = {}
         self._versions: dict[str, aws.secretsmanager.SecretVersion] = {}
-        for purpose, chosen in PURPOSES.items():
-            resource = environment.resource(purpose)
+        for purpose, chosen in SECRET_SPECS.items():
+            resource = environment.resource_name(purpose)
             # Letters and digits only: such a text needs no quoting in any file, and 32 of them are 190 bits.
             text = random.RandomPassword(resource, length=chosen.length, special=False, opts=self.child(protect=protected))
             self.secrets[purpose] = aws.secretsmanager.Secret(
                 resource,
                 name=pulumi.Output.concat(self.prefix, "/", purpose),
-                description=chosen.what,
+                description=chosen.description,
                 recovery_window_in_days=RECOVERY_DAYS if protected else 0,
                 tags=environment.tags("credentials", resource),
                 opts=self.child(protect=protected),
@@ -65,11 +65,11 @@ class Credentials(Component):
 
     def arns(self, role: Role) -> list[pulumi.Output[str]]:
         """The ARNs of the secrets that a role reads."""
-        return [self.secrets[purpose].arn for purpose in self._read_by(role)]
+        return [self.secrets[purpose].arn for purpose in self._secrets_for(role)]
 
-    def needed_by(self, role: Role) -> list[pulumi.Resource]:
+    def boot_dependencies(self, role: Role) -> list[pulumi.Resource]:
         """What must exist before a host of that role boots: the values that it reads."""
-        return [self._versions[purpose] for purpose in self._read_by(role)]
+        return [self._versions[purpose] for purpose in self._secrets_for(role)]
 
-    def _read_by(self, role: Role) -> Sequence[str]:
-        return [purpose for purpose in PURPOSES if purpose in of(role).secrets]
+    def _secrets_for(self, role: Role) -> Sequence[str]:
+        return [purpose for purpose in SECRET_SPECS if purpose in role_spec(role).secrets]

@@ -30,29 +30,29 @@ class PrivateZone(Component):
         environment = args.environment
         self._environment = environment
         self.zone = aws.route53.Zone(
-            environment.resource("zone"),
-            name=environment.zone,
+            environment.resource_name("zone"),
+            name=environment.dns_zone,
             comment=f"hosts of {environment.name}",
             vpcs=[aws.route53.ZoneVpcArgs(vpc_id=args.vpc_id)],
             force_destroy=not environment.protected,
-            tags=environment.tags("dns", environment.resource("zone")),
+            tags=environment.tags("dns", environment.resource_name("zone")),
             opts=self.child(protect=environment.protected),
         )
-        forgetful = self._forget_soon()
+        forgetful = self._soa_record()
         fixed = {
-            spec.host(number): spec.place(environment.plan, number).address
+            spec.host_name(number): spec.placement(environment.address_plan, number).address
             for spec in SPECS
             if spec.is_fixed
             for number in spec.numbers(environment.settings)
         }
         # What a host must find before it boots; a name that it asks for in vain before the first of these stays unknown for 15 minutes.
-        self.fixed: list[pulumi.Resource] = [
+        self.boot_records: list[pulumi.Resource] = [
             forgetful,
-            *(self.record(host, [str(address)], parent=self) for host, address in fixed.items()),
+            *(self.a_record(host, [str(address)], parent=self) for host, address in fixed.items()),
         ]
-        self.register_outputs({"name": environment.zone})
+        self.register_outputs({"name": environment.dns_zone})
 
-    def _forget_soon(self) -> aws.route53.Record:
+    def _soa_record(self) -> aws.route53.Record:
         """A name that is not there yet is asked for again after seconds.
 
         A resolver keeps a "no such name" for the smaller of the SOA's TTL and its last value (RFC 2308), by Route 53's defaults 15
@@ -64,22 +64,22 @@ class PrivateZone(Component):
         Route 53 refuses a name with two.
         """
         return aws.route53.Record(
-            self._environment.resource("zone-soa"),
+            self._environment.resource_name("zone-soa"),
             zone_id=self.zone.zone_id,
-            name=self._environment.zone,
+            name=self._environment.dns_zone,
             type="SOA",
             ttl=TTL,
-            records=[self.zone.primary_name_server.apply(_start_of_authority)],
+            records=[self.zone.primary_name_server.apply(_soa_value)],
             allow_overwrite=True,
             opts=self.child(retain_on_delete=True),
         )
 
-    def record(self, label: str, addresses: pulumi.Input[list[str]], *, parent: pulumi.Resource) -> aws.route53.Record:
+    def a_record(self, label: str, addresses: pulumi.Input[list[str]], *, parent: pulumi.Resource) -> aws.route53.Record:
         """An A record of the zone."""
         return aws.route53.Record(
-            self._environment.resource(f"{label}-name"),
+            self._environment.resource_name(f"{label}-name"),
             zone_id=self.zone.zone_id,
-            name=f"{label}.{self._environment.zone}",
+            name=f"{label}.{self._environment.dns_zone}",
             type="A",
             ttl=TTL,
             records=addresses,
@@ -87,5 +87,5 @@ class PrivateZone(Component):
         )
 
 
-def _start_of_authority(name_server: str) -> str:
+def _soa_value(name_server: str) -> str:
     return f"{name_server.removesuffix('.')}. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {TTL}"

@@ -5,7 +5,7 @@ from functools import cached_property
 from ipaddress import IPv4Network
 
 from stack.addressing import AddressPlan
-from stack.naming import partition_of, zone_name
+from stack.naming import aws_partition, dns_zone_name
 from stack.settings import Settings
 from stack.tags import Tagger
 
@@ -21,7 +21,7 @@ class Environment:
     region_zones: tuple[str, ...] = ()
 
     @cached_property
-    def plan(self) -> AddressPlan:
+    def address_plan(self) -> AddressPlan:
         """Where everything is in the network."""
         return AddressPlan(IPv4Network(self.settings.network.cidr), len(self.zones))
 
@@ -39,22 +39,22 @@ class Environment:
     @property
     def partition(self) -> str:
         """AWS's partition of the region, as ARNs name it."""
-        return partition_of(self.region)
+        return aws_partition(self.region)
 
     @property
-    def zone(self) -> str:
+    def dns_zone(self) -> str:
         """The private DNS zone."""
-        return zone_name(self.name)
+        return dns_zone_name(self.name)
 
-    def resource(self, thing: str) -> str:
+    def resource_name(self, suffix: str) -> str:
         """The Pulumi name, and `Name` tag, of a thing."""
-        return f"{self.name}-{thing}"
+        return f"{self.name}-{suffix}"
 
     @property
     def standby_hosts(self) -> range:
         """Numbers of the web hosts that serve only when no other does: the later half in active-passive, else none."""
         count = self.settings.web.count
-        return range(count // 2 + count % 2 + 1, count + 1) if self.settings.load_balancer.activity == "active-passive" else range(0)
+        return range(count // 2 + count % 2 + 1, count + 1) if self.settings.load_balancer.backend_mode == "active-passive" else range(0)
 
     def site_host(self, address: str) -> str:
         """The name that visitors ask for; `address` is the Elastic IP's."""

@@ -11,14 +11,14 @@ from typing import Final, Literal
 import pulumi
 import pulumi_aws as aws
 
-from stack.addressing import EVERYWHERE
+from stack.addressing import ANY_IPV4
 from stack.component import Component
 from stack.environment import Environment
-from stack.roles import SPECS, of
-from stack.roles.spec import HTTP, HTTPS, INTERNET
+from stack.roles import SPECS, role_spec
+from stack.roles.spec import HTTP_PORT, HTTPS_PORT, INTERNET
 from userdata.variables import Role
 
-MOST_RULES: Final = 60
+MAX_RULES: Final = 60
 """Rules of one security group and direction, IPv4: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""
 
 
@@ -29,13 +29,13 @@ class Flow:
     source: str
     target: str
     port: int
-    why: str
+    description: str
     protocol: str = "tcp"
 
     @property
     def name(self) -> str:
         """`web-to-database-3306`."""
-        return f"{_short(self.source)}-to-{_short(self.target)}-{self.port}"
+        return f"{_peer_label(self.source)}-to-{_peer_label(self.target)}-{self.port}"
 
 
 _APIS = "AWS APIs and HTTPS mirrors, which have no security group"
@@ -43,12 +43,12 @@ _MIRRORS = "package mirrors of Debian, verified by signature"
 
 FLOWS: Final[tuple[Flow, ...]] = (
     *(
-        Flow(source=inbound.source, target=spec.name, port=inbound.port, why=inbound.why, protocol=inbound.protocol)
+        Flow(source=inbound.source, target=spec.name, port=inbound.port, description=inbound.description, protocol=inbound.protocol)
         for spec in SPECS
         for inbound in spec.inbound
     ),
-    *(Flow(source=spec.name, target=INTERNET, port=HTTPS, why=_APIS) for spec in SPECS),
-    *(Flow(source=spec.name, target=INTERNET, port=HTTP, why=_MIRRORS) for spec in SPECS),
+    *(Flow(source=spec.name, target=INTERNET, port=HTTPS_PORT, description=_APIS) for spec in SPECS),
+    *(Flow(source=spec.name, target=INTERNET, port=HTTP_PORT, description=_MIRRORS) for spec in SPECS),
 )
 
 
@@ -63,32 +63,32 @@ class Rule:
     port: int
     peer_group: Role | None
     peer_cidr: str | None
-    why: str
+    description: str
 
 
-def rules(flows: tuple[Flow, ...], allowed: tuple[str, ...]) -> Iterator[Rule]:
-    """The rules of a table: for each flow one where it leaves and one where it arrives. `allowed` may reach the load balancers."""
+def rules(flows: tuple[Flow, ...], allowed_cidrs: tuple[str, ...]) -> Iterator[Rule]:
+    """The rules of a table: for each flow one where it leaves and one where it arrives. `allowed_cidrs` may reach the load balancers."""
     for flow in flows:
         source, target = flow.source, flow.target
         if source != INTERNET:
             peer = None if target == INTERNET else target
-            yield _rule(flow, source, "egress", peer, EVERYWHERE if target == INTERNET else None, flow.name)
+            yield _rule(flow, source, "egress", peer, ANY_IPV4 if target == INTERNET else None, flow.name)
         if target == INTERNET:
             continue
         if source != INTERNET:
             yield _rule(flow, target, "ingress", source, None, flow.name)
             continue
-        for cidr in allowed:
-            name = flow.name if cidr == EVERYWHERE else f"{flow.name}-{cidr.replace('/', '-')}"
+        for cidr in allowed_cidrs:
+            name = flow.name if cidr == ANY_IPV4 else f"{flow.name}-{cidr.replace('/', '-')}"
             yield _rule(flow, target, "ingress", None, cidr, name)
 
 
-def room_for_networks(flows: tuple[Flow, ...] = FLOWS) -> int:
+def max_allowed_cidrs(flows: tuple[Flow, ...] = FLOWS) -> int:
     """How many networks may be allowed, so that no group has more rules than AWS takes: each is one rule for each port."""
     none = [(rule.group, rule.direction) for rule in rules(flows, ())]
-    one = [(rule.group, rule.direction) for rule in rules(flows, (EVERYWHERE,))]
+    one = [(rule.group, rule.direction) for rule in rules(flows, (ANY_IPV4,))]
     each = {place: one.count(place) - none.count(place) for place in one}
-    return min((MOST_RULES - none.count(place)) // more for place, more in each.items() if more)
+    return min((MAX_RULES - none.count(place)) // more for place, more in each.items() if more)
 
 
 def _rule(flow: Flow, group: Role, direction: Literal["ingress", "egress"], peer: Role | None, cidr: str | None, name: str) -> Rule:
@@ -100,12 +100,12 @@ def _rule(flow: Flow, group: Role, direction: Literal["ingress", "egress"], peer
         port=flow.port,
         peer_group=peer,
         peer_cidr=cidr,
-        why=flow.why,
+        description=flow.description,
     )
 
 
-def _short(peer: str) -> str:
-    return INTERNET if peer == INTERNET else of(peer).component
+def _peer_label(peer: str) -> str:
+    return INTERNET if peer == INTERNET else role_spec(peer).component
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +124,7 @@ class Firewall(Component):
         environment = args.environment
         self.groups: dict[Role, aws.ec2.SecurityGroup] = {}
         for spec in SPECS:
-            group = environment.resource(spec.component)
+            group = environment.resource_name(spec.component)
             self.groups[spec.name] = aws.ec2.SecurityGroup(
                 group,
                 description=f"{spec.component} hosts of {environment.name}",
@@ -134,17 +134,17 @@ class Firewall(Component):
             )
         self._rules: dict[Role, list[pulumi.Resource]] = {spec.name: [] for spec in SPECS}
         for rule in rules(FLOWS, environment.settings.load_balancer.allowed_cidrs):
-            made = self._make(environment, rule)
+            made = self._create_rule(environment, rule)
             self._rules[rule.group].append(made)
         self.register_outputs({})
 
-    def needed_by(self, role: Role) -> list[pulumi.Resource]:
+    def boot_dependencies(self, role: Role) -> list[pulumi.Resource]:
         """What must exist before a host of that role boots: every rule of its group."""
         return list(self._rules[role])
 
-    def _make(self, environment: Environment, rule: Rule) -> pulumi.Resource:
+    def _create_rule(self, environment: Environment, rule: Rule) -> pulumi.Resource:
         kind = aws.vpc.SecurityGroupIngressRule if rule.direction == "ingress" else aws.vpc.SecurityGroupEgressRule
-        name = environment.resource(rule.name)
+        name = environment.resource_name(rule.name)
         return kind(
             name,
             security_group_id=self.groups[rule.group].id,
@@ -153,7 +153,7 @@ class Firewall(Component):
             ip_protocol=rule.protocol,
             from_port=rule.port,
             to_port=rule.port,
-            description=rule.why,
+            description=rule.description,
             tags=environment.tags("firewall", name),
             opts=self.child(),
         )

@@ -5,7 +5,7 @@ replaced by a new image or new user data.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import pulumi
@@ -19,18 +19,18 @@ from stack.firewall import Firewall
 from stack.identity import Identity
 from stack.naming import configuration_key
 from stack.network import Network
-from stack.outcomes import Outcome
-from stack.readiness import Readiness
+from stack.readiness import ReadinessWaiter
 from stack.roles.spec import HostInputs, RoleSpec
 from stack.tags import STACK_ID_TAG
-from userdata.render import RenderError, configuration, render
+from stack.wait_result import WaitResult
+from userdata.render import RenderError, render_configuration, render_user_data
 from userdata.variables import Bundle, HostVariables, Role
 
 DEBIAN_PARAMETER: Final = "/aws/service/debian/release/13/latest/amd64"
-ROOT_GIB: Final = 10
+ROOT_VOLUME_GIB: Final = 10
 DATA_DEVICE: Final = "/dev/sdf"
 """What EC2 calls the data volume. On the host it appears under its volume id, and is found by that."""
-REPLACES_CATTLE: Final = ("instanceType",)
+REPLACE_ON_CHANGES: Final = ("instanceType",)
 """Properties whose change the provider makes by stopping the running instance: it would do so to all hosts of a tier at once.
 
 terraform-provider-aws, internal/service/ec2/ec2_instance.go, resourceInstanceUpdate: `instance_type` and `user_data` go through
@@ -40,7 +40,7 @@ instance. User data has a switch of its own, `user_data_replace_on_change`.
 
 
 @dataclass(frozen=True, kw_only=True)
-class Foundation:
+class HostContext:
     """What every host stands on."""
 
     environment: Environment
@@ -50,20 +50,20 @@ class Foundation:
     identity: Identity
     credentials: Credentials
     artifacts: Artifacts
-    readiness: Readiness
+    readiness: ReadinessWaiter
 
-    def needed_by(self, role: Role, *, subnet: tuple[Any, int]) -> list[pulumi.Resource]:
+    def boot_dependencies(self, role: Role, *, subnet: tuple[Any, int]) -> list[pulumi.Resource]:
         """All that a host needs in order to boot and is not named by its own properties."""
         return [
-            *self.network.needed_by(*subnet),
-            *self.firewall.needed_by(role),
-            *self.identity.needed_by(role),
-            *self.credentials.needed_by(role),
+            *self.network.boot_dependencies(*subnet),
+            *self.firewall.boot_dependencies(role),
+            *self.identity.boot_dependencies(role),
+            *self.credentials.boot_dependencies(role),
         ]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Texts:
+class HostDocuments:
     """What a host is told. Only pets have a configuration object: cattle are replaced instead."""
 
     user_data: pulumi.Output[str]
@@ -74,14 +74,13 @@ class Texts:
 class HostArgs:
     """One host, the `number`th of its role."""
 
-    foundation: Foundation
+    context: HostContext
     spec: RoleSpec
     number: int
     subnet: aws.ec2.Subnet
-    texts: Texts
+    documents: HostDocuments
     depends_on: Sequence[pulumi.Resource | pulumi.Output[Any]]
     volume: aws.ebs.Volume | None = None
-    extra_tags: dict[str, str] = field(default_factory=dict[str, str])
 
 
 class Host(Component):
@@ -89,20 +88,20 @@ class Host(Component):
 
     def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        foundation, spec, role = args.foundation, args.spec, args.spec.name
+        foundation, spec, role = args.context, args.spec, args.spec.name
         environment = foundation.environment
-        self.host = spec.host(args.number)
+        self.host = spec.host_name(args.number)
         self.pet = spec.is_fixed
-        resource = environment.resource(self.host)
+        resource = environment.resource_name(self.host)
         tags: dict[str, pulumi.Input[str]] = {
-            **environment.tags(spec.component, resource, host=self.host, role=role, **args.extra_tags),
+            **environment.tags(spec.component, resource, host=self.host, role=role),
             STACK_ID_TAG: foundation.credentials.stack_id,
         }
         needs = list(args.depends_on)
         beside: list[pulumi.Output[Any]] = []
         if self.pet:
             # The instance comes after it: a pet that starts finds out whether its user data is the one that is wanted.
-            published = self._publish(args, needs)
+            published = self._configuration_object(args, needs)
             needs.append(published)
             beside.append(published.id)
         self.instance = aws.ec2.Instance(
@@ -110,30 +109,30 @@ class Host(Component):
             ami=foundation.ami,
             instance_type=spec.settings(environment.settings).instance_type,
             subnet_id=args.subnet.id,
-            private_ip=str(spec.place(environment.plan, args.number).address) if self.pet else None,
+            private_ip=str(spec.placement(environment.address_plan, args.number).address) if self.pet else None,
             vpc_security_group_ids=[foundation.firewall.groups[role].id],
             iam_instance_profile=foundation.identity.profiles[role].name,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
             root_block_device=aws.ec2.InstanceRootBlockDeviceArgs(
-                volume_type="gp3", volume_size=ROOT_GIB, encrypted=True, delete_on_termination=True, tags=tags
+                volume_type="gp3", volume_size=ROOT_VOLUME_GIB, encrypted=True, delete_on_termination=True, tags=tags
             ),
-            user_data=args.texts.user_data,
+            user_data=args.documents.user_data,
             user_data_replace_on_change=not self.pet,
             tags=tags,
             opts=self.child(
                 depends_on=cast("list[pulumi.Resource]", needs),
                 protect=environment.protected if self.pet else None,
                 delete_before_replace=True if self.pet else None,
-                replace_on_changes=None if self.pet else list(REPLACES_CATTLE),
+                replace_on_changes=None if self.pet else list(REPLACE_ON_CHANGES),
                 # Without a pin a new image would replace hosts; and no image ever replaces a pet.
                 ignore_changes=["ami"] if self.pet or environment.settings.environment.ami is None else None,
             ),
         )
         if args.volume is not None:
             attachment = aws.ec2.VolumeAttachment(
-                environment.resource(f"{self.host}-data"),
+                environment.resource_name(f"{self.host}-data"),
                 device_name=DATA_DEVICE,
                 instance_id=self.instance.id,
                 volume_id=args.volume.id,
@@ -142,53 +141,53 @@ class Host(Component):
             )
             beside.append(attachment.id)
         self.role_id = foundation.identity.roles[role].unique_id
-        self.outcome: pulumi.Output[Outcome] = foundation.readiness.wait(
+        self.wait_result: pulumi.Output[WaitResult] = foundation.readiness.wait(
             self.host,
             instance=self.instance.id,
-            bucket=foundation.artifacts.name,
+            bucket=foundation.artifacts.bucket_name,
             role_id=self.role_id,
-            user_data=args.texts.user_data,
-            configuration=args.texts.configuration if spec.reloads else None,
+            user_data=args.documents.user_data,
+            configuration=args.documents.configuration if spec.supports_reload else None,
             cattle=not self.pet,
-            beside=beside,
+            after=beside,
         )
         self.register_outputs({"instance_id": self.instance.id})
 
-    def _publish(self, args: HostArgs, needs: Sequence[pulumi.Resource | pulumi.Output[Any]]) -> aws.s3.BucketObjectv2:
+    def _configuration_object(self, args: HostArgs, needs: Sequence[pulumi.Resource | pulumi.Output[Any]]) -> aws.s3.BucketObjectv2:
         """The configuration object. It waits for what the instance waits for: a running host applies it at once."""
-        foundation = args.foundation
-        resource = foundation.environment.resource(f"{self.host}-configuration")
+        foundation = args.context
+        resource = foundation.environment.resource_name(f"{self.host}-configuration")
         return aws.s3.BucketObjectv2(
             resource,
-            bucket=foundation.artifacts.name,
+            bucket=foundation.artifacts.bucket_name,
             key=configuration_key(self.host),
-            content=args.texts.configuration,
+            content=args.documents.configuration,
             content_type="application/yaml",
             tags=foundation.environment.tags("artifacts", resource),
-            opts=self.child(depends_on=[*foundation.artifacts.rules, *cast("list[pulumi.Resource]", needs)]),
+            opts=self.child(depends_on=[*foundation.artifacts.bucket_settings, *cast("list[pulumi.Resource]", needs)]),
         )
 
 
-def texts(
-    foundation: Foundation, spec: RoleSpec, number: int, *, app_bundle: Bundle | None = None, **known_later: pulumi.Input[str]
-) -> Texts:
-    """The texts for a host, once the facts that only AWS knows are known; `known_later` are fields of `HostInputs`."""
-    role_bundle = foundation.artifacts.roles[spec.name]
+def render_documents(
+    context: HostContext, spec: RoleSpec, number: int, *, app_bundle: Bundle | None = None, **outputs: pulumi.Input[str]
+) -> HostDocuments:
+    """The texts for a host, once the facts that only AWS knows are known; `outputs` are fields of `HostInputs`."""
+    role_bundle = context.artifacts.role_bundles[spec.name]
 
     def made(by: Callable[[HostVariables], str]) -> pulumi.Output[str]:
         def text(values: dict[str, Any]) -> str:
             try:
                 inputs = HostInputs(role_bundle=role_bundle, app_bundle=app_bundle, **values)
-                return by(spec.variables(foundation.environment, number, inputs))
+                return by(spec.make_variables(context.environment, number, inputs))
             except RenderError as error:
                 raise pulumi.RunError(str(error)) from error
 
-        return pulumi.Output.all(bucket=foundation.artifacts.filled, secret_prefix=foundation.credentials.prefix, **known_later).apply(text)
+        return pulumi.Output.all(bucket=context.artifacts.published_bucket, secret_prefix=context.credentials.prefix, **outputs).apply(text)
 
-    return Texts(user_data=made(render), configuration=made(configuration))
+    return HostDocuments(user_data=made(render_user_data), configuration=made(render_configuration))
 
 
-def image(environment: Environment) -> str:
+def resolve_ami(environment: Environment) -> str:
     """The AMI of new hosts: the pinned one, else Debian 13's newest."""
     pinned = environment.settings.environment.ami
     # The parameter is public. By its insecure value the plan shows which image a host gets.

@@ -12,13 +12,13 @@ import pulumi_aws as aws
 
 from stack.component import Component
 from stack.environment import Environment
-from stack.naming import SECRETS_CHANGED, configuration_key
+from stack.naming import SECRETS_CHANGED_KEY, configuration_key
 from stack.network import Network
 from stack.roles import SPECS
 from stack.roles.spec import CALLER_USER_ID, PolicyInputs, RoleSpec, Statement, allow
 from userdata.variables import Role
 
-SESSION_MANAGER: Final[Statement] = {
+SESSION_MANAGER_STATEMENT: Final[Statement] = {
     # AmazonSSMManagedInstanceCore without its right to read every parameter of the account.
     "Sid": "SessionManager",
     "Effect": "Allow",
@@ -41,21 +41,21 @@ SESSION_MANAGER: Final[Statement] = {
 
 def policy_document(spec: RoleSpec, inputs: PolicyInputs) -> str:
     """The policy of a role's hosts, as JSON."""
-    statements = [SESSION_MANAGER, *_common(spec.name, inputs), *spec.statements(inputs)]
-    if inputs.configurations:
-        statements.append(allow("Configuration", ["s3:GetObject"], [f"{inputs.bucket}/{key}" for key in inputs.configurations]))
-    readable = [*inputs.secrets, *inputs.users_secrets]
+    statements = [SESSION_MANAGER_STATEMENT, *_common_statements(spec.name, inputs), *spec.policy_statements(inputs)]
+    if inputs.configuration_keys:
+        statements.append(allow("Configuration", ["s3:GetObject"], [f"{inputs.bucket_arn}/{key}" for key in inputs.configuration_keys]))
+    readable = [*inputs.secret_arns, *inputs.user_secret_arns]
     if readable:
         statements.append(allow("Secrets", ["secretsmanager:GetSecretValue"], sorted(readable)))
-    if inputs.secrets and spec.follows_rotations:
+    if inputs.secret_arns and spec.follows_rotations:
         # Which version bears which label, for a rotation: no value, and cheaper than one where nothing changed.
-        statements.append(allow("Rotation", ["secretsmanager:DescribeSecret"], sorted(inputs.secrets)))
-        statements.append(allow("SecretsChanged", ["s3:GetObject"], [f"{inputs.bucket}/{SECRETS_CHANGED}"]))
+        statements.append(allow("Rotation", ["secretsmanager:DescribeSecret"], sorted(inputs.secret_arns)))
+        statements.append(allow("SecretsChanged", ["s3:GetObject"], [f"{inputs.bucket_arn}/{SECRETS_CHANGED_KEY}"]))
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def _common(role: Role, inputs: PolicyInputs) -> list[Statement]:
-    bucket, tier = inputs.bucket, f"hosts/{inputs.role_id}*"  # ids are of one length, so none is another's beginning
+def _common_statements(role: Role, inputs: PolicyInputs) -> list[Statement]:
+    bucket, tier = inputs.bucket_arn, f"hosts/{inputs.role_id}*"  # ids are of one length, so none is another's beginning
     # A host reboots only while all others of its tier say that they serve.
     listing = allow("TierListing", ["s3:ListBucket"], [bucket])
     listing["Condition"] = {"StringLike": {"s3:prefix": tier}}
@@ -71,13 +71,13 @@ def _common(role: Role, inputs: PolicyInputs) -> list[Statement]:
 class IdentityArgs:
     """What the rights name.
 
-    `secrets` holds the ARNs that each role reads, `address_arn` is the Elastic IP's.
+    `secret_arns` holds the ARNs that each role reads, `elastic_ip_arn` is the Elastic IP's.
     """
 
     environment: Environment
     bucket_arn: pulumi.Input[str]
-    secrets: dict[Role, list[pulumi.Output[str]]]
-    address_arn: pulumi.Input[str]
+    secret_arns: dict[Role, list[pulumi.Output[str]]]
+    elastic_ip_arn: pulumi.Input[str]
     network: Network
     stack_id: pulumi.Output[str]
 
@@ -92,28 +92,28 @@ class Identity(Component):
         self.profiles: dict[Role, aws.iam.InstanceProfile] = {}
         self._policies: dict[Role, list[pulumi.Resource]] = {}
         for spec in SPECS:
-            role, resource = spec.name, environment.resource(spec.component)
+            role, resource = spec.name, environment.resource_name(spec.component)
             tags = environment.tags("identity", resource)
             self.roles[role] = aws.iam.Role(
                 resource,
                 description=f"{spec.component} hosts of {environment.name}",
-                assume_role_policy=_TRUST,
+                assume_role_policy=_EC2_TRUST_POLICY,
                 permissions_boundary=environment.settings.environment.permissions_boundary,
                 tags=tags,
                 opts=self.child(),
             )
             policy = aws.iam.RolePolicy(
-                resource, role=self.roles[role].name, policy=self._document(spec, args, self.roles[role]), opts=self.child()
+                resource, role=self.roles[role].name, policy=self._policy_document(spec, args, self.roles[role]), opts=self.child()
             )
             self.profiles[role] = aws.iam.InstanceProfile(resource, role=self.roles[role].name, tags=tags, opts=self.child())
             self._policies[role] = [policy]
         self.register_outputs({})
 
-    def needed_by(self, role: Role) -> list[pulumi.Resource]:
+    def boot_dependencies(self, role: Role) -> list[pulumi.Resource]:
         """What must exist before a host of that role boots: its rights."""
         return list(self._policies[role])
 
-    def _document(self, spec: RoleSpec, args: IdentityArgs, made: aws.iam.Role) -> pulumi.Output[str]:
+    def _policy_document(self, spec: RoleSpec, args: IdentityArgs, made: aws.iam.Role) -> pulumi.Output[str]:
         environment = args.environment
 
         def document(values: list[Any]) -> str:
@@ -121,26 +121,26 @@ class Identity(Component):
             account = str(own_arn).split(":")[4]
             # Secrets Manager ends the ARN of a named secret with a dash and six characters.
             named = f"arn:{environment.partition}:secretsmanager:{environment.region}:{account}:secret:{{}}-??????"
-            hosts = spec.hosts(environment.settings) if spec.is_fixed else ()
+            hosts = spec.host_names(environment.settings) if spec.is_fixed else ()
             inputs = PolicyInputs(
-                bucket=bucket,
+                bucket_arn=bucket,
                 role_id=role_id,
-                secrets=tuple(secrets),
-                address=address,
-                subnets=tuple(subnets),
+                secret_arns=tuple(secrets),
+                elastic_ip_arn=address,
+                subnet_arns=tuple(subnets),
                 stack_id=stack_id,
-                users_secrets=tuple(named.format(secret) for secret in spec.users_secrets(environment.settings)),
-                configurations=tuple(configuration_key(host) for host in hosts),
+                user_secret_arns=tuple(named.format(secret) for secret in spec.user_secrets(environment.settings)),
+                configuration_keys=tuple(configuration_key(host) for host in hosts),
             )
             return policy_document(spec, inputs)
 
         # Of a zone more no subnet is known yet: a policy that names none is not to look changed in a preview.
         subnets = pulumi.Output.all(*(args.network.subnet_arns(spec.subnet) if spec.subnets_in_policy else ()))
         own = (made.arn, made.unique_id, args.stack_id)
-        return pulumi.Output.all(args.bucket_arn, args.address_arn, *own, subnets, *args.secrets[spec.name]).apply(document)
+        return pulumi.Output.all(args.bucket_arn, args.elastic_ip_arn, *own, subnets, *args.secret_arns[spec.name]).apply(document)
 
 
-_TRUST: Final = json.dumps(
+_EC2_TRUST_POLICY: Final = json.dumps(
     {
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}],

@@ -9,12 +9,12 @@ import pulumi_aws as aws
 
 from stack.component import Component
 from stack.environment import Environment
-from stack.host import Foundation, Host, HostArgs, texts
-from stack.readiness import Outcome
+from stack.host import Host, HostArgs, HostContext, render_documents
+from stack.readiness import WaitResult
 from stack.roles.load_balancer import SPEC
-from stack.tags import of_stack
+from stack.tags import stack_tags
 
-SELF_SIGNED = (
+SELF_SIGNED_WARNING = (
     "webstack:loadBalancer.tls.mode is self-signed in an environment of class production: browsers warn every visitor. "
     "Put a certificate with its chain and key into Secrets Manager, and set webstack:loadBalancer.tls to {mode: secret, secret: NAME}."
 )
@@ -22,15 +22,16 @@ SELF_SIGNED = (
 
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancersArgs:
-    """What the load balancers are made from. `needs` are further resources that must exist before they boot.
+    """What the load balancers are made from. `depends_on` are further resources that must exist before they boot.
 
-    `webs` are the web hosts' outcomes: one that serves is changed only when they all answer, as its change may bring them another name.
+    `web_results` are the web hosts': a load balancer that serves is changed only once all of them are ready, as its change may bring them
+    another name.
     """
 
-    foundation: Foundation
-    address: aws.ec2.Eip
-    needs: list[pulumi.Resource]
-    webs: Sequence[pulumi.Output[Outcome]]
+    context: HostContext
+    elastic_ip: aws.ec2.Eip
+    depends_on: list[pulumi.Resource]
+    web_results: Sequence[pulumi.Output[WaitResult]]
 
 
 class LoadBalancers(Component):
@@ -38,44 +39,44 @@ class LoadBalancers(Component):
 
     def __init__(self, name: str, args: LoadBalancersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        foundation = args.foundation
+        foundation = args.context
         environment = foundation.environment
         if environment.protected and environment.settings.load_balancer.tls.mode == "self-signed":
-            pulumi.log.warn(SELF_SIGNED)
+            pulumi.log.warn(SELF_SIGNED_WARNING)
         self.hosts: list[Host] = []
         for number in SPEC.numbers(environment.settings):
-            place = SPEC.place(environment.plan, number)
-            host = SPEC.host(number)
-            held_back = foundation.readiness.before_changing(
+            place = SPEC.placement(environment.address_plan, number)
+            host = SPEC.host_name(number)
+            held_back = foundation.readiness.gate_change(
                 host,
-                args.webs,
-                bucket=foundation.artifacts.name,
+                args.web_results,
+                bucket=foundation.artifacts.bucket_name,
                 role_id=foundation.identity.roles[SPEC.name].unique_id,
-                own=foundation.credentials.stack_id.apply(partial(of_stack, environment.name)),
+                stack_tags=foundation.credentials.stack_id.apply(partial(stack_tags, environment.name)),
             )
-            told = texts(foundation, SPEC, number, allocation_id=args.address.id, address=args.address.public_ip)
+            told = render_documents(foundation, SPEC, number, allocation_id=args.elastic_ip.id, address=args.elastic_ip.public_ip)
             self.hosts.append(
                 Host(
-                    environment.resource(f"{host}-host"),
+                    environment.resource_name(f"{host}-host"),
                     HostArgs(
-                        foundation=foundation,
+                        context=foundation,
                         spec=SPEC,
                         number=number,
                         subnet=foundation.network.subnet(place.tier, place.zone),
-                        texts=told,
-                        depends_on=[*foundation.needed_by(SPEC.name, subnet=(place.tier, place.zone)), *args.needs, held_back],
+                        documents=told,
+                        depends_on=[*foundation.boot_dependencies(SPEC.name, subnet=(place.tier, place.zone)), *args.depends_on, held_back],
                     ),
                     self.child(),
                 )
             )
-        self.outcomes = [host.outcome for host in self.hosts]
+        self.wait_results = [host.wait_result for host in self.hosts]
         domain = environment.settings.load_balancer.domain
-        self.public_address = args.address.public_ip
+        self.public_address = args.elastic_ip.public_ip
         self.url = self.public_address.apply(lambda address: f"https://{domain or address}/")
         self.register_outputs({"url": self.url})
 
 
 def elastic_ip(environment: Environment, *, opts: pulumi.ResourceOptions) -> aws.ec2.Eip:
     """The site's address. It outlives every host."""
-    resource = environment.resource("address")
+    resource = environment.resource_name("address")
     return aws.ec2.Eip(resource, domain="vpc", tags=environment.tags("load-balancer", resource), opts=opts)

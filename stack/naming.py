@@ -4,7 +4,7 @@ from typing import Final
 
 PROJECT: Final = "webstack"
 
-TYPES: Final = {
+COMPONENT_TYPES: Final = {
     "Artifacts": "webstack:artifacts:Artifacts",
     "Credentials": "webstack:credentials:Credentials",
     "Databases": "webstack:database:Databases",
@@ -25,13 +25,13 @@ def configuration_key(host: str) -> str:
     return f"configuration/{host}.yaml"
 
 
-def zone_name(environment: str) -> str:
+def dns_zone_name(environment: str) -> str:
     """The private DNS zone, without a dot at its end."""
     return f"{environment}.{PROJECT}.internal"
 
 
-SECRETS_CHANGED: Final = "secrets/changed"
-"""The object in the artifact bucket by which running hosts are told to look at their secrets (`webstack_host.secrets.NOTICE`)."""
+SECRETS_CHANGED_KEY: Final = "secrets/changed"
+"""The object in the artifact bucket by which running hosts are told to look at their secrets (`webstack_host.stack_secrets.NOTICE_KEY`)."""
 
 
 def secret_prefix(environment: str, stack_id: str) -> str:
@@ -39,6 +39,6 @@ def secret_prefix(environment: str, stack_id: str) -> str:
     return f"{PROJECT}/{environment}-{stack_id}"
 
 
-def partition_of(region: str) -> str:
+def aws_partition(region: str) -> str:
     """AWS's partition of a region, as ARNs name it."""
     return "aws-cn" if region.startswith("cn-") else "aws-us-gov" if region.startswith("us-gov-") else "aws"

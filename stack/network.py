@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from stack.addressing import EVERYWHERE, TIERS, Tier
+from stack.addressing import ANY_IPV4, TIERS, Tier
 from stack.component import Component
 from stack.environment import Environment
 from stack.roles import load_balancer
-from stack.zones import require_zones, zone_of_new
+from stack.zones import pick_zone, require_zones_unchanged
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Network(Component):
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         self._environment = args.environment
-        environment, resource = args.environment, args.environment.resource
+        environment, resource = args.environment, args.environment.resource_name
         self.vpc = aws.ec2.Vpc(
             resource("network"),
             cidr_block=environment.settings.network.cidr,
@@ -38,17 +38,19 @@ class Network(Component):
         )
         self.vpc_id = self.vpc.id
         self._account = self.vpc.arn.apply(lambda arn: arn.split(":")[4])
-        self._balanced = {environment.plan.zone_of(number) for number in load_balancer.SPEC.numbers(environment.settings)}
+        self._load_balancer_zones = {
+            environment.address_plan.zone_of(number) for number in load_balancer.SPEC.numbers(environment.settings)
+        }
         self.subnets: dict[tuple[Tier, int], aws.ec2.Subnet] = {}
         for tier in TIERS:
             for zone in range(len(environment.zones)):
                 self.subnets[tier, zone] = self._subnet(tier, zone)
         # Those that the network is in, which stay whatever the region's list says.
         self.zones = pulumi.Output.all(*(self.subnets[TIERS[0], zone].availability_zone for zone in range(len(environment.zones))))
-        self.zones.apply(lambda zones: require_zones(zones, environment.settings.network.zone_names))
-        self._ready: dict[tuple[Tier, int], list[pulumi.Resource]] = {}
+        self.zones.apply(lambda zones: require_zones_unchanged(zones, environment.settings.network.zone_names))
+        self._route_resources: dict[tuple[Tier, int], list[pulumi.Resource]] = {}
         tables = self._public_routes() + self._private_routes()
-        self.s3_endpoint = self._s3(tables, args.bucket_arn)
+        self.s3_endpoint = self._create_s3_endpoint(tables, args.bucket_arn)
         aws.ec2.DefaultSecurityGroup(
             resource("default-firewall"), vpc_id=self.vpc.id, ingress=[], egress=[], tags=self._tags("default-firewall"), opts=self.child()
         )
@@ -63,28 +65,28 @@ class Network(Component):
         """The subnet of a tier in a zone, counted from 0."""
         return self.subnets[tier, zone]
 
-    def needed_by(self, tier: Tier, zone: int) -> list[pulumi.Resource]:
+    def boot_dependencies(self, tier: Tier, zone: int) -> list[pulumi.Resource]:
         """What must exist before a host of that subnet boots: its routes, their association, and the way to S3."""
-        return [*self._ready[tier, zone], self.s3_endpoint]
+        return [*self._route_resources[tier, zone], self.s3_endpoint]
 
     def _tags(self, thing: str) -> dict[str, str]:
-        return self._environment.tags("network", self._environment.resource(thing))
+        return self._environment.tags("network", self._environment.resource_name(thing))
 
     def _subnet(self, tier: Tier, zone: int) -> aws.ec2.Subnet:
         thing = f"{tier}-{zone + 1}"
         return aws.ec2.Subnet(
-            self._environment.resource(thing),
+            self._environment.resource_name(thing),
             vpc_id=self.vpc.id,
-            cidr_block=str(self._environment.plan.subnet(tier, zone)),
-            availability_zone=self._zone(zone) if tier == TIERS[0] else self.subnets[TIERS[0], zone].availability_zone,
+            cidr_block=str(self._environment.address_plan.subnet(tier, zone)),
+            availability_zone=self._subnet_zone(zone) if tier == TIERS[0] else self.subnets[TIERS[0], zone].availability_zone,
             # A load balancer must reach the API before it holds the Elastic IP; where none is, nobody needs a public address.
-            map_public_ip_on_launch=tier == "public" and zone in self._balanced,
+            map_public_ip_on_launch=tier == "public" and zone in self._load_balancer_zones,
             tags=self._tags(thing),
             # AWS adds and withdraws zones. To follow its list would replace the subnet, and with it every volume and host in it.
             opts=self.child(ignore_changes=["availabilityZone"]),
         )
 
-    def _zone(self, number: int) -> pulumi.Input[str]:
+    def _subnet_zone(self, number: int) -> pulumi.Input[str]:
         """The zone of the first subnet of a number; the others of the number are where that one is."""
         environment = self._environment
         if number == 0:
@@ -93,31 +95,31 @@ class Network(Component):
         before = [self.subnets[TIERS[0], earlier].availability_zone for earlier in range(number)]
 
         def choose(used: list[str]) -> str:
-            require_zones(used, named)
-            return zone_of_new(environment.zones[number], used, environment.region_zones)
+            require_zones_unchanged(used, named)
+            return pick_zone(environment.zones[number], used, environment.region_zones)
 
         return pulumi.Output.all(*before).apply(choose)
 
-    def _table(self, thing: str) -> aws.ec2.RouteTable:
-        return aws.ec2.RouteTable(self._environment.resource(thing), vpc_id=self.vpc.id, tags=self._tags(thing), opts=self.child())
+    def _route_table(self, thing: str) -> aws.ec2.RouteTable:
+        return aws.ec2.RouteTable(self._environment.resource_name(thing), vpc_id=self.vpc.id, tags=self._tags(thing), opts=self.child())
 
     def _associate(self, tier: Tier, zone: int, table: aws.ec2.RouteTable, route: aws.ec2.Route) -> None:
         association = aws.ec2.RouteTableAssociation(
-            self._environment.resource(f"{tier}-{zone + 1}-routes"),
+            self._environment.resource_name(f"{tier}-{zone + 1}-routes"),
             subnet_id=self.subnets[tier, zone].id,
             route_table_id=table.id,
             opts=self.child(),
         )
-        self._ready[tier, zone] = [route, association]
+        self._route_resources[tier, zone] = [route, association]
 
     def _public_routes(self) -> list[aws.ec2.RouteTable]:
-        resource = self._environment.resource
+        resource = self._environment.resource_name
         self._gateway = aws.ec2.InternetGateway(resource("gateway"), vpc_id=self.vpc.id, tags=self._tags("gateway"), opts=self.child())
-        table = self._table("public-routes")
+        table = self._route_table("public-routes")
         route = aws.ec2.Route(
             resource("public-internet"),
             route_table_id=table.id,
-            destination_cidr_block=EVERYWHERE,
+            destination_cidr_block=ANY_IPV4,
             gateway_id=self._gateway.id,
             opts=self.child(),
         )
@@ -126,15 +128,15 @@ class Network(Component):
         return [table]
 
     def _private_routes(self) -> list[aws.ec2.RouteTable]:
-        resource, zones = self._environment.resource, len(self._environment.zones)
-        gateways = [self._nat(zone) for zone in range(zones if self._environment.settings.network.nat == "per-az" else 1)]
+        resource, zones = self._environment.resource_name, len(self._environment.zones)
+        gateways = [self._nat_gateway(zone) for zone in range(zones if self._environment.settings.network.nat == "per-az" else 1)]
         tables: list[aws.ec2.RouteTable] = []
         for zone in range(zones):
-            table = self._table(f"private-{zone + 1}-routes")
+            table = self._route_table(f"private-{zone + 1}-routes")
             route = aws.ec2.Route(
                 resource(f"private-{zone + 1}-internet"),
                 route_table_id=table.id,
-                destination_cidr_block=EVERYWHERE,
+                destination_cidr_block=ANY_IPV4,
                 nat_gateway_id=gateways[zone % len(gateways)].id,
                 opts=self.child(),
             )
@@ -143,26 +145,26 @@ class Network(Component):
             tables.append(table)
         return tables
 
-    def _nat(self, zone: int) -> aws.ec2.NatGateway:
+    def _nat_gateway(self, zone: int) -> aws.ec2.NatGateway:
         thing = f"nat-{zone + 1}"
         address = aws.ec2.Eip(
-            self._environment.resource(f"{thing}-address"),
+            self._environment.resource_name(f"{thing}-address"),
             domain="vpc",
             tags=self._tags(f"{thing}-address"),
             opts=self.child(depends_on=[self._gateway]),
         )
         # A NAT gateway works only once its subnet's way to the internet is there.
         return aws.ec2.NatGateway(
-            self._environment.resource(thing),
+            self._environment.resource_name(thing),
             allocation_id=address.id,
             subnet_id=self.subnets["public", zone].id,
             # Settable, and a change replaces: `private_ip` in terraform-provider-aws, internal/service/ec2/vpc_nat_gateway.go.
-            private_ip=str(self._environment.plan.nat(zone)),
+            private_ip=str(self._environment.address_plan.nat(zone)),
             tags=self._tags(thing),
-            opts=self.child(depends_on=[self._gateway, *self._ready["public", zone]]),
+            opts=self.child(depends_on=[self._gateway, *self._route_resources["public", zone]]),
         )
 
-    def _s3(self, tables: list[aws.ec2.RouteTable], bucket_arn: pulumi.Input[str]) -> aws.ec2.VpcEndpoint:
+    def _create_s3_endpoint(self, tables: list[aws.ec2.RouteTable], bucket_arn: pulumi.Input[str]) -> aws.ec2.VpcEndpoint:
         environment = self._environment
         agent = f"arn:{environment.partition}:s3:::amazon-ssm-{environment.region}/*"
 
@@ -187,7 +189,7 @@ class Network(Component):
             )
 
         return aws.ec2.VpcEndpoint(
-            environment.resource("s3"),
+            environment.resource_name("s3"),
             vpc_id=self.vpc.id,
             service_name=f"com.amazonaws.{environment.region}.s3",
             vpc_endpoint_type="Gateway",
@@ -198,7 +200,7 @@ class Network(Component):
         )
 
     def _flow_log(self) -> None:
-        resource = self._environment.resource
+        resource = self._environment.resource_name
         group = aws.cloudwatch.LogGroup(
             resource("flow-logs"),
             retention_in_days=self._environment.settings.network.flow_log_days,

@@ -5,21 +5,21 @@ from typing import Final
 from stack.sections import PatchingSettings
 
 HOURS: Final = 24
-APART_MINUTES: Final = 5
+STAGGER_MINUTES: Final = 5
 """Between two web hosts that share an hour: from the 25th on they begin anew. 250 hosts take 55 minutes of it."""
 
 
-def upgrades_at(chosen: PatchingSettings, number: int, *, second_first: bool) -> str:
+def upgrade_schedule(settings: PatchingSettings, number: int, *, second_host_first: bool) -> str:
     """A host's own time in the day, as systemd.time(7) has it; empty where it installs nothing.
 
-    By its number alone: another count of hosts moves none. `second_first` is for pairs, as in every change of the stack.
+    By its number alone: another count of hosts moves none. `second_host_first` is for pairs, as in every change of the stack.
     """
-    if not chosen.upgrades:
+    if not settings.upgrades:
         return ""
-    turn, place = divmod(2 - number if second_first else number - 1, HOURS)
-    return f"*-*-* {(chosen.hour + place) % HOURS:02}:{turn * APART_MINUTES:02} UTC"
+    turn, place = divmod(2 - number if second_host_first else number - 1, HOURS)
+    return f"*-*-* {(settings.hour + place) % HOURS:02}:{turn * STAGGER_MINUTES:02} UTC"
 
 
-def reboot_day(chosen: PatchingSettings) -> str:
+def reboot_day(settings: PatchingSettings) -> str:
     """The day of reboots, as hosts are told it; empty for never."""
-    return "" if chosen.reboot_day == "never" or not chosen.upgrades else chosen.reboot_day
+    return "" if settings.reboot_day == "never" or not settings.upgrades else settings.reboot_day

@@ -6,7 +6,7 @@ import pulumi
 
 from stack.component import Component
 from stack.dns import PrivateZone
-from stack.host import Foundation, Host, HostArgs, texts
+from stack.host import Host, HostArgs, HostContext, render_documents
 from stack.roles.spec import RoleSpec
 
 
@@ -14,8 +14,8 @@ from stack.roles.spec import RoleSpec
 class PlainHostsArgs:
     """What the hosts are made from."""
 
-    foundation: Foundation
-    zone: PrivateZone
+    context: HostContext
+    dns_zone: PrivateZone
     spec: RoleSpec
 
 
@@ -24,24 +24,24 @@ class PlainHosts(Component):
 
     def __init__(self, name: str, args: PlainHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        foundation, spec = args.foundation, args.spec
+        foundation, spec = args.context, args.spec
         environment = foundation.environment
         self.hosts: list[Host] = []
         for number in spec.numbers(environment.settings):
-            place = spec.place(environment.plan, number)
+            place = spec.placement(environment.address_plan, number)
             self.hosts.append(
                 Host(
-                    environment.resource(f"{spec.host(number)}-host"),
+                    environment.resource_name(f"{spec.host_name(number)}-host"),
                     HostArgs(
-                        foundation=foundation,
+                        context=foundation,
                         spec=spec,
                         number=number,
                         subnet=foundation.network.subnet(place.tier, place.zone),
-                        texts=texts(foundation, spec, number),
-                        depends_on=[*foundation.needed_by(spec.name, subnet=(place.tier, place.zone)), *args.zone.fixed],
+                        documents=render_documents(foundation, spec, number),
+                        depends_on=[*foundation.boot_dependencies(spec.name, subnet=(place.tier, place.zone)), *args.dns_zone.boot_records],
                     ),
                     self.child(),
                 )
             )
-        self.outcomes = [host.outcome for host in self.hosts]
+        self.wait_results = [host.wait_result for host in self.hosts]
         self.register_outputs({})

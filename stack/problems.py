@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import pulumi
 
-NOTHING = object()
+UNSET = object()
 """The value of a key that was not given at all."""
 
-HIDDEN = object()
+REDACTED = object()
 """A value that must not be shown."""
 
 
@@ -24,7 +24,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Three lines, as a person reads them."""
-        return f"  {self.key} = {_shown(self.value)}\n    rule:   {self.rule}\n    remedy: {self.remedy}"
+        return f"  {self.key} = {_format_value(self.value)}\n    rule:   {self.rule}\n    remedy: {self.remedy}"
 
 
 class ConfigurationError(pulumi.RunError):
@@ -36,10 +36,10 @@ class ConfigurationError(pulumi.RunError):
         self.problems = tuple(problems)
 
 
-def _shown(value: object) -> str:
-    if value is NOTHING:
+def _format_value(value: object) -> str:
+    if value is UNSET:
         return "(not set)"
-    if value is HIDDEN:
+    if value is REDACTED:
         return "[secret]"
     try:
         text = json.dumps(value, ensure_ascii=False)

@@ -14,19 +14,19 @@ import pulumi
 
 from stack.bundles import BuiltBundle
 
-TRIES: Final = 6
-PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
+MAX_ATTEMPTS: Final = 6
+RETRY_DELAYS: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Seconds between the tries: a bucket that was just made may not be known everywhere yet, and calls may be throttled."""
 
 
-class Store(Protocol):
+class ObjectStore(Protocol):
     """What publishing asks AWS; `Cloud` answers. Each call blocks and may raise anything."""
 
-    def holds(self, bucket: str, key: str, *, length: int, sha256: str) -> bool:
+    def has_object(self, bucket: str, key: str, *, length: int, sha256: str) -> bool:
         """Whether there is an object of that key with that content, as far as its length and the hash kept beside it tell."""
         ...
 
-    def put(self, bucket: str, key: str, path: Path, *, sha256: str) -> None:
+    def put_object(self, bucket: str, key: str, path: Path, *, sha256: str) -> None:
         """Makes the object of a file, whole or not at all, and keeps the content's hash beside it."""
         ...
 
@@ -36,7 +36,7 @@ class PublishError(pulumi.RunError):
 
     def __init__(self, bucket: str, key: str, error: Exception) -> None:
         super().__init__(
-            f"{key} could not be put into the bucket {bucket} in {TRIES} tries: {type(error).__name__}: {error}\n\n"
+            f"{key} could not be put into the bucket {bucket} in {MAX_ATTEMPTS} tries: {type(error).__name__}: {error}\n\n"
             "No host was changed. Try `up` again; the credentials of `up` need s3:GetObject, s3:ListBucket and s3:PutObject there."
         )
 
@@ -44,8 +44,10 @@ class PublishError(pulumi.RunError):
 class Publisher:
     """Puts what is not there yet, or not as it was, into the bucket. `enabled` is false in a preview, which builds and changes nothing."""
 
-    def __init__(self, *, door: Callable[[], Store], enabled: bool, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep) -> None:
-        self._open = door
+    def __init__(
+        self, *, store_factory: Callable[[], ObjectStore], enabled: bool, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._store_factory = store_factory
         self._enabled = enabled
         self._sleep = sleep
 
@@ -55,17 +57,17 @@ class Publisher:
         """The bucket's name, known once every bundle is in it, which is `after` the resources that say how the bucket keeps things."""
 
         def begin(values: list[Any]) -> "Awaitable[str] | str":
-            return self.fill(str(values[0]), bundles) if self._enabled else str(values[0])
+            return self.upload_all(str(values[0]), bundles) if self._enabled else str(values[0])
 
         return pulumi.Output.all(bucket, *(resource.id for resource in after)).apply(begin)
 
-    async def fill(self, bucket: str, bundles: Sequence[BuiltBundle]) -> str:
+    async def upload_all(self, bucket: str, bundles: Sequence[BuiltBundle]) -> str:
         """Puts the bundles into the bucket, side by side; its name. Raises PublishError."""
-        store = self._open()
-        await asyncio.gather(*(self._bring(store, bucket, bundle) for bundle in bundles))
+        store = self._store_factory()
+        await asyncio.gather(*(self._upload(store, bucket, bundle) for bundle in bundles))
         return bucket
 
-    async def _bring(self, store: Store, bucket: str, bundle: BuiltBundle) -> None:
+    async def _upload(self, store: ObjectStore, bucket: str, bundle: BuiltBundle) -> None:
         path = bundle.path
         if path is None:
             raise ValueError(f"{bundle.key} has no file: a bundle that is not built can only be previewed")
@@ -74,12 +76,12 @@ class Publisher:
             """Whether it had to be put there: also where somebody has put something else there, which every host would refuse."""
             with path.open("rb") as file:
                 sha256, length = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
-            if store.holds(bucket, bundle.key, length=length, sha256=sha256):
+            if store.has_object(bucket, bundle.key, length=length, sha256=sha256):
                 return False
-            store.put(bucket, bundle.key, path, sha256=sha256)
+            store.put_object(bucket, bundle.key, path, sha256=sha256)
             return True
 
-        for pause in (*PAUSES, None):
+        for pause in (*RETRY_DELAYS, None):
             try:
                 if await asyncio.to_thread(bring):
                     pulumi.log.info(f"{bundle.key}: put into the bucket, {path.stat().st_size / 1e6:.1f} MB")

@@ -12,25 +12,25 @@ from stack.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Needs:
+class QuotaUsage:
     """vCPUs in use and while every host without a fixed address is replaced, old ones beside new ones; and Elastic IPs."""
 
     vcpus: int
-    vcpus_in_a_release: int
+    vcpus_during_release: int
     elastic_ips: int
 
     @property
-    def vcpus_after_a_failed_release(self) -> int:
+    def vcpus_after_failed_release(self) -> int:
         """While new hosts replace those of a release that failed, which run beside the old ones."""
-        return 2 * self.vcpus_in_a_release - self.vcpus
+        return 2 * self.vcpus_during_release - self.vcpus
 
 
-def needs(settings: Settings) -> Needs:
+def quota_usage(settings: Settings) -> QuotaUsage:
     """What a stack of these settings needs."""
     of_role = {spec: spec.count(settings) * vcpus(spec.settings(settings).instance_type) for spec in SPECS}
     replaced = sum(number for spec, number in of_role.items() if not spec.is_fixed)
     gateways = settings.network.zones if settings.network.nat == "per-az" else 1
-    return Needs(vcpus=sum(of_role.values()), vcpus_in_a_release=sum(of_role.values()) + replaced, elastic_ips=1 + gateways)
+    return QuotaUsage(vcpus=sum(of_role.values()), vcpus_during_release=sum(of_role.values()) + replaced, elastic_ips=1 + gateways)
 
 
 def vcpus(instance_type: str) -> int:

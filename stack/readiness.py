@@ -1,10 +1,10 @@
-"""The wait for hosts that really serve: on every real `up`, after a host's change and before anything is deleted.
+"""Waits for hosts that really serve: on every real `up`, after a host's change and before anything is deleted.
 
 Not a resource hook: after a failed after-hook the engine calls the resource done, and the next `up` would run no hook and delete
 the healthy old hosts. So the wait is an asynchronous step inside an `apply`. It is over at once where nothing changed, and
 every later `up` repeats it.
 
-A host writes what it knows of itself into the artifact bucket; which of its words count, `stack.records` says.
+A host writes what it knows of itself into the artifact bucket; which of its words count, `stack.host_status` says.
 
 A host that failed tries again and tells how that went; its cause may have been mended since. So a failure counts when it is told during
 the wait, and where one stood there already, only that of an attempt that the host began after the wait had begun.
@@ -19,51 +19,51 @@ from typing import Any, Final, Protocol, TypeVar, cast
 
 import pulumi
 
-from stack.cloud import InstanceState, StoredObject
-from stack.outcomes import NotReadyError, Outcome, explained, failure
-from stack.records import Verdict, judge, record_key
+from stack.aws_client import InstanceState, StoredObject
+from stack.host_status import HostStatus, evaluate_host, record_key
+from stack.wait_result import HostsNotReadyError, WaitResult, failed_result, format_detail
 
 T = TypeVar("T")
 
-POLL_FIRST: Final = 0.5
-POLL_LONGEST: Final = 4.0
+POLL_INITIAL: Final = 0.5
+POLL_MAX: Final = 4.0
 """Seconds between two looks at a host: short at first, then longer."""
 
-STALE_FOR: Final = 60.0
+EC2_CONSISTENCY_SECONDS: Final = 60.0
 """Seconds for which EC2's answers may be older than what was done last (`Eventual consistency in the Amazon EC2 API`,
 https://docs.aws.amazon.com/ec2/latest/devguide/eventual-consistency.html). AWS gives no figure; its answers are seconds old."""
 
-TOLD_BEFORE_BELIEVED: Final = 3
+FAILURES_TO_CONFIRM: Final = 3
 """Failures of one host until the last of them is believed, where the first stood there when the wait began (the second may end an attempt
 that was under way then), and where it served before: what it lacks may just have come back."""
 
 
-DOUBTFUL_FOR: Final = 60.0
+UNCERTAIN_SECONDS: Final = 60.0
 """Seconds until a pet that served last and is in doubt counts as serving: twice what a host takes to tell that it has failed."""
 
 
-class Door(Protocol):
+class HostApi(Protocol):
     """What the wait asks AWS; `Cloud` answers. Each call blocks and may raise anything that is to be tried again."""
 
-    def instance(self, instance_id: str) -> InstanceState | None:
+    def describe_instance(self, instance_id: str) -> InstanceState | None:
         """The instance, or None where EC2 does not know it."""
         ...
 
-    def start(self, instance_id: str) -> None:
+    def start_instance(self, instance_id: str) -> None:
         """Starts a stopped instance, without waiting for it."""
         ...
 
-    def running_host(self, own: Mapping[str, str], host: str) -> InstanceState | None:
+    def find_running_host(self, stack_tags: Mapping[str, str], host: str) -> InstanceState | None:
         """The running instance tagged as this host of the stack with these tags."""
         ...
 
-    def read(self, bucket: str, key: str) -> StoredObject | None:
+    def get_object(self, bucket: str, key: str) -> StoredObject | None:
         """An object, or None."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class AwaitedHost:
     """One host to wait for."""
 
     host: str
@@ -98,18 +98,18 @@ class Clock:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
-class Readiness:
+class ReadinessWaiter:
     """The wait of one `up`. `enabled` is false in a preview and where the configuration turns it off."""
 
-    def __init__(self, *, door: Callable[[], Door], enabled: bool, timeout: float, clock: Clock | None = None) -> None:
-        self._open = door
-        self._door: Door | None = None
+    def __init__(self, *, client_factory: Callable[[], HostApi], enabled: bool, timeout: float, clock: Clock | None = None) -> None:
+        self._client_factory = client_factory
+        self._client: HostApi | None = None
         self._enabled = enabled
         self._timeout = timeout
         self._clock = clock or Clock()
-        self._awaited = set[str]()
+        self._pending = set[str]()
         """Hosts that may yet become ready: all that are waited for, but for those that have ended or failed."""
-        self._held = set[str]()
+        self._gated = set[str]()
         """Hosts whose change waits for others."""
 
     def wait(
@@ -122,21 +122,21 @@ class Readiness:
         user_data: pulumi.Output[str],
         configuration: pulumi.Output[str] | None = None,
         cattle: bool = False,
-        beside: Sequence[pulumi.Output[Any]] = (),
-    ) -> pulumi.Output[Outcome]:
-        """The outcome for one host, once the instance and what must be `beside` it (its volume's attachment) are there.
+        after: Sequence[pulumi.Output[Any]] = (),
+    ) -> pulumi.Output[WaitResult]:
+        """The outcome for one host, once the instance and what must be `after` it (its volume's attachment) are there.
 
         Where there is a `configuration`, it must be in force. `cattle` are replaced by a change.
         """
 
-        self._awaited.add(host)
+        self._pending.add(host)
 
-        def begin(values: list[Any]) -> "Awaitable[Outcome] | Outcome":
+        def begin(values: list[Any]) -> "Awaitable[WaitResult] | WaitResult":
             if not self._enabled:
-                return Outcome(host=host, ready=True)
+                return WaitResult(host=host, ready=True)
             instance_id, bucket_name, role, text, wanted, *_ = values
-            return self.watch(
-                Subject(
+            return self.poll_until_ready(
+                AwaitedHost(
                     host=host,
                     instance_id=instance_id,
                     bucket=bucket_name,
@@ -147,50 +147,50 @@ class Readiness:
                 )
             )
 
-        return pulumi.Output.all(instance, bucket, role_id, user_data, configuration, *beside).apply(begin)
+        return pulumi.Output.all(instance, bucket, role_id, user_data, configuration, *after).apply(begin)
 
-    def require(self, outcomes: Sequence[pulumi.Output[Outcome]], value: pulumi.Input[T]) -> pulumi.Output[T]:
+    def require_ready(self, results: Sequence[pulumi.Output[WaitResult]], value: pulumi.Input[T]) -> pulumi.Output[T]:
         """`value`, once every host is ready. Raises NotReadyError, with every host that is not."""
 
         def judged(results: list[Any]) -> T:
             *found, held = results
-            failures = [outcome for outcome in cast("list[Outcome]", found) if not outcome.ready]
+            failures = [outcome for outcome in cast("list[WaitResult]", found) if not outcome.ready]
             if failures:
-                raise NotReadyError(failures)
+                raise HostsNotReadyError(failures)
             return cast("T", held)
 
-        return pulumi.Output.all(*outcomes, value).apply(judged)
+        return pulumi.Output.all(*results, value).apply(judged)
 
-    def before_changing(
+    def gate_change(
         self,
         host: str,
-        outcomes: Sequence[pulumi.Output[Outcome]],
+        results: Sequence[pulumi.Output[WaitResult]],
         *,
         bucket: pulumi.Output[str],
         role_id: pulumi.Output[str],
-        own: pulumi.Output[dict[str, str]],
+        stack_tags: pulumi.Output[dict[str, str]],
     ) -> pulumi.Output[None]:
         """Holds a pet's change back until others are ready: a database's partner, so that one of the two always serves; the web hosts
         that a load balancer is to serve under another name.
 
         Nothing is held back where `host` serves nothing itself: at the first creation (both boot side by side), and where its own
-        start failed, so that a repair can reach it while others wait for it. `own` are the tags that the stack's things are
+        start failed, so that a repair can reach it while others wait for it. `stack_tags` are the tags that the stack's things are
         found by.
         """
 
         async def asked(values: list[Any]) -> bool:
             bucket_name, role, tags = values
-            return self._enabled and await self._serves(host, bucket_name, role, tags)
+            return self._enabled and await self._is_serving(host, bucket_name, role, tags)
 
         def held(serves: bool) -> pulumi.Output[None]:
             if not serves:
-                return self.require([], None)
-            self._held.add(host)
-            return self.require(outcomes, None).apply(lambda _: self._held.discard(host))
+                return self.require_ready([], None)
+            self._gated.add(host)
+            return self.require_ready(results, None).apply(lambda _: self._gated.discard(host))
 
-        return pulumi.Output.all(bucket, role_id, own).apply(asked).apply(held)
+        return pulumi.Output.all(bucket, role_id, stack_tags).apply(asked).apply(held)
 
-    async def watch(self, subject: Subject) -> Outcome:
+    async def poll_until_ready(self, target: AwaitedHost) -> WaitResult:
         """Looks at a host until it is ready, has failed, or its time is over.
 
         One that served and does not any more may lack another that this `up` brings back, as a web host lacks the primary: it has failed
@@ -200,161 +200,165 @@ class Readiness:
         replaces its volume's attachment (resourceVolumeAttachmentDelete in terraform-provider-aws's ec2/ebs_volume_attachment.go calls
         StopInstances before it detaches; nothing there starts it again).
         """
-        patience, failures = _Patience(subject.host, self._clock, self._timeout), _Failures()
+        patience, failures = _Backoff(target.host, self._clock, self._timeout), _FailureTracker()
         started: float | None = None
         while True:
-            verdict = await self._look(subject)
-            if verdict.state == "failed" and verdict.served and (others := self._others_on_the_way(subject.host)):
-                failures = _Failures()
+            verdict = await self._observe(target)
+            if verdict.state == "failed" and verdict.served_before and (others := self._other_pending_hosts(target.host)):
+                failures = _FailureTracker()
                 verdict = replace(
                     verdict,
                     state="waiting",
                     reason=f"{verdict.reason}; it served before: looked at again once {', '.join(others)} are through",
                 )
             else:
-                verdict = failures.judge(verdict)
+                verdict = failures.confirm(verdict)
             if verdict.state == "stopped":
                 if started is None:
-                    taken, reason = await self._start(subject, verdict.reason)
-                    started = patience.waited if taken else None
-                    verdict = Verdict(state="waiting", reason=reason)
-                elif patience.waited - started >= STALE_FOR:
-                    self._awaited.discard(subject.host)
-                    return _failed(subject, verdict, f"failed: {verdict.reason} although it was started {STALE_FOR:.0f} s ago")
-            if verdict.unseen and patience.waited >= STALE_FOR:
-                verdict = Verdict(state="gone", reason=f"EC2 has not shown the instance for {patience.waited:.0f} s")
-            if verdict.state in ("ready", "failed", "gone") or patience.over:
-                self._awaited.discard(subject.host)
+                    taken, reason = await self._start_instance(target, verdict.reason)
+                    started = patience.elapsed if taken else None
+                    verdict = HostStatus(state="waiting", reason=reason)
+                elif patience.elapsed - started >= EC2_CONSISTENCY_SECONDS:
+                    self._pending.discard(target.host)
+                    return _as_failure(
+                        target, verdict, f"failed: {verdict.reason} although it was started {EC2_CONSISTENCY_SECONDS:.0f} s ago"
+                    )
+            if verdict.instance_missing and patience.elapsed >= EC2_CONSISTENCY_SECONDS:
+                verdict = HostStatus(state="gone", reason=f"EC2 has not shown the instance for {patience.elapsed:.0f} s")
+            if verdict.state in ("ready", "failed", "gone") or patience.expired:
+                self._pending.discard(target.host)
             if verdict.state == "ready":
-                if patience.told:
-                    pulumi.log.info(f"{subject.host}: ready after {patience.waited:.0f} s")
-                return Outcome(host=subject.host, ready=True)
+                if patience.last_reason:
+                    pulumi.log.info(f"{target.host}: ready after {patience.elapsed:.0f} s")
+                return WaitResult(host=target.host, ready=True)
             if verdict.state in ("failed", "gone"):
-                return _failed(subject, verdict, f"failed: {verdict.reason}")
-            if patience.over:
-                return _failed(subject, verdict, f"not ready after {self._timeout:.0f} s: {verdict.reason}")
-            await patience.pause(verdict.reason, explained(subject.instance_id, verdict) if verdict.failing else ())
+                return _as_failure(target, verdict, f"failed: {verdict.reason}")
+            if patience.expired:
+                return _as_failure(target, verdict, f"not ready after {self._timeout:.0f} s: {verdict.reason}")
+            await patience.pause(verdict.reason, format_detail(target.instance_id, verdict) if verdict.failing_unit else ())
 
-    def _others_on_the_way(self, host: str) -> list[str]:
+    def _other_pending_hosts(self, host: str) -> list[str]:
         """Who else may yet become ready; `host` itself, which has failed, is nobody to wait for meanwhile."""
-        self._awaited.discard(host)
-        return sorted(self._awaited - self._held)
+        self._pending.discard(host)
+        return sorted(self._pending - self._gated)
 
-    async def _look(self, subject: Subject) -> Verdict:
-        door = self._door_opened()
+    async def _observe(self, subject: AwaitedHost) -> HostStatus:
+        client = self._get_client()
 
-        def ask() -> Verdict:
-            instance = door.instance(subject.instance_id)
-            return _judged(instance, door.read(subject.bucket, subject.key), subject.user_data_sha256, subject.configuration_sha256)
+        def ask() -> HostStatus:
+            instance = client.describe_instance(subject.instance_id)
+            return _evaluate(
+                instance, client.get_object(subject.bucket, subject.key), subject.user_data_sha256, subject.configuration_sha256
+            )
 
         try:
             return await asyncio.to_thread(ask)
         except Exception as error:
-            return Verdict(state="waiting", reason=_no_answer(error), unanswered=True)
+            return HostStatus(state="waiting", reason=_api_error(error), api_failed=True)
 
-    async def _start(self, subject: Subject, reason: str) -> tuple[bool, str]:
+    async def _start_instance(self, subject: AwaitedHost, reason: str) -> tuple[bool, str]:
         """Whether AWS has taken the start, and what to tell meanwhile."""
         try:
-            await asyncio.to_thread(self._door_opened().start, subject.instance_id)
+            await asyncio.to_thread(self._get_client().start_instance, subject.instance_id)
         except Exception as error:
-            return False, _no_answer(error)
+            return False, _api_error(error)
         return True, f"{reason}: starting it"
 
-    async def _serves(self, host: str, bucket: str, role_id: str, own: Mapping[str, str]) -> bool:
+    async def _is_serving(self, host: str, bucket: str, role_id: str, own: Mapping[str, str]) -> bool:
         """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready.
 
         One that is in doubt is asked again; it counts as serving where that does not end: its partner is not to leave beside it.
         """
-        door, patience = self._door_opened(), _Patience(host, self._clock, self._timeout)
+        client, patience = self._get_client(), _Backoff(host, self._clock, self._timeout)
 
-        def ask() -> Verdict | None:
-            instance = door.running_host(own, host)
-            return None if instance is None else _judged(instance, door.read(bucket, record_key(role_id, instance.id)), None)
+        def ask() -> HostStatus | None:
+            instance = client.find_running_host(own, host)
+            return None if instance is None else _evaluate(instance, client.get_object(bucket, record_key(role_id, instance.id)), None)
 
         while True:
             try:
                 verdict = await asyncio.to_thread(ask)
             except Exception as error:
-                reason = _no_answer(error)
-                if patience.over:
+                reason = _api_error(error)
+                if patience.expired:
                     raise UnknownStateError(host, self._timeout, reason) from error
             else:
-                if verdict is None or not verdict.doubtful or patience.waited >= DOUBTFUL_FOR:
-                    return verdict is not None and (verdict.state == "ready" or verdict.doubtful)
+                if verdict is None or not verdict.uncertain or patience.elapsed >= UNCERTAIN_SECONDS:
+                    return verdict is not None and (verdict.state == "ready" or verdict.uncertain)
                 reason = verdict.reason
             await patience.pause(reason)
 
-    def _door_opened(self) -> Door:
-        if self._door is None:
-            self._door = self._open()
-        return self._door
+    def _get_client(self) -> HostApi:
+        if self._client is None:
+            self._client = self._client_factory()
+        return self._client
 
 
-class _Failures:
+class _FailureTracker:
     """The failures that one host has told of during a wait, by their times."""
 
     def __init__(self) -> None:
-        self._told = set[str]()
-        self._needed: int | None = None
+        self._reported = set[str]()
+        self._required: int | None = None
 
-    def judge(self, verdict: Verdict) -> Verdict:
+    def confirm(self, status: HostStatus) -> HostStatus:
         """The verdict, one more of a wait; `waiting` where it is a failure that may have been mended since."""
-        failed = verdict.state == "failed"
-        if verdict.served or (self._needed is None and not verdict.unanswered):
-            self._needed = TOLD_BEFORE_BELIEVED if failed else 1
+        failed = status.state == "failed"
+        if status.served_before or (self._required is None and not status.api_failed):
+            self._required = FAILURES_TO_CONFIRM if failed else 1
         if failed:
-            self._told.add(verdict.told)
-        if not failed or verdict.final or len(self._told) >= (self._needed or 0):
-            return verdict
-        before = "served" if verdict.served else "failed"
-        return replace(verdict, state="waiting", reason=f"it {before} before, and tries again: {verdict.reason}")
+            self._reported.add(status.reported_at)
+        if not failed or status.final or len(self._reported) >= (self._required or 0):
+            return status
+        before = "served" if status.served_before else "failed"
+        return replace(status, state="waiting", reason=f"it {before} before, and tries again: {status.reason}")
 
 
-class _Patience:
+class _Backoff:
     """How long one host has been waited for, the pauses between two looks at it, and what was told meanwhile."""
 
     def __init__(self, host: str, clock: Clock, timeout: float) -> None:
         self._host, self._clock, self._timeout = host, clock, timeout
-        self._began = clock.now()
-        self._pause = POLL_FIRST
-        self._detailed = False
-        self.told = ""
+        self._started_at = clock.now()
+        self._interval = POLL_INITIAL
+        self._detail_logged = False
+        self.last_reason = ""
         """The last reason that was shown; empty where there was none."""
 
     @property
-    def waited(self) -> float:
+    def elapsed(self) -> float:
         """Seconds since the beginning."""
-        return self._clock.now() - self._began
+        return self._clock.now() - self._started_at
 
     @property
-    def over(self) -> bool:
+    def expired(self) -> bool:
         """Whether nobody waits any longer."""
-        return self.waited >= self._timeout
+        return self.elapsed >= self._timeout
 
     async def pause(self, reason: str, detail: Sequence[str] = ()) -> None:
         """Shows a reason that is new, the detail only with the first that has any, and sleeps until the next look."""
-        if reason != self.told:
-            self.told = reason
-            pulumi.log.info("\n".join([f"{self._host}: {reason}", *(() if self._detailed else detail)]))
-            self._detailed = self._detailed or bool(detail)
-        await self._clock.sleep(min(self._pause, max(0.1, self._timeout - self.waited)))
-        self._pause = min(self._pause * 1.3, POLL_LONGEST)
+        if reason != self.last_reason:
+            self.last_reason = reason
+            pulumi.log.info("\n".join([f"{self._host}: {reason}", *(() if self._detail_logged else detail)]))
+            self._detail_logged = self._detail_logged or bool(detail)
+        await self._clock.sleep(min(self._interval, max(0.1, self._timeout - self.elapsed)))
+        self._interval = min(self._interval * 1.3, POLL_MAX)
 
 
-def _judged(
+def _evaluate(
     instance: InstanceState | None, record: StoredObject | None, user_data_sha256: str | None, configuration_sha256: str | None = None
-) -> Verdict:
+) -> HostStatus:
     if record is None:
-        return judge(instance, None, user_data_sha256, configuration_sha256)
-    return judge(instance, record.body, user_data_sha256, configuration_sha256, age=record.age)
+        return evaluate_host(instance, None, user_data_sha256, configuration_sha256)
+    return evaluate_host(instance, record.body, user_data_sha256, configuration_sha256, age=record.age)
 
 
-def _no_answer(error: Exception) -> str:
+def _api_error(error: Exception) -> str:
     return f"AWS does not answer: {type(error).__name__}: {error}"
 
 
-def _failed(subject: Subject, verdict: Verdict, what: str) -> Outcome:
-    return failure(subject.host, subject.instance_id, verdict, cattle=subject.cattle, what=what)
+def _as_failure(subject: AwaitedHost, status: HostStatus, what: str) -> WaitResult:
+    return failed_result(subject.host, subject.instance_id, status, cattle=subject.cattle, summary=what)
 
 
 def _sha256(text: object) -> str:

@@ -8,23 +8,23 @@ from typing import Annotated, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 from pydantic.alias_generators import to_camel
 
-from stack.addressing import MOST_ZONES
-from stack.rules import (
+from stack.addressing import MAX_ZONES
+from stack.setting_types import (
     Ami,
     Cidr,
     Directory,
     Domain,
     InstanceType,
     Module,
-    Moment,
-    PagePath,
     PolicyArn,
     Schema,
     SecretName,
     Tags,
+    Timestamp,
+    UrlPath,
     VpcCidr,
 )
-from userdata.variables import Activity, Balance
+from userdata.variables import BackendMode, Balance
 
 EnvironmentClass = Literal["development", "production", "ephemeral"]
 Nat = Literal["single", "per-az"]
@@ -53,14 +53,14 @@ class EnvironmentSettings(Section):
     permissions_boundary: PolicyArn | None = Field(
         default=None, description="the ARN of the managed IAM policy that limits every role of the stack, whatever its own policy says"
     )
-    expires: Moment | None = Field(default=None, description="from when an `ephemeral` stack may be removed; put into the tag `expires`")
+    expires: Timestamp | None = Field(default=None, description="from when an `ephemeral` stack may be removed; put into the tag `expires`")
 
 
 class NetworkSettings(Section):
     """The VPC."""
 
     cidr: VpcCidr = Field(default="10.20.0.0/16", description="the network's addresses, /16 to /22; a stack that exists keeps them")
-    zones: Annotated[StrictInt, Field(ge=2, le=MOST_ZONES)] = Field(default=2, description="how many availability zones are used, 2 to 4")
+    zones: Annotated[StrictInt, Field(ge=2, le=MAX_ZONES)] = Field(default=2, description="how many availability zones are used, 2 to 4")
     zone_names: tuple[str, ...] = Field(
         default=(),
         description="which zones, in order; without it the region's first by name when the stack is made. What exists never moves",
@@ -94,7 +94,7 @@ class LimitsSettings(Section):
     request_concurrency: Annotated[StrictInt, Field(ge=10, le=6000)] = Field(
         default=300, description="requests that one address may have under way at a time; more get 429 with Retry-After"
     )
-    credential_paths: Annotated[tuple[PagePath, ...], Field(max_length=20)] = Field(
+    credential_paths: Annotated[tuple[UrlPath, ...], Field(max_length=20)] = Field(
         default=("/login", "/sign-up", "/api/session", "/api/users", "/accounts/login", "/admin/login"),
         description="the app's pages that check or take passwords, by their whole path: what is sent to them is limited more",
     )
@@ -129,7 +129,7 @@ class LoadBalancerSettings(Section):
     balance: Balance = Field(
         default="roundrobin", description=f"how requests are spread: {', '.join(f'`{value}`' for value in get_args(Balance))}"
     )
-    activity: Activity = Field(
+    backend_mode: BackendMode = Field(
         default="active-active", description="`active-passive`: the last web hosts serve only when none of the first does"
     )
     limits: LimitsSettings = Field(default_factory=LimitsSettings, description="what one visitor's address may take")
@@ -153,8 +153,8 @@ class WebSettings(Section):
     migrate_timeout: Annotated[StrictInt, Field(ge=60, le=7000)] = Field(
         default=600, description="seconds after which one run of `migrate.py` is stopped; less than `readiness.timeout`"
     )
-    check_path: PagePath = Field(default="/healthz", description="the app's page that load balancers' checks are answered by, with 200")
-    ready_path: PagePath = Field(
+    check_path: UrlPath = Field(default="/healthz", description="the app's page that load balancers' checks are answered by, with 200")
+    ready_path: UrlPath = Field(
         default="/readyz", description="the app's page that says whether it can serve: with 200 only where it reaches its databases"
     )
 
@@ -168,7 +168,7 @@ class DatabaseSettings(Section):
     )
     replica: StrictBool = Field(default=True, description="whether there is a db-2")
     schema_name: Schema = Field(default="app", alias="schema", description="the app's schema")
-    patience: Annotated[StrictInt, Field(ge=1, le=300)] = Field(
+    semi_sync_timeout: Annotated[StrictInt, Field(ge=1, le=300)] = Field(
         default=5, description="seconds for which writes wait for a lost replica before the primary goes on alone"
     )
     buffer_pool: Annotated[StrictInt, Field(ge=32, le=1_000_000)] = Field(default=256, description="MiB of InnoDB's buffer pool")

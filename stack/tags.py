@@ -10,7 +10,7 @@ STACK_ID_TAG: Final = "stack-id"
 """On what is looked up by its tags: an environment's name may be that of another stack too."""
 
 
-def of_stack(environment: str, stack_id: str) -> dict[str, str]:
+def stack_tags(environment: str, stack_id: str) -> dict[str, str]:
     """The tags by which what is a stack's own is looked up. The id alone could be given by whoever deploys another environment."""
     return {"project": PROJECT, "environment": environment, STACK_ID_TAG: stack_id}
 

@@ -6,7 +6,7 @@ import pulumi
 
 from stack.component import Component
 from stack.dns import PrivateZone
-from stack.host import Foundation, Host, HostArgs, texts
+from stack.host import Host, HostArgs, HostContext, render_documents
 from stack.roles.web import SPEC
 
 
@@ -14,9 +14,9 @@ from stack.roles.web import SPEC
 class WebHostsArgs:
     """What the web hosts are made from."""
 
-    foundation: Foundation
-    zone: PrivateZone
-    address: pulumi.Output[str]
+    context: HostContext
+    dns_zone: PrivateZone
+    public_address: pulumi.Output[str]
     """The site's public address: without a domain the name that visitors ask for."""
 
 
@@ -25,39 +25,41 @@ class WebHosts(Component):
 
     def __init__(self, name: str, args: WebHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        self._foundation = args.foundation
-        self._address = args.address
-        environment = args.foundation.environment
+        self._context = args.context
+        self._address = args.public_address
+        environment = args.context.environment
         numbers = SPEC.numbers(environment.settings)
-        hosts = {number: self._host(number, args.zone.fixed) for number in numbers}
+        hosts = {number: self._host(number, args.dns_zone.boot_records) for number in numbers}
         self.hosts = list(hosts.values())
-        self.outcomes = [host.outcome for host in self.hosts]
+        self.wait_results = [host.wait_result for host in self.hosts]
         # One wait for all: the names change together, once every host serves, and before the engine deletes any old one.
-        addresses = args.foundation.readiness.require(self.outcomes, pulumi.Output.all(*(host.instance.private_ip for host in self.hosts)))
+        addresses = args.context.readiness.require_ready(
+            self.wait_results, pulumi.Output.all(*(host.instance.private_ip for host in self.hosts))
+        )
 
         def of(chosen: list[int]) -> pulumi.Output[list[str]]:
             return addresses.apply(lambda found: sorted(found[number - 1] for number in chosen))
 
         standby = environment.standby_hosts
-        self.names = [args.zone.record("web", of([number for number in numbers if number not in standby]), parent=self)]
+        self.dns_records = [args.dns_zone.a_record("web", of([number for number in numbers if number not in standby]), parent=self)]
         if standby:
-            self.names.append(args.zone.record("web-standby", of(list(standby)), parent=self))
+            self.dns_records.append(args.dns_zone.a_record("web-standby", of(list(standby)), parent=self))
         self.addresses = {host.host: host.instance.private_ip for host in self.hosts}
         self.register_outputs({})
 
     def _host(self, number: int, needs: list[pulumi.Resource]) -> Host:
-        foundation = self._foundation
+        foundation = self._context
         environment = foundation.environment
-        zone = environment.plan.zone_of(number)
+        zone = environment.address_plan.zone_of(number)
         return Host(
-            environment.resource(f"{SPEC.host(number)}-host"),
+            environment.resource_name(f"{SPEC.host_name(number)}-host"),
             HostArgs(
-                foundation=foundation,
+                context=foundation,
                 spec=SPEC,
                 number=number,
                 subnet=foundation.network.subnet(SPEC.subnet, zone),
-                texts=texts(foundation, SPEC, number, app_bundle=foundation.artifacts.app, address=self._address),
-                depends_on=[*foundation.needed_by(SPEC.name, subnet=(SPEC.subnet, zone)), *needs],
+                documents=render_documents(foundation, SPEC, number, app_bundle=foundation.artifacts.app_bundle, address=self._address),
+                depends_on=[*foundation.boot_dependencies(SPEC.name, subnet=(SPEC.subnet, zone)), *needs],
             ),
             self.child(),
         )

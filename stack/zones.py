@@ -6,21 +6,21 @@ its zone whatever the region's list says, and a configuration that names other z
 
 from collections.abc import Sequence
 
-from stack.nearest import nearest
 from stack.problems import ConfigurationError, Problem
 from stack.settings import NAMESPACE, Settings
+from stack.suggestions import closest_match
 
 
 def choose_zones(
-    settings: Settings, region: str, available: Sequence[str], standing: Sequence[str] = ()
+    settings: Settings, region: str, available: Sequence[str], deployed: Sequence[str] = ()
 ) -> tuple[tuple[str, ...], list[Problem]]:
     """The zones to use: those named, or those that the stack is in and then the region's first by name; and what is wrong with them.
 
     AWS takes a zone off its list of those that are `available` while it is impaired
-    (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AvailabilityZone.html, zoneState). `standing`, the zones that the stack
+    (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AvailabilityZone.html, zoneState). `deployed`, the zones that the stack
     is in, count all the same.
     """
-    known = sorted({*available, *standing})
+    known = sorted({*available, *deployed})
     wanted, named = settings.network.zones, settings.network.zone_names
     problems: list[Problem] = []
     if wanted > len(known):
@@ -34,7 +34,7 @@ def choose_zones(
         )
     for index, name in enumerate(named):
         if name not in known:
-            choice = nearest(name, known)
+            choice = closest_match(name, known)
             problems.append(
                 Problem(
                     key=f"{NAMESPACE}:network.zoneNames[{index}]",
@@ -43,10 +43,10 @@ def choose_zones(
                     remedy=f"did you mean {choice}?" if choice else "name one of these",
                 )
             )
-    return tuple(named or [*standing, *(zone for zone in known if zone not in standing)][:wanted]), problems
+    return tuple(named or [*deployed, *(zone for zone in known if zone not in deployed)][:wanted]), problems
 
 
-def zone_of_new(planned: str, used: Sequence[str], available: Sequence[str]) -> str:
+def pick_zone(planned: str, used: Sequence[str], available: Sequence[str]) -> str:
     """The zone of a new part of the stack: the planned one, or the first of the region's where the stack is in that one already.
 
     Raises ConfigurationError where it is in all of them.
@@ -63,7 +63,7 @@ def zone_of_new(planned: str, used: Sequence[str], available: Sequence[str]) -> 
     raise ConfigurationError([problem], effect="no subnet was made")
 
 
-def require_zones(actual: Sequence[str], named: Sequence[str]) -> None:
+def require_zones_unchanged(actual: Sequence[str], named: Sequence[str]) -> None:
     """Raises ConfigurationError where the zones that the stack is in are not those that the configuration names."""
     problems = [
         Problem(

@@ -18,25 +18,25 @@ settings.load_profile("patient")
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
-OWN_STACKS = frozenset(
+ISOLATED_FILES = frozenset(
     f"test_{what}.py" for what in ("cli", "configuration", "damage", "deployer", "deployer_prod", "real_provider", "same_name")
 )
 """Files of tests/aws that do not look at the stacks which the others share (the first one makes a stack of its own for that)."""
 
 
-class Together(LoadScopeScheduling):
+class GroupScheduling(LoadScopeScheduling):
     """Gives each worker whole groups of tests that share fixtures or ports."""
 
     def _split_scope(self, nodeid: str) -> str:
         tier, folder = nodeid.partition("::")[0].removeprefix("tests/").split("/")[:2]
-        return f"{tier}/{folder}" if tier in ("unit", "lab") or folder in OWN_STACKS else tier
+        return f"{tier}/{folder}" if tier in ("unit", "lab") or folder in ISOLATED_FILES else tier
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
     """Shares tests out among workers, in the order of the collection: the longest piece of work first."""
     config.option.loadscopereorder = False
-    return Together(config, log)
+    return GroupScheduling(config, log)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -69,7 +69,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _apart_from_the_world(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+def _isolate_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
     """Keeps unit tests to themselves: no connection but loopback's, no other program unless marked `programs`."""
     if _tier(request.node) != "unit":
         return

@@ -6,7 +6,7 @@ https://dev.mysql.com/doc/refman/9.7/en/replication-options-binary-log.html and 
 
 from typing import Final
 
-DURABLE: Final = {
+DURABILITY: Final = {
     "sync_binlog": "1",
     "innodb_flush_log_at_trx_commit": "1",
     "relay_log_recovery": "OFF",
@@ -14,19 +14,20 @@ DURABLE: Final = {
 }
 """What makes an acknowledged write survive, on the primary and on the replica."""
 
-REPLICATED: Final = {
+REPLICATION: Final = {
     "gtid_mode": "ON",
     "enforce_gtid_consistency": "ON",
     "session_track_gtids": "OWN_GTID",
     "replica_net_timeout": "4",
 }
 
-REACHED: Final = {
+CONNECTIONS: Final = {
     "require_secure_transport": "ON",
     "skip_name_resolve": "ON",
     "max_connect_errors": "1000000",
     "max_connections": "360",
     "max_user_connections": "100",
+    "connect_timeout": "5",
     "slow_query_log": "ON",
     "slow_query_log_file": "/var/log/mysql/slow-queries",
     "long_query_time": "1",
@@ -52,16 +53,16 @@ PATHS: Final = {
 
 OTHER: Final = {"innodb_log_buffer_size": "4M", "default_time_zone": "+00:00", "mysqlx": "OFF", "log_bin": "binlog", "relay_log": "relay"}
 
-AT_START: Final = {"super_read_only": "ON", "skip_replica_start": "ON", "rpl_semi_sync_source_enabled": "OFF"}
+AT_STARTUP: Final = {"super_read_only": "ON", "skip_replica_start": "ON", "rpl_semi_sync_source_enabled": "OFF"}
 """How every server starts; its agent gives it its role then."""
 
-RUNNING: Final = {**DURABLE, **REPLICATED, **REACHED, **SEMI_SYNC, "long_query_time": "1.000000"}
+RUNTIME: Final = {**DURABILITY, **REPLICATION, **CONNECTIONS, **SEMI_SYNC, "long_query_time": "1.000000"}
 """What MySQL says of itself, whatever its role; seconds with their microseconds."""
 
-LOOSE: Final = frozenset({*SEMI_SYNC, "rpl_semi_sync_source_enabled", "clone_ssl_ca"})
+PLUGIN_OPTIONS: Final = frozenset({*SEMI_SYNC, "rpl_semi_sync_source_enabled", "clone_ssl_ca"})
 """Options of plugins, which are not loaded while a server is initialised."""
 
-WHOLE: Final = {**RUNNING, **REACHED, **PATHS, **OTHER, **AT_START, "clone_ssl_ca": PATHS["ssl_ca"]}
+FULL_FILE: Final = {**RUNTIME, **CONNECTIONS, **PATHS, **OTHER, **AT_STARTUP, "clone_ssl_ca": PATHS["ssl_ca"]}
 """The whole file, but for the host's own values."""
 
-OWN: Final = frozenset({"server_id", "report_host", "innodb_buffer_pool_size", "innodb_redo_log_capacity", "plugin_load_add"})
+PER_HOST: Final = frozenset({"server_id", "report_host", "innodb_buffer_pool_size", "innodb_redo_log_capacity", "plugin_load_add"})

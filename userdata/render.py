@@ -21,16 +21,16 @@ from userdata.variables import HostVariables, Role
 
 ROOT: Final = Path(__file__).parent
 
-LIMIT: Final = 16384
+MAX_USER_DATA_BYTES: Final = 16384
 """Bytes of user data that EC2 takes (before base64)."""
 
 HOST_FILE: Final = "/etc/webstack/host.json"
-BOOT: Final = "/usr/local/sbin/webstack-boot"
+BOOT_SCRIPT: Final = "/usr/local/sbin/webstack-boot"
 
-_ALWAYS: Final = frozenset({"write-files", "runcmd", "write-files-deferred", "scripts-user"})
+_EVERY_BOOT: Final = frozenset({"write-files", "runcmd", "write-files-deferred", "scripts-user"})
 """Modules that cloud-init runs once per instance by default; here at every boot, so that changed user data takes effect."""
 
-_MODULES: Final[Mapping[str, tuple[str, ...]]] = {
+_CLOUD_INIT_MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cloud_init_modules": (
         "seed_random", "bootcmd", "write-files", "growpart", "resizefs", "mounts", "set_hostname", "update_hostname", "update_etc_hosts",
         "users-groups", "ssh",
@@ -62,14 +62,14 @@ class TooLargeError(RenderError):
 
     def __init__(self, *, host: str, size: int) -> None:
         super().__init__(
-            f"the user data of {host} has {size} bytes and EC2 takes {LIMIT}: shorten its templates, or move what is static into the "
-            "role's bundle (a file without .j2)"
+            f"the user data of {host} has {size} bytes and EC2 takes {MAX_USER_DATA_BYTES}: shorten its templates, or move what is static "
+            "into the role's bundle (a file without .j2)"
         )
         self.host = host
         self.size = size
 
 
-def render(variables: HostVariables, *, root: Path = ROOT) -> str:
+def render_user_data(variables: HostVariables, *, root: Path = ROOT) -> str:
     """The cloud-config text for one host. `root` holds the trees of the roles.
 
     Raises RenderError where a template is wrong, TooLargeError where the text is longer than EC2 takes.
@@ -82,29 +82,29 @@ def render(variables: HostVariables, *, root: Path = ROOT) -> str:
         "fqdn": f"{variables.host}.{variables.zone}",
         "prefer_fqdn_over_hostname": False,
         "ssh_pwauth": False,
-        **{stage: [[name, "always"] if name in _ALWAYS else name for name in names] for stage, names in _MODULES.items()},
+        **{stage: [[name, "always"] if name in _EVERY_BOOT else name for name in names] for stage, names in _CLOUD_INIT_MODULES.items()},
         "apt": {"preserve_sources_list": True, "conf": 'DPkg::Lock::Timeout "300";\nAcquire::Retries "5";\n'},
         "packages": list(variables.packages),
-        "write_files": [_entry(path, content) for path, content in files.items()],
-        "runcmd": [[BOOT]],
+        "write_files": [_write_files_entry(path, content) for path, content in files.items()],
+        "runcmd": [[BOOT_SCRIPT]],
     }
     text = "#cloud-config\n" + _yaml(config)
     size = len(text.encode())
-    if size > LIMIT:
+    if size > MAX_USER_DATA_BYTES:
         raise TooLargeError(host=variables.host, size=size)
     return text
 
 
-def configuration(variables: HostVariables, *, root: Path = ROOT) -> str:
+def render_configuration(variables: HostVariables, *, root: Path = ROOT) -> str:
     """The content of a host's configuration object: what a reload applies, and the hash of the user data that belongs to it.
 
-    Raises what `render` raises.
+    Raises what `render_user_data` raises.
     """
     rendered = rendered_files(variables, root=root)
     document: dict[str, object] = {
         "host": variables.host,
-        "user_data_sha256": hashlib.sha256(render(variables, root=root).encode()).hexdigest(),
-        "values": {name: value for name, value in _plain(variables).items() if name in variables.reloadable},
+        "user_data_sha256": hashlib.sha256(render_user_data(variables, root=root).encode()).hexdigest(),
+        "values": {name: value for name, value in _jsonable(variables).items() if name in variables.reloadable},
         "files": [{"path": path, "content": rendered[path]} for path in variables.reloadable_files if path in rendered],
     }
     return _yaml(document)
@@ -112,11 +112,11 @@ def configuration(variables: HostVariables, *, root: Path = ROOT) -> str:
 
 def host_file(variables: HostVariables) -> str:
     """The content of `/etc/webstack/host.json`: every variable that no reload applies, in the order in which the dataclass names them."""
-    values = {name: value for name, value in _plain(variables).items() if name not in variables.reloadable}
+    values = {name: value for name, value in _jsonable(variables).items() if name not in variables.reloadable}
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
-def _plain(variables: HostVariables) -> dict[str, object]:
+def _jsonable(variables: HostVariables) -> dict[str, object]:
     """The variables by their names, of what JSON and YAML both know: lists in the place of tuples."""
     return cast("dict[str, object]", json.loads(json.dumps(asdict(variables))))
 
@@ -181,12 +181,12 @@ def _text_problems(content: str) -> Iterator[str]:
             yield f"line {number} of the outcome holds a tab or another control character"
 
 
-def _entry(path: str, content: str) -> dict[str, str]:
+def _write_files_entry(path: str, content: str) -> dict[str, str]:
     """A file as cloud-init writes it: for root, 0644 unless told otherwise (`DEFAULT_PERMS` in cloudinit/config/cc_write_files.py)."""
-    return {"path": path, **({"permissions": "0755"} if _is_program(path) else {}), "content": content}
+    return {"path": path, **({"permissions": "0755"} if _is_executable(path) else {}), "content": content}
 
 
-def _is_program(path: str) -> bool:
+def _is_executable(path: str) -> bool:
     return Path(path).parent.name in ("bin", "sbin")
 
 
@@ -201,14 +201,14 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_str(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-def _short_list(dumper: yaml.SafeDumper, items: list[object]) -> yaml.SequenceNode:
+def _represent_list(dumper: yaml.SafeDumper, items: list[object]) -> yaml.SequenceNode:
     flow = all(isinstance(item, str) for item in items) and len(items) <= 2  # [write-files, always] on one line
     return dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=flow)
 
 
-_Dumper.add_representer(str, _text)
-_Dumper.add_representer(list, _short_list)
+_Dumper.add_representer(str, _represent_str)
+_Dumper.add_representer(list, _represent_list)

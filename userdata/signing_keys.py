@@ -19,7 +19,7 @@ class SigningKey:
     """What is signed with it, as people call it."""
     path: Path
     fingerprint: str
-    ends: date
+    expires: date
     """The day (UTC) on which it ends."""
     source: str
     """Where its maker publishes it, and the next one."""
@@ -29,7 +29,7 @@ MYSQL: Final = SigningKey(
     signs="MySQL's packages",
     path=_ROOT / "database/usr/local/share/webstack/mysql.asc",
     fingerprint="BCA43417C3B485DD128EC6D4B7B3B788A8D3785C",
-    ends=date(2027, 10, 23),
+    expires=date(2027, 10, 23),
     source="https://dev.mysql.com/doc/refman/9.7/en/checking-gpg-signature.html",
 )
 SESSION_MANAGER: Final = SigningKey(
@@ -37,7 +37,7 @@ SESSION_MANAGER: Final = SigningKey(
     path=_ROOT / "common/usr/local/share/webstack/amazon-ssm-agent.asc",
     # As aws/amazon-ecs-ami, files/amazon-ssm-agent.gpg, has it.
     fingerprint="1C5B395CBE5E74E2F1CA21592784DBF388D19D46",
-    ends=date(2027, 11, 25),
+    expires=date(2027, 11, 25),
     source="https://docs.aws.amazon.com/systems-manager/latest/userguide/verify-agent-signature.html",
 )
 SIGNING_KEYS: Final = (MYSQL, SESSION_MANAGER)

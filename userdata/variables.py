@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 Role = str
 """The name of a role: of its tree here and of its spec in `stack/roles/`."""
 Balance = Literal["roundrobin", "leastconn", "random", "source", "uri"]
-Activity = Literal["active-active", "active-passive"]
+BackendMode = Literal["active-active", "active-passive"]
 TlsMode = Literal["self-signed", "secret"]
 
 

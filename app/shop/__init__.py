@@ -17,7 +17,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
     app.config.update(
         SECRET_KEY=settings.session_key,
         SECRET_KEY_FALLBACKS=list(settings.session_key_fallbacks),
-        WTF_CSRF_SECRET_KEY=settings.keys,
+        WTF_CSRF_SECRET_KEY=settings.session_keys,
         # The prefix makes browsers refuse the cookie unless it is Secure, for this very host and for every path.
         SESSION_COOKIE_NAME="__Host-shop",
         SESSION_COOKIE_SECURE=True,

@@ -9,7 +9,7 @@ from flask import Blueprint, abort, jsonify, request, url_for
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 from werkzeug.exceptions import TooManyRequests
 
-from . import accounts, catalogue, logins, web
+from . import accounts, catalogue, login_throttle, web
 from .accounts import Customer
 from .model import Order, Product
 
@@ -36,8 +36,8 @@ def product(slug: str) -> Any:
 @blueprint.post("/users")
 def sign_up() -> Any:
     """Make an account of name, email and password: 201 with a token, 409 when the address has one, 422 with `problems`."""
-    form = _strings("name", "email", "password")
-    problems = accounts.problems(**form)
+    form = _required_strings("name", "email", "password")
+    problems = accounts.sign_up_problems(**form)
     if problems:
         return jsonify(error="The account is not possible as given.", problems=problems), 422
     try:
@@ -51,8 +51,8 @@ def sign_up() -> Any:
 def log_in() -> Any:
     """Log in with email and password: 201 with a token for a day, 401, or 429 where logins to that account have failed too often."""
     try:
-        customer = accounts.log_in(**_strings("email", "password"))
-    except logins.TooManyTriesError as error:
+        customer = accounts.log_in(**_required_strings("email", "password"))
+    except login_throttle.TooManyAttemptsError as error:
         raise TooManyRequests(str(error), retry_after=error.seconds) from None
     if customer is None:
         abort(401, "No account has this email address and password.")
@@ -62,7 +62,7 @@ def log_in() -> Any:
 @blueprint.get("/session")
 def session() -> Any:
     """Who the token belongs to."""
-    bearer = _bearer()
+    bearer = _token_claims()
     return jsonify(user={"id": bearer["id"], "name": bearer["name"]})
 
 
@@ -87,7 +87,7 @@ def place_order() -> Any:
     422 when the order is not possible.
     """
     user_id = _user_id()
-    form = _strings("id", "product")
+    form = _required_strings("id", "product")
     quantity = _body().get("quantity", 1)
     if not isinstance(quantity, int) or isinstance(quantity, bool):
         abort(422, "quantity must be a whole number")
@@ -117,7 +117,7 @@ def _body() -> dict[str, Any]:
     return cast("dict[str, Any]", body)
 
 
-def _strings(*names: str) -> dict[str, str]:
+def _required_strings(*names: str) -> dict[str, str]:
     body = _body()
     wrong = [name for name in names if not isinstance(body.get(name), str)]
     if wrong:
@@ -125,28 +125,28 @@ def _strings(*names: str) -> dict[str, str]:
     return {name: body[name] for name in names}
 
 
-def _tokens() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(web.shop().settings.keys, salt="api-token")
+def _token_serializer() -> URLSafeTimedSerializer:
+    return URLSafeTimedSerializer(web.shop().settings.session_keys, salt="api-token")
 
 
 def _session(customer: Customer) -> dict[str, object]:
     user = {"id": customer.id, "name": customer.name}
-    return {"token": _tokens().dumps({**user, "session_number": customer.session_number}), "user": user}
+    return {"token": _token_serializer().dumps({**user, "session_number": customer.session_number}), "user": user}
 
 
-def _bearer() -> dict[str, Any]:
+def _token_claims() -> dict[str, Any]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     try:
-        told = _tokens().loads(token.strip() if scheme.lower() == "bearer" else "", max_age=TOKEN_LIFETIME)
+        told = _token_serializer().loads(token.strip() if scheme.lower() == "bearer" else "", max_age=TOKEN_LIFETIME)
     except BadSignature:
         told = None
-    if told is None or not accounts.holds(int(told["id"]), told.get("session_number", 0)):
+    if told is None or not accounts.is_session_valid(int(told["id"]), told.get("session_number", 0)):
         abort(401, "Send the header `Authorization: Bearer TOKEN` with the token of POST /api/session.")
     return told
 
 
 def _user_id() -> int:
-    return int(_bearer()["id"])
+    return int(_token_claims()["id"])
 
 
 def _product(product: Product) -> dict[str, object]:

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from . import web
 from .model import Order, Product
 
-MOST = 20
-NEWEST = 50
-REFERENCE = re.compile(r"[A-Za-z0-9._-]{8,64}")
+MAX_QUANTITY = 20
+MAX_LISTED_ORDERS = 50
+REFERENCE_PATTERN = re.compile(r"[A-Za-z0-9._-]{8,64}")
 
 
 class OrderError(Exception):
@@ -25,7 +25,7 @@ class ReferenceUsedError(OrderError):
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacedOrder:
     """An order, and whether this very request made it."""
 
     order: Order
@@ -44,28 +44,28 @@ def product(slug: str) -> Product | None:
 
 def orders(user_id: int) -> Sequence[Order]:
     """A customer's newest orders, newest first."""
-    query = select(Order).where(Order.user_id == user_id).order_by(Order.id.desc()).limit(NEWEST)
+    query = select(Order).where(Order.user_id == user_id).order_by(Order.id.desc()).limit(MAX_LISTED_ORDERS)
     return web.read(lambda session: session.scalars(query).all())
 
 
 def order(user_id: int, reference: str) -> Order | None:
     """One order of a customer."""
-    if not REFERENCE.fullmatch(reference):
+    if not REFERENCE_PATTERN.fullmatch(reference):
         return None
     return web.read(lambda session: _by_reference(session, user_id, reference))
 
 
-def place_order(user_id: int, reference: str, slug: str, quantity: int) -> Placed:
+def place_order(user_id: int, reference: str, slug: str, quantity: int) -> PlacedOrder:
     """Order a product, once for each reference, however often it is asked for. Raises OrderError."""
-    if not REFERENCE.fullmatch(reference):
+    if not REFERENCE_PATTERN.fullmatch(reference):
         raise OrderError("the order's id must have 8 to 64 letters, digits, dots, dashes or underscores")
-    if not 1 <= quantity <= MOST:
-        raise OrderError(f"the quantity must be from 1 to {MOST}")
+    if not 1 <= quantity <= MAX_QUANTITY:
+        raise OrderError(f"the quantity must be from 1 to {MAX_QUANTITY}")
     wanted = product(slug)
     if wanted is None:
         raise OrderError("there is no such product")
 
-    def insert(session: Session) -> Placed:
+    def insert(session: Session) -> PlacedOrder:
         made = Order(
             user_id=user_id,
             reference=reference,
@@ -75,11 +75,11 @@ def place_order(user_id: int, reference: str, slug: str, quantity: int) -> Place
         )
         session.add(made)
         session.flush()
-        return Placed(made, is_new=True)
+        return PlacedOrder(made, is_new=True)
 
-    def existing(session: Session) -> Placed | None:
+    def existing(session: Session) -> PlacedOrder | None:
         found = _by_reference(session, user_id, reference)
-        return found and Placed(found, is_new=False)
+        return found and PlacedOrder(found, is_new=False)
 
     try:
         return web.write(insert)

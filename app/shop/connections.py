@@ -21,19 +21,19 @@ RECYCLE_SECONDS = 300
 
 
 @dataclass
-class _TrustedContext:
+class _ReloadingTlsContext:
     """A TLS context that is made anew when its file changes: a database host that was made anew brings another certificate."""
 
     path: Path
-    made_from: tuple[int, int] | None = None
+    loaded_version: tuple[int, int] | None = None
     context: ssl.SSLContext | None = None
 
     def get(self) -> ssl.SSLContext:
         status = self.path.stat()
         identity = (status.st_mtime_ns, status.st_ino)
-        if self.context is None or identity != self.made_from:
+        if self.context is None or identity != self.loaded_version:
             self.context = ssl.create_default_context(cafile=str(self.path))
-            self.made_from = identity
+            self.loaded_version = identity
         return self.context
 
 
@@ -54,7 +54,7 @@ def answering_host(connection: Connection) -> str:
     return str(connection.info.get("host", connection.dialect.name))
 
 
-def _ask_host(raw: Any, record: Any) -> None:
+def _record_host(raw: Any, record: Any) -> None:
     """Note who answers a new connection: asked once, because its other end never changes."""
     with raw.cursor() as cursor:
         cursor.execute("SELECT COALESCE(NULLIF(@@report_host, ''), @@hostname)")
@@ -89,14 +89,14 @@ def make_engine(url: str, ca: str | None, *, pool_size: int, autocommit: bool = 
         **options,
     )
     if ca is not None:
-        trusted = _TrustedContext(Path(ca))
+        trusted = _ReloadingTlsContext(Path(ca))
 
         def trust(_dialect: Any, _record: Any, _arguments: Any, parameters: dict[str, Any]) -> None:
             parameters["ssl"] = trusted.get()
 
         event.listen(engine, "do_connect", trust)
 
-    event.listen(engine, "connect", _ask_host)
+    event.listen(engine, "connect", _record_host)
 
     def drop_demoted(context: ExceptionContext) -> None:
         # The pool's connections all lead to the server that has just become a replica: none may be used again.

@@ -12,13 +12,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from .connections import answering_host, error_number, is_read_only, make_engine
-from .readpoints import GtidReadPoints, OneDatabase, ReadPoints
+from .read_points import GtidReadPoints, ReadPoints, SingleDatabase
 from .settings import Settings
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-READ_POINT_SECONDS = 1.0
+READ_POINT_TIMEOUT = 1.0
 # Too many connections, shutting down, lock wait timeout, deadlock. (2000 to 2999 are the client's own: no connection.)
 BUSY_ERRORS = frozenset({1040, 1053, 1205, 1213})
 CANNOT_CONNECT = 2003
@@ -29,7 +29,7 @@ class UnavailableError(Exception):
 
 
 @dataclass(frozen=True)
-class Answer(Generic[T]):
+class QueryResult(Generic[T]):
     """A value, the database host it came from, and (after a write) the read point that contains the write."""
 
     value: T
@@ -43,16 +43,16 @@ class Database:
 
     writer: Engine
     reader: Engine
-    points: ReadPoints
+    read_points: ReadPoints
 
     @classmethod
     def connect(cls, settings: Settings) -> "Database":
         """The databases of `settings`; no connection is made before it is needed."""
         writer = make_engine(settings.write_url, settings.database_ca, pool_size=settings.pool_size)
         reader = make_engine(settings.read_url, settings.database_ca, pool_size=settings.pool_size, autocommit=True)
-        return cls(writer, reader, GtidReadPoints() if writer.dialect.name == "mysql" else OneDatabase())
+        return cls(writer, reader, GtidReadPoints() if writer.dialect.name == "mysql" else SingleDatabase())
 
-    def read(self, query: Callable[[Session], T], *, point: str = "") -> Answer[T]:
+    def read(self, query: Callable[[Session], T], *, point: str = "") -> QueryResult[T]:
         """Run `query` on the reader if it has reached `point` or does so within a second, else on the writer.
 
         A query does no harm when it runs twice: after a lost connection it is tried once more, then on the writer.
@@ -61,9 +61,9 @@ class Database:
         for _attempt in range(2):
             try:
                 with self.reader.connect() as connection:
-                    if point and not self.points.reached(connection, point, READ_POINT_SECONDS):
+                    if point and not self.read_points.reached(connection, point, READ_POINT_TIMEOUT):
                         break
-                    return _answer(connection, query)
+                    return _run_query(connection, query)
             except PoolTimeout as error:
                 raise UnavailableError("no connection to the database was free in time") from error
             except DBAPIError as error:
@@ -74,34 +74,34 @@ class Database:
                     break
         return self.read_from_writer(query)
 
-    def read_from_writer(self, query: Callable[[Session], T]) -> Answer[T]:
+    def read_from_writer(self, query: Callable[[Session], T]) -> QueryResult[T]:
         """Run `query` where every commit is seen for certain. Raises UnavailableError."""
-        with self._writing() as connection:
-            return _answer(connection, query)
+        with self._writer_connection() as connection:
+            return _run_query(connection, query)
 
-    def write(self, change: Callable[[Session], T]) -> Answer[T]:
+    def write(self, change: Callable[[Session], T]) -> QueryResult[T]:
         """Run `change` on the writer and commit it, once. Raises UnavailableError; other errors (IntegrityError) after rolling back.
 
         A commit whose answer is lost may have happened: what must not happen twice needs a unique key in the database.
         """
-        with self._writing() as connection:
+        with self._writer_connection() as connection:
             with Session(connection, expire_on_commit=False) as session:
                 value = change(session)
                 session.commit()
-            return Answer(value, answering_host(connection), self._point_after_commit(connection))
+            return QueryResult(value, answering_host(connection), self._point_after_commit(connection))
 
     def _point_after_commit(self, connection: Connection) -> str:
         # The write is done: nothing that goes wrong from here on may be told as its failure.
         try:
-            return self.points.after_commit(connection)
+            return self.read_points.after_commit(connection)
         except DBAPIError as error:
             log.warning("the commit's read point is not known: %s", error.orig)
             return ""
 
     @contextmanager
-    def _writing(self) -> Generator[Connection]:
+    def _writer_connection(self) -> Generator[Connection]:
         try:
-            with self._connected_writer() as connection:
+            with self._connect_writer() as connection:
                 yield connection
         except PoolTimeout as error:
             raise UnavailableError("no connection to the database was free in time") from error
@@ -112,7 +112,7 @@ class Database:
                 raise
             raise UnavailableError("the database cannot be reached now") from error
 
-    def _connected_writer(self) -> Connection:
+    def _connect_writer(self) -> Connection:
         """A connection to the writer. One that is lost before anything was asked of it is followed by another: after an outage the pool
         and the way to the database may hold several that lead nowhere.
         """
@@ -125,10 +125,10 @@ class Database:
             return self.writer.connect()
 
 
-def _answer(connection: Connection, query: Callable[[Session], T]) -> Answer[T]:
+def _run_query(connection: Connection, query: Callable[[Session], T]) -> QueryResult[T]:
     host = answering_host(connection)
     with Session(connection, expire_on_commit=False) as session:
-        return Answer(query(session), host)
+        return QueryResult(query(session), host)
 
 
 def _connection_failed(error: DBAPIError) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .connections import answering_host
 from .database import describe
-from .migrating import lacking
+from .migrator import schema_problem
 from .web import shop
 
 blueprint = Blueprint("health", __name__)
@@ -26,24 +26,24 @@ def readyz() -> Any:
     """Deep: the writer takes writes, the reader answers, both have this release's schema; 503 and the reasons if not."""
     database = shop().database
     checks = {
-        "writer": _check(database.writer, lambda connection: _refuses_writes(connection) or lacking(connection)),
-        "reader": _check(database.reader, lacking),
+        "writer": _check(database.writer, lambda connection: _read_only_problem(connection) or schema_problem(connection)),
+        "reader": _check(database.reader, schema_problem),
     }
     ready = all(check["ok"] for check in checks.values())
     return jsonify(ready=ready, web_host=shop().settings.web_host, checks=checks), 200 if ready else 503
 
 
-def _check(engine: Engine, fault: Callable[[Connection], str | None]) -> dict[str, object]:
+def _check(engine: Engine, find_problem: Callable[[Connection], str | None]) -> dict[str, object]:
     try:
         with engine.connect() as connection:
-            reason = fault(connection)
+            reason = find_problem(connection)
             return {"ok": reason is None, "host": answering_host(connection), "reason": reason or ""}
     except (SQLAlchemyError, OSError) as error:
         current_app.logger.warning("not ready: %s", error)
         return {"ok": False, "host": "", "reason": f"cannot be reached: {describe(error)}"}
 
 
-def _refuses_writes(connection: Connection) -> str | None:
+def _read_only_problem(connection: Connection) -> str | None:
     if connection.dialect.name == "mysql" and connection.execute(text("SELECT @@global.read_only")).scalar_one():
         return "takes no writes: it is read-only"
     return None

@@ -11,7 +11,7 @@ REQUEST_ID_HEADER = "X-Request-ID"
 FORMAT = "[%(asctime)s] %(levelname)s in %(module)s, request %(request_id)s: %(message)s"
 
 
-class RequestId(logging.Filter):
+class RequestIdFilter(logging.Filter):
     """Gives each record the id of the current request, or "-"."""
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -20,7 +20,7 @@ class RequestId(logging.Filter):
         return True
 
 
-class OneLine(logging.Formatter):
+class SingleLineFormatter(logging.Formatter):
     """A message with what a visitor sent stays one line: `%0a` in a path begins no other. Tracebacks, which follow it, keep theirs."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (logging's own name)
@@ -29,13 +29,13 @@ class OneLine(logging.Formatter):
         return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
-_FILTER = RequestId()
+_FILTER = RequestIdFilter()
 
 
 def register(app: Flask) -> None:
     """Makes the handler of `app`'s log, which all of its modules' loggers end at, write the id; logins are told."""
     app.logger.setLevel(logging.INFO)
     default_handler.addFilter(_FILTER)
-    default_handler.setFormatter(OneLine(FORMAT))
+    default_handler.setFormatter(SingleLineFormatter(FORMAT))
     if default_handler not in app.logger.handlers:
         app.logger.addHandler(default_handler)

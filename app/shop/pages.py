@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
 
-from . import accounts, catalogue, logins
+from . import accounts, catalogue, login_throttle
 from .accounts import Customer
 
 blueprint = Blueprint("pages", __name__)
@@ -25,7 +25,7 @@ def product(slug: str) -> str:
     if found is None:
         abort(404, "There is no such product.")
     # The reference is born with the form: sent twice, it orders once.
-    return render_template("product.html", product=found, reference=uuid.uuid4(), most=catalogue.MOST)
+    return render_template("product.html", product=found, reference=uuid.uuid4(), most=catalogue.MAX_QUANTITY)
 
 
 @blueprint.post("/products/<slug>/order")
@@ -60,7 +60,7 @@ def sign_up() -> Any:
     form = {name: request.form.get(name, "") for name in ("name", "email", "password")}
     errors: dict[str, str] = {}
     if request.method == "POST":
-        errors = accounts.problems(**form)
+        errors = accounts.sign_up_problems(**form)
         if not errors:
             try:
                 _remember(accounts.sign_up(**form))
@@ -82,7 +82,7 @@ def login() -> Any:
         try:
             customer = accounts.log_in(email, request.form.get("password", ""))
             error, status = "No account has this email address and password.", 401
-        except logins.TooManyTriesError as refused:
+        except login_throttle.TooManyAttemptsError as refused:
             error, status = str(refused), 429
         if customer is not None:
             _remember(customer)
@@ -104,7 +104,7 @@ def logout() -> Any:
 
 def _user_id() -> int | None:
     user_id, number = session.get("user_id"), session.get("session_number", 0)
-    return user_id if isinstance(user_id, int) and accounts.holds(user_id, number) else None
+    return user_id if isinstance(user_id, int) and accounts.is_session_valid(user_id, number) else None
 
 
 def _remember(customer: Customer) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-SHORTEST_KEY = 32
+MIN_KEY_LENGTH = 32
 
 
 class SettingsError(Exception):
@@ -36,7 +36,7 @@ class Settings:
     pool_size: int = 8
 
     @property
-    def keys(self) -> list[str]:
+    def session_keys(self) -> list[str]:
         """All session keys as itsdangerous takes them: the one that signs is the last."""
         return [*reversed(self.session_key_fallbacks), self.session_key]
 
@@ -46,21 +46,21 @@ class Settings:
         and DATABASE_POOL_SIZE.
         """
         env = os.environ if environment is None else environment
-        key = required("SESSION_KEY", env)
-        if len(key) < SHORTEST_KEY:
-            raise SettingsError(f"SESSION_KEY has {len(key)} characters: give at least {SHORTEST_KEY} random ones")
+        key = required_env("SESSION_KEY", env)
+        if len(key) < MIN_KEY_LENGTH:
+            raise SettingsError(f"SESSION_KEY has {len(key)} characters: give at least {MIN_KEY_LENGTH} random ones")
         return cls(
-            write_url=_url("DATABASE_WRITE_URL", env),
-            read_url=_url("DATABASE_READ_URL", env),
+            write_url=_url_env("DATABASE_WRITE_URL", env),
+            read_url=_url_env("DATABASE_READ_URL", env),
             session_key=key,
             session_key_fallbacks=tuple(filter(None, env.get("SESSION_KEY_FALLBACKS", "").split(","))),
             database_ca=env.get("DATABASE_CA") or None,
             web_host=env.get("WEB_HOST") or socket.gethostname(),
-            pool_size=whole_number("DATABASE_POOL_SIZE", 8, env),
+            pool_size=positive_int_env("DATABASE_POOL_SIZE", 8, env),
         )
 
 
-def required(name: str, environment: Mapping[str, str] = os.environ) -> str:
+def required_env(name: str, environment: Mapping[str, str] = os.environ) -> str:
     """The variable's value. Raises SettingsError when there is none."""
     value = environment.get(name)
     if not value:
@@ -68,7 +68,7 @@ def required(name: str, environment: Mapping[str, str] = os.environ) -> str:
     return value
 
 
-def whole_number(name: str, default: int, environment: Mapping[str, str] = os.environ) -> int:
+def positive_int_env(name: str, default: int, environment: Mapping[str, str] = os.environ) -> int:
     """The variable's value from 1 up. Raises SettingsError."""
     value = environment.get(name) or str(default)
     if not value.isdecimal() or int(value) < 1:
@@ -76,8 +76,8 @@ def whole_number(name: str, default: int, environment: Mapping[str, str] = os.en
     return int(value)
 
 
-def _url(name: str, environment: Mapping[str, str]) -> str:
-    url = required(name, environment)
+def _url_env(name: str, environment: Mapping[str, str]) -> str:
+    url = required_env(name, environment)
     try:
         make_url(url)
     except ArgumentError:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import ServiceUnavailable as Http503
 
-from .database import Answer, Database, UnavailableError
+from .database import Database, QueryResult, UnavailableError
 from .settings import Settings
 
 T = TypeVar("T")
@@ -41,10 +41,10 @@ class Shop:
 
     settings: Settings
     database: Database
-    points: URLSafeTimedSerializer = field(init=False)
+    read_point_signer: URLSafeTimedSerializer = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "points", URLSafeTimedSerializer(self.settings.keys, salt="read-point"))
+        object.__setattr__(self, "read_point_signer", URLSafeTimedSerializer(self.settings.session_keys, salt="read-point"))
 
 
 def shop() -> Shop:
@@ -54,29 +54,29 @@ def shop() -> Shop:
 
 def read(query: Callable[[Session], T]) -> T:
     """Run a query where all that this client has written is seen."""
-    return _note(shop().database.read(query, point=_read_point()))
+    return _record_and_unwrap(shop().database.read(query, point=_read_point()))
 
 
 def read_from_writer(query: Callable[[Session], T]) -> T:
     """Run a query where all that anyone has written is seen."""
-    return _note(shop().database.read_from_writer(query))
+    return _record_and_unwrap(shop().database.read_from_writer(query))
 
 
 def write(change: Callable[[Session], T]) -> T:
     """Run a change and commit it; this client's later reads will see it."""
-    answer = _note_answer(shop().database.write(change))
+    answer = _record_database_host(shop().database.write(change))
     if answer.read_point:
         session["read_point"] = answer.read_point
         session["read_point_at"] = int(time.time())
-        g.read_point_token = shop().points.dumps(answer.read_point)
+        g.read_point_token = shop().read_point_signer.dumps(answer.read_point)
     return answer.value
 
 
-def _note(answer: Answer[T]) -> T:
-    return _note_answer(answer).value
+def _record_and_unwrap(answer: QueryResult[T]) -> T:
+    return _record_database_host(answer).value
 
 
-def _note_answer(answer: Answer[T]) -> Answer[T]:
+def _record_database_host(answer: QueryResult[T]) -> QueryResult[T]:
     g.database_host = answer.host
     return answer
 
@@ -86,7 +86,7 @@ def _read_point() -> str:
     token = request.headers.get(READ_POINT_HEADER)
     if token:
         try:
-            return str(shop().points.loads(token, max_age=READ_POINT_LIFETIME))
+            return str(shop().read_point_signer.loads(token, max_age=READ_POINT_LIFETIME))
         except BadSignature:
             return ""
     point, written_at = session.get("read_point"), session.get("read_point_at")
@@ -97,7 +97,7 @@ def _read_point() -> str:
 
 def register(app: Flask) -> None:
     """Give `app` its headers, its error pages and the helpers of its templates."""
-    app.after_request(_finish)
+    app.after_request(_add_headers)
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(UnavailableError, _on_unavailable)
     app.jinja_env.filters["euros"] = euros
@@ -109,7 +109,7 @@ def euros(cents: int) -> str:
     return f"€ {cents // 100:,}.{cents % 100:02}"
 
 
-def _finish(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     for name, value in SECURITY_HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint != "static":

@@ -24,7 +24,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-AUTHORITY_DAYS = 3650
+CA_DAYS = 3650
 """An image that trusts the authority is rebuilt when this changes; ten years outlive any cache."""
 
 LEAF_DAYS = 397
@@ -34,7 +34,7 @@ _ORGANISATION = "webstack lab"
 _CLOCK_SKEW = datetime.timedelta(hours=1)
 
 
-def authority(cache: Path) -> tuple[Path, Path]:
+def ensure_ca(cache: Path) -> tuple[Path, Path]:
     """The machine's authority, made at the first call: the paths of its certificate and of its key, both PEM.
 
     `cache` is the folder that outlives clones (`~/.cache/webstack`); the files lie in `authority/` below it. Two processes may call
@@ -43,7 +43,7 @@ def authority(cache: Path) -> tuple[Path, Path]:
     folder = cache / "authority"
     certificate_path, key_path = folder / "ca.pem", folder / "ca.key"
     with _locked(folder):
-        if not (_usable(certificate_path) and key_path.exists()):
+        if not (_is_valid(certificate_path) and key_path.exists()):
             key = ec.generate_private_key(ec.SECP256R1())
             certificate = _self_signed(key)
             _write(key_path, _key_pem(key), 0o600)
@@ -51,7 +51,7 @@ def authority(cache: Path) -> tuple[Path, Path]:
     return certificate_path, key_path
 
 
-class Mint:
+class CertificateIssuer:
     """Makes server certificates for any name, signed by the authority, and keeps them for the life of the process.
 
     One key serves all of them: they are all presented by the same door.
@@ -91,7 +91,7 @@ class Mint:
         )
         return certificate.public_bytes(serialization.Encoding.PEM)
 
-    def context(self, name: str) -> ssl.SSLContext:
+    def tls_context(self, name: str) -> ssl.SSLContext:
         """A server-side TLS context that presents a certificate for `name`, made at the first call for that name."""
         known = self._contexts.get(name)
         if known is not None:
@@ -107,11 +107,11 @@ class Mint:
 
     def server_context(self, default_name: str) -> ssl.SSLContext:
         """A TLS context for a listener: each connection gets the certificate of the name it asks for (SNI), else `default_name`'s."""
-        context = self.context(default_name)
+        context = self.tls_context(default_name)
 
         def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext) -> None:
             if name:
-                connection.context = self.context(name.lower())
+                connection.context = self.tls_context(name.lower())
 
         context.sni_callback = choose
         return context
@@ -132,7 +132,7 @@ def _self_signed(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - _CLOCK_SKEW)
-        .not_valid_after(now + datetime.timedelta(days=AUTHORITY_DAYS))
+        .not_valid_after(now + datetime.timedelta(days=CA_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -159,7 +159,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
-def _usable(path: Path) -> bool:
+def _is_valid(path: Path) -> bool:
     """Whether there is a certificate that will still be valid in a month."""
     if not path.exists():
         return False

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
-from lab.cloud.inventory import Clients
+from lab.cloud.inventory import MotoClients
 
 if TYPE_CHECKING:
     from mypy_boto3_route53.type_defs import HostedZoneTypeDef
@@ -28,20 +28,20 @@ class PrivateZone:
     """The networks of the VPCs that it is associated with: only hosts in them are answered from it."""
     records: Mapping[tuple[str, str], RecordSet] = field(default_factory=dict[tuple[str, str], RecordSet])
 
-    def serves(self, source: IPv4Address) -> bool:
+    def visible_from(self, source: IPv4Address) -> bool:
         """Whether a query from this address is answered from the zone."""
         return any(source in network for network in self.networks)
 
-    def holds(self, name: str) -> bool:
+    def contains(self, name: str) -> bool:
         """Whether `name` is at or below the zone's name."""
         return name == self.name or name.endswith(f".{self.name}")
 
-    def exists(self, name: str) -> bool:
+    def has_name(self, name: str) -> bool:
         """Whether the name has records of any type or is on the way to one that has (then a missing type is no NXDOMAIN)."""
         return any(known == name or known.endswith(f".{name}") for known, _ in self.records)
 
 
-def read_private_zones(clients: Clients) -> tuple[PrivateZone, ...]:
+def read_private_zones(clients: MotoClients) -> tuple[PrivateZone, ...]:
     """Every private zone with its records. Blocks."""
     route53 = clients.route53
     zones: list[PrivateZone] = []
@@ -58,7 +58,7 @@ def canonical(name: str) -> str:
     return name.lower().rstrip(".")
 
 
-def _networks(clients: Clients, zone_id: str) -> Iterator[IPv4Network]:
+def _networks(clients: MotoClients, zone_id: str) -> Iterator[IPv4Network]:
     for vpc in clients.route53.get_hosted_zone(Id=zone_id)["VPCs"]:
         region, vpc_id = vpc.get("VPCRegion"), vpc.get("VPCId")
         if region and vpc_id:
@@ -67,7 +67,7 @@ def _networks(clients: Clients, zone_id: str) -> Iterator[IPv4Network]:
                 yield from (IPv4Network(block.get("CidrBlock", "")) for block in found.get("CidrBlockAssociationSet", []))
 
 
-def _records(clients: Clients, zone: "HostedZoneTypeDef") -> dict[tuple[str, str], RecordSet]:
+def _records(clients: MotoClients, zone: "HostedZoneTypeDef") -> dict[tuple[str, str], RecordSet]:
     records: dict[tuple[str, str], RecordSet] = {}
     for page in clients.route53.get_paginator("list_resource_record_sets").paginate(HostedZoneId=zone["Id"]):
         for record in page["ResourceRecordSets"]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
-from lab.sessions import nobody
+from lab.aws_clients import internal_clients
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sts import STSClient
 
-_PRESENT_STATES = ["pending", "running", "stopping", "shutting-down"]
-_READ_FROM = frozenset({"ec2", "iam"})
+_LIVE_STATES = ["pending", "running", "stopping", "shutting-down"]
+_CACHED_SERVICES = frozenset({"ec2", "iam"})
 
-Lookup = Callable[[str], str | None]
+InstanceLookup = Callable[[str], str | None]
 """The id of the instance whose packets come from a private address."""
 
 
-class Clients:
+class MotoClients:
     """boto3 clients of the bare API server, made when first needed. Their calls block: make them in threads."""
 
     def __init__(self, address: str) -> None:
-        """`address`: `lab.bare_api`."""
+        """`address`: `lab.moto_address`."""
         self._lock = threading.Lock()
-        self._caller = nobody(address)
+        self._factory = internal_clients(address)
         self._config = Config(retries={"total_max_attempts": 2}, connect_timeout=5, read_timeout=30)
-        self._made: dict[tuple[str, str], Any] = {}
+        self._cache: dict[tuple[str, str], Any] = {}
 
     def ec2(self, region: str) -> "EC2Client":
         """EC2 in `region`."""
@@ -66,9 +66,9 @@ class Clients:
 
     def _client(self, service: str, region: str = "us-east-1") -> Any:
         with self._lock:
-            if (service, region) not in self._made:
-                self._made[service, region] = self._caller.client(service, region, self._config)
-            return self._made[service, region]
+            if (service, region) not in self._cache:
+                self._cache[service, region] = self._factory.client(service, region, self._config)
+            return self._cache[service, region]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Profile:
 
 
 @dataclass(frozen=True, kw_only=True)
-class InstanceFacts:
+class InstanceInfo:
     """An instance with what its metadata says of its surroundings."""
 
     region: str
@@ -108,39 +108,39 @@ class InstanceFacts:
 class Inventory:
     """Finds instances by the private address that their packets come from."""
 
-    clients: Clients
-    lookup: Lookup | None = None
+    clients: MotoClients
+    lookup: InstanceLookup | None = None
     regions: set[str] = field(default_factory=set[str])
     """Every region that a change was made in."""
-    _known: dict[str, InstanceFacts] = field(default_factory=dict[str, InstanceFacts])
+    _cache: dict[str, InstanceInfo] = field(default_factory=dict[str, InstanceInfo])
     _generation: int = 0
 
-    def changed(self, region: str, service: str) -> None:
+    def invalidate(self, region: str, service: str) -> None:
         """To be called after every change: what was known may be so no more."""
         if service == "ec2" and region:
             self.regions.add(region)
-        if service in _READ_FROM:
+        if service in _CACHED_SERVICES:
             self._generation += 1
-            self._known.clear()
+            self._cache.clear()
 
-    async def instance_at(self, address: str) -> InstanceFacts | None:
+    async def instance_at(self, address: str) -> InstanceInfo | None:
         """The instance with that private address, unless it is off."""
-        known = self._known.get(address)
+        known = self._cache.get(address)
         if known is not None:
             return known
         generation = self._generation
         facts = await asyncio.to_thread(self._read, address)
         if facts is not None and generation == self._generation:
-            self._known[address] = facts
+            self._cache[address] = facts
         return facts
 
-    async def user_data(self, facts: InstanceFacts) -> str:
+    async def user_data(self, context: InstanceInfo) -> str:
         """The instance's user data as the API keeps it, in base64; empty if it has none."""
-        client = self.clients.ec2(facts.region)
-        answer = await asyncio.to_thread(client.describe_instance_attribute, InstanceId=facts.id, Attribute="userData")
+        client = self.clients.ec2(context.region)
+        answer = await asyncio.to_thread(client.describe_instance_attribute, InstanceId=context.id, Attribute="userData")
         return answer.get("UserData", {}).get("Value", "")
 
-    def _read(self, address: str) -> InstanceFacts | None:
+    def _read(self, address: str) -> InstanceInfo | None:
         instance_id = self.lookup(address) if self.lookup is not None else None
         for region in sorted(self.regions):
             found = self._find(region, address, instance_id)
@@ -148,16 +148,16 @@ class Inventory:
                 return found
         return None
 
-    def _find(self, region: str, address: str, instance_id: str | None) -> InstanceFacts | None:
+    def _find(self, region: str, address: str, instance_id: str | None) -> InstanceInfo | None:
         ec2 = self.clients.ec2(region)
         name, value = ("instance-id", instance_id) if instance_id else ("private-ip-address", address)
         reservations = ec2.describe_instances(
-            Filters=[{"Name": name, "Values": [value]}, {"Name": "instance-state-name", "Values": _PRESENT_STATES}]
+            Filters=[{"Name": name, "Values": [value]}, {"Name": "instance-state-name", "Values": _LIVE_STATES}]
         )["Reservations"]
         for reservation in reservations:
             for instance in reservation.get("Instances", []):
-                subnet, cidrs = self._surroundings(region, instance)
-                return InstanceFacts(
+                subnet, cidrs = self._network(region, instance)
+                return InstanceInfo(
                     region=region,
                     account=reservation.get("OwnerId", ""),
                     reservation=reservation.get("ReservationId", ""),
@@ -168,7 +168,7 @@ class Inventory:
                 )
         return None
 
-    def _surroundings(self, region: str, instance: "InstanceTypeDef") -> "tuple[SubnetTypeDef | None, tuple[str, ...]]":
+    def _network(self, region: str, instance: "InstanceTypeDef") -> "tuple[SubnetTypeDef | None, tuple[str, ...]]":
         ec2 = self.clients.ec2(region)
         subnets = ec2.describe_subnets(Filters=[{"Name": "subnet-id", "Values": [instance.get("SubnetId", "")]}])["Subnets"]
         vpcs = ec2.describe_vpcs(Filters=[{"Name": "vpc-id", "Values": [instance.get("VpcId", "")]}])["Vpcs"]

@@ -19,9 +19,9 @@ from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lab.cloud.iam.policies import PolicyStore
-from lab.cloud.iam.trust import may_take
-from lab.cloud.inventory import Clients, InstanceFacts, Inventory, Profile
-from lab.cloud.metadata_tree import VERSIONS, listing, tree
+from lab.cloud.iam.trust import can_assume
+from lab.cloud.inventory import InstanceInfo, Inventory, MotoClients, Profile
+from lab.cloud.metadata_tree import VERSIONS, build_tree, list_dir
 
 if TYPE_CHECKING:
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
@@ -30,20 +30,20 @@ _LOG = logging.getLogger(__name__)
 
 TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
-LONGEST_TOKEN_SECONDS = 21600
+MAX_TOKEN_SECONDS = 21600
 CREDENTIAL_SECONDS = 6 * 3600
 """AWS gives a role's credentials on an instance about six hours."""
-RENEWED_BEFORE_SECONDS = 15 * 60
+RENEWAL_MARGIN_SECONDS = 15 * 60
 """New credentials are there at least five minutes before the old ones expire (AWS's promise); clients renew 15 minutes before."""
 
-_USUAL_TTL = 64
-_FOUND_NOTHING = "<html><head><title>404 - Not Found</title></head><body><h1>404 - Not Found</h1></body></html>\n"
+_DEFAULT_HOP_LIMIT = 64
+_NOT_FOUND_HTML = "<html><head><title>404 - Not Found</title></head><body><h1>404 - Not Found</h1></body></html>\n"
 
 
 class MetadataService:
     """Answers on the sockets it is given. Times are this machine's."""
 
-    def __init__(self, inventory: Inventory, clients: Clients, policies: PolicyStore) -> None:
+    def __init__(self, inventory: Inventory, clients: MotoClients, policies: PolicyStore) -> None:
         self._inventory = inventory
         self._credentials = RoleCredentials(clients, policies)
         self._tokens: dict[str, _Token] = {}
@@ -62,12 +62,12 @@ class MetadataService:
 
     async def _serve(self, request: web.BaseRequest) -> web.Response:
         try:
-            return await self._reply(request)
+            return await self._handle(request)
         except (BotoCoreError, ClientError):
             _LOG.exception("the API does not tell what the metadata of %s should say", request.remote)
             return _text("Service Unavailable", 503)
 
-    async def _reply(self, request: web.BaseRequest) -> web.Response:
+    async def _handle(self, request: web.BaseRequest) -> web.Response:
         facts = await self._inventory.instance_at(request.remote or "")
         if facts is None:
             return _not_found()
@@ -76,49 +76,49 @@ class MetadataService:
             return _text("Forbidden", 403)
         version, _, path = request.path.strip("/").partition("/")
         if request.method == "PUT":
-            return self._give_token(request, facts) if path == "api/token" and version in VERSIONS else _not_found()
-        _set_hop_limit(request, _USUAL_TTL)
+            return self._issue_token(request, facts) if path == "api/token" and version in VERSIONS else _not_found()
+        _set_hop_limit(request, _DEFAULT_HOP_LIMIT)
         if request.method not in {"GET", "HEAD"}:
             return _text("Method Not Allowed", 405)
         token = request.headers.get(TOKEN_HEADER)
         if token is None and options.get("HttpTokens") == "required":
             return _text("Unauthorized", 401)
-        if token is not None and not self._accepts(token, facts.id):
+        if token is not None and not self._is_valid_token(token, facts.id):
             return _text("Unauthorized", 401)
         if not version:
             return _text("\n".join(VERSIONS))
         return await self._answer(facts, path) if version in VERSIONS else _not_found()
 
-    def _give_token(self, request: web.BaseRequest, facts: InstanceFacts) -> web.Response:
+    def _issue_token(self, request: web.BaseRequest, context: InstanceInfo) -> web.Response:
         # A proxy on the host that forwards requests of strangers marks them so; AWS gives those no token.
         if "X-Forwarded-For" in request.headers:
             return _text("Forbidden", 403)
         asked = request.headers.get(TTL_HEADER, "")
-        if not asked.isdecimal() or not 1 <= int(asked) <= LONGEST_TOKEN_SECONDS:
+        if not asked.isdecimal() or not 1 <= int(asked) <= MAX_TOKEN_SECONDS:
             return _text("Bad Request", 400)
         now = time.monotonic()
         self._tokens = {token: known for token, known in self._tokens.items() if known.expires > now}
         token = secrets.token_urlsafe(40)
-        self._tokens[token] = _Token(instance_id=facts.id, expires=now + int(asked))
-        hop_limit = facts.instance.get("MetadataOptions", {}).get("HttpPutResponseHopLimit", 1)
+        self._tokens[token] = _Token(instance_id=context.id, expires=now + int(asked))
+        hop_limit = context.instance.get("MetadataOptions", {}).get("HttpPutResponseHopLimit", 1)
         _set_hop_limit(request, hop_limit)
         return _text(token, headers={TTL_HEADER: asked})
 
-    def _accepts(self, token: str, instance_id: str) -> bool:
+    def _is_valid_token(self, token: str, instance_id: str) -> bool:
         known = self._tokens.get(token)
         return known is not None and known.instance_id == instance_id and known.expires > time.monotonic()
 
-    async def _answer(self, facts: InstanceFacts, path: str) -> web.Response:
-        user_data = await self._inventory.user_data(facts) if path in {"", "user-data"} else ""
+    async def _answer(self, context: InstanceInfo, path: str) -> web.Response:
+        user_data = await self._inventory.user_data(context) if path in {"", "user-data"} else ""
         if path == "user-data":
             return web.Response(body=base64.b64decode(user_data), content_type="application/octet-stream") if user_data else _not_found()
-        paths = tree(facts, user_data=bool(user_data))
-        profile = facts.profile
+        paths = build_tree(context, user_data=bool(user_data))
+        profile = context.profile
         if profile and profile.role_name and path == f"meta-data/iam/security-credentials/{profile.role_name}":
-            return _text(await self._credentials.of(facts.id, profile))
+            return _text(await self._credentials.get(context.id, profile))
         value = paths.get(path)
         if value is None:
-            value = listing(paths, path)
+            value = list_dir(paths, path)
         return _text(value) if value is not None else _not_found()
 
 
@@ -129,7 +129,7 @@ class _Token:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Held:
+class _CachedCredentials:
     credentials: "CredentialsTypeDef"
     since: datetime.datetime
 
@@ -137,55 +137,55 @@ class _Held:
 class RoleCredentials:
     """An instance's credentials for its role: a session named as the instance, renewed before it expires."""
 
-    def __init__(self, clients: Clients, policies: PolicyStore) -> None:
+    def __init__(self, clients: MotoClients, policies: PolicyStore) -> None:
         self._clients = clients
         self._policies = policies
-        self._held: dict[tuple[str, str], _Held] = {}
+        self._cache: dict[tuple[str, str], _CachedCredentials] = {}
         self._renewal = asyncio.Lock()
 
-    async def of(self, instance_id: str, profile: Profile) -> str:
+    async def get(self, instance_id: str, profile: Profile) -> str:
         """The JSON that the metadata service answers with: the credentials, or why EC2 may not take the role."""
-        if not may_take("ec2.amazonaws.com", await self._policies.role(profile.role_arn), profile.role_arn):
-            return _unauthorized(profile.role_name)
+        if not can_assume("ec2.amazonaws.com", await self._policies.role(profile.role_arn), profile.role_arn):
+            return _assume_role_denied(profile.role_name)
         key = (instance_id, profile.role_arn)
         async with self._renewal:
-            held = self._held.get(key)
+            held = self._cache.get(key)
             now = datetime.datetime.now(datetime.UTC)
-            if held is None or (held.credentials["Expiration"] - now).total_seconds() <= RENEWED_BEFORE_SECONDS:
+            if held is None or (held.credentials["Expiration"] - now).total_seconds() <= RENEWAL_MARGIN_SECONDS:
                 answer = await asyncio.to_thread(
                     self._clients.sts.assume_role,
                     RoleArn=profile.role_arn,
                     RoleSessionName=instance_id,
                     DurationSeconds=CREDENTIAL_SECONDS,
                 )
-                held = self._held[key] = _Held(credentials=answer["Credentials"], since=now)
+                held = self._cache[key] = _CachedCredentials(credentials=answer["Credentials"], since=now)
         return json.dumps(
             {
                 "Code": "Success",
-                "LastUpdated": _stamp(held.since),
+                "LastUpdated": _iso_time(held.since),
                 "Type": "AWS-HMAC",
                 "AccessKeyId": held.credentials["AccessKeyId"],
                 "SecretAccessKey": held.credentials["SecretAccessKey"],
                 "Token": held.credentials["SessionToken"],
-                "Expiration": _stamp(held.credentials["Expiration"]),
+                "Expiration": _iso_time(held.credentials["Expiration"]),
             },
             indent=2,
         )
 
 
-def _unauthorized(role_name: str) -> str:
+def _assume_role_denied(role_name: str) -> str:
     """https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_iam-ec2.html"""
     return json.dumps(
         {
             "Code": "AssumeRoleUnauthorizedAccess",
             "Message": f"EC2 cannot assume the role {role_name}. Its trust policy does not name ec2.amazonaws.com.",
-            "LastUpdated": _stamp(datetime.datetime.now(datetime.UTC)),
+            "LastUpdated": _iso_time(datetime.datetime.now(datetime.UTC)),
         },
         indent=2,
     )
 
 
-def _stamp(moment: datetime.datetime) -> str:
+def _iso_time(moment: datetime.datetime) -> str:
     return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
@@ -202,4 +202,4 @@ def _text(text: str, status: int = 200, headers: dict[str, str] | None = None) -
 
 
 def _not_found() -> web.Response:
-    return web.Response(text=_FOUND_NOTHING, status=404, content_type="text/html")
+    return web.Response(text=_NOT_FOUND_HTML, status=404, content_type="text/html")

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from lab.cloud.inventory import InstanceFacts
+from lab.cloud.inventory import InstanceInfo
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import GroupIdentifierTypeDef
@@ -24,17 +24,17 @@ VERSIONS = (
 _PRESET = "default-hvm"
 
 
-def tree(facts: InstanceFacts, *, user_data: bool) -> dict[str, str]:
+def build_tree(instance_info: InstanceInfo, *, user_data: bool) -> dict[str, str]:
     """Every key below a version, without a leading slash, with its value. `user_data`: whether there is any (its value is not here)."""
-    paths = {f"meta-data/{path}": value for path, value in _metadata(facts).items()}
-    paths["dynamic/instance-identity/document"] = identity_document(facts)
-    paths["dynamic/fws/instance-monitoring"] = facts.instance.get("Monitoring", {}).get("State", "disabled")
+    paths = {f"meta-data/{path}": value for path, value in _metadata(instance_info).items()}
+    paths["dynamic/instance-identity/document"] = identity_document(instance_info)
+    paths["dynamic/fws/instance-monitoring"] = instance_info.instance.get("Monitoring", {}).get("State", "disabled")
     if user_data:
         paths["user-data"] = ""
     return paths
 
 
-def listing(paths: Iterable[str], folder: str) -> str | None:
+def list_dir(paths: Iterable[str], folder: str) -> str | None:
     """What lies in `folder` (no slash at its ends; empty for the root), one name a line, folders with a slash; None if nothing does."""
     prefix = f"{folder}/" if folder else ""
     names: set[str] = set()
@@ -45,8 +45,8 @@ def listing(paths: Iterable[str], folder: str) -> str | None:
     return "\n".join(sorted(names)) if names else None
 
 
-def _metadata(facts: InstanceFacts) -> dict[str, str]:
-    instance = facts.instance
+def _metadata(instance_info: InstanceInfo) -> dict[str, str]:
+    instance = instance_info.instance
     zone = instance.get("Placement", {}).get("AvailabilityZone", "")
     local_name = instance.get("PrivateDnsName", "")
     paths = {
@@ -57,36 +57,36 @@ def _metadata(facts: InstanceFacts) -> dict[str, str]:
         "events/maintenance/scheduled": "[]",
         "hostname": local_name,
         "instance-action": "none",
-        "instance-id": facts.id,
+        "instance-id": instance_info.id,
         "instance-life-cycle": "on-demand",
         "instance-type": instance.get("InstanceType", ""),
         "local-hostname": local_name,
         "local-ipv4": instance.get("PrivateIpAddress", ""),
         "placement/availability-zone": zone,
-        "placement/region": facts.region,
+        "placement/region": instance_info.region,
         "profile": _PRESET,
-        "reservation-id": facts.reservation,
-        "security-groups": "\n".join(group.get("GroupName", "") for group in _groups(facts)),
+        "reservation-id": instance_info.reservation,
+        "security-groups": "\n".join(group.get("GroupName", "") for group in _groups(instance_info)),
         "services/domain": "amazonaws.com",
         "services/partition": "aws",
         "system": "nitro",
     }
-    zone_id = facts.subnet.get("AvailabilityZoneId", "") if facts.subnet else ""
+    zone_id = instance_info.subnet.get("AvailabilityZoneId", "") if instance_info.subnet else ""
     if zone_id:
         paths["placement/availability-zone-id"] = zone_id
     paths.update(_public("", instance.get("PublicIpAddress", ""), instance.get("PublicDnsName", "")))
-    paths.update(_devices(facts))
-    paths.update(_interfaces(facts))
-    paths.update(_identity(facts))
+    paths.update(_devices(instance_info))
+    paths.update(_interfaces(instance_info))
+    paths.update(_identity(instance_info))
     if instance.get("MetadataOptions", {}).get("InstanceMetadataTags") == "enabled":
-        paths.update({f"tags/instance/{key}": value for key, value in facts.tags.items()})
+        paths.update({f"tags/instance/{key}": value for key, value in instance_info.tags.items()})
     return paths
 
 
-def _groups(facts: InstanceFacts) -> "Iterable[GroupIdentifierTypeDef]":
+def _groups(instance_info: InstanceInfo) -> "Iterable[GroupIdentifierTypeDef]":
     """Of the first interface: an instance launched with its interfaces spelled out shows its groups there alone."""
-    interfaces = facts.instance.get("NetworkInterfaces", [])
-    return interfaces[0].get("Groups", []) if interfaces else facts.instance.get("SecurityGroups", [])
+    interfaces = instance_info.instance.get("NetworkInterfaces", [])
+    return interfaces[0].get("Groups", []) if interfaces else instance_info.instance.get("SecurityGroups", [])
 
 
 def _public(plural: str, address: str, name: str) -> dict[str, str]:
@@ -98,18 +98,18 @@ def _public(plural: str, address: str, name: str) -> dict[str, str]:
     return paths
 
 
-def _devices(facts: InstanceFacts) -> dict[str, str]:
-    root = facts.instance.get("RootDeviceName", "")
+def _devices(instance_info: InstanceInfo) -> dict[str, str]:
+    root = instance_info.instance.get("RootDeviceName", "")
     paths = {"block-device-mapping/ami": root, "block-device-mapping/root": root}
-    data = sorted(device.get("DeviceName", "") for device in facts.instance.get("BlockDeviceMappings", []))
+    data = sorted(device.get("DeviceName", "") for device in instance_info.instance.get("BlockDeviceMappings", []))
     for number, device in enumerate((device for device in data if device != root), start=1):
         paths[f"block-device-mapping/ebs{number}"] = device.removeprefix("/dev/")
     return paths
 
 
-def _interfaces(facts: InstanceFacts) -> dict[str, str]:
+def _interfaces(instance_info: InstanceInfo) -> dict[str, str]:
     paths: dict[str, str] = {}
-    for nic in facts.instance.get("NetworkInterfaces", []):
+    for nic in instance_info.instance.get("NetworkInterfaces", []):
         mac = nic.get("MacAddress", "")
         here = f"network/interfaces/macs/{mac}/"
         addresses = [item.get("PrivateIpAddress", "") for item in nic.get("PrivateIpAddresses", [])] or [nic.get("PrivateIpAddress", "")]
@@ -117,22 +117,24 @@ def _interfaces(facts: InstanceFacts) -> dict[str, str]:
         values: dict[str, str] = {
             "device-number": str(device),
             "interface-id": nic.get("NetworkInterfaceId", ""),
-            "local-hostname": facts.instance.get("PrivateDnsName", ""),
+            "local-hostname": instance_info.instance.get("PrivateDnsName", ""),
             "local-ipv4s": "\n".join(addresses),
             "mac": mac,
-            "owner-id": facts.account,
+            "owner-id": instance_info.account,
             "security-group-ids": "\n".join(group.get("GroupId", "") for group in nic.get("Groups", [])),
             "security-groups": "\n".join(group.get("GroupName", "") for group in nic.get("Groups", [])),
             "subnet-id": nic.get("SubnetId", ""),
             "vpc-id": nic.get("VpcId", ""),
         }
-        if facts.subnet and facts.subnet.get("SubnetId") == nic.get("SubnetId"):
-            values["subnet-ipv4-cidr-block"] = facts.subnet.get("CidrBlock", "")
-        if facts.vpc_cidrs:
-            values["vpc-ipv4-cidr-block"] = facts.vpc_cidrs[0]
-            values["vpc-ipv4-cidr-blocks"] = "\n".join(facts.vpc_cidrs)
-        public = nic.get("Association", {}).get("PublicIp", "") or (facts.instance.get("PublicIpAddress", "") if device == 0 else "")
-        values.update(_public("s", public, facts.instance.get("PublicDnsName", "") if device == 0 else ""))
+        if instance_info.subnet and instance_info.subnet.get("SubnetId") == nic.get("SubnetId"):
+            values["subnet-ipv4-cidr-block"] = instance_info.subnet.get("CidrBlock", "")
+        if instance_info.vpc_cidrs:
+            values["vpc-ipv4-cidr-block"] = instance_info.vpc_cidrs[0]
+            values["vpc-ipv4-cidr-blocks"] = "\n".join(instance_info.vpc_cidrs)
+        public = nic.get("Association", {}).get("PublicIp", "") or (
+            instance_info.instance.get("PublicIpAddress", "") if device == 0 else ""
+        )
+        values.update(_public("s", public, instance_info.instance.get("PublicDnsName", "") if device == 0 else ""))
         if public:
             values[f"ipv4-associations/{public}"] = addresses[0]
         if device == 0:
@@ -141,43 +143,48 @@ def _interfaces(facts: InstanceFacts) -> dict[str, str]:
     return paths
 
 
-def _identity(facts: InstanceFacts) -> dict[str, str]:
-    if facts.profile is None:
+def _identity(instance_info: InstanceInfo) -> dict[str, str]:
+    if instance_info.profile is None:
         return {}
-    launched = _time(facts)
-    info = {"Code": "Success", "LastUpdated": launched, "InstanceProfileArn": facts.profile.arn, "InstanceProfileId": facts.profile.id}
+    launched = _time(instance_info)
+    info = {
+        "Code": "Success",
+        "LastUpdated": launched,
+        "InstanceProfileArn": instance_info.profile.arn,
+        "InstanceProfileId": instance_info.profile.id,
+    }
     paths = {"iam/info": _json(info)}
-    if facts.profile.role_name:
-        paths[f"iam/security-credentials/{facts.profile.role_name}"] = ""  # its value expires: the server makes it
+    if instance_info.profile.role_name:
+        paths[f"iam/security-credentials/{instance_info.profile.role_name}"] = ""  # its value expires: the server makes it
     return paths
 
 
-def identity_document(facts: InstanceFacts) -> str:
+def identity_document(instance_info: InstanceInfo) -> str:
     """https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-identity-documents.html, without AWS's signatures beside it."""
-    instance = facts.instance
+    instance = instance_info.instance
     return _json(
         {
-            "accountId": facts.account,
+            "accountId": instance_info.account,
             "architecture": instance.get("Architecture", "x86_64"),
             "availabilityZone": instance.get("Placement", {}).get("AvailabilityZone", ""),
             "billingProducts": None,
             "devpayProductCodes": None,
             "marketplaceProductCodes": None,
             "imageId": instance.get("ImageId", ""),
-            "instanceId": facts.id,
+            "instanceId": instance_info.id,
             "instanceType": instance.get("InstanceType", ""),
             "kernelId": None,
-            "pendingTime": _time(facts),
+            "pendingTime": _time(instance_info),
             "privateIp": instance.get("PrivateIpAddress", ""),
             "ramdiskId": None,
-            "region": facts.region,
+            "region": instance_info.region,
             "version": "2017-09-30",
         }
     )
 
 
-def _time(facts: InstanceFacts) -> str:
-    launched = facts.instance.get("LaunchTime")
+def _time(context: InstanceInfo) -> str:
+    launched = context.instance.get("LaunchTime")
     return launched.strftime("%Y-%m-%dT%H:%M:%SZ") if launched else ""
 
 

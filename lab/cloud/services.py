@@ -1,4 +1,4 @@
-"""Everything that AWS puts beside a machine, started and stopped as one: the API and its doors, the metadata service, the resolver."""
+"""Everything that AWS puts beside a machine, started and stopped as one: the API and its gateway, the metadata service, the resolver."""
 
 import asyncio
 import contextlib
@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, cast
 
 import aiohttp
 
-from lab.cloud.api_faults import ApiFaults
-from lab.cloud.api_process import ApiProcess
-from lab.cloud.certificates import Mint, authority
-from lab.cloud.dns import Names, Resolver
+from lab.admin_keys import AccessKey
+from lab.cloud.api_fault_filter import ApiFaultFilter
+from lab.cloud.api_gateway import ApiGateway, client_session, loopback_listener
+from lab.cloud.certificates import CertificateIssuer, ensure_ca
 from lab.cloud.dns_zones import read_private_zones
-from lab.cloud.front import Front, client_session, loopback_listener
-from lab.cloud.iam.judge import IamJudge
+from lab.cloud.iam.authorizer import IamAuthorizer
 from lab.cloud.iam.policies import PolicyStore
-from lab.cloud.iam.sessions import Sessions
-from lab.cloud.inventory import Clients, Inventory, Lookup
+from lab.cloud.iam.role_sessions import RoleSessions
+from lab.cloud.internal_api import REGIONS_PATH, event_path
+from lab.cloud.inventory import InstanceLookup, Inventory, MotoClients
 from lab.cloud.metadata import MetadataService
-from lab.cloud.mirror import MIRROR_HOSTS, PackageMirror
-from lab.cloud.reports import REGIONS_PATH, report_path
-from lab.keys import Keys
+from lab.cloud.moto_process import MotoProcess
+from lab.cloud.package_mirror import MIRROR_HOSTS, PackageMirror
+from lab.cloud.resolver import RecordStore, Resolver
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames
 from lab.paths import cache_folder
 
 if TYPE_CHECKING:
-    from lab.hypervisor.interface import ChangeListener, MachineEvent, RouterNamespace
+    from lab.hypervisor.protocols import ChangeListener, MachineEvent, RouterNamespace
 
 _LOG = logging.getLogger(__name__)
-_DEFAULT_NAME = "amazonaws.com"
+_DEFAULT_SERVER_NAME = "amazonaws.com"
 _RETRY_SECONDS = 1.0
 
 
@@ -42,7 +42,7 @@ class CloudServices:
     `lookup` tells an instance by its private address where the API alone cannot (two VPCs with the same addresses).
     `faults` are those that the API has on purpose; they outlive these services, which are replaced when the API server dies.
     `keys` are those of the account's administrator.
-    `packages` is a folder of .debs with its index, to be served under the names of Debian's archive (`lab.cloud.mirror`).
+    `packages` is a folder of .debs with its index, to be served under the names of Debian's archive (`lab.cloud.package_mirror`).
     """
 
     def __init__(
@@ -51,42 +51,42 @@ class CloudServices:
         router: "RouterNamespace",
         on_change: "ChangeListener",
         *,
-        lookup: Lookup | None = None,
-        keys: Keys,
+        lookup: InstanceLookup | None = None,
+        keys: AccessKey,
         packages: Path | None = None,
-        faults: ApiFaults | None = None,
+        faults: ApiFaultFilter | None = None,
     ) -> None:
         self._names = names
         self._router = router
-        self._tell = on_change
+        self._on_change = on_change
         self._keys = keys
         self._packages = packages
         self._faults = faults
-        self._api = ApiProcess(names)
-        self._clients = Clients(self._api.address)
+        self._moto = MotoProcess(names)
+        self._clients = MotoClients(self._moto.address)
         self._inventory = Inventory(clients=self._clients, lookup=lookup)
         self._policies = PolicyStore(self._clients)
         self._zones_changed = asyncio.Event()
         self._running = AsyncExitStack()
         self._started = False
         self._session: aiohttp.ClientSession | None = None
-        self.resolver = Resolver(Names(api_address=names.api_address, s3_address=names.s3_address))
+        self.resolver = Resolver(RecordStore(api_address=names.api_address, s3_address=names.s3_address))
         """Its `silent` is for tests: a resolver that does not answer."""
 
     async def start(self) -> bool:
         """Starts all of it; True if the API server still ran with the state of an earlier daemon.
 
-        Raises `ApiServerError`, or OSError when a port of this machine is taken; nothing is left running then but the API server
+        Raises `MotoServerError`, or OSError when a port of this machine is taken; nothing is left running then but the API server
         that an earlier daemon had started.
         """
-        found = await self._api.start()
+        found = await self._moto.start()
         async with AsyncExitStack() as starting:
             if not found:
-                starting.push_async_callback(self._end_api_of_failed_start)
-            self._session = await starting.enter_async_context(client_session(self._api.address))
+                starting.push_async_callback(self._stop_moto_after_failed_start)
+            self._session = await starting.enter_async_context(client_session(self._moto.address))
             if found:
                 self._inventory.regions.update(await self.regions())
-            await self._open_front(starting)
+            await self._start_gateway(starting)
             metadata = MetadataService(self._inventory, self._clients, self._policies)
             await metadata.start(self._listen(METADATA_ADDRESS, 80))
             starting.push_async_callback(metadata.stop)
@@ -94,8 +94,8 @@ class CloudServices:
             await self.resolver.start(datagrams, self._listen(RESOLVER_ADDRESS, 53))
             starting.push_async_callback(self.resolver.stop)
             if self._packages is not None:
-                await self._open_mirror(starting, self._packages)
-            follower = asyncio.create_task(self._follow_zones())
+                await self._start_mirror(starting, self._packages)
+            follower = asyncio.create_task(self._watch_zones())
             starting.push_async_callback(_cancel, follower)
             self._zones_changed.set()
             self._started = True
@@ -105,69 +105,76 @@ class CloudServices:
     async def stop(self) -> None:
         """Stops all of it, the API server with all that it holds included."""
         await self._running.aclose()
-        await self._api.stop()
+        await self._moto.stop()
 
-    async def forsake(self) -> None:
+    async def detach(self) -> None:
         """Stops all but the API server: a later daemon finds it (`start` gives True) with everything that it holds."""
         await self._running.aclose()
 
     async def report(self, instance_id: str, event: "MachineEvent", volume_id: str | None = None) -> None:
-        """See `lab.hypervisor.interface.MachineReports`."""
-        async with self._api_session().post(report_path(instance_id, event, volume_id)) as answer:
+        """See `lab.hypervisor.protocols.MachineStatusReporter`."""
+        async with self._moto_session().post(event_path(instance_id, event, volume_id)) as answer:
             if answer.status != 200:
                 _LOG.warning("%s %s is %s, and the API answers: %s", instance_id, volume_id or "", event, await answer.text())
-        self._inventory.changed("", "ec2")
+        self._inventory.invalidate("", "ec2")
 
     async def regions(self) -> list[str]:
         """The regions in which somebody has made something in EC2, as the API server knows them."""
-        async with self._api_session().get(REGIONS_PATH) as answer:
+        async with self._moto_session().get(REGIONS_PATH) as answer:
             content = cast("Mapping[str, list[str]]", await answer.json())
         return content["regions"]
 
-    async def _end_api_of_failed_start(self) -> None:
+    async def _stop_moto_after_failed_start(self) -> None:
         if not self._started:
-            await self._api.stop()
+            await self._moto.stop()
 
-    async def _open_front(self, starting: AsyncExitStack) -> None:
-        judge = IamJudge(Sessions(self._api_session()), self._policies, self._inventory, administrator=self._keys)
+    async def _start_gateway(self, starting: AsyncExitStack) -> None:
+        authorizer = IamAuthorizer(RoleSessions(self._moto_session()), self._policies, self._inventory, administrator=self._keys)
         log_file = self._names.state_dir / "calls.jsonl"
-        front = Front(self._api.address, on_change=self._changed, judge=judge, faults=self._faults, log_file=log_file)
-        await front.start()
-        starting.push_async_callback(front.stop)
-        await front.open_door(loopback_listener(self._names.api_port))
-        certificate, key = await asyncio.to_thread(authority, cache_folder())
-        tls = Mint(certificate, key).server_context(_DEFAULT_NAME)
+        gateway = ApiGateway(
+            self._moto.address,
+            on_change=self._changed,
+            authorizer=authorizer,
+            is_known_key=authorizer.is_known_key,
+            faults=self._faults,
+            log_file=log_file,
+        )
+        await gateway.start()
+        starting.push_async_callback(gateway.stop)
+        await gateway.add_listener(loopback_listener(self._names.api_port))
+        certificate, key = await asyncio.to_thread(ensure_ca, cache_folder())
+        tls = CertificateIssuer(certificate, key).server_context(_DEFAULT_SERVER_NAME)
         for address in (self._names.api_address, self._names.s3_address):
-            await front.open_door(self._listen(address, 443), tls)
+            await gateway.add_listener(self._listen(address, 443), tls)
 
-    async def _open_mirror(self, starting: AsyncExitStack, packages: Path) -> None:
+    async def _start_mirror(self, starting: AsyncExitStack, packages: Path) -> None:
         mirror = PackageMirror(packages)
         await mirror.start(self._listen(self._names.api_address, 80))
         starting.push_async_callback(mirror.stop)
-        self.resolver.names.fixed = dict.fromkeys(MIRROR_HOSTS, self._names.api_address)
+        self.resolver.store.static_hosts = dict.fromkeys(MIRROR_HOSTS, self._names.api_address)
 
     def _listen(self, address: object, port: int) -> socket.socket:
         return self._router.listen(socket.SOCK_STREAM, str(address), port)
 
     def _changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
-        self._inventory.changed(region, service)
-        self._policies.changed(service, action)
+        self._inventory.invalidate(region, service)
+        self._policies.invalidate(service, action)
         if service == "route53":
             self._zones_changed.set()
-        self._tell(region=region, service=service, action=action, parameters=parameters)
+        self._on_change(region=region, service=service, action=action, parameters=parameters)
 
-    async def _follow_zones(self) -> None:
+    async def _watch_zones(self) -> None:
         while True:
             await self._zones_changed.wait()
             self._zones_changed.clear()
             try:
-                self.resolver.names.zones = await asyncio.to_thread(read_private_zones, self._clients)
+                self.resolver.store.zones = await asyncio.to_thread(read_private_zones, self._clients)
             except Exception:
                 _LOG.exception("the private zones could not be read; the resolver keeps those it has and tries again")
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._zones_changed.set()
 
-    def _api_session(self) -> aiohttp.ClientSession:
+    def _moto_session(self) -> aiohttp.ClientSession:
         if self._session is None:
             raise RuntimeError("the cloud services have not been started")
         return self._session

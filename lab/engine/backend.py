@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import cast
 
 from lab.engine import stack_yaml
-from lab.engine.state_files import DamagedStateError, state_files
-from lab.files import write_whole
+from lab.engine.state_errors import CorruptStateError, translate_state_errors
+from lab.files import write_atomic
 
 _META = "version: 1\n"
 """What the backend writes into `.pulumi/meta.yaml` (pulumi/pulumi, pkg/backend/diy/meta.go); without it, it takes the store for an old one
 and finds no stack."""
 
-_LEFT = "as a killed engine or a full disk leaves it"
+_CRASH_HINT = "as a killed engine or a full disk leaves it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,26 +30,26 @@ class Backend:
         them, they are not written in one step, and one that is empty keeps the engine from reading its state."""
         return f"{self.folder.as_uri()}?metadata=skip"
 
-    def open(self, project: str, stack: str) -> None:
+    def prepare(self, project: str, stack: str) -> None:
         """Makes the folder what an engine can start on, whatever the last one left. Raises DamagedStateError, StateAccessError."""
-        with state_files(self.folder):
-            self._open(project, stack)
+        with translate_state_errors(self.folder):
+            self._prepare(project, stack)
 
-    def _open(self, project: str, stack: str) -> None:
+    def _prepare(self, project: str, stack: str) -> None:
         store = self.folder / ".pulumi"
         store.mkdir(parents=True, exist_ok=True)
         for stale in (*(store / "locks").rglob("*.json"), *store.rglob("*.attrs")):
             stale.unlink()
         meta = store / "meta.yaml"
         if meta.exists() and not _is_meta(meta):
-            write_whole(meta, _META)
+            write_atomic(meta, _META)
         checkpoint = checkpoint_file(self.folder, project, stack)
         if checkpoint.exists() and not _is_checkpoint(checkpoint):
-            raise DamagedStateError(checkpoint, f"is not a whole checkpoint of a stack, {_LEFT}")
+            raise CorruptStateError(checkpoint, f"is not a whole checkpoint of a stack, {_CRASH_HINT}")
         if not _has_passphrase(self.passphrase_file):
             if checkpoint.exists():
-                raise DamagedStateError(self.passphrase_file, f"holds no passphrase, {_LEFT}, and the state is encrypted with one")
-            write_whole(self.passphrase_file, secrets.token_urlsafe(32), mode=0o600)
+                raise CorruptStateError(self.passphrase_file, f"holds no passphrase, {_CRASH_HINT}, and the state is encrypted with one")
+            write_atomic(self.passphrase_file, secrets.token_urlsafe(32), mode=0o600)
 
 
 def checkpoint_file(folder: Path, project: str, stack: str) -> Path:
@@ -77,7 +77,7 @@ def _of(value: object, key: str) -> object:
 
 def _is_meta(path: Path) -> bool:
     try:
-        return _of(stack_yaml.read(path.read_bytes()), "version") is not None
+        return _of(stack_yaml.parse(path.read_bytes()), "version") is not None
     except stack_yaml.YamlError:
         return False
 

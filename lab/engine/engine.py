@@ -12,19 +12,19 @@ from typing import IO, Literal
 
 from pulumi import automation as auto
 
+from lab.admin_keys import DUMMY_KEY, AccessKey
 from lab.aws_services import SERVICES
 from lab.engine import real_providers, workspace
 from lab.engine.backend import Backend
-from lab.engine.process import InterruptibleCommand
+from lab.engine.interruptible_command import InterruptibleCommand
 from lab.engine.provider_process import ProviderProcess
-from lab.engine.state_files import LostStateError, state_files
+from lab.engine.state_errors import LostStateError, translate_state_errors
 from lab.engine.workspace import PROJECT, Setting
 from lab.errors import LabError
-from lab.keys import ANY, Keys
-from lab.processes import end_recorded
+from lab.processes import stop_from_pid_file
 
 Listener = Callable[[auto.EngineEvent], None]
-Printer = Callable[[str], None]
+OutputCallback = Callable[[str], None]
 
 ProviderKind = Literal["lab", "real"]
 
@@ -64,7 +64,7 @@ class EngineOptions:
     config_file: Path | None = None
     provider: ProviderKind = "lab"
     settings: Sequence[Setting] = ()
-    keys: Keys = ANY
+    keys: AccessKey = DUMMY_KEY
     checkpoints: bool = True
 
 
@@ -75,7 +75,7 @@ class Engine:
         self.options = options
         self._stack: auto.Stack | None = None
         self._command: InterruptibleCommand | None = None
-        self._known_whole = False
+        self._checked_pending = False
         self._exit = contextlib.ExitStack()
 
     def __enter__(self) -> "Engine":
@@ -90,24 +90,24 @@ class Engine:
     def _open(self, exit_stack: contextlib.ExitStack) -> None:
         options = self.options
         home = options.home
-        with state_files(home):
+        with translate_state_errors(home):
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            exit_stack.enter_context(_exclusive(home / "engine.lock"))
-            end_recorded(home / "pulumi.pid", grace=60)
+            exit_stack.enter_context(_exclusive_lock(home / "engine.lock"))
+            stop_from_pid_file(home / "pulumi.pid", grace=60)
         backend = Backend(folder=home / "backend", passphrase_file=home / "passphrase")
-        backend.open(PROJECT, options.stack)
-        exit_stack.enter_context(only_this_aws(options.endpoint, options.keys))
+        backend.prepare(PROJECT, options.stack)
+        exit_stack.enter_context(isolated_aws_environment(options.endpoint, options.keys))
         provider: ProviderProcess | None = None
         if options.provider == "real":
-            real_providers.require(real_providers.plugin_folder())
-            with state_files(home):
-                real_providers.link(home / "pulumi-home", real_providers.plugin_folder())
+            real_providers.check_installed(real_providers.plugin_folder())
+            with translate_state_errors(home):
+                real_providers.link_plugins(home / "pulumi-home", real_providers.plugin_folder())
         else:
             provider = ProviderProcess(endpoint=options.endpoint, folder=home)
             exit_stack.callback(provider.stop)
             provider.start()
         folder = home / "workspace"
-        workspace.lay_out(
+        workspace.write_workspace(
             folder,
             repository=options.repository,
             stack=options.stack,
@@ -116,7 +116,7 @@ class Engine:
             lab_config=lab_config(options.endpoint, options.provider),
         )
         self._command = InterruptibleCommand(root=options.pulumi_root, pid_file=home / "pulumi.pid")
-        attached = {"PULUMI_DEBUG_PROVIDERS": provider.attachment()} if provider else {"PULUMI_IGNORE_AMBIENT_PLUGINS": "true"}
+        attached = {"PULUMI_DEBUG_PROVIDERS": provider.debug_providers()} if provider else {"PULUMI_IGNORE_AMBIENT_PLUGINS": "true"}
         try:
             self._stack = auto.create_or_select_stack(
                 stack_name=options.stack,
@@ -156,7 +156,7 @@ class Engine:
     def up(
         self,
         on_event: Listener | None = None,
-        on_output: Printer | None = None,
+        on_output: OutputCallback | None = None,
         *,
         refresh: bool = False,
         replace: Sequence[str] = (),
@@ -173,16 +173,18 @@ class Engine:
         )
 
     def preview(
-        self, on_event: Listener | None = None, on_output: Printer | None = None, *, diff: bool = False, color: str = "never"
+        self, on_event: Listener | None = None, on_output: OutputCallback | None = None, *, diff: bool = False, color: str = "never"
     ) -> auto.PreviewResult:
         """Plans without changing anything; `on_output` receives what the engine prints."""
         return self.stack.preview(on_event=on_event, on_output=on_output, diff=diff, color=color)
 
-    def refresh(self, on_event: Listener | None = None, on_output: Printer | None = None, *, color: str = "never") -> auto.RefreshResult:
+    def refresh(
+        self, on_event: Listener | None = None, on_output: OutputCallback | None = None, *, color: str = "never"
+    ) -> auto.RefreshResult:
         """Reads every resource anew from the API into the state."""
         return self.stack.refresh(on_event=on_event, on_output=on_output, color=color, show_secrets=False)
 
-    def destroy(self, on_event: Listener | None = None, on_output: Printer | None = None) -> auto.DestroyResult:
+    def destroy(self, on_event: Listener | None = None, on_output: OutputCallback | None = None) -> auto.DestroyResult:
         """Deletes all that the state knows; where something of it is protected, raises auto.CommandError and deletes nothing."""
         # Without the plan first (the CLI makes it, the Automation API leaves it out) the engine deletes all that is not protected.
         self.stack.preview_destroy(on_event=_diagnostics_only(on_event), color="never")
@@ -190,7 +192,7 @@ class Engine:
 
     def check_interrupted(self) -> None:
         """Raises InterruptedRunError where the state holds a creation that never ended, as a killed engine leaves it."""
-        if self._known_whole:
+        if self._checked_pending:
             return
         deployment = self.stack.export_stack().deployment or {}
         pending: list[dict[str, object]] = deployment.get("pending_operations") or deployment.get("pendingOperations") or []
@@ -201,7 +203,7 @@ class Engine:
                 urns.append(str(resource.get("urn", "?")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
         if urns:
             raise InterruptedRunError(urns)
-        self._known_whole = True
+        self._checked_pending = True
 
     def interrupt(self) -> None:
         """Asks a running operation to end in order (from another thread or a signal handler)."""
@@ -210,7 +212,7 @@ class Engine:
 
     def kill(self) -> None:
         """Ends a running operation at once."""
-        self._known_whole = False
+        self._checked_pending = False
         if self._command is not None:
             self._command.kill()
 
@@ -229,7 +231,7 @@ def lab_config(endpoint: str, provider: ProviderKind = "lab") -> dict[str, objec
 
 
 @contextlib.contextmanager
-def only_this_aws(endpoint: str, keys: Keys = ANY) -> Generator[None]:
+def isolated_aws_environment(endpoint: str, keys: AccessKey = DUMMY_KEY) -> Generator[None]:
     """Takes every AWS setting of the user out of the environment, so that nothing in the lab can reach a real account by mistake."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     for name in kept:
@@ -251,7 +253,7 @@ def only_this_aws(endpoint: str, keys: Keys = ANY) -> Generator[None]:
 
 
 @contextlib.contextmanager
-def _exclusive(path: Path) -> Generator[IO[str]]:
+def _exclusive_lock(path: Path) -> Generator[IO[str]]:
     with path.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -32,13 +32,13 @@ class LanguageHost(LanguageServer):
     """Runs the program in the folder that the engine names."""
 
     def __init__(self, engine_address: str, packages: Path) -> None:
-        super().__init__(_nothing)
+        super().__init__(_no_program)
         self._engine_address = engine_address
         self._packages = packages
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
         """The provider plugins of the installed SDKs, each of the version that its SDK was made with."""
-        return language_pb2.GetRequiredPackagesResponse(packages=plugins(self._packages))
+        return language_pb2.GetRequiredPackagesResponse(packages=required_packages(self._packages))
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
         """Runs the program to its end; what is wrong with it is in the answer."""
@@ -54,7 +54,7 @@ class LanguageHost(LanguageServer):
         return super().Run(request, context)
 
 
-def plugins(packages: Path) -> list[plugin_pb2.PackageDependency]:
+def required_packages(packages: Path) -> list[plugin_pb2.PackageDependency]:
     """The same in the protocol's words."""
     return [
         plugin_pb2.PackageDependency(name=plugin.name, kind="resource", version=f"v{plugin.version}", server=plugin.server)
@@ -84,7 +84,7 @@ def _run(program: Path) -> None:
     runpy.run_path(str(program), run_name="__main__")
 
 
-def _nothing() -> None:
+def _no_program() -> None:
     """No program is known before the engine names it."""
 
 

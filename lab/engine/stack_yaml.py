@@ -16,7 +16,7 @@ MAX_VALUES = 100_000
 MAX_DEPTH = 32
 """How deep objects and lists may stand in one another: far more than any setting has."""
 
-SHOWN = 60
+MAX_QUOTED = 60
 """Characters of a refused value that a message repeats."""
 
 _TOO_DEEP = f"has objects or lists more than {MAX_DEPTH} deep in one another: no setting is like that"
@@ -26,14 +26,14 @@ class YamlError(Exception):
     """A text that is no YAML or holds what no stack file can; the message begins with a verb: "is not YAML: …", "has the key … twice"."""
 
 
-def read(source: str | bytes) -> object:
+def parse(source: str | bytes) -> object:
     """What a YAML text stands for; None for an empty one. A time stays the text that it is written as. Raises YamlError."""
     try:
         loader = _Loader(source)
         node = loader.get_single_node()
         if node is None:
             return None
-        _size(node, {}, [])
+        _count_values(node, {}, [])
         return cast("object", loader.construct_document(node))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise YamlError(f"is not YAML (a text with special characters stands in quotes): {error}") from None
@@ -41,12 +41,12 @@ def read(source: str | bytes) -> object:
         raise YamlError(_TOO_DEEP) from None
 
 
-def shown(text: str) -> str:
+def abbreviated(text: str) -> str:
     """A text as messages repeat it: quoted, and a long one not whole."""
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}…")
+    return repr(text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…")
 
 
-def _size(node: yaml.Node, known: dict[int, int], around: list[int]) -> int:
+def _count_values(node: yaml.Node, known: dict[int, int], around: list[int]) -> int:
     """How many values a node comes to; `around` are the nodes that it is in. Raises YamlError for what no stack file can hold."""
     if id(node) in around:
         raise YamlError(f"contains itself, by the anchor in {_line(node)}: write the value out")
@@ -61,7 +61,7 @@ def _size(node: yaml.Node, known: dict[int, int], around: list[int]) -> int:
         below = [value for _, value in pairs]
     elif isinstance(node, yaml.SequenceNode):
         below = cast("list[yaml.Node]", node.value)
-    size = 1 + sum(_size(one, known, [*around, id(node)]) for one in below)
+    size = 1 + sum(_count_values(one, known, [*around, id(node)]) for one in below)
     if size > MAX_VALUES:
         raise YamlError(f"comes to more than {MAX_VALUES} values with its aliases: write out what is meant")
     known[id(node)] = size
@@ -75,7 +75,7 @@ def _check_keys(keys: list[yaml.Node]) -> None:
             raise YamlError(f"has a list or an object as a key in {_line(key)}: a key is a text")
         name = str(key.value)
         if name in seen:
-            raise YamlError(f"has the key {shown(name)} twice, in {_line(seen[name])} and {_line(key)}: keep one of them")
+            raise YamlError(f"has the key {abbreviated(name)} twice, in {_line(seen[name])} and {_line(key)}: keep one of them")
         seen[name] = key
 
 
@@ -101,16 +101,16 @@ def _bool(loader: _Loader, node: yaml.ScalarNode) -> bool | str:
     return text.lower() == "true" if text.lower() in ("true", "false") else text
 
 
-def _whole(loader: _Loader, node: yaml.ScalarNode) -> int | str:
-    return _number(loader, node, loader.construct_yaml_int, lambda number: -(2**63) <= number < 2**64, _NO_WHOLE)
+def _int(loader: _Loader, node: yaml.ScalarNode) -> int | str:
+    return _number(loader, node, loader.construct_yaml_int, lambda number: -(2**63) <= number < 2**64, _NOT_INT)
 
 
-def _fraction(loader: _Loader, node: yaml.ScalarNode) -> float | str:
-    return _number(loader, node, loader.construct_yaml_float, math.isfinite, _NO_FRACTION)
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float | str:
+    return _number(loader, node, loader.construct_yaml_float, math.isfinite, _NOT_FLOAT)
 
 
-_NO_WHOLE: Final = "that is no whole number of 64 bits: quote it if it is a text"
-_NO_FRACTION: Final = "that is no finite number: write one, or quote it if it is a text"
+_NOT_INT: Final = "that is no whole number of 64 bits: quote it if it is a text"
+_NOT_FLOAT: Final = "that is no finite number: write one, or quote it if it is a text"
 _Number = TypeVar("_Number", int, float)
 
 
@@ -126,7 +126,7 @@ def _number(
     except (ValueError, IndexError):
         number = None
     if number is None or not sound(number):
-        raise YamlError(f"has {shown(text)} in {_line(node)}, and {fault}")
+        raise YamlError(f"has {abbreviated(text)} in {_line(node)}, and {fault}")
     return number
 
 
@@ -136,7 +136,7 @@ def _unknown(loader: _Loader, node: yaml.Node) -> None:
 
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _text)
 _Loader.add_constructor("tag:yaml.org,2002:bool", _bool)
-_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
-_Loader.add_constructor("tag:yaml.org,2002:float", _fraction)
+_Loader.add_constructor("tag:yaml.org,2002:int", _int)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
 for _tag in ("binary", "omap", "pairs", "set"):
     _Loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _unknown)

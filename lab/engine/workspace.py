@@ -9,13 +9,13 @@ from typing import cast
 import yaml
 
 from lab.engine import stack_yaml
-from lab.engine.state_files import state_files
+from lab.engine.state_errors import translate_state_errors
 from lab.errors import LabError
-from lab.files import write_whole
+from lab.files import write_atomic
 
 PROJECT = "webstack"
 
-OF_AWS_ALONE = frozenset(
+AWS_ONLY_KEYS = frozenset(
     f"aws:{key}"
     for key in (
         "accessKey", "allowedAccountIds", "assumeRoleWithWebIdentity", "assumeRoles", "customCaBundle", "ec2MetadataServiceEndpoint",
@@ -50,11 +50,11 @@ class Setting:
         namespace, colon, rest = name.strip().rpartition(":")
         parts = tuple(rest.split("."))
         if not equals or not all(parts):
-            raise SettingError(f"--set {stack_yaml.shown(text)}: write KEY=VALUE, for example --set web.count=3")
+            raise SettingError(f"--set {stack_yaml.abbreviated(text)}: write KEY=VALUE, for example --set web.count=3")
         try:
-            loaded = stack_yaml.read(value)
+            loaded = stack_yaml.parse(value)
         except stack_yaml.YamlError as error:
-            raise SettingError(f"--set {stack_yaml.shown(text)}: the value {str(error).splitlines()[0]}") from None
+            raise SettingError(f"--set {stack_yaml.abbreviated(text)}: the value {str(error).splitlines()[0]}") from None
         return cls(key=f"{namespace if colon else PROJECT}:{parts[0]}", path=parts[1:], value=loaded)
 
     def apply(self, config: Config) -> None:
@@ -76,7 +76,7 @@ def stack_names(repository: Path) -> list[str]:
     return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in repository.glob("Pulumi.*.yaml") if path.is_file())
 
 
-def lay_out(
+def write_workspace(
     folder: Path,
     *,
     repository: Path,
@@ -94,21 +94,21 @@ def lay_out(
     """
     source = _source(repository, stack, config_file)
     project = _bytes(repository / "Pulumi.yaml")
-    config = {key: value for key, value in _config(source).items() if key not in OF_AWS_ALONE}
+    config = {key: value for key, value in _config(source).items() if key not in AWS_ONLY_KEYS}
     for setting in settings:
         setting.apply(config)
     config.update(lab_config or {})
     for key, value in config.items():
-        _refuse_secure(source, key, value)
+        _reject_encrypted(source, key, value)
     target = folder / f"Pulumi.{stack}.yaml"
     content: Config = {"config": config}
     salt = _salt(target)
     if salt is not None:
         content["encryptionsalt"] = salt
-    with state_files(folder):
+    with translate_state_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_whole(target, yaml.safe_dump(content, sort_keys=False))
-        write_whole(folder / "Pulumi.yaml", project.decode())
+        write_atomic(target, yaml.safe_dump(content, sort_keys=False))
+        write_atomic(folder / "Pulumi.yaml", project.decode())
 
 
 def read_config(repository: Path, stack: str) -> Config:
@@ -153,11 +153,11 @@ def _config(path: Path) -> Config:
     return whole
 
 
-def _refuse_secure(path: Path, key: str, value: object) -> None:
+def _reject_encrypted(path: Path, key: str, value: object) -> None:
     """Raises SettingError where a value, or one inside it, is encrypted (`secure: …`, as `pulumi config set --secret` writes it)."""
     if isinstance(value, list):
         for number, one in enumerate(cast("list[object]", value)):
-            _refuse_secure(path, f"{key}.{number}", one)
+            _reject_encrypted(path, f"{key}.{number}", one)
     if not isinstance(value, dict):
         return
     below = cast("Config", value)
@@ -167,7 +167,7 @@ def _refuse_secure(path: Path, key: str, value: object) -> None:
             f"{path.name}: {key} is encrypted with a key that the lab does not have. Give it a value for the lab: --set {name}=VALUE"
         )
     for part, one in below.items():
-        _refuse_secure(path, f"{key}.{part}", one)
+        _reject_encrypted(path, f"{key}.{part}", one)
 
 
 def _salt(target: Path) -> object | None:
@@ -180,7 +180,7 @@ def _salt(target: Path) -> object | None:
 
 def _load(path: Path) -> Config:
     try:
-        loaded = stack_yaml.read(_bytes(path))
+        loaded = stack_yaml.parse(_bytes(path))
     except stack_yaml.YamlError as error:
         raise SettingError(f"{path.name} {error}") from None
     if loaded is None:

@@ -30,16 +30,16 @@ _WANTED_CONTROLLERS = ("cpu", "memory", "pids", "io")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class CgroupLayout:
     """Where the kernel's hierarchies are mounted."""
 
     unified: Path
     """The v2 hierarchy."""
     legacy: tuple[Path, ...]
     """The v1 hierarchies that machines join."""
-    every: tuple[Path, ...]
+    all_hierarchies: tuple[Path, ...]
     """All hierarchies, v2 and v1."""
-    block: Path | None = None
+    blkio: Path | None = None
     """The v1 hierarchy that slows disks down (blkio), where there is one."""
 
 
@@ -47,7 +47,7 @@ class NoCgroupsError(LabError):
     """The system has no v2 hierarchy, without which a machine cannot be killed as a whole."""
 
 
-def parse_mounts(mounts: str) -> Layout:
+def parse_mounts(mounts: str) -> CgroupLayout:
     """The layout that the text of /proc/self/mounts shows."""
     unified: Path | None = None
     legacy: list[Path] = []
@@ -66,11 +66,11 @@ def parse_mounts(mounts: str) -> Layout:
                 legacy.append(Path(where))
     if unified is None:
         raise NoCgroupsError("no cgroup v2 hierarchy is mounted (looked for type cgroup2 in /proc/self/mounts); the lab needs one")
-    return Layout(unified=unified, legacy=tuple(legacy), every=tuple(every), block=block)
+    return CgroupLayout(unified=unified, legacy=tuple(legacy), all_hierarchies=tuple(every), blkio=block)
 
 
 @functools.cache
-def layout() -> Layout:
+def layout() -> CgroupLayout:
     """This system's layout."""
     return parse_mounts(Path("/proc/self/mounts").read_text())
 
@@ -92,14 +92,14 @@ class MachineCgroup:
         """Makes the groups, empty; what an earlier boot left must be removed first."""
         system = layout()
         for parent in (system.unified, system.unified / self.lab, self.path):
-            _make(parent)
-            _delegate(parent)
+            _make_group(parent)
+            _delegate_controllers(parent)
         for leaf in ("supervisor", "machine"):
-            _make(self.path / leaf)
+            _make_group(self.path / leaf)
         for hierarchy in system.legacy:
             for group in (hierarchy / self.lab, hierarchy / self.lab / self.instance_id):
-                _make(group)
-                _furnish(group)
+                _make_group(group)
+                _configure_v1_group(group)
 
     def join_files(self, leaf: str) -> list[Path]:
         """The files that a process writes its pid to in order to join; `leaf` is `supervisor` or `machine`."""
@@ -107,9 +107,9 @@ class MachineCgroup:
         return [folder / "cgroup.procs" for folder in (self.path / leaf, *legacy)]
 
     @property
-    def block_folders(self) -> tuple[Path | None, Path]:
+    def io_folders(self) -> tuple[Path | None, Path]:
         """Its groups in which disks can be slowed down: the one of v1's blkio, where there is one, and that of v2."""
-        block = layout().block
+        block = layout().blkio
         return (block / self.lab / self.instance_id if block else None), self.path
 
     def freeze(self, timeout: float = 5) -> None:
@@ -127,12 +127,12 @@ class MachineCgroup:
 
     def thaw(self) -> None:
         """Ends a freeze; a machine that is off has none."""
-        with _unless_gone():
+        with _ignore_removed():
             self._set_frozen(frozen=False)
 
     def frozen(self) -> bool:
         """Whether it is frozen. A group that a boot makes anew is not."""
-        with _unless_gone():
+        with _ignore_removed():
             return (self.guest / "cgroup.freeze").read_text().strip() == "1"
         return False
 
@@ -146,7 +146,7 @@ class MachineCgroup:
 
     def populated(self) -> bool:
         """Whether any process is left in it. A zombie that waits for its parent does not count."""
-        with _unless_gone():
+        with _ignore_removed():
             return "populated 1" in (self.path / "cgroup.events").read_text()
         return False
 
@@ -158,7 +158,7 @@ class MachineCgroup:
                 found += [int(word) for word in Path(folder, "cgroup.procs").read_text().split()]
         return found
 
-    def leader(self) -> int | None:
+    def init_pid(self) -> int | None:
         """The guest's PID 1 as seen from here: the process whose innermost pid is 1, one namespace down."""
         for pid in self.pids():
             with contextlib.suppress(OSError):
@@ -168,7 +168,7 @@ class MachineCgroup:
 
     def kill(self, timeout: float = 10) -> None:
         """Kills every process in it at once and waits until none is left; `TimeoutError` after `timeout` seconds."""
-        with _unless_gone():
+        with _ignore_removed():
             (self.path / "cgroup.kill").write_text("1")
         deadline = time.monotonic() + timeout
         while self.populated():
@@ -178,15 +178,15 @@ class MachineCgroup:
 
     def remove(self) -> None:
         """Removes the groups from every hierarchy. Needed before the next boot: a killed group kills what starts in it later."""
-        remove_trees(hierarchy / self.lab / self.instance_id for hierarchy in layout().every)
+        remove_trees(hierarchy / self.lab / self.instance_id for hierarchy in layout().all_hierarchies)
 
 
 def remove_lab(lab: str) -> None:
     """Removes the lab's own groups, and all below, from every hierarchy."""
-    remove_trees(hierarchy / lab for hierarchy in layout().every)
+    remove_trees(hierarchy / lab for hierarchy in layout().all_hierarchies)
 
 
-def machines_of(lab: str) -> list[str]:
+def list_instance_ids(lab: str) -> list[str]:
     """The instance ids that have a control group in the lab."""
     folder = layout().unified / lab
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
@@ -201,7 +201,7 @@ def remove_trees(roots: Iterable[Path]) -> None:
 
 
 @contextlib.contextmanager
-def _unless_gone() -> Generator[None]:
+def _ignore_removed() -> Generator[None]:
     """What is asked of a group that is removed meanwhile stays undone: its file is not there, or no longer answers."""
     try:
         yield
@@ -210,14 +210,14 @@ def _unless_gone() -> Generator[None]:
             raise
 
 
-def _make(group: Path) -> None:
+def _make_group(group: Path) -> None:
     """Makes a group whose files all users of a guest may read, as they may of any other."""
     if not group.exists():
         group.mkdir(exist_ok=True)
         group.chmod(0o755)
 
 
-def _furnish(group: Path) -> None:
+def _configure_v1_group(group: Path) -> None:
     """Gives a v1 group the processors and the memory of its parent, and a host's share of them."""
     for name in _CPUSET_FILES:
         if (group / name).exists():
@@ -227,7 +227,7 @@ def _furnish(group: Path) -> None:
         (group / name).write_text(share)
 
 
-def _delegate(group: Path) -> None:
+def _delegate_controllers(group: Path) -> None:
     """Turns on, for the groups below, each controller that this group has; a group without controllers (hybrid) is left alone."""
     available = (group / "cgroup.controllers").read_text().split()
     for controller in _WANTED_CONTROLLERS:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import cast
 
 _RECORD = Path("var/lib/cloud/data/status.json")
-_OF_THIS_BOOT = Path("run/cloud-init/status.json")
+_CURRENT_BOOT_LINK = Path("run/cloud-init/status.json")
 """A link to the record, made when this boot has begun one; until then the record is the last boot's."""
 
-_LARGEST = 1024 * 1024
+_MAX_BYTES = 1024 * 1024
 """Bytes of a record that are read: it is the guest's file, and the guest may write there what it likes."""
 
 _BROKEN_CONFIG = ("Failed loading yaml blob", "Unhandled non-multipart", "Unexpected failure parsing")
@@ -22,19 +22,19 @@ _LAST_STAGE = "modules-final"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
-    """One boot. `complaints` are cloud-init's own words, the most telling first, one line each."""
+class CloudInitStatus:
+    """One boot. `errors` are cloud-init's own words, the most telling first, one line each."""
 
     finished: bool
-    complaints: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
 
 
-def parse(text: str) -> Report:
+def parse(text: str) -> CloudInitStatus:
     """Reads a record; one that is none, as while it is being written, says nothing."""
     try:
         stages = _mapping(_mapping(json.loads(text)).get("v1"))
     except (ValueError, RecursionError):
-        return Report(finished=False)
+        return CloudInitStatus(finished=False)
     errors: list[str] = []
     warnings: list[str] = []
     for stage in stages.values():
@@ -43,20 +43,20 @@ def parse(text: str) -> Report:
             warnings += _texts(said)
     broken = [line for beginning in _BROKEN_CONFIG for line in warnings if line.startswith(beginning)]
     finished = bool(_mapping(stages.get(_LAST_STAGE)).get("finished"))
-    return Report(finished=finished, complaints=tuple(dict.fromkeys(" ".join(line.split()) for line in [*broken, *errors, *warnings])))
+    return CloudInitStatus(finished=finished, errors=tuple(dict.fromkeys(" ".join(line.split()) for line in [*broken, *errors, *warnings])))
 
 
-def report(leader: int) -> Report:
+def read_status(init_pid: int) -> CloudInitStatus:
     """What the machine with this PID 1 says; nothing (yet) where it has no record. Follows no link out of the guest's own files."""
     try:
-        root = os.open(f"/proc/{leader}/root", os.O_PATH | os.O_DIRECTORY)
+        root = os.open(f"/proc/{init_pid}/root", os.O_PATH | os.O_DIRECTORY)
     except OSError:
-        return Report(finished=False)
+        return CloudInitStatus(finished=False)
     try:
-        os.stat(_OF_THIS_BOOT, dir_fd=root, follow_symlinks=False)
+        os.stat(_CURRENT_BOOT_LINK, dir_fd=root, follow_symlinks=False)
         return parse(_read_below(root, _RECORD))
     except OSError:
-        return Report(finished=False)
+        return CloudInitStatus(finished=False)
     finally:
         os.close(root)
 
@@ -69,7 +69,7 @@ def _read_below(folder: int, path: Path) -> str:
             folder = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             opened.append(folder)
         with os.fdopen(os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder), "rb") as file:
-            return file.read(_LARGEST).decode(errors="replace")
+            return file.read(_MAX_BYTES).decode(errors="replace")
     finally:
         for number in opened:
             os.close(number)

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-DEFAULT_GIB = 8
+DEFAULT_ROOT_GIB = 8
 """The size of a root volume of which the API tells none: that of Debian's AMI."""
 
 
@@ -19,7 +19,7 @@ class Power(Enum):
     """Off, its root disk removed."""
 
     @classmethod
-    def of(cls, state: str) -> "Power":
+    def from_instance_state(cls, state: str) -> "Power":
         """The wish behind an instance state of the API."""
         return {"pending": cls.ON, "running": cls.ON, "stopping": cls.OFF, "stopped": cls.OFF}.get(state, cls.GONE)
 
@@ -51,9 +51,9 @@ class DesiredMachine:
     launched: datetime | None = None
     """When the API last started it."""
     public_address: IPv4Address | None = None
-    exit_address: IPv4Address | None = None
+    egress_address: IPv4Address | None = None
     """The address that its packets bear outside: its own public one or its NAT gateway's; None: nothing of it leaves."""
-    exit_zone: str = ""
+    egress_zone: str = ""
     """The zone of the NAT gateway by which they leave; empty where they leave by none."""
     s3_endpoint: bool = False
     """Whether its subnet's routes lead to S3 by a gateway endpoint."""
@@ -61,9 +61,9 @@ class DesiredMachine:
     """Security groups of its network interface."""
     volumes: tuple[Volume, ...] = ()
     """Data volumes; the root volume is in the machine's own folder (`lab.hypervisor.root_disk`)."""
-    leaving: frozenset[str] = frozenset()
+    detaching: frozenset[str] = frozenset()
     """Volumes that somebody detaches: they are gone when the guest has let go of them."""
-    root_gib: int = DEFAULT_GIB
+    root_gib: int = DEFAULT_ROOT_GIB
     """The root volume's size."""
     problem: str | None = None
     """Why it cannot be a machine."""
@@ -71,7 +71,7 @@ class DesiredMachine:
     @property
     def power(self) -> Power:
         """What the API wants of it."""
-        return Power.of(self.state)
+        return Power.from_instance_state(self.state)
 
     @property
     def present(self) -> bool:
@@ -100,7 +100,7 @@ class DesiredState:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nat:
+class NatTable:
     """What the router does to addresses, and whom it lets out. Follows from the machines."""
 
     public_to_private: dict[IPv4Address, IPv4Address]
@@ -108,13 +108,13 @@ class Nat:
     s3_endpoint: frozenset[IPv4Address]
 
     @classmethod
-    def of(cls, machines: dict[str, DesiredMachine]) -> "Nat":
+    def for_machines(cls, machines: dict[str, DesiredMachine]) -> "NatTable":
         """The translations for these machines; an address of a machine that is gone has none."""
         alive = [machine for machine in machines.values() if machine.present]
         addressed = [(machine, machine.address.ip) for machine in alive if machine.address and not machine.problem]
         return cls(
             public_to_private={machine.public_address: ip for machine, ip in addressed if machine.public_address},
-            private_to_public={ip: machine.exit_address for machine, ip in addressed if machine.exit_address},
+            private_to_public={ip: machine.egress_address for machine, ip in addressed if machine.egress_address},
             s3_endpoint=frozenset(ip for machine, ip in addressed if machine.s3_endpoint),
         )
 

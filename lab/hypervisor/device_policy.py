@@ -25,9 +25,9 @@ _LOAD_WORD, _AND, _SKIP_UNLESS, _MOVE, _EXIT = 0x61, 0x54, 0x55, 0xB7, 0x95
 _TYPE_AT, _MAJOR_AT, _MINOR_AT = 0, 4, 8
 """Offsets in struct bpf_cgroup_dev_ctx; the low half of its first word is the type of the device."""
 _KINDS = {"b": 1, "c": 2}
-_ATTRIBUTES = 128
+_ATTR_BYTES = 128
 """Bytes, no fewer than union bpf_attr has; those behind what a command takes are zero."""
-_AT_MOST = 64
+_MAX_PROGRAMS = 64
 """More programs than are ever attached to one group."""
 
 
@@ -50,7 +50,7 @@ class Device:
         return cls(kind="b", major=os.major(number), minor=os.minor(number))
 
 
-EVERYBODYS = (
+DEFAULT_DEVICES = (
     *(Device(kind="c", major=1, minor=minor) for minor in (3, 5, 7, 8, 9)),  # null, zero, full, random, urandom
     *(Device(kind="c", major=5, minor=minor) for minor in (0, 2)),  # tty, ptmx
     Device(kind="c", major=10, minor=200),  # net/tun: interfaces of the machine's own network namespace
@@ -59,7 +59,7 @@ EVERYBODYS = (
 """What systemd-nspawn gives each container (src/nspawn/nspawn.c, copy_devnodes; Documentation/admin-guide/devices.txt)."""
 
 
-def program(devices: Iterable[Device]) -> bytes:
+def compile_program(devices: Iterable[Device]) -> bytes:
     """The program that permits these devices, to be read, written and made, and no other."""
     code = [
         _instruction(_LOAD_WORD, to=2, source=1, offset=_TYPE_AT),
@@ -78,14 +78,14 @@ def program(devices: Iterable[Device]) -> bytes:
 
 
 def permit(group: Path, devices: Iterable[Device]) -> None:
-    """Lets the processes of a cgroup v2 group, and of those below, use `EVERYBODYS` and these devices; replaces what was permitted before.
+    """Lets the processes of a cgroup v2 group and of those below use `DEFAULT_DEVICES` and these, and no longer what was permitted before.
 
     What is open stays open. Raises DevicePolicyError.
     """
     folder = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         earlier = _attached(folder)
-        loaded = _load(program([*EVERYBODYS, *devices]))
+        loaded = _load(compile_program([*DEFAULT_DEVICES, *devices]))
         try:
             _bpf(_PROG_ATTACH, struct.pack("=IIII", folder, loaded, _ATTACH_CGROUP_DEVICE, _ALLOW_MULTI))
         finally:
@@ -102,9 +102,9 @@ def permit(group: Path, devices: Iterable[Device]) -> None:
 
 def _attached(folder: int) -> list[int]:
     """The ids of the programs attached to a group itself."""
-    found = (ctypes.c_uint32 * _AT_MOST)()
-    attributes = bytearray(struct.pack("=IIIIQI", folder, _ATTACH_CGROUP_DEVICE, 0, 0, ctypes.addressof(found), _AT_MOST))
-    answer = ctypes.create_string_buffer(bytes(attributes), _ATTRIBUTES)
+    found = (ctypes.c_uint32 * _MAX_PROGRAMS)()
+    attributes = bytearray(struct.pack("=IIIIQI", folder, _ATTACH_CGROUP_DEVICE, 0, 0, ctypes.addressof(found), _MAX_PROGRAMS))
+    answer = ctypes.create_string_buffer(bytes(attributes), _ATTR_BYTES)
     _call(_PROG_QUERY, answer)
     count: int = struct.unpack_from("=I", answer, len(attributes) - 4)[0]
     return list(found[:count])
@@ -117,7 +117,7 @@ def _load(code: bytes) -> int:
 
 
 def _bpf(command: int, attributes: bytes) -> int:
-    return _call(command, ctypes.create_string_buffer(attributes, _ATTRIBUTES))
+    return _call(command, ctypes.create_string_buffer(attributes, _ATTR_BYTES))
 
 
 def _call(command: int, attributes: "ctypes.Array[ctypes.c_char]") -> int:

@@ -1,4 +1,4 @@
-"""Makes machines of the API's instances, and keeps both the same: reads the API after each change, and hands each keeper its wish."""
+"""Reconciles machines with the EC2 state in the API: reads it after each change and gives each reconciler its desired state."""
 
 import asyncio
 import contextlib
@@ -13,34 +13,34 @@ from typing import Any
 
 from botocore.config import Config
 
+from lab.aws_clients import admin_clients
 from lab.hypervisor import conntrack, router, volumes
-from lab.hypervisor.conntrack import Holders, Moved
-from lab.hypervisor.desired import DesiredMachine, DesiredState, Nat, Power, overlapping
-from lab.hypervisor.faults.fault import Effector
-from lab.hypervisor.faults.machines import Brakes, Fillers, Freezer
-from lab.hypervisor.faults.packets import Packets
-from lab.hypervisor.faults.queues import Queues, kernel_lacks
-from lab.hypervisor.faults.registry import Active, Faults
+from lab.hypervisor.conntrack import AddressChange, AddressOwners
+from lab.hypervisor.desired import DesiredMachine, DesiredState, NatTable, Power, overlapping
+from lab.hypervisor.faults.fault import FaultInjector
+from lab.hypervisor.faults.host_injectors import DiskFillInjector, FreezeInjector, IoThrottleInjector
+from lab.hypervisor.faults.packet_drops import PacketDropInjector
+from lab.hypervisor.faults.registry import ActiveFault, FaultRegistry
+from lab.hypervisor.faults.traffic_shaping import TrafficShaper, qdisc_missing
 from lab.hypervisor.firewall.enforcer import Enforcer
-from lab.hypervisor.firewall.facts import Interface
-from lab.hypervisor.firewall.reader import RulebookReader
-from lab.hypervisor.firewall.ruleset import Surfaces
-from lab.hypervisor.interface import MachineReports, RouterNamespace
-from lab.hypervisor.keeper import POWER_OFF_AFTER, Keeper, Surroundings
-from lab.hypervisor.reader import Reader
+from lab.hypervisor.firewall.model import NetworkInterface
+from lab.hypervisor.firewall.reader import SecurityGroupReader
+from lab.hypervisor.firewall.ruleset import RouterSide
+from lab.hypervisor.protocols import MachineStatusReporter, RouterNamespace
+from lab.hypervisor.reconciler import SHUTDOWN_TIMEOUT, MachineReconciler, ReconcilerContext
+from lab.hypervisor.state_reader import Ec2StateReader
 from lab.names import LabNames
-from lab.sessions import administrator
 
-_TRY_AGAIN_AFTER = 2.0
+_RETRY_SECONDS = 2.0
 """Seconds after which an API that did not answer is asked again."""
 
-_READ_EVERY = 0.2
+_MIN_READ_INTERVAL = 0.2
 """Seconds between two readings of the API at the least: a busy client's hundred calls a second are not each worth eight of ours."""
 
-_FOLLOWED_WITHIN = 15.0
+_FIRST_SYNC_TIMEOUT = 15.0
 """Seconds until the first reading of the API, on a busy machine too."""
 
-_RULES_ALONE = "SecurityGroup"
+_FIREWALL_ONLY_ACTION = "SecurityGroup"
 """Part of the names of calls that change no machine, only what may pass between them."""
 
 log = logging.getLogger(__name__)
@@ -53,40 +53,42 @@ class Hypervisor:
         self,
         names: LabNames,
         *,
-        cloud: MachineReports,
+        cloud: MachineStatusReporter,
         image_for: Callable[[str], Path],
-        power_off_after: float = POWER_OFF_AFTER,
-        effectors: Sequence[Effector] = (),
+        power_off_after: float = SHUTDOWN_TIMEOUT,
+        injectors: Sequence[FaultInjector] = (),
     ) -> None:
-        """`effectors` make faults real that lie outside the machines and their network."""
+        """`injectors` make faults real that lie outside the machines and their network."""
         self.names = names
         self.state = DesiredState()
         """The API as last read."""
-        self.keepers: dict[str, Keeper] = {}
+        self.reconcilers: dict[str, MachineReconciler] = {}
         self.problem: str | None = None
         """Why the API could not be read or the router not be set, for people."""
-        self._reader = Reader(names.moto_address)
+        self._reader = Ec2StateReader(names.moto_address)
         self._regions = set[str]()
         self.firewall = Enforcer(
-            Surfaces(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), functools.partial(router.load_rules, names)
+            RouterSide(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), functools.partial(router.load_rules, names)
         )
-        self.faults = Faults(names, [*_network_effectors(names), Freezer(), Fillers(), Brakes(), *effectors])
-        self._rulebooks = RulebookReader(self._reader, s3_address=names.s3_address)
+        self.faults = FaultRegistry(
+            names, [*_network_injectors(names), FreezeInjector(), DiskFillInjector(), IoThrottleInjector(), *injectors]
+        )
+        self._group_reader = SecurityGroupReader(self._reader, s3_address=names.s3_address)
         self._wake = asyncio.Event()
         self._machines_changed = True
-        self._holders = Holders()
+        self._address_owners = AddressOwners()
         self._read_at = 0.0
-        self._rules: str | None = None
+        self._nat_rules: str | None = None
         self._task: asyncio.Task[None] | None = None
-        self._followed = asyncio.Event()
-        self._endings = set[asyncio.Task[None]]()
-        self._around = Surroundings(
+        self._first_sync = asyncio.Event()
+        self._expiry_tasks = set[asyncio.Task[None]]()
+        self._context = ReconcilerContext(
             names=names,
             cloud=cloud,
             image_for=image_for,
             refresh=self.refresh,
-            booting=self.faults.booting,
-            power_off_after=power_off_after,
+            before_boot=self.faults.before_boot,
+            shutdown_timeout=power_off_after,
         )
 
     async def set_up_router(self) -> RouterNamespace:
@@ -97,40 +99,40 @@ class Hypervisor:
     async def start(self, regions: Iterable[str]) -> None:
         """Adopts what an earlier daemon left running, and begins to follow the API, which must answer by now.
 
-        `regions` are those in which there may be something already; others are heard of by `changed`.
+        `regions` are those in which there may be something already; others are heard of by `on_api_change`.
         """
         self._regions.update(regions)
         self.names.machines_dir.mkdir(parents=True, exist_ok=True)
         for folder in sorted(self.names.machines_dir.iterdir()):
-            await self._keeper(folder.name)
+            await self._reconciler_for(folder.name)
         for fault in self.faults.active:
-            self._end_in_time(fault)
+            self._schedule_expiry(fault)
         self.refresh()
-        self._task = asyncio.create_task(self._follow(), name="hypervisor")
+        self._task = asyncio.create_task(self._reconcile_loop(), name="hypervisor")
 
     async def stop(self) -> None:
         """Stops following; the machines run on."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        for ending in self._endings:
+        for ending in self._expiry_tasks:
             ending.cancel()
-        await asyncio.gather(*(keeper.stop() for keeper in self.keepers.values()))
+        await asyncio.gather(*(reconciler.stop() for reconciler in self.reconcilers.values()))
 
-    def changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
+    def on_api_change(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
         """Hears of a call that may have changed something; see `interface.ChangeListener`."""
         if service != "ec2":
             return
         self._regions.add(region)
         if action == "RebootInstances":
             for key, value in parameters.items():
-                if key.startswith("InstanceId.") and value in self.keepers:
-                    self.keepers[value].reboot()
+                if key.startswith("InstanceId.") and value in self.reconcilers:
+                    self.reconcilers[value].reboot()
         if action == "DetachVolume" and parameters.get("Force", "").lower() == "true":
-            for keeper in self.keepers.values():
-                if parameters.get("VolumeId") in keeper.volumes:
-                    keeper.force_detach(parameters["VolumeId"])
-        if _RULES_ALONE in action:
+            for reconciler in self.reconcilers.values():
+                if parameters.get("VolumeId") in reconciler.volumes:
+                    reconciler.force_detach(parameters["VolumeId"])
+        if _FIREWALL_ONLY_ACTION in action:
             self._wake.set()
         else:
             self.refresh()
@@ -140,141 +142,150 @@ class Hypervisor:
         self._machines_changed = True
         self._wake.set()
 
-    def find(self, wanted: str) -> Keeper:
-        """The keeper of a host by its name or instance id; of several of a name the one that stays. `LookupError` names what there is."""
-        found = [keeper for keeper in self.keepers.values() if keeper.desired and wanted in (keeper.instance_id, keeper.desired.name)]
+    def find(self, wanted: str) -> MachineReconciler:
+        """The reconciler of a host by its name or instance id; of several of a name the one that stays.
+
+        LookupError names what there is.
+        """
+        found = [
+            reconciler
+            for reconciler in self.reconcilers.values()
+            if reconciler.desired and wanted in (reconciler.instance_id, reconciler.desired.name)
+        ]
         if not found:
-            known = ", ".join(sorted(keeper.desired.name for keeper in self.keepers.values() if keeper.desired)) or "none"
+            known = ", ".join(sorted(one.desired.name for one in self.reconcilers.values() if one.desired)) or "none"
             raise LookupError(f"host {wanted!r}: this lab has no such host. Hosts: {known}")
-        return min(found, key=lambda keeper: keeper.desired is None or keeper.desired.power is Power.GONE)
+        return min(found, key=lambda one: one.desired is None or one.desired.power is Power.GONE)
 
-    async def stop_host(self, keeper: Keeper) -> None:
-        """StopInstances, through the API's door as anybody would: a fault of the API strikes it."""
-        if keeper.desired:
-            await asyncio.to_thread(self._call, "stop_instances", keeper.desired.region, keeper.instance_id)
+    async def stop_host(self, reconciler: MachineReconciler) -> None:
+        """StopInstances, through the API gateway as anybody would: a fault of the API strikes it."""
+        if reconciler.desired:
+            await asyncio.to_thread(self._call, "stop_instances", reconciler.desired.region, reconciler.instance_id)
 
-    async def start_host(self, keeper: Keeper) -> None:
+    async def start_host(self, reconciler: MachineReconciler) -> None:
         """Lets a killed machine boot again; StartInstances for one that was stopped."""
-        if keeper.power_on() or not keeper.desired:
+        if reconciler.power_on() or not reconciler.desired:
             return
-        await asyncio.to_thread(self._call, "start_instances", keeper.desired.region, keeper.instance_id)
+        await asyncio.to_thread(self._call, "start_instances", reconciler.desired.region, reconciler.instance_id)
 
     def _call(self, operation: str, region: str, instance_id: str) -> None:
         config = Config(retries={"total_max_attempts": 5}, connect_timeout=5, read_timeout=30)
-        getattr(administrator(self.names).client("ec2", region, config), operation)(InstanceIds=[instance_id])
+        getattr(admin_clients(self.names).client("ec2", region, config), operation)(InstanceIds=[instance_id])
 
-    async def give_fault(self, description: Mapping[str, Any], seconds: float | None) -> Active:
+    async def inject_fault(self, description: Mapping[str, Any], seconds: float | None) -> ActiveFault:
         """Puts a fault on; one with an end is taken back then. Raises FaultError."""
-        await self._wait_for_hosts()
-        given = await asyncio.to_thread(self.faults.give, description, seconds)
-        self._end_in_time(given)
+        await self._wait_for_first_sync()
+        given = await asyncio.to_thread(self.faults.inject, description, seconds)
+        self._schedule_expiry(given)
         return given
 
-    async def take_back_faults(self, *fault_ids: str) -> list[Active]:
+    async def clear_faults(self, *fault_ids: str) -> list[ActiveFault]:
         """Ends faults, all if none is named; those that were ended. Raises FaultError."""
-        await self._wait_for_hosts()
-        return await asyncio.to_thread(self.faults.take_back, *fault_ids)
+        await self._wait_for_first_sync()
+        return await asyncio.to_thread(self.faults.clear, *fault_ids)
 
-    async def _wait_for_hosts(self) -> None:
+    async def _wait_for_first_sync(self) -> None:
         """Waits a while: a daemon that has just started first hears from the API which hosts there are."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._followed.wait(), _FOLLOWED_WITHIN)
+            await asyncio.wait_for(self._first_sync.wait(), _FIRST_SYNC_TIMEOUT)
 
-    def _end_in_time(self, fault: Active) -> None:
+    def _schedule_expiry(self, fault: ActiveFault) -> None:
         if fault.until is not None:
-            ending = asyncio.create_task(self._end_at(fault.fault_id, fault.until), name=f"end of fault {fault.fault_id}")
-            self._endings.add(ending)
-            ending.add_done_callback(self._endings.discard)
+            ending = asyncio.create_task(self._clear_at(fault.fault_id, fault.until), name=f"end of fault {fault.fault_id}")
+            self._expiry_tasks.add(ending)
+            ending.add_done_callback(self._expiry_tasks.discard)
 
-    async def _end_at(self, fault_id: str, until: float) -> None:
+    async def _clear_at(self, fault_id: str, until: float) -> None:
         await asyncio.sleep(max(0.0, until - time.time()))
-        await self._followed.wait()
-        while self.faults.is_on(fault_id):
+        await self._first_sync.wait()
+        while self.faults.is_active(fault_id):
             try:
-                await asyncio.to_thread(self.faults.take_back, fault_id)
+                await asyncio.to_thread(self.faults.clear, fault_id)
             except Exception:
-                if self.faults.is_on(fault_id):  # otherwise somebody was quicker
+                if self.faults.is_active(fault_id):  # otherwise somebody was quicker
                     log.exception("%s: its time is over, and it cannot be taken back yet", fault_id)
-                    await asyncio.sleep(_TRY_AGAIN_AFTER)
+                    await asyncio.sleep(_RETRY_SECONDS)
 
-    async def _keeper(self, instance_id: str) -> Keeper:
-        if instance_id not in self.keepers:
-            keeper = Keeper(self._around, instance_id)
-            self.keepers[instance_id] = keeper
-            await keeper.start()
-        return self.keepers[instance_id]
+    async def _reconciler_for(self, instance_id: str) -> MachineReconciler:
+        if instance_id not in self.reconcilers:
+            reconciler = MachineReconciler(self._context, instance_id)
+            self.reconcilers[instance_id] = reconciler
+            await reconciler.start()
+        return self.reconcilers[instance_id]
 
-    async def _follow(self) -> None:
+    async def _reconcile_loop(self) -> None:
         while True:
             await self._wake.wait()
-            await asyncio.sleep(max(0.0, self._read_at + _READ_EVERY - time.monotonic()))
+            await asyncio.sleep(max(0.0, self._read_at + _MIN_READ_INTERVAL - time.monotonic()))
             self._wake.clear()
             self._read_at = time.monotonic()
             machines_too, self._machines_changed = self._machines_changed, False
             try:
                 if machines_too:
                     self.state = await asyncio.to_thread(self._read)
-                    await self._set_router()
-                    await asyncio.to_thread(self.faults.follow, self.state.machines)
-                    self._followed.set()
-                await asyncio.to_thread(self._set_firewall)  # before any machine boots that it is to be around
+                    await self._apply_nat()
+                    await asyncio.to_thread(self.faults.sync, self.state.machines)
+                    self._first_sync.set()
+                await asyncio.to_thread(self._apply_firewall)  # before any machine boots that it is to be around
                 if machines_too:
-                    await self._hand_out()
-                    await asyncio.to_thread(self._drop_volumes)
+                    await self._set_desired_states()
+                    await asyncio.to_thread(self._delete_orphaned_volumes)
                 self.problem = None
             except Exception as error:
                 self.problem = str(error)
                 log.exception("could not follow the API")
-                asyncio.get_running_loop().call_later(_TRY_AGAIN_AFTER, self.refresh)
+                asyncio.get_running_loop().call_later(_RETRY_SECONDS, self.refresh)
 
     def _read(self) -> DesiredState:
         state = self._reader.read(self._regions)
         local = router.local_networks(self.names)
         return DesiredState(
-            machines={instance_id: _checked(machine, local) for instance_id, machine in state.machines.items()},
+            machines={instance_id: _with_overlap_problem(machine, local) for instance_id, machine in state.machines.items()},
             volume_ids=state.volume_ids,
         )
 
-    async def _set_router(self) -> None:
-        rules = router.translation_rules(self.names, Nat.of(self.state.machines))
-        if rules != self._rules:
+    async def _apply_nat(self) -> None:
+        rules = router.nat_rules(self.names, NatTable.for_machines(self.state.machines))
+        if rules != self._nat_rules:
             await asyncio.to_thread(router.load_rules, self.names, rules)
-            self._rules = rules
-        holders = _holders(self.state.machines)
-        moved = Moved.between(self._holders, holders)
+            self._nat_rules = rules
+        holders = _owners_of_addresses(self.state.machines)
+        moved = AddressChange.between(self._address_owners, holders)
         if moved:
-            count = await asyncio.to_thread(conntrack.forget, self.names.router_netns, moved)
+            count = await asyncio.to_thread(conntrack.flush_connections, self.names.router_netns, moved)
             log.info("addresses moved: %s; connections ended: %d", ", ".join(map(str, sorted(moved.addresses))) or "ways out", count)
-        self._holders = holders
+        self._address_owners = holders
 
-    def _set_firewall(self) -> None:
-        self.firewall.enforce(self._rulebooks.read(self._regions), _interfaces(self.names, self.state.machines))
+    def _apply_firewall(self) -> None:
+        self.firewall.enforce(self._group_reader.read(self._regions), _interfaces(self.names, self.state.machines))
 
-    async def _hand_out(self) -> None:
+    async def _set_desired_states(self) -> None:
         for instance_id, machine in self.state.machines.items():
-            if instance_id in self.keepers or machine.power is not Power.GONE or machine.state != "terminated":
-                (await self._keeper(instance_id)).want(machine)
-        for instance_id, keeper in list(self.keepers.items()):
+            if instance_id in self.reconcilers or machine.power is not Power.GONE or machine.state != "terminated":
+                (await self._reconciler_for(instance_id)).set_desired(machine)
+        for instance_id, reconciler in list(self.reconcilers.items()):
             if instance_id not in self.state.machines:
-                keeper.want(None)
-            if keeper.gone:
-                await keeper.stop()
-                del self.keepers[instance_id]
+                reconciler.set_desired(None)
+            if reconciler.gone:
+                await reconciler.stop()
+                del self.reconcilers[instance_id]
 
-    def _drop_volumes(self) -> None:
+    def _delete_orphaned_volumes(self) -> None:
         folder = self.names.volume_file("x").parent
         for file in folder.glob("vol-*.img") if folder.is_dir() else ():
-            if file.stem not in self.state.volume_ids and not any(file.stem in keeper.volumes for keeper in self.keepers.values()):
+            if file.stem not in self.state.volume_ids and not any(
+                file.stem in reconciler.volumes for reconciler in self.reconcilers.values()
+            ):
                 volumes.detach(file)  # a daemon that was killed may have left its loop device
                 file.unlink()
 
 
-def _network_effectors(names: LabNames) -> list[Effector]:
+def _network_injectors(names: LabNames) -> list[FaultInjector]:
     load = functools.partial(router.load_rules, names)
-    return [Packets(load), Queues(load, functools.partial(router.traffic_control, names), kernel_lacks)]
+    return [PacketDropInjector(load), TrafficShaper(load, functools.partial(router.run_tc, names), qdisc_missing)]
 
 
-def _present(machines: Mapping[str, DesiredMachine]) -> dict[str, tuple[DesiredMachine, IPv4Address]]:
+def _with_address(machines: Mapping[str, DesiredMachine]) -> dict[str, tuple[DesiredMachine, IPv4Address]]:
     """The machines that have an address, with it; one that is leaving has it until it is off."""
     return {
         instance_id: (machine, machine.address.ip)
@@ -283,28 +294,28 @@ def _present(machines: Mapping[str, DesiredMachine]) -> dict[str, tuple[DesiredM
     }
 
 
-def _holders(machines: Mapping[str, DesiredMachine]) -> Holders:
-    present = _present(machines)
+def _owners_of_addresses(machines: Mapping[str, DesiredMachine]) -> AddressOwners:
+    present = _with_address(machines)
     private = {address: instance_id for instance_id, (_, address) in present.items()}
     public = {machine.public_address: instance_id for instance_id, (machine, _) in present.items() if machine.public_address}
-    exits = {address: machine.exit_address for machine, address in present.values() if machine.exit_address}
-    return Holders(instances=private | public, exits=exits)
+    exits = {address: machine.egress_address for machine, address in present.values() if machine.egress_address}
+    return AddressOwners(instances=private | public, egress=exits)
 
 
-def _interfaces(names: LabNames, machines: Mapping[str, DesiredMachine]) -> list[Interface]:
+def _interfaces(names: LabNames, machines: Mapping[str, DesiredMachine]) -> list[NetworkInterface]:
     return [
-        Interface(
+        NetworkInterface(
             host=machine.name,
             instance_id=instance_id,
             link=names.router_link(instance_id),
             address=address,
             group_ids=machine.group_ids,
         )
-        for instance_id, (machine, address) in _present(machines).items()
+        for instance_id, (machine, address) in _with_address(machines).items()
     ]
 
 
-def _checked(machine: DesiredMachine, local: list[IPv4Network]) -> DesiredMachine:
+def _with_overlap_problem(machine: DesiredMachine, local: list[IPv4Network]) -> DesiredMachine:
     """The machine with its problem, if its subnet cannot be told apart from a network of this machine's own."""
     clash = overlapping(machine.address, local) if machine.address else None
     if clash is None or machine.problem:

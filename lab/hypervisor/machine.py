@@ -25,7 +25,7 @@ from lab.processes import Process, read_pid_file, write_pid_file
 EXIT_REBOOT = 133
 """nspawn's exit status when the guest asked for a reboot; under --keep-unit it does not start the guest again by itself."""
 
-_NEEDLESS = (
+_DROPPED_CAPABILITIES = (
     "CAP_AUDIT_CONTROL",
     "CAP_AUDIT_WRITE",
     "CAP_DAC_READ_SEARCH",  # and with it open_by_handle_at(2), which leaves the guest's tree
@@ -45,7 +45,7 @@ _POWER_OFF = signal.SIGRTMIN + 4
 _REBOOT = signal.SIGRTMIN + 5
 """Signals to a PID 1 that is systemd, see systemd(1)."""
 
-_SUPERVISE = """\
+_SUPERVISOR_SCRIPT = """\
 set -eu
 for procs in $SUPERVISOR_CGROUPS; do echo $$ > "$procs"; done
 status=0
@@ -54,7 +54,7 @@ echo "$status" > "$EXIT_FILE.new"
 mv "$EXIT_FILE.new" "$EXIT_FILE"
 """
 
-_ENTER = """\
+_GUEST_SCRIPT = """\
 set -eu
 for procs in $MACHINE_CGROUPS; do echo $$ > "$procs"; done
 mount -t overlay overlay -o "$OVERLAY" "$ROOT"
@@ -163,11 +163,11 @@ class Machine:
         except FileNotFoundError:
             return None
 
-    def remember_address(self, address: IPv4Address) -> None:
+    def save_address(self, address: IPv4Address) -> None:
         """Writes down the address for the end of the run, when the API may show none any more."""
         (self.folder / "address").write_text(str(address))
 
-    def image(self, offered: Path) -> Path:
+    def pinned_image(self, offered: Path) -> Path:
         """The image that the root disk was begun over, which is `offered` at its first boot: the disk fits no other."""
         record = self.folder / "image"
         if record.exists():
@@ -178,7 +178,7 @@ class Machine:
     def boot(self, *, image: Path, hostname: str, binds: Mapping[Path, str]) -> Process:
         """Switches the machine on, after `prepare`; returns its supervisor at once.
 
-        `image` is the lower layer of the root disk; `binds` maps devices of this machine to paths in the guest, which uses no other.
+        `pinned_image` is the lower layer of the root disk; `binds` maps devices of this machine to paths in the guest, which uses no other.
         """
         command = [
             "nsenter",
@@ -190,7 +190,7 @@ class Machine:
             "--propagation=slave",
             "sh",
             "-c",
-            _ENTER,
+            _GUEST_SCRIPT,
             "sh",
             "systemd-nspawn",
             "--quiet",
@@ -204,7 +204,7 @@ class Machine:
             "--notify-ready=yes",
             "--resolv-conf=off",  # the image's own names the VPC's resolver
             "--capability=CAP_NET_ADMIN",  # keepalived, and anything else that owns addresses
-            f"--drop-capability={','.join(_NEEDLESS)}",
+            f"--drop-capability={','.join(_DROPPED_CAPABILITIES)}",
             "--console=read-only",
             *(f"--bind={source}:{target}" for source, target in binds.items()),
         ]
@@ -223,7 +223,7 @@ class Machine:
         }
         with self.console.open("ab") as console:
             started = subprocess.Popen(
-                ["sh", "-c", _SUPERVISE, "sh", *command],
+                ["sh", "-c", _SUPERVISOR_SCRIPT, "sh", *command],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=subprocess.STDOUT,
@@ -235,17 +235,17 @@ class Machine:
         write_pid_file(self._supervisor_file, started.pid)
         return Process.of(started.pid)
 
-    def press_power(self) -> bool:
+    def signal_power_off(self) -> bool:
         """Asks the guest to shut down cleanly; False when it has no PID 1 (yet, or any more) to ask."""
-        return self._signal_leader(_POWER_OFF)
+        return self._signal_init(_POWER_OFF)
 
-    def ask_reboot(self) -> bool:
+    def signal_reboot(self) -> bool:
         """Asks the guest to reboot; it then ends with `EXIT_REBOOT`."""
-        return self._signal_leader(_REBOOT)
+        return self._signal_init(_REBOOT)
 
-    def leader(self) -> int | None:
+    def init_pid(self) -> int | None:
         """The guest's PID 1 as seen from here."""
-        return self.cgroup.leader()
+        return self.cgroup.init_pid()
 
     def cut_power(self) -> None:
         """Ends every process of the machine at once, without a word to any of them."""
@@ -264,15 +264,15 @@ class Machine:
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def last_lines(self, count: int = 5) -> list[str]:
+    def console_tail(self, count: int = 5) -> list[str]:
         """The end of the console, for an error message."""
         with contextlib.suppress(FileNotFoundError):
             text = self.console.read_text(errors="replace")
             return [line.strip() for line in text.splitlines() if line.strip()][-count:]
         return []
 
-    def _signal_leader(self, sign: int) -> bool:
-        leader = self.leader()
+    def _signal_init(self, sign: int) -> bool:
+        leader = self.init_pid()
         if leader is None:
             return False
         try:

@@ -52,7 +52,7 @@ def remove(name: str) -> None:
         _netns.remove(name)
 
 
-def inside(name: str, function: Callable[[], _T]) -> _T:
+def call_in_namespace(name: str, function: Callable[[], _T]) -> _T:
     """What `function` returns when called in the namespace `name`; what it raises is raised here. Blocks: it joins a thread."""
     results: list[_T] = []
     errors: list[BaseException] = []
@@ -99,7 +99,7 @@ def open_socket_in(
             raise
         return bound
 
-    return inside(name, make)
+    return call_in_namespace(name, make)
 
 
 def write_sysctl(name: str, path: str, value: str) -> None:
@@ -107,4 +107,4 @@ def write_sysctl(name: str, path: str, value: str) -> None:
 
     /proc/sys/net shows the namespace of the thread that opens the file.
     """
-    inside(name, lambda: Path("/proc/sys", path).write_text(value))
+    call_in_namespace(name, lambda: Path("/proc/sys", path).write_text(value))

@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _NUD_PERMANENT = 0x80
-_EXISTS = 17
+_EEXIST = 17
 _MAIN_TABLE = 254
-_NO_DEVICE = 19
+_ENODEV = 19
 
 
-class Wires:
-    """Links, addresses and routes of one network namespace; made by `this_machine` or given to the function of `within`."""
+class Netlink:
+    """Links, addresses and routes of one network namespace; made by `node_netlink` or given to the function of `call_with_netlink`."""
 
     def __init__(self, route: Any) -> None:
         self._route = route
@@ -28,22 +28,22 @@ class Wires:
         """All links by name, with their index."""
         return {str(link.get_attr("IFLA_IFNAME")): int(link["index"]) for link in self._route.get_links()}
 
-    def add_pair(self, name: str, *, peer: str, peer_namespace: str, peer_mac: str | None = None) -> None:
+    def add_veth_pair(self, name: str, *, peer: str, peer_namespace: str, peer_mac: str | None = None) -> None:
         """A veth pair: `name` here, `peer` in another namespace."""
         other: dict[str, str] = {"ifname": peer, "net_ns_fd": peer_namespace}
         if peer_mac:
             other["address"] = peer_mac
         self._route.link("add", ifname=name, kind="veth", peer=other)
 
-    def set_up(self, name: str) -> None:
+    def set_link_up(self, name: str) -> None:
         """Brings a link up."""
         self._route.link("set", index=self.links()[name], state="up")
 
-    def set_down(self, name: str) -> None:
+    def set_link_down(self, name: str) -> None:
         """Brings a link down; its routes and neighbours go with that."""
         self._route.link("set", index=self.links()[name], state="down")
 
-    def remove(self, name: str) -> None:
+    def remove_link(self, name: str) -> None:
         """Removes a link if it is there, and the other end of its pair."""
         index = self.links().get(name)
         if index is None:
@@ -51,12 +51,12 @@ class Wires:
         try:
             self._route.link("del", index=index)
         except NetlinkError as error:
-            if error.code != _NO_DEVICE:  # the kernel was still removing it with its other end's namespace
+            if error.code != _ENODEV:  # the kernel was still removing it with its other end's namespace
                 raise
 
     def add_address(self, name: str, address: IPv4Interface) -> None:
         """Puts an address on a link; it may be there."""
-        self._tolerating(
+        self._ignore_existing(
             lambda: self._route.addr("add", index=self.links()[name], address=str(address.ip), prefixlen=address.network.prefixlen)
         )
 
@@ -78,9 +78,9 @@ class Wires:
         """Sends packets for a network to a gateway."""
         self._route.route("replace", dst=str(destination), gateway=str(gateway))
 
-    def route_nowhere(self, destination: IPv4Network) -> None:
+    def add_blackhole(self, destination: IPv4Network) -> None:
         """Drops packets for a network for which there is no better route."""
-        self._tolerating(lambda: self._route.route("add", dst=str(destination), type="blackhole"))
+        self._ignore_existing(lambda: self._route.route("add", dst=str(destination), type="blackhole"))
 
     def routes(self) -> list[IPv4Network]:
         """The destinations of all IPv4 routes but the default one."""
@@ -96,26 +96,26 @@ class Wires:
         self._route.neigh("replace", dst=str(address), lladdr=mac, ifindex=self.links()[name], state=_NUD_PERMANENT)
 
     @staticmethod
-    def _tolerating(action: "Callable[[], object]") -> None:
+    def _ignore_existing(action: "Callable[[], object]") -> None:
         try:
             action()
         except NetlinkError as error:
-            if error.code != _EXISTS:
+            if error.code != _EEXIST:
                 raise
 
 
 @contextmanager
-def of_this_machine() -> "Generator[Wires]":
+def node_netlink() -> "Generator[Netlink]":
     """The wires of this process's own namespace."""
     with IPRoute() as route:
-        yield Wires(route)
+        yield Netlink(route)
 
 
-def within(namespace: str, function: "Callable[[Wires], _T]") -> "_T":
+def call_with_netlink(namespace: str, function: "Callable[[Netlink], _T]") -> "_T":
     """What `function` returns, called in a thread inside the namespace with its wires."""
 
     def enter() -> _T:
         with IPRoute() as route:
-            return function(Wires(route))
+            return function(Netlink(route))
 
-    return namespaces.inside(namespace, enter)
+    return namespaces.call_in_namespace(namespace, enter)

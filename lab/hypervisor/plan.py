@@ -7,14 +7,14 @@ from enum import Enum
 from lab.hypervisor.desired import DesiredMachine, Power
 
 
-class Rest(Enum):
+class StopCause(Enum):
     """Why a machine that is not running does not run."""
 
     NEW = "new"
     """It never ran, or its daemon does not know how it ended: it may be booted."""
-    OFF = "off"
+    API_STOP = "off"
     """It was shut down because the API wanted it so."""
-    SELF = "self"
+    GUEST_POWEROFF = "self"
     """The guest powered itself off."""
     REBOOT = "reboot"
     """The guest, or the API, wants it to start again."""
@@ -25,24 +25,24 @@ class Rest(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ActualMachine:
+class ObservedMachine:
     """What is there of one instance."""
 
     running: bool
-    rest: Rest = Rest.NEW
+    stop_cause: StopCause = StopCause.NEW
     """Meaningful when it does not run."""
-    has_root: bool = False
+    has_root_disk: bool = False
     volumes: frozenset[str] = frozenset()
     """Volumes that a running machine has been given."""
-    sizes: Mapping[str, int] = field(default_factory=dict[str, int])
+    volume_sizes: Mapping[str, int] = field(default_factory=dict[str, int])
     """The sizes in GiB that the devices of those are known to have."""
-    held: frozenset[str] = frozenset()
+    busy_volumes: frozenset[str] = frozenset()
     """Those of them that the guest has just been seen to use still."""
-    released: frozenset[str] = frozenset()
+    reported_detached: frozenset[str] = frozenset()
     """Volumes of which the API has been told, since it was last read, that the machine does not have them."""
-    told: Power | None = None
+    reported_power: Power | None = None
     """What the API was last told; nothing yet since it last began to boot."""
-    heard: bool = False
+    report_observed: bool = False
     """Whether the API has been read since it was told."""
 
 
@@ -53,14 +53,14 @@ class Action(Enum):
     BOOT = "boot"
     SHUT_DOWN = "shut down"
     DESTROY = "destroy"
-    TELL_STARTED = "tell started"
-    TELL_STOPPED = "tell stopped"
-    TELL_TERMINATED = "tell terminated"
+    REPORT_STARTED = "tell started"
+    REPORT_STOPPED = "tell stopped"
+    REPORT_TERMINATED = "tell terminated"
     ATTACH = "attach"
     GROW = "grow"
     DETACH = "detach"
-    TELL_DETACHED = "tell detached"
-    SETTLE = "settle"
+    REPORT_DETACHED = "tell detached"
+    CLEAR_STOP_CAUSE = "settle"
     """The API has seen the machine off: whatever ended it is over, and the next start is a plain one."""
 
 
@@ -72,70 +72,70 @@ class Step:
     volume_id: str | None = None
 
 
-def next_step(desired: DesiredMachine | None, actual: ActualMachine) -> Step:
+def next_step(desired: DesiredMachine | None, observed: ObservedMachine) -> Step:
     """The one next step towards what the API wants; NOTHING when all is so. `desired` is None for an instance unknown to the API."""
     power = desired.power if desired else Power.GONE
     if desired is None or power is Power.GONE:
-        return Step(action=_towards_gone(desired, actual))  # what it has goes without a word
-    if actual.running and power is Power.ON:
-        return _while_running(desired, actual)
-    if not actual.running and (released := _released(desired, actual)):
+        return Step(action=_towards_gone(desired, observed))  # what it has goes without a word
+    if observed.running and power is Power.ON:
+        return _while_running(desired, observed)
+    if not observed.running and (released := _next_detach_report(desired, observed)):
         return released
-    return Step(action=_towards_off(actual) if power is Power.OFF else _towards_on(desired, actual))
+    return Step(action=_towards_off(observed) if power is Power.OFF else _towards_on(desired, observed))
 
 
-def _towards_gone(desired: DesiredMachine | None, actual: ActualMachine) -> Action:
+def _towards_gone(desired: DesiredMachine | None, actual: ObservedMachine) -> Action:
     if actual.running:
         return Action.SHUT_DOWN
-    if actual.has_root:
+    if actual.has_root_disk:
         return Action.DESTROY
-    if desired and desired.state != "terminated" and actual.told is not Power.GONE:
-        return Action.TELL_TERMINATED
+    if desired and desired.state != "terminated" and actual.reported_power is not Power.GONE:
+        return Action.REPORT_TERMINATED
     return Action.NOTHING
 
 
-def _towards_off(actual: ActualMachine) -> Action:
+def _towards_off(actual: ObservedMachine) -> Action:
     if actual.running:
         return Action.SHUT_DOWN
-    if actual.told is not Power.OFF:
-        return Action.TELL_STOPPED
-    return Action.NOTHING if actual.rest in (Rest.OFF, Rest.NEW) else Action.SETTLE
+    if actual.reported_power is not Power.OFF:
+        return Action.REPORT_STOPPED
+    return Action.NOTHING if actual.stop_cause in (StopCause.API_STOP, StopCause.NEW) else Action.CLEAR_STOP_CAUSE
 
 
-def _towards_on(desired: DesiredMachine, actual: ActualMachine) -> Action:
-    if actual.rest is Rest.SELF and not desired.problem:
+def _towards_on(desired: DesiredMachine, actual: ObservedMachine) -> Action:
+    if actual.stop_cause is StopCause.GUEST_POWEROFF and not desired.problem:
         # The API learns of it and shows `stopped`; if it still wants the machine on after that, somebody has started it.
-        if actual.told is not Power.OFF:
-            return Action.TELL_STOPPED
-        return Action.SETTLE if actual.heard else Action.NOTHING
-    if desired.problem or actual.rest in (Rest.KILLED, Rest.FAILED):
+        if actual.reported_power is not Power.OFF:
+            return Action.REPORT_STOPPED
+        return Action.CLEAR_STOP_CAUSE if actual.report_observed else Action.NOTHING
+    if desired.problem or actual.stop_cause in (StopCause.KILLED, StopCause.FAILED):
         # The API knows no failed machine: its instance runs, and the lab's status says what is wrong.
-        return Action.TELL_STARTED if _pending(desired, actual) else Action.NOTHING
+        return Action.REPORT_STARTED if _start_unreported(desired, actual) else Action.NOTHING
     return Action.BOOT
 
 
-def _while_running(desired: DesiredMachine, actual: ActualMachine) -> Step:
-    if _pending(desired, actual):
-        return Step(action=Action.TELL_STARTED)
+def _while_running(desired: DesiredMachine, actual: ObservedMachine) -> Step:
+    if _start_unreported(desired, actual):
+        return Step(action=Action.REPORT_STARTED)
     wanted = {volume.volume_id for volume in desired.volumes}
-    for volume_id in sorted(actual.volumes - wanted - actual.held):
+    for volume_id in sorted(actual.volumes - wanted - actual.busy_volumes):
         return Step(action=Action.DETACH, volume_id=volume_id)
-    if released := _released(desired, actual):
+    if released := _next_detach_report(desired, actual):
         return released
     for volume_id in sorted(wanted - actual.volumes):
         return Step(action=Action.ATTACH, volume_id=volume_id)
     for volume in desired.volumes:
-        if volume.volume_id in actual.volumes and actual.sizes.get(volume.volume_id, volume.size_gib) < volume.size_gib:
+        if volume.volume_id in actual.volumes and actual.volume_sizes.get(volume.volume_id, volume.size_gib) < volume.size_gib:
             return Step(action=Action.GROW, volume_id=volume.volume_id)
     return Step(action=Action.NOTHING)
 
 
-def _pending(desired: DesiredMachine, actual: ActualMachine) -> bool:
-    return desired.state == "pending" and actual.told is not Power.ON
+def _start_unreported(desired: DesiredMachine, actual: ObservedMachine) -> bool:
+    return desired.state == "pending" and actual.reported_power is not Power.ON
 
 
-def _released(desired: DesiredMachine, actual: ActualMachine) -> Step | None:
+def _next_detach_report(desired: DesiredMachine, actual: ObservedMachine) -> Step | None:
     """Volumes that are to leave, and that the machine does not have."""
-    for volume_id in sorted(desired.leaving - actual.volumes - actual.released):
-        return Step(action=Action.TELL_DETACHED, volume_id=volume_id)
+    for volume_id in sorted(desired.detaching - actual.volumes - actual.reported_detached):
+        return Step(action=Action.REPORT_DETACHED, volume_id=volume_id)
     return None

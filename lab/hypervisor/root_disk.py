@@ -15,21 +15,21 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab.disk_space import GIB
 from lab.errors import LabError
-from lab.files import private
+from lab.files import private_opener
 from lab.hypervisor import volumes
 from lab.hypervisor.run import CommandError, run
-from lab.space import GIB
 
-_MAKE = ("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=1")
-_OPTIONS = "loop,noatime,noinit_itable,nosuid,nodev"
+_MKFS = ("mkfs.ext4", "-q", "-F", "-m", "0", "-O", "^has_journal", "-E", "nodiscard,lazy_itable_init=1")
+_MOUNT_OPTIONS = "loop,noatime,noinit_itable,nosuid,nodev"
 """Inode tables are read as zeroes from a file that is new: written out they would fill this machine's disk."""
 
 
-_LET_GO_WITHIN = 10.0
+_RELEASE_TIMEOUT = 10.0
 """Seconds for a loop device to go after its file system was unmounted."""
 
-_CLEAN_OR_MENDED = (0, 1)
+_FSCK_SUCCESS = (0, 1)
 """Exit statuses of e2fsck(8)."""
 
 
@@ -69,14 +69,14 @@ class RootDisk:
         self.mount_point.mkdir(parents=True, exist_ok=True)
         if not self.image.exists():
             scratch = self.image.with_suffix(".new")
-            with open(scratch, "wb", opener=private) as opened:
+            with open(scratch, "wb", opener=private_opener) as opened:
                 os.truncate(opened.fileno(), size)
-            run([*_MAKE, scratch])
+            run([*_MKFS, scratch])
             scratch.rename(self.image)
         if self.image.stat().st_size < size:
             self._grow(size)
         if not self.mount_point.is_mount():
-            run(["mount", "-o", _OPTIONS, self.image, self.mount_point])
+            run(["mount", "-o", _MOUNT_OPTIONS, self.image, self.mount_point])
         self.work.mkdir(exist_ok=True)
         if not self.upper.exists():
             self.upper.mkdir()
@@ -89,13 +89,13 @@ class RootDisk:
         """Unmounted, because growing a mounted file system takes CAP_SYS_RESOURCE, which not every machine's root has."""
         if self.mount_point.is_mount():
             run(["umount", self.mount_point])
-        deadline = time.monotonic() + _LET_GO_WITHIN
-        while volumes.loops_over(self.image):  # some other process may just be looking at it
+        deadline = time.monotonic() + _RELEASE_TIMEOUT
+        while volumes.loops_of_file(self.image):  # some other process may just be looking at it
             if time.monotonic() > deadline:
-                raise RootDiskBusyError(f"{self.image} cannot be grown: somebody still has it mounted after {_LET_GO_WITHIN:g} s")
+                raise RootDiskBusyError(f"{self.image} cannot be grown: somebody still has it mounted after {_RELEASE_TIMEOUT:g} s")
             time.sleep(0.02)
         os.truncate(self.image, size)
-        run(["e2fsck", "-f", "-p", self.image], accept=_CLEAN_OR_MENDED)
+        run(["e2fsck", "-f", "-p", self.image], accept=_FSCK_SUCCESS)
         run(["resize2fs", self.image])
 
     def unmount(self) -> None:
@@ -104,17 +104,17 @@ class RootDisk:
             run(["umount", "--lazy", self.mount_point])
 
 
-def mounted_below(folder: Path) -> list[Path]:
+def mounts_under(folder: Path) -> list[Path]:
     """Where anything is mounted below a folder, in the order in which it was."""
     places = [line.split(" ")[4].encode().decode("unicode_escape") for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     return [Path(place) for place in places if place.startswith(f"{folder}/")]
 
 
-def unmount_below(folder: Path, timeout: float = 3) -> None:
+def unmount_all_under(folder: Path, timeout: float = 3) -> None:
     """Unmounts all that is mounted below a folder, and waits up to `timeout` seconds until the root disks' loop devices are gone."""
-    for place in reversed(mounted_below(folder)):
+    for place in reversed(mounts_under(folder)):
         with contextlib.suppress(CommandError):  # somebody else was quicker
             run(["umount", "--lazy", place])
     deadline = time.monotonic() + timeout
-    while any(loop for loop in volumes.loops_below(folder / "machines")) and time.monotonic() < deadline:
+    while any(loop for loop in volumes.loops_under(folder / "machines")) and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -8,14 +8,14 @@ too, because the router answers for the whole subnet (proxy ARP).
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from lab.hypervisor import namespaces, this_machine
-from lab.hypervisor.desired import DesiredMachine, Nat
-from lab.hypervisor.netlink import Wires, of_this_machine, within
+from lab.hypervisor import namespaces, node_firewall
+from lab.hypervisor.desired import DesiredMachine, NatTable
+from lab.hypervisor.netlink import Netlink, call_with_netlink, node_netlink
 from lab.hypervisor.run import run
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames, mac_address
 
 WAN = "wan"
-_VOID = "lo"
+_BLACKHOLE_LINK = "lo"
 """Where packets for a machine that is off are routed, and dropped by the rules. They are not simply without a route: the router still
 answers ARP for the address, as a VPC does, and so the sender waits in vain rather than being told that there is no such host."""
 
@@ -39,37 +39,37 @@ class AddressClashError(RuntimeError):
 
 def set_up(names: LabNames) -> None:
     """Makes the router and its link to this machine, or completes what is there of them."""
-    with of_this_machine() as wires:
+    with node_netlink() as wires:
         if names.wan_link not in wires.links():
-            _refuse_clash(names, wires)
-    this_machine.protect(names)
+            _check_address_clash(names, wires)
+    node_firewall.install(names)
     namespaces.create(names.router_netns)
     for path, value in _SYSCTLS.items():
         namespaces.write_sysctl(names.router_netns, path, value)
-    with of_this_machine() as wires:
+    with node_netlink() as wires:
         if names.wan_link not in wires.links():
-            wires.add_pair(names.wan_link, peer=WAN, peer_namespace=names.router_netns)
-        wires.add_address(names.wan_link, IPv4Interface(f"{names.machine_address}/30"))
-        wires.set_up(names.wan_link)
-    within(names.router_netns, lambda wires: _set_up_inside(names, wires))
-    with of_this_machine() as wires:
-        for destination in (names.elastic_network, IPv4Network(f"{names.api_address}/31")):
+            wires.add_veth_pair(names.wan_link, peer=WAN, peer_namespace=names.router_netns)
+        wires.add_address(names.wan_link, IPv4Interface(f"{names.wan_peer_address}/30"))
+        wires.set_link_up(names.wan_link)
+    call_with_netlink(names.router_netns, lambda wires: _set_up_inside(names, wires))
+    with node_netlink() as wires:
+        for destination in (names.public_network, IPv4Network(f"{names.api_address}/31")):
             wires.route_via(destination, names.router_address)
 
 
-def _set_up_inside(names: LabNames, wires: Wires) -> None:
-    wires.set_up("lo")
+def _set_up_inside(names: LabNames, wires: Netlink) -> None:
+    wires.set_link_up("lo")
     for address in (METADATA_ADDRESS, RESOLVER_ADDRESS, names.api_address, names.s3_address):
         wires.add_address("lo", IPv4Interface(f"{address}/32"))
     wires.add_address(WAN, IPv4Interface(f"{names.router_address}/30"))
-    wires.set_up(WAN)
-    wires.route_via(IPv4Network("0.0.0.0/0"), names.machine_address)
-    wires.route_nowhere(names.elastic_network)  # an address that nobody holds, or the packets would go round in circles
+    wires.set_link_up(WAN)
+    wires.route_via(IPv4Network("0.0.0.0/0"), names.wan_peer_address)
+    wires.add_blackhole(names.public_network)  # an address that nobody holds, or the packets would go round in circles
 
 
-def _refuse_clash(names: LabNames, wires: Wires) -> None:
+def _check_address_clash(names: LabNames, wires: Netlink) -> None:
     taken = wires.routes()
-    for ours in (names.elastic_network, names.outside_network):
+    for ours in (names.public_network, names.wan_network):
         for theirs in taken:
             if theirs.overlaps(ours):
                 raise AddressClashError(
@@ -80,9 +80,9 @@ def _refuse_clash(names: LabNames, wires: Wires) -> None:
 
 def local_networks(names: LabNames) -> list[IPv4Network]:
     """Networks that this machine itself is in, the lab's own excepted: a VPC in one of them would not be told apart from it."""
-    with of_this_machine() as wires:
+    with node_netlink() as wires:
         networks = [address.network for address in wires.addresses() if not address.ip.is_loopback]
-    return [network for network in networks if not network.overlaps(names.outside_network)]
+    return [network for network in networks if not network.overlaps(names.wan_network)]
 
 
 def connect(names: LabNames, machine: DesiredMachine) -> None:
@@ -94,21 +94,21 @@ def connect(names: LabNames, machine: DesiredMachine) -> None:
     namespace, link, mac = names.machine_netns(machine.instance_id), names.router_link(machine.instance_id), mac_address(address.ip)
     namespaces.create(namespace)
 
-    def router_side(wires: Wires) -> None:
-        wires.route_nowhere(address.network)  # addresses of the subnet that nobody has
+    def router_side(wires: Netlink) -> None:
+        wires.add_blackhole(address.network)  # addresses of the subnet that nobody has
         wires.add_address("lo", IPv4Interface(f"{gateway}/32"))
-        wires.add_pair(link, peer=MACHINE_LINK, peer_namespace=namespace, peer_mac=mac)
+        wires.add_veth_pair(link, peer=MACHINE_LINK, peer_namespace=namespace, peer_mac=mac)
 
-    def machine_side(wires: Wires) -> None:
-        wires.set_up("lo")
+    def machine_side(wires: Netlink) -> None:
+        wires.set_link_up("lo")
         wires.add_address(MACHINE_LINK, address)
-        wires.set_up(MACHINE_LINK)
+        wires.set_link_up(MACHINE_LINK)
         wires.route_via(IPv4Network("0.0.0.0/0"), gateway)
 
-    within(names.router_netns, router_side)
+    call_with_netlink(names.router_netns, router_side)
     # The default of 80 hundredths delays the first packet between two hosts of a subnet by a second.
     namespaces.write_sysctl(names.router_netns, f"net/ipv4/neigh/{link}/proxy_delay", "0")
-    within(namespace, machine_side)
+    call_with_netlink(namespace, machine_side)
     restore_link(names, machine.instance_id, address.ip)
 
 
@@ -116,45 +116,45 @@ def cut_link(names: LabNames, instance_id: str, address: IPv4Address) -> None:
     """Pulls the machine's network cable: nothing it sends arrives any more, what is sent to it vanishes, and nobody is told."""
     link = names.router_link(instance_id)
 
-    def down(wires: Wires) -> None:
-        wires.route_to_link(IPv4Network(f"{address}/32"), _VOID)
+    def down(wires: Netlink) -> None:
+        wires.route_to_link(IPv4Network(f"{address}/32"), _BLACKHOLE_LINK)
         if link in wires.links():
-            wires.set_down(link)
+            wires.set_link_down(link)
 
-    within(names.router_netns, down)
+    call_with_netlink(names.router_netns, down)
 
 
 def restore_link(names: LabNames, instance_id: str, address: IPv4Address) -> None:
     """Plugs the cable in; a link that goes down loses its route and its neighbour, so both are set here."""
     link = names.router_link(instance_id)
 
-    def up(wires: Wires) -> None:
-        wires.set_up(link)
+    def up(wires: Netlink) -> None:
+        wires.set_link_up(link)
         wires.route_to_link(IPv4Network(f"{address}/32"), link)
         wires.set_neighbour(address, mac_address(address), link)
 
-    within(names.router_netns, up)
+    call_with_netlink(names.router_netns, up)
 
 
 def disconnect(names: LabNames, instance_id: str, address: IPv4Address | None = None) -> None:
     """Takes the machine's link and namespace away. With `address`, which it keeps while it is off, packets for it vanish as on EC2."""
 
-    def remove(wires: Wires) -> None:
+    def remove(wires: Netlink) -> None:
         if address is not None:
-            wires.route_to_link(IPv4Network(f"{address}/32"), _VOID)
-        wires.remove(names.router_link(instance_id))
+            wires.route_to_link(IPv4Network(f"{address}/32"), _BLACKHOLE_LINK)
+        wires.remove_link(names.router_link(instance_id))
 
     if namespaces.exists(names.router_netns):
-        within(names.router_netns, remove)
+        call_with_netlink(names.router_netns, remove)
     namespaces.remove(names.machine_netns(instance_id))
 
 
-def forget(names: LabNames, address: IPv4Address) -> None:
+def remove_host_route(names: LabNames, address: IPv4Address) -> None:
     """The address is nobody's any more."""
-    within(names.router_netns, lambda wires: wires.remove_route(IPv4Network(f"{address}/32")))
+    call_with_netlink(names.router_netns, lambda wires: wires.remove_route(IPv4Network(f"{address}/32")))
 
 
-def translation_rules(names: LabNames, nat: Nat) -> str:
+def nat_rules(names: LabNames, nat: NatTable) -> str:
     """The nftables script that replaces the router's translations in one transaction.
 
     Packets that bear no public address never reach this machine's own namespace, and none reaches AWS's endpoints without a way out.
@@ -198,7 +198,7 @@ table ip translation {{
   }}
   chain leaving {{
     type filter hook forward priority filter - 20; policy accept;
-    oifname "{_VOID}" counter drop
+    oifname "{_BLACKHOLE_LINK}" counter drop
     oifname "{WAN}" ip saddr != @has_way_out counter drop
     iifname "{WAN}" ct direction original ct status & dnat == 0 counter drop
     iifname != "{WAN}" ct direction original ct status dnat ip saddr != @has_way_out counter drop
@@ -218,7 +218,7 @@ def load_rules(names: LabNames, script: str) -> None:
     _run_inside(names, ["nft", "-f", "-"], script)
 
 
-def traffic_control(names: LabNames, arguments: Sequence[str], commands: str) -> str:
+def run_tc(names: LabNames, arguments: Sequence[str], commands: str) -> str:
     """Runs tc(8) in the router, with `commands` as its input; its output. Raises CommandError."""
     return _run_inside(names, ["tc", *arguments], commands)
 

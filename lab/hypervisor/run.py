@@ -1,4 +1,4 @@
-"""The one door to other programs: an argument list in, its output out, and an error that says what ran and what it said last."""
+"""Runs other programs: an argument list in, its output out, and an error that says what ran and what it said last."""
 
 import os
 import subprocess

@@ -11,13 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from lab.errors import LabError
-from lab.hypervisor import cgroups, footprint, namespaces, root_disk, this_machine, volumes
+from lab.hypervisor import cgroups, namespaces, node_firewall, node_settings, root_disk, volumes
 from lab.hypervisor.cgroups import MachineCgroup
-from lab.hypervisor.netlink import of_this_machine
+from lab.hypervisor.netlink import node_netlink
 from lab.names import LabNames
 from lab.processes import read_pid_file
 
-_GRACE = 10.0
+_GRACE_SECONDS = 10.0
 """Seconds for the lab's own processes to end by themselves."""
 
 
@@ -31,7 +31,7 @@ class TearDownError(LabError):
 def take_down(names: LabNames) -> None:
     """Removes every trace of the lab. May be repeated; a lab that is not there is fine. Raises `TearDownError`."""
     _end_processes(names)
-    machines = cgroups.machines_of(names.prefix)
+    machines = cgroups.list_instance_ids(names.prefix)
     with ThreadPoolExecutor(max_workers=16) as pool:
         for killing in [pool.submit(MachineCgroup(lab=names.prefix, instance_id=instance_id).kill) for instance_id in machines]:
             killing.result()
@@ -39,24 +39,24 @@ def take_down(names: LabNames) -> None:
     for namespace in namespaces.names():
         if namespace.startswith(f"{names.prefix}."):
             namespaces.remove(namespace)
-    with of_this_machine() as wires:
-        wires.remove(names.wan_link)
-    this_machine.release(names)
-    root_disk.unmount_below(names.state_dir)
-    volumes.detach_below(names.state_dir)
+    with node_netlink() as wires:
+        wires.remove_link(names.wan_link)
+    node_firewall.uninstall(names)
+    root_disk.unmount_all_under(names.state_dir)
+    volumes.detach_all_under(names.state_dir)
     _remove_state(names)
-    footprint.leave()
+    node_settings.release()
 
 
-def remains(names: LabNames) -> list[str]:
+def find_leftovers(names: LabNames) -> list[str]:
     """What is there of the lab, for people; empty after `take_down`."""
-    found = [f"cgroup {hierarchy / names.prefix}" for hierarchy in cgroups.layout().every if (hierarchy / names.prefix).exists()]
+    found = [f"cgroup {hierarchy / names.prefix}" for hierarchy in cgroups.layout().all_hierarchies if (hierarchy / names.prefix).exists()]
     found += [f"namespace {name}" for name in namespaces.names() if name.startswith(f"{names.prefix}.")]
-    with of_this_machine() as wires:
+    with node_netlink() as wires:
         found += [f"link {name}" for name in wires.links() if name == names.wan_link]
-    found += [f"firewall table inet {names.prefix}"] if this_machine.protected(names) else []
-    found += [f"mount {where}" for where in root_disk.mounted_below(names.state_dir)]
-    found += [f"loop device {loop}" for loop in volumes.loops_below(names.state_dir)]
+    found += [f"firewall table inet {names.prefix}"] if node_firewall.is_installed(names) else []
+    found += [f"mount {where}" for where in root_disk.mounts_under(names.state_dir)]
+    found += [f"loop device {loop}" for loop in volumes.loops_under(names.state_dir)]
     if names.state_dir.exists():
         found.append(f"folder {names.state_dir}")
     return found
@@ -73,7 +73,7 @@ def _end(files: Sequence[Path]) -> None:
     with ThreadPoolExecutor() as pool:
         for process in filter(None, map(read_pid_file, files)):
             if process.pid != os.getpid():
-                pool.submit(process.end, grace=_GRACE)
+                pool.submit(process.stop, grace=_GRACE_SECONDS)
 
 
 def _remove_state(names: LabNames) -> None:

@@ -10,15 +10,15 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.files import private
+from lab.disk_space import GIB, require_fits
+from lab.files import private_opener
 from lab.hypervisor.run import CommandError, run
-from lab.space import GIB, require_possible
 
 _GET_STATUS, _SET_STATUS = 0x4C05, 0x4C04
 _STATUS_BYTES, _SIZE_LIMIT_AT = 232, 32
 """LOOP_GET_STATUS64, LOOP_SET_STATUS64, struct loop_info64 and its lo_sizelimit, from <linux/loop.h>."""
 
-_NOTHING_LEFT = 512
+_MIN_SIZE_LIMIT = 512
 """The size limit in bytes, the least there is, of a device whose volume has been torn out."""
 
 
@@ -26,7 +26,7 @@ _NOTHING_LEFT = 512
 class _Loop:
     device: Path
     backing: str
-    torn: bool
+    force_detached: bool
 
 
 def guest_device(volume_id: str) -> str:
@@ -40,7 +40,7 @@ def attach(file: Path, size_gib: int) -> Path:
     Raises NoSpaceError where the volume is larger than the whole disk.
     """
     grow(file, size_gib)
-    existing = loops_over(file)
+    existing = loops_of_file(file)
     if existing:
         return existing[0]
     return Path(run(["losetup", "--find", "--show", file]).strip())
@@ -53,18 +53,18 @@ def grow(file: Path, size_gib: int) -> None:
     system for instance, stays as large as it was. Raises NoSpaceError where the volume is larger than the whole disk.
     """
     size = size_gib * GIB
-    require_possible(file.parent, size, f"volume {file.stem}")
+    require_fits(file.parent, size, f"volume {file.stem}")
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(file, "ab", opener=private) as opened:
+    with open(file, "ab", opener=private_opener) as opened:
         if file.stat().st_size < size:
             os.truncate(opened.fileno(), size)
-    for loop in loops_over(file):
+    for loop in loops_of_file(file):
         run(["losetup", "--set-capacity", loop])
 
 
 def size_of(file: Path) -> int | None:
     """The size in GiB of the device over a volume's file, None where there is none."""
-    loops = loops_over(file)
+    loops = loops_of_file(file)
     return int(run(["blockdev", "--getsize64", loops[0]]).strip()) // GIB if loops else None
 
 
@@ -73,11 +73,11 @@ def detach(file: Path) -> None:
 
     One that somebody still has open goes when the last of them closes it, and is listed until then: the kernel counts them.
     """
-    for loop in loops_over(file):
+    for loop in loops_of_file(file):
         run(["losetup", "--detach", loop])
 
 
-def held(loop: Path) -> bool:
+def in_use(loop: Path) -> bool:
     """Whether the device is mounted, in any namespace, or is otherwise somebody's own (swap, a mapper's, a mkfs at work).
 
     Asked of the kernel: such a holder has the device exclusively, so nobody else can open it so.
@@ -91,62 +91,62 @@ def held(loop: Path) -> bool:
     return False
 
 
-def tear_out(file: Path) -> None:
+def force_detach(file: Path) -> None:
     """Takes the volume from whoever holds it: what they read and write from now on fails, and what they have not written is lost.
 
-    The device itself goes when the last of them lets go of it; `loops_over` does not count it any more.
+    The device itself goes when the last of them lets go of it; `loops_of_file` does not count it any more.
     """
-    for loop in loops_over(file):
+    for loop in loops_of_file(file):
         with loop.open("rb") as opened:
             status = bytearray(_STATUS_BYTES)
             fcntl.ioctl(opened, _GET_STATUS, status)
-            struct.pack_into("Q", status, _SIZE_LIMIT_AT, _NOTHING_LEFT)
+            struct.pack_into("Q", status, _SIZE_LIMIT_AT, _MIN_SIZE_LIMIT)
             fcntl.ioctl(opened, _SET_STATUS, bytes(status))
         run(["losetup", "--detach", loop])
 
 
-def loops_over(file: Path) -> list[Path]:
+def loops_of_file(file: Path) -> list[Path]:
     """The loop devices over one file."""
-    return [loop.device for loop in _loops() if loop.backing == str(file) and not loop.torn]
+    return [loop.device for loop in _loops() if loop.backing == str(file) and not loop.force_detached]
 
 
-def loops_below(folder: Path) -> list[Path]:
+def loops_under(folder: Path) -> list[Path]:
     """The loop devices over any file below a folder, also over one that has been removed."""
     return [loop.device for loop in _loops() if loop.backing.startswith(f"{folder}/")]
 
 
-def loops_of(folder: Path) -> dict[Path, Path]:
+def loop_by_file(folder: Path) -> dict[Path, Path]:
     """The loop device over each file below a folder."""
-    return {Path(loop.backing): loop.device for loop in _loops() if loop.backing.startswith(f"{folder}/") and not loop.torn}
+    return {Path(loop.backing): loop.device for loop in _loops() if loop.backing.startswith(f"{folder}/") and not loop.force_detached}
 
 
-def detach_below(folder: Path) -> None:
+def detach_all_under(folder: Path) -> None:
     """Takes away every loop device over a file below a folder."""
-    for loop in loops_below(folder):
+    for loop in loops_under(folder):
         try:
             run(["losetup", "--detach", loop])
         except CommandError:
-            if loop in loops_below(folder):  # else it has gone with its mount in the meantime
+            if loop in loops_under(folder):  # else it has gone with its mount in the meantime
                 raise
 
 
-def give_to_running(leader: int, volume_id: str, loop: Path) -> None:
-    """Makes the volume's device appear in a running machine, whose PID 1 is `leader`."""
+def attach_to_guest(init_pid: int, volume_id: str, loop: Path) -> None:
+    """Makes the volume's device appear in a running machine, whose PID 1 is `init_pid`."""
     number = loop.stat().st_rdev
     device = guest_device(volume_id)
     script = 'umask 022 && mkdir -p "${1%/*}" && rm -f "$1" && mknod -m 0660 "$1" b "$2" "$3" && chown root:disk "$1"'
     words = ["sh", "-c", script, "sh", device, str(os.major(number)), str(os.minor(number))]
-    run(["nsenter", f"--target={leader}", "--mount", "--", *words], timeout=10)
+    run(["nsenter", f"--target={init_pid}", "--mount", "--", *words], timeout=10)
 
 
-def take_from_running(leader: int, volume_id: str) -> None:
+def detach_from_guest(init_pid: int, volume_id: str) -> None:
     """Takes the volume's device out of a running machine."""
-    run(["nsenter", f"--target={leader}", "--mount", "--", "rm", "-f", guest_device(volume_id)], timeout=10)
+    run(["nsenter", f"--target={init_pid}", "--mount", "--", "rm", "-f", guest_device(volume_id)], timeout=10)
 
 
-def given_to(leader: int) -> frozenset[str]:
-    """The ids of the volumes whose devices a running machine has, whose PID 1 is `leader`; none of one that has just ended."""
-    folder = Path(f"/proc/{leader}/root") / guest_device("x").removeprefix("/").rpartition("/")[0]
+def guest_volume_ids(init_pid: int) -> frozenset[str]:
+    """The ids of the volumes whose devices a running machine has, whose PID 1 is `init_pid`; none of one that has just ended."""
+    folder = Path(f"/proc/{init_pid}/root") / guest_device("x").removeprefix("/").rpartition("/")[0]
     prefix = Path(guest_device("")).name
     try:
         found = [path.name.removeprefix(prefix) for path in folder.iterdir() if path.name.startswith(prefix)]
@@ -160,5 +160,5 @@ def _loops() -> list[_Loop]:
     for line in run(["losetup", "--list", "--noheadings", "--output", "NAME,SIZELIMIT,BACK-FILE"]).splitlines():
         device, limit, *rest = line.split(maxsplit=2)
         backing = rest[0] if rest else ""  # it is being taken away
-        found.append(_Loop(device=Path(device), backing=backing.removesuffix(" (deleted)"), torn=int(limit) == _NOTHING_LEFT))
+        found.append(_Loop(device=Path(device), backing=backing.removesuffix(" (deleted)"), force_detached=int(limit) == _MIN_SIZE_LIMIT))
     return found

@@ -7,7 +7,7 @@ import time
 
 from lab.hypervisor.run import CommandError
 from lab.image.build import build
-from lab.image.store import Store
+from lab.image.store import ImageStore
 
 
 def main() -> int:
@@ -21,7 +21,7 @@ def main() -> int:
         print("image: building a host image needs root (debootstrap makes device files and enters a chroot)", file=sys.stderr)
         return 1
     start = time.monotonic()
-    store = Store.default()
+    store = ImageStore.default()
     try:
         root = build(
             store, store.recipe("plain" if arguments.plain else "baked"), lambda line: print(f"image: {line}", file=sys.stderr, flush=True)

@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from lab.disk_space import GIB, require_free
 from lab.hypervisor.run import run
 from lab.image.recipe import (
+    DISABLED_UNITS,
     FILES,
     MYSQL_PACKAGES,
     MYSQL_SUITE,
@@ -23,20 +25,18 @@ from lab.image.recipe import (
     PLAIN_SOURCES,
     SERVICE_UNITS,
     SUITE,
-    UNWANTED_UNITS,
     Recipe,
     image_files,
 )
-from lab.image.store import Store
-from lab.space import GIB, require_free
+from lab.image.store import ImageStore
 
-Progress = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
-_ROOM = 2 * GIB
+_BUILD_BYTES = 2 * GIB
 """Bytes that an image takes while it is built: its tree, the packages, the fetched MySQL; under 1.5 GB seen."""
 
-_AUTHORITY = "usr/local/share/ca-certificates/webstack-lab.crt"
-_ENVIRONMENT = {
+_CA_PATH = "usr/local/share/ca-certificates/webstack-lab.crt"
+_CHROOT_ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "LC_ALL": "C.UTF-8",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -71,13 +71,13 @@ work_out_debs () { required="$WEBSTACK_DEBS"; base=""; }
 """A debootstrap suite that downloads named packages, verified against the suite's signed index, and installs nothing."""
 
 
-def build(store: Store, recipe: Recipe, progress: Progress) -> Path:
+def build(store: ImageStore, recipe: Recipe, progress: ProgressCallback) -> Path:
     """The image's root folder, built first if it is not there. `progress` gets one line per step."""
     if store.exists(recipe):
         return store.root(recipe)
     with store.building(recipe) as scratch:
         if not store.exists(recipe):
-            require_free(scratch, _ROOM, f"the {recipe.variant} host image")
+            require_free(scratch, _BUILD_BYTES, f"the {recipe.variant} host image")
             if recipe.variant == "plain":
                 _build_plain(recipe, scratch, progress)
             else:
@@ -85,14 +85,14 @@ def build(store: Store, recipe: Recipe, progress: Progress) -> Path:
     return store.root(recipe)
 
 
-def _build_plain(recipe: Recipe, scratch: Path, progress: Progress) -> None:
+def _build_plain(recipe: Recipe, scratch: Path, progress: ProgressCallback) -> None:
     root = scratch / "root"
     with _step(progress, f"debootstrap {SUITE}"):
         # No mirror argument: debootstrap's own default is the machine's.
         run(["debootstrap", "--force-check-gpg", "--variant=minbase", SUITE, root], timeout=1800)
     _write(root / "etc/apt/apt.conf.d/80webstack-build", _APT_CONFIGURATION)
     _write(root / "etc/dpkg/dpkg.cfg.d/80webstack-build", _DPKG_CONFIGURATION)
-    with _step(progress, f"{len(PLAIN_PACKAGES)} packages of the plain image"), _buildable(root):
+    with _step(progress, f"{len(PLAIN_PACKAGES)} packages of the plain image"), _prepared_for_packages(root):
         _chroot(root, "apt-get", "update", "-q")
         _chroot(root, "apt-get", "install", "-qy", *PLAIN_PACKAGES)
     with _step(progress, "settling"):
@@ -100,14 +100,14 @@ def _build_plain(recipe: Recipe, scratch: Path, progress: Progress) -> None:
             target = root / file.relative_to(FILES)
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, target)
-        _write(root / _AUTHORITY, recipe.authority)
+        _write(root / _CA_PATH, recipe.ca_pem)
         _chroot(root, "update-ca-certificates")
         _chroot(root, "apt-get", "clean")
-        _settle(root, UNWANTED_UNITS)
+        _finalize(root, DISABLED_UNITS)
         _write(root / "etc/apt/sources.list", PLAIN_SOURCES)
 
 
-def _build_baked(store: Store, recipe: Recipe, scratch: Path, progress: Progress) -> None:
+def _build_baked(store: ImageStore, recipe: Recipe, scratch: Path, progress: ProgressCallback) -> None:
     root, fetched = scratch / "root", scratch / "mysql"
     with ThreadPoolExecutor(max_workers=1) as beside:
         fetching = beside.submit(_fetch_mysql, fetched, progress)
@@ -115,8 +115,8 @@ def _build_baked(store: Store, recipe: Recipe, scratch: Path, progress: Progress
         with _step(progress, "copy of the plain image"):
             run(["cp", "-a", plain, root])
         archives = root / "var/cache/apt/archives"
-        with _buildable(root):
-            _write(root / "etc/apt/sources.list", _sources(plain))
+        with _prepared_for_packages(root):
+            _write(root / "etc/apt/sources.list", _apt_sources(plain))
             with _step(progress, f"{len(recipe.role_packages)} packages of the roles"):
                 _chroot(root, "apt-get", "update", "-q")
                 _chroot(root, "apt-get", "install", "-qy", *recipe.role_packages)
@@ -128,13 +128,13 @@ def _build_baked(store: Store, recipe: Recipe, scratch: Path, progress: Progress
                 for entry in (root / "var/lib/mysql").iterdir():  # the package made a database, with keys and a server id in it
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     with _step(progress, "packages kept, image settled"):
-        _keep_packages(archives, store.packages(recipe))
+        _build_apt_repository(archives, store.packages_dir(recipe))
         shutil.rmtree(fetched)
         _chroot(root, "apt-get", "clean")
-        _settle(root, (*UNWANTED_UNITS, *SERVICE_UNITS))
+        _finalize(root, (*DISABLED_UNITS, *SERVICE_UNITS))
 
 
-def _fetch_mysql(folder: Path, progress: Progress) -> list[Path]:
+def _fetch_mysql(folder: Path, progress: ProgressCallback) -> list[Path]:
     folder.mkdir()
     script = folder / "fetch.script"
     script.write_text(_FETCH_ONLY_SCRIPT)
@@ -157,13 +157,13 @@ def _fetch_mysql(folder: Path, progress: Progress) -> list[Path]:
     return sorted((folder / "tree/var/cache/apt/archives").glob("*.deb"))
 
 
-def _sources(plain: Path) -> str:
+def _apt_sources(plain: Path) -> str:
     """Where the plain image came from, kept beside its tree because a host has no package index to ask."""
     return (plain.parent / "sources.list").read_text()
 
 
 @contextmanager
-def _buildable(root: Path) -> Generator[None]:
+def _prepared_for_packages(root: Path) -> Generator[None]:
     """The tree as packages can be installed in it: names resolve, services do not start."""
     policy, resolver = root / "usr/sbin/policy-rc.d", root / "etc/resolv.conf"
     kept = resolver.read_text() if resolver.is_file() and not resolver.is_symlink() else None
@@ -180,7 +180,7 @@ def _buildable(root: Path) -> Generator[None]:
             _write(resolver, kept)
 
 
-def _settle(root: Path, units: tuple[str, ...]) -> None:
+def _finalize(root: Path, units: tuple[str, ...]) -> None:
     """Takes away what would make two hosts the same, what a host would wait for in vain, and what nobody reads."""
     _chroot(root, "systemctl", "disable", *(unit for unit in units if (root / "usr/lib/systemd/system" / unit).exists()))
     _write(root / "etc/machine-id", "")  # empty: made at the first boot
@@ -195,7 +195,7 @@ def _settle(root: Path, units: tuple[str, ...]) -> None:
                 entry.unlink()
 
 
-def _keep_packages(archives: Path, target: Path) -> None:
+def _build_apt_repository(archives: Path, target: Path) -> None:
     """Moves the .debs aside and writes the index that apt needs to take them for a repository."""
     scratch = target.with_name(f".{target.name}")
     for old in (scratch, target):
@@ -225,7 +225,7 @@ def _keep_packages(archives: Path, target: Path) -> None:
 
 
 def _chroot(root: Path, *words: str) -> None:
-    run(["chroot", root, "/usr/bin/env", "-i", *(f"{key}={value}" for key, value in _ENVIRONMENT.items()), *words], timeout=1800)
+    run(["chroot", root, "/usr/bin/env", "-i", *(f"{key}={value}" for key, value in _CHROOT_ENVIRONMENT.items()), *words], timeout=1800)
 
 
 def _write(path: Path, content: str) -> None:
@@ -234,7 +234,7 @@ def _write(path: Path, content: str) -> None:
 
 
 @contextmanager
-def _step(progress: Progress, what: str) -> Generator[None]:
+def _step(progress: ProgressCallback, what: str) -> Generator[None]:
     start = time.monotonic()
     progress(f"{what} …")
     yield

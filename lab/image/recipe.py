@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from lab.cloud.mirror import MIRROR_HOSTS, RELEASE_SUITE
+from lab.cloud.package_mirror import MIRROR_HOSTS, RELEASE_SUITE
 
 Variant = Literal["baked", "plain"]
 
-RECIPE = 3
+RECIPE_VERSION = 3
 """Counts up when the steps of `build` change what comes out."""
 
 SUITE = RELEASE_SUITE
@@ -62,7 +62,7 @@ MYSQL_PACKAGES = (
 )
 """The least of that suite that a MySQL server needs; all else stays Debian 13's."""
 
-UNWANTED_UNITS = (
+DISABLED_UNITS = (
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "dpkg-db-backup.timer",
@@ -83,21 +83,21 @@ class Recipe:
     variant: Variant
     role_packages: tuple[str, ...]
     """Debian packages of every role; empty for `plain`."""
-    authority: str
+    ca_pem: str
     """PEM of the certificate authority that the image trusts."""
 
     @property
     def key(self) -> str:
         """The image's name: a hash over everything in it that we decide."""
         made_of = {
-            "recipe": RECIPE,
+            "recipe": RECIPE_VERSION,
             "suite": SUITE,
             "variant": self.variant,
             "packages": [*PLAIN_PACKAGES, *self.role_packages],
             "sources": PLAIN_SOURCES,
             "mysql": MYSQL_PACKAGES if self.variant == "baked" else (),
-            "units": [*UNWANTED_UNITS, *SERVICE_UNITS],
-            "authority": self.authority,
+            "units": [*DISABLED_UNITS, *SERVICE_UNITS],
+            "authority": self.ca_pem,
             "files": {str(path.relative_to(FILES)): path.read_text() for path in image_files()},
         }
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]

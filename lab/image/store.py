@@ -14,28 +14,28 @@ from stack.roles import SPECS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Store:
+class ImageStore:
     """The images in one cache folder."""
 
     cache: Path
 
     @classmethod
-    def default(cls) -> "Store":
+    def default(cls) -> "ImageStore":
         """The store in this machine's cache folder."""
         return cls(cache=cache_folder())
 
     def recipe(self, variant: Variant) -> Recipe:
         """What the image of this clone is made of today; makes the certificate authority at the first call."""
-        certificate, _key = certificates.authority(self.cache)
+        certificate, _key = certificates.ensure_ca(self.cache)
         of_roles = {package for spec in SPECS for package in spec.variables_type.packages}
         packages = sorted({*BAKED_PACKAGES, *of_roles}) if variant == "baked" else []
-        return Recipe(variant=variant, role_packages=tuple(packages), authority=certificate.read_text())
+        return Recipe(variant=variant, role_packages=tuple(packages), ca_pem=certificate.read_text())
 
     def folder(self, recipe: Recipe) -> Path:
         """The image's folder; it exists only when the image is complete."""
         return self._images / recipe.key
 
-    def close_to_others(self) -> None:
+    def restrict_access(self) -> None:
         """Lets nobody but its owner look into the images: they hold programs that run as root, and nobody here updates them."""
         if self._images.is_dir():
             self._images.chmod(0o700)
@@ -48,8 +48,8 @@ class Store:
         """The image's file tree, the lower layer of every host's root disk."""
         return self.folder(recipe) / "root"
 
-    def packages(self, recipe: Recipe) -> Path:
-        """The .debs that were installed over the plain image, with an index: what `lab.cloud.mirror` serves to hosts of the plain image."""
+    def packages_dir(self, recipe: Recipe) -> Path:
+        """The .debs installed over the plain image, with an index: `lab.cloud.package_mirror` serves them to hosts of the plain image."""
         return self.cache / "debs" / recipe.key
 
     def exists(self, recipe: Recipe) -> bool:

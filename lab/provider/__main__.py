@@ -17,7 +17,7 @@ from typing import Final
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from lab.provider.cloud import DEADLINE_SECONDS, POLL_SECONDS, Clients, Cloud, Credentials
+from lab.provider.api_client import DEADLINE_SECONDS, POLL_SECONDS, ApiClient, ClientCache, Credentials
 from lab.provider.configuration import DEFAULT_REGION
 from lab.provider.invokes import DEFAULT_DEBIAN_AMI, invokes
 from lab.provider.servicer import Servicer
@@ -58,11 +58,11 @@ def main(arguments: list[str]) -> int:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle: it still needs its providers to end well
-    base = Cloud(
-        clients=Clients(options.endpoint),
+    base = ApiClient(
+        clients=ClientCache(options.endpoint),
         region=DEFAULT_REGION,
-        credentials=Credentials.of_environment(),
-        own_images=frozenset({options.debian_ami}),
+        credentials=Credentials.from_environment(),
+        unlisted_images=frozenset({options.debian_ami}),
         poll_seconds=options.poll_seconds,
         deadline_seconds=options.deadline_seconds,
     )

@@ -156,14 +156,14 @@ def _object(fields: Mapping[str, object]) -> struct_pb2.Value:
     return struct_pb2.Value(struct_value=encode(fields))
 
 
-def plain(value: Any) -> Any:
+def unwrap(value: Any) -> Any:
     """The value without its secret wrappers, at every depth."""
     if isinstance(value, Secret):
-        return plain(value.value)
+        return unwrap(value.value)
     if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in cast("Mapping[str, object]", value).items()}
+        return {key: unwrap(item) for key, item in cast("Mapping[str, object]", value).items()}
     if isinstance(value, list | tuple):
-        return [plain(item) for item in cast("Sequence[object]", value)]
+        return [unwrap(item) for item in cast("Sequence[object]", value)]
     return value
 
 
@@ -189,7 +189,7 @@ def _any(value: object, wanted: Callable[[object], bool]) -> bool:
     return False
 
 
-def seal(props: Mapping[str, object], keys: frozenset[str]) -> Props:
+def mark_secret(props: Mapping[str, object], keys: frozenset[str]) -> Props:
     """The properties with those of the given names made secret (once)."""
     return {key: Secret(value) if key in keys and not isinstance(value, Secret) else value for key, value in props.items()}
 

@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from lab.provider.cloud import Cloud, Credentials
-from lab.provider.codec import UNKNOWN, plain
-from lab.provider.rules.model import Problem
+from lab.provider.api_client import ApiClient, Credentials
+from lab.provider.codec import UNKNOWN, unwrap
+from lab.provider.rules.model import Violation
 
 DEFAULT_REGION: Final = "us-east-1"
 _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
-_INTERNAL: Final = ("version", "pluginDownloadURL")
+_ENGINE_KEYS: Final = ("version", "pluginDownloadURL")
 
 
 def known_keys() -> frozenset[str]:
@@ -26,19 +26,21 @@ def known_keys() -> frozenset[str]:
     return frozenset(sdk_types.input_type_py_to_pulumi_names(pulumi_aws.ProviderArgs).values())
 
 
-def check_configuration(given: Mapping[str, Any]) -> list[Problem]:
+def check_configuration(given: Mapping[str, Any]) -> list[Violation]:
     """What is wrong in a provider's configuration."""
-    problems = [Problem(key, "the aws provider has no such setting") for key in given if key not in known_keys() and key not in _INTERNAL]
-    region = plain(given.get("region"))
+    problems = [
+        Violation(key, "the aws provider has no such setting") for key in given if key not in known_keys() and key not in _ENGINE_KEYS
+    ]
+    region = unwrap(given.get("region"))
     if isinstance(region, str) and region is not UNKNOWN and not _REGION.fullmatch(region):
-        problems.append(Problem("region", f"expected a region such as eu-central-1; got {region!r}"))
+        problems.append(Violation("region", f"expected a region such as eu-central-1; got {region!r}"))
     return problems
 
 
-def configured(given: Mapping[str, Any], base: Cloud) -> Cloud:
+def configure_client(given: Mapping[str, Any], base: ApiClient) -> ApiClient:
     """The API as this instance sees it. `endpoints` are not followed: the lab's provider speaks to the lab's API alone."""
-    values = {key: value for key, value in cast("dict[str, Any]", plain(given)).items() if value is not UNKNOWN}
-    defaults = _parsed(values.get("defaultTags"))
+    values = {key: value for key, value in cast("dict[str, Any]", unwrap(given)).items() if value is not UNKNOWN}
+    defaults = _parse_json(values.get("defaultTags"))
     tags = cast("dict[str, str]", defaults.get("tags") or {}) if isinstance(defaults, dict) else {}
     credentials = base.credentials
     if values.get("accessKey") and values.get("secretKey"):
@@ -52,32 +54,32 @@ def configured(given: Mapping[str, Any], base: Cloud) -> Cloud:
     )
 
 
-def account_refused(given: Mapping[str, Any], cloud: Cloud) -> str:
+def account_denied_reason(given: Mapping[str, Any], client: ApiClient) -> str:
     """Why this instance may not work in its caller's account; empty where it may. The account is asked for only where there is a limit.
 
     As `VerifyAccountIDAllowed` of hashicorp/aws-sdk-go-base (internal/config/config.go), which the provider calls while it is configured
     and so before any resource (`ConfigureProvider`, internal/conns/config.go of hashicorp/terraform-provider-aws).
     """
-    values = cast("dict[str, Any]", plain(given))
-    forbidden, allowed = (_texts(values.get(key)) for key in ("forbiddenAccountIds", "allowedAccountIds"))
+    values = cast("dict[str, Any]", unwrap(given))
+    forbidden, allowed = (_string_list(values.get(key)) for key in ("forbiddenAccountIds", "allowedAccountIds"))
     if not forbidden and not allowed:
         return ""
-    account = cloud.account()
+    account = client.account()
     return f"AWS account ID not allowed: {account}" if account in forbidden or (allowed and account not in allowed) else ""
 
 
-def _texts(value: Any) -> list[str]:
+def _string_list(value: Any) -> list[str]:
     """A list of texts; the engine sends one that came from a stack file as JSON, its digits as a number where nobody quoted them.
 
     What is no list counts as one item: a limit that is written wrongly must not be none.
     """
     try:
-        items: Any = _parsed(value) if value not in (None, "") and value is not UNKNOWN else []
+        items: Any = _parse_json(value) if value not in (None, "") and value is not UNKNOWN else []
     except ValueError:
         items = value
     return [str(item) for item in (cast("list[Any]", items) if isinstance(items, list) else [items])]
 
 
-def _parsed(value: Any) -> Any:
+def _parse_json(value: Any) -> Any:
     """Nested settings arrive as JSON texts."""
     return json.loads(value) if isinstance(value, str) else value or {}

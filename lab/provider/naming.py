@@ -8,33 +8,35 @@ import secrets
 import time
 from typing import Final
 
-from lab.provider.rules.model import Naming
+from lab.provider.rules.model import AutoNaming
 
 _DIGITS: Final = 7
 _counter: Final = itertools.count(1)
 
 
-def automatic(naming: Naming, resource: str, seed: bytes) -> str:
+def auto_name(naming: AutoNaming, resource: str, seed: bytes) -> str:
     """The resource's name, a dash and seven hex digits. Raises ValueError where that is longer than AWS takes.
 
     seed: the engine's, which is another one in the preview than in the update; random where it is empty.
     """
-    base = naming.prefix + (resource.lower() if naming.lower else resource)
+    base = naming.prefix + (resource.lower() if naming.lowercase else resource)
     if not naming.suffix:
         return base
     digits = hashlib.sha256(seed + resource.encode()).hexdigest()[:_DIGITS] if seed else secrets.token_hex(4)[:_DIGITS]
     name = f"{base}-{digits}"
-    if len(name) > naming.longest:
-        raise ValueError(f"the automatic name {name!r} is longer than the {naming.longest} characters that AWS takes; give {naming.field}")
+    if len(name) > naming.max_length:
+        raise ValueError(
+            f"the automatic name {name!r} is longer than the {naming.max_length} characters that AWS takes; give {naming.field}"
+        )
     return name
 
 
-def unique(prefix: str) -> str:
+def prefixed_unique_id(prefix: str) -> str:
     """A name that begins with a `namePrefix`, with the 26 digits the provider adds."""
     return prefix + "".join(str(secrets.randbelow(10)) for _ in range(26))
 
 
-def token() -> str:
+def request_token() -> str:
     """A request's token as `id.UniqueId` of the Terraform plugin SDK (helper/id/id.go) makes it, 36 characters in sum.
 
     `terraform-`, the time in UTC to a ten thousandth of a second, a counter. Secrets Manager takes it as the id of a secret's version.

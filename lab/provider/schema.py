@@ -21,19 +21,19 @@ from typing import Any, Literal, cast
 import pulumi
 import pulumi._types as sdk_types
 
-from lab.provider.codec import UNKNOWN, Asset, Props, is_unknown, plain
+from lab.provider.codec import UNKNOWN, Asset, Props, is_unknown, unwrap
 from lab.provider.rules import RULES
-from lab.provider.rules.model import Problem, TypeRules
+from lab.provider.rules.model import TypeRules, Violation
 from lab.provider.rules.validators import tags
 
 __all__ = [
     "UNKNOWN",
-    "Problem",
     "UnknownTypeError",
+    "Violation",
     "check_properties",
+    "force_new_paths",
     "nested_fields",
     "output_names",
-    "replacements",
     "resource_fields",
     "rules_of",
 ]
@@ -63,13 +63,13 @@ class Field:
     required: bool
 
 
-_loading = threading.Lock()
+_import_lock = threading.Lock()
 """The SDK loads its modules when they are first used, and two threads would see each other's half-loaded ones."""
 
 
 @functools.cache
 def _resource_class(token: str) -> type[Any]:
-    with _loading:
+    with _import_lock:
         return _load_resource_class(token)
 
 
@@ -166,46 +166,46 @@ def rules_of(token: str) -> TypeRules:
     return RULES[token]
 
 
-def replacements(token: str) -> frozenset[str]:
+def force_new_paths(token: str) -> frozenset[str]:
     """The properties (paths without indexes) whose change replaces the resource. Raises UnknownTypeError."""
     region = frozenset({"region"}) if "region" in resource_fields(token) else frozenset[str]()
     return rules_of(token).force_new | region
 
 
-def check_properties(token: str, properties: Mapping[str, object]) -> list[Problem]:
+def check_properties(token: str, properties: Mapping[str, object]) -> list[Violation]:
     """Everything the provider refuses in these inputs, in the order of their paths; unknown values are taken to be right.
 
     Keys are camelCase as on the wire; keys that start with `__` are the provider's own. Raises UnknownTypeError.
     """
-    props: Props = {key: value for key, value in plain(properties).items() if value is not None and not key.startswith("__")}
+    props: Props = {key: value for key, value in unwrap(properties).items() if value is not None and not key.startswith("__")}
     rules = rules_of(token)
     problems = list(_check_object(resource_fields(token), props, ""))
     broken = {problem.path for problem in problems}
     if not broken:  # the rules below may rely on types
-        problems.extend(_check_sets(rules, props))
+        problems.extend(_check_groups(rules, props))
         checks = {"tags": tags} | dict(rules.checks) if "tags" in resource_fields(token) else rules.checks
         for path, check in checks.items():
-            for at, value in _at(props, path):
+            for at, value in _values_at(props, path):
                 if not is_unknown(value) and (rule := check(value)) is not None:
-                    problems.append(Problem(at, rule))
-        if rules.whole is not None:
-            problems.extend(rules.whole(props))
+                    problems.append(Violation(at, rule))
+        if rules.cross_check is not None:
+            problems.extend(rules.cross_check(props))
     return sorted(problems, key=lambda problem: problem.path)
 
 
-def _check_object(fields: Mapping[str, Field], props: Mapping[str, object], prefix: str) -> Iterator[Problem]:
+def _check_object(fields: Mapping[str, Field], props: Mapping[str, object], prefix: str) -> Iterator[Violation]:
     for name, value in props.items():
         if name in fields:
             if value is not None:
                 yield from _check_value(fields[name].shape, value, prefix + name)
         elif not name.startswith("__"):
-            yield Problem(prefix + name, "unknown property")
+            yield Violation(prefix + name, "unknown property")
     for field in fields.values():
         if field.required and props.get(field.name) is None:
-            yield Problem(prefix + field.name, "missing required property")
+            yield Violation(prefix + field.name, "missing required property")
 
 
-def _check_value(shape: Shape, value: object, path: str) -> Iterator[Problem]:
+def _check_value(shape: Shape, value: object, path: str) -> Iterator[Violation]:
     if value is UNKNOWN or shape.kind == "any":
         return
     if shape.kind == "union":
@@ -217,20 +217,20 @@ def _check_value(shape: Shape, value: object, path: str) -> Iterator[Problem]:
             for index, item in enumerate(cast("Sequence[object]", value)):
                 yield from _check_value(shape.inner[0], item, f"{path}[{index}]")
         else:
-            yield Problem(path, f"expected a list, got {_named(value)}")
+            yield Violation(path, f"expected a list, got {_type_name(value)}")
     elif shape.kind in ("map", "obj"):
         if not isinstance(value, Mapping):
-            yield Problem(path, f"expected an object, got {_named(value)}")
+            yield Violation(path, f"expected an object, got {_type_name(value)}")
         elif shape.cls is not None:
             yield from _check_object(_fields(shape.cls), cast("Mapping[str, object]", value), f"{path}.")
         else:
             for key, item in cast("Mapping[str, object]", value).items():
                 yield from _check_value(shape.inner[0], item, f"{path}.{key}")
-    elif not _is(shape.kind, value):
-        yield Problem(path, f"expected {shape.kind}, got {_named(value)}")
+    elif not _is_kind(shape.kind, value):
+        yield Violation(path, f"expected {shape.kind}, got {_type_name(value)}")
 
 
-def _is(kind: Kind, value: object) -> bool:
+def _is_kind(kind: Kind, value: object) -> bool:
     match kind:
         case "bool":
             return isinstance(value, bool)
@@ -244,31 +244,31 @@ def _is(kind: Kind, value: object) -> bool:
             return isinstance(value, str)
 
 
-def _named(value: object) -> str:
+def _type_name(value: object) -> str:
     return {"Mapping": "object", "dict": "an object", "list": "a list"}.get(type(value).__name__, type(value).__name__)
 
 
-def _check_sets(rules: TypeRules, props: Props) -> Iterator[Problem]:
-    for name in sorted(rules.unserved & props.keys()):
-        yield Problem(name, "the lab's provider does not serve this property (the real one does)")
+def _check_groups(rules: TypeRules, props: Props) -> Iterator[Violation]:
+    for name in sorted(rules.unsupported & props.keys()):
+        yield Violation(name, "the lab's provider does not serve this property (the real one does)")
     for group in rules.exactly_one:
         given = [name for name in group if name in props]
         if len(given) != 1:
             got = f"{', '.join(given)} are given" if given else "none is given"
-            yield Problem(given[0] if given else group[0], f"exactly one of {', '.join(group)} must be given; {got}")
+            yield Violation(given[0] if given else group[0], f"exactly one of {', '.join(group)} must be given; {got}")
     for group in rules.at_least_one:
         if not any(name in props for name in group):
-            yield Problem(group[0], f"one of {', '.join(group)} must be given")
+            yield Violation(group[0], f"one of {', '.join(group)} must be given")
     for group in rules.conflicts:
         given = [name for name in group if name in props]
         if len(given) > 1:
-            yield Problem(given[0], f"conflicts with {', '.join(given[1:])}: only one of them may be given")
+            yield Violation(given[0], f"conflicts with {', '.join(given[1:])}: only one of them may be given")
     for name, needed in rules.requires.items():
         if name in props and needed not in props:
-            yield Problem(name, f"needs {needed} to be given too")
+            yield Violation(name, f"needs {needed} to be given too")
 
 
-def _at(value: Any, path: str, at: str = "") -> Iterator[tuple[str, Any]]:
+def _values_at(value: Any, path: str, at: str = "") -> Iterator[tuple[str, Any]]:
     """Every value under a path such as `rules[].expiration.days`, with its real path."""
     if path == "":
         if value is not None:
@@ -276,9 +276,9 @@ def _at(value: Any, path: str, at: str = "") -> Iterator[tuple[str, Any]]:
     elif path.startswith("[]"):
         if isinstance(value, list):
             for index, item in enumerate(cast("list[Any]", value)):
-                yield from _at(item, path[2:].lstrip("."), f"{at}[{index}]")
+                yield from _values_at(item, path[2:].lstrip("."), f"{at}[{index}]")
     else:
         head, dot, rest = path.partition(".")
         name, bracket, tail = head.partition("[]")
         if isinstance(value, Mapping) and name in value:
-            yield from _at(value[name], (bracket + tail + dot + rest) if bracket else rest, f"{at}.{name}" if at else name)
+            yield from _values_at(value[name], (bracket + tail + dot + rest) if bracket else rest, f"{at}.{name}" if at else name)

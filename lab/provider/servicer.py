@@ -14,18 +14,18 @@ from google.protobuf import any_pb2, empty_pb2
 from google.rpc import status_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from lab.provider import resources
-from lab.provider.cloud import Cloud, Refusal
-from lab.provider.codec import Asset, Props, decode, encode, is_secret, plain
-from lab.provider.configuration import account_refused, check_configuration, configured
-from lab.provider.difference import Difference, difference, difference_with
-from lab.provider.rules.model import Problem
+from lab.provider import properties
+from lab.provider.api_client import ApiClient, ApiError
+from lab.provider.codec import Asset, Props, decode, encode, is_secret, unwrap
+from lab.provider.configuration import account_denied_reason, check_configuration, configure_client
+from lab.provider.diff import Diff, compute_diff, with_replacements
+from lab.provider.rules.model import Violation
 from lab.provider.schema import UnknownTypeError, check_properties, rules_of
 from lab.provider.services.base import Handler
 
 _LOG: Final = logging.getLogger("lab.provider")
 
-Invoke = Callable[[Cloud, Props], Props]
+Invoke = Callable[[ApiClient, Props], Props]
 
 
 class InvokeError(Exception):
@@ -37,7 +37,7 @@ class InvokeError(Exception):
         self.argument = argument
 
 
-class NotInitialisedError(Exception):
+class InitFailedError(Exception):
     """The resource exists, but what had to follow failed."""
 
     def __init__(self, message: str, response: provider_pb2.ErrorResourceInitFailed) -> None:
@@ -62,16 +62,16 @@ class Context(Protocol):
         ...
 
 
-def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
+def _map_errors(method: Callable[..., Any]) -> Callable[..., Any]:
     """Failures become the engine's clean messages; anything unforeseen is named and logged with its trace."""
 
     @functools.wraps(method)
     def wrapped(self: Any, request: Any, context: Context) -> Any:
         try:
             return method(self, request, context)
-        except NotInitialisedError as error:
-            _init_failed(context, error)
-        except (Refusal, UnknownTypeError, ValueError, FileNotFoundError) as error:
+        except InitFailedError as error:
+            _abort_init_failed(context, error)
+        except (ApiError, UnknownTypeError, ValueError, FileNotFoundError) as error:
             context.abort(grpc.StatusCode.UNKNOWN, str(error))
         except Exception as error:
             _LOG.exception("%s failed", method.__name__)
@@ -80,7 +80,7 @@ def _answers(method: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _init_failed(context: Context, error: NotInitialisedError) -> None:
+def _abort_init_failed(context: Context, error: InitFailedError) -> None:
     detail = any_pb2.Any()
     detail.Pack(error.response)
     status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error), details=[detail])
@@ -97,18 +97,18 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         version: str,
         handlers: Mapping[str, Handler],
         invokes: Mapping[str, Invoke],
-        base: Cloud,
+        base: ApiClient,
     ) -> None:
         """package: `aws` or `random`; version: the SDK's, which the engine asks for; base: what every instance's settings build on."""
         self._package, self._version = package, version
         self._handlers, self._invokes = handlers, invokes
         self._base = base
-        self._instances: dict[str, Cloud] = {}
+        self._instances: dict[str, ApiClient] = {}
         self._lock = threading.Lock()
 
     # --- the instance -------------------------------------------------------------------------------------------------------------
 
-    @_answers
+    @_map_errors
     def Handshake(self, request: Any, context: Context) -> Any:  # noqa: N802
         """What this provider understands."""
         del request, context
@@ -116,27 +116,27 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             accept_secrets=True, accept_resources=True, accept_outputs=True, supports_autonaming_configuration=True
         )
 
-    @_answers
+    @_map_errors
     def Attach(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Nothing to do: the engine's address is not called back."""
         del request, context
         return empty_pb2.Empty()
 
-    @_answers
+    @_map_errors
     def GetPluginInfo(self, request: Any, context: Context) -> Any:  # noqa: N802
         """The version that the SDK has."""
         del request, context
         return plugin_pb2.PluginInfo(version=self._version)
 
-    @_answers
+    @_map_errors
     def CheckConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Refuse unknown settings and malformed regions."""
         del context
         news = decode(request.news)
         problems = check_configuration(news) if self._package == "aws" else []
-        return provider_pb2.CheckResponse(inputs=request.news, failures=_failures(problems, news))
+        return provider_pb2.CheckResponse(inputs=request.news, failures=_check_failures(problems, news))
 
-    @_answers
+    @_map_errors
     def DiffConfig(self, request: Any, context: Context) -> Any:  # noqa: N802
         """A changed configuration never replaces a provider (that would replace all of its resources)."""
         del context
@@ -144,12 +144,12 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         kind = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(changes=kind)
 
-    @_answers
+    @_map_errors
     def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Keep the settings for this connection. Raises ValueError where they do not allow the caller's account."""
         given = decode(request.args)
-        cloud = configured(given, self._base)
-        if self._package == "aws" and (refused := account_refused(given, cloud)):
+        cloud = configure_client(given, self._base)
+        if self._package == "aws" and (refused := account_denied_reason(given, cloud)):
             raise ValueError(refused)
         with self._lock:
             self._instances[context.peer()] = cloud
@@ -157,7 +157,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True, supports_autonaming_configuration=True
         )
 
-    @_answers
+    @_map_errors
     def Cancel(self, request: Any, context: Context) -> Any:  # noqa: N802
         """End what waits on this connection (the engine sends this after a good run too, when nothing waits)."""
         del request
@@ -169,24 +169,24 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     # --- the plan -----------------------------------------------------------------------------------------------------------------
 
-    @_answers
+    @_map_errors
     def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Refuse what AWS or the real provider would; add automatic names, all tags, the region."""
-        token, resource = _identity(request.urn)
+        token, resource = _parse_urn(request.urn)
         self._handler(token)
         news, olds = decode(request.news), decode(request.olds)
         _read_assets(news)
         problems = check_properties(token, news)
         if not problems:
             proposed: str | None = request.autonaming.proposed_name if request.HasField("autonaming") else None
-            news = resources.completed_inputs(token, resource, self._cloud(context), news, olds, request.randomSeed, proposed)
+            news = properties.complete_inputs(token, resource, self._cloud(context), news, olds, request.randomSeed, proposed)
             problems = check_properties(token, {key: value for key, value in news.items() if key != "tagsAll"})
-        return provider_pb2.CheckResponse(inputs=encode(news), failures=_failures(problems, news))
+        return provider_pb2.CheckResponse(inputs=encode(news), failures=_check_failures(problems, news))
 
-    @_answers
+    @_map_errors
     def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
         """What changes against the state, drift included."""
-        found = self._replacing(_difference(request), request, context)
+        found = self._with_replacements(_compute_diff(request), request, context)
         kinds = provider_pb2.PropertyDiff
         detailed: dict[str, Any] = {}
         for change in found.changes:
@@ -195,89 +195,89 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         changes = provider_pb2.DiffResponse.DIFF_SOME if found.changes else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(
             changes=changes,
-            replaces=[change.top for change in found.changes if change.replaces],
-            diffs=sorted(found.tops),
+            replaces=[change.property_name for change in found.changes if change.replaces],
+            diffs=sorted(found.property_names),
             detailedDiff=detailed,
             hasDetailedDiff=True,
-            deleteBeforeReplace=found.delete_first,
+            deleteBeforeReplace=found.delete_before_replace,
         )
 
     # --- the deeds ----------------------------------------------------------------------------------------------------------------
 
-    @_answers
+    @_map_errors
     def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Make it; what it puts out is what AWS then says of it."""
-        token, resource = _identity(request.urn)
+        token, resource = _parse_urn(request.urn)
         handler, news = self._handler(token), decode(request.properties)
         if request.preview:
-            return provider_pb2.CreateResponse(properties=encode(resources.previewed(token, news)))
-        given = plain(news)
-        cloud = self._cloud(context).at(given.get("region"))
-        identifier = _doing(f"creating {handler.label} ({resource})", lambda: handler.create(cloud, given))
+            return provider_pb2.CreateResponse(properties=encode(properties.preview_outputs(token, news)))
+        given = unwrap(news)
+        cloud = self._cloud(context).in_region(given.get("region"))
+        identifier = _with_context(f"creating {handler.label} ({resource})", lambda: handler.create(cloud, given))
         state = news
         try:
-            handler.settle(cloud, identifier, given)
+            handler.after_create(cloud, identifier, given)
             state = self._state(handler, cloud, identifier, news)
-        except (Refusal, ValueError) as error:
+        except (ApiError, ValueError) as error:
             message = f"creating {handler.label} ({resource}): {error}"
             response = provider_pb2.ErrorResourceInitFailed(
                 id=identifier, properties=encode(state), inputs=request.properties, reasons=[message]
             )
-            raise NotInitialisedError(message, response) from error
+            raise InitFailedError(message, response) from error
         return provider_pb2.CreateResponse(id=identifier, properties=encode(state))
 
-    @_answers
+    @_map_errors
     def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
         """What AWS says of it now, for a refresh or an import; an empty id where it is gone."""
-        token, _ = _identity(request.urn)
+        token, _ = _parse_urn(request.urn)
         handler, prior, inputs = self._handler(token), decode(request.properties), decode(request.inputs)
         identifier, _, region = request.id.partition("@") if not prior else (request.id, "", "")
-        cloud = self._cloud(context).at(plain(prior).get("region") or region or None)
-        known = plain(prior) or handler.imported(identifier)
-        live = _doing(f"reading {handler.label} ({identifier})", lambda: handler.read(cloud, identifier, known))
+        cloud = self._cloud(context).in_region(unwrap(prior).get("region") or region or None)
+        known = unwrap(prior) or handler.parse_import_id(identifier)
+        live = _with_context(f"reading {handler.label} ({identifier})", lambda: handler.read(cloud, identifier, known))
         if live is None:
             return provider_pb2.ReadResponse()
-        sealed = resources.secret_names(token, prior, inputs)
-        state = resources.outputs(token, cloud, live, known, sealed)
+        sealed = properties.secret_properties(token, prior, inputs)
+        state = properties.build_outputs(token, cloud, live, known, sealed)
         return provider_pb2.ReadResponse(
-            id=identifier, properties=encode(state), inputs=encode(resources.read_inputs(token, state, inputs))
+            id=identifier, properties=encode(state), inputs=encode(properties.refresh_inputs(token, state, inputs))
         )
 
-    @_answers
+    @_map_errors
     def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Bring it to what the program wants."""
-        token, _ = _identity(request.urn)
+        token, _ = _parse_urn(request.urn)
         handler, olds, news = self._handler(token), decode(request.olds), decode(request.news)
-        changed = _difference(request).tops
+        changed = _compute_diff(request).property_names
         if request.preview:
             return provider_pb2.UpdateResponse(
-                properties=encode(resources.previewed(token, news, olds, handler.renews(changed, plain(olds))))
+                properties=encode(properties.preview_outputs(token, news, olds, handler.computed_on_update(changed, unwrap(olds))))
             )
-        before, after = plain(olds), plain(news)
-        cloud = self._cloud(context).at(after.get("region"))
-        _doing(f"updating {handler.label} ({request.id})", lambda: handler.update(cloud, request.id, before, after, changed))
+        before, after = unwrap(olds), unwrap(news)
+        cloud = self._cloud(context).in_region(after.get("region"))
+        _with_context(f"updating {handler.label} ({request.id})", lambda: handler.update(cloud, request.id, before, after, changed))
         state = self._state(handler, cloud, request.id, news)
         return provider_pb2.UpdateResponse(properties=encode(state))
 
-    @_answers
+    @_map_errors
     def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take it away, where AWS lets it go."""
-        token, _ = _identity(request.urn)
-        handler, state = self._handler(token), plain(decode(request.properties))
-        cloud = self._cloud(context).at(state.get("region"))
-        _doing(f"deleting {handler.label} ({request.id})", lambda: handler.delete(cloud, request.id, state))
+        token, _ = _parse_urn(request.urn)
+        handler, state = self._handler(token), unwrap(decode(request.properties))
+        cloud = self._cloud(context).in_region(state.get("region"))
+        _with_context(f"deleting {handler.label} ({request.id})", lambda: handler.delete(cloud, request.id, state))
         return empty_pb2.Empty()
 
-    @_answers
+    @_map_errors
     def Invoke(self, request: Any, context: Context) -> Any:  # noqa: N802
         """A data source."""
         if request.tok not in self._invokes:
             raise UnknownTypeError(
                 f"{request.tok}: the lab's provider does not implement this function; it implements {', '.join(sorted(self._invokes))}"
             )
-        arguments = cast("Props", plain(decode(request.args)))
+        arguments = cast("Props", unwrap(decode(request.args)))
         try:
-            answer = self._invokes[request.tok](self._cloud(context).at(arguments.get("region")), arguments)
+            answer = self._invokes[request.tok](self._cloud(context).in_region(arguments.get("region")), arguments)
         except InvokeError as failure:
             return provider_pb2.InvokeResponse(failures=[provider_pb2.CheckFailure(property=failure.argument, reason=str(failure))])
         fields: dict[str, Any] = {"return": encode(answer)}  # a keyword of Python's cannot be an argument's name
@@ -285,19 +285,21 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     # --- helpers ------------------------------------------------------------------------------------------------------------------
 
-    def _state(self, handler: Handler, cloud: Cloud, identifier: str, news: Props) -> Props:
-        live = handler.read(cloud, identifier, plain(news))
+    def _state(self, handler: Handler, client: ApiClient, identifier: str, news: Props) -> Props:
+        live = handler.read(client, identifier, unwrap(news))
         if live is None:
-            raise Refusal(f"{handler.label}.read", "NotFound", f"{identifier} is not there although AWS had accepted it")
-        return resources.outputs(handler.kind, cloud, live, news, resources.secret_names(handler.kind, news))
+            raise ApiError(f"{handler.label}.read", "NotFound", f"{identifier} is not there although AWS had accepted it")
+        return properties.build_outputs(
+            handler.resource_type, client, live, news, properties.secret_properties(handler.resource_type, news)
+        )
 
-    def _replacing(self, found: Difference, request: Any, context: Context) -> Difference:
+    def _with_replacements(self, found: Diff, request: Any, context: Context) -> Diff:
         """With what only AWS can say: which of the changes replace."""
-        token, _ = _identity(request.urn)
-        olds, news = plain(decode(request.olds)), plain(decode(request.news))
-        cloud = self._cloud(context).at(olds.get("region"))
-        more = self._handler(token).replaces(cloud, olds, news, found.tops)
-        return difference_with(token, found, more, news) if more else found
+        token, _ = _parse_urn(request.urn)
+        olds, news = unwrap(decode(request.olds)), unwrap(decode(request.news))
+        cloud = self._cloud(context).in_region(olds.get("region"))
+        more = self._handler(token).requires_replace(cloud, olds, news, found.property_names)
+        return with_replacements(token, found, more, news) if more else found
 
     def _handler(self, token: str) -> Handler:
         if token not in self._handlers:
@@ -305,7 +307,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             raise UnknownTypeError(f"{token}: the lab's provider does not implement this resource type; it implements {known}")
         return self._handlers[token]
 
-    def _cloud(self, context: Context) -> Cloud:
+    def _cloud(self, context: Context) -> ApiClient:
         with self._lock:
             cloud = self._instances.get(context.peer())
         if cloud is None:
@@ -319,34 +321,34 @@ def _read_assets(news: Props) -> None:
     `makeTerraformInputsWithOptions` and `TranslateAsset` in pulumi-terraform-bridge (pkg/tfbridge/schema.go, pkg/tfbridge/info/assets.go);
     pulumi/pulumi#5066. Raises FileNotFoundError.
     """
-    for value in cast("Props", plain(news)).values():
+    for value in cast("Props", unwrap(news)).values():
         if isinstance(value, Asset) and value.path is not None:
             with Path(value.path).open("rb"):
                 pass
 
 
-def _doing(what: str, deed: Callable[[], Any]) -> Any:
+def _with_context(what: str, call: Callable[[], Any]) -> Any:
     """Do it; a refusal says what was being done."""
     try:
-        return deed()
-    except Refusal as refusal:
+        return call()
+    except ApiError as refusal:
         raise ValueError(f"{what}: {refusal}") from refusal
 
 
-def _identity(urn: str) -> tuple[str, str]:
+def _parse_urn(urn: str) -> tuple[str, str]:
     """Type token and resource name of a URN (`urn:pulumi:stack::project::parent$type::name`)."""
     parts = urn.split("::", 3)
     return parts[2].split("$")[-1], parts[3]
 
 
-def _difference(request: Any) -> Difference:
+def _compute_diff(request: Any) -> Diff:
     """Raises ValueError for a change that the provider refuses in the plan."""
-    token, _ = _identity(request.urn)
+    token, _ = _parse_urn(request.urn)
     olds, news = decode(request.olds), decode(request.news)
-    refuses = rules_of(token).refuses
-    if refuses is not None and (reason := refuses(plain(olds), plain(news))):
+    refuses = rules_of(token).validate_change
+    if refuses is not None and (reason := refuses(unwrap(olds), unwrap(news))):
         raise ValueError(reason)
-    return difference(
+    return compute_diff(
         token,
         state=olds,
         old_inputs=decode(request.old_inputs),
@@ -355,11 +357,11 @@ def _difference(request: Any) -> Difference:
     )
 
 
-def _failures(problems: list[Problem], props: Props) -> list[Any]:
+def _check_failures(problems: list[Violation], props: Props) -> list[Any]:
     """Problems as the engine takes them; a secret's value is never in the sentence."""
     failures: list[Any] = []
     for problem in problems:
         top = problem.path.split(".")[0].split("[")[0]
-        reason = problem.rule.partition("; got")[0] if is_secret(props.get(top)) else problem.rule
+        reason = problem.message.partition("; got")[0] if is_secret(props.get(top)) else problem.message
         failures.append(provider_pb2.CheckFailure(property=problem.path, reason=reason))
     return failures

@@ -10,12 +10,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from ops.failures import UserError
-from ops.rotation.door import Door
+from ops.errors import UserError
+from ops.rotation.clients import AwsClients
 
-LARGEST: Final = 65536
+MAX_SECRET_BYTES: Final = 65536
 """Bytes of a secret (https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html)."""
-_KEY: Final = ("-----BEGIN PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN EC PRIVATE KEY-----")
+_KEY_HEADERS: Final = ("-----BEGIN PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----", "-----BEGIN EC PRIVATE KEY-----")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +24,8 @@ class Pem:
 
     text: str
     fingerprint: str
-    ends: datetime
-    names: tuple[str, ...]
+    not_after: datetime
+    dns_names: tuple[str, ...]
 
 
 def read(path: Path, *, now: datetime | None = None) -> Pem:
@@ -42,11 +42,11 @@ def read(path: Path, *, now: datetime | None = None) -> Pem:
 
     if "ENCRYPTED" in text:
         raise refused("the private key is encrypted, and no host has its passphrase", "decrypt it: openssl pkey -in KEY")
-    if len(text.encode()) > LARGEST:
-        raise refused(f"a secret holds at most {LARGEST} bytes", "leave out what is neither certificate, chain nor key")
+    if len(text.encode()) > MAX_SECRET_BYTES:
+        raise refused(f"a secret holds at most {MAX_SECRET_BYTES} bytes", "leave out what is neither certificate, chain nor key")
     try:
         chain = x509.load_pem_x509_certificates(text.encode())
-        key = load_pem_private_key(text.encode()[_begin(text) :], password=None)
+        key = load_pem_private_key(text.encode()[_key_offset(text) :], password=None)
     except ValueError as error:
         rule = "holds no certificate and private key in PEM" if "MalformedFraming" in str(error) else f"is not readable ({error})"
         raise refused(rule, "put the certificate, its chain and its key into one file: cat CERTIFICATE CHAIN KEY") from None
@@ -58,23 +58,23 @@ def read(path: Path, *, now: datetime | None = None) -> Pem:
         raise refused(f"the certificate ended on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it")
     if leaf.not_valid_before_utc > moment:
         raise refused(f"the certificate holds from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on", "wait, or renew it")
-    return Pem(text=text, fingerprint=leaf.fingerprint(hashes.SHA256()).hex(), ends=leaf.not_valid_after_utc, names=_names(leaf))
+    return Pem(text=text, fingerprint=leaf.fingerprint(hashes.SHA256()).hex(), not_after=leaf.not_valid_after_utc, dns_names=_names(leaf))
 
 
-def put(door: Door, secret: str, pem: Pem) -> bool:
+def store(clients: AwsClients, secret: str, pem: Pem) -> bool:
     """Makes the PEM the current value of a secret; whether the secret is new."""
     try:
-        door.secrets.put_secret_value(SecretId=secret, SecretString=pem.text)
+        clients.secrets.put_secret_value(SecretId=secret, SecretString=pem.text)
     except ClientError as error:
         if error.response.get("Error", {}).get("Code") != "ResourceNotFoundException":
             raise
-        door.secrets.create_secret(Name=secret, SecretString=pem.text, Description="Certificate, chain and key of a webstack site")
+        clients.secrets.create_secret(Name=secret, SecretString=pem.text, Description="Certificate, chain and key of a webstack site")
         return True
     return False
 
 
-def _begin(text: str) -> int:
-    return max(text.find(mark) for mark in _KEY)
+def _key_offset(text: str) -> int:
+    return max(text.find(mark) for mark in _KEY_HEADERS)
 
 
 def _names(leaf: x509.Certificate) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ from typing import Any, cast
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lab.engine.workspace import read_config
+from lab.lab_handle import LabHandle
 from lab.paths import REPOSITORY
-from lab.session import Session
-from ops.failures import UserError
-from ops.rotation import certificate, door
+from ops.errors import UserError
+from ops.rotation import certificate, clients
 from ops.rotation.fleet import Fleet
-from ops.rotation.steps import Say
-from ops.rotation.waiting import rotate, serving_certificate, wait
+from ops.rotation.steps import ProgressCallback
+from ops.rotation.waiting import not_yet_serving, rotate, wait
 from ops.terminal import Terminal
 
 
@@ -36,16 +36,18 @@ def run(
         news.print(text, soft_wrap=True)
 
     pem = certificate.read(source) if source is not None else None
-    named = (secret or _configured(stack)) if pem is not None else ""
-    opened = door.of_lab(REPOSITORY, stack, Session.of(lab)) if lab is not None else door.of_aws(REPOSITORY, stack)
+    named = (secret or _configured_secret(stack)) if pem is not None else ""
+    opened = (
+        clients.clients_for_lab(REPOSITORY, stack, LabHandle.of(lab)) if lab is not None else clients.clients_for_aws(REPOSITORY, stack)
+    )
     fleet = Fleet(opened, stack)
     try:
         if pem is not None:
-            _certificate(opened, fleet, pem, named, seconds=seconds, say=say)
+            _rotate_certificate(opened, fleet, pem, named, seconds=seconds, say=say)
         if purposes:
-            rotate(fleet, purposes, revoke=revoke, seconds=seconds, say=say)
+            rotate(fleet, purposes, revoke=revoke, timeout=seconds, say=say)
         if as_json:
-            print(json.dumps(_told(fleet, purposes, pem), indent=2))
+            print(json.dumps(_result(fleet, purposes, pem), indent=2))
     except KeyboardInterrupt:
         say("Nothing is lost: what was done holds, old and new are accepted meanwhile. The same command goes on from here.")
         raise
@@ -53,7 +55,7 @@ def run(
         raise UserError(f"AWS refused or did not answer: {error}\nWhat was done holds; the same command goes on from here.") from error
 
 
-def _configured(stack: str) -> str:
+def _configured_secret(stack: str) -> str:
     """The secret that the stack's file names for its certificate."""
     section = read_config(REPOSITORY, stack).get("webstack:loadBalancer")
     given: Any = json.loads(section) if isinstance(section, str) else section
@@ -67,20 +69,24 @@ def _configured(stack: str) -> str:
     return name
 
 
-def _certificate(opened: door.Door, fleet: Fleet, pem: certificate.Pem, secret: str, *, seconds: float, say: Say) -> None:
-    made = certificate.put(opened, secret, pem)
-    names = f" for {', '.join(pem.names)}" if pem.names else ""
-    say(f"tls: {secret} {'was made and ' if made else ''}holds the certificate{names}, until {pem.ends:%Y-%m-%d}")
+def _rotate_certificate(
+    opened: clients.AwsClients, fleet: Fleet, pem: certificate.Pem, secret: str, *, seconds: float, say: ProgressCallback
+) -> None:
+    made = certificate.store(opened, secret, pem)
+    names = f" for {', '.join(pem.dns_names)}" if pem.dns_names else ""
+    say(f"tls: {secret} {'was made and ' if made else ''}holds the certificate{names}, until {pem.not_after:%Y-%m-%d}")
     if made or not any(
-        host.facts.get("tls_secret") == secret or (host.role == "load_balancer" and host.unreadable) for host in fleet.hosts()
+        host.facts.get("tls_secret") == secret or (host.role == "load_balancer" and host.record_error) for host in fleet.hosts()
     ):
         say("tls: no load balancer takes its certificate from there yet: loadBalancer.tls with `mode: secret`, and `up`")
         return
-    wait(lambda: serving_certificate(fleet.hosts(), secret, pem.fingerprint), seconds=seconds, say=say)
+    wait(lambda: not_yet_serving(fleet.hosts(), secret, pem.fingerprint), timeout=seconds, say=say)
     say("tls: done, every load balancer serves it")
 
 
-def _told(fleet: Fleet, purposes: Sequence[str], pem: certificate.Pem | None) -> dict[str, object]:
-    secrets = {purpose: {"current": found.current, "previous": found.previous} for purpose in purposes for found in [fleet.labels(purpose)]}
+def _result(fleet: Fleet, purposes: Sequence[str], pem: certificate.Pem | None) -> dict[str, object]:
+    secrets = {
+        purpose: {"current": found.current, "previous": found.previous} for purpose in purposes for found in [fleet.staging_labels(purpose)]
+    }
     served = {"certificate": pem.fingerprint} if pem is not None else {}
     return {"secrets": secrets, **served, "hosts": {host.name: dict(host.facts) for host in fleet.hosts()}}

@@ -8,64 +8,64 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from ops.failures import UserError
-from ops.rotation.door import Door
-from stack.cloud import record_body
-from stack.host_record import Record, UnreadableRecordError, read
-from stack.naming import PROJECT, SECRETS_CHANGED, secret_prefix
+from ops.errors import UserError
+from ops.rotation.clients import AwsClients
+from stack.aws_client import read_record_body
+from stack.naming import PROJECT, SECRETS_CHANGED_KEY, secret_prefix
+from stack.readiness_record import InvalidRecordError, ReadinessRecord, parse_record
 from stack.tags import STACK_ID_TAG
 
-LEAVING: Final = ("shutting-down", "terminated")
-KEPT: Final = "webstack-state"
+TERMINATING_STATES: Final = ("shutting-down", "terminated")
+STATE_LABEL: Final = "webstack-state"
 """The label of the version whose value is in the engine's state. A version without any label may be deleted by Secrets Manager, and the
 engine would then make it again, as the current one: yesterday's value (docs/decisions/0020)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Labels:
+class StagingLabels:
     """Which version of a secret bears which label; empty where none does."""
 
     current: str
     pending: str = ""
     previous: str = ""
-    kept: str = ""
+    in_state: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
-    """What a host last said: `versions` are those that it uses and accepts by purpose, the one in use first."""
+class FleetHost:
+    """What a host last said: `secret_versions` are those that it uses and accepts by purpose, the one in use first."""
 
     name: str
     role: str
     instance_id: str
     state: str
     """EC2's word on the instance."""
-    serves: bool = False
+    ready: bool = False
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    unreadable: str = ""
+    record_error: str = ""
     """Why its record cannot be read; empty where it can, or where there is none."""
 
     @property
-    def versions(self) -> dict[str, list[str]]:
+    def secret_versions(self) -> dict[str, list[str]]:
         """Purpose → versions."""
         pairs = (part.partition("=") for part in self.facts.get("secrets", "").split())
         return {purpose: ids.split(",") for purpose, _, ids in pairs}
 
     @property
-    def why_silent(self) -> str:
+    def wait_reason(self) -> str:
         """Why it may not say what is waited for."""
         if self.state != "running":
             return f"it is {self.state}"
-        if self.unreadable:
-            return self.unreadable
-        return "it has not said so yet" if self.serves else "it does not serve"
+        if self.record_error:
+            return self.record_error
+        return "it has not said so yet" if self.ready else "it does not serve"
 
 
 class Fleet:
     """One stack of AWS or of a lab."""
 
-    def __init__(self, door: Door, stack: str) -> None:
-        self._door, self._stack = door, stack
+    def __init__(self, clients: AwsClients, stack: str) -> None:
+        self._clients, self._stack = clients, stack
 
     @cached_property
     def prefix(self) -> str:
@@ -79,65 +79,67 @@ class Fleet:
             )
         return secret_prefix(self._stack, found.pop())
 
-    def hosts(self) -> list[Word]:
+    def hosts(self) -> list[FleetHost]:
         """All hosts that are not going, with their last word, by name."""
         said = self._records()
-        hosts: list[Word] = []
+        hosts: list[FleetHost] = []
         for one in self._instances():
             tags, identifier = _tags(one), str(one["InstanceId"])
             found = said.get(identifier)
-            # A word from before the launch is about another boot; status asks the same (stack/records.py).
-            record = found if isinstance(found, Record) and found.time is not None and found.time > one["LaunchTime"] else None
+            # A word from before the launch is about another boot; status asks the same (stack/host_status.py).
+            record = found if isinstance(found, ReadinessRecord) and found.time is not None and found.time > one["LaunchTime"] else None
             hosts.append(
-                Word(
+                FleetHost(
                     name=tags.get("host", identifier),
                     role=tags.get("role", ""),
                     instance_id=identifier,
                     state=one["State"]["Name"],
-                    serves=record is not None and record.state == "ready",
+                    ready=record is not None and record.state == "ready",
                     facts=record.facts if record is not None else {},
-                    unreadable=found if isinstance(found, str) else "",
+                    record_error=found if isinstance(found, str) else "",
                 )
             )
         return sorted(hosts, key=lambda host: (host.name, host.instance_id))
 
-    def labels(self, purpose: str) -> Labels:
+    def staging_labels(self, purpose: str) -> StagingLabels:
         """The labels of the secret for a purpose."""
-        stages = self._door.secrets.describe_secret(SecretId=self._name(purpose)).get("VersionIdsToStages", {})
+        stages = self._clients.secrets.describe_secret(SecretId=self._name(purpose)).get("VersionIdsToStages", {})
 
         def at(label: str) -> str:
             return next((version for version, found in stages.items() if label in found), "")
 
         current, pending = at("AWSCURRENT"), at("AWSPENDING")
-        return Labels(current=current, pending="" if pending == current else pending, previous=at("AWSPREVIOUS"), kept=at(KEPT))
+        return StagingLabels(
+            current=current, pending="" if pending == current else pending, previous=at("AWSPREVIOUS"), in_state=at(STATE_LABEL)
+        )
 
-    def propose(self, purpose: str, value: str) -> None:
+    def put_pending(self, purpose: str, value: str) -> None:
         """Puts a value as the pending one."""
-        self._door.secrets.put_secret_value(SecretId=self._name(purpose), SecretString=value, VersionStages=["AWSPENDING"])
-        self.ring()
+        self._clients.secrets.put_secret_value(SecretId=self._name(purpose), SecretString=value, VersionStages=["AWSPENDING"])
+        self.notify_hosts()
 
-    def promote(self, purpose: str, found: Labels) -> None:
+    def promote(self, purpose: str, found: StagingLabels) -> None:
         """Makes the pending version the current one; the one before is the previous then, by Secrets Manager itself."""
-        if not found.kept:
-            self._move(purpose, KEPT, to=found.current)
+        if not found.in_state:
+            self._move(purpose, STATE_LABEL, to=found.current)
         self._move(purpose, "AWSCURRENT", to=found.pending, off=found.current)
         self._move(purpose, "AWSPENDING", off=found.pending)
-        self.ring()
+        self.notify_hosts()
 
-    def drop(self, purpose: str, found: Labels) -> None:
+    def retire_previous(self, purpose: str, found: StagingLabels) -> None:
         """Takes the previous version's label away: no host accepts it any longer."""
         self._move(purpose, "AWSPREVIOUS", off=found.previous)
-        self.ring()
+        self.notify_hosts()
 
-    def ring(self) -> None:
+    def notify_hosts(self) -> None:
         """Tells running hosts to look at their secrets now."""
-        self._door.s3.put_object(Bucket=self.bucket, Key=SECRETS_CHANGED, Body=datetime.now().astimezone().isoformat().encode())
+        self._clients.s3.put_object(Bucket=self.bucket, Key=SECRETS_CHANGED_KEY, Body=datetime.now().astimezone().isoformat().encode())
 
     @cached_property
     def bucket(self) -> str:
         """The artifact bucket: the one of its name in which the hosts' records are."""
         ids = {str(one["InstanceId"]) for one in self._instances()}
-        for bucket in self._door.s3.list_buckets().get("Buckets", []):
+        for bucket in self._clients.s3.list_buckets().get("Buckets", []):
             name = bucket.get("Name", "")
             if name.startswith(f"{self._stack}-artifacts-") and any(_instance(key) in ids for key in self._keys(name)):
                 return name
@@ -146,38 +148,38 @@ class Fleet:
     def _move(self, purpose: str, label: str, *, to: str = "", off: str = "") -> None:
         moved = {"MoveToVersionId": to} if to else {}
         removed = {"RemoveFromVersionId": off} if off else {}
-        self._door.secrets.update_secret_version_stage(SecretId=self._name(purpose), VersionStage=label, **moved, **removed)
+        self._clients.secrets.update_secret_version_stage(SecretId=self._name(purpose), VersionStage=label, **moved, **removed)
 
     def _name(self, purpose: str) -> str:
         return f"{self.prefix}/{purpose}"
 
     def _instances(self) -> list[Any]:
         filters = {"tag:project": PROJECT, "tag:environment": self._stack}
-        pages = self._door.ec2.get_paginator("describe_instances").paginate(
+        pages = self._clients.ec2.get_paginator("describe_instances").paginate(
             Filters=[{"Name": name, "Values": [value]} for name, value in filters.items()]
         )
         found: list[Any] = [one for page in pages for reservation in page["Reservations"] for one in reservation.get("Instances", [])]
-        return [one for one in found if one["State"]["Name"] not in LEAVING]
+        return [one for one in found if one["State"]["Name"] not in TERMINATING_STATES]
 
-    def _records(self) -> dict[str, Record | str]:
+    def _records(self) -> dict[str, ReadinessRecord | str]:
         """Instance → its record, or why that cannot be read."""
-        said: dict[str, Record | str] = {}
+        said: dict[str, ReadinessRecord | str] = {}
         for key in self._keys(self.bucket):
             try:
-                said[_instance(key)] = read(record_body(self._door.s3.get_object(Bucket=self.bucket, Key=key)["Body"]))
-            except UnreadableRecordError as error:
+                said[_instance(key)] = parse_record(read_record_body(self._clients.s3.get_object(Bucket=self.bucket, Key=key)["Body"]))
+            except InvalidRecordError as error:
                 said[_instance(key)] = str(error)
             except ClientError:
                 continue  # gone meanwhile: its host is waited for
         return said
 
     def _keys(self, bucket: str) -> list[str]:
-        pages = self._door.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="hosts/")
+        pages = self._clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="hosts/")
         return [entry.get("Key", "") for page in pages for entry in page.get("Contents", [])]
 
 
 def _instance(key: str) -> str:
-    """The instance id in the key of a record (`stack.records.record_key`)."""
+    """The instance id in the key of a record (`stack.host_status.record_key`)."""
     return key.rpartition(":")[2].removesuffix(".json")
 
 

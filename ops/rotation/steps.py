@@ -10,116 +10,120 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ops.rotation.fleet import Fleet, Labels, Word
-from stack.purposes import PURPOSES, SESSION_KEY
+from ops.rotation.fleet import Fleet, FleetHost, StagingLabels
 from stack.roles import database, web
+from stack.secret_specs import SECRET_SPECS, SESSION_KEY
 
 ALPHABET: Final = string.ascii_letters + string.digits
 """As the program's own: such a text needs no quoting in any file."""
 
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Awaited:
+class PendingHost:
     """A host that has not done its part of a step."""
 
     host: str
-    what: str
+    reason: str
 
     def __str__(self) -> str:
-        return f"{self.host}: {self.what}"
+        return f"{self.host}: {self.reason}"
 
 
 class Rotation:
     """The rotation of one secret. `begun`: whether its new value is there, by this run or an earlier one."""
 
-    def __init__(self, fleet: Fleet, purpose: str, *, revoke: bool, say: Say) -> None:
+    def __init__(self, fleet: Fleet, purpose: str, *, revoke: bool, say: ProgressCallback) -> None:
         self.purpose, self.done = purpose, False
         self._fleet, self._revoke, self._say = fleet, revoke, say
-        self._begun = False
+        self._started = False
 
-    def step(self, hosts: Sequence[Word]) -> list[Awaited]:
+    def step(self, hosts: Sequence[FleetHost]) -> list[PendingHost]:
         """Does what can be done now; the hosts that are awaited before the next step. Nobody is where it did something, or is done."""
-        found = self._fleet.labels(self.purpose)
+        found = self._fleet.staging_labels(self.purpose)
         step = self._session_key if self.purpose == SESSION_KEY else self._account
         return step(found, hosts)
 
-    def _account(self, found: Labels, hosts: Sequence[Word]) -> list[Awaited]:
+    def _account(self, found: StagingLabels, hosts: Sequence[FleetHost]) -> list[PendingHost]:
         primary = [host for host in hosts if host.facts.get("role") == "primary"]
         if not primary:
-            unread = [Awaited(host=host.name, what=host.unreadable) for host in hosts if host.role == database.NAME and host.unreadable]
-            return [Awaited(host="databases", what="none says that it is the primary"), *unread]
-        if not self._begun:
+            unread = [
+                PendingHost(host=host.name, reason=host.record_error) for host in hosts if host.role == database.NAME and host.record_error
+            ]
+            return [PendingHost(host="databases", reason="none says that it is the primary"), *unread]
+        if not self._started:
             if not (found.pending or found.previous):
-                return self._propose()
-            self._go_on()
+                return self._put_pending()
+            self._resume()
         if found.pending:
-            return self._lacking(primary, found.pending, "has not given the account the new password yet") or self._promote(found)
+            return self._not_accepting(primary, found.pending, "has not given the account the new password yet") or self._promote(found)
         if found.previous:
-            awaited = self._not_using([*primary, *self._holders(hosts)], found.current)
-            return awaited or self._drop(found)
-        return self._accepting_more(primary, found.current) or self._end("the old password is refused")
+            awaited = self._not_using([*primary, *self._account_users(hosts)], found.current)
+            return awaited or self._retire_previous(found)
+        return self._accepting_old(primary, found.current) or self._finish("the old password is refused")
 
-    def _session_key(self, found: Labels, hosts: Sequence[Word]) -> list[Awaited]:
+    def _session_key(self, found: StagingLabels, hosts: Sequence[FleetHost]) -> list[PendingHost]:
         web_hosts = [host for host in hosts if host.role == web.NAME]
-        if not self._begun:
-            behind = any(host.versions.get(self.purpose, [found.current])[0] != found.current for host in web_hosts)
+        if not self._started:
+            behind = any(host.secret_versions.get(self.purpose, [found.current])[0] != found.current for host in web_hosts)
             if not (found.pending or behind):
-                return self._propose()
-            self._go_on()
+                return self._put_pending()
+            self._resume()
         if found.pending:
-            return self._lacking(web_hosts, found.pending, "does not accept the new key yet") or self._promote(found)
+            return self._not_accepting(web_hosts, found.pending, "does not accept the new key yet") or self._promote(found)
         if awaited := self._not_using(web_hosts, found.current):
             return awaited
         if not self._revoke:
-            return self._end("what the one before signed is still accepted")
+            return self._finish("what the one before signed is still accepted")
         if found.previous:
-            return self._drop(found)
-        return self._accepting_more(web_hosts, found.current) or self._end("what the one before signed is refused")
+            return self._retire_previous(found)
+        return self._accepting_old(web_hosts, found.current) or self._finish("what the one before signed is refused")
 
-    def _propose(self) -> list[Awaited]:
-        self._fleet.propose(self.purpose, "".join(secrets.choice(ALPHABET) for _ in range(PURPOSES[self.purpose].length)))
-        self._begun = True
+    def _put_pending(self) -> list[PendingHost]:
+        self._fleet.put_pending(self.purpose, "".join(secrets.choice(ALPHABET) for _ in range(SECRET_SPECS[self.purpose].length)))
+        self._started = True
         self._say(f"{self.purpose}: a new value is there, AWSPENDING")
         return []
 
-    def _go_on(self) -> None:
-        self._begun = True
+    def _resume(self) -> None:
+        self._started = True
         self._say(f"{self.purpose}: going on with a rotation that was begun before")
 
-    def _promote(self, found: Labels) -> list[Awaited]:
+    def _promote(self, found: StagingLabels) -> list[PendingHost]:
         self._fleet.promote(self.purpose, found)
         self._say(f"{self.purpose}: accepted everywhere; it is AWSCURRENT now")
         return []
 
-    def _drop(self, found: Labels) -> list[Awaited]:
-        self._fleet.drop(self.purpose, found)
+    def _retire_previous(self, found: StagingLabels) -> list[PendingHost]:
+        self._fleet.retire_previous(self.purpose, found)
         self._say(f"{self.purpose}: used everywhere; the old one is given up")
         return []
 
-    def _end(self, how: str) -> list[Awaited]:
+    def _finish(self, how: str) -> list[PendingHost]:
         self.done = True
         self._say(f"{self.purpose}: done, {how}")
         return []
 
-    def _holders(self, hosts: Sequence[Word]) -> list[Word]:
+    def _account_users(self, hosts: Sequence[FleetHost]) -> list[FleetHost]:
         """Hosts that log in by it while they run."""
         if self.purpose == "database-replication":
             return [host for host in hosts if host.role == database.NAME and host.facts.get("role") != "primary"]
         return [host for host in hosts if host.role == web.NAME and self.purpose in web.SPEC.secrets]
 
-    def _lacking(self, hosts: Sequence[Word], version: str, what: str) -> list[Awaited]:
-        return [self._awaited(host, what) for host in hosts if version not in host.versions.get(self.purpose, [])]
+    def _not_accepting(self, hosts: Sequence[FleetHost], version: str, what: str) -> list[PendingHost]:
+        return [self._pending_host(host, what) for host in hosts if version not in host.secret_versions.get(self.purpose, [])]
 
-    def _not_using(self, hosts: Sequence[Word], version: str) -> list[Awaited]:
-        return [self._awaited(host, "does not use the new one yet") for host in hosts if [version] != self._used(host)]
+    def _not_using(self, hosts: Sequence[FleetHost], version: str) -> list[PendingHost]:
+        return [self._pending_host(host, "does not use the new one yet") for host in hosts if [version] != self._version_in_use(host)]
 
-    def _accepting_more(self, hosts: Sequence[Word], version: str) -> list[Awaited]:
-        return [self._awaited(host, "still accepts the old one") for host in hosts if [version] != host.versions.get(self.purpose)]
+    def _accepting_old(self, hosts: Sequence[FleetHost], version: str) -> list[PendingHost]:
+        return [
+            self._pending_host(host, "still accepts the old one") for host in hosts if [version] != host.secret_versions.get(self.purpose)
+        ]
 
-    def _used(self, host: Word) -> list[str]:
-        return host.versions.get(self.purpose, [])[:1]
+    def _version_in_use(self, host: FleetHost) -> list[str]:
+        return host.secret_versions.get(self.purpose, [])[:1]
 
-    def _awaited(self, host: Word, what: str) -> Awaited:
-        return Awaited(host=host.name, what=f"{self.purpose}: {what}" + ("" if host.serves else f" ({host.why_silent})"))
+    def _pending_host(self, host: FleetHost, what: str) -> PendingHost:
+        return PendingHost(host=host.name, reason=f"{self.purpose}: {what}" + ("" if host.ready else f" ({host.wait_reason})"))

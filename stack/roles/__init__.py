@@ -11,7 +11,7 @@ ROLES: Final[tuple[Role, ...]] = tuple(spec.name for spec in SPECS)
 """Their names."""
 
 
-def of(role: Role) -> RoleSpec:
+def role_spec(role: Role) -> RoleSpec:
     """The spec of a role. Raises LookupError for a name that no role has."""
     found = next((spec for spec in SPECS if spec.name == role), None)
     if found is None:

@@ -6,9 +6,9 @@ from typing import ClassVar, Final
 from stack.environment import Environment
 from stack.roles.spec import (
     CALLER_USER_ID,
-    HOST_CHECK_SECONDS,
+    HOST_CHECK_TIMEOUT,
     HostInputs,
-    Inbound,
+    InboundFlow,
     PolicyInputs,
     RoleSpec,
     Statement,
@@ -36,7 +36,7 @@ class DatabaseVariables(HostVariables):
     """What a database host is told."""
 
     packages: ClassVar[tuple[str, ...]] = (
-        "gpgv", "logrotate", "openssl", "python3-boto3", "python3-pymysql", "unattended-upgrades", "xfsprogs",
+        "gpgv", "logrotate", "nftables", "openssl", "python3-boto3", "python3-pymysql", "unattended-upgrades", "xfsprogs",
     )  # fmt: skip
     role: Role = field(default=NAME, init=False)
     server_id: int
@@ -56,8 +56,10 @@ class DatabaseVariables(HostVariables):
 
 def endpoint(environment: Environment, number: int) -> DatabaseEndpoint:
     """How others reach a database host."""
-    host = SPEC.host(number)
-    return DatabaseEndpoint(host=host, dns_name=f"{host}.{environment.zone}", address=str(SPEC.place(environment.plan, number).address))
+    host = SPEC.host_name(number)
+    return DatabaseEndpoint(
+        host=host, dns_name=f"{host}.{environment.dns_zone}", address=str(SPEC.placement(environment.address_plan, number).address)
+    )
 
 
 def endpoints(environment: Environment) -> tuple[DatabaseEndpoint, ...]:
@@ -65,12 +67,12 @@ def endpoints(environment: Environment) -> tuple[DatabaseEndpoint, ...]:
     return tuple(endpoint(environment, number) for number in SPEC.numbers(environment.settings))
 
 
-def variables(environment: Environment, number: int, inputs: HostInputs) -> DatabaseVariables:
+def make_variables(environment: Environment, number: int, inputs: HostInputs) -> DatabaseVariables:
     """What a database host is told."""
     chosen, own = environment.settings.database, endpoint(environment, number)
     return DatabaseVariables(
-        **SPEC.common(environment, number, inputs),
-        readiness_timeout=HOST_CHECK_SECONDS,
+        **SPEC.common_variables(environment, number, inputs),
+        readiness_timeout=HOST_CHECK_TIMEOUT,
         server_id=number,
         private_address=own.address,
         dns_name=own.dns_name,
@@ -79,14 +81,14 @@ def variables(environment: Environment, number: int, inputs: HostInputs) -> Data
         volume_id=inputs.volume_id,
         network_cidr=environment.settings.network.cidr,
         schema=chosen.schema_name,
-        patience_seconds=chosen.patience,
+        patience_seconds=chosen.semi_sync_timeout,
         buffer_pool_mb=chosen.buffer_pool,
     )
 
 
-def statements(inputs: PolicyInputs) -> list[Statement]:
+def policy_statements(inputs: PolicyInputs) -> list[Statement]:
     """Who is primary and whether it is alone, and the certificates by which the hosts know each other."""
-    bucket = inputs.bucket
+    bucket = inputs.bucket_arn
     return [
         allow("WhoIsPrimaryAndWhetherAlone", ["s3:GetObject"], [f"{bucket}/database/primary.json", f"{bucket}/database/replication.json"]),
         allow("WhetherAlone", ["s3:PutObject"], [f"{bucket}/database/replication.json"]),
@@ -111,14 +113,14 @@ SPEC: Final = RoleSpec(
     fixed_offset=10,
     own_component=True,
     inbound=(
-        Inbound(source="web", port=MYSQL_PORT, why="queries of the app"),
-        Inbound(source="web", port=ROLE_CHECK_PORT, why="which host is primary, which is replica"),
-        Inbound(source=NAME, port=MYSQL_PORT, why="replication and clone"),
-        Inbound(source=NAME, port=ROLE_CHECK_PORT, why="which host is primary"),
+        InboundFlow(source="web", port=MYSQL_PORT, description="queries of the app"),
+        InboundFlow(source="web", port=ROLE_CHECK_PORT, description="which host is primary, which is replica"),
+        InboundFlow(source=NAME, port=MYSQL_PORT, description="replication and clone"),
+        InboundFlow(source=NAME, port=ROLE_CHECK_PORT, description="which host is primary"),
     ),
     secrets=("database-replication", "database-clone", "app-migrator", "app-writer", "app-reader"),
     follows_rotations=True,
     variables_type=DatabaseVariables,
-    variables=variables,
-    statements=statements,
+    make_variables=make_variables,
+    policy_statements=policy_statements,
 )

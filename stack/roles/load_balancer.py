@@ -4,14 +4,25 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from stack.environment import Environment
-from stack.roles.spec import HOST_CHECK_SECONDS, HTTP, HTTPS, INTERNET, HostInputs, Inbound, PolicyInputs, RoleSpec, Statement, allow
+from stack.roles.spec import (
+    HOST_CHECK_TIMEOUT,
+    HTTP_PORT,
+    HTTPS_PORT,
+    INTERNET,
+    HostInputs,
+    InboundFlow,
+    PolicyInputs,
+    RoleSpec,
+    Statement,
+    allow,
+)
 from stack.settings import Settings
 from stack.tags import STACK_ID_TAG
-from userdata.variables import Activity, Balance, HostVariables, Role, TlsMode
+from userdata.variables import BackendMode, Balance, HostVariables, Role, TlsMode
 
 NAME: Final[Role] = "load_balancer"
 
-WEB_SLOTS = (16, 64, 256, 512)
+SERVER_SLOT_SIZES = (16, 64, 256, 512)
 """Sizes of HAProxy's list of servers: coarse, so that scaling the web tier seldom changes a load balancer's configuration."""
 
 
@@ -40,7 +51,9 @@ class Limits:
 class LoadBalancerVariables(HostVariables):
     """What a load balancer is told."""
 
-    packages: ClassVar[tuple[str, ...]] = ("gpgv", "haproxy", "keepalived", "openssl", "python3-boto3", "unattended-upgrades")
+    packages: ClassVar[tuple[str, ...]] = (
+        "gpgv", "haproxy", "keepalived", "nftables", "openssl", "python3-boto3", "unattended-upgrades",
+    )  # fmt: skip
     reloadable: ClassVar[tuple[str, ...]] = (
         "tls_mode", "tls_secret", "domain", "aliases", "balance", "activity", "web_slots", "limits",
     )  # fmt: skip
@@ -61,21 +74,21 @@ class LoadBalancerVariables(HostVariables):
     aliases: tuple[str, ...]
     """Further names, whose visitors are sent on to `domain`."""
     balance: Balance
-    activity: Activity
+    activity: BackendMode
     web_slots: int
     """Servers that HAProxy keeps places for: more than there are, so that replacements and scaling change no configuration."""
     limits: Limits
 
 
-def variables(environment: Environment, number: int, inputs: HostInputs) -> LoadBalancerVariables:
+def make_variables(environment: Environment, number: int, inputs: HostInputs) -> LoadBalancerVariables:
     """What a load balancer is told."""
-    chosen, plan = environment.settings.load_balancer, environment.plan
+    chosen, plan = environment.settings.load_balancer, environment.address_plan
     needed = 2 * environment.settings.web.count
     return LoadBalancerVariables(
-        **SPEC.common(environment, number, inputs),
-        readiness_timeout=HOST_CHECK_SECONDS,
-        private_address=str(SPEC.place(plan, number).address),
-        peer_address=str(SPEC.place(plan, 3 - number).address),
+        **SPEC.common_variables(environment, number, inputs),
+        readiness_timeout=HOST_CHECK_TIMEOUT,
+        private_address=str(SPEC.placement(plan, number).address),
+        peer_address=str(SPEC.placement(plan, 3 - number).address),
         network_cidr=environment.settings.network.cidr,
         elastic_ip_allocation_id=inputs.allocation_id,
         elastic_ip_address=inputs.address,
@@ -84,30 +97,30 @@ def variables(environment: Environment, number: int, inputs: HostInputs) -> Load
         domain=environment.site_host(inputs.address),
         aliases=chosen.aliases,
         balance=chosen.balance,
-        activity=chosen.activity,
-        web_slots=next(size for size in WEB_SLOTS if size >= needed),
+        activity=chosen.backend_mode,
+        web_slots=next(size for size in SERVER_SLOT_SIZES if size >= needed),
         limits=Limits(**chosen.limits.model_dump()),
     )
 
 
-def users_secrets(settings: Settings) -> tuple[str, ...]:
+def user_secrets(settings: Settings) -> tuple[str, ...]:
     """The site's certificate with its key, where the user has one."""
     secret = settings.load_balancer.tls.secret
     return (secret,) if secret else ()
 
 
-def statements(inputs: PolicyInputs) -> list[Statement]:
+def policy_statements(inputs: PolicyInputs) -> list[Statement]:
     """Giving itself the site's address, and no other instance or address anything."""
-    prefix = inputs.address.partition(":elastic-ip/")[0]
+    prefix = inputs.elastic_ip_arn.partition(":elastic-ip/")[0]
     return [
         allow("FindAddress", ["ec2:DescribeAddresses"], ["*"]),
-        allow("HoldAddress", ["ec2:AssociateAddress"], [inputs.address]),
+        allow("HoldAddress", ["ec2:AssociateAddress"], [inputs.elastic_ip_arn]),
         # Each kind of resource that a call names must be allowed; all but the stack's load balancers are refused.
         allow("HoldAddressByLoadBalancer", ["ec2:AssociateAddress"], [f"{prefix}:instance/*"])
         | {"Condition": {"StringEquals": {f"aws:ResourceTag/{STACK_ID_TAG}": inputs.stack_id, "aws:ResourceTag/role": NAME}}},
         # An instance's own interface bears no tags. AWS lists the key for it and does not say that this call brings it.
         allow("HoldAddressInSubnet", ["ec2:AssociateAddress"], [f"{prefix}:network-interface/*"])
-        | {"Condition": {"ArnEqualsIfExists": {"ec2:Subnet": list(inputs.subnets)}}},
+        | {"Condition": {"ArnEqualsIfExists": {"ec2:Subnet": list(inputs.subnet_arns)}}},
     ]
 
 
@@ -123,14 +136,14 @@ SPEC: Final = RoleSpec(
     fixed_offset=10,
     own_component=True,
     inbound=(
-        Inbound(source=INTERNET, port=HTTP, why="redirect to HTTPS"),
-        Inbound(source=INTERNET, port=HTTPS, why="the site"),
+        InboundFlow(source=INTERNET, port=HTTP_PORT, description="redirect to HTTPS"),
+        InboundFlow(source=INTERNET, port=HTTPS_PORT, description="the site"),
     ),
     secrets=("web-tls",),
     follows_rotations=False,
-    users_secrets=users_secrets,
+    user_secrets=user_secrets,
     subnets_in_policy=True,
     variables_type=LoadBalancerVariables,
-    variables=variables,
-    statements=statements,
+    make_variables=make_variables,
+    policy_statements=policy_statements,
 )

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypedDict
 
-from stack.addressing import AddressPlan, Place, Tier
+from stack.addressing import AddressPlan, Placement, Tier
 from stack.environment import Environment
 from stack.naming import PROJECT, configuration_key
-from stack.patching import reboot_day, upgrades_at
+from stack.patching import reboot_day, upgrade_schedule
 from stack.settings import NAMESPACE, Settings
 from userdata.variables import Bundle, HostVariables, Role
 
-HTTP: Final = 80
-HTTPS: Final = 443
-HOST_CHECK_SECONDS: Final = 900
+HTTP_PORT: Final = 80
+HTTPS_PORT: Final = 443
+HOST_CHECK_TIMEOUT: Final = 900
 """How long a host tries until its own check passes. A constant: were it the setting `readiness.timeout`, changing that would roll hosts.
 A web host has the time of a longer migration besides."""
 INTERNET: Final = "internet"
@@ -37,12 +37,12 @@ class TierSettings(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inbound:
+class InboundFlow:
     """One kind of connection that arrives at a role's hosts. `source` is a role or `INTERNET`."""
 
     source: str
     port: int
-    why: str
+    description: str
     protocol: str = "tcp"
 
 
@@ -50,18 +50,18 @@ class Inbound:
 class PolicyInputs:
     """The ARNs that a role's rights name."""
 
-    bucket: str
+    bucket_arn: str
     role_id: str
     """The IAM role's own unique id: its hosts' records bear it."""
-    secrets: tuple[str, ...] = ()
-    address: str = ""
+    secret_arns: tuple[str, ...] = ()
+    elastic_ip_arn: str = ""
     """The Elastic IP that the active load balancer holds."""
-    subnets: tuple[str, ...] = ()
+    subnet_arns: tuple[str, ...] = ()
     """The subnets of the role's hosts, where its rights name them."""
     stack_id: str = ""
-    users_secrets: tuple[str, ...] = ()
+    user_secret_arns: tuple[str, ...] = ()
     """The secrets of `RoleSpec.users_secrets`."""
-    configurations: tuple[str, ...] = ()
+    configuration_keys: tuple[str, ...] = ()
     """Keys of the configuration objects of the role's hosts."""
 
 
@@ -120,17 +120,17 @@ class RoleSpec:
     chooses their addresses."""
     own_component: bool
     """Whether `__main__.py` makes its hosts by a component of its own; else `stack.plain_hosts` does."""
-    inbound: tuple[Inbound, ...]
+    inbound: tuple[InboundFlow, ...]
     secrets: tuple[str, ...]
-    """Of `stack.purposes.PURPOSES`, those that its hosts read."""
+    """Of `stack.secret_specs.SECRET_SPECS`, those that its hosts read."""
     follows_rotations: bool
     """Whether a running host takes over another version of its secrets."""
     variables_type: type[HostVariables]
-    variables: Callable[[Environment, int, HostInputs], HostVariables]
+    make_variables: Callable[[Environment, int, HostInputs], HostVariables]
     """What the host of a number is told."""
-    statements: Callable[[PolicyInputs], list[Statement]]
+    policy_statements: Callable[[PolicyInputs], list[Statement]]
     """Its rights beyond those of every host."""
-    users_secrets: Callable[[Settings], tuple[str, ...]] = field(default=lambda _: ())
+    user_secrets: Callable[[Settings], tuple[str, ...]] = field(default=lambda _: ())
     """Names of secrets that the user made and the settings name, for its hosts to read."""
     subnets_in_policy: bool = False
     """Whether its rights name its hosts' subnets."""
@@ -141,7 +141,7 @@ class RoleSpec:
         return self.fixed_offset is not None
 
     @property
-    def reloads(self) -> bool:
+    def supports_reload(self) -> bool:
         """Whether a reload applies anything on its hosts."""
         return bool(self.variables_type.reloadable or self.variables_type.reloadable_files)
 
@@ -150,7 +150,7 @@ class RoleSpec:
         """The setting of its instance type, in full."""
         return f"{NAMESPACE}:{self.section}.instanceType"
 
-    def host(self, number: int) -> str:
+    def host_name(self, number: int) -> str:
         """`lb-1`, `web-3`, `db-2`."""
         return f"{self.prefix}-{number}"
 
@@ -158,34 +158,34 @@ class RoleSpec:
         """The numbers of its hosts."""
         return range(1, self.count(settings) + 1)
 
-    def hosts(self, settings: Settings) -> tuple[str, ...]:
+    def host_names(self, settings: Settings) -> tuple[str, ...]:
         """The names of its hosts, in order."""
-        return tuple(self.host(number) for number in self.numbers(settings))
+        return tuple(self.host_name(number) for number in self.numbers(settings))
 
-    def place(self, plan: AddressPlan, number: int) -> Place:
+    def placement(self, plan: AddressPlan, number: int) -> Placement:
         """Where a host with a fixed address is. Raises ValueError for a role whose hosts have none."""
         if self.fixed_offset is None:
-            raise ValueError(f"{self.host(number)} has no fixed address")
+            raise ValueError(f"{self.host_name(number)} has no fixed address")
         return plan.fixed(self.subnet, number, self.fixed_offset)
 
     def zone(self, plan: AddressPlan, number: int) -> int:
         """The zone of a host, counted from 0: each is in the next."""
         return plan.zone_of(number)
 
-    def common(self, environment: Environment, number: int, inputs: HostInputs) -> CommonVariables:
+    def common_variables(self, environment: Environment, number: int, inputs: HostInputs) -> CommonVariables:
         """The variables that are made alike for every role."""
-        host, patching = self.host(number), environment.settings.patching
+        host, patching = self.host_name(number), environment.settings.patching
         return CommonVariables(
             project=PROJECT,
             environment=environment.name,
             host=host,
             region=environment.region,
-            zone=environment.zone,
+            zone=environment.dns_zone,
             bucket=inputs.bucket,
             role_bundle=inputs.role_bundle,
             secret_prefix=inputs.secret_prefix,
             configuration_key=configuration_key(host) if self.is_fixed else "",
-            upgrades_at=upgrades_at(patching, number, second_first=self.is_fixed),
+            upgrades_at=upgrade_schedule(patching, number, second_host_first=self.is_fixed),
             reboot_day=reboot_day(patching),
         )
 
@@ -197,4 +197,6 @@ def allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Stateme
 
 def database_listing(inputs: PolicyInputs) -> Statement:
     """Lists what database hosts publish; the condition also holds where S3 asks whether a missing key may be told from a forbidden one."""
-    return allow("DatabaseListing", ["s3:ListBucket"], [inputs.bucket]) | {"Condition": {"StringLikeIfExists": {"s3:prefix": "database/*"}}}
+    return allow("DatabaseListing", ["s3:ListBucket"], [inputs.bucket_arn]) | {
+        "Condition": {"StringLikeIfExists": {"s3:prefix": "database/*"}}
+    }

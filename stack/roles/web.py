@@ -6,14 +6,14 @@ from typing import ClassVar, Final
 from stack.environment import Environment
 from stack.roles import database, load_balancer
 from stack.roles.database import DatabaseEndpoint
-from stack.roles.spec import HOST_CHECK_SECONDS, HostInputs, Inbound, PolicyInputs, RoleSpec, Statement, allow, database_listing
+from stack.roles.spec import HOST_CHECK_TIMEOUT, HostInputs, InboundFlow, PolicyInputs, RoleSpec, Statement, allow, database_listing
 from userdata.variables import Bundle, HostVariables, Role
 
 NAME: Final[Role] = "web"
 PORT: Final = 8443
 
-MIGRATION_SECONDS = 600
-"""What of `HOST_CHECK_SECONDS` a migration may take; the host waits longer by what it is given more."""
+MIGRATION_ALLOWANCE = 600
+"""What of `HOST_CHECK_TIMEOUT` a migration may take; the host waits longer by what it is given more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,17 +45,17 @@ class WebVariables(HostVariables):
     """The app's page behind Nginx's `/readyz`."""
 
 
-def variables(environment: Environment, number: int, inputs: HostInputs) -> WebVariables:
+def make_variables(environment: Environment, number: int, inputs: HostInputs) -> WebVariables:
     """What a web host is told. Raises ValueError without the app's bundle."""
     if inputs.app_bundle is None:
         raise ValueError("a web host is told of no app")
     chosen = environment.settings.web
     return WebVariables(
-        **SPEC.common(environment, number, inputs),
-        readiness_timeout=HOST_CHECK_SECONDS + max(0, chosen.migrate_timeout - MIGRATION_SECONDS),
+        **SPEC.common_variables(environment, number, inputs),
+        readiness_timeout=HOST_CHECK_TIMEOUT + max(0, chosen.migrate_timeout - MIGRATION_ALLOWANCE),
         app_bundle=inputs.app_bundle,
         app_module=chosen.module,
-        load_balancer_addresses=tuple(str(load_balancer.SPEC.place(environment.plan, planned).address) for planned in (1, 2)),
+        load_balancer_addresses=tuple(str(load_balancer.SPEC.placement(environment.address_plan, planned).address) for planned in (1, 2)),
         databases=database.endpoints(environment),
         schema=environment.settings.database.schema_name,
         workers=chosen.workers,
@@ -67,11 +67,11 @@ def variables(environment: Environment, number: int, inputs: HostInputs) -> WebV
     )
 
 
-def statements(inputs: PolicyInputs) -> list[Statement]:
+def policy_statements(inputs: PolicyInputs) -> list[Statement]:
     """The app, and the certificates by which it knows the databases."""
     return [
-        allow("AppBundle", ["s3:GetObject"], [f"{inputs.bucket}/app/*"]),
-        allow("DatabaseCertificates", ["s3:GetObject"], [f"{inputs.bucket}/database/certificates/*"]),
+        allow("AppBundle", ["s3:GetObject"], [f"{inputs.bucket_arn}/app/*"]),
+        allow("DatabaseCertificates", ["s3:GetObject"], [f"{inputs.bucket_arn}/database/certificates/*"]),
         database_listing(inputs),
     ]
 
@@ -87,10 +87,10 @@ SPEC: Final = RoleSpec(
     subnet="app",
     fixed_offset=None,
     own_component=True,
-    inbound=(Inbound(source=load_balancer.NAME, port=PORT, why="requests and health checks"),),
+    inbound=(InboundFlow(source=load_balancer.NAME, port=PORT, description="requests and health checks"),),
     secrets=("app-migrator", "app-writer", "app-reader", "web-tls", "app-session-key"),
     follows_rotations=True,
     variables_type=WebVariables,
-    variables=variables,
-    statements=statements,
+    make_variables=make_variables,
+    policy_statements=policy_statements,
 )

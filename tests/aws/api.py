@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 REGION = "eu-central-1"
 
-Record = dict[str, Any]
+Resource = dict[str, Any]
 """A thing as the API describes it."""
 
 Listing = dict[str, list[str]]
@@ -65,21 +65,21 @@ class Api:
     def _session(self) -> boto3.Session:
         return boto3.Session(aws_access_key_id="auditor", aws_secret_access_key="auditor", region_name=REGION)
 
-    def things(self, what: str) -> list[Record]:
+    def describe(self, what: str) -> list[Resource]:
         """All that EC2's `describe_<what>` lists; what is deleted stays in such lists for a while and is left out."""
-        answer: Record = getattr(self.ec2, f"describe_{what}")()
+        answer: Resource = getattr(self.ec2, f"describe_{what}")()
         field = _FIELDS.get(what) or "".join(word.capitalize() for word in what.split("_"))
-        found: list[Record] = answer[field]
+        found: list[Resource] = answer[field]
         return [one for one in found if str(one.get("State") or one.get("state")).lower() != "deleted"]
 
-    def instances(self) -> list[Record]:
+    def instances(self) -> list[Resource]:
         """Every instance that is not terminated."""
-        found: list[Record] = [one for group in self.things("instances") for one in group["Instances"]]
+        found: list[Resource] = [one for group in self.describe("instances") for one in group["Instances"]]
         return [one for one in found if one["State"]["Name"] != "terminated"]
 
-    def vpc(self) -> Record:
+    def vpc(self) -> Resource:
         """The stack's own VPC."""
-        (own,) = [vpc for vpc in self.things("vpcs") if not vpc.get("IsDefault")]
+        (own,) = [vpc for vpc in self.describe("vpcs") if not vpc.get("IsDefault")]
         return own
 
     def bucket(self) -> str:
@@ -87,7 +87,7 @@ class Api:
         (name,) = _names(self.s3.list_buckets()["Buckets"], "Name")
         return name
 
-    def zone(self) -> Record:
+    def zone(self) -> Resource:
         """The one DNS zone."""
         (zone,) = self.route53.list_hosted_zones()["HostedZones"]
         return dict(zone)
@@ -104,7 +104,7 @@ class Api:
     def listing(self) -> Listing:
         """What there is; equal listings mean that nothing was left behind and nothing deleted."""
         kinds = {
-            what: [_identifier(one) for one in self.things(what)]
+            what: [_identifier(one) for one in self.describe(what)]
             for what in (
                 "vpcs", "subnets", "route_tables", "internet_gateways", "nat_gateways", "vpc_endpoints", "flow_logs", "security_groups",
                 "security_group_rules", "network_interfaces", "volumes", "addresses",
@@ -135,14 +135,14 @@ _IDENTIFIERS = (
 """The most particular first: a subnet names its VPC too."""
 
 
-def tags(thing: Record) -> dict[str, str]:
+def tags(resource: Resource) -> dict[str, str]:
     """A thing's tags, of either spelling."""
-    found: list[dict[str, str]] = thing.get("Tags") or thing.get("TagSet") or []
+    found: list[dict[str, str]] = resource.get("Tags") or resource.get("TagSet") or []
     return {tag["Key"]: tag["Value"] for tag in found}
 
 
-def _identifier(thing: Record) -> str:
-    return next(str(thing[name]) for name in _IDENTIFIERS if name in thing)
+def _identifier(resource: Resource) -> str:
+    return next(str(resource[name]) for name in _IDENTIFIERS if name in resource)
 
 
 def _names(found: Iterable[Any], field: str) -> list[str]:

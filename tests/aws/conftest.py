@@ -7,7 +7,7 @@ import pytest
 
 from tests.aws.api import Listing
 from tests.aws.harness import Stack, empty_stack
-from tests.program import copy_program
+from tests.program_files import copy_program
 
 
 @pytest.hookimpl(tryfirst=True)

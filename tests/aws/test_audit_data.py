@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from tests.aws.api import Record, tags
+from tests.aws.api import Resource, tags
 from tests.aws.harness import Stack
 
 PURPOSES = ["app-migrator", "app-reader", "app-session-key", "app-writer", "database-clone", "database-replication", "web-tls"]
@@ -103,11 +103,11 @@ def test_everything_that_can_bear_tags_names_project_environment_component_and_i
     vpc = each.api.vpc()["VpcId"]
     for what in ("vpcs", "subnets", "route_tables", "internet_gateways", "nat_gateways", "vpc_endpoints", "flow_logs", "security_groups",
                  "volumes", "addresses"):  # fmt: skip
-        for one in each.api.things(what):
+        for one in each.api.describe(what):
             if one.get("VpcId", vpc) == vpc and not is_main(one):
                 check(each, what, tags(one))
-    ours = {one["GroupId"] for one in each.api.things("security_groups") if one["VpcId"] == vpc}
-    for one in each.api.things("security_group_rules"):
+    ours = {one["GroupId"] for one in each.api.describe("security_groups") if one["VpcId"] == vpc}
+    for one in each.api.describe("security_group_rules"):
         if one["GroupId"] in ours:
             check(each, "rule", tags(one))
     for one in each.api.instances():
@@ -125,7 +125,7 @@ def test_everything_that_can_bear_tags_names_project_environment_component_and_i
     check(each, "zone", tags(dict(zone_tags)))
 
 
-def is_main(thing: Record) -> bool:
+def is_main(thing: Resource) -> bool:
     """A VPC's main route table is AWS's own: it comes with the VPC and no resource of ours manages it."""
     return any(association.get("Main") for association in thing.get("Associations", []))
 

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 
 from stack.firewall import FLOWS
-from tests.aws.api import Api, Record, tags
+from tests.aws.api import Api, Resource, tags
 from tests.aws.harness import Stack
 
 EVERYWHERE = "0.0.0.0/0"
 ACCOUNT = "123456789012"
 
 
-def own(api: Api, what: str) -> list[Record]:
+def own(api: Api, what: str) -> list[Resource]:
     """Those of the stack's VPC: the account's default VPC is nobody's business here."""
     vpc = api.vpc()["VpcId"]
-    return [one for one in api.things(what) if one.get("VpcId") == vpc]
+    return [one for one in api.describe(what) if one.get("VpcId") == vpc]
 
 
 def group_names(api: Api) -> dict[str, str]:
@@ -25,9 +25,9 @@ def group_names(api: Api) -> dict[str, str]:
     return {one["GroupId"]: tags(one).get("Name", "") for one in own(api, "security_groups")}
 
 
-def rules(api: Api) -> list[Record]:
+def rules(api: Api) -> list[Resource]:
     groups = group_names(api)
-    return [one for one in api.things("security_group_rules") if one["GroupId"] in groups]
+    return [one for one in api.describe("security_group_rules") if one["GroupId"] in groups]
 
 
 def test_nothing_is_open_to_the_world_but_http_and_https_of_the_load_balancer(each: Stack) -> None:
@@ -69,7 +69,7 @@ def test_the_rules_are_those_of_the_firewall_s_table_and_no_more(each: Stack) ->
         *(("in", "load-balancer", "tcp", port, port, EVERYWHERE) for port in (80, 443)),
     ]
     assert sorted(found) == sorted(expected)
-    assert {rule.get("Description") for rule in rules(each.api)} == {flow.why for flow in FLOWS}, "each rule says why it is there"
+    assert {rule.get("Description") for rule in rules(each.api)} == {flow.description for flow in FLOWS}, "each rule says why it is there"
 
 
 def test_the_default_group_has_no_rule_at_all(each: Stack) -> None:
@@ -98,7 +98,7 @@ def zones(each: Stack) -> list[str]:
 def test_there_is_one_nat_gateway_in_dev_and_one_in_each_zone_of_prod(dev: Stack, prod: Stack) -> None:
     def places(stack: Stack) -> list[str]:
         subnets = {one["SubnetId"]: tags(one)["Name"] for one in own(stack.api, "subnets")}
-        return sorted(subnets[gateway["SubnetId"]] for gateway in stack.api.things("nat_gateways"))
+        return sorted(subnets[gateway["SubnetId"]] for gateway in stack.api.describe("nat_gateways"))
 
     assert places(dev) == ["dev-public-1"]
     assert places(prod) == ["prod-public-1", "prod-public-2", "prod-public-3"]
@@ -106,10 +106,10 @@ def test_there_is_one_nat_gateway_in_dev_and_one_in_each_zone_of_prod(dev: Stack
 
 def test_private_subnets_leave_by_their_nat_gateway_and_public_ones_by_the_internet_gateway(each: Stack, zones: list[str]) -> None:
     subnets = {one["SubnetId"]: tags(one)["Name"].removeprefix(f"{each.name}-") for one in own(each.api, "subnets")}
-    gateways = {one["NatGatewayId"]: subnets[one["SubnetId"]][-1] for one in each.api.things("nat_gateways")}
+    gateways = {one["NatGatewayId"]: subnets[one["SubnetId"]][-1] for one in each.api.describe("nat_gateways")}
     ways: dict[str, str] = {}
     for table in own(each.api, "route_tables"):
-        routes: list[Record] = [route for route in table["Routes"] if route.get("DestinationCidrBlock") == EVERYWHERE]
+        routes: list[Resource] = [route for route in table["Routes"] if route.get("DestinationCidrBlock") == EVERYWHERE]
         for association in table["Associations"]:
             if not association.get("SubnetId"):
                 assert routes == [], "the main table, which a forgotten subnet would use, leads nowhere"
@@ -126,7 +126,7 @@ def test_private_subnets_leave_by_their_nat_gateway_and_public_ones_by_the_inter
 
 
 def test_traffic_is_logged_and_the_log_is_kept_for_as_long_as_configured(each: Stack) -> None:
-    (log,) = each.api.things("flow_logs")
+    (log,) = each.api.describe("flow_logs")
     (group,) = each.api.logs.describe_log_groups()["logGroups"]
     assert (log["ResourceId"], log["TrafficType"], log["FlowLogStatus"]) == (each.api.vpc()["VpcId"], "ALL", "ACTIVE")
     assert log["LogGroupName"] == group.get("logGroupName")
@@ -134,7 +134,7 @@ def test_traffic_is_logged_and_the_log_is_kept_for_as_long_as_configured(each: S
 
 
 def test_the_way_to_s3_leads_to_the_artifact_bucket_and_the_session_manager_agent_alone(each: Stack) -> None:
-    (endpoint,) = each.api.things("vpc_endpoints")
+    (endpoint,) = each.api.describe("vpc_endpoints")
     private = {one["RouteTableId"] for one in own(each.api, "route_tables") if tags(one)}
     assert (endpoint["VpcEndpointType"], endpoint["ServiceName"]) == ("Gateway", "com.amazonaws.eu-central-1.s3")
     assert set(endpoint["RouteTableIds"]) == private

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from audit import dependencies, repository, reviewed
+from audit import baseline, dependencies, repository
 from audit.dependencies import UnreachableError
 from audit.findings import AuditError, Finding
 
@@ -24,13 +24,13 @@ def clone(tmp_path: Path) -> Path:
     """Some of the repository, as a clone of its own."""
     for name in ("tools/setup", "audit/scanners.py", "tests/unit/sources.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes((reviewed.FILE.parents[1] / name).read_bytes())
+        (tmp_path / name).write_bytes((baseline.FILE.parents[1] / name).read_bytes())
     return tmp_path
 
 
 def new(found: list[Finding]) -> set[tuple[str, str]]:
     """The check and file of what the reviewed file does not know."""
-    return {(one.check, one.resource.split()[0]) for one in reviewed.judge(found, reviewed.load(), whole=False).new}
+    return {(one.check, one.resource.split()[0]) for one in baseline.classify(found, baseline.load(), complete=False).new}
 
 
 # Put together here, or they would be found in this file.
@@ -48,14 +48,14 @@ def test_a_planted_secret_is_found_in_programs_texts_and_tests_and_a_comment_doe
         (clone / f"stack{number}.py").write_text(f"{text}  # pragma: allowlist secret\n")
     (clone / "tests" / "test_key.py").write_text(PLANTED["AWS Access Key"])
     names = sorted(path.relative_to(clone).as_posix() for path in clone.rglob("*") if path.is_file())
-    found = new(repository.secrets(clone, names))
+    found = new(repository.scan_secrets(clone, names))
     wanted = {(kind, f"{place}") for number, kind in enumerate(PLANTED) for place in (f"tools/planted{number}", f"stack{number}.py")}
     assert found >= wanted | {("AWS Access Key", "tests/test_key.py")}
 
 
 def test_nothing_that_is_printed_holds_the_secret(clone: Path) -> None:
     (clone / "planted.py").write_text(PLANTED["Secret Keyword"])
-    (finding,) = repository.secrets(clone, ["planted.py"])
+    (finding,) = repository.scan_secrets(clone, ["planted.py"])
     assert "correct-horse" not in repr(finding)
 
 
@@ -64,7 +64,7 @@ def test_a_shell_that_is_given_a_value_is_found_in_modules_and_programs(clone: P
     (clone / "lab.py").write_text(shell)
     (clone / "tools" / "webstack-x").write_text(f"#!/usr/bin/python3\n{shell}")
     (clone / "tests" / "test_x.py").write_text(shell)
-    found = new(repository.code(clone, ["lab.py", "tools/webstack-x", "tools/setup", "tests/test_x.py"]))
+    found = new(repository.scan_code(clone, ["lab.py", "tools/webstack-x", "tools/setup", "tests/test_x.py"]))
     assert {("B602:subprocess_popen_with_shell_equals_true", f"{name}:f") for name in ("lab.py", "tools/webstack-x")} <= found
     assert not [place for _, place in found if place.startswith("tests/")]
 
@@ -72,15 +72,15 @@ def test_a_shell_that_is_given_a_value_is_found_in_modules_and_programs(clone: P
 def test_a_program_that_cannot_be_read_fails_the_audit(clone: Path) -> None:
     (clone / "lab.py").write_text("def f(:\n")
     with pytest.raises(AuditError, match=rf"Bandit could not read:\n  {clone}/lab.py: syntax error"):
-        repository.code(clone, ["lab.py"])
+        repository.scan_code(clone, ["lab.py"])
 
 
 def test_new_files_of_a_clone_are_looked_at_and_what_git_ignores_is_not(clone: Path) -> None:
     with pytest.raises(AuditError, match="by git"):
-        repository.files(clone)
-    root = reviewed.FILE.parents[1]
-    names = repository.files(root)
-    assert "audit/reviewed.yaml" in names
+        repository.list_files(clone)
+    root = baseline.FILE.parents[1]
+    names = repository.list_files(root)
+    assert "audit/baseline.yaml" in names
     assert not [name for name in names if name.startswith((".venv/", "build/"))]
 
 
@@ -164,7 +164,7 @@ def test_a_service_that_fails_is_not_taken_for_one_that_knows_nothing(
 
 
 def test_every_lock_is_asked_for() -> None:
-    root = reviewed.FILE.parents[1]
-    assert {path.relative_to(root).as_posix() for path in dependencies.locks(root)} == {
-        name for name in repository.files(root) if name.endswith((".txt", ".lock")) and "--hash=sha256:" in (root / name).read_text()
+    root = baseline.FILE.parents[1]
+    assert {path.relative_to(root).as_posix() for path in dependencies.lock_files(root)} == {
+        name for name in repository.list_files(root) if name.endswith((".txt", ".lock")) and "--hash=sha256:" in (root / name).read_text()
     }

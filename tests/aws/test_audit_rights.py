@@ -5,7 +5,7 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-from tests.aws.api import Api, Record
+from tests.aws.api import Api, Resource
 from tests.aws.harness import Stack
 
 Statement = dict[str, Any]
@@ -23,7 +23,7 @@ ON_EVERYTHING = {
 
 def document(found: Any) -> list[Statement]:
     """A policy's statements; the API gives it as an object or as quoted text."""
-    read: Record = json.loads(unquote(found)) if isinstance(found, str) else dict(found)
+    read: Resource = json.loads(unquote(found)) if isinstance(found, str) else dict(found)
     return read["Statement"]
 
 
@@ -130,7 +130,7 @@ def test_each_tier_writes_under_its_own_name_and_only_databases_say_who_is_prima
 
 
 def test_only_the_load_balancer_moves_an_address_and_only_the_site_s(each: Stack) -> None:
-    (address,) = [one for one in each.api.things("addresses") if f"{each.name}-address" in [tag["Value"] for tag in one["Tags"]]]
+    (address,) = [one for one in each.api.describe("addresses") if f"{each.name}-address" in [tag["Value"] for tag in one["Tags"]]]
     movers: dict[str, list[str]] = {}
     for tier, statements in of_hosts(each).items():
         for statement in statements:

@@ -7,21 +7,21 @@ from contextlib import contextmanager
 
 import pytest
 
-from audit import policies, prowler, repository, reviewed
+from audit import baseline, policies, prowler, repository
 from audit.account import Account
-from audit.applied import Applied, scan
+from audit.applied_stack import AppliedStack, scan
 from audit.findings import Finding
 from lab.paths import REPOSITORY
 from tests.aws.harness import Stack
 
 
-def applied(stack: Stack) -> Applied:
-    return Applied(account=Account(endpoint=stack.api.endpoint, stack=stack.name), types=frozenset(stack.kinds()))
+def applied(stack: Stack) -> AppliedStack:
+    return AppliedStack(account=Account(endpoint=stack.api.endpoint, stack=stack.name), types=frozenset(stack.resource_types()))
 
 
 def new(findings: list[Finding]) -> set[tuple[str, str]]:
     """The check and resource of what the reviewed file does not know."""
-    return {(one.check, one.resource) for one in reviewed.judge(findings, reviewed.load(), whole=False).new}
+    return {(one.check, one.resource) for one in baseline.classify(findings, baseline.load(), complete=False).new}
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,11 @@ def findings(dev: Stack, prod: Stack) -> list[Finding]:
 
 
 def test_every_finding_is_in_the_reviewed_file(findings: list[Finding]) -> None:
-    assert reviewed.judge(findings, reviewed.load()).new == []
+    assert baseline.classify(findings, baseline.load()).new == []
 
 
 def test_every_line_of_the_reviewed_file_still_matches_a_finding(findings: list[Finding]) -> None:
-    assert reviewed.judge(findings, reviewed.load()).in_vain == []
+    assert baseline.classify(findings, baseline.load()).stale == []
 
 
 def test_what_cloudsplaining_says_of_infrastructure_is_about_the_agent_s_report_alone(findings: list[Finding]) -> None:

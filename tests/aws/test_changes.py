@@ -9,8 +9,8 @@ import pytest
 
 from stack import configuration
 from tests.aws.harness import Stack, updated
-from tests.changes.model import Edit, make, steps
-from tests.changes.table import ROWS
+from tests.changes.model import Edit, apply_edit, steps
+from tests.changes.table import CHANGES
 
 TAGLESS = {
     "aws:ec2/route:Route",
@@ -42,40 +42,40 @@ def test_a_second_up_changes_nothing(dev: Stack, prod: Stack) -> None:
     assert prod.plan() == []
 
 
-EDITS = [(name, case.edit) for name, row in ROWS.items() for case in row.cases[1:] if case.edit]
+EDITS = [(name, case.edit) for name, row in CHANGES.items() for case in row.examples[1:] if case.edit]
 """But for each row's first case, which is made elsewhere."""
 
 
 @pytest.mark.parametrize(("name", "wanted"), EDITS, ids=[f"{name} {wanted.file.rpartition('/')[2]}" for name, wanted in EDITS])
 def test_a_changed_file_touches_what_its_row_says(dev: Stack, copy: Path, name: str, wanted: Edit) -> None:
-    make(wanted, copy)
-    assert [f"{operation} {what.removeprefix('dev-')}" for operation, what in dev.plan(repository=copy)] == steps(ROWS[name])
+    apply_edit(wanted, copy)
+    assert [f"{operation} {what.removeprefix('dev-')}" for operation, what in dev.plan(repository=copy)] == steps(CHANGES[name])
 
 
-REFUSED = [(name, case.sets) for name, row in ROWS.items() for case in row.cases if row.refused]
+REFUSED = [(name, case.sets) for name, row in CHANGES.items() for case in row.examples if row.expected_error]
 
 
 @pytest.mark.parametrize(("name", "sets"), REFUSED, ids=[" ".join((name, *sets)) for name, sets in REFUSED])
 def test_what_the_table_calls_refused_is_refused_in_words_and_changes_nothing(dev: Stack, name: str, sets: tuple[str, ...]) -> None:
     before = dev.api.listing()
-    told = dev.failing_up(*sets)
+    told = dev.failed_up_result(*sets)
     text = "\n".join(told.errors)
     assert told.steps == []
     assert f"webstack:{sets[0].partition('=')[0]}" in text
-    assert ROWS[name].refused in text
+    assert CHANGES[name].expected_error in text
     assert "Traceback" not in text
     assert dev.api.listing() == before
 
 
 def test_rows_without_steps_change_nothing(dev: Stack) -> None:
-    quiet = [row for row in ROWS.values() if not (row.chains or row.refused or row.all_tagged)]
-    assert dev.plan(*(text for row in quiet for case in row.cases for text in case.sets)) == []
+    quiet = [row for row in CHANGES.values() if not (row.chains or row.expected_error or row.retags_everything)]
+    assert dev.plan(*(text for row in quiet for case in row.examples for text in case.sets)) == []
 
 
 def test_another_tag_updates_everything_that_can_bear_tags_and_replaces_nothing(dev: Stack) -> None:
-    told = dev.planned("environment.tags={team: shop}")
+    told = dev.plan_result("environment.tags={team: shop}")
     assert {op for op, _ in told.steps} == {"update"}
-    assert sorted(told.kinds) == sorted(kind for kind in dev.kinds() if kind not in TAGLESS)
+    assert sorted(told.resource_types) == sorted(kind for kind in dev.resource_types() if kind not in TAGLESS)
 
 
 def aws_lists(monkeypatch: pytest.MonkeyPatch, *zones: str) -> None:
@@ -101,7 +101,7 @@ def test_a_list_of_zones_that_aws_changes_changes_nothing(dev: Stack, monkeypatc
 
 def test_networks_that_have_no_room_beside_the_old_ones_are_refused_before_anything_is_done_and_the_way_told_works(dev: Stack) -> None:
     wanted = [f"192.0.2.{number}/32" for number in range(30)]
-    told = dev.failing_up(f"loadBalancer.allowedCidrs=[{', '.join(wanted)}]")
+    told = dev.failed_up_result(f"loadBalancer.allowedCidrs=[{', '.join(wanted)}]")
     text = "\n".join(told.errors)
     assert told.steps == []
     assert "webstack:loadBalancer.allowedCidrs" in text

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.empty_api import empty_api
-from lab.engine import on_path
+from lab.engine import install_cli
 from lab.engine.engine import lab_config
 from lab.engine.provider_process import ProviderProcess
 from lab.paths import REPOSITORY
+from lab.standalone_moto import standalone_moto
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bare = os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if not (Path(part) / "pulumi").exists())
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", bare)
-        on_path.provide(environment=folder)
+        install_cli.install(environment=folder)
     return folder / "bin"
 
 
@@ -35,7 +35,7 @@ def variables(copy: Path, tmp_path_factory: pytest.TempPathFactory, environment:
     """An AWS user's variables, with the lab's API in AWS's place; nothing else of this process's."""
     home = tmp_path_factory.mktemp("home")
     (copy / ".venv").symlink_to(sys.prefix)
-    with empty_api(home) as endpoint:
+    with standalone_moto(home) as endpoint:
         file = copy / "Pulumi.dev.yaml"
         stack = yaml.safe_load(file.read_text())
         stack["config"].update(lab_config(endpoint))
@@ -49,7 +49,7 @@ def variables(copy: Path, tmp_path_factory: pytest.TempPathFactory, environment:
                 "AWS_ACCESS_KEY_ID": "lab",
                 "AWS_SECRET_ACCESS_KEY": "lab",
                 "PULUMI_CONFIG_PASSPHRASE": "words",
-                "PULUMI_DEBUG_PROVIDERS": provider.attachment(),
+                "PULUMI_DEBUG_PROVIDERS": provider.debug_providers(),
                 "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                 "PULUMI_SKIP_UPDATE_CHECK": "true",
             }

@@ -34,7 +34,7 @@ from tests.aws.harness import Stack
 def test_bad_configuration_fails_before_any_resource_is_registered(
     untouched: Stack, settings: tuple[str, ...], said: tuple[str, ...]
 ) -> None:
-    told = untouched.failing_up(*settings)
+    told = untouched.failed_up_result(*settings)
     text = "\n".join(told.errors)
     assert [name for name in told.registered if not name.startswith(("webstack-", "default"))] == []
     assert [part for part in said if part not in text] == [], text
@@ -44,7 +44,7 @@ def test_bad_configuration_fails_before_any_resource_is_registered(
 
 def test_another_account_than_the_allowed_ones_is_refused_before_anything_is_made(untouched: Stack) -> None:
     before = untouched.api.listing()
-    told = untouched.failing_up("aws:allowedAccountIds=['210987654321']")
+    told = untouched.failed_up_result("aws:allowedAccountIds=['210987654321']")
     text = "\n".join(told.errors)
     assert "AWS account ID not allowed: 123456789012" in text
     assert "aws:allowedAccountIds" in text
@@ -56,7 +56,7 @@ def test_another_account_than_the_allowed_ones_is_refused_before_anything_is_mad
 
 
 def test_a_folder_without_an_app_is_named(untouched: Stack, tmp_path: Path) -> None:
-    told = untouched.failing_up(f"web.app={tmp_path}")
+    told = untouched.failed_up_result(f"web.app={tmp_path}")
     text = "\n".join(told.errors)
     assert "webstack:web.app" in text
     assert str(tmp_path) in text
@@ -65,7 +65,7 @@ def test_a_folder_without_an_app_is_named(untouched: Stack, tmp_path: Path) -> N
 
 def test_a_volume_that_would_shrink_is_refused_in_words_by_up_and_preview_and_nothing_changes(dev: Stack) -> None:
     before = dev.api.listing()
-    told = dev.failing_up("database.volumeSize=9", "web.count=3")
+    told = dev.failed_up_result("database.volumeSize=9", "web.count=3")
     text = "\n".join(told.errors)
     assert told.steps == []
     assert [name for name in told.registered if not name.startswith(("webstack-", "default"))] == []

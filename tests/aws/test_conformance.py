@@ -1,13 +1,13 @@
-"""What a life of the program puts out, by the real engine, has the form that the sources say (`lab/provider/conformance`)."""
+"""What a life of the program puts out, by the real engine, has the form that the sources say (`lab/provider/spec`)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pytest
 
-from lab.provider.conformance import facts_of
-from lab.provider.conformance.formats import matches
-from lab.provider.conformance.model import Output
+from lab.provider.spec import spec_of
+from lab.provider.spec.model import Output
+from lab.provider.spec.text_templates import matches
 from tests.aws.harness import Stack
 
 STACKS = ["dev", "prod"]
@@ -28,7 +28,7 @@ def test_every_id_and_output_of_the_stack_has_the_form_that_the_sources_say(name
 def test_what_the_sources_say_of_an_absent_property_stands_in_the_state(name: str, request: pytest.FixtureRequest) -> None:
     stack: Stack = request.getfixturevalue(name)
     for resource in _resources(stack):
-        told = facts_of(resource["type"])
+        told = spec_of(resource["type"])
         assert told is not None
         for path, line in told.inputs.items():
             if isinstance(line.default, str | bool | int) and path not in resource["inputs"] and "." not in path:
@@ -43,7 +43,7 @@ def _resources(stack: Stack) -> list[dict[str, Any]]:
 
 def _unlike(resource: Mapping[str, Any]) -> Iterator[tuple[str, object, Output]]:
     """The outputs that have another form: name, text, what is said of it."""
-    told = facts_of(resource["type"])
+    told = spec_of(resource["type"])
     assert told is not None
     state = resource["outputs"] | {"id": resource["id"]}
     for name, line in {"id": told.id, **told.outputs}.items():

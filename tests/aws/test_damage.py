@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.empty_api import empty_api
 from lab.engine import pulumi_cli
 from lab.engine.engine import Engine, EngineOptions
-from lab.engine.state_files import DamagedStateError
+from lab.engine.state_errors import CorruptStateError
 from lab.errors import LabError
+from lab.standalone_moto import standalone_moto
 
 PROGRAM = """
 import pulumi
@@ -50,7 +50,7 @@ class Kept:
 @pytest.fixture(scope="module")
 def kept() -> Iterator[Kept]:
     """A stack of one secret value in a folder of its own; its stack file is one that was used with AWS."""
-    with tempfile.TemporaryDirectory() as folder, empty_api(Path(folder)) as endpoint:
+    with tempfile.TemporaryDirectory() as folder, standalone_moto(Path(folder)) as endpoint:
         repository = Path(folder) / "program"
         repository.mkdir()
         (repository / "Pulumi.yaml").write_text("name: webstack\nruntime: python\n")
@@ -98,7 +98,7 @@ def test_any_file_that_a_killed_engine_left_so_is_mended_or_named(kept: Kept, tm
             assert engine.up().summary.resource_changes == {"same": 2}, file
 
     file = Path("backend/.pulumi/stacks/webstack/dev.json")
-    with pytest.raises(DamagedStateError, match=r"dev\.json"), Engine(kept.spoilt(tmp_path / "state", file, cut(file))):
+    with pytest.raises(CorruptStateError, match=r"dev\.json"), Engine(kept.spoilt(tmp_path / "state", file, cut(file))):
         pass
 
 

@@ -6,9 +6,9 @@ asks too (`test_deployer.py`): the policy is made from that one.
 
 import pytest
 
-from ops.rights import needs
-from tests.aws.asked import lines
-from tests.aws.lives import Life, begun
+from ops.permissions import required
+from tests.aws.deployer_permissions import permissions_from
+from tests.aws.lifecycle import LifecycleResult, lifecycle_run
 
 CHANGED = (
     "web.instanceType=m7i.xlarge",
@@ -22,9 +22,9 @@ CHANGED = (
 
 
 @pytest.fixture(scope="module")
-def life() -> Life:
+def life() -> LifecycleResult:
     """Preview, up, changes, refresh, reports, destroy."""
-    with begun("prod") as lived:
+    with lifecycle_run("prod") as lived:
         prod = lived.stack
         lived.as_previewer()
         prod.plan()
@@ -32,18 +32,18 @@ def life() -> Life:
         prod.up()
         prod.up(*CHANGED)
         prod.refresh()
-        lived.hosts_report()
+        lived.check_host_records()
         prod.engine.destroy()
-        return Life(heard=list(lived.api.heard))
+        return LifecycleResult(decisions=list(lived.api.decisions))
 
 
-def test_prods_life_under_the_generated_policy_is_refused_nothing(life: Life) -> None:
-    assert {one.who for one in life.heard} == {"deployer", "reviewer"}
-    assert life.refused() == []
+def test_prods_life_under_the_generated_policy_is_refused_nothing(life: LifecycleResult) -> None:
+    assert {one.role_name for one in life.decisions} == {"deployer", "reviewer"}
+    assert life.denied() == []
 
 
-def test_prods_life_asks_nothing_that_devs_does_not(life: Life) -> None:
+def test_prods_life_asks_nothing_that_devs_does_not(life: LifecycleResult) -> None:
     advice = "prod asks more than the life that the policy is made from: let dev's life in test_deployer.py ask it too, and record it"
-    deployer = set(needs.needed("up")) | {one.line for one in needs.unseen("up")}
-    assert lines(life.asks("deployer"), "prod") - deployer == set(), advice
-    assert lines(life.asks("reviewer"), "prod") - set(needs.needed("preview")) == set(), advice
+    deployer = set(required.observed("up")) | {one.permission for one in required.unobserved("up")}
+    assert permissions_from(life.requests("deployer"), "prod") - deployer == set(), advice
+    assert permissions_from(life.requests("reviewer"), "prod") - set(required.observed("preview")) == set(), advice

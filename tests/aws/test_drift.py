@@ -1,10 +1,10 @@
 """What somebody changes behind the program's back is seen by a refresh, and the next `up` puts it right."""
 
-from tests.aws.api import Record, tags
+from tests.aws.api import Resource, tags
 from tests.aws.harness import Stack, replaced
 
 
-def named(things: list[Record], name: str) -> Record:
+def named(things: list[Resource], name: str) -> Resource:
     (one,) = [thing for thing in things if tags(thing).get("Name") == name]
     return one
 
@@ -12,8 +12,8 @@ def named(things: list[Record], name: str) -> Record:
 def test_drift_is_seen_by_a_refresh_and_put_right_by_the_next_up(dev: Stack) -> None:
     api = dev.api
     web = named(api.instances(), "dev-web-1")["InstanceId"]
-    volume = named(api.things("volumes"), "dev-db-1-data")["VolumeId"]
-    rule = named(api.things("security_group_rules"), "dev-web-to-database-3306-in")
+    volume = named(api.describe("volumes"), "dev-db-1-data")["VolumeId"]
+    rule = named(api.describe("security_group_rules"), "dev-web-to-database-3306-in")
     api.ec2.create_tags(Resources=[volume], Tags=[{"Key": "component", "Value": "stranger"}])
     api.ec2.revoke_security_group_ingress(GroupId=rule["GroupId"], SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]])
     api.ec2.terminate_instances(InstanceIds=[web])
@@ -34,27 +34,27 @@ def test_drift_is_seen_by_a_refresh_and_put_right_by_the_next_up(dev: Stack) -> 
     # The new host's address is known only now. Where it is the old one's, the name stays as it is.
     assert [step for step in dev.up() if step != name_of_the_hosts] == repair
 
-    assert tags(named(api.things("volumes"), "dev-db-1-data"))["component"] == "database"
+    assert tags(named(api.describe("volumes"), "dev-db-1-data"))["component"] == "database"
     hosts = api.instances()
     assert named(hosts, "dev-web-1")["InstanceId"] != web
     serving = sorted(one["PrivateIpAddress"] for one in hosts if tags(one)["role"] == "web")
     assert api.records()["web.dev.webstack.internal."] == serving
-    assert named(api.things("security_group_rules"), "dev-web-to-database-3306-in")["FromPort"] == 3306
-    assert [one for one in api.things("security_group_rules") if one["GroupId"] == default] == []
+    assert named(api.describe("security_group_rules"), "dev-web-to-database-3306-in")["FromPort"] == 3306
+    assert [one for one in api.describe("security_group_rules") if one["GroupId"] == default] == []
 
 
 def test_what_is_gone_is_made_again_by_an_up_with_a_refresh_alone_and_a_stopped_host_started_by_any_up(dev: Stack) -> None:
     api = dev.api
     web = named(api.instances(), "dev-web-2")["InstanceId"]
     database = named(api.instances(), "dev-db-2")["InstanceId"]
-    volume = named(api.things("volumes"), "dev-db-2-data")["VolumeId"]
+    volume = named(api.describe("volumes"), "dev-db-2-data")["VolumeId"]
     api.ec2.terminate_instances(InstanceIds=[web])
     api.ec2.stop_instances(InstanceIds=[database])
     api.ec2.detach_volume(VolumeId=volume)
     api.ec2.terminate_instances(InstanceIds=[named(api.instances(), "dev-db-1")["InstanceId"]])
-    lost = named(api.things("volumes"), "dev-db-1-data")["VolumeId"]
+    lost = named(api.describe("volumes"), "dev-db-1-data")["VolumeId"]
     api.ec2.delete_volume(VolumeId=lost)
-    released = named(api.things("addresses"), "dev-address")["AllocationId"]
+    released = named(api.describe("addresses"), "dev-address")["AllocationId"]
     api.ec2.release_address(AllocationId=released)
     zone = api.zone()["Id"]
     [record] = [
@@ -66,7 +66,9 @@ def test_what_is_gone_is_made_again_by_an_up_with_a_refresh_alone_and_a_stopped_
     api.route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch=deletion)  # pyright: ignore[reportArgumentType]
 
     assert dev.plan() == [], "the engine believes its state"
-    waited = dev.failing_up("readiness.wait=true", "readiness.timeout=30")  # no machine serves here: every host's wait ends by its time
+    waited = dev.failed_up_result(
+        "readiness.wait=true", "readiness.timeout=30"
+    )  # no machine serves here: every host's wait ends by its time
     assert waited.steps == []
     error = "\n".join(waited.errors)
     assert f"web-2 ({web}) failed: the instance is terminated" in error

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from lab.aws_services import SERVICES
-from lab.empty_api import empty_api
 from lab.engine import pulumi_cli
 from lab.engine.engine import Engine, EngineOptions
 from lab.engine.real_providers import RealProviderError
 from lab.engine.sdk_plugins import sdk_plugins
 from lab.paths import REPOSITORY
-from tests.aws.stand_in import install
+from lab.standalone_moto import standalone_moto
+from tests.aws.fake_plugin import install
 
 PROGRAM = """
 import pulumi
@@ -46,7 +46,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EngineO
     (tmp_path / "Pulumi.yaml").write_text("name: webstack\nruntime: python\n")
     (tmp_path / "Pulumi.dev.yaml").write_text("config: {'aws:region': eu-central-1}\n")
     (tmp_path / "__main__.py").write_text(PROGRAM)
-    with tempfile.TemporaryDirectory() as folder, empty_api(Path(folder)) as endpoint:
+    with tempfile.TemporaryDirectory() as folder, standalone_moto(Path(folder)) as endpoint:
         yield EngineOptions(
             home=Path(folder) / "engine",
             repository=tmp_path,

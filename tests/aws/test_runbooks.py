@@ -26,7 +26,7 @@ def test_a_newer_image_rolls_the_web_hosts_and_the_one_pet_that_is_replaced_by_n
         return {tags(host)["host"]: host["ImageId"] for host in dev.api.instances()}
 
     def volumes() -> dict[str, str]:
-        return {tags(volume)["Name"]: volume["VolumeId"] for volume in dev.api.things("volumes")}
+        return {tags(volume)["Name"]: volume["VolumeId"] for volume in dev.api.describe("volumes")}
 
     assert set(images().values()) == {BAKED_IMAGE}
     pin, back = f"{key}={PLAIN_IMAGE}", f"{key}={BAKED_IMAGE}"

@@ -11,15 +11,15 @@ import pytest
 from pulumi import automation as auto
 
 from lab.engine import pulumi_cli
-from ops.rights.needs import Who
-from ops.rights.state import State, state_statements
+from ops.permissions.required import DeployerKind
+from ops.permissions.state import StateBackend, state_statements
 from stack.naming import PROJECT
 from tests.aws.api import REGION
-from tests.aws.judged import ANYTHING, Document, JudgedApi, judged_api
-from tests.aws.lives import place_of
+from tests.aws.iam_enforced_api import ALLOW_ALL, Document, IamEnforcedApi, iam_enforced_api
+from tests.aws.lifecycle import policy_scope
 
 BUCKET = "my-state"
-ROLES: dict[str, tuple[str, Who]] = {
+ROLES: dict[str, tuple[str, DeployerKind]] = {
     "dev-deployer": ("dev", "up"),
     "dev-previewer": ("dev", "preview"),
     "prod-deployer": ("prod", "up"),
@@ -29,14 +29,14 @@ ROLES: dict[str, tuple[str, Who]] = {
 class Room:
     """An API with the bucket, and an engine for each role."""
 
-    def __init__(self, api: JudgedApi, folder: Path) -> None:
+    def __init__(self, api: IamEnforcedApi, folder: Path) -> None:
         self.api = api
         self.folder = folder
         self.keys: dict[str, dict[str, str]] = {}
 
     def role(self, name: str, documents: list[Document]) -> None:
         """Makes a role with these policies."""
-        told = dict(one.removeprefix("aws:").split("=", 1) for one in self.api.principal(name, documents))
+        told = dict(one.removeprefix("aws:").split("=", 1) for one in self.api.create_principal(name, documents))
         names = {"accessKey": "AWS_ACCESS_KEY_ID", "secretKey": "AWS_SECRET_ACCESS_KEY", "token": "AWS_SESSION_TOKEN"}
         self.keys[name] = {variable: told[key].strip('"') for key, variable in names.items()}
 
@@ -65,18 +65,18 @@ class Room:
 
     def refused(self, *roles: str) -> list[tuple[str, str]]:
         """What these roles were refused so far: action, resource."""
-        return [(one.ask.action, one.ask.resource) for one in self.api.heard if one.who in roles and not one.allowed]
+        return [(one.request.action, one.request.resource) for one in self.api.decisions if one.role_name in roles and not one.allowed]
 
 
 @pytest.fixture(scope="module")
 def room() -> Generator[Room]:
     """The administrator's first login writes the bucket's `meta.yaml`."""
-    with judged_api() as api, tempfile.TemporaryDirectory() as folder:
+    with iam_enforced_api() as api, tempfile.TemporaryDirectory() as folder:
         api.api.s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
         one = Room(api, Path(folder))
-        one.role("administrator", [ANYTHING])
+        one.role("administrator", [ALLOW_ALL])
         for role, (stack, who) in ROLES.items():
-            statements = state_statements(State(bucket=f"s3://{BUCKET}/team"), who, place_of(stack))
+            statements = state_statements(StateBackend(bucket=f"s3://{BUCKET}/team"), who, policy_scope(stack))
             one.role(role, [{"Version": "2012-10-17", "Statement": statements}])
         one.stack("administrator", "other")
         yield one
@@ -93,7 +93,9 @@ def test_a_life_of_the_state_is_refused_nothing(room: Room) -> None:
     dev.destroy()
     dev.workspace.remove_stack("dev")
     assert room.refused("dev-deployer", "dev-previewer") == []
-    written = {one.ask.resource for one in room.api.heard if one.who == "dev-deployer" and one.ask.action == "s3:PutObject"}
+    written = {
+        one.request.resource for one in room.api.decisions if one.role_name == "dev-deployer" and one.request.action == "s3:PutObject"
+    }
     assert {name.partition("/.pulumi/")[2].partition("/")[0] for name in written} == {"stacks", "history", "backups", "locks"}
 
 

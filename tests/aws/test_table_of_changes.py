@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws.harness import Stack, Told, empty_stack
-from tests.aws.ready_hosts import ready_hosts
-from tests.changes.model import Chain, chain, make, steps
-from tests.changes.table import ROWS, TOLD_IN_TURN
-from tests.program import copy_program
+from tests.aws.harness import RunResult, Stack, empty_stack
+from tests.aws.simulated_hosts import simulated_hosts
+from tests.changes.model import Chain, apply_edit, chain, steps
+from tests.changes.table import CHANGES, DATABASES_IN_TURN
+from tests.program_files import copy_program
 
 UPS = (
     ("web-more", "database-told", "reloaded", "volume", "flow-logs", "zones"),
@@ -29,7 +29,7 @@ UPS = (
     ("schema",),
     ("domain",),
     ("aliases",),
-    ("activity",),
+    ("backendMode",),
 )
 """Rows of the table, by name; of each its first case."""
 
@@ -51,7 +51,7 @@ class Walk:
             self._up()
             self.done = number
 
-    def change(self, number: int) -> Told:
+    def change(self, number: int) -> RunResult:
         """Makes one change."""
         self._change(UPS[number])
         self.done = number + 1
@@ -59,23 +59,23 @@ class Walk:
 
     def _change(self, names: tuple[str, ...]) -> None:
         for name in names:
-            case = ROWS[name].cases[0]
+            case = CHANGES[name].examples[0]
             for text in case.sets:
                 key, _, value = text.partition("=")
                 self.sets[key] = value
             if case.edit is not None:
-                make(case.edit, self.copy)
+                apply_edit(case.edit, self.copy)
 
-    def _up(self) -> Told:
-        return self.stack.applied(*(f"{key}={value}" for key, value in self.sets.items()), repository=self.copy)
+    def _up(self) -> RunResult:
+        return self.stack.up_result(*(f"{key}={value}" for key, value in self.sets.items()), repository=self.copy)
 
 
 @pytest.fixture(scope="module")
 def walk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walk]:
     """The dev stack, applied from a copy of the program."""
     copy = copy_program(tmp_path_factory.mktemp("program"))
-    with empty_stack("dev") as stack, ready_hosts(stack.api):
-        stack.always = ("readiness.timeout=120", "readiness.site=false")
+    with empty_stack("dev") as stack, simulated_hosts(stack.api):
+        stack.base_settings = ("readiness.timeout=120", "readiness.site=false")
         anything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         stack.api.iam.create_policy(PolicyName="boundary", PolicyDocument=json.dumps(anything))
         stack.up(repository=copy)
@@ -87,7 +87,7 @@ def test_the_engine_does_what_the_table_says_in_its_order(walk: Walk, number: in
     walk.to(number)
     told = walk.change(number)
     done = [f"{operation} {name.removeprefix('dev-')}" for operation, name in told.steps]
-    rows = [ROWS[name] for name in UPS[number]]
+    rows = [CHANGES[name] for name in UPS[number]]
     wanted = Counter(step for row in rows for step in steps(row))
     assert (Counter(done) - wanted, wanted - Counter(done)) == (Counter(), Counter()), "done without being in the table, and the reverse"
     for row in rows:
@@ -102,20 +102,20 @@ def out_of_order(one: Chain, done: list[str]) -> Iterator[str]:
 
 
 def test_a_wrong_order_is_seen() -> None:
-    assert list(out_of_order(TOLD_IN_TURN, [step for phase in TOLD_IN_TURN for step in phase])) == []
+    assert list(out_of_order(DATABASES_IN_TURN, [step for phase in DATABASES_IN_TURN for step in phase])) == []
     assert list(out_of_order(chain("a", "b"), ["b", "a"])) == ["b before a"]
     assert list(out_of_order(chain(("a", "b"), ("c", "d")), ["a", "c", "b", "d"])) == ["c before b"]
 
 
 def test_every_row_that_changes_something_is_made() -> None:
     made = {name for names in UPS for name in names}
-    assert {name for name, row in ROWS.items() if row.chains} == made
+    assert {name for name, row in CHANGES.items() if row.chains} == made
     for name in made:
-        assert set(ROWS[name].first) <= set(sets_before(name)), f"{name} needs another state"
+        assert set(CHANGES[name].setup) <= set(sets_before(name)), f"{name} needs another state"
 
 
 @functools.cache
 def sets_before(name: str) -> tuple[str, ...]:
     """The settings of all that is made before a row."""
     (number,) = [number for number, names in enumerate(UPS) if name in names]
-    return tuple(text for names in UPS[:number] for other in names for text in ROWS[other].cases[0].sets)
+    return tuple(text for names in UPS[:number] for other in names for text in CHANGES[other].examples[0].sets)

@@ -14,7 +14,7 @@ from lab.paths import REPOSITORY
 from stack.bundles import app_bundle, cache_folder
 from tests.aws.harness import Stack, empty_stack, replaced, updated
 from tests.aws.test_changes import edit
-from tests.program import copy_program
+from tests.program_files import copy_program
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,6 @@ def test_a_plan_over_an_exported_state_needs_nothing_of_where_it_was_made(
     machine.use(monkeypatch)
     with empty_stack("dev", passphrase=dev.engine.options.home / "passphrase") as elsewhere:
         elsewhere.engine.stack.import_stack(exported)
-        told = elsewhere.planned(repository=machine.clone)
+        told = elsewhere.plan_result(repository=machine.clone)
         assert (told.steps, told.errors) == ([], [])
         assert machine.built == []

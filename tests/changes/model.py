@@ -21,7 +21,7 @@ class Edit:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Case:
+class Example:
     """One change of a row's kind. `sets` are settings as `--set` takes them."""
 
     sets: tuple[str, ...] = ()
@@ -29,36 +29,36 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ChangeKind:
     """One kind of change.
 
-    `keys` are the settings that it is about, `first` those that are set before it. Chains run side by side. Where `refused` says
-    something, that is what the error says. `tried` names the test that shows it to visitors (`test_x.py::test_name` in tests/lab) or
+    `keys` are the settings that it is about, `setup` those that are set before it. Chains run side by side. Where `expected_error` says
+    something, that is what the error says. `tested_by` names the test that shows it to visitors (`test_x.py::test_name` in tests/lab) or
     says why there is none.
     """
 
-    what: str
+    title: str
     keys: tuple[str, ...] = ()
-    cases: tuple[Case, ...] = ()
-    first: tuple[str, ...] = ()
+    examples: tuple[Example, ...] = ()
+    setup: tuple[str, ...] = ()
     chains: tuple[Chain, ...] = ()
-    all_tagged: bool = False
-    refused: str = ""
-    visitor: str
-    tried: str
+    retags_everything: bool = False
+    expected_error: str = ""
+    visitors: str
+    tested_by: str
 
 
-def sets(*settings: str) -> Case:
+def sets(*settings: str) -> Example:
     """Settings that are changed together."""
-    return Case(sets=settings)
+    return Example(sets=settings)
 
 
-def edit(file: str, old: str, new: str) -> Case:
+def edit(file: str, old: str, new: str) -> Example:
     """A changed file."""
-    return Case(edit=Edit(file=file, old=old, new=new))
+    return Example(edit=Edit(file=file, old=old, new=new))
 
 
-def make(wanted: Edit, program: Path) -> None:
+def apply_edit(wanted: Edit, program: Path) -> None:
     """Makes the change in a copy of the program."""
     path = program / wanted.file
     text = path.read_text()
@@ -71,12 +71,12 @@ def chain(*steps: str | Phase) -> Chain:
     return tuple((step,) if isinstance(step, str) else step for step in steps)
 
 
-def at_once(*steps: str) -> tuple[Chain, ...]:
+def parallel(*steps: str) -> tuple[Chain, ...]:
     """Steps that wait for nothing of each other."""
     return tuple(chain(step) for step in steps)
 
 
-def steps(row: Row) -> list[str]:
+def steps(row: ChangeKind) -> list[str]:
     """Every step of a row, sorted."""
     return sorted(step for one in row.chains for phase in one for step in phase)
 
@@ -86,11 +86,11 @@ _VERBS: Final = {
 }  # fmt: skip
 
 
-def told(row: Row) -> str:
+def describe(row: ChangeKind) -> str:
     """What the engine does, in words."""
-    if row.all_tagged:
+    if row.retags_everything:
         return "change all that bears tags"
-    if row.refused:
+    if row.expected_error:
         return "refuses"
     side_by_side = tuple(one[0][0] for one in row.chains if len(one) == len(one[0]) == 1)
     in_turn = [" → ".join(_phase(phase) for phase in one) for one in row.chains if len(one) > 1]

@@ -8,19 +8,19 @@ from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from lab.hypervisor import namespaces
+from lab.hypervisor.probes import TCP, Probe, ProbePoint, run_probes
 from lab.hypervisor.router import MACHINE_LINK
-from lab.hypervisor.tries import TCP, Place, Try, try_all
-from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
+from tests.lab.harness import TIMEOUT_FACTOR, LabUnderTest, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import IpPermissionTypeDef
 
-_LAST = 9
+_CANARY_PORT = 9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Bare:
+class BareHost:
     """One bare host. Its namespace is where its programs would be: a test's sockets stand for them."""
 
     instance_id: str
@@ -30,95 +30,105 @@ class Bare:
     namespace: str
 
     @property
-    def place(self) -> Place:
-        return Place(namespace=self.namespace, link=MACHINE_LINK)
+    def probe_point(self) -> ProbePoint:
+        return ProbePoint(namespace=self.namespace, link=MACHINE_LINK)
 
     def listen(self, port: int) -> socket.socket:
         """A listening socket on the host."""
         listener = namespaces.open_socket_in(self.namespace, socket.AF_INET, socket.SOCK_STREAM, (str(self.address), port))
-        listener.settimeout(5 * SLOWNESS)
+        listener.settimeout(5 * TIMEOUT_FACTOR)
         return listener
 
     def connect(self, address: IPv4Address, port: int) -> socket.socket:
         """A connection from the host."""
-        return namespaces.inside(self.namespace, lambda: socket.create_connection((str(address), port), timeout=5 * SLOWNESS))
+        return namespaces.call_in_namespace(
+            self.namespace, lambda: socket.create_connection((str(address), port), timeout=5 * TIMEOUT_FACTOR)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neighbours:
+class HostPair:
     """The pair, and the API client that changes their groups."""
 
     lab: LabUnderTest
     ec2: "EC2Client"
-    a: Bare
-    b: Bare
+    a: BareHost
+    b: BareHost
     vpc_id: str
 
-    def permit(self, host: Bare, permission: "IpPermissionTypeDef", *, egress: bool) -> str:
+    def permit(self, host: BareHost, permission: "IpPermissionTypeDef", *, egress: bool) -> str:
         """Adds one rule to the host's own group; its id."""
         authorize = self.ec2.authorize_security_group_egress if egress else self.ec2.authorize_security_group_ingress
         return authorize(GroupId=host.group_id, IpPermissions=[permission])["SecurityGroupRules"][0].get("SecurityGroupRuleId", "")
 
-    def revoke(self, host: Bare, rule_id: str, *, egress: bool) -> None:
+    def revoke(self, host: BareHost, rule_id: str, *, egress: bool) -> None:
         """Takes a rule away."""
         revoke = self.ec2.revoke_security_group_egress if egress else self.ec2.revoke_security_group_ingress
         revoke(GroupId=host.group_id, SecurityGroupRuleIds=[rule_id])
 
-    def close(self) -> None:
+    def revoke_all(self) -> None:
         """Takes away every rule of both groups."""
         for host in (self.a, self.b):
             rules = self.ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [host.group_id]}])["SecurityGroupRules"]
             for rule in rules:
                 self.revoke(host, rule.get("SecurityGroupRuleId", ""), egress=bool(rule.get("IsEgress")))
 
-    def settled(self) -> None:
+    def wait_until_applied(self) -> None:
         """Returns when all changes made so far hold: a rule made last for a port that nothing else uses is seen to hold.
 
         What the API says is read anew for every change, so the newest one brings all older ones with it.
         """
-        last: IpPermissionTypeDef = {"IpProtocol": "tcp", "FromPort": _LAST, "ToPort": _LAST, "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
+        last: IpPermissionTypeDef = {
+            "IpProtocol": "tcp",
+            "FromPort": _CANARY_PORT,
+            "ToPort": _CANARY_PORT,
+            "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
+        }
         rules = [(self.a, self.permit(self.a, last, egress=True), True), (self.b, self.permit(self.b, last, egress=False), False)]
-        wait_until(lambda: self.passes(_LAST, patience=0.1), seconds=30, what="the last rule holds", every=0.05)
+        wait_until(lambda: self.passes(_CANARY_PORT, patience=0.1), seconds=30, what="the last rule holds", every=0.05)
         for host, rule, egress in rules:
             self.revoke(host, rule, egress=egress)
-        wait_until(lambda: not self.passes(_LAST, patience=0.1), seconds=30, what="the last rule is gone", every=0.05)
+        wait_until(lambda: not self.passes(_CANARY_PORT, patience=0.1), seconds=30, what="the last rule is gone", every=0.05)
 
-    def arrives(self, *tries: tuple[int, int], source: Bare | None = None, target: Bare | None = None, patience: float = 0.5) -> list[bool]:
+    def arrivals(
+        self, *tries: tuple[int, int], source: BareHost | None = None, target: BareHost | None = None, patience: float = 0.5
+    ) -> list[bool]:
         """Whether packets (protocol, port) from one host, `a` by default, arrive at the other."""
         source, target = source or self.a, target or self.b
         asked = [
-            Try(source=source.place, target=target.place, address=target.address, protocol=protocol, port=port) for protocol, port in tries
+            Probe(source=source.probe_point, target=target.probe_point, address=target.address, protocol=protocol, port=port)
+            for protocol, port in tries
         ]
-        return [outcome.arrived for outcome in try_all(asked, patience=patience * SLOWNESS)]
+        return [outcome.arrived for outcome in run_probes(asked, timeout=patience * TIMEOUT_FACTOR)]
 
     def passes(self, port: int, patience: float = 0.5) -> bool:
         """Whether TCP from `a` to a port of `b` arrives."""
-        return self.arrives((TCP, port), patience=patience) == [True]
+        return self.arrivals((TCP, port), patience=patience) == [True]
 
 
 @contextmanager
-def neighbours(lab: LabUnderTest) -> Generator[Neighbours]:
+def host_pair(lab: LabUnderTest) -> Generator[HostPair]:
     """Boots the pair and takes it away again, groups and all."""
     ec2 = lab.ec2()
     instance = lab.instance("lb-1")
     vpc_id, subnet_id, image_id = instance.get("VpcId", ""), instance.get("SubnetId", ""), instance.get("ImageId", "")
     groups: list[str] = []
-    hosts: list[Bare] = []
+    hosts: list[BareHost] = []
     try:
         for name in ("bare-a", "bare-b"):
             groups.append(ec2.create_security_group(GroupName=name, Description="a test's", VpcId=vpc_id)["GroupId"])
             hosts.append(launch(lab, name, subnet_id, image_id, groups[-1]))
-        pair = Neighbours(lab=lab, ec2=ec2, a=hosts[0], b=hosts[1], vpc_id=vpc_id)
-        pair.close()  # a new group lets everything out
+        pair = HostPair(lab=lab, ec2=ec2, a=hosts[0], b=hosts[1], vpc_id=vpc_id)
+        pair.revoke_all()  # a new group lets everything out
         for host in hosts:
             wait_until(lambda host=host: namespaces.exists(host.namespace), seconds=60, what="a bare host is being connected")
-        pair.settled()  # a packet has passed: what does not arrive from now on is refused
+        pair.wait_until_applied()  # a packet has passed: what does not arrive from now on is refused
         yield pair
     finally:
         remove(ec2, [host.instance_id for host in hosts], groups)
 
 
-def launch(lab: LabUnderTest, name: str, subnet_id: str, image_id: str, group_id: str) -> Bare:
+def launch(lab: LabUnderTest, name: str, subnet_id: str, image_id: str, group_id: str) -> BareHost:
     """Has a bare host boot; its namespace is there a little later."""
     launched = lab.ec2().run_instances(
         ImageId=image_id,
@@ -129,7 +139,7 @@ def launch(lab: LabUnderTest, name: str, subnet_id: str, image_id: str, group_id
         TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": name}]}],
     )["Instances"][0]
     instance_id = launched.get("InstanceId", "")
-    return Bare(
+    return BareHost(
         instance_id=instance_id,
         interface_id=launched.get("NetworkInterfaces", [])[0].get("NetworkInterfaceId", ""),
         group_id=group_id,

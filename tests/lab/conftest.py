@@ -12,18 +12,18 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 from lab.paths import REPOSITORY
-from tests.lab import sharing
-from tests.lab.harness import LabUnderTest, is_ours, own
-from tests.lab.machine import Machine, bears, changed
+from tests.lab import machine_lock
+from tests.lab.harness import LabUnderTest, is_test_lab, worker_lab_name
+from tests.lab.node_snapshot import NodeSnapshot, leftovers, names_any_lab
 
-LAB = own(os.environ.get("WEBSTACK_TEST_LAB", "test"))
-KEEP = bool(os.environ.get("WEBSTACK_TEST_KEEP"))
+LAB = worker_lab_name(os.environ.get("WEBSTACK_TEST_LAB", "test"))
+KEEP_LAB = bool(os.environ.get("WEBSTACK_TEST_KEEP"))
 """For work on the tests: use a lab that runs, and leave it running."""
 
 ARTEFACTS = REPOSITORY / "build" / "lab"
 
 
-LONGEST = ("test_changes.py", "test_crashes.py", "test_balancing.py", "test_power.py", "test_plain_image.py", "test_volume_growth.py")
+LONGEST_FILES = ("test_changes.py", "test_crashes.py", "test_balancing.py", "test_power.py", "test_plain_image.py", "test_volume_growth.py")
 """Files that take minutes, the longest first: what begins last should be short where two workers share the tests."""
 
 
@@ -40,38 +40,38 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
 
 
-_BEFORE = pytest.StashKey[Machine]()
+_SNAPSHOT_BEFORE = pytest.StashKey[NodeSnapshot]()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Looks at the machine once, before any lab is there."""
-    if not _cannot_run() and not KEEP and not hasattr(session.config, "workerinput"):
-        session.config.stash[_BEFORE] = Machine.look()
+    if not _skip_reason() and not KEEP_LAB and not hasattr(session.config, "workerinput"):
+        session.config.stash[_SNAPSHOT_BEFORE] = NodeSnapshot.take()
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """After all labs are gone the machine is as it was, whatever worker had them; other labs may have come and gone beside these."""
-    if (before := session.config.stash.get(_BEFORE, None)) is None:
+    if (before := session.config.stash.get(_SNAPSHOT_BEFORE, None)) is None:
         return
-    session.config.stash[_LEFT] = changed(before, Machine.look(), lambda lab: is_ours(lab) or lab == LAB)
-    if session.config.stash[_LEFT]:
+    session.config.stash[_LEFTOVERS] = leftovers(before, NodeSnapshot.take(), lambda lab: is_test_lab(lab) or lab == LAB)
+    if session.config.stash[_LEFTOVERS]:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-_LEFT = pytest.StashKey[list[str]]()
+_LEFTOVERS = pytest.StashKey[list[str]]()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Says what the labs left on the machine, or took from it."""
-    for line in config.stash.get(_LEFT, list[str]()):
+    for line in config.stash.get(_LEFTOVERS, list[str]()):
         terminalreporter.write_line(f"the labs changed the machine: {line}", red=True)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Gives a test that times what it sees the machine alone; its time begins when it has it."""
-    with sharing.machine(alone=item.get_closest_marker("alone") is not None):
+    with machine_lock.machine_lock(exclusive=item.get_closest_marker("alone") is not None):
         return (yield)
 
 
@@ -81,15 +81,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Files of tests that want the machine alone come last: each would wait until a test of the other worker ends, while nothing else ran.
     """
     alone = {item.path for item in items} - {item.path for item in items if item.get_closest_marker("alone") is None}
-    items.sort(key=lambda item: (item.path in alone, LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST)))
-    reason = _cannot_run()
+    items.sort(
+        key=lambda item: (
+            item.path in alone,
+            LONGEST_FILES.index(item.path.name) if item.path.name in LONGEST_FILES else len(LONGEST_FILES),
+        )
+    )
+    reason = _skip_reason()
     if reason:
         for item in items:
             if "tests/lab/" in item.path.as_posix():
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def _cannot_run() -> str:
+def _skip_reason() -> str:
     if sys.platform != "linux" or os.geteuid() != 0:
         return "the lab boots hosts: it needs root on Linux (make test-unit and make test-aws do not)"
     missing = [program for program in ("systemd-nspawn", "debootstrap", "nft") if shutil.which(program) is None]
@@ -100,17 +105,17 @@ def _cannot_run() -> str:
 def lab() -> Iterator[LabUnderTest]:
     """A lab that serves the dev stack. Its tear-down proves that the machine is as it was before."""
     under_test = LabUnderTest(name=LAB)
-    if not KEEP:
+    if not KEEP_LAB:
         under_test.command("down")
-    before = Machine.look()
+    before = NodeSnapshot.take()
     try:
         under_test.up()
         yield under_test
     finally:
-        if not KEEP:
+        if not KEEP_LAB:
             under_test.command("down")
-    if not KEEP:
-        assert before.difference(Machine.look(), bears(LAB)) == [], "the lab left something behind"
+    if not KEEP_LAB:
+        assert before.diff(NodeSnapshot.take(), names_any_lab(LAB)) == [], "the lab left something behind"
 
 
 @pytest.hookimpl(wrapper=True)

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 import httpx
 
-from lab import sessions
+from lab import aws_clients
+from lab.aws_clients import ClientFactory
 from lab.errors import LabError
+from lab.lab_handle import LabHandle
 from lab.names import LabNames
 from lab.paths import REPOSITORY
-from lab.session import Session
-from lab.sessions import Caller
-from ops.hosts import enter_command, environment, rows
-from tests.program import stack_file
+from ops.hosts import command_environment, list_hosts, nsenter_command
+from tests.program_files import stack_file
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -38,19 +38,19 @@ T = TypeVar("T")
 
 REGION = "eu-central-1"
 ENGINE_COMMANDS = ("up", "preview", "refresh", "destroy")
-SLOWNESS = float(os.environ.get("WEBSTACK_TEST_SLOWNESS", "1"))
+TIMEOUT_FACTOR = float(os.environ.get("WEBSTACK_TEST_SLOWNESS", "1"))
 """One factor for every deadline, for slow machines."""
 
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 """Which of the workers that share the tests out among them this is."""
 
 
-def own(name: str) -> str:
+def worker_lab_name(name: str) -> str:
     """The name of a lab of this worker: each has labs of its own."""
     return name if WORKER == "gw0" else f"{name[: 7 - len(WORKER)]}-{WORKER}"
 
 
-def is_ours(lab: str) -> bool:
+def is_test_lab(lab: str) -> bool:
     """Whether a lab of that name is the tests'."""
     return lab.startswith(("test", "struck", "plain", "power", "cramped")) or re.search(r"-gw\d+$", lab) is not None
 
@@ -59,7 +59,7 @@ class CommandFailedError(AssertionError):
     """A `webstack` command ended with another status than expected; the message holds what it printed."""
 
 
-class Listed(dict[str, dict[str, str | bool]]):
+class HostTable(dict[str, dict[str, str | bool]]):
     """Rows of `status` by host name; one that is not listed is a failed assertion."""
 
     def __missing__(self, name: str) -> dict[str, str | bool]:
@@ -92,7 +92,7 @@ class LabUnderTest:
             capture_output=True,
             text=True,
             check=False,
-            timeout=timeout * SLOWNESS,
+            timeout=timeout * TIMEOUT_FACTOR,
             cwd="/",
             env={**os.environ, "PYTHONPATH": str(self.clone), "NO_COLOR": "1"},
         )
@@ -106,19 +106,19 @@ class LabUnderTest:
         """`webstack lab up` with `--set` for each setting."""
         return self.command("up", "--stack", self.stack, *(part for setting in settings for part in ("--set", setting)), status=status)
 
-    def hosts(self) -> Listed:
+    def hosts(self) -> HostTable:
         """What `status --json` says, by host name; a leaving host of the same name does not hide the one that stays.
 
         A host that was just launched is not listed at once: asking for it is a failed assertion, which `wait_until` waits for.
         Raises CommandFailedError where the daemon does not answer.
         """
         try:
-            found = rows(Session.of(self.name))
+            found = list_hosts(LabHandle.of(self.name))
         except LabError as error:
             raise CommandFailedError(f"the hosts of lab {self.name}: {error}") from error
         as_json: list[dict[str, str | bool]] = json.loads(json.dumps([host.as_dict() for host in found]))
         as_json.sort(key=lambda row: row["state"] == "running")
-        return Listed((str(row["name"]), row) for row in as_json)
+        return HostTable((str(row["name"]), row) for row in as_json)
 
     @property
     def url(self) -> str:
@@ -128,13 +128,13 @@ class LabUnderTest:
     def run_on(self, host: str, *command: str, check: bool = True) -> str:
         """Runs a command on a host as root and returns what it printed. Raises CommandFailedError where it fails and `check` is on."""
         try:
-            arguments = enter_command(Session.of(self.name), host, command)
+            arguments = nsenter_command(LabHandle.of(self.name), host, command)
         except LabError as error:
             if check:
                 raise CommandFailedError(f"{host}: {' '.join(command)}: {error}") from error
             return ""
-        timeout = 120 * SLOWNESS
-        result = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=timeout, cwd="/", env=environment())
+        timeout = 120 * TIMEOUT_FACTOR
+        result = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=timeout, cwd="/", env=command_environment())
         if check and result.returncode != 0:
             raise CommandFailedError(
                 f"{host}: {' '.join(command)}: status {result.returncode}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
@@ -153,12 +153,12 @@ class LabUnderTest:
                 return host
         raise AssertionError("no database host takes writes")
 
-    def browser(self, *, http2: bool = False) -> httpx.Client:
+    def http_client(self, *, http2: bool = False) -> httpx.Client:
         """A client that does not look at the certificate, which is the lab's own."""
-        return httpx.Client(base_url=self.url, verify=False, timeout=30, http2=http2, headers=self.asking)  # noqa: S501
+        return httpx.Client(base_url=self.url, verify=False, timeout=30, http2=http2, headers=self.request_headers)  # noqa: S501
 
     @property
-    def asking(self) -> dict[str, str]:
+    def request_headers(self) -> dict[str, str]:
         """The headers of a visitor's requests."""
         return {"Host": self.site} if self.site else {}
 
@@ -187,9 +187,9 @@ class LabUnderTest:
     def secrets(self) -> "SecretsManagerClient":
         return self.administrator().client("secretsmanager", REGION)
 
-    def administrator(self) -> Caller:
+    def administrator(self) -> ClientFactory:
         """Who may do everything in the lab's account."""
-        return sessions.administrator(self.names)
+        return aws_clients.admin_clients(self.names)
 
 
 @functools.cache
@@ -213,7 +213,7 @@ def wait_until(condition: Callable[[], T], *, seconds: float, what: str, every: 
 
     Raises AssertionError with `what` and the last reason after `seconds` (times the slowness factor).
     """
-    deadline = time.monotonic() + seconds * SLOWNESS
+    deadline = time.monotonic() + seconds * TIMEOUT_FACTOR
     reason: object = "it was never true"
     while time.monotonic() < deadline:
         try:
@@ -224,4 +224,4 @@ def wait_until(condition: Callable[[], T], *, seconds: float, what: str, every: 
             if result:
                 return result
         time.sleep(every)
-    raise AssertionError(f"not within {seconds * SLOWNESS:.0f} s: {what} ({reason})")
+    raise AssertionError(f"not within {seconds * TIMEOUT_FACTOR:.0f} s: {what} ({reason})")

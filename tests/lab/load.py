@@ -10,10 +10,10 @@ from enum import StrEnum
 
 import httpx
 
-CLIENT_PATIENCE = 30.0
+CLIENT_TIMEOUT = 30.0
 """Seconds after which a client gives a request up; longer than anything that is promised."""
 
-TICK, LATE = 0.02, 0.05
+TICK, STALL = 0.02, 0.05
 """Seconds: how often the load looks whether this machine runs at all, and what counts as a pause of it."""
 
 
@@ -65,7 +65,7 @@ class Load:
     seed: int = 20
     outcomes: list[Outcome] = field(default_factory=list[Outcome])
     failures: list[BaseException] = field(default_factory=list[BaseException])
-    pauses: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    stalls: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
     """When this machine ran on after a pause (monotonic clock), and for how many seconds it had stood still."""
 
     def __post_init__(self) -> None:
@@ -77,7 +77,7 @@ class Load:
         for number, (kind, shopper) in enumerate(self.clients):
             thread = threading.Thread(target=self._run, args=(kind, shopper, random.Random(self.seed + number)), daemon=True)  # noqa: S311 (think times)
             self._threads.append(thread)
-        self._threads.append(threading.Thread(target=self._watch, daemon=True))
+        self._threads.append(threading.Thread(target=self._record_stalls, daemon=True))
         for thread in self._threads:
             thread.start()
         return self
@@ -85,7 +85,7 @@ class Load:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         for thread in self._threads:
-            thread.join(CLIENT_PATIENCE + 5)
+            thread.join(CLIENT_TIMEOUT + 5)
         if self.failures:
             raise self.failures[0]
 
@@ -93,17 +93,17 @@ class Load:
         """Lets the load go on for so long."""
         time.sleep(seconds)
 
-    def seconds_served(self, outcome: Outcome) -> float:
+    def seconds_without_stalls(self, outcome: Outcome) -> float:
         """What a request took, less what this machine stood still meanwhile: nobody promises anything for that time."""
         end = outcome.started + outcome.seconds
-        return outcome.seconds - sum(min(late, at - outcome.started) for at, late in self.pauses if outcome.started < at <= end)
+        return outcome.seconds - sum(min(late, at - outcome.started) for at, late in self.stalls if outcome.started < at <= end)
 
-    def _watch(self) -> None:
+    def _record_stalls(self) -> None:
         due = time.monotonic() + TICK
         while not self._stop.wait(max(0.0, due - time.monotonic())):
             now = time.monotonic()
-            if now - due > LATE:
-                self.pauses.append((now, now - due))
+            if now - due > STALL:
+                self.stalls.append((now, now - due))
             due = now + TICK
 
     def _run(self, kind: Kind, shopper: Shopper, chance: random.Random) -> None:
@@ -131,7 +131,7 @@ class Load:
             base_url=self.base_url,
             http2=kind is Kind.HTTP2,
             verify=False,  # noqa: S501
-            timeout=CLIENT_PATIENCE,
+            timeout=CLIENT_TIMEOUT,
             headers=dict(self.headers),
         )
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
+from lab.hypervisor.probes import ICMP, TCP, UDP, Probe, ProbePoint, ProbeReply, ProbeResult, run_probes
 from lab.hypervisor.router import MACHINE_LINK
-from lab.hypervisor.tries import ICMP, TCP, UDP, Answer, Outcome, Place, Try, try_all
 from stack.firewall import FLOWS
-from tests.lab.harness import SLOWNESS, LabUnderTest
+from tests.lab.harness import TIMEOUT_FACTOR, LabUnderTest
 
 INTERNET = "internet"
 VRRP = 112
@@ -24,13 +24,13 @@ _NUMBERS = {"tcp": TCP, "udp": UDP, "icmp": ICMP}
 
 
 @dataclass(frozen=True, kw_only=True)
-class End:
+class PathEndpoint:
     """A host of the lab, or the internet."""
 
     name: str
     role: str
     zone: str
-    place: Place
+    probe_point: ProbePoint
     address: IPv4Address
     public: IPv4Address | None = None
 
@@ -51,25 +51,33 @@ class Matrix:
 
     passed: frozenset[Pair]
     refused: frozenset[Pair]
-    let_through: list[Pair]
+    unexpectedly_allowed: list[Pair]
     """They passed, and nothing in the table permits it."""
-    held_up: list[Pair]
+    unexpectedly_blocked: list[Pair]
     """The table permits them, and they did not pass or their answer did not come back."""
     report: str
 
 
-def ends(lab: LabUnderTest) -> list[End]:
+def endpoints(lab: LabUnderTest) -> list[PathEndpoint]:
     """The stack's hosts and the internet."""
     names = lab.names
-    result = [End(name=INTERNET, role=INTERNET, zone="-", place=Place(namespace=None, link=names.wan_link), address=names.machine_address)]
+    result = [
+        PathEndpoint(
+            name=INTERNET,
+            role=INTERNET,
+            zone="-",
+            probe_point=ProbePoint(namespace=None, link=names.wan_link),
+            address=names.wan_peer_address,
+        )
+    ]
     for name, row in lab.hosts().items():
         if row["role"] and row["state"] == "running":
             result.append(
-                End(
+                PathEndpoint(
                     name=name,
                     role=str(row["role"]),
                     zone=str(row["zone"]),
-                    place=Place(namespace=names.machine_netns(str(row["instance_id"])), link=MACHINE_LINK),
+                    probe_point=ProbePoint(namespace=names.machine_netns(str(row["instance_id"])), link=MACHINE_LINK),
                     address=IPv4Address(str(row["private_ip"])),
                     public=IPv4Address(str(row["public_ip"])) if row["public_ip"] else None,
                 )
@@ -77,7 +85,7 @@ def ends(lab: LabUnderTest) -> list[End]:
     return result
 
 
-def permitted(source: End, target: End, protocol: int, port: int) -> bool:
+def allowed(source: PathEndpoint, target: PathEndpoint, protocol: int, port: int) -> bool:
     """Whether the table permits it: some flow lets it leave its source and some flow lets it arrive at its target."""
     about = [flow for flow in FLOWS if _NUMBERS[flow.protocol] == protocol and flow.port == port]
     leaves = source.role == INTERNET or any(flow.source == source.role and flow.target in (target.role, INTERNET) for flow in about)
@@ -86,10 +94,10 @@ def permitted(source: End, target: End, protocol: int, port: int) -> bool:
     return leaves and arrives and reachable
 
 
-def measure(everyone: Sequence[End]) -> Matrix:
+def measure(everyone: Sequence[PathEndpoint]) -> Matrix:
     """Tries every pair on every port, all at once."""
-    asked: list[tuple[Pair, End, End]] = []
-    tries: list[Try] = []
+    asked: list[tuple[Pair, PathEndpoint, PathEndpoint]] = []
+    tries: list[Probe] = []
     for source in everyone:
         for target in everyone:
             if source is target:
@@ -99,35 +107,37 @@ def measure(everyone: Sequence[End]) -> Matrix:
                 for port in ports:
                     asked.append((Pair(source=source.name, target=target.name, protocol=protocol, port=port), source, target))
                     tries.append(
-                        Try(
-                            source=source.place,
-                            target=target.place,
+                        Probe(
+                            source=source.probe_point,
+                            target=target.probe_point,
                             address=(target.public if outside else None) or target.address,
                             protocol=protocol,
                             port=port,
-                            aimed=outside and target.public is None,
+                            bypass_routing=outside and target.public is None,
                         )
                     )
-    outcomes = try_all(tries, patience=2 * SLOWNESS)
+    outcomes = run_probes(tries, timeout=2 * TIMEOUT_FACTOR)
     passed = {pair for (pair, _, _), outcome in zip(asked, outcomes, strict=True) if _passed(pair, outcome)}
-    stirred = {pair for (pair, _, _), outcome in zip(asked, outcomes, strict=True) if outcome.arrived or outcome.answer is not Answer.NONE}
-    promised = {pair for pair, source, target in asked if permitted(source, target, pair.protocol, pair.port)}
+    stirred = {
+        pair for (pair, _, _), outcome in zip(asked, outcomes, strict=True) if outcome.arrived or outcome.reply is not ProbeReply.NONE
+    }
+    promised = {pair for pair, source, target in asked if allowed(source, target, pair.protocol, pair.port)}
     refused = {pair for pair, _, _ in asked} - stirred
     return Matrix(
         passed=frozenset(passed),
         refused=frozenset(refused),
-        let_through=sorted(stirred - promised),
-        held_up=sorted(promised - passed),
+        unexpectedly_allowed=sorted(stirred - promised),
+        unexpectedly_blocked=sorted(promised - passed),
         report=_report(asked, passed, refused),
     )
 
 
-def _passed(pair: Pair, outcome: Outcome) -> bool:
+def _passed(pair: Pair, outcome: ProbeResult) -> bool:
     """Arrived, and for TCP the answer came back; a datagram to an open port need not be answered."""
-    return outcome.arrived and (pair.protocol != TCP or outcome.answer in (Answer.CONNECTED, Answer.REFUSED))
+    return outcome.arrived and (pair.protocol != TCP or outcome.reply in (ProbeReply.CONNECTED, ProbeReply.REFUSED))
 
 
-def _report(asked: Sequence[tuple[Pair, End, End]], passed: set[Pair], refused: set[Pair]) -> str:
+def _report(asked: Sequence[tuple[Pair, PathEndpoint, PathEndpoint]], passed: set[Pair], refused: set[Pair]) -> str:
     tried, through = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for pair, source, target in asked:
         zones = (source.zone, target.zone)

@@ -65,7 +65,7 @@ def content(size: int) -> bytes:
 
 
 @contextmanager
-def pages(lab: LabUnderTest, hosts: Sequence[str]) -> Generator[None]:
+def deployed_pages(lab: LabUnderTest, hosts: Sequence[str]) -> Generator[None]:
     """The pages on those web hosts; gone afterwards, also from a host whose plug was pulled meanwhile."""
     files = (f"{FOLDER}/slow_pages.py", *(f"{FOLDER}/static/{name}" for name, _ in (LARGE, SMALL)), UNIT)
     make = f"import random, pathlib\nfor name, size in {(LARGE, SMALL)!r}: pathlib.Path('{FOLDER}/static', name).write_bytes("
@@ -88,7 +88,7 @@ def _restart(lab: LabUnderTest, host: str) -> None:
     lab.run_on(host, "systemctl", "daemon-reload")
     lab.run_on(host, "systemctl", "restart", "webstack-app.service")
     wait_until(lambda: _answers(lab, host), seconds=60, what=f"{host}'s app answers")
-    wait_until(lambda: _is_sent_requests(lab, host), seconds=30, what=f"lb-1 has seen that {host} is well")
+    wait_until(lambda: _is_in_rotation(lab, host), seconds=30, what=f"lb-1 has seen that {host} is well")
 
 
 def _answers(lab: LabUnderTest, host: str) -> bool:
@@ -96,28 +96,28 @@ def _answers(lab: LabUnderTest, host: str) -> bool:
     return lab.run_on(host, "python3", "-c", ask, check=False) == "200\n"
 
 
-def _is_sent_requests(lab: LabUnderTest, host: str) -> bool:
+def _is_in_rotation(lab: LabUnderTest, host: str) -> bool:
     """Whether HAProxy has seen that a web host is well, in every backend: a restart of its app that took a second has it taken out."""
     address = str(lab.hosts()[host]["private_ip"])
     program = (
         "import sys; sys.path.insert(0, '/usr/local/lib/webstack')\n"
-        "from load_balancer_role.haproxy import ask, servers\n"
-        "backends = [servers(ask('show stat'), backend) for backend in ('web', 'web-writes')]\n"
-        f"print(all(any(server.sound for server in backend if server.address == {address!r}) for backend in backends))"
+        "from load_balancer_role.haproxy import query, servers\n"
+        "backends = [servers(query('show stat'), backend) for backend in ('web', 'web-writes')]\n"
+        f"print(all(any(server.healthy for server in backend if server.address == {address!r}) for backend in backends))"
     )
     return lab.run_on("lb-1", "python3", "-c", program) == "True\n"
 
 
 @contextmanager
-def none_new_for(lab: LabUnderTest, host: str) -> Generator[None]:
+def drained(lab: LabUnderTest, host: str) -> Generator[None]:
     """The load balancer gives a web host no new requests meanwhile."""
     address = str(lab.hosts()[host]["private_ip"])
     program = (
         "import sys; sys.path.insert(0, '/usr/local/lib/webstack')\n"
-        "from load_balancer_role.haproxy import ask\n"
-        "for line in ask('show servers state').splitlines():\n"
+        "from load_balancer_role.haproxy import query\n"
+        "for line in query('show servers state').splitlines():\n"
         "    words = line.split()\n"
-        f"    if words[4:5] == [{address!r}]: ask(f'set server {{words[1]}}/{{words[3]}} state ' + sys.argv[1])\n"
+        f"    if words[4:5] == [{address!r}]: query(f'set server {{words[1]}}/{{words[3]}} state ' + sys.argv[1])\n"
     )
     lab.run_on("lb-1", "python3", "-c", program, "drain")
     try:
@@ -127,21 +127,21 @@ def none_new_for(lab: LabUnderTest, host: str) -> Generator[None]:
 
 
 class Visitor(threading.Thread):
-    """One visit. `said` is "" once it is as it should be, else what was wrong."""
+    """One visit. `error` is "" once it is as it should be, else what was wrong."""
 
     def __init__(self, name: str, visit: "Callable[[threading.Event], str]") -> None:
         super().__init__(name=name, daemon=True)
         self._visit = visit
-        self.begun = threading.Event()
+        self.request_received = threading.Event()
         """Set once a web host has the request."""
-        self.said = "has not come to an end"
+        self.error = "has not come to an end"
 
     def run(self) -> None:
         """Makes the visit."""
         try:
-            self.said = self._visit(self.begun)
+            self.error = self._visit(self.request_received)
         except Exception as error:
-            self.said = f"{type(error).__name__}: {error}"
+            self.error = f"{type(error).__name__}: {error}"
 
 
 def visitors(lab: LabUnderTest) -> list[Visitor]:

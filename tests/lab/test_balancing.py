@@ -19,7 +19,7 @@ def restored(lab: LabUnderTest) -> Iterator[LabUnderTest]:
 
 def seen_by(lab: LabUnderTest, paths: list[str], *, status: int = 200) -> list[str]:
     """The web host of each answer; every answer must have the status."""
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         answers = [browser.get(path) for path in paths]
     assert {answer.status_code for answer in answers} == {status}
     return [answer.headers["x-web-host"] for answer in answers]
@@ -45,7 +45,7 @@ def test_uri_keeps_each_address_on_one_host_and_spreads_the_addresses(restored: 
 
 
 def test_active_passive_uses_the_standby_only_in_need(restored: LabUnderTest) -> None:
-    restored.up("loadBalancer.activity=active-passive")
+    restored.up("loadBalancer.backendMode=active-passive")
     active = set(seen_by(restored, ["/api/products"] * 20))
     assert len(active) == 1
     (name,) = active

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from lab.hypervisor import volumes
-from lab.hypervisor.netlink import of_this_machine
+from lab.hypervisor.netlink import node_netlink
 from tests.lab.harness import CommandFailedError, LabUnderTest
 
 HTTPS = 443
@@ -41,7 +41,7 @@ def tried(lab: LabUnderTest, host: str, script: str) -> str:
 
 def test_a_host_opens_no_disk_but_its_own(lab: LabUnderTest) -> None:
     folder = lab.names.machine_dir(str(lab.hosts()["db-1"]["instance_id"]))
-    loop = volumes.loops_over(folder / "root.img")[0].stat().st_rdev
+    loop = volumes.loops_of_file(folder / "root.img")[0].stat().st_rdev
     numbers = str(os.major(loop)), str(os.minor(loop))
     with pytest.raises(CommandFailedError, match="Operation not permitted"):
         tried(lab, "web-1", f"mknod /root/disk b {' '.join(numbers)}")
@@ -79,10 +79,10 @@ def test_a_host_has_the_capabilities_that_its_boot_needs_and_no_other(lab: LabUn
 @pytest.fixture
 def services_of_this_machine(lab: LabUnderTest) -> Iterator[list[str]]:
     """The addresses at which this machine serves, at a port to which security groups let hosts send: all but those of other labs."""
-    with of_this_machine() as wires:
+    with node_netlink() as wires:
         addresses = [one.ip for one in wires.addresses() if not one.ip.is_loopback]
-    labs = lab.names.outside_network.supernet(new_prefix=16)
-    ours = [one for one in addresses if one == lab.names.machine_address or one not in labs]
+    labs = lab.names.wan_network.supernet(new_prefix=16)
+    ours = [one for one in addresses if one == lab.names.wan_peer_address or one not in labs]
     with ExitStack() as servers:
         for address in ours:
             servers.enter_context(socket.create_server((str(address), HTTPS)))
@@ -91,7 +91,7 @@ def services_of_this_machine(lab: LabUnderTest) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("host", ["lb-1", "web-1"])
 def test_a_host_reaches_no_service_of_this_machine(lab: LabUnderTest, services_of_this_machine: list[str], host: str) -> None:
-    assert str(lab.names.machine_address) in services_of_this_machine
+    assert str(lab.names.wan_peer_address) in services_of_this_machine
     for address in services_of_this_machine:
         with socket.create_connection((address, HTTPS), timeout=5):
             pass  # it does serve there

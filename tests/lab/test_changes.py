@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from lab.paths import REPOSITORY
-from tests.changes.model import Edit, make
-from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
+from tests.changes.model import Edit, apply_edit
+from tests.lab.harness import TIMEOUT_FACTOR, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, Outcome, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
 from tests.lab.visitors import orders_in_database
-from tests.program import copy_program
+from tests.program_files import copy_program
 
 NAME, SECRET = "shop.example", "the-shops-own-certificate"
 
@@ -51,7 +51,7 @@ class Site:
         return [f"{key}={value}" for key, value in self.sets.items()]
 
     def edit(self, file: str, old: str, new: str) -> None:
-        make(Edit(file=file, old=old, new=new), self.copied.clone)
+        apply_edit(Edit(file=file, old=old, new=new), self.copied.clone)
 
     def put_back(self) -> None:
         """The program and the settings as they were."""
@@ -67,7 +67,7 @@ def lab(lab: LabUnderTest) -> LabUnderTest:
 
 @pytest.fixture(scope="module")
 def site(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    clone = copy_program(tmp_path_factory.mktemp("program"), beside=("lab", "ops", "tools", "pyproject.toml"))
+    clone = copy_program(tmp_path_factory.mktemp("program"), extra=("lab", "ops", "tools", "pyproject.toml"))
     under_test = Site(lab, replace(lab, clone=clone))
     yield under_test
     if under_test.changed:
@@ -78,10 +78,10 @@ def site(lab: LabUnderTest, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 
 def shoppers(lab: LabUnderTest) -> Load:
     """Some thirty requests a second for as long as an `up` takes: more would only take the processors from the hosts that boot."""
-    with lab.browser() as client:
+    with lab.http_client() as client:
         token, product = sign_up(client), any_product(client)
     clients = [(kind, shopper) for kind in Kind for shopper in (reader(), reader("/"), buyer(token, product))]
-    return Load(base_url=lab.url, clients=clients, think_seconds=(0.1, 0.5), headers=lab.asking)
+    return Load(base_url=lab.url, clients=clients, think_seconds=(0.1, 0.5), headers=lab.request_headers)
 
 
 def instances(lab: LabUnderTest) -> dict[str, str]:
@@ -180,7 +180,7 @@ def test_a_failed_up_says_which_host_and_why_and_deletes_nothing(lab: LabUnderTe
         migration.write_text(FAILING + whole[migration])
         told: list[str] = []
         with shoppers(lab) as load:
-            while not any(all(reason in said for reason in reasons) for said in told) and len(told) < 1 + 2 * SLOWNESS:
+            while not any(all(reason in said for reason in reasons) for said in told) and len(told) < 1 + 2 * TIMEOUT_FACTOR:
                 told.append(site.up(passing=("readiness.timeout=30", "web.count=3"), status=1))
                 assert set(before.values()) <= running(lab), "the hosts that serve were left alone"
         assert all(reason in told[-1] for reason in reasons), told[-1]
@@ -206,7 +206,7 @@ def test_another_release_another_type_and_another_name_are_a_blue_green_replacem
     assert sorted(after) == ["db-1", "db-2", "lb-1", "web-1", "web-2"], "what was left of the release that failed is gone"
     assert {name for name in after if before[name] != after[name]} == {"web-1", "web-2"}
     assert [lab.instance(name).get("InstanceType") for name in ("web-1", "web-2")] == ["t3.medium", "t3.medium"]
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         assert "the next release" in browser.get("/static/shop.css").text
         other = browser.get("/", headers={"Host": str(urlsplit(lab.url).hostname)})
         assert (other.status_code, other.headers["content-security-policy"]) == (421, "default-src 'none'; frame-ancestors 'none'")
@@ -217,7 +217,7 @@ def test_a_third_web_host_joins_and_leaves_and_nothing_fails(lab: LabUnderTest, 
     with shoppers(lab) as load:
         site.up("web.count=3")
         assert set(instances(lab)) == {*before, "web-3"}
-        with lab.browser() as browser:
+        with lab.http_client() as browser:
             wait_until(lambda: browser.get("/api/products").headers["x-web-host"] == "web-3", seconds=30, what="web-3 serves", every=0.05)
         site.up("web.count=2")
         load.run_for(5)
@@ -263,7 +263,7 @@ def rotate_tls(lab: LabUnderTest, file: Path, pem: str) -> str:
     """`webstack rotate tls` with this PEM; what it said."""
     file.write_text(pem)
     line = [sys.executable, "-m", "ops", "rotate", "tls", "--from", str(file), "--secret", SECRET, "--lab", lab.name]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300 * SLOWNESS, cwd=REPOSITORY)
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=300 * TIMEOUT_FACTOR, cwd=REPOSITORY)
     assert done.returncode == 0, done.stderr
     return done.stderr
 
@@ -286,7 +286,7 @@ def test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_cha
     try:
         with shoppers(lab) as load:
             site.up(
-                *("loadBalancer.balance=leastconn", "loadBalancer.activity=active-passive"),
+                *("loadBalancer.balance=leastconn", "loadBalancer.backendMode=active-passive"),
                 f"loadBalancer.tls={{mode: secret, secret: {SECRET}}}",
             )
             in_force = lab.run_on("lb-1", "cat", "/etc/haproxy/haproxy.cfg")
@@ -342,7 +342,7 @@ def test_the_replica_goes_and_a_new_one_comes_with_all_data_and_the_load_balance
     """The first `up` stops and starts lb-1 besides, for another type and other scripts; the second puts all back."""
     booted, balancer = launched(lab, "lb-1"), instances(lab)["lb-1"]
     site.edit("userdata/load_balancer/etc/keepalived/keepalived.conf.j2", "interval 1", "interval 2")
-    with Load(base_url=lab.url, clients=[(Kind.NEW_CONNECTION, reader())], headers=lab.asking) as load:
+    with Load(base_url=lab.url, clients=[(Kind.NEW_CONNECTION, reader())], headers=lab.request_headers) as load:
         site.up("database.replica=false", "loadBalancer.instanceType=t3.small")
         ended = len(load.outcomes)
         load.run_for(2)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from tests.lab.conftest import ARTEFACTS, keep_logs
-from tests.lab.harness import SLOWNESS, LabUnderTest, own, wait_until
-from tests.lab.machine import Machine, bears
-from tests.program import stack_file
+from tests.lab.harness import TIMEOUT_FACTOR, LabUnderTest, wait_until, worker_lab_name
+from tests.lab.node_snapshot import NodeSnapshot, names_any_lab
+from tests.program_files import stack_file
 
 SMALL = ("web.count=1", "database.replica=false")
 
@@ -24,9 +24,9 @@ SMALL = ("web.count=1", "database.replica=false")
 @pytest.fixture
 def struck(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
     """A lab that is not there yet. Whatever a test does to it, `down` leaves the machine as it was."""
-    under_test = LabUnderTest(name=own("struck"))
+    under_test = LabUnderTest(name=worker_lab_name("struck"))
     under_test.command("down")
-    before = Machine.look()
+    before = NodeSnapshot.take()
     failed_before = request.session.testsfailed
     try:
         yield under_test
@@ -34,7 +34,7 @@ def struck(request: pytest.FixtureRequest) -> Iterator[LabUnderTest]:
         if request.session.testsfailed > failed_before:
             keep_logs(under_test, ARTEFACTS / request.node.name)
         under_test.command("down")
-    assert before.difference(Machine.look(), bears(under_test.name)) == [], "something was left behind"
+    assert before.diff(NodeSnapshot.take(), names_any_lab(under_test.name)) == [], "something was left behind"
 
 
 def begin_up(lab: LabUnderTest, log: Path) -> subprocess.Popen[bytes]:
@@ -72,7 +72,7 @@ def begin_up(lab: LabUnderTest, log: Path) -> subprocess.Popen[bytes]:
 def end_of(process: subprocess.Popen[bytes], seconds: float) -> int:
     """The exit status, within the deadline."""
     try:
-        return process.wait(seconds * SLOWNESS)
+        return process.wait(seconds * TIMEOUT_FACTOR)
     finally:
         process.kill()
 
@@ -82,7 +82,7 @@ def pid_of(lab: LabUnderTest, process: str) -> int:
 
 
 def serves(lab: LabUnderTest) -> bool:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         return browser.get("/").status_code == 200
 
 

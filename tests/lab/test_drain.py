@@ -41,7 +41,7 @@ class Upload(threading.Thread):
     def run(self) -> None:
         """Sends it and keeps the answer."""
         try:
-            with self.lab.browser() as browser:
+            with self.lab.http_client() as browser:
                 headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
                 answer = browser.post("/api/orders", content=self.body(), headers=headers, timeout=120)
             self.said, self.web_host = answer.status_code, answer.headers.get("x-web-host", "")
@@ -52,7 +52,7 @@ class Upload(threading.Thread):
 def test_a_slow_upload_outlives_the_drain_of_its_host(lab: LabUnderTest) -> None:
     drain = WebSettings().drain_seconds
     finish = threading.Event()
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         token, product = sign_up(browser), any_product(browser)
     uploads = [Upload(lab, token, product, finish) for _ in range(UPLOADS)]
     try:

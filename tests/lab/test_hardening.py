@@ -42,9 +42,9 @@ def test_mysqld_is_not_root(lab: LabUnderTest) -> None:
 
 @pytest.mark.parametrize("host", ["db-1", "db-2"])
 def test_mysql_says_that_it_is_as_durable_as_the_table(lab: LabUnderTest, host: str) -> None:
-    names = ", ".join(f"'{name}'" for name in mysql_settings.RUNNING)
+    names = ", ".join(f"'{name}'" for name in mysql_settings.RUNTIME)
     found = dict(lab.query(host, f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({names})"))
-    assert found == mysql_settings.RUNNING
+    assert found == mysql_settings.RUNTIME
 
 
 @pytest.mark.parametrize("host", ["db-1", "db-2"])
@@ -58,13 +58,13 @@ def test_no_statement_of_the_stack_s_own_programs_is_slow_enough_to_be_logged_wi
 
 
 def test_readiness_is_not_for_the_public(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         assert browser.get("/readyz").status_code == 403
     assert '"ok"' in lab.run_on("web-1", "curl", "--silent", "http://127.0.0.1:8080/readyz")
 
 
 def test_a_page_of_the_app_is_compressed_for_who_asks(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         assert browser.get("/", headers={"Accept-Encoding": "gzip"}).headers.get("content-encoding") == "gzip"
         assert "content-encoding" not in browser.get("/", headers={"Accept-Encoding": "identity"}).headers
 
@@ -80,7 +80,7 @@ OURS = {
     ],
     "db-1": ["mysql", "webstack-database-accounts", "webstack-database-agent", "webstack-database-check", "webstack-data-volume"],
 }
-EVERYWHERE = ["webstack-report"]
+EVERYWHERE = ["webstack-report", "webstack-firewall"]
 EXPOSED = {"webstack-session-manager", "webstack-upgrade"}
 """They install packages, as root, with whatever those packages' scripts do."""
 

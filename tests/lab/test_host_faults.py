@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from lab.hypervisor import namespaces, volumes
-from tests.lab.harness import SLOWNESS, CommandFailedError, LabUnderTest, wait_until
+from tests.lab.harness import TIMEOUT_FACTOR, CommandFailedError, LabUnderTest, wait_until
 
 SLOW = 200_000
 """Bytes in a second of a slow disk."""
@@ -61,16 +61,18 @@ def direct_rate(lab: LabUnderTest, host: str, file: str) -> float:
 def test_a_frozen_web_host_is_left_out_until_it_thaws_and_the_api_shows_it_running(lab: LabUnderTest) -> None:
     address = str(lab.hosts()["web-1"]["private_ip"])
     balancer = lab.names.machine_netns(str(lab.hosts()["lb-1"]["instance_id"]))
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
 
         def served_by() -> set[str]:
             """One that waits for a frozen host waits for half a minute, as it would for a slow page: it is let go."""
-            return {browser.get("/api/products", timeout=2 * SLOWNESS).raise_for_status().headers["x-web-host"] for _ in range(6)}
+            return {browser.get("/api/products", timeout=2 * TIMEOUT_FACTOR).raise_for_status().headers["x-web-host"] for _ in range(6)}
 
         with fault(lab, "freeze", "web-1"):
             wait_until(lambda: served_by() == {"web-2"}, seconds=60, what="web-2 serves alone")
             assert lab.hosts()["web-1"]["state"] == "running"
-            with namespaces.inside(balancer, lambda: socket.create_connection((address, 8443), timeout=2 * SLOWNESS)) as connection:
+            with namespaces.call_in_namespace(
+                balancer, lambda: socket.create_connection((address, 8443), timeout=2 * TIMEOUT_FACTOR)
+            ) as connection:
                 connection.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
                 connection.settimeout(1)
                 with pytest.raises(TimeoutError):
@@ -82,7 +84,7 @@ def test_a_frozen_host_can_be_killed_and_what_starts_anew_is_not_frozen(lab: Lab
     with fault(lab, "freeze", "web-2") as given:
         started = time.monotonic()
         lab.command("kill", "web-2")
-        assert time.monotonic() - started < 20 * SLOWNESS
+        assert time.monotonic() - started < 20 * TIMEOUT_FACTOR
         lab.command("start", "web-2")
         wait_until(lambda: lab.hosts()["web-2"]["ready"], seconds=60, what="web-2 is ready though the fault has not been taken back")
         assert f"{given}  " in lab.command("fault", "list").stdout
@@ -127,7 +129,7 @@ def test_a_root_disk_is_full_and_slow_until_it_is_not(lab: LabUnderTest) -> None
         with fault(lab, "fill-disk", "web-1", "--volume", "root"):
             with pytest.raises(CommandFailedError, match="No space left on device"):
                 direct_rate(lab, "web-1", f"{file}.new")
-            with lab.browser() as browser:
+            with lab.http_client() as browser:
                 assert browser.get("/api/products").status_code == 200
         wait_until(lambda: direct_rate(lab, "web-1", f"{file}.new") > TELLING, seconds=60, what="writes are no longer slow")
     finally:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from stack.naming import SECRETS_CHANGED, configuration_key
+from stack.naming import SECRETS_CHANGED_KEY, configuration_key
+from tests.lab.aws_calls import REFUSED, AwsCall, run_calls
 from tests.lab.harness import REGION, LabUnderTest
-from tests.lab.probe import REFUSED, Try, tried
 
 if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
@@ -55,37 +55,37 @@ class Site:
     def keys(self, prefix: str) -> list[str]:
         return [one.get("Key", "") for one in self.s3.list_objects_v2(Bucket=self.bucket, Prefix=prefix).get("Contents", [])]
 
-    def write(self, key: str) -> Try:
+    def write(self, key: str) -> AwsCall:
         """A call that needs the right to write an object and writes none."""
-        return Try(service="s3", operation="create_multipart_upload", arguments={"Bucket": self.bucket, "Key": key})
+        return AwsCall(service="s3", operation="create_multipart_upload", arguments={"Bucket": self.bucket, "Key": key})
 
-    def read(self, key: str) -> Try:
-        return Try(service="s3", operation="get_object", arguments={"Bucket": self.bucket, "Key": key})
+    def read(self, key: str) -> AwsCall:
+        return AwsCall(service="s3", operation="get_object", arguments={"Bucket": self.bucket, "Key": key})
 
-    def describe(self, purpose: str) -> Try:
-        return Try(service="secretsmanager", operation="describe_secret", arguments={"SecretId": self.secrets[purpose]})
+    def describe(self, purpose: str) -> AwsCall:
+        return AwsCall(service="secretsmanager", operation="describe_secret", arguments={"SecretId": self.secrets[purpose]})
 
-    def listing(self, prefix: str) -> Try:
-        return Try(service="s3", operation="list_objects_v2", arguments={"Bucket": self.bucket, "Prefix": prefix})
+    def listing(self, prefix: str) -> AwsCall:
+        return AwsCall(service="s3", operation="list_objects_v2", arguments={"Bucket": self.bucket, "Prefix": prefix})
 
-    def secret(self, purpose: str) -> Try:
-        return Try(service="secretsmanager", operation="get_secret_value", arguments={"SecretId": self.secrets[purpose]})
+    def secret(self, purpose: str) -> AwsCall:
+        return AwsCall(service="secretsmanager", operation="get_secret_value", arguments={"SecretId": self.secrets[purpose]})
 
-    def once(self, key: str) -> Try:
+    def once(self, key: str) -> AwsCall:
         """A call that needs the right to make an object, which is there already."""
-        return Try(service="s3", operation="put_object", arguments={"Bucket": self.bucket, "Key": key, "IfNoneMatch": "*"})
+        return AwsCall(service="s3", operation="put_object", arguments={"Bucket": self.bucket, "Key": key, "IfNoneMatch": "*"})
 
-    def move(self, host: str, *, by_interface: bool = False) -> Try:
+    def move(self, host: str, *, by_interface: bool = False) -> AwsCall:
         arguments: dict[str, Any] = {"AllocationId": self.address, "AllowReassociation": True, "DryRun": True}
         if by_interface:
             arguments["NetworkInterfaceId"] = self.lab.instance(host).get("NetworkInterfaces", [])[0].get("NetworkInterfaceId", "")
         else:
             arguments["InstanceId"] = self.instances[host]
-        return Try(service="ec2", operation="associate_address", arguments=arguments)
+        return AwsCall(service="ec2", operation="associate_address", arguments=arguments)
 
 
-def ec2(operation: str, **arguments: Any) -> Try:
-    return Try(service="ec2", operation=operation, arguments=arguments)
+def ec2(operation: str, **arguments: Any) -> AwsCall:
+    return AwsCall(service="ec2", operation=operation, arguments=arguments)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ def site(lab: LabUnderTest) -> Iterator[Site]:
         found.s3.abort_multipart_upload(Bucket=found.bucket, Key=upload.get("Key", ""), UploadId=upload.get("UploadId", ""))
 
 
-def needed(site: Site, tier: str) -> dict[str, Try]:
+def needed(site: Site, tier: str) -> dict[str, AwsCall]:
     """For each statement of a tier's policy a call that only it allows."""
     record = site.record(HOSTS[tier])
     common = {
@@ -107,7 +107,7 @@ def needed(site: Site, tier: str) -> dict[str, Try]:
     }
     if tier != "web":
         common["Configuration"] = site.read(configuration_key(HOSTS[tier]))
-    changed = {"SecretsChanged": site.read(SECRETS_CHANGED)}
+    changed = {"SecretsChanged": site.read(SECRETS_CHANGED_KEY)}
     certificates = {
         "DatabaseCertificates": site.read(site.keys("database/certificates/")[0]),
         "DatabaseListing": site.listing("database/certificates/"),
@@ -172,7 +172,7 @@ def test_each_statement_of_a_policy_is_needed_by_a_call_of_its_hosts(lab: LabUnd
     assert sorted(calls) == sorted(sids)
     rounds = [("", list(calls.values())), (copy(site, tier, copies), list(calls.values()))]
     rounds += [(copy(site, tier, copies, without=sid), [calls[sid]]) for sid in sids]
-    own, whole, *lacking = tried(lab, HOSTS[tier], *rounds)
+    own, whole, *lacking = run_calls(lab, HOSTS[tier], *rounds)
     assert REFUSED.isdisjoint(own), dict(zip(calls, own, strict=True))
     assert whole == own
     endings = {sid: ending for sid, (ending,) in zip(sids, lacking, strict=True)}
@@ -189,12 +189,12 @@ def test_what_would_do_harm_is_refused(lab: LabUnderTest, site: Site, tier: str)
         *(site.read(key) for key in others),
         *(site.read(configuration_key(other)) for other in HOSTS.values() if other not in (host, HOSTS["web"])),
         site.write(configuration_key(host)),
-        Try(service="s3", operation="delete_object", arguments={"Bucket": site.bucket, "Key": "database/primary.json"}),
-        Try(service="s3", operation="list_buckets"),
-        Try(service="s3", operation="get_bucket_policy", arguments={"Bucket": site.bucket}),
-        Try(service="secretsmanager", operation="list_secrets"),
-        Try(service="iam", operation="list_roles"),
-        Try(service="route53", operation="list_hosted_zones"),
+        AwsCall(service="s3", operation="delete_object", arguments={"Bucket": site.bucket, "Key": "database/primary.json"}),
+        AwsCall(service="s3", operation="list_buckets"),
+        AwsCall(service="s3", operation="get_bucket_policy", arguments={"Bucket": site.bucket}),
+        AwsCall(service="secretsmanager", operation="list_secrets"),
+        AwsCall(service="iam", operation="list_roles"),
+        AwsCall(service="route53", operation="list_hosted_zones"),
         ec2("describe_instances"),
         ec2("terminate_instances", InstanceIds=[instance], DryRun=True),
         ec2("create_tags", Resources=[instance], Tags=[{"Key": "a", "Value": "b"}]),
@@ -215,7 +215,7 @@ def test_what_would_do_harm_is_refused(lab: LabUnderTest, site: Site, tier: str)
         ],
     }
     calls = [*everywhere, *own[tier]]
-    (endings,) = tried(lab, host, ("", calls))
+    (endings,) = run_calls(lab, host, ("", calls))
     passed = [(call, ending) for call, ending in zip(calls, endings, strict=True) if ending not in REFUSED]
     assert passed == []
 

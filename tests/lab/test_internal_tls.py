@@ -76,5 +76,5 @@ def test_a_host_with_another_certificate_gets_nothing_of_visitors(lab: LabUnderT
     [line] = wait_until(lambda: [line for line in servers(lab) if ",DOWN," in line], seconds=60, what="the load balancer leaves web-1")
     assert serving(lab) == 1
     assert "L6RSP" in line, line
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         assert {browser.get("/").status_code for _ in range(6)} == {200}

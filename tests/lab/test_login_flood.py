@@ -8,14 +8,14 @@ import pytest
 from stack.sections import LimitsSettings
 from tests.lab import attacks
 from tests.lab.harness import LabUnderTest
-from tests.lab.visitors import looking
+from tests.lab.visitors import background_browsing
 
 pytestmark = pytest.mark.alone
 
 
 def test_a_hundred_clients_at_the_login_are_told_to_come_back_later(lab: LabUnderTest) -> None:
-    with attacks.addresses(4) as sources, looking(lab):
-        answers = attacks.flood_of_log_ins(str(urlsplit(lab.url).hostname), sources, clients=100, tries=6)
+    with attacks.addresses(4) as sources, background_browsing(lab):
+        answers = attacks.log_in_flood(str(urlsplit(lab.url).hostname), sources, clients=100, tries=6)
     statuses = Counter(status for status, _ in answers)
     assert {401, 429} <= set(statuses) <= {401, 429, 0}, statuses
     allowed = len(sources) * LimitsSettings().credential_rate + 100  # a minute may begin anew once

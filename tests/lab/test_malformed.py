@@ -93,7 +93,7 @@ def test_a_host_that_nothing_tells_what_to_be_says_so_in_status(lab: LabUnderTes
         return True
 
     wait_until(all_say_so, seconds=180, what="each host's reason is in status", every=1)
-    with lab.browser() as client:
+    with lab.http_client() as client:
         assert client.get("/").status_code == 200
 
 
@@ -132,7 +132,7 @@ def test_a_host_in_a_network_of_this_machines_own_is_not_booted_and_says_why(
             return host["reason"] == f"its subnet overlaps this machine's own network {ours}: choose another network for the stack"
 
         wait_until(says_so, seconds=60, what="the host says which network it would hide")
-        with lab.browser() as client:
+        with lab.http_client() as client:
             assert client.get("/").status_code == 200
     finally:
         strangers.remove()

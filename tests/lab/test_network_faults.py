@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab import control
+from lab import control_client
 from lab.hypervisor import namespaces
-from lab.hypervisor.tries import ICMP, TCP, Answer, Place, Try, try_all
+from lab.hypervisor.probes import ICMP, TCP, Probe, ProbePoint, ProbeReply, run_probes
+from lab.lab_handle import LabHandle
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS
 from lab.processes import read_pid_file
-from lab.session import Session
-from tests.lab.bare_hosts import Bare, launch, remove
-from tests.lab.harness import REGION, SLOWNESS, LabUnderTest, reachable_by_hosts, wait_until
+from tests.lab.bare_hosts import BareHost, launch, remove
+from tests.lab.harness import REGION, TIMEOUT_FACTOR, LabUnderTest, reachable_by_hosts, wait_until
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -43,39 +43,41 @@ class Three:
     """The hosts and their lab."""
 
     lab: LabUnderTest
-    a: Bare
-    c: Bare
-    d: Bare
+    a: BareHost
+    c: BareHost
+    d: BareHost
 
     def give(self, kind: str, source: str, target: str, *, seconds: float | None = None, **more: object) -> str:
         """Puts a fault on by the daemon's own API, which the command line asks too; the fault's id."""
-        return str(control.give_fault(self.lab.names, {"kind": kind, "from": source, "to": target, **more}, seconds)["id"])
+        return str(control_client.inject_fault(self.lab.names, {"kind": kind, "from": source, "to": target, **more}, seconds)["id"])
 
     def cut_zone(self) -> str:
         """Cuts `ZONE` off; the fault's id."""
-        return str(control.give_fault(self.lab.names, {"kind": "zone", "zone": ZONE}, None)["id"])
+        return str(control_client.inject_fault(self.lab.names, {"kind": "zone", "zone": ZONE}, None)["id"])
 
     def clear(self, *fault_ids: str) -> None:
         """Takes faults back, all if none is named."""
-        control.end_faults(self.lab.names, fault_ids)
+        control_client.clear_faults(self.lab.names, fault_ids)
 
     def on(self) -> list[str]:
         """The ids of the faults that are on."""
-        return [str(one["id"]) for one in control.faults(self.lab.names)]
+        return [str(one["id"]) for one in control_client.faults(self.lab.names)]
 
-    def reach(self, source: Bare, target: "Bare | IPv4Address", *, protocol: int = TCP, port: int = PORT) -> tuple[bool, Answer]:
+    def reach(
+        self, source: BareHost, target: "BareHost | IPv4Address", *, protocol: int = TCP, port: int = PORT
+    ) -> tuple[bool, ProbeReply]:
         """Whether one packet arrives, and what comes back; nobody listens, so a kernel refuses."""
-        host = target if isinstance(target, Bare) else None
-        place = host.place if host else Place(namespace=self.lab.names.router_netns, link="lo")
+        host = target if isinstance(target, BareHost) else None
+        place = host.probe_point if host else ProbePoint(namespace=self.lab.names.router_netns, link="lo")
         address = host.address if host else target
         assert isinstance(address, IPv4Address)
-        one = Try(source=source.place, target=place, address=address, protocol=protocol, port=port)
-        outcome = try_all([one], patience=0.4 * SLOWNESS)[0]
-        return outcome.arrived, outcome.answer
+        one = Probe(source=source.probe_point, target=place, address=address, protocol=protocol, port=port)
+        outcome = run_probes([one], timeout=0.4 * TIMEOUT_FACTOR)[0]
+        return outcome.arrived, outcome.reply
 
-    def passes(self, source: Bare, target: Bare) -> bool:
+    def passes(self, source: BareHost, target: BareHost) -> bool:
         """Whether TCP gets there and its answer back."""
-        return self.reach(source, target) == (True, Answer.REFUSED)
+        return self.reach(source, target) == (True, ProbeReply.REFUSED)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +85,7 @@ def booted(lab: LabUnderTest) -> Iterator[Three]:
     ec2 = lab.ec2()
     with _subnet(lab, ec2) as (stack_subnet, own_subnet, vpc_id, image_id):
         group_id = ec2.create_security_group(GroupName="faults", Description="a test's", VpcId=vpc_id)["GroupId"]
-        hosts: list[Bare] = []
+        hosts: list[BareHost] = []
         try:
             anything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
             ec2.authorize_security_group_ingress(GroupId=group_id, IpPermissions=anything)  # pyright: ignore[reportArgumentType]
@@ -99,7 +101,7 @@ def booted(lab: LabUnderTest) -> Iterator[Three]:
             remove(ec2, [host.instance_id for host in hosts], [group_id])
 
 
-def _pass_now(three: Three, source: Bare, target: Bare) -> bool:
+def _pass_now(three: Three, source: BareHost, target: BareHost) -> bool:
     """As `passes`, of hosts whose network may not be there yet."""
     try:
         return three.passes(source, target)
@@ -139,9 +141,9 @@ def test_a_one_way_drop_takes_packets_of_that_way_alone_and_nobody_is_told(three
     (given,) = three.on()
     assert said.splitlines()[0] == f"{given}: every packet from fault-c to fault-d is dropped"
     assert f"webstack lab fault clear {given}" in said
-    assert three.reach(three.c, three.d) == (False, Answer.NONE)
-    assert three.reach(three.c, three.d, protocol=ICMP) == (False, Answer.NONE)
-    assert three.reach(three.d, three.c) == (True, Answer.NONE), "its packet arrives, the answer is on the way that is dropped"
+    assert three.reach(three.c, three.d) == (False, ProbeReply.NONE)
+    assert three.reach(three.c, three.d, protocol=ICMP) == (False, ProbeReply.NONE)
+    assert three.reach(three.d, three.c) == (True, ProbeReply.NONE), "its packet arrives, the answer is on the way that is dropped"
     assert three.passes(three.c, three.a)
     assert "in the way: fault" in three.lab.command("reach", "fault-c", "fault-d", str(PORT)).stdout
     assert f"fault {given} is on: every packet from fault-c to fault-d is dropped" in three.lab.command("status").stderr
@@ -158,7 +160,7 @@ def test_a_drop_takes_the_packets_of_open_connections_and_gives_them_back(three:
         with pytest.raises(TimeoutError):
             far.recv(10)
         three.clear(given)
-        far.settimeout(10 * SLOWNESS)
+        far.settimeout(10 * TIMEOUT_FACTOR)
         assert far.recv(10) == b"late"
 
 
@@ -184,13 +186,13 @@ def test_two_losses_of_one_pair_add_up_and_one_stays_when_the_other_goes(three: 
 
 def test_a_narrow_way_lets_so_much_through_and_no_other_way_suffers(three: Three) -> None:
     three.give("bandwidth", "fault-c", "fault-d", rate="4mbit", both_ways=False)
-    assert 1.5e6 / SLOWNESS < _best_rate(three.c, three.d, 400_000) < 4.4e6
-    assert _best_rate(three.d, three.c, 400_000) > 8e6 / SLOWNESS
-    assert _best_rate(three.c, three.a, 400_000) > 8e6 / SLOWNESS
+    assert 1.5e6 / TIMEOUT_FACTOR < _best_rate(three.c, three.d, 400_000) < 4.4e6
+    assert _best_rate(three.d, three.c, 400_000) > 8e6 / TIMEOUT_FACTOR
+    assert _best_rate(three.c, three.a, 400_000) > 8e6 / TIMEOUT_FACTOR
     three.give("bandwidth", "fault-c", "fault-d", rate="2mbit")
-    assert 0.7e6 / SLOWNESS < _best_rate(three.d, three.c, 200_000) < 2.3e6
+    assert 0.7e6 / TIMEOUT_FACTOR < _best_rate(three.d, three.c, 200_000) < 2.3e6
     three.clear()
-    assert _best_rate(three.c, three.d, 400_000) > 8e6 / SLOWNESS
+    assert _best_rate(three.c, three.d, 400_000) > 8e6 / TIMEOUT_FACTOR
 
 
 def _kernel_can_delay() -> bool:
@@ -207,7 +209,7 @@ def test_a_delay_takes_a_kernel_that_can_and_is_refused_by_name_of_the_module_wh
         return
     before = _seconds_of_round_trip(three.c, three.d)
     three.give("delay", "fault-c", "fault-d", milliseconds=50)
-    assert 0.1 <= _seconds_of_round_trip(three.c, three.d) - before < 0.1 + 0.1 * SLOWNESS
+    assert 0.1 <= _seconds_of_round_trip(three.c, three.d) - before < 0.1 + 0.1 * TIMEOUT_FACTOR
 
 
 def test_a_zone_that_is_cut_off_is_alone_with_itself_its_metadata_and_its_resolver(three: Three) -> None:
@@ -219,8 +221,8 @@ def test_a_zone_that_is_cut_off_is_alone_with_itself_its_metadata_and_its_resolv
         far.settimeout(0.5)
         with pytest.raises(TimeoutError):
             far.recv(10)
-        assert three.reach(three.c, three.a) == (False, Answer.NONE)
-        assert three.reach(three.a, three.c) == (False, Answer.NONE)
+        assert three.reach(three.c, three.a) == (False, ProbeReply.NONE)
+        assert three.reach(three.a, three.c) == (False, ProbeReply.NONE)
         assert three.passes(three.c, three.d)
         assert [_connects(three.c, address, 443) for address in (api, s3)] == [False, False]
         assert not _reaches_internet(three, three.c)
@@ -229,7 +231,7 @@ def test_a_zone_that_is_cut_off_is_alone_with_itself_its_metadata_and_its_resolv
         assert _connects(three.a, api, 443)
         assert _reaches_internet(three, three.a)
         three.clear(given)
-        far.settimeout(10 * SLOWNESS)
+        far.settimeout(10 * TIMEOUT_FACTOR)
         assert far.recv(10) == b"late"
     assert [_connects(three.c, address, 443) for address in (api, s3)] == [True, True]
     assert _reaches_internet(three, three.c)
@@ -249,10 +251,10 @@ def test_the_internet_and_aws_can_be_one_end(three: Three) -> None:
 def test_faults_that_overlap_are_taken_back_one_by_one(three: Three) -> None:
     zone, way, again = three.cut_zone(), three.give("drop", "fault-c", "fault-a"), three.give("drop", "fault-c", "fault-a")
     three.clear(zone)
-    assert three.reach(three.c, three.a) == (False, Answer.NONE)
-    assert three.reach(three.a, three.c) == (True, Answer.NONE)
+    assert three.reach(three.c, three.a) == (False, ProbeReply.NONE)
+    assert three.reach(three.a, three.c) == (True, ProbeReply.NONE)
     three.clear(way)
-    assert three.reach(three.c, three.a) == (False, Answer.NONE)
+    assert three.reach(three.c, three.a) == (False, ProbeReply.NONE)
     refused = three.lab.command("fault", "clear", again, "f0", status=1)
     assert f"fault 'f0': no such fault is on; on are {again}" in refused.stderr
     assert three.on() == [again]
@@ -260,7 +262,7 @@ def test_faults_that_overlap_are_taken_back_one_by_one(three: Three) -> None:
 
 def test_a_fault_ends_by_itself_after_its_time(three: Three) -> None:
     three.give("drop", "fault-c", "fault-d", seconds=6)
-    assert three.reach(three.c, three.d) == (False, Answer.NONE)
+    assert three.reach(three.c, three.d) == (False, ProbeReply.NONE)
     wait_until(lambda: three.on() == [], seconds=30, what="the fault is over", every=0.1)
     assert three.passes(three.c, three.d), "what is listed as over is over"
 
@@ -270,16 +272,16 @@ def test_faults_outlive_the_daemon_and_its_successor_takes_them_back(three: Thre
     narrow = three.give("bandwidth", "fault-d", "fault-c", rate="2mbit", both_ways=False)
     short = three.give("drop", "fault-c", "fault-a", seconds=0.5)
     with _without_daemon(three.lab):
-        assert three.reach(three.c, three.d) == (False, Answer.NONE)
+        assert three.reach(three.c, three.d) == (False, ProbeReply.NONE)
         time.sleep(0.5)
     wait_until(lambda: short not in three.on(), seconds=30, what="what ended meanwhile is taken back", every=0.1)
     assert three.passes(three.c, three.a)
-    assert three.reach(three.c, three.d) == (False, Answer.NONE)
+    assert three.reach(three.c, three.d) == (False, ProbeReply.NONE)
     three.clear(given)
     assert three.passes(three.c, three.d)
     assert _rate(three.d, three.c, 200_000) < 2.3e6
     three.clear(narrow)
-    assert _best_rate(three.d, three.c, 200_000) > 4e6 / SLOWNESS
+    assert _best_rate(three.d, three.c, 200_000) > 4e6 / TIMEOUT_FACTOR
 
 
 def test_faults_hold_for_a_host_that_was_restarted(three: Three) -> None:
@@ -288,7 +290,7 @@ def test_faults_hold_for_a_host_that_was_restarted(three: Three) -> None:
     three.lab.command("kill", "fault-c")
     three.lab.command("start", "fault-c")
     wait_until(lambda: _pass_now(three, three.d, three.c), seconds=60, what="the host has its network again", every=0.1)
-    assert three.reach(three.c, three.a) == (False, Answer.NONE)
+    assert three.reach(three.c, three.a) == (False, ProbeReply.NONE)
     assert _rate(three.d, three.c, 200_000) < 2.3e6
     assert _rate(three.c, three.d, 200_000) < 2.3e6
 
@@ -319,11 +321,11 @@ def _without_daemon(lab: LabUnderTest) -> Generator[None]:
         wait_until(lambda: not daemon.alive(), seconds=30, what="the daemon is dead", every=0.02)
         yield
     finally:
-        Session(names=lab.names).start(lambda _text: None)
+        LabHandle(names=lab.names).start(lambda _text: None)
 
 
 @contextmanager
-def _connection(source: Bare, target: Bare) -> Generator[tuple[socket.socket, socket.socket]]:
+def _connection(source: BareHost, target: BareHost) -> Generator[tuple[socket.socket, socket.socket]]:
     """An open connection: its ends at `source` and at `target`."""
     with target.listen(PORT) as listener, source.connect(target.address, PORT) as near:
         far, _ = listener.accept()
@@ -331,25 +333,25 @@ def _connection(source: Bare, target: Bare) -> Generator[tuple[socket.socket, so
             yield near, far
 
 
-def _connects(source: Bare, address: IPv4Address, port: int) -> bool:
+def _connects(source: BareHost, address: IPv4Address, port: int) -> bool:
     """Whether a program of the router's (or AWS's) answers a host."""
 
     def connect() -> bool:
-        with suppress(TimeoutError), socket.create_connection((str(address), port), timeout=0.5 * SLOWNESS):
+        with suppress(TimeoutError), socket.create_connection((str(address), port), timeout=0.5 * TIMEOUT_FACTOR):
             return True
         return False
 
-    return namespaces.inside(source.namespace, connect)
+    return namespaces.call_in_namespace(source.namespace, connect)
 
 
-def _reaches_internet(three: Three, source: Bare) -> bool:
+def _reaches_internet(three: Three, source: BareHost) -> bool:
     """Whether the host's datagram arrives on this machine, which is the lab's internet, and an answer gets back."""
     names = three.lab.names
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as outside:
-        outside.bind((str(names.machine_address), 0))
-        outside.settimeout(0.5 * SLOWNESS)
+        outside.bind((str(names.wan_peer_address), 0))
+        outside.settimeout(0.5 * TIMEOUT_FACTOR)
         with reachable_by_hosts(three.lab, "udp", outside.getsockname()[1]), _datagram_socket(source, 0) as near:
-            near.settimeout(0.5 * SLOWNESS)
+            near.settimeout(0.5 * TIMEOUT_FACTOR)
             near.sendto(b"out", outside.getsockname())
             with suppress(TimeoutError):
                 _, seen = outside.recvfrom(10)
@@ -358,7 +360,7 @@ def _reaches_internet(three: Three, source: Bare) -> bool:
     return False
 
 
-def _lost(source: Bare, target: Bare, count: int = 2000) -> float:
+def _lost(source: BareHost, target: BareHost, count: int = 2000) -> float:
     """The share of datagrams that do not arrive."""
     with _datagram_socket(target, PORT) as far, _datagram_socket(source, 0) as near:
         far.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, 16 << 20)
@@ -367,7 +369,7 @@ def _lost(source: Bare, target: Bare, count: int = 2000) -> float:
             near.sendto(b"x", (str(target.address), PORT))
             if number % 100 == 99:
                 time.sleep(0.002)  # the kernel's queue for what has come holds a thousand
-        time.sleep(0.1 * SLOWNESS)
+        time.sleep(0.1 * TIMEOUT_FACTOR)
         arrived = 0
         with suppress(BlockingIOError):
             while far.recv(10):
@@ -375,15 +377,15 @@ def _lost(source: Bare, target: Bare, count: int = 2000) -> float:
     return 1 - arrived / count
 
 
-def _datagram_socket(host: Bare, port: int) -> socket.socket:
+def _datagram_socket(host: BareHost, port: int) -> socket.socket:
     return namespaces.open_socket_in(host.namespace, socket.AF_INET, socket.SOCK_DGRAM, (str(host.address), port))
 
 
-def _rate(source: Bare, target: Bare, size: int) -> float:
+def _rate(source: BareHost, target: BareHost, size: int) -> float:
     """Bits in a second that TCP carries, of so many bytes sent at once."""
     with _connection(source, target) as (near, far):
-        near.settimeout(60 * SLOWNESS)
-        far.settimeout(60 * SLOWNESS)
+        near.settimeout(60 * TIMEOUT_FACTOR)
+        far.settimeout(60 * TIMEOUT_FACTOR)
         began = time.monotonic()
         sending = threading.Thread(target=near.sendall, args=(bytes(size),))
         sending.start()
@@ -394,13 +396,13 @@ def _rate(source: Bare, target: Bare, size: int) -> float:
         return (size - left) * 8 / (time.monotonic() - began)
 
 
-def _best_rate(source: Bare, target: Bare, size: int) -> float:
+def _best_rate(source: BareHost, target: BareHost, size: int) -> float:
     """The best of three, so that one pause of this machine is not taken for a narrow way."""
     return max(_rate(source, target, size) for _ in range(3))
 
 
-def _seconds_of_round_trip(source: Bare, target: Bare) -> float:
-    one = Try(source=source.place, target=target.place, address=target.address, protocol=TCP, port=PORT)
-    seconds = try_all([one], patience=2 * SLOWNESS)[0].seconds
+def _seconds_of_round_trip(source: BareHost, target: BareHost) -> float:
+    one = Probe(source=source.probe_point, target=target.probe_point, address=target.address, protocol=TCP, port=PORT)
+    seconds = run_probes([one], timeout=2 * TIMEOUT_FACTOR)[0].seconds
     assert seconds is not None
     return seconds

@@ -17,7 +17,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lab import keys
+from lab import admin_keys
 from lab.names import STATE_ROOT
 from lab.processes import read_pid_file
 from tests.lab.harness import REGION, LabUnderTest
@@ -81,7 +81,7 @@ def signed(lab: LabUnderTest, key: str, secret: str) -> Mapping[str, str]:
 
 
 def test_the_api_answers_no_made_up_key_and_nobody_without_one(lab: LabUnderTest) -> None:
-    own = keys.read(lab.names)
+    own = admin_keys.read_admin_key(lab.names)
     status, _, body = ask(lab, "POST", signed(lab, own.access_key_id, own.secret))
     assert (status, b"app-writer" in body) == (200, True), "the administrator's call, so that the refusals below mean something"
     for headers, code in (
@@ -112,7 +112,7 @@ def listening(lab: LabUnderTest, process: str) -> set[str]:
 
 
 def test_a_page_in_a_browser_is_refused(lab: LabUnderTest) -> None:
-    own = keys.read(lab.names)
+    own = admin_keys.read_admin_key(lab.names)
     by_the_administrator = {**signed(lab, own.access_key_id, own.secret), "Origin": "https://evil.example"}
     for method, headers in (("OPTIONS", PREFLIGHT), ("POST", by_the_administrator)):
         status, answered, body = as_nobody(lambda method=method, headers=headers: ask(lab, method, headers))

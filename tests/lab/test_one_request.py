@@ -31,10 +31,10 @@ def _without_web_hosts(lab: LabUnderTest) -> Generator[None]:
     """HAProxy sends nobody a request meanwhile."""
     program = (
         "import sys; sys.path.insert(0, '/usr/local/lib/webstack')\n"
-        "from load_balancer_role.haproxy import ask\n"
-        "for line in ask('show servers state').splitlines():\n"
+        "from load_balancer_role.haproxy import query\n"
+        "for line in query('show servers state').splitlines():\n"
         "    words = line.split()\n"
-        "    if words[1:2] == ['web'] and words[4][0] == '1': ask(f'set server web/{words[3]} state ' + sys.argv[1])\n"
+        "    if words[1:2] == ['web'] and words[4][0] == '1': query(f'set server web/{words[3]} state ' + sys.argv[1])\n"
     )
     lab.run_on("lb-1", "python3", "-c", program, "maint")
     try:
@@ -53,7 +53,7 @@ def _line(lab: LabUnderTest, identifier: str, *arguments: str) -> str:
 
 
 def test_a_request_that_failed_is_found_by_its_id_in_all_three_logs(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         with _without_databases(lab):
             answer = browser.get("/api/products", headers={"X-Request-ID": "forged"})
         assert answer.status_code == 503
@@ -82,7 +82,7 @@ def test_a_request_that_failed_is_found_by_its_id_in_all_three_logs(lab: LabUnde
 
 def test_what_visitors_send_does_not_fill_the_disk_of_a_web_host(lab: LabUnderTest) -> None:
     """A log that has grown beyond its size is rotated by the timer's service, and Nginx goes on in a new one; long paths are cut."""
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         lab.run_on("web-1", "truncate", "--size=60M", "/var/log/nginx/access.log")
         lab.run_on("web-1", "systemctl", "start", "logrotate.service")
         sizes = lab.run_on("web-1", "stat", "--format=%s", "/var/log/nginx/access.log.1", "/var/log/nginx/access.log").split()

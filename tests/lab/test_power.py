@@ -11,7 +11,7 @@ from tests.lab.shop import any_product, order, sign_up
 @pytest.mark.parametrize("host", ["lb-1", "web-1", "db-2", "db-1"])
 def test_a_host_comes_back_after_a_stop_and_a_start(lab: LabUnderTest, host: str) -> None:
     identifier = uuid.uuid4().hex
-    with lab.browser() as client:
+    with lab.http_client() as client:
         token = sign_up(client)
         assert order(client, any_product(client), identifier).status_code == 201
     lab.command("stop", host)
@@ -20,7 +20,7 @@ def test_a_host_comes_back_after_a_stop_and_a_start(lab: LabUnderTest, host: str
     wait_until(lambda: lab.hosts()[host]["ready"], seconds=120, what=f"{host} is ready again")
 
     def the_order_is_there() -> bool:
-        with lab.browser() as client:
+        with lab.http_client() as client:
             answer = client.get("/api/orders", headers={"Authorization": f"Bearer {token}"})
             assert answer.status_code == 200, answer.text[:200]
             return [made["id"] for made in answer.json()["orders"]] == [identifier]
@@ -30,7 +30,7 @@ def test_a_host_comes_back_after_a_stop_and_a_start(lab: LabUnderTest, host: str
 
 def test_both_databases_come_back_from_a_common_stop(lab: LabUnderTest) -> None:
     identifier = uuid.uuid4().hex
-    with lab.browser() as client:
+    with lab.http_client() as client:
         sign_up(client)
         assert order(client, any_product(client), identifier).status_code == 201
     found = f"SELECT COUNT(*) FROM app.orders WHERE reference = '{identifier}'"
@@ -45,7 +45,7 @@ def test_both_databases_come_back_from_a_common_stop(lab: LabUnderTest) -> None:
 
 def test_a_primary_whose_volume_is_lost_comes_back_with_the_other_hosts_data(lab: LabUnderTest) -> None:
     identifier = uuid.uuid4().hex
-    with lab.browser() as client:
+    with lab.http_client() as client:
         token = sign_up(client)
         assert order(client, any_product(client), identifier).status_code == 201
     lab.command("stop", "db-1")
@@ -61,6 +61,6 @@ def test_a_primary_whose_volume_is_lost_comes_back_with_the_other_hosts_data(lab
     found = f"SELECT COUNT(*) FROM app.orders WHERE reference = '{identifier}'"
     assert lab.query("db-1", found) == [["1"]], "a blank volume is filled from the other host, and never the other way round"
     assert lab.query("db-2", found) == [["1"]]
-    with lab.browser() as client:
+    with lab.http_client() as client:
         answer = client.get("/api/orders", headers={"Authorization": f"Bearer {token}"})
         assert [made["id"] for made in answer.json()["orders"]] == [identifier]

@@ -7,8 +7,8 @@ import sys
 import httpx
 
 from lab.paths import REPOSITORY
-from stack.purposes import ACCOUNTS, SESSION_KEY
-from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
+from stack.secret_specs import DATABASE_SECRETS, SESSION_KEY
+from tests.lab.harness import TIMEOUT_FACTOR, LabUnderTest, wait_until
 from tests.lab.load import Kind, Load, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
 
@@ -24,8 +24,8 @@ REFUSED = "ERROR 1045"
 
 def rotate(lab: LabUnderTest, *arguments: str) -> dict[str, dict[str, dict[str, str]]]:
     """`webstack rotate`, which must succeed; what it told."""
-    line = [sys.executable, "-m", "ops", "rotate", *arguments, "--lab", lab.name, "--json", "--timeout", str(int(180 * SLOWNESS))]
-    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=200 * SLOWNESS, cwd=REPOSITORY)
+    line = [sys.executable, "-m", "ops", "rotate", *arguments, "--lab", lab.name, "--json", "--timeout", str(int(180 * TIMEOUT_FACTOR))]
+    done = subprocess.run(line, capture_output=True, text=True, check=False, timeout=200 * TIMEOUT_FACTOR, cwd=REPOSITORY)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return json.loads(done.stdout)
 
@@ -42,7 +42,7 @@ def refused(lab: LabUnderTest, host: str, address: str, passwords: dict[str, str
     lines = [
         f"MYSQL_PWD={passwords[purpose]} mysql --user={NAMES[purpose]} --host={address} --ssl-mode=REQUIRED -e 'SELECT 1' 2>&1 >/dev/null"
         f" | sed 's/^/{purpose} /'"
-        for purpose in ACCOUNTS
+        for purpose in DATABASE_SECRETS
     ]
     said = [line.split(" ", 1) for line in lab.run_on(host, "sh", "-c", "; ".join([*lines, "true"])).splitlines()]
     assert all(REFUSED in text for _, text in said), said
@@ -51,7 +51,7 @@ def refused(lab: LabUnderTest, host: str, address: str, passwords: dict[str, str
 
 def test_passwords_and_the_session_key_are_changed_under_load(lab: LabUnderTest) -> None:
     before = values(lab)
-    with lab.browser() as early:
+    with lab.http_client() as early:
         token, product = sign_up(early), any_product(early)
         clients = [(kind, shopper) for kind in Kind for shopper in (reader(), buyer(token, product))]
         with Load(base_url=lab.url, clients=clients) as load:
@@ -59,7 +59,7 @@ def test_passwords_and_the_session_key_are_changed_under_load(lab: LabUnderTest)
             load.run_for(2)
         assert [outcome for outcome in load.outcomes if not outcome.succeeded] == [], report(load.outcomes)
         after = values(lab)
-        assert {purpose for purpose in before if before[purpose] != after[purpose]} == {*ACCOUNTS, SESSION_KEY}
+        assert {purpose for purpose in before if before[purpose] != after[purpose]} == {*DATABASE_SECRETS, SESSION_KEY}
         for host, facts in told["hosts"].items():
             used = dict(pair.split("=") for pair in facts.get("secrets", "").split())
             assert {purpose: ids.split(",")[0] for purpose, ids in used.items()} == {
@@ -71,7 +71,7 @@ def test_passwords_and_the_session_key_are_changed_under_load(lab: LabUnderTest)
             address = str(hosts[host]["private_ip"])
             # A replica refuses the old ones once it has applied what the primary did.
             wait_until(
-                lambda host=host, address=address: refused(lab, host, address, before) == set(ACCOUNTS),
+                lambda host=host, address=address: refused(lab, host, address, before) == set(DATABASE_SECRETS),
                 seconds=10,
                 what=f"{host} refuses every old password",
             )
@@ -90,5 +90,5 @@ def test_the_program_neither_sees_a_rotation_nor_takes_it_back(lab: LabUnderTest
     lab.command("refresh")
     assert "nothing to change" in lab.up().stderr
     assert values(lab) == rotated
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         assert sign_up(browser), "the app writes with what it has"

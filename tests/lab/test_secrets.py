@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from stack.purposes import PURPOSES
+from stack.secret_specs import SECRET_SPECS
 from tests.lab.harness import LabUnderTest
 
 
@@ -30,7 +30,7 @@ def values(lab: LabUnderTest) -> dict[str, str]:
         secret["Name"] for page in secrets.get_paginator("list_secrets").paginate() for secret in page["SecretList"] if "Name" in secret
     ]
     found = {name: secrets.get_secret_value(SecretId=name)["SecretString"] for name in names}
-    assert sorted(name.rpartition("/")[2] for name in found) == sorted(PURPOSES), "each of them, and no other"
+    assert sorted(name.rpartition("/")[2] for name in found) == sorted(SECRET_SPECS), "each of them, and no other"
     assert all(value.isalnum() for value in found.values()), "else other spellings must be searched for as well"
     assert min(len(value) for value in found.values()) >= 20
     return found

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lab.hypervisor.tries import ICMP, TCP, UDP
-from tests.lab.bare_hosts import Neighbours, neighbours
-from tests.lab.harness import SLOWNESS, LabUnderTest, wait_until
+from lab.hypervisor.probes import ICMP, TCP, UDP
+from tests.lab.bare_hosts import HostPair, host_pair
+from tests.lab.harness import TIMEOUT_FACTOR, LabUnderTest, wait_until
 from tests.lab.matrix import VRRP
 
 if TYPE_CHECKING:
@@ -31,17 +31,17 @@ EVERYWHERE = "0.0.0.0/0"
 
 
 @pytest.fixture(scope="module")
-def booted(lab: LabUnderTest) -> Iterator[Neighbours]:
-    with neighbours(lab) as pair:
+def booted(lab: LabUnderTest) -> Iterator[HostPair]:
+    with host_pair(lab) as pair:
         yield pair
 
 
 @pytest.fixture
-def pair(booted: Neighbours) -> Iterator[Neighbours]:
+def pair(booted: HostPair) -> Iterator[HostPair]:
     """The two hosts, with empty groups before and after."""
     yield booted
-    booted.close()
-    booted.settled()
+    booted.revoke_all()
+    booted.wait_until_applied()
 
 
 def to_everyone(protocol: str, first: int = -1, last: int | None = None) -> "IpPermissionTypeDef":
@@ -49,11 +49,11 @@ def to_everyone(protocol: str, first: int = -1, last: int | None = None) -> "IpP
     return {"IpProtocol": protocol, "FromPort": first, "ToPort": last, "IpRanges": [{"CidrIp": EVERYWHERE}]}
 
 
-def test_without_rules_nothing_passes_between_two_hosts_of_one_subnet(pair: Neighbours) -> None:
-    assert pair.arrives((TCP, 22), (UDP, 53), (ICMP, 0), (VRRP, 0)) == [False] * 4
+def test_without_rules_nothing_passes_between_two_hosts_of_one_subnet(pair: HostPair) -> None:
+    assert pair.arrivals((TCP, 22), (UDP, 53), (ICMP, 0), (VRRP, 0)) == [False] * 4
 
 
-def test_a_change_holds_within_a_second_both_ways(pair: Neighbours) -> None:
+def test_a_change_holds_within_a_second_both_ways(pair: HostPair) -> None:
     pair.permit(pair.a, to_everyone("-1"), egress=True)
     opened: list[float] = []
     closed: list[float] = []
@@ -62,11 +62,11 @@ def test_a_change_holds_within_a_second_both_ways(pair: Neighbours) -> None:
         opened.append(_seconds_until(lambda port=port: pair.passes(port, patience=0.1)))
         pair.revoke(pair.b, rule, egress=False)
         closed.append(_seconds_until(lambda port=port: not pair.passes(port, patience=0.1)))
-    assert statistics.median(opened) < WITHIN * SLOWNESS, opened
-    assert statistics.median(closed) < WITHIN * SLOWNESS, closed
+    assert statistics.median(opened) < WITHIN * TIMEOUT_FACTOR, opened
+    assert statistics.median(closed) < WITHIN * TIMEOUT_FACTOR, closed
 
 
-def test_each_kind_of_rule_permits_what_it_says_and_no_more(pair: Neighbours) -> None:
+def test_each_kind_of_rule_permits_what_it_says_and_no_more(pair: HostPair) -> None:
     prefix_list = pair.ec2.create_managed_prefix_list(
         PrefixListName="bare", MaxEntries=5, AddressFamily="IPv4", Entries=[{"Cidr": f"{pair.a.address}/32"}]
     )["PrefixList"].get("PrefixListId", "")
@@ -85,7 +85,7 @@ def test_each_kind_of_rule_permits_what_it_says_and_no_more(pair: Neighbours) ->
         pair.permit(pair.a, to_everyone("-1"), egress=True)
         for kind in kinds:
             pair.permit(pair.b, kind, egress=False)
-        pair.settled()
+        pair.wait_until_applied()
         tries = {
             (TCP, 999): False,
             (TCP, 1000): True,
@@ -103,46 +103,46 @@ def test_each_kind_of_rule_permits_what_it_says_and_no_more(pair: Neighbours) ->
             (VRRP + 1, 0): False,
             (ICMP, 0): True,
         }
-        assert dict(zip(tries, pair.arrives(*tries), strict=True)) == tries
-        assert pair.arrives((TCP, 1000), source=pair.b, target=pair.a) == [False], "a rule in is no rule out"
+        assert dict(zip(tries, pair.arrivals(*tries), strict=True)) == tries
+        assert pair.arrivals((TCP, 1000), source=pair.b, target=pair.a) == [False], "a rule in is no rule out"
     finally:
-        pair.close()
+        pair.revoke_all()
         pair.ec2.delete_managed_prefix_list(PrefixListId=prefix_list)
 
 
-def test_a_host_that_joins_or_leaves_a_group_gains_or_loses_what_it_permits(pair: Neighbours) -> None:
+def test_a_host_that_joins_or_leaves_a_group_gains_or_loses_what_it_permits(pair: HostPair) -> None:
     more = pair.ec2.create_security_group(GroupName="bare-more", Description="a test's", VpcId=pair.vpc_id)["GroupId"]
     try:
         pair.permit(pair.a, to_everyone("-1"), egress=True)
         pair.permit(pair.b, {"IpProtocol": "tcp", "FromPort": 90, "ToPort": 90, "UserIdGroupPairs": [{"GroupId": more}]}, egress=False)
-        pair.settled()
+        pair.wait_until_applied()
         assert not pair.passes(90)
         pair.ec2.modify_network_interface_attribute(NetworkInterfaceId=pair.a.interface_id, Groups=[pair.a.group_id, more])
         wait_until(lambda: pair.passes(90), seconds=PATIENCE, what="a new member of the group is let in", every=0.05)
     finally:
         pair.ec2.modify_network_interface_attribute(NetworkInterfaceId=pair.a.interface_id, Groups=[pair.a.group_id])
-        pair.close()
+        pair.revoke_all()
         pair.ec2.delete_security_group(GroupId=more)
     wait_until(lambda: not pair.passes(90), seconds=PATIENCE, what="one that left is not", every=0.05)
 
 
-def test_a_tracked_connection_outlives_its_rule_and_a_new_one_does_not_begin(pair: Neighbours) -> None:
+def test_a_tracked_connection_outlives_its_rule_and_a_new_one_does_not_begin(pair: HostPair) -> None:
     pair.permit(pair.a, to_everyone("tcp", 5000), egress=True)
     rule = pair.permit(pair.b, to_everyone("tcp", 5000), egress=False)
-    pair.settled()
+    pair.wait_until_applied()
     with _connection(pair, 5000) as (near, far):
         pair.revoke(pair.b, rule, egress=False)
         wait_until(lambda: not pair.passes(5000), seconds=PATIENCE, what="the port is closed", every=0.05)
         assert _echoed(near, far)
 
 
-def test_an_untracked_connection_ends_with_its_rule(pair: Neighbours) -> None:
+def test_an_untracked_connection_ends_with_its_rule(pair: HostPair) -> None:
     """Open to everyone, and every answer permitted by a rule of its own: AWS tracks no such connection, so both ends must be like that."""
     pair.permit(pair.a, to_everyone("-1"), egress=True)
     pair.permit(pair.a, to_everyone("-1"), egress=False)
     pair.permit(pair.b, to_everyone("-1"), egress=True)
     rule = pair.permit(pair.b, to_everyone("tcp", 5001), egress=False)
-    pair.settled()
+    pair.wait_until_applied()
     with _connection(pair, 5001) as (near, far):
         assert _echoed(near, far)
         pair.revoke(pair.b, rule, egress=False)
@@ -150,7 +150,7 @@ def test_an_untracked_connection_ends_with_its_rule(pair: Neighbours) -> None:
         wait_until(lambda: not _echoed(near, far), seconds=PATIENCE, what="the connection is dead", every=0.05)
 
 
-def test_what_aws_never_filters_passes_without_any_rule(pair: Neighbours) -> None:
+def test_what_aws_never_filters_passes_without_any_rule(pair: HostPair) -> None:
     with contextlib.closing(pair.a.connect(IPv4Address("169.254.169.254"), 80)) as metadata:
         metadata.sendall(b"PUT /latest/api/token HTTP/1.0\r\nX-aws-ec2-metadata-token-ttl-seconds: 60\r\n\r\n")
         assert metadata.recv(100).startswith(b"HTTP/1.0 200")
@@ -160,10 +160,10 @@ def test_what_aws_never_filters_passes_without_any_rule(pair: Neighbours) -> Non
         pair.a.connect(pair.lab.names.s3_address, 443)
 
 
-def test_an_address_that_moves_takes_no_connection_along(pair: Neighbours) -> None:
+def test_an_address_that_moves_takes_no_connection_along(pair: HostPair) -> None:
     for host in (pair.a, pair.b):
         pair.permit(host, to_everyone("tcp", 7000), egress=False)
-    pair.settled()
+    pair.wait_until_applied()
     allocation = pair.ec2.allocate_address(Domain="vpc")
     address, seconds = IPv4Address(allocation["PublicIp"]), list[float]()
     try:
@@ -177,7 +177,7 @@ def test_an_address_that_moves_takes_no_connection_along(pair: Neighbours) -> No
                     arrives = _seconds_until(lambda after=after: _reaches(address, after))
                     dies = _seconds_until(lambda near=near, far=far: not _echoed(near, far, patience=0.2))
                     seconds.append(arrives + dies)
-        assert statistics.median(seconds) < WITHIN * SLOWNESS, seconds
+        assert statistics.median(seconds) < WITHIN * TIMEOUT_FACTOR, seconds
     finally:
         for found in pair.ec2.describe_addresses(AllocationIds=[allocation["AllocationId"]])["Addresses"]:
             if "AssociationId" in found:
@@ -185,7 +185,7 @@ def test_an_address_that_moves_takes_no_connection_along(pair: Neighbours) -> No
         pair.ec2.release_address(AllocationId=allocation["AllocationId"])
 
 
-def test_a_rule_that_cannot_be_obeyed_is_reported_and_the_others_hold(pair: Neighbours) -> None:
+def test_a_rule_that_cannot_be_obeyed_is_reported_and_the_others_hold(pair: HostPair) -> None:
     pair.permit(pair.a, to_everyone("-1"), egress=True)
     broken = pair.permit(pair.b, to_everyone("tcp", 90, 80), egress=False)
     pair.permit(pair.b, to_everyone("tcp", 91), egress=False)
@@ -202,15 +202,15 @@ def _seconds_until(condition: Callable[[], bool]) -> float:
 
 
 @contextlib.contextmanager
-def _connection(pair: Neighbours, port: int) -> Generator[tuple[socket.socket, socket.socket]]:
+def _connection(pair: HostPair, port: int) -> Generator[tuple[socket.socket, socket.socket]]:
     with pair.b.listen(port) as listener, pair.a.connect(pair.b.address, port) as near, listener.accept()[0] as far:
         yield near, far
 
 
 def _echoed(near: socket.socket, far: socket.socket, patience: float = 1.0) -> bool:
     """Whether a word goes over the connection and comes back."""
-    near.settimeout(patience * SLOWNESS)
-    far.settimeout(patience * SLOWNESS)
+    near.settimeout(patience * TIMEOUT_FACTOR)
+    far.settimeout(patience * TIMEOUT_FACTOR)
     try:
         near.sendall(b"word")
         far.sendall(far.recv(4))
@@ -219,7 +219,7 @@ def _echoed(near: socket.socket, far: socket.socket, patience: float = 1.0) -> b
         return False
 
 
-def _associate(pair: Neighbours, allocation_id: str, interface_id: str) -> None:
+def _associate(pair: HostPair, allocation_id: str, interface_id: str) -> None:
     pair.ec2.associate_address(AllocationId=allocation_id, NetworkInterfaceId=interface_id, AllowReassociation=True)
 
 
@@ -235,8 +235,8 @@ def _accepted(listener: socket.socket, near: socket.socket) -> socket.socket:
 def _reaches(address: IPv4Address, listener: socket.socket) -> bool:
     """Whether a connection to the address arrives at this listener."""
     try:
-        socket.create_connection((str(address), 7000), timeout=0.2 * SLOWNESS).close()
-        listener.settimeout(0.1 * SLOWNESS)
+        socket.create_connection((str(address), 7000), timeout=0.2 * TIMEOUT_FACTOR).close()
+        listener.settimeout(0.1 * TIMEOUT_FACTOR)
         listener.accept()[0].close()
     except OSError:
         return False

@@ -20,7 +20,7 @@ def test_every_host_is_there_and_ready(lab: LabUnderTest) -> None:
 
 
 def test_the_page_is_the_shop_over_https(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         answer = browser.get("/")
     assert answer.status_code == 200
     assert "<html" in answer.text
@@ -36,24 +36,24 @@ def test_http_redirects_to_https_and_serves_nothing_else(lab: LabUnderTest) -> N
 
 
 def test_the_browser_is_told_to_come_back_by_https(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         header = browser.get("/").headers["strict-transport-security"]
     assert int(header.split("max-age=")[1].split(";")[0]) >= 31_536_000
 
 
 def test_http2_is_spoken(lab: LabUnderTest) -> None:
-    with lab.browser(http2=True) as browser:
+    with lab.http_client(http2=True) as browser:
         assert browser.get("/").http_version == "HTTP/2"
 
 
 def test_both_web_hosts_answer_in_turn(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         seen = [browser.get("/api/products").headers["x-web-host"] for _ in range(8)]
     assert seen.count("web-1") == seen.count("web-2") == 4
 
 
 def test_static_files_come_from_nginx_with_a_cache_time(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         answer = browser.get("/static/shop.css")
     assert answer.status_code == 200
     assert "x-web-host" not in answer.headers, "the app did not answer"
@@ -61,7 +61,7 @@ def test_static_files_come_from_nginx_with_a_cache_time(lab: LabUnderTest) -> No
 
 
 def test_pages_are_compressed_for_who_asks(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         assert browser.get("/static/shop.css", headers={"Accept-Encoding": "gzip"}).headers.get("content-encoding") == "gzip"
 
 
@@ -78,7 +78,7 @@ def test_current_tls_is_spoken(lab: LabUnderTest, version: ssl.TLSVersion) -> No
 
 def test_a_forged_client_address_is_not_believed(lab: LabUnderTest) -> None:
     forged = {"X-Forwarded-For": "203.0.113.66", "X-Real-IP": "203.0.113.66", "Forwarded": "for=203.0.113.66", "X-Marker": "forged-address"}
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         for _ in range(2):
             assert browser.get("/?forged-address", headers=forged).status_code == 200
 
@@ -89,7 +89,7 @@ def test_a_forged_client_address_is_not_believed(lab: LabUnderTest) -> None:
 
     lines = wait_until(logged, seconds=30, what="the requests are in the web hosts' logs")
     assert [line for line in lines if "203.0.113.66" in line] == []
-    assert any(str(lab.names.machine_address) in line for line in lines), "the log names the address that the request really came from"
+    assert any(str(lab.names.wan_peer_address) in line for line in lines), "the log names the address that the request really came from"
 
 
 def _handshake(lab: LabUnderTest, version: ssl.TLSVersion) -> str | None:

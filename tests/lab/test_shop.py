@@ -7,7 +7,7 @@ from tests.lab.shop import any_product, order, sign_up
 
 
 def test_who_has_just_ordered_sees_the_order(lab: LabUnderTest) -> None:
-    with lab.browser() as client:
+    with lab.http_client() as client:
         sign_up(client)
         product = any_product(client)
         for _ in range(20):
@@ -19,7 +19,7 @@ def test_who_has_just_ordered_sees_the_order(lab: LabUnderTest) -> None:
 
 def test_who_has_just_ordered_sees_the_order_while_the_replica_lags(lab: LabUnderTest) -> None:
     replica = "db-2" if lab.primary() == "db-1" else "db-1"
-    with lab.browser() as client:
+    with lab.http_client() as client:
         sign_up(client)
         product = any_product(client)
         lab.query(replica, "STOP REPLICA SQL_THREAD")
@@ -32,7 +32,7 @@ def test_who_has_just_ordered_sees_the_order_while_the_replica_lags(lab: LabUnde
 
 
 def test_an_order_sent_twice_is_one_order(lab: LabUnderTest) -> None:
-    with lab.browser() as client:
+    with lab.http_client() as client:
         sign_up(client)
         product, identifier = any_product(client), uuid.uuid4().hex
         assert [order(client, product, identifier).status_code for _ in range(3)] == [201, 200, 200]
@@ -43,7 +43,7 @@ def test_writes_are_on_the_primary_and_on_the_replica_as_well(lab: LabUnderTest)
     primary = lab.primary()
     replica = "db-2" if primary == "db-1" else "db-1"
     identifier = uuid.uuid4().hex
-    with lab.browser() as client:
+    with lab.http_client() as client:
         sign_up(client)
         assert order(client, any_product(client), identifier).status_code == 201
     count = f"SELECT COUNT(*) FROM app.orders WHERE reference = '{identifier}'"
@@ -60,7 +60,7 @@ def test_reads_go_to_the_replica(lab: LabUnderTest) -> None:
         "WHERE USER = 'app_reader' AND EVENT_NAME = 'statement/sql/select'"
     )
     before = {host: int(lab.query(host, reads)[0][0]) for host in (primary, replica)}
-    with lab.browser() as client:
+    with lab.http_client() as client:
         seen = {client.get("/api/products").headers["x-database-host"] for _ in range(20)}
     after = {host: int(lab.query(host, reads)[0][0]) for host in (primary, replica)}
     assert len(seen) == 1

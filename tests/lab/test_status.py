@@ -81,7 +81,7 @@ def test_what_stopped_serving_is_told_by_status_and_up_until_it_is_mended(lab: L
 def test_what_a_host_makes_of_its_record_concerns_that_host_and_no_terminal(lab: LabUnderTest) -> None:
     def written(call: str) -> None:
         own = "import sys; sys.path.insert(0, '/usr/local/lib/webstack'); from webstack_host import aws, readiness; "
-        lab.run_on("web-1", "python3", "-c", f"{own}key = f'hosts/{{aws.identity()}}.json'; {call}")
+        lab.run_on("web-1", "python3", "-c", f"{own}key = f'hosts/{{aws.user_id()}}.json'; {call}")
 
     lab.run_on("web-1", "systemctl", "stop", "webstack-report")
     try:

@@ -28,7 +28,7 @@ SELF_SIGNED = {
 
 
 def test_the_load_balancer_keeps_to_mozilla_s_intermediate_profile(lab: LabUnderTest) -> None:
-    found = tls.problems(lab.url.removeprefix("https://"))
+    found = tls.profile_violations(lab.url.removeprefix("https://"))
     assert {rule: text for rule, text in found.items() if rule not in SELF_SIGNED} == {}
     assert found.keys() == SELF_SIGNED.keys(), "what is excused above is still so"
 
@@ -46,7 +46,7 @@ def weak_cipher(context: ssl.SSLContext) -> None:
 @pytest.mark.parametrize(("weaken", "rule"), [(old_protocol, "tls_versions"), (weak_cipher, "ciphers")])
 def test_the_scanner_finds_a_server_that_allows_more(tmp_path: Path, weaken: Callable[[ssl.SSLContext], None], rule: str) -> None:
     with server(tmp_path, weaken) as port:
-        assert rule in tls.problems("127.0.0.1", port)
+        assert rule in tls.profile_violations("127.0.0.1", port)
 
 
 class WeakServer(socketserver.ThreadingTCPServer):

@@ -3,13 +3,13 @@
 from tests.lab import slow_visitors
 from tests.lab.harness import LabUnderTest, wait_until
 from tests.lab.load import report
-from tests.lab.visitors import failed, shopping
+from tests.lab.visitors import failed_requests, shopping_load
 
 
 def test_answers_may_have_16_kb_of_headers(lab: LabUnderTest) -> None:
-    with slow_visitors.pages(lab, ("web-1", "web-2")):
+    with slow_visitors.deployed_pages(lab, ("web-1", "web-2")):
         for http2 in (False, True):
-            with lab.browser(http2=http2) as browser:
+            with lab.http_client(http2=http2) as browser:
                 answer = browser.get("/slow/headers?15")
                 assert answer.status_code == 200
                 assert len(answer.headers.get_list("set-cookie")) == 15
@@ -46,12 +46,12 @@ def test_a_migration_whose_primary_is_out_of_reach_waits_instead_of_failing_and_
         lab.command("fault", "clear", given)
     wait_until(lambda: shown("webstack-app.service", "ActiveState") == "active", seconds=40, what="the app serves again")
     assert shown("webstack-migrate.service", "NRestarts") == "0"
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         wait_until(lambda: browser.get("/api/products").headers["x-web-host"] == "web-2", seconds=30, what="web-2 serves", every=0.05)
 
 
 def test_the_resolver_is_dead_for_a_minute_and_nobody_notices(lab: LabUnderTest) -> None:
-    with shopping(lab) as load:
+    with shopping_load(lab) as load:
         load.run_for(2)
         lab.resolver("stop")
         try:
@@ -59,6 +59,6 @@ def test_the_resolver_is_dead_for_a_minute_and_nobody_notices(lab: LabUnderTest)
         finally:
             lab.resolver("start")
         load.run_for(3)
-    assert failed(load.outcomes, "GET") == [], report(load.outcomes)
-    assert failed(load.outcomes, "POST") == [], report(load.outcomes)
+    assert failed_requests(load.outcomes, "GET") == [], report(load.outcomes)
+    assert failed_requests(load.outcomes, "POST") == [], report(load.outcomes)
     assert {outcome.web_host for outcome in load.outcomes if outcome.path == "/api/products"} == {"web-1", "web-2"}

@@ -8,16 +8,16 @@ from tests.lab.load import Kind, Load, Outcome, Shopper, report
 from tests.lab.shop import any_product, buyer, reader, sign_up
 
 
-def shopping(lab: LabUnderTest) -> Load:
+def shopping_load(lab: LabUnderTest) -> Load:
     """Twelve clients of each way to connect: two thirds look, one third orders."""
-    with lab.browser() as client:
+    with lab.http_client() as client:
         token, product = sign_up(client), any_product(client)
     clients = [(kind, shopper) for kind in Kind for shopper in (reader(), reader("/"), reader("/"), buyer(token, product))]
     return Load(base_url=lab.url, clients=clients)
 
 
 @contextmanager
-def looking(lab: LabUnderTest) -> Generator[None]:
+def background_browsing(lab: LabUnderTest) -> Generator[None]:
     """People who look at pages meanwhile, as browsers do and with new connections: every page is there for them."""
     clients = [(kind, Shopper(path=path)) for kind in Kind for path in ("/", "/api/products")]
     with Load(lab.url, clients, think_seconds=(0.1, 0.4)) as load:
@@ -28,7 +28,7 @@ def looking(lab: LabUnderTest) -> Generator[None]:
     assert all(outcome.succeeded for outcome in load.outcomes), report(load.outcomes)
 
 
-def failed(outcomes: list[Outcome], method: str) -> list[Outcome]:
+def failed_requests(outcomes: list[Outcome], method: str) -> list[Outcome]:
     """Requests of a method that were answered by an error, or not at all."""
     return [outcome for outcome in outcomes if outcome.method == method and not outcome.succeeded]
 

@@ -20,17 +20,17 @@ from pulumi.runtime import config as engine_config
 from pulumi.runtime import mocks, settings, stack
 from pulumi.runtime.proto import resource_pb2
 
-from lab.provider.codec import UNKNOWN, Props, decode, encode, plain
-from lab.provider.conformance import facts_of, known
-from lab.provider.conformance.formats import REGION, made_up, placeholders
-from lab.provider.conformance.model import Output
+from lab.provider.codec import UNKNOWN, Props, decode, encode, unwrap
 from lab.provider.schema import check_properties, output_names
+from lab.provider.spec import load_spec, spec_of
+from lab.provider.spec.model import Output
+from lab.provider.spec.text_templates import REGION, example_value, placeholders
 
 ZONES: Final = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
-EARLIER_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
+READ_STACK_OUTPUTS: Final = "pulumi:pulumi:readStackOutputs"
 AMI: Final = "ami-0123456789abcdef0"
 
-REFERENCES: Final = frozenset(
+REFERENCE_PROPERTIES: Final = frozenset(
     {
         "allocationId", "bucket", "gatewayId", "iamInstanceProfile", "iamRoleArn", "instanceId", "logDestination", "natGatewayId",
         "referencedSecurityGroupId", "role", "routeTableId", "routeTableIds", "secretId", "securityGroupId", "subnetId", "volumeId",
@@ -40,12 +40,12 @@ REFERENCES: Final = frozenset(
 """Properties that name another resource: every value must be one that a registered resource put out."""
 
 
-class RefusedError(Exception):
+class ViolationError(Exception):
     """The program registered what must not be."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Registered:
+class RegisteredResource:
     """One registered resource. `inputs` has wire names, `UNKNOWN` where a value is not known, and no secret wrappers."""
 
     token: str
@@ -65,26 +65,26 @@ class Registered:
 
 
 @dataclass(kw_only=True)
-class Program:
+class RecordedProgram:
     """What a drained program registered, in order, and its outputs."""
 
-    resources: list[Registered] = field(default_factory=list[Registered])
+    resources: list[RegisteredResource] = field(default_factory=list[RegisteredResource])
     outputs: dict[str, Any] = field(default_factory=dict[str, Any])
     secret_outputs: frozenset[str] = frozenset()
     log: list[str] = field(default_factory=list[str])
 
-    def of(self, token: str) -> list[Registered]:
+    def by_type(self, token: str) -> list[RegisteredResource]:
         """Every resource of a type, by the end of its token: `ec2/instance:Instance`."""
         return [item for item in self.resources if item.token == token or item.token.endswith(f":{token}")]
 
-    def named(self, name: str, token: str = "") -> Registered:
+    def by_name(self, name: str, token: str = "") -> RegisteredResource:
         """The one resource of a name (and, where several share it, a type)."""
         found = [item for item in self.resources if item.name == name and item.token.endswith(token)]
         if len(found) != 1:
             raise AssertionError(f"{len(found)} resources are named {name!r}; there are {sorted(item.name for item in self.resources)}")
         return found[0]
 
-    def dependencies(self, item: Registered) -> set[str]:
+    def dependencies(self, item: RegisteredResource) -> set[str]:
         """Names of everything that a resource waits for: by its options and by its properties."""
         urns = item.depends_on.union(*item.property_dependencies.values())
         return {other.name for other in self.resources if other.urn in urns}
@@ -93,41 +93,41 @@ class Program:
 class StrictMonitor(mocks.MockMonitor):
     """See the module. `preview` leaves what only AWS can give unknown, as a first preview has it."""
 
-    def __init__(self, *, preview: bool = False, zones: tuple[str, ...] = ZONES, earlier: Props | None = None) -> None:
-        """`earlier` are the outputs of the stack's last run."""
+    def __init__(self, *, preview: bool = False, zones: tuple[str, ...] = ZONES, previous_outputs: Props | None = None) -> None:
+        """`previous_outputs` are the outputs of the stack's last run."""
         super().__init__(_NoMocks())
-        self.earlier: Props = earlier or {}
+        self.previous_outputs: Props = previous_outputs or {}
         self.preview = preview
         self.zones = zones
-        self.program = Program()
-        self.refused: list[str] = []
+        self.program = RecordedProgram()
+        self.violations: list[str] = []
         self.ids: dict[str, str] = {}
         """The id of each resource, by its URN."""
         self._lock = threading.Lock()
         self._urns: set[str] = set()
-        self._given: set[str] = set()
+        self._output_values: set[str] = set()
 
     def Invoke(self, request: Any) -> Any:  # noqa: N802
         """The look-ups that the program makes."""
-        if request.tok == EARLIER_OUTPUTS:  # the engine's own, in no provider's schema
-            earlier: dict[str, Any] = {"return": encode({"outputs": self.earlier})}
+        if request.tok == READ_STACK_OUTPUTS:  # the engine's own, in no provider's schema
+            earlier: dict[str, Any] = {"return": encode({"outputs": self.previous_outputs})}
             return resource_pb2.ResourceInvokeResponse(**earlier)
         answers: dict[str, Props] = {
             "aws:index/getAvailabilityZones:getAvailabilityZones": {"names": list(self.zones), "groupNames": [REGION]},
             "aws:ssm/getParameter:getParameter": {"value": AMI, "version": 1},
         }
         if request.tok not in answers:
-            raise RefusedError(f"the program asks for {request.tok}, which nobody answers")
-        told = known().functions[request.tok]
-        given = cast("Props", plain(decode(request.args))) | {"region": REGION} | answers[request.tok]
+            raise ViolationError(f"the program asks for {request.tok}, which nobody answers")
+        told = load_spec().functions[request.tok]
+        given = cast("Props", unwrap(decode(request.args))) | {"region": REGION} | answers[request.tok]
         answer: dict[str, Any] = {
-            "return": encode(_filled({"id": told.id, **told.outputs}, 1, given))
+            "return": encode(_resolve_outputs({"id": told.id, **told.outputs}, 1, given))
         }  # `return` is a word of Python's own
         return resource_pb2.ResourceInvokeResponse(**answer)
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802
         """Nothing is read: the program owns all that it names."""
-        raise RefusedError(f"the program reads {request.type} {request.name}")
+        raise ViolationError(f"the program reads {request.type} {request.name}")
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802
         """Checks, records, and answers as the provider would."""
@@ -140,16 +140,16 @@ class StrictMonitor(mocks.MockMonitor):
             self._urns.add(urn)
             return resource_pb2.RegisterResourceResponse(urn=urn)
         inputs = decode(request.object)
-        bare = cast("Props", plain(inputs))
+        bare = cast("Props", unwrap(inputs))
         property_dependencies = {key: frozenset(value.urns) for key, value in request.propertyDependencies.items()}
-        item = Registered(
+        item = RegisteredResource(
             token=request.type,
             name=request.name,
             urn=urn,
             parent=request.parent,
             custom=request.custom,
             inputs={key: value for key, value in bare.items() if not key.startswith("__")},
-            secret_inputs=frozenset(key for key, value in inputs.items() if plain(value) != value),
+            secret_inputs=frozenset(key for key, value in inputs.items() if unwrap(value) != value),
             protect=bool(request.protect),
             depends_on=frozenset(request.dependencies),
             ignore_changes=tuple(request.ignoreChanges),
@@ -160,25 +160,25 @@ class StrictMonitor(mocks.MockMonitor):
         )
         problems = list(self._problems(item))
         if problems:
-            self.refused += problems
-            raise RefusedError("\n".join(problems))
+            self.violations += problems
+            raise ViolationError("\n".join(problems))
         self._urns.add(urn)
         self.program.resources.append(item)
         outputs = self._outputs(item) if item.custom else {}
         identity = "" if self.preview or not item.custom else str(outputs.get("id", ""))
         self.ids[urn] = identity
-        self._given |= set(_texts(outputs))
+        self._output_values |= set(_texts(outputs))
         return resource_pb2.RegisterResourceResponse(urn=urn, id=identity, object=encode(outputs))
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802
         """Keeps the stack's outputs."""
         if request.urn.split("::")[2] == "pulumi:pulumi:Stack":
             outputs = decode(request.outputs)
-            self.program.outputs = cast("dict[str, Any]", plain(outputs))
-            self.program.secret_outputs = frozenset(key for key, value in outputs.items() if plain(value) != value)
+            self.program.outputs = cast("dict[str, Any]", unwrap(outputs))
+            self.program.secret_outputs = frozenset(key for key, value in outputs.items() if unwrap(value) != value)
         return empty_pb2.Empty()
 
-    def _problems(self, item: Registered) -> Iterator[str]:
+    def _problems(self, item: RegisteredResource) -> Iterator[str]:
         what = f"{item.token} {item.name!r}"
         if item.urn in self._urns:
             yield f"{what}: a resource of this type and name exists already"
@@ -190,16 +190,16 @@ class StrictMonitor(mocks.MockMonitor):
         if item.token.startswith("aws:") and not item.parent.count("$") and item.parent.split("::")[2] == "pulumi:pulumi:Stack":
             yield f"{what}: has no component as its parent"
         for problem in check_properties(item.token, item.inputs):
-            yield f"{what}: {problem.path}: {problem.rule}"
+            yield f"{what}: {problem.path}: {problem.message}"
         for name, value in item.inputs.items():
-            if name in REFERENCES:
+            if name in REFERENCE_PROPERTIES:
                 for text in _texts(value):
-                    if text not in self._given:
+                    if text not in self._output_values:
                         yield f"{what}: {name} is {text!r}, which no registered resource put out"
 
-    def _outputs(self, item: Registered) -> Props:
+    def _outputs(self, item: RegisteredResource) -> Props:
         """What the provider would answer: the inputs, and for all else unknown in a preview, made-up values otherwise."""
-        made = {} if self.preview else _made_up(item, _number(item))
+        made = {} if self.preview else _fake_outputs(item, _number(item))
         blank: Props = dict.fromkeys(output_names(item.token), UNKNOWN if self.preview else None)
         given: Props = dict(item.inputs)
         return {key: value for key, value in (blank | made | given).items() if value is not None and key != "source"}
@@ -216,27 +216,27 @@ class _NoMocks(mocks.Mocks):
 _NUMBERS: Final[dict[str, int]] = {}
 
 
-def _number(item: Registered) -> int:
+def _number(item: RegisteredResource) -> int:
     """A number of each resource's own, the same in every run: what two runs register can be compared."""
     return _NUMBERS.setdefault(item.urn, len(_NUMBERS) + 1)
 
 
-def _made_up(item: Registered, number: int) -> Props:
+def _fake_outputs(item: RegisteredResource, number: int) -> Props:
     """What the sources say that the provider puts out, in the form that they say; for the other providers what the program needs."""
     if not item.token.startswith("aws:"):
         text = f"id{number:06d}" if item.token.endswith(":RandomString") else f"made-up-password-{number}"
         return {"id": f"{item.name}-{number:07x}", "result": text}
-    told = facts_of(item.token)
-    assert told is not None, f"lab/provider/conformance has no facts of {item.token}"
+    told = spec_of(item.token)
+    assert told is not None, f"lab/provider/spec has no facts of {item.token}"
     given: Props = dict(item.inputs)
     naming = told.naming
     if naming is not None and given.get(naming.field) is None:
-        name = naming.prefix + (item.name.lower() if naming.lower else item.name)
+        name = naming.prefix + (item.name.lower() if naming.lowercase else item.name)
         given[naming.field] = f"{name}-{number:07x}" if naming.suffix else name
-    return _filled({"id": told.id, **told.outputs}, number, given)
+    return _resolve_outputs({"id": told.id, **told.outputs}, number, given)
 
 
-def _filled(outputs: Mapping[str, Output], number: int, known: Props) -> Props:
+def _resolve_outputs(outputs: Mapping[str, Output], number: int, known: Props) -> Props:
     """Every output in its form; one that is made of another waits for it. What is known stays as it is."""
     values, left = dict(known), {name: output for name, output in outputs.items() if name not in known}
     while left:
@@ -245,7 +245,7 @@ def _filled(outputs: Mapping[str, Output], number: int, known: Props) -> Props:
         for name in ready:
             output = left.pop(name)
             numbers = range(4 * number, 4 * number + 4) if output.list else (number,)
-            texts = [made_up(output.format, each, values) for each in numbers]
+            texts = [example_value(output.format, each, values) for each in numbers]
             values[name] = texts if output.list else texts[0]
     return values
 
@@ -261,17 +261,17 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(item)
 
 
-async def _end(tasks: set[asyncio.Task[Any]]) -> None:
+async def _drain(tasks: set[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _first_error_is_enough(_: asyncio.AbstractEventLoop, __: dict[str, Any]) -> None:
+def _ignore_further_errors(_: asyncio.AbstractEventLoop, __: dict[str, Any]) -> None:
     """A run raises its first error; every output that depends on what failed has the same one."""
 
 
-class _Keep(logging.Handler):
+class _ListHandler(logging.Handler):
     def __init__(self, lines: list[str]) -> None:
         super().__init__()
         self.lines = lines
@@ -288,12 +288,12 @@ def run(
     stack_name: str = "dev",
     preview: bool = False,
     monitor: StrictMonitor | None = None,
-) -> Program:
+) -> RecordedProgram:
     """Runs a program to its very end and returns what it registered. Raises what the program raises, or RefusedError."""
     strict = monitor or StrictMonitor(preview=preview)
     lines = strict.program.log
     logger = logging.Logger("program", level=logging.INFO)
-    logger.addHandler(_Keep(lines))
+    logger.addHandler(_ListHandler(lines))
 
     def inside() -> None:
         settings.configure(
@@ -314,18 +314,18 @@ def run(
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in (config or {}).items()}
         engine_config.set_all_config(texts, secret_keys or [])
         loop = asyncio.new_event_loop()
-        loop.set_exception_handler(_first_error_is_enough)
+        loop.set_exception_handler(_ignore_further_errors)
         try:
             loop.run_until_complete(stack.run_in_stack(body))
         finally:
             # A program that raised leaves others waiting: each is ended here, or the collector would end it in the middle of anything.
-            loop.run_until_complete(_end(asyncio.all_tasks(loop)))
+            loop.run_until_complete(_drain(asyncio.all_tasks(loop)))
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
     # What AWS is asked beside the engine's provider is asked by boto3: here nobody may.
     with mock.patch("stack.configuration.ec2_client", side_effect=NoCredentialsError()):
         contextvars.copy_context().run(inside)
-    if strict.refused:
-        raise RefusedError("\n".join(strict.refused))
+    if strict.violations:
+        raise ViolationError("\n".join(strict.violations))
     return strict.program

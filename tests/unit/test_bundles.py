@@ -89,7 +89,7 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         (folder / NAME).write_bytes(WHEEL)
         return [folder / NAME]
 
-    monkeypatch.setattr(bundles, "download", download)
+    monkeypatch.setattr(bundles, "download_wheels", download)
     return asked
 
 
@@ -236,7 +236,7 @@ def test_wheels_that_cannot_be_had_are_a_clear_error(app_dir: Path, monkeypatch:
     def no_index(lock: Path, folder: Path) -> list[Path]:
         raise WheelsError("pip said: no route to host")
 
-    monkeypatch.setattr(bundles, "download", no_index)
+    monkeypatch.setattr(bundles, "download_wheels", no_index)
     with pytest.raises(BundleError, match=r"requirements\.lock cannot be fetched: pip said: no route to host"):
         app_bundle(app_dir, build=True)
 
@@ -277,13 +277,13 @@ def test_an_app_that_changes_while_it_is_bundled_is_no_bundle(
     app_dir: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     (app_dir / "late.py").write_text("ok = 1\n")
-    download = bundles.download
+    download = bundles.download_wheels
 
     def meanwhile(lock: Path, folder: Path) -> list[Path]:
         (app_dir / "late.py").write_text(content)
         return download(lock, folder)
 
-    monkeypatch.setattr(bundles, "download", meanwhile)
+    monkeypatch.setattr(bundles, "download_wheels", meanwhile)
     with pytest.raises(BundleError, match=r"late\.py was changed while its bundle was made: run `up` again"):
         app_bundle(app_dir, build=True)
     assert not [path for path in cache.rglob("*") if path.is_file()], "no half bundle is kept"

@@ -12,7 +12,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.unit.sources import ROOT, nodes, python_sources
+from tests.unit.sources import ROOT, ast_nodes, python_sources
 
 LOCKS = sorted(
     [ROOT / "constraints.txt", ROOT / "app" / "requirements.lock", *(ROOT / "tools").rglob("*.txt")], key=lambda path: path.as_posix()
@@ -108,7 +108,7 @@ def unhashed(source: str) -> list[str]:
     found: list[str] = []
     if not re.search(r"['\"](install|download)['\"]", source):
         return found
-    for function in [node for node in nodes(source) if isinstance(node, ast.FunctionDef)]:
+    for function in [node for node in ast_nodes(source) if isinstance(node, ast.FunctionDef)]:
         words = {node.value for node in ast.walk(function) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
         if words & {"install", "download"} and words & {"--requirement", "--target", "--no-deps"} and "--require-hashes" not in words:
             found.append(function.name)
@@ -129,7 +129,7 @@ def test_what_debootstrap_fetches_is_signed_by_a_key_that_must_be_there() -> Non
 
 
 def debootstraps(source: str) -> Iterator[list[str]]:
-    for node in nodes(source):
+    for node in ast_nodes(source):
         if isinstance(node, ast.List):
             words = [one.value for one in node.elts if isinstance(one, ast.Constant) and isinstance(one.value, str)]
             if words[:1] == ["debootstrap"]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.sources import ROOT, nodes, python_sources, texts
+from tests.unit.sources import ROOT, ast_nodes, python_sources, text_files
 
 SHELLS = ("sh", "bash", "/bin/sh", "/bin/bash")
 BY_A_SHELL = ("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "asyncio.create_subprocess_shell")
@@ -23,14 +23,14 @@ AS_PART_OF_A_TEXT = {
 
 
 def calls(source: str, names: tuple[str, ...]) -> list[str]:
-    return [text for node in nodes(source) if isinstance(node, ast.Call) and (text := ast.unparse(node.func)) in names]
+    return [text for node in ast_nodes(source) if isinstance(node, ast.Call) and (text := ast.unparse(node.func)) in names]
 
 
 def by_a_shell(source: str) -> list[str]:
     """Calls whose command line a shell reads."""
     keywords = [
         ast.unparse(node)
-        for node in nodes(source)
+        for node in ast_nodes(source)
         if isinstance(node, ast.keyword)
         and node.arg == "shell"
         and not (isinstance(node.value, ast.Constant) and node.value.value is False)
@@ -40,7 +40,7 @@ def by_a_shell(source: str) -> list[str]:
 
 def made_of_values(source: str) -> Iterator[str]:
     """The texts behind a shell's `-c` that are put together when the program runs."""
-    for node in nodes(source):
+    for node in ast_nodes(source):
         words = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.List | ast.Tuple) else []
         for shell, option, text in zip(words, words[1:], words[2:], strict=False):
             if _is(shell, SHELLS) and _is(option, ("-c", "-ec")) and not isinstance(text, ast.Constant | ast.Name):
@@ -55,12 +55,12 @@ def named_texts(source: str) -> Iterator[str]:
     """The same, where the text stands in a name: what the name is given."""
     given = {
         target.id: node.value
-        for node in nodes(source)
+        for node in ast_nodes(source)
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     }
-    for node in nodes(source):
+    for node in ast_nodes(source):
         words = node.args if isinstance(node, ast.Call) else node.elts if isinstance(node, ast.List | ast.Tuple) else []
         for shell, option, text in zip(words, words[1:], words[2:], strict=False):
             named = _is(shell, SHELLS) and _is(option, ("-c", "-ec")) and isinstance(text, ast.Name)
@@ -86,7 +86,7 @@ def test_no_text_of_a_shell_is_made_of_values() -> None:
 def test_a_template_of_a_program_has_no_shell_but_the_known_one() -> None:
     found = {
         path.relative_to(ROOT).as_posix(): said
-        for path, text in texts()
+        for path, text in text_files()
         if path.suffix == ".j2" and (said := re.findall(r"[\w.]*getoutput\(.*?'\)|[\w.]*popen\(.*|os\.system\(.*|.*shell=True.*", text))
     }
     assert found == {path: [text] for path, text in AS_PART_OF_A_TEXT.items()}
@@ -118,7 +118,7 @@ def test_no_program_names_a_file_in_a_folder_that_others_write_to() -> None:
     """Another user could put a link, or a module for Python to import, where it will be. `tempfile` makes names that nobody foresees."""
     found = {
         path.relative_to(ROOT).as_posix(): lines
-        for path, text in texts()
+        for path, text in text_files()
         if not path.is_relative_to(ROOT / "tests")
         and path.suffix != ".md"
         and (lines := [line for line in text.splitlines() if SHARED.search(line)])

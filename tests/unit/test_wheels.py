@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from stack import wheels
-from stack.wheels import WheelsError, download
+from stack.wheels import WheelsError, download_wheels
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
 
 def test_the_lock_alone_decides_for_python_3_13_and_every_glibc_up_to_debian_13_s(commands: list[list[str]], tmp_path: Path) -> None:
-    assert download(tmp_path / "requirements.lock", tmp_path) == [tmp_path / "greeting-1.0-py3-none-any.whl"]
+    assert download_wheels(tmp_path / "requirements.lock", tmp_path) == [tmp_path / "greeting-1.0-py3-none-any.whl"]
     [command] = commands
     assert {"--no-deps", "--require-hashes"} <= set(command)
     assert command[command.index("--only-binary") + 1] == ":all:"
@@ -43,12 +43,12 @@ def test_pip_of_this_environment_is_used_else_the_one_that_uv_brings(monkeypatch
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     found: list[object | None] = [object(), None, None]
     monkeypatch.setattr("importlib.util.find_spec", Mock(side_effect=found))
-    assert wheels._pip() == [str(tmp_path / "python"), "-m", "pip"]  # pyright: ignore[reportPrivateUsage]
-    assert wheels._pip() == [str(tmp_path / "uv"), "tool", "run", "--quiet", "pip"]  # pyright: ignore[reportPrivateUsage]
+    assert wheels._pip_command() == [str(tmp_path / "python"), "-m", "pip"]  # pyright: ignore[reportPrivateUsage]
+    assert wheels._pip_command() == [str(tmp_path / "uv"), "tool", "run", "--quiet", "pip"]  # pyright: ignore[reportPrivateUsage]
     (tmp_path / "uv").unlink()
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(WheelsError, match="neither pip nor uv"):
-        wheels._pip()  # pyright: ignore[reportPrivateUsage]
+        wheels._pip_command()  # pyright: ignore[reportPrivateUsage]
 
 
 def test_what_pip_says_is_told_in_its_last_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_what_pip_says_is_told_in_its_last_lines(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(subprocess, "run", refuse)
     with pytest.raises(WheelsError, match=r"No matching distribution found for greeting==1\.0\nThis needs a package index"):
-        download(tmp_path / "requirements.lock", tmp_path)
+        download_wheels(tmp_path / "requirements.lock", tmp_path)
 
 
 def test_an_index_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -66,4 +66,4 @@ def test_an_index_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(subprocess, "run", hang)
     with pytest.raises(WheelsError, match="no answer within 300 s"):
-        download(tmp_path / "requirements.lock", tmp_path)
+        download_wheels(tmp_path / "requirements.lock", tmp_path)

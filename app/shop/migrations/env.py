@@ -1,4 +1,4 @@
-"""Run by Alembic for each upgrade, on the connection that shop.migrating hands over (which holds the lock)."""
+"""Run by Alembic for each upgrade, on the connection that shop.migrator hands over (which holds the lock)."""
 
 from typing import cast
 

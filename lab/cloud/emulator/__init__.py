@@ -9,26 +9,26 @@ from ipaddress import IPv4Network
 
 from lab.cloud.emulator import (
     addresses,
-    attributes,
-    boundaries,
     bucket_policies,
     buckets,
     dependencies,
-    endpoints,
+    dns_records,
+    hosted_zones,
     images,
+    instance_attributes,
     instance_options,
+    instance_profiles,
+    instance_state,
     launch,
     log_groups,
-    modifications,
-    parameters,
-    power,
-    profiles,
+    permissions_boundaries,
     quotas,
-    records,
-    rules,
     secrets,
-    storage,
-    zones,
+    security_group_rules,
+    ssm_parameters,
+    volume_modifications,
+    volumes,
+    vpc_endpoints,
 )
 
 DEFAULT_PUBLIC_RANGE = IPv4Network("203.0.113.0/24")
@@ -40,26 +40,26 @@ def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool 
 
     `public_range`: where Elastic IPs and automatic public addresses come from.
     `machines`: whether somebody boots machines for the instances. If so, starting, stopping, terminating and detaching a volume last
-    until it reports that they are done (`lab.cloud.api_server`); else they are done at once.
+    until it reports that they are done (`lab.cloud.moto_server`); else they are done at once.
     """
     images.install()
-    parameters.install()
+    ssm_parameters.install()
     launch.install()
     instance_options.install()
     quotas.install()
-    attributes.install()
+    instance_attributes.install()
     addresses.install(public_range)
     dependencies.install()
-    endpoints.install()
-    rules.install()
-    zones.install()
-    records.install()
-    storage.install(machines=machines)
-    modifications.install()
+    vpc_endpoints.install()
+    security_group_rules.install()
+    hosted_zones.install()
+    dns_records.install()
+    volumes.install(machines=machines)
+    volume_modifications.install()
     secrets.install()
     log_groups.install()
-    boundaries.install()
-    profiles.install()
+    permissions_boundaries.install()
+    instance_profiles.install()
     bucket_policies.install()
     buckets.install()
-    power.install(machines=machines)
+    instance_state.install(machines=machines)

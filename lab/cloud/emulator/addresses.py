@@ -16,7 +16,7 @@ from moto.ec2.models.subnets import Subnet
 from moto.ec2.responses.nat_gateways import NatGateways
 from moto.ec2.utils import random_nat_gateway_id
 
-from lab.cloud.emulator.patching import original, refusal, replace
+from lab.cloud.emulator.patching import ec2_error, original, replace
 from lab.names import mac_address
 
 _associate = original(ElasticAddressBackend, "associate_address")
@@ -26,19 +26,19 @@ _init_interface = original(NetworkInterface, "__init__")
 _request_ip = original(Subnet, "request_ip")
 _answer_create_nat_gateway = original(NatGateways, "create_nat_gateway")
 
-_nat_address: ContextVar[str | None] = ContextVar("nat_address", default=None)
+_requested_nat_ip: ContextVar[str | None] = ContextVar("nat_address", default=None)
 """The private address that the request being answered wants for its NAT gateway."""
 
 
 def install(public_range: IPv4Network) -> None:
     """Public addresses come from `public_range`, each one once; associations and NAT gateways are as on AWS."""
-    pool = PublicAddresses(public_range)
-    replace(elastic_ip_addresses, "random_ip", pool.take)
-    replace(elastic_network_interfaces, "random_public_ip", pool.take)
+    pool = PublicIpPool(public_range)
+    replace(elastic_ip_addresses, "random_ip", pool.allocate)
+    replace(elastic_network_interfaces, "random_public_ip", pool.allocate)
     replace(NetworkInterface, "__init__", _make_interface)
     replace(NetworkInterface, "association", property(_public_association))
-    replace(NetworkInterface, "start", _interface_starts)
-    replace(NetworkInterface, "stop", _interface_stops)
+    replace(NetworkInterface, "start", _start_interface)
+    replace(NetworkInterface, "stop", _stop_interface)
     replace(ElasticAddressBackend, "associate_address", _associate_address)
     replace(ElasticAddressBackend, "disassociate_address", _disassociate_address)
     replace(ElasticAddressBackend, "release_address", _release_address)
@@ -46,28 +46,30 @@ def install(public_range: IPv4Network) -> None:
     replace(NatGateway, "__init__", _make_nat_gateway)
     replace(NatGatewayBackend, "delete_nat_gateway", _delete_nat_gateway)
     replace(Subnet, "request_ip", _reserve_private_address)
-    replace(nat_gateways, "random_private_ip", _never)
+    replace(nat_gateways, "random_private_ip", _fail_random_ip)
 
 
-class PublicAddresses:
+class PublicIpPool:
     """Hands out the addresses of a range in turn: one just given back is the last to be given again."""
 
     def __init__(self, network: IPv4Network) -> None:
         self._addresses = list(network.hosts())
         self._next = 0
 
-    def take(self) -> str:
+    def allocate(self) -> str:
         """A free address; raises AWS's own error when there is none."""
-        held = _public_addresses_held()
+        held = _public_ips_in_use()
         for _ in self._addresses:
             candidate = str(self._addresses[self._next])
             self._next = (self._next + 1) % len(self._addresses)
             if candidate not in held:
                 return candidate
-        raise refusal("InsufficientAddressCapacity", f"Not enough addresses available: all {len(self._addresses)} of the lab's are taken.")
+        raise ec2_error(
+            "InsufficientAddressCapacity", f"Not enough addresses available: all {len(self._addresses)} of the lab's are taken."
+        )
 
 
-def _public_addresses_held() -> set[str]:
+def _public_ips_in_use() -> set[str]:
     held: set[str] = set()
     for account in list(ec2_backends.values()):
         for backend in list(account.values()):
@@ -76,7 +78,7 @@ def _public_addresses_held() -> set[str]:
     return held
 
 
-def _elastic(nic: Any) -> Any | None:
+def _elastic_ip_of(nic: Any) -> Any | None:
     return next((address for address in nic.ec2_backend.addresses if address.eni is nic), None)
 
 
@@ -91,29 +93,29 @@ def _public_association(nic: Any) -> dict[str, Any]:
     """An automatic address belongs to Amazon and has no allocation; moto shows the account as its owner."""
     if not nic.public_ip:
         return {}
-    elastic = _elastic(nic)
-    shown = {"publicIp": nic.public_ip, "publicDnsName": _public_name(nic), "ipOwnerId": "amazon"}
+    elastic = _elastic_ip_of(nic)
+    shown = {"publicIp": nic.public_ip, "publicDnsName": _public_dns_name(nic), "ipOwnerId": "amazon"}
     if elastic is not None:
         shown |= {"ipOwnerId": nic.owner_id, "allocationId": elastic.allocation_id, "associationId": elastic.association_id}
     return shown
 
 
-def _public_name(nic: Any) -> str:
+def _public_dns_name(nic: Any) -> str:
     """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html: in us-east-1 the name carries no region."""
     region: str = nic.ec2_backend.region_name
     zone = "compute-1" if region == "us-east-1" else f"{region}.compute"
     return f"ec2-{nic.public_ip.replace('.', '-')}.{zone}.amazonaws.com"
 
 
-def _interface_starts(nic: Any) -> None:
+def _start_interface(nic: Any) -> None:
     """moto replaces an Elastic IP by an automatic address at each start."""
-    if nic.public_ip is None and _elastic(nic) is None:
+    if nic.public_ip is None and _elastic_ip_of(nic) is None:
         nic.check_auto_public_ip()
 
 
-def _interface_stops(nic: Any) -> None:
+def _stop_interface(nic: Any) -> None:
     """An automatic public address is given back when the instance stops; an Elastic IP stays (moto drops that one too)."""
-    if nic.public_ip_auto_assign and _elastic(nic) is None:
+    if nic.public_ip_auto_assign and _elastic_ip_of(nic) is None:
         nic.public_ip = None
 
 
@@ -135,10 +137,10 @@ def _associate_address(
     before = elastic.eni
     if before is target:
         return elastic
-    held = _elastic(target)
+    held = _elastic_ip_of(target)
     if held is not None:
         if not reassociate:
-            raise refusal("Resource.AlreadyAssociated", f"resource {target.id} is already associated with {held.association_id}")
+            raise ec2_error("Resource.AlreadyAssociated", f"resource {target.id} is already associated with {held.association_id}")
         backend.disassociate_address(association_id=held.association_id)
     _associate(backend, instance=instance, eni=eni, address=address, allocation_id=allocation_id, reassociate=reassociate)
     elastic.instance = target.instance
@@ -153,7 +155,7 @@ def _disassociate_address(backend: Any, address: str | None = None, association_
     """A NAT gateway's address stays with it: its interface is not the caller's."""
     elastic = (backend.address_by_ip([address]) if address else backend.address_by_association([association_id]))[0]
     if elastic.eni is not None and elastic.eni.interface_type == "nat_gateway":
-        raise refusal("AuthFailure", "You do not have permission to access the specified resource.")
+        raise ec2_error("AuthFailure", "You do not have permission to access the specified resource.")
     _disassociate(backend, address=address, association_id=association_id)
 
 
@@ -161,22 +163,22 @@ def _release_address(backend: Any, address: str | None = None, allocation_id: st
     """AWS releases only what is associated with nothing."""
     elastic = (backend.address_by_ip([address]) if address else backend.address_by_allocation([allocation_id]))[0]
     if elastic.eni is not None:
-        raise refusal("InvalidIPAddress.InUse", f"Address {elastic.public_ip} is in use.")
+        raise ec2_error("InvalidIPAddress.InUse", f"Address {elastic.public_ip} is in use.")
     _release(backend, address=address, allocation_id=allocation_id)
 
 
 def _require_internet_gateway(backend: Any, vpc_id: str) -> None:
     if not any(gateway.vpc is not None and gateway.vpc.id == vpc_id for gateway in backend.internet_gateways.values()):
-        raise refusal("Gateway.NotAttached", f"Network {vpc_id} is not attached to any internet gateway")
+        raise ec2_error("Gateway.NotAttached", f"Network {vpc_id} is not attached to any internet gateway")
 
 
 def _create_nat_gateway(response: Any) -> Any:
     """moto does not read PrivateIpAddress: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateNatGateway.html"""
-    token = _nat_address.set(response._get_param("PrivateIpAddress"))
+    token = _requested_nat_ip.set(response._get_param("PrivateIpAddress"))
     try:
         return _answer_create_nat_gateway(response)
     finally:
-        _nat_address.reset(token)
+        _requested_nat_ip.reset(token)
 
 
 def _make_nat_gateway(
@@ -194,7 +196,7 @@ def _make_nat_gateway(
     gateway.vpc_id = subnet.vpc_id
     if gateway.connectivity_type == "public":
         _require_internet_gateway(backend, subnet.vpc_id)
-    wanted = _nat_address.get()
+    wanted = _requested_nat_ip.get()
     if wanted:
         subnet.request_ip(wanted, gateway)
     gateway.private_ip = wanted or subnet.get_available_subnet_ip(instance=gateway)
@@ -210,11 +212,11 @@ def _delete_nat_gateway(backend: Any, nat_gateway_id: str) -> Any:
     """Gives back the interface, the private address and the Elastic IP's association, which moto keeps."""
     gateway = backend.nat_gateways.get(nat_gateway_id)
     if gateway is None:
-        raise refusal("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
+        raise ec2_error("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
     if gateway.state != "deleted":
         gateway.state = "deleted"
         nic = gateway._eni
-        elastic = _elastic(nic)
+        elastic = _elastic_ip_of(nic)
         if elastic is not None:
             _disassociate(backend, association_id=elastic.association_id)
         nic.delete()
@@ -229,16 +231,16 @@ def _reserve_private_address(subnet: Any, ip: str, instance: Any) -> None:
     address = IPv4Address(ip)
     network = IPv4Network(subnet.cidr_block)
     if address not in network:
-        raise refusal("InvalidParameterValue", f"Address {ip} does not fall within the subnet's address range")
+        raise ec2_error("InvalidParameterValue", f"Address {ip} does not fall within the subnet's address range")
     if int(address) - int(network.network_address) < 4 or address == network.broadcast_address:
-        raise refusal("InvalidParameterValue", f"Address {ip} is in subnet's reserved address range")
+        raise ec2_error("InvalidParameterValue", f"Address {ip} is in subnet's reserved address range")
     if any(nic.subnet.id == subnet.id and nic.private_ip_address == ip for nic in subnet.ec2_backend.enis.values()):
-        raise refusal("InvalidIPAddress.InUse", f"Address {ip} is in use.")
+        raise ec2_error("InvalidIPAddress.InUse", f"Address {ip} is in use.")
     try:
         _request_ip(subnet, ip, instance)
     except Exception as error:  # moto raises a bare Exception
-        raise refusal("InvalidIPAddress.InUse", f"Address {ip} is in use.") from error
+        raise ec2_error("InvalidIPAddress.InUse", f"Address {ip} is in use.") from error
 
 
-def _never() -> str:
+def _fail_random_ip() -> str:
     raise AssertionError("NAT gateways take their private address from their subnet")

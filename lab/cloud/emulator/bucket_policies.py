@@ -1,7 +1,7 @@
 """Bucket policies: moto knows neither conditions nor principals, and would apply every statement to every call.
 
-The lab's door judges the calls of hosts by the whole policy (`lab.cloud.iam`); what remains here are those of programs on this machine,
-which are the administrator's.
+The lab's API gateway authorizes the calls of hosts by the whole policy (`lab.cloud.iam`); what remains here are those of programs on
+this machine, which are the administrator's.
 """
 
 import json

@@ -8,7 +8,7 @@ from moto.ec2.models.security_groups import SecurityGroupBackend
 from moto.ec2.models.subnets import SubnetBackend
 from moto.ec2.models.vpcs import VPCBackend
 
-from lab.cloud.emulator.patching import original, refusal, replace
+from lab.cloud.emulator.patching import ec2_error, original, replace
 
 _delete_nic = original(NetworkInterfaceBackend, "delete_network_interface")
 _detach_gateway = original(InternetGatewayBackend, "detach_internet_gateway")
@@ -17,13 +17,13 @@ _delete_group = original(SecurityGroupBackend, "delete_security_group")
 _delete_subnet = original(SubnetBackend, "delete_subnet")
 _delete_vpc = original(VPCBackend, "delete_vpc")
 
-_vpcs_leaving: set[str] = set()
+_vpcs_being_deleted: set[str] = set()
 """A default security group goes with its VPC and in no other way."""
 
 
 def install() -> None:
     """Patches the deletions."""
-    replace(NetworkInterface, "delete", _interface_goes)
+    replace(NetworkInterface, "delete", _release_interface)
     replace(NetworkInterfaceBackend, "delete_network_interface", _delete_network_interface)
     replace(InternetGatewayBackend, "attach_internet_gateway", _attach_internet_gateway)
     replace(InternetGatewayBackend, "detach_internet_gateway", _detach_internet_gateway)
@@ -32,7 +32,7 @@ def install() -> None:
     replace(VPCBackend, "delete_vpc", _refuse_vpc_in_use)
 
 
-def _interface_goes(nic: Any) -> None:
+def _release_interface(nic: Any) -> None:
     """An interface deleted by AWS itself: with its instance or its NAT gateway."""
     nic.ec2_backend.enis.pop(nic.id, None)
     for address in nic.private_ip_addresses:
@@ -42,7 +42,7 @@ def _interface_goes(nic: Any) -> None:
 def _delete_network_interface(backend: Any, eni_id: str) -> None:
     nic = backend.get_network_interface(eni_id)
     if nic.status == "in-use":
-        raise refusal("InvalidNetworkInterface.InUse", f"Interface: [{eni_id}] in use.")
+        raise ec2_error("InvalidNetworkInterface.InUse", f"Interface: [{eni_id}] in use.")
     _delete_nic(backend, eni_id)
     for address in nic.private_ip_addresses:
         nic.subnet.del_subnet_ip(address["PrivateIpAddress"])
@@ -50,13 +50,13 @@ def _delete_network_interface(backend: Any, eni_id: str) -> None:
 
 def _attach_internet_gateway(backend: Any, internet_gateway_id: str, vpc_id: str) -> Any:
     if any(gateway.vpc is not None and gateway.vpc.id == vpc_id for gateway in backend.internet_gateways.values()):
-        raise refusal("InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached")
+        raise ec2_error("InvalidParameterValue", f"Network {vpc_id} already has an internet gateway attached")
     return _attach_gateway(backend, internet_gateway_id, vpc_id)
 
 
 def _detach_internet_gateway(backend: Any, internet_gateway_id: str, vpc_id: str) -> None:
     if any(nic.vpc_id == vpc_id and nic.public_ip for nic in backend.enis.values()):
-        raise refusal(
+        raise ec2_error(
             "DependencyViolation",
             f"Network {vpc_id} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway.",
         )
@@ -66,11 +66,11 @@ def _detach_internet_gateway(backend: Any, internet_gateway_id: str, vpc_id: str
 def _delete_security_group(backend: Any, name: str | None = None, group_id: str | None = None) -> None:
     group = backend.get_security_group_from_id(group_id) if group_id else None
     if group is not None:
-        if group.name == "default" and group.vpc_id not in _vpcs_leaving:
-            raise refusal("CannotDelete", f'the specified group: "{group_id}" name: "default" cannot be deleted by a user')
+        if group.name == "default" and group.vpc_id not in _vpcs_being_deleted:
+            raise ec2_error("CannotDelete", f'the specified group: "{group_id}" name: "default" cannot be deleted by a user')
         used = any(member.id == group_id for nic in backend.enis.values() for member in nic.group_set)
         if used or group_id in _referenced_groups(backend, by_others_than=group_id):
-            raise refusal("DependencyViolation", f"resource {group_id} has a dependent object")
+            raise ec2_error("DependencyViolation", f"resource {group_id} has a dependent object")
     _delete_group(backend, name=name, group_id=group_id)
 
 
@@ -87,7 +87,7 @@ def _referenced_groups(backend: Any, *, by_others_than: str | None) -> set[str]:
 
 def _refuse_subnet_in_use(backend: Any, subnet_id: str) -> Any:
     if any(nic.subnet.id == subnet_id for nic in backend.enis.values()):
-        raise refusal("DependencyViolation", f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
+        raise ec2_error("DependencyViolation", f"The subnet '{subnet_id}' has dependencies and cannot be deleted.")
     return _delete_subnet(backend, subnet_id)
 
 
@@ -96,9 +96,9 @@ def _refuse_vpc_in_use(backend: Any, vpc_id: str) -> Any:
     groups = any(group.name != "default" for group in backend.groups.get(vpc_id, {}).values())
     endpoints = any(endpoint.vpc_id == vpc_id and endpoint.state != "deleted" for endpoint in backend.vpc_end_points.values())
     if attached or groups or endpoints:
-        raise refusal("DependencyViolation", f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
-    _vpcs_leaving.add(vpc_id)
+        raise ec2_error("DependencyViolation", f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
+    _vpcs_being_deleted.add(vpc_id)
     try:
         return _delete_vpc(backend, vpc_id)
     finally:
-        _vpcs_leaving.discard(vpc_id)
+        _vpcs_being_deleted.discard(vpc_id)

@@ -9,7 +9,7 @@ from moto.ec2.models.instances import Instance
 from moto.ec2.responses.instances import InstanceResponse
 from moto.ec2.responses.monitoring import Monitoring
 
-from lab.cloud.emulator.patching import add, original, refusal, replace
+from lab.cloud.emulator.patching import add, ec2_error, original, replace
 
 
 def install() -> None:
@@ -76,7 +76,7 @@ def _modify_credits(response: Any) -> Any:
         instance = response.ec2_backend.get_instance(wanted["InstanceId"])
         _require_burstable(instance)
         if wanted.get("CpuCredits") not in ("standard", "unlimited"):
-            raise refusal("InvalidParameterValue", f"Value ({wanted.get('CpuCredits')}) for parameter CpuCredits is invalid.")
+            raise ec2_error("InvalidParameterValue", f"Value ({wanted.get('CpuCredits')}) for parameter CpuCredits is invalid.")
         instance.cpu_credits = wanted["CpuCredits"]
         changed.append({"InstanceId": instance.id})
     return ActionResult({"SuccessfulInstanceCreditSpecifications": changed, "UnsuccessfulInstanceCreditSpecifications": []})
@@ -93,7 +93,7 @@ def _burstable(instance: Any) -> bool:
 def _require_burstable(instance: Any) -> None:
     if not _burstable(instance):
         message = f"The credit specification is not supported for instance type {instance.instance_type}"
-        raise refusal("InstanceCreditSpecification.NotSupported", message)
+        raise ec2_error("InstanceCreditSpecification.NotSupported", message)
 
 
 def _monitor(state: str) -> Any:

@@ -7,7 +7,7 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses.instances import InstanceResponse
 
-from lab.cloud.emulator.patching import original, refusal, replace
+from lab.cloud.emulator.patching import ec2_error, original, replace
 from lab.cloud.images import ROOT_GIGABYTES
 
 USER_DATA_BYTES = 16384
@@ -21,7 +21,7 @@ _prepare_nics = original(Instance, "prep_nics")
 def install() -> None:
     """Patches RunInstances."""
     replace(InstanceBackend, "run_instances", _run_instances)
-    replace(InstanceResponse, "run_instances", _run_as_asked)
+    replace(InstanceResponse, "run_instances", _run_instances_response)
     replace(Instance, "prep_nics", _prep_nics)
     replace(Instance, "setup_defaults", _add_root_volume)
 
@@ -32,7 +32,7 @@ def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, secu
     instance_type = kwargs.get("instance_type")
     image = backend.amis.get(image_id)
     if instance_type and instance_type not in INSTANCE_TYPES:
-        raise refusal("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
+        raise ec2_error("InvalidParameterValue", f"Invalid value '{instance_type}' for InstanceType.")
     if image is not None and instance_type:
         check_architecture(instance_type, image.architecture)
     _check_addresses(backend, kwargs.get("subnet_id"), count)
@@ -50,7 +50,7 @@ def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, secu
     return reservation
 
 
-def _run_as_asked(response: Any) -> Any:
+def _run_instances_response(response: Any) -> Any:
     """moto ignores DisableApiTermination, and keeps volumes whose mappings do not say what becomes of them.
 
     Those made at the launch go with the instance; only one that is attached later stays
@@ -69,14 +69,14 @@ def _run_as_asked(response: Any) -> Any:
 def check_user_data(user_data: Any) -> None:
     """Raises AWS's error when the decoded user data is too long. `user_data` is moto's base64 string, or None."""
     if user_data is not None and len(base64.b64decode(str(user_data))) > USER_DATA_BYTES:
-        raise refusal("InvalidParameterValue", f"User data is limited to {USER_DATA_BYTES} bytes")
+        raise ec2_error("InvalidParameterValue", f"User data is limited to {USER_DATA_BYTES} bytes")
 
 
 def check_architecture(instance_type: str, architecture: str) -> None:
     """Raises AWS's error when an instance type cannot boot an image of this architecture."""
     supported = INSTANCE_TYPES[instance_type]["ProcessorInfo"]["SupportedArchitectures"]
     if architecture not in supported:
-        raise refusal(
+        raise ec2_error(
             "InvalidParameterValue",
             f"The architecture '{','.join(supported)}' of the specified instance type does not match the architecture '{architecture}' "
             "of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.",
@@ -89,7 +89,7 @@ def _check_addresses(backend: Any, subnet_id: str | None, count: int) -> None:
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
     """
     if subnet_id and count > backend.get_subnet(subnet_id).available_ip_address_count:
-        raise refusal(
+        raise ec2_error(
             "InsufficientFreeAddressesInSubnet",
             f"There are not enough free addresses in subnet '{subnet_id}' to satisfy the requested number of instances.",
         )

@@ -11,11 +11,11 @@ from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.models.instances import InstanceBackend
 from moto.ec2.models.vpcs import VPCBackend
 
-from lab.cloud.emulator.patching import original, refusal, replace
+from lab.cloud.emulator.patching import ec2_error, original, replace
 
-_STANDARD = frozenset("acdhimrtz")
+_STANDARD_FAMILIES = frozenset("acdhimrtz")
 """The first letters of the families that share one quota (Running On-Demand Standard instances)."""
-_ALIVE = frozenset({"pending", "running"})
+_COUNTED_STATES = frozenset({"pending", "running"})
 
 _start = original(InstanceBackend, "start_instances")
 _allocate = original(ElasticAddressBackend, "allocate_address")
@@ -49,16 +49,16 @@ quotas = Quotas()
 """Those of this process, which emulates one account."""
 
 
-def shown() -> dict[str, int]:
+def as_dict() -> dict[str, int]:
     """The quotas by name."""
     return asdict(quotas)
 
 
-def change(wanted: dict[str, object]) -> dict[str, int]:
+def update(changes: dict[str, object]) -> dict[str, int]:
     """Sets some of them. Raises ValueError, and changes nothing, where a name or a value is none."""
     known = [field.name for field in fields(Quotas)]
     checked: dict[str, int] = {}
-    for name, value in wanted.items():
+    for name, value in changes.items():
         if name not in known:
             raise ValueError(f"{name}: no such quota; there are {', '.join(known)}")
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
@@ -66,7 +66,7 @@ def change(wanted: dict[str, object]) -> dict[str, int]:
         checked[name] = value
     for name, value in checked.items():
         setattr(quotas, name, value)
-    return shown()
+    return as_dict()
 
 
 def install() -> None:
@@ -90,9 +90,9 @@ def _start_within(backend: Any, instance_ids: list[str]) -> Any:
 
 
 def _require_vcpus(backend: Any, more: int) -> None:
-    used = sum(_vcpus(instance.instance_type) for instance in backend.all_instances() if instance.state in _ALIVE)
+    used = sum(_vcpus(instance.instance_type) for instance in backend.all_instances() if instance.state in _COUNTED_STATES)
     if more and used + more > quotas.vcpus:
-        raise refusal(
+        raise ec2_error(
             "VcpuLimitExceeded",
             f"You have requested more vCPU capacity than your current vCPU limit of {quotas.vcpus} allows for the instance bucket that the "
             "specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to "
@@ -102,18 +102,18 @@ def _require_vcpus(backend: Any, more: int) -> None:
 
 def _vcpus(instance_type: str) -> int:
     """Those that count for this quota; none of another family or of a type that does not exist."""
-    if instance_type[:1] not in _STANDARD or instance_type not in INSTANCE_TYPES:
+    if instance_type[:1] not in _STANDARD_FAMILIES or instance_type not in INSTANCE_TYPES:
         return 0
     return int(INSTANCE_TYPES[instance_type]["VCpuInfo"]["DefaultVCpus"])
 
 
 def _allocate_within(backend: Any, *args: Any, **kwargs: Any) -> Any:
     if len(backend.addresses) >= quotas.addresses:
-        raise refusal("AddressLimitExceeded", "The maximum number of addresses has been reached.")
+        raise ec2_error("AddressLimitExceeded", "The maximum number of addresses has been reached.")
     return _allocate(backend, *args, **kwargs)
 
 
 def _create_vpc_within(backend: Any, *args: Any, **kwargs: Any) -> Any:
     if len(backend.vpcs) >= quotas.vpcs and not kwargs.get("is_default"):
-        raise refusal("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
+        raise ec2_error("VpcLimitExceeded", "The maximum number of VPCs has been reached.")
     return _create_vpc(backend, *args, **kwargs)

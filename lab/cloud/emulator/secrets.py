@@ -39,7 +39,7 @@ def _put_secret_value(backend: Any, secret_id: str, *args: Any, **kwargs: Any) -
     answer = _put(backend, secret_id, *args, **kwargs)
     for version, labels in before.items():
         kept: list[str] = backend.secrets[secret_id].versions[version]["version_stages"]
-        kept += [label for label in labels if label not in kept and not _held(backend.secrets[secret_id], label)]
+        kept += [label for label in labels if label not in kept and not _versions_with_label(backend.secrets[secret_id], label)]
     return answer
 
 
@@ -47,7 +47,7 @@ def _update_secret_version_stage(
     backend: Any, secret_id: str, version_stage: str, remove_from_version_id: str, move_to_version_id: str
 ) -> Any:
     held = backend.secrets[secret_id] if secret_id in backend.secrets else None  # noqa: SIM401 - as above
-    holders = _held(held, version_stage) if held is not None else []
+    holders = _versions_with_label(held, version_stage) if held is not None else []
     if version_stage == "AWSCURRENT" and not move_to_version_id:
         raise InvalidParameterException(
             "You can only move staging label AWSCURRENT to a different secret version. It can\u2019t be completely removed."
@@ -61,10 +61,10 @@ def _update_secret_version_stage(
     if held is not None:
         for found in held.versions.values():
             found["version_stages"] = list(dict.fromkeys(found["version_stages"]))
-        held.set_default_version_id(_held(held, "AWSCURRENT")[0])
+        held.set_default_version_id(_versions_with_label(held, "AWSCURRENT")[0])
     return answer
 
 
-def _held(secret: Any, label: str) -> list[str]:
+def _versions_with_label(secret: Any, label: str) -> list[str]:
     """The versions that bear a label."""
     return [version for version, found in secret.versions.items() if label in found["version_stages"]]

@@ -1,4 +1,4 @@
-"""AWS's identity and access management, as the lab's door applies it to the calls of hosts.
+"""AWS's identity and access management, as the lab's API gateway applies it to the calls of hosts.
 
     signatures   whether a call was signed with the secret of its access key
     sessions     whose access key it is: the role and instance behind it

@@ -6,15 +6,15 @@ from typing import Any, cast
 from xml.etree import ElementTree
 
 from lab.cloud.calls import Call
-from lab.cloud.iam.needs import UnknownCallError
+from lab.cloud.iam.permission import UnknownCallError
 
 
 def json_body(call: Call) -> Mapping[str, Any]:
     """The object of a JSON call; empty for a call of another dialect."""
-    if "X-Amz-Target" not in call.message.headers:
+    if "X-Amz-Target" not in call.http.headers:
         return {}
     try:
-        content: Any = json.loads(call.message.body or b"{}")
+        content: Any = json.loads(call.http.body or b"{}")
     except ValueError as error:
         raise UnknownCallError(call) from error
     if not isinstance(content, dict):
@@ -37,16 +37,16 @@ def json_tags(call: Call) -> dict[str, str]:
 def xml_body(call: Call) -> ElementTree.Element:
     """The root of a REST call's body."""
     try:
-        return ElementTree.fromstring(call.message.body)  # noqa: S314 - expat limits what entities may grow to, and no entity is fetched
+        return ElementTree.fromstring(call.http.body)  # noqa: S314 - expat limits what entities may grow to, and no entity is fetched
     except ElementTree.ParseError as error:
         raise UnknownCallError(call) from error
 
 
-def texts(element: ElementTree.Element, name: str) -> list[str]:
+def element_texts(element: ElementTree.Element, name: str) -> list[str]:
     """The texts of all elements of a name below this one, whatever their namespace."""
     return [(one.text or "").strip() for one in element.iter() if one.tag.rpartition("}")[2] == name]
 
 
-def children(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
+def descendants(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
     """All elements of a name below this one."""
     return [one for one in element.iter() if one.tag.rpartition("}")[2] == name]

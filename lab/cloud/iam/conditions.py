@@ -10,70 +10,70 @@ import ipaddress
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.cloud.iam.facts import Facts
-from lab.cloud.iam.patterns import NoValueError, Text, UnknownValueError, fill
+from lab.cloud.iam.patterns import MissingValueError, PolicyPattern, UnsupportedValueError, substitute_variables
+from lab.cloud.iam.request_context import RequestContext
 
-Compare = Callable[[Text, str], bool]
+Comparator = Callable[[PolicyPattern, str], bool]
 """Whether a request's value is what the policy names. Raises ValueError where the two cannot be compared."""
 
 
 @dataclass(frozen=True)
 class _Operator:
-    compare: Compare
+    compare: Comparator
     negated: bool = False
 
 
-def holds(operator: str, key: str, wanted: Sequence[str], facts: Facts, *, variables: bool) -> bool | None:
+def evaluate_condition(operator: str, key: str, expected: Sequence[str], context: RequestContext, *, with_variables: bool) -> bool | None:
     """Whether one line of a Condition block is met; None where the lab cannot tell.
 
-    `variables`: whether the policy's version knows policy variables.
+    `with_variables`: whether the policy's version knows policy variables.
     """
-    values = facts.of(key)
+    values = context.get(key)
     if values is None:
         return None
     quantifier, _, rest = operator.rpartition(":")
     name = rest.lower()
     if name == "null":
-        return (not values) in {text.lower() == "true" for text in wanted}
+        return (not values) in {text.lower() == "true" for text in expected}
     if_exists = name.endswith("ifexists")
     found = _OPERATORS.get(name.removesuffix("ifexists"))
     if found is None:
         return None
     try:
-        texts = [fill(text, facts if variables else None) for text in wanted]
+        texts = [substitute_variables(text, context if with_variables else None) for text in expected]
         # Neither quantifier minds IfExists: it is asked of each value, and there each value exists.
         match quantifier.lower():
             case "forallvalues":
-                return all(_meets(found, texts, value) for value in values)
+                return all(_matches(found, texts, value) for value in values)
             case "foranyvalue":
-                return any(_meets(found, texts, value) for value in values)
+                return any(_matches(found, texts, value) for value in values)
             case "":
                 pass
             case _:
                 return None
         if not values:
             return if_exists or found.negated
-        met = [_meets(found, texts, value) for value in values]
+        met = [_matches(found, texts, value) for value in values]
         return all(met) if found.negated else any(met)
-    except NoValueError:
+    except MissingValueError:
         return False
-    except (UnknownValueError, ValueError):
+    except (UnsupportedValueError, ValueError):
         return None
 
 
-def _meets(operator: _Operator, texts: Sequence[Text], value: str) -> bool:
+def _matches(operator: _Operator, texts: Sequence[PolicyPattern], value: str) -> bool:
     return any(operator.compare(text, value) for text in texts) is not operator.negated
 
 
-def _numeric(compare: Callable[[float, float], bool]) -> Compare:
-    return lambda text, value: compare(float(value), float(text.plain))
+def _numeric(compare: Callable[[float, float], bool]) -> Comparator:
+    return lambda text, value: compare(float(value), float(text.literal))
 
 
-def _dated(compare: Callable[[float, float], bool]) -> Compare:
-    return lambda text, value: compare(_moment(value), _moment(text.plain))
+def _by_date(compare: Callable[[float, float], bool]) -> Comparator:
+    return lambda text, value: compare(_timestamp(value), _timestamp(text.literal))
 
 
-def _moment(text: str) -> float:
+def _timestamp(text: str) -> float:
     """Seconds since 1970 of an ISO 8601 time or of such seconds."""
     try:
         return float(text)
@@ -82,26 +82,26 @@ def _moment(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
 
 
-def _same_bytes(text: Text, value: str) -> bool:
-    return base64.b64decode(text.plain, validate=True) == base64.b64decode(value, validate=True)
+def _same_bytes(text: PolicyPattern, value: str) -> bool:
+    return base64.b64decode(text.literal, validate=True) == base64.b64decode(value, validate=True)
 
 
-def _in_network(text: Text, value: str) -> bool:
-    address, network = ipaddress.ip_address(value), ipaddress.ip_network(text.plain, strict=False)
+def _in_cidr(text: PolicyPattern, value: str) -> bool:
+    address, network = ipaddress.ip_address(value), ipaddress.ip_network(text.literal, strict=False)
     return address.version == network.version and address in network
 
 
-def _true_or_false(text: Text, value: str) -> bool:
-    return text.plain.lower() == value.lower()
+def _same_bool(text: PolicyPattern, value: str) -> bool:
+    return text.literal.lower() == value.lower()
 
 
-_POSITIVE: Mapping[str, Compare] = {
-    "stringequals": lambda text, value: text.plain == value,
-    "stringequalsignorecase": lambda text, value: text.plain.lower() == value.lower(),
+_POSITIVE: Mapping[str, Comparator] = {
+    "stringequals": lambda text, value: text.literal == value,
+    "stringequalsignorecase": lambda text, value: text.literal.lower() == value.lower(),
     "stringlike": lambda text, value: text.matches(value),
     "numericequals": _numeric(lambda value, limit: value == limit),
-    "dateequals": _dated(lambda value, limit: value == limit),
-    "ipaddress": _in_network,
+    "dateequals": _by_date(lambda value, limit: value == limit),
+    "ipaddress": _in_cidr,
     "arnequals": lambda text, value: text.matches_arn(value),
     "arnlike": lambda text, value: text.matches_arn(value),
 }
@@ -115,7 +115,7 @@ _NEGATED: Mapping[str, str] = {
     "arnnotequals": "arnequals",
     "arnnotlike": "arnlike",
 }
-_LIMITS: Mapping[str, Callable[[float, float], bool]] = {
+_COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     "lessthan": lambda value, limit: value < limit,
     "lessthanequals": lambda value, limit: value <= limit,
     "greaterthan": lambda value, limit: value > limit,
@@ -124,8 +124,8 @@ _LIMITS: Mapping[str, Callable[[float, float], bool]] = {
 _OPERATORS: Mapping[str, _Operator] = {
     **{name: _Operator(compare) for name, compare in _POSITIVE.items()},
     **{name: _Operator(_POSITIVE[positive], negated=True) for name, positive in _NEGATED.items()},
-    **{f"numeric{name}": _Operator(_numeric(compare)) for name, compare in _LIMITS.items()},
-    **{f"date{name}": _Operator(_dated(compare)) for name, compare in _LIMITS.items()},
-    "bool": _Operator(_true_or_false),
+    **{f"numeric{name}": _Operator(_numeric(compare)) for name, compare in _COMPARISONS.items()},
+    **{f"date{name}": _Operator(_by_date(compare)) for name, compare in _COMPARISONS.items()},
+    "bool": _Operator(_same_bool),
     "binaryequals": _Operator(_same_bytes),
 }

@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec
 
 from collections.abc import Mapping
 
-NAMED: Mapping[str, Mapping[str, str]] = {
+REFERENCED_RESOURCES: Mapping[str, Mapping[str, str]] = {
     "AssociateAddress": {"AllocationId": "elastic-ip", "InstanceId": "instance", "NetworkInterfaceId": "network-interface"},
     "AssociateIamInstanceProfile": {"InstanceId": "instance"},
     "AssociateRouteTable": {"RouteTableId": "route-table", "SubnetId": "subnet", "GatewayId": ""},
@@ -54,7 +54,7 @@ NAMED: Mapping[str, Mapping[str, str]] = {
 }
 """By call: the parameters that name resources, and of which kind (empty: by the id). Where a call names several, each must be allowed."""
 
-MAKES: Mapping[str, tuple[str, ...]] = {
+CREATED_RESOURCES: Mapping[str, tuple[str, ...]] = {
     "AllocateAddress": ("elastic-ip",),
     "AuthorizeSecurityGroupEgress": ("security-group-rule",),
     "AuthorizeSecurityGroupIngress": ("security-group-rule",),
@@ -70,7 +70,7 @@ MAKES: Mapping[str, tuple[str, ...]] = {
 }
 """By call: the kinds of what it makes. A rule counts as made only where the call tags it."""
 
-KINDS: Mapping[str, str] = {
+RESOURCE_TYPES: Mapping[str, str] = {
     "eipalloc": "elastic-ip",
     "eni": "network-interface",
     "fl": "vpc-flow-log",

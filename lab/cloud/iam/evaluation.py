@@ -1,4 +1,4 @@
-"""Several policies held against one ask, in AWS's order.
+"""Policy evaluation for one authorization request, in AWS's order.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html, within one account and without organisations'
 policies: a Deny anywhere refuses; a boundary and a VPC endpoint's policy must allow, if there is one; then an identity policy or the
@@ -8,12 +8,12 @@ resource's own must.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lab.cloud.iam.facts import Principal
-from lab.cloud.iam.statements import Ask, Statement
+from lab.cloud.iam.request_context import Principal
+from lab.cloud.iam.statements import AuthorizationRequest, Statement
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policies:
+class ApplicablePolicies:
     """The policies in force for an ask. None where there is no such policy: then it neither allows nor limits."""
 
     identity: Sequence[Statement] = ()
@@ -22,12 +22,12 @@ class Policies:
     resource: Sequence[Statement] | None = None
 
 
-def refusal(ask: Ask, principal: Principal, policies: Policies) -> str | None:
+def deny_reason(request: AuthorizationRequest, principal: Principal, policies: ApplicablePolicies) -> str | None:
     """Why the ask is refused, in AWS's words; None where it is allowed."""
-    said_of_it = [statement for statement in policies.resource or () if statement.names(principal) and statement.applies(ask)]
-    of_endpoint = [one for one in policies.endpoint or () if one.names(principal) and one.applies(ask)]
-    of_identity = [one for one in policies.identity if one.applies(ask)]
-    of_boundary = [one for one in policies.boundary or () if one.applies(ask)]
+    said_of_it = [statement for statement in policies.resource or () if statement.match_principal(principal) and statement.applies(request)]
+    of_endpoint = [one for one in policies.endpoint or () if one.match_principal(principal) and one.applies(request)]
+    of_identity = [one for one in policies.identity if one.applies(request)]
+    of_boundary = [one for one in policies.boundary or () if one.applies(request)]
     kinds = {
         "an identity-based policy": of_identity,
         "a permissions boundary": of_boundary,
@@ -35,18 +35,18 @@ def refusal(ask: Ask, principal: Principal, policies: Policies) -> str | None:
         "a resource-based policy": said_of_it,
     }
     for kind, statements in kinds.items():
-        if any(not statement.allows for statement in statements):
-            return _because(ask, principal, f"with an explicit deny in {kind}")
+        if any(not statement.is_allow for statement in statements):
+            return _denial_message(request, principal, f"with an explicit deny in {kind}")
     if policies.boundary is not None and not of_boundary:
-        return _because(ask, principal, f"because no permissions boundary allows the {ask.action} action")
+        return _denial_message(request, principal, f"because no permissions boundary allows the {request.action} action")
     if policies.endpoint is not None and not of_endpoint:
-        return _because(ask, principal, f"because no VPC endpoint policy allows the {ask.action} action")
-    if of_identity or any(statement.names(principal) == "itself" for statement in said_of_it):
+        return _denial_message(request, principal, f"because no VPC endpoint policy allows the {request.action} action")
+    if of_identity or any(statement.match_principal(principal) == "itself" for statement in said_of_it):
         return None
     kind = "resource" if principal.anonymous else "identity"
-    return _because(ask, principal, f"because no {kind}-based policy allows the {ask.action} action")
+    return _denial_message(request, principal, f"because no {kind}-based policy allows the {request.action} action")
 
 
-def _because(ask: Ask, principal: Principal, reason: str) -> str:
-    where = f' on resource: "{ask.resource}"' if ask.resource != "*" else ""
-    return f"User: {principal.session_arn or 'anonymous'} is not authorized to perform: {ask.action}{where} {reason}"
+def _denial_message(request: AuthorizationRequest, principal: Principal, reason: str) -> str:
+    where = f' on resource: "{request.resource}"' if request.resource != "*" else ""
+    return f"User: {principal.session_arn or 'anonymous'} is not authorized to perform: {request.action}{where} {reason}"

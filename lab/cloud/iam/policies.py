@@ -13,16 +13,16 @@ from urllib.parse import unquote
 
 from botocore.exceptions import ClientError
 
-from lab.cloud.iam.statements import Statement, read
-from lab.cloud.inventory import Clients
+from lab.cloud.iam.statements import Statement, parse_policy
+from lab.cloud.inventory import MotoClients
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2.type_defs import FilterTypeDef
 
 T = TypeVar("T")
-Topic = Literal["iam", "bucket", "secret", "endpoint", "tags"]
+CacheGroup = Literal["iam", "bucket", "secret", "endpoint", "tags"]
 
-_GONE = frozenset({"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "ResourceNotFoundException", "404"})
+_NOT_FOUND_CODES = frozenset({"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "ResourceNotFoundException", "404"})
 """The last is moto's for a path that it serves itself, such as /favicon.ico."""
 _BUCKET_NAME = re.compile(r"[a-zA-Z0-9._-]{1,255}")
 """What a bucket can be called, old ones too (`VALID_BUCKET` in botocore's handlers.py). botocore takes an access point's ARN besides,
@@ -30,7 +30,7 @@ which is no bucket of this API."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Role:
+class IamRole:
     """What IAM says of a role."""
 
     id: str = ""
@@ -44,71 +44,71 @@ class Role:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Gateway:
+class GatewayEndpoint:
     """A VPC's gateway endpoint for S3."""
 
     id: str
-    vpc: str
+    vpc_id: str
     statements: Sequence[Statement]
 
 
 class PolicyStore:
     """Reads policies by clients of the bare API server. A policy that is no JSON of the known form raises ValueError."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: MotoClients) -> None:
         self._clients = clients
-        self._kept: dict[Topic, dict[object, object]] = {"iam": {}, "bucket": {}, "secret": {}, "endpoint": {}, "tags": {}}
+        self._cache: dict[CacheGroup, dict[object, object]] = {"iam": {}, "bucket": {}, "secret": {}, "endpoint": {}, "tags": {}}
 
-    def changed(self, service: str, action: str) -> None:
+    def invalidate(self, service: str, action: str) -> None:
         """To be called after every call that may have changed something."""
-        topic = _topic(service, action)
+        topic = _cache_group(service, action)
         if topic is not None:
-            self._kept[topic] = {}
+            self._cache[topic] = {}
 
-    async def role(self, arn: str) -> Role:
+    async def role(self, arn: str) -> IamRole:
         """A role's policies and trust."""
-        return await self._keep("iam", ("role", arn), lambda: self._role(arn))
+        return await self._cached("iam", ("role", arn), lambda: self._role(arn))
 
-    async def role_of_profile(self, name: str) -> str | None:
+    async def profile_role_arn(self, name: str) -> str | None:
         """The ARN of the role in an instance profile."""
-        return await self._keep("iam", ("profile", name), lambda: self._role_of_profile(name))
+        return await self._cached("iam", ("profile", name), lambda: self._profile_role_arn(name))
 
-    async def bucket(self, name: str) -> Sequence[Statement] | None:
+    async def bucket_policy(self, name: str) -> Sequence[Statement] | None:
         """A bucket's policy, empty without one; None where there is no such bucket."""
-        return await self._keep("bucket", name, lambda: self._bucket(name))
+        return await self._cached("bucket", name, lambda: self._bucket_policy(name))
 
     async def secret_arn(self, region: str, secret_id: str) -> str | None:
         """A secret's ARN by its name or ARN."""
-        return await self._keep("secret", ("arn", region, secret_id), lambda: self._secret_arn(region, secret_id))
+        return await self._cached("secret", ("arn", region, secret_id), lambda: self._secret_arn(region, secret_id))
 
-    async def secret(self, arn: str) -> Sequence[Statement]:
+    async def secret_policy(self, arn: str) -> Sequence[Statement]:
         """A secret's own policy, empty without one."""
-        return await self._keep("secret", ("policy", arn), lambda: self._secret(arn))
+        return await self._cached("secret", ("policy", arn), lambda: self._secret_policy(arn))
 
-    async def gateway(self, region: str, subnet_id: str) -> Gateway | None:
+    async def gateway_endpoint(self, region: str, subnet_id: str) -> GatewayEndpoint | None:
         """The gateway by which a subnet reaches S3; None where it has none."""
-        return await self._keep("endpoint", (region, subnet_id), lambda: self._gateway(region, subnet_id))
+        return await self._cached("endpoint", (region, subnet_id), lambda: self._gateway_endpoint(region, subnet_id))
 
     async def tags(self, region: str, identifier: str) -> Mapping[str, str]:
         """The tags of an EC2 resource; empty where it has none, or is not there."""
-        return await self._keep("tags", (region, identifier), lambda: self._tags(region, identifier))
+        return await self._cached("tags", (region, identifier), lambda: self._tags(region, identifier))
 
     async def subnet_of(self, region: str, interface_id: str) -> str:
         """The ARN of a network interface's subnet; empty where there is no such interface. An interface keeps its subnet."""
-        return await self._keep("endpoint", ("interface", region, interface_id), lambda: self._subnet_of(region, interface_id))
+        return await self._cached("endpoint", ("interface", region, interface_id), lambda: self._subnet_of(region, interface_id))
 
-    async def association(self, region: str, association: str) -> list[str]:
+    async def associated_ids(self, region: str, association: str) -> list[str]:
         """The ids of what an association joins."""
-        return await asyncio.to_thread(self._association, region, association)
+        return await asyncio.to_thread(self._associated_ids, region, association)
 
-    async def _keep(self, topic: Topic, key: object, load: Callable[[], T]) -> T:
-        kept = self._kept[topic]
+    async def _cached(self, topic: CacheGroup, key: object, load: Callable[[], T]) -> T:
+        kept = self._cache[topic]
         if key not in kept:
             # A change while it is read replaces the whole folder: what was read is then kept in the old one, which nobody opens again.
             kept[key] = await asyncio.to_thread(load)
         return cast("T", kept[key])
 
-    def _role(self, arn: str) -> Role:
+    def _role(self, arn: str) -> IamRole:
         iam = self._clients.iam
         name = arn.rpartition("/")[2]
         try:
@@ -119,57 +119,57 @@ class PolicyStore:
                 for policy in page["PolicyNames"]
             ]
             documents += [
-                self._managed(policy.get("PolicyArn", ""))
+                self._managed_policy_document(policy.get("PolicyArn", ""))
                 for page in iam.get_paginator("list_attached_role_policies").paginate(RoleName=name)
                 for policy in page["AttachedPolicies"]
             ]
             boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
-            return Role(
+            return IamRole(
                 id=role["RoleId"] if role["Arn"] == arn else "",
-                identity=[statement for document in documents for statement in _read(document)],
-                boundary=_read(self._managed(boundary)) if boundary else None,
+                identity=[statement for document in documents for statement in _parse(document)],
+                boundary=_parse(self._managed_policy_document(boundary)) if boundary else None,
                 boundary_arn=boundary or "",
-                trust=_read(role.get("AssumeRolePolicyDocument", {})),
+                trust=_parse(role.get("AssumeRolePolicyDocument", {})),
                 tags={tag["Key"]: tag["Value"] for tag in role.get("Tags", [])},
             )
         except ClientError as error:
-            _only_gone(error)
-            return Role()
+            _not_found_code(error)
+            return IamRole()
 
-    def _managed(self, arn: str) -> Any:
+    def _managed_policy_document(self, arn: str) -> Any:
         version = self._clients.iam.get_policy(PolicyArn=arn)["Policy"].get("DefaultVersionId", "")
         return self._clients.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"].get("Document", {})
 
-    def _role_of_profile(self, name: str) -> str | None:
+    def _profile_role_arn(self, name: str) -> str | None:
         try:
             roles = self._clients.iam.get_instance_profile(InstanceProfileName=name)["InstanceProfile"]["Roles"]
         except ClientError as error:
-            _only_gone(error)
+            _not_found_code(error)
             return None
         return roles[0]["Arn"] if roles else None
 
-    def _bucket(self, name: str) -> Sequence[Statement] | None:
+    def _bucket_policy(self, name: str) -> Sequence[Statement] | None:
         if not _BUCKET_NAME.fullmatch(name):
             return None
         try:
-            return _read(self._clients.s3.get_bucket_policy(Bucket=name)["Policy"])
+            return _parse(self._clients.s3.get_bucket_policy(Bucket=name)["Policy"])
         except ClientError as error:
-            return () if _only_gone(error) == "NoSuchBucketPolicy" else None
+            return () if _not_found_code(error) == "NoSuchBucketPolicy" else None
 
     def _secret_arn(self, region: str, secret_id: str) -> str | None:
         try:
             return self._clients.secrets(region).describe_secret(SecretId=secret_id)["ARN"]
         except ClientError as error:
-            _only_gone(error)
+            _not_found_code(error)
             return None
 
-    def _secret(self, arn: str) -> Sequence[Statement]:
+    def _secret_policy(self, arn: str) -> Sequence[Statement]:
         try:
             document = self._clients.secrets(arn.split(":")[3]).get_resource_policy(SecretId=arn).get("ResourcePolicy")
         except ClientError as error:
-            _only_gone(error)
+            _not_found_code(error)
             return ()
-        return _read(document) if document else ()
+        return _parse(document) if document else ()
 
     def _tags(self, region: str, identifier: str) -> Mapping[str, str]:
         found = self._clients.ec2(region).describe_tags(Filters=[{"Name": "resource-id", "Values": [identifier]}])["Tags"]
@@ -183,7 +183,7 @@ class PolicyStore:
                 return subnet.get("SubnetArn", "")
         return ""
 
-    def _association(self, region: str, association: str) -> list[str]:
+    def _associated_ids(self, region: str, association: str) -> list[str]:
         if association.startswith("eipassoc-"):
             addresses = self._clients.ec2(region).describe_addresses(Filters=[{"Name": "association-id", "Values": [association]}])
             return [end for one in addresses["Addresses"] for end in (one.get("AllocationId"), one.get("NetworkInterfaceId")) if end]
@@ -196,25 +196,25 @@ class PolicyStore:
                     return [end for end in ends if end]
         return []
 
-    def _gateway(self, region: str, subnet_id: str) -> Gateway | None:
+    def _gateway_endpoint(self, region: str, subnet_id: str) -> GatewayEndpoint | None:
         ec2 = self._clients.ec2(region)
         tables = ec2.describe_route_tables(Filters=[{"Name": "association.subnet-id", "Values": [subnet_id]}])["RouteTables"]
         used = {table.get("RouteTableId", "") for table in tables}
         for endpoint in ec2.describe_vpc_endpoints()["VpcEndpoints"]:
             if endpoint.get("ServiceName", "").endswith(".s3") and used & set(endpoint.get("RouteTableIds", [])):
-                return Gateway(
+                return GatewayEndpoint(
                     id=endpoint.get("VpcEndpointId", ""),
-                    vpc=endpoint.get("VpcId", ""),
-                    statements=_read(endpoint.get("PolicyDocument") or _FULL_ACCESS),
+                    vpc_id=endpoint.get("VpcId", ""),
+                    statements=_parse(endpoint.get("PolicyDocument") or _ALLOW_ALL),
                 )
         return None
 
 
-_FULL_ACCESS: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+_ALLOW_ALL: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
 """What an endpoint without a policy of its own has."""
 
 
-def _topic(service: str, action: str) -> Topic | None:
+def _cache_group(service: str, action: str) -> CacheGroup | None:
     if service == "iam":
         return "iam"
     if service == "s3" and "Bucket" in action:
@@ -228,16 +228,16 @@ def _topic(service: str, action: str) -> Topic | None:
     return None
 
 
-def _read(document: Any) -> Sequence[Statement]:
+def _parse(document: Any) -> Sequence[Statement]:
     """The API gives a policy as an object or as text, which may be quoted as in a URL."""
     if isinstance(document, str):
         document = json.loads(document if document.lstrip().startswith("{") else unquote(document))
-    return read(cast("Mapping[str, Any]", document))
+    return parse_policy(cast("Mapping[str, Any]", document))
 
 
-def _only_gone(error: ClientError) -> str:
+def _not_found_code(error: ClientError) -> str:
     """The error's code, if it says that the thing is not there; raises it otherwise."""
     code = error.response.get("Error", {}).get("Code", "")
-    if code not in _GONE:
+    if code not in _NOT_FOUND_CODES:
         raise error
     return code

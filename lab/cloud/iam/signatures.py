@@ -13,7 +13,7 @@ from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAu
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from lab.cloud.calls import Message
+from lab.cloud.calls import HttpRequest
 
 CLOCK_SKEW_SECONDS = 15 * 60
 """AWS refuses a signature whose time is further off."""
@@ -22,7 +22,7 @@ _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=[^/,\s]+/(?P<scope>[^,\s]+)\s*,\s*"
     r"SignedHeaders=(?P<headers>[^,\s]+)\s*,\s*Signature=(?P<signature>[0-9a-f]{64})"
 )
-_HASH = re.compile(r"[0-9a-f]{64}")
+_SHA256_HEX = re.compile(r"[0-9a-f]{64}")
 _TIME = "%Y%m%dT%H%M%SZ"
 _MISMATCH = "The request signature we calculated does not match the signature you provided."
 
@@ -31,59 +31,59 @@ class SignatureError(Exception):
     """The signature does not fit; the message says why, as AWS does."""
 
 
-class TimeError(SignatureError):
+class ClockSkewError(SignatureError):
     """The signature's time is too far off, or a presigned URL has expired."""
 
 
-def verify(message: Message, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
+def verify_signature(http_request: HttpRequest, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
     """Raises `SignatureError` unless the message was signed with `secret` and sent with `token`, or with none.
 
     `s3`: by S3's rules.
     """
-    if "X-Amz-Signature" in message.arguments:
-        _verify_presigned(message, secret=secret, token=token, s3=s3, now=now)
+    if "X-Amz-Signature" in http_request.query_params:
+        _verify_presigned(http_request, secret=secret, token=token, s3=s3, now=now)
     else:
-        _verify_header(message, secret=secret, token=token, s3=s3, now=now)
+        _verify_header(http_request, secret=secret, token=token, s3=s3, now=now)
 
 
-def _verify_header(message: Message, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
-    given = _AUTHORIZATION.fullmatch(message.headers.get("Authorization", "").strip())
+def _verify_header(http_request: HttpRequest, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
+    given = _AUTHORIZATION.fullmatch(http_request.headers.get("Authorization", "").strip())
     if given is None:
         raise SignatureError("The Authorization header is not a signature of version 4.")
-    if message.headers.get("X-Amz-Security-Token") != token:
+    if http_request.headers.get("X-Amz-Security-Token") != token:
         raise SignatureError("The security token included in the request is invalid.")
-    stamp = message.headers.get("X-Amz-Date", "")
-    age = (now - _moment(stamp)).total_seconds()
+    stamp = http_request.headers.get("X-Amz-Date", "")
+    age = (now - _parse_time(stamp)).total_seconds()
     if abs(age) > CLOCK_SKEW_SECONDS:
-        raise TimeError(f"Signature expired or not yet current: {stamp} is {age:.0f} seconds before {now.strftime(_TIME)}.")
-    content = message.headers.get("X-Amz-Content-SHA256", "")
-    if s3 and _HASH.fullmatch(content) and content != hashlib.sha256(message.body).hexdigest():
+        raise ClockSkewError(f"Signature expired or not yet current: {stamp} is {age:.0f} seconds before {now.strftime(_TIME)}.")
+    content = http_request.headers.get("X-Amz-Content-SHA256", "")
+    if s3 and _SHA256_HEX.fullmatch(content) and content != hashlib.sha256(http_request.body).hexdigest():
         raise SignatureError("The provided 'x-amz-content-sha256' header does not match what was computed.")
     names = given["headers"].split(";")
     # Elsewhere than in S3 the body itself is what is signed, whatever a header says of it.
-    request = _request(message, message.query, names if s3 else [name for name in names if name != "x-amz-content-sha256"])
+    request = _signed_request(http_request, http_request.query, names if s3 else [name for name in names if name != "x-amz-content-sha256"])
     if not s3 and "x-amz-content-sha256" in names:
-        request.headers["x-amz-content-sha256"] = hashlib.sha256(message.body).hexdigest()
+        request.headers["x-amz-content-sha256"] = hashlib.sha256(http_request.body).hexdigest()
     signer = S3SigV4Auth if s3 else SigV4Auth
-    _compare(signer, request, secret=secret, stamp=stamp, scope=given["scope"], signature=given["signature"])
+    _check_signature(signer, request, secret=secret, stamp=stamp, scope=given["scope"], signature=given["signature"])
 
 
-def _verify_presigned(message: Message, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
-    arguments = message.arguments
+def _verify_presigned(http_request: HttpRequest, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
+    arguments = http_request.query_params
     if arguments.get("X-Amz-Security-Token") != token:
         raise SignatureError("The security token included in the request is invalid.")
     stamp, lifetime = arguments.get("X-Amz-Date", ""), arguments.get("X-Amz-Expires", "")
-    age = (now - _moment(stamp)).total_seconds()
+    age = (now - _parse_time(stamp)).total_seconds()
     if not lifetime.isdecimal() or not -CLOCK_SKEW_SECONDS <= age <= int(lifetime):
-        raise TimeError("Request has expired")
-    query = "&".join(part for part in message.query.split("&") if not part.startswith("X-Amz-Signature="))
-    request = _request(message, query, arguments.get("X-Amz-SignedHeaders", "").split(";"))
+        raise ClockSkewError("Request has expired")
+    query = "&".join(part for part in http_request.query.split("&") if not part.startswith("X-Amz-Signature="))
+    request = _signed_request(http_request, query, arguments.get("X-Amz-SignedHeaders", "").split(";"))
     scope = arguments.get("X-Amz-Credential", "").partition("/")[2]
     signer = S3SigV4QueryAuth if s3 else SigV4QueryAuth
-    _compare(signer, request, secret=secret, stamp=stamp, scope=scope, signature=arguments["X-Amz-Signature"])
+    _check_signature(signer, request, secret=secret, stamp=stamp, scope=scope, signature=arguments["X-Amz-Signature"])
 
 
-def _request(message: Message, query: str, names: list[str]) -> AWSRequest:
+def _signed_request(message: HttpRequest, query: str, names: list[str]) -> AWSRequest:
     """The request with those headers alone that are signed: botocore's signers sign what they find."""
     if "host" not in names:
         raise SignatureError("The host header is not signed.")
@@ -92,7 +92,7 @@ def _request(message: Message, query: str, names: list[str]) -> AWSRequest:
     return AWSRequest(method=message.method, url=url, headers={**headers, "host": message.host}, data=message.body)
 
 
-def _compare(kind: type[SigV4Auth], request: AWSRequest, *, secret: str, stamp: str, scope: str, signature: str) -> None:
+def _check_signature(kind: type[SigV4Auth], request: AWSRequest, *, secret: str, stamp: str, scope: str, signature: str) -> None:
     parts = scope.split("/")
     if len(parts) != 4 or parts[0] != stamp[:8]:
         raise SignatureError("Credential should be scoped to the date of the request.")
@@ -103,7 +103,7 @@ def _compare(kind: type[SigV4Auth], request: AWSRequest, *, secret: str, stamp: 
         raise SignatureError(_MISMATCH)
 
 
-def _moment(stamp: str) -> datetime.datetime:
+def _parse_time(stamp: str) -> datetime.datetime:
     try:
         return datetime.datetime.strptime(stamp, _TIME).replace(tzinfo=datetime.UTC)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Faults of the AWS API: it throttles, is slow, or is down. Made real at its door (`lab.cloud.api_faults`)."""
+"""Faults of the AWS API: it throttles, is slow, or is down. Injected at the API gateway (`lab.cloud.api_fault_filter`)."""
 
 from abc import ABC
 from typing import Literal, Self
@@ -6,13 +6,13 @@ from typing import Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from lab.aws_services import SERVICES
-from lab.hypervisor.faults.fault import Fault, Scene
+from lab.hypervisor.faults.fault import Fault, LabSnapshot
 
-_LONGEST_DELAY = 60_000
+_MAX_DELAY_MS = 60_000
 
 
 class ApiFault(Fault, ABC):
-    """Something with the API: whoever calls it by its doors notices, hosts and programs on this machine; the lab itself does not."""
+    """Something with the API: whoever calls it through the gateway notices, hosts and programs on this machine; the lab itself does not."""
 
     service: str = ""
     """Empty: every service."""
@@ -24,14 +24,14 @@ class ApiFault(Fault, ABC):
             raise ValueError(f"service {given!r}: give one of {', '.join(SERVICES)}, or none for the whole API")
         return given
 
-    def check(self, scene: Scene) -> None:
-        del scene  # it names nothing of the lab
+    def check(self, snapshot: LabSnapshot) -> None:
+        del snapshot  # it names nothing of the lab
 
-    def missing(self, scene: Scene) -> list[str]:
-        del scene
+    def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
+        del snapshot
         return []
 
-    def api(self) -> str:
+    def target_label(self) -> str:
         """Whose fault it is, in words."""
         return f"the AWS API of {self.service}" if self.service else "the AWS API"
 
@@ -45,7 +45,7 @@ class ApiThrottle(ApiFault):
     """Calls a second that each service lets through."""
 
     @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
+    def _require_percent_or_rate(self) -> Self:
         if (self.percent is None) == (self.rate is None):
             raise ValueError("api throttle: give either --percent, how many of a hundred calls are refused, or --rate, calls a second")
         if self.percent is not None and not 0 < self.percent <= 100:
@@ -54,9 +54,9 @@ class ApiThrottle(ApiFault):
             raise ValueError(f"rate {self.rate:g}: calls a second that are let through, from 0.01 to 10000")
         return self
 
-    def words(self) -> str:
+    def summary(self) -> str:
         how = f"{self.percent:g} % of all calls" if self.percent is not None else f"what exceeds {self.rate:g} calls a second"
-        return f"{self.api()} throttles {how}"
+        return f"{self.target_label()} throttles {how}"
 
 
 class ApiSlow(ApiFault):
@@ -68,12 +68,12 @@ class ApiSlow(ApiFault):
     @field_validator("milliseconds")
     @classmethod
     def _duration(cls, given: float) -> float:
-        if not 1 <= given <= _LONGEST_DELAY:
-            raise ValueError(f"delay {given:g}: milliseconds from 1 to {_LONGEST_DELAY}, such as 500")
+        if not 1 <= given <= _MAX_DELAY_MS:
+            raise ValueError(f"delay {given:g}: milliseconds from 1 to {_MAX_DELAY_MS}, such as 500")
         return given
 
-    def words(self) -> str:
-        return f"{self.api()} answers {self.milliseconds:g} ms late"
+    def summary(self) -> str:
+        return f"{self.target_label()} answers {self.milliseconds:g} ms late"
 
 
 class ApiDown(ApiFault):
@@ -81,5 +81,5 @@ class ApiDown(ApiFault):
 
     kind: Literal["api-down"] = "api-down"
 
-    def words(self) -> str:
-        return f"{self.api()} is down"
+    def summary(self) -> str:
+        return f"{self.target_label()} is down"

@@ -9,10 +9,10 @@ from pydantic_core import ErrorDetails
 from lab.hypervisor.faults.api import ApiDown, ApiSlow, ApiThrottle
 from lab.hypervisor.faults.fault import Fault, FaultError
 from lab.hypervisor.faults.hosts import FillDisk, Freeze, SlowDisk
-from lab.hypervisor.faults.network import Bandwidth, Delay, Drop, Loss, ZoneCut
+from lab.hypervisor.faults.network import Bandwidth, Delay, Drop, Loss, ZonePartition
 
 AnyFault = Annotated[
-    ZoneCut | Drop | Loss | Bandwidth | Delay | Freeze | FillDisk | SlowDisk | ApiThrottle | ApiSlow | ApiDown,
+    ZonePartition | Drop | Loss | Bandwidth | Delay | Freeze | FillDisk | SlowDisk | ApiThrottle | ApiSlow | ApiDown,
     Field(discriminator="kind"),
 ]
 
@@ -24,15 +24,15 @@ def parse(description: Mapping[str, Any]) -> Fault:
     try:
         return _ADAPTER.validate_python(description)
     except ValidationError as error:
-        raise FaultError("; ".join(_words(one) for one in error.errors())) from None
+        raise FaultError("; ".join(_format_error(one) for one in error.errors())) from None
 
 
-def describe(fault: Fault) -> dict[str, Any]:
+def serialize(fault: Fault) -> dict[str, Any]:
     """The description that `parse` reads."""
     return fault.model_dump(mode="json", by_alias=True)
 
 
-def _words(error: ErrorDetails) -> str:
+def _format_error(error: ErrorDetails) -> str:
     context: Mapping[str, Any] = error.get("ctx", {})
     if error["type"] == "value_error":
         return str(context["error"])

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from lab.hypervisor.faults.fault import Fault, FaultError, Scene
+from lab.hypervisor.faults.fault import Fault, FaultError, LabSnapshot
 
 INTERNET = "internet"
 """As an end: all that is outside the VPC but AWS's own API, seen from the hosts. In the lab that is this machine."""
@@ -17,11 +17,11 @@ AWS = "aws"
 
 _RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(|k|m|g)bit")
 _FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
-_LOWEST_RATE, _HIGHEST_RATE = 8_000, 10_000_000_000
-_LONGEST_DELAY = 60_000
+_MIN_RATE, _MAX_RATE = 8_000, 10_000_000_000
+_MAX_DELAY_MS = 60_000
 
 
-class ZoneCut(Fault):
+class ZonePartition(Fault):
     """A zone cut off from all the rest: other zones, the internet, AWS's API. Within it all goes on, metadata and resolver too.
 
     A NAT gateway in it is cut off with it, so hosts of other zones that leave by that have no way out.
@@ -30,23 +30,23 @@ class ZoneCut(Fault):
     kind: Literal["zone"] = "zone"
     zone: str
 
-    def words(self) -> str:
+    def summary(self) -> str:
         return f"zone {self.zone} is cut off from the rest"
 
-    def check(self, scene: Scene) -> None:
-        if self.zone not in scene.zones:
+    def check(self, snapshot: LabSnapshot) -> None:
+        if self.zone not in snapshot.zones:
             raise FaultError(
-                f"zone {self.zone!r}: no host of this lab is in it; give one of {', '.join(scene.zones) or 'none: it is empty'}"
+                f"zone {self.zone!r}: no host of this lab is in it; give one of {', '.join(snapshot.zones) or 'none: it is empty'}"
             )
 
-    def missing(self, scene: Scene) -> list[str]:
-        return [] if self.zone in scene.zones else [f"zone {self.zone} has no host now"]
+    def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
+        return [] if self.zone in snapshot.zones else [f"zone {self.zone} has no host now"]
 
 
 class PairFault(Fault, ABC):
     """Something between two ends: hosts (by name or instance id), `internet`, or `aws`."""
 
-    places: ClassVar[tuple[str, ...]] = (INTERNET, AWS)
+    special_endpoints: ClassVar[tuple[str, ...]] = (INTERNET, AWS)
     """What may stand in a host's place."""
 
     source: str = Field(alias="from")
@@ -55,11 +55,11 @@ class PairFault(Fault, ABC):
     """Whether packets from `target` to `source` suffer too."""
 
     @model_validator(mode="after")
-    def _has_two_ends(self) -> Self:
+    def _validate_endpoints(self) -> Self:
         for end in (self.source, self.target):
-            if end in (INTERNET, AWS) and end not in self.places:
+            if end in (INTERNET, AWS) and end not in self.special_endpoints:
                 raise ValueError(
-                    f"{end!r} cannot be an end of this fault: it takes hosts{''.join(f' and {place!r}' for place in self.places)}"
+                    f"{end!r} cannot be an end of this fault: it takes hosts{''.join(f' and {name!r}' for name in self.special_endpoints)}"
                 )
         if self.source == self.target:
             raise ValueError(f"from {self.source!r} to {self.target!r}: a host's packets to itself never leave it; give two different ends")
@@ -73,21 +73,25 @@ class PairFault(Fault, ABC):
         if self.both_ways:
             yield self.target, self.source
 
-    def between(self) -> str:
+    def path_label(self) -> str:
         """Which packets, in words."""
         return f"between {self.source} and {self.target}" if self.both_ways else f"from {self.source} to {self.target}"
 
-    def check(self, scene: Scene) -> None:
+    def check(self, snapshot: LabSnapshot) -> None:
         found = [
-            {machine.instance_id for machine in scene.require_host(end, *self.places)}
+            {machine.instance_id for machine in snapshot.require_host(end, *self.special_endpoints)}
             for end in (self.source, self.target)
-            if end not in self.places
+            if end not in self.special_endpoints
         ]
         if len(found) == 2 and found[0] == found[1]:
             raise FaultError(f"from {self.source!r} to {self.target!r}: both name the same host; give two different ones")
 
-    def missing(self, scene: Scene) -> list[str]:
-        return [f"there is no host {end} now" for end in (self.source, self.target) if end not in self.places and not scene.hosts(end)]
+    def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
+        return [
+            f"there is no host {end} now"
+            for end in (self.source, self.target)
+            if end not in self.special_endpoints and not snapshot.hosts(end)
+        ]
 
 
 class Drop(PairFault):
@@ -95,8 +99,8 @@ class Drop(PairFault):
 
     kind: Literal["drop"] = "drop"
 
-    def words(self) -> str:
-        return f"every packet {self.between()} is dropped"
+    def summary(self) -> str:
+        return f"every packet {self.path_label()} is dropped"
 
 
 class Loss(PairFault):
@@ -114,15 +118,15 @@ class Loss(PairFault):
             raise ValueError(f"loss {given!r}: a percentage from 0.01 to 100, such as 30")
         return percent
 
-    def words(self) -> str:
-        return f"{self.percent:g} % of the packets {self.between()} are lost"
+    def summary(self) -> str:
+        return f"{self.percent:g} % of the packets {self.path_label()} are lost"
 
 
 class Bandwidth(PairFault):
     """No more than so many bits pass in a second; some 200 ms of them wait, what is beyond that is dropped."""
 
     kind: Literal["bandwidth"] = "bandwidth"
-    places: ClassVar[tuple[str, ...]] = (INTERNET,)
+    special_endpoints: ClassVar[tuple[str, ...]] = (INTERNET,)
     rate: str
     both_ways: bool = True
 
@@ -130,7 +134,7 @@ class Bandwidth(PairFault):
     @classmethod
     def _speed(cls, given: str) -> str:
         form = _RATE.fullmatch(given.strip().lower())
-        if form is None or not _LOWEST_RATE <= _bits(form) <= _HIGHEST_RATE:
+        if form is None or not _MIN_RATE <= _parse_bits(form) <= _MAX_RATE:
             raise ValueError(f"rate {given!r}: bits in a second from 8kbit to 10gbit, such as 500kbit, 1mbit or 2.5gbit")
         return form[0]
 
@@ -138,17 +142,17 @@ class Bandwidth(PairFault):
     def bits(self) -> int:
         """Bits in a second."""
         form = _RATE.fullmatch(self.rate)
-        return _bits(form) if form else 0
+        return _parse_bits(form) if form else 0
 
-    def words(self) -> str:
-        return f"no more than {self.rate} a second pass{'' if self.both_ways else 'es'} {self.between()}"
+    def summary(self) -> str:
+        return f"no more than {self.rate} a second pass{'' if self.both_ways else 'es'} {self.path_label()}"
 
 
 class Delay(PairFault):
     """Each packet arrives later."""
 
     kind: Literal["delay"] = "delay"
-    places: ClassVar[tuple[str, ...]] = (INTERNET,)
+    special_endpoints: ClassVar[tuple[str, ...]] = (INTERNET,)
     milliseconds: float
     both_ways: bool = True
 
@@ -156,12 +160,12 @@ class Delay(PairFault):
     @classmethod
     def _duration(cls, given: object) -> float:
         milliseconds = _number(given, suffix="ms")
-        if milliseconds is None or not 0.1 <= milliseconds <= _LONGEST_DELAY:
-            raise ValueError(f"delay {given!r}: milliseconds from 0.1 to {_LONGEST_DELAY}, such as 50")
+        if milliseconds is None or not 0.1 <= milliseconds <= _MAX_DELAY_MS:
+            raise ValueError(f"delay {given!r}: milliseconds from 0.1 to {_MAX_DELAY_MS}, such as 50")
         return milliseconds
 
-    def words(self) -> str:
-        return f"each packet {self.between()} is {self.milliseconds:g} ms late"
+    def summary(self) -> str:
+        return f"each packet {self.path_label()} is {self.milliseconds:g} ms late"
 
 
 def _number(given: object, *, suffix: str) -> float | None:
@@ -171,5 +175,5 @@ def _number(given: object, *, suffix: str) -> float | None:
         return None
 
 
-def _bits(form: re.Match[str]) -> int:
+def _parse_bits(form: re.Match[str]) -> int:
     return int(float(form[1]) * _FACTORS[form[2]])

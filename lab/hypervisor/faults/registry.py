@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from lab.hypervisor.desired import DesiredMachine
-from lab.hypervisor.faults.fault import Effector, Fault, FaultError, Scene
-from lab.hypervisor.faults.kinds import describe, parse
-from lab.hypervisor.faults.ways import ailing
+from lab.hypervisor.faults.fault import Fault, FaultError, FaultInjector, LabSnapshot
+from lab.hypervisor.faults.kinds import parse, serialize
+from lab.hypervisor.faults.path_faults import faults_on_path
 from lab.names import LabNames
 
 log = logging.getLogger(__name__)
 
-LONGEST = 7 * 24 * 3600
+MAX_SECONDS = 7 * 24 * 3600
 """Seconds for which a fault may be given at the most; without an end it lasts until it is taken back."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Active:
+class ActiveFault:
     """A fault that is on."""
 
     fault_id: str
@@ -32,66 +32,76 @@ class Active:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; the registry's own record too."""
-        return {"id": self.fault_id, "until": self.until, "fault": describe(self.fault)}
+        return {"id": self.fault_id, "until": self.until, "fault": serialize(self.fault)}
 
 
-class Faults:
+class FaultRegistry:
     """The faults of one lab. Blocking, and safe to call from any thread.
 
     What hosts suffer always follows from all active faults together, computed anew at each change: faults may overlap and be taken back in
     any order.
     """
 
-    def __init__(self, names: LabNames, effectors: Sequence[Effector]) -> None:
+    def __init__(self, names: LabNames, injectors: Sequence[FaultInjector]) -> None:
         self.problem: str | None = None
         """Why the active faults could not be made real at the last change of machines, for people."""
-        self._effectors = list(effectors)
-        self._scene = Scene(names=names)
-        self._followed = False
+        self._injectors = list(injectors)
+        self._snapshot = LabSnapshot(names=names)
+        self._synced = False
         """Whether the machines are known. Until then an earlier daemon's effects stand, and nothing is computed from an empty lab."""
         self._lock = threading.Lock()
-        self._active: list[Active] = []
-        self._next = 1
-        self._recall()
+        self._active: list[ActiveFault] = []
+        self._next_id = 1
+        self._load()
 
     @property
-    def active(self) -> list[Active]:
+    def active(self) -> list[ActiveFault]:
         """Those that are on, oldest first."""
         return list(self._active)
 
-    def is_on(self, fault_id: str) -> bool:
+    def is_active(self, fault_id: str) -> bool:
         """Whether this fault has been given and has not ended."""
         return any(one.fault_id == fault_id for one in self._active)
 
-    def listed(self) -> list[dict[str, Any]]:
+    def as_dicts(self) -> list[dict[str, Any]]:
         """Those that are on, each with its words and what it waits for; for JSON."""
-        return [one.as_dict() | {"words": one.fault.words(), "missing": one.fault.missing(self._scene)} for one in self.active]
+        return [
+            one.as_dict() | {"words": one.fault.summary(), "missing": one.fault.inactive_reasons(self._snapshot)} for one in self.active
+        ]
 
-    def ailing(self, source: str, target: str) -> list[str]:
+    def on_path(self, source: str, target: str) -> list[str]:
         """The faults on the way between two ends (instance ids, `internet`, `aws`), in words."""
-        return [f"fault {one.fault_id}: {one.fault.words()}" for one in self.active if ailing([one.fault], self._scene, source, target)]
+        return [
+            f"fault {one.fault_id}: {one.fault.summary()}"
+            for one in self.active
+            if faults_on_path([one.fault], self._snapshot, source, target)
+        ]
 
-    def give(self, description: Mapping[str, Any], seconds: float | None = None) -> Active:
+    def inject(self, description: Mapping[str, Any], seconds: float | None = None) -> ActiveFault:
         """Puts a fault on, for so many seconds or until it is taken back: wholly, or not at all and FaultError says why."""
-        if seconds is not None and not 0 < seconds <= LONGEST:
-            raise FaultError(f"for {seconds:g} seconds: a fault lasts from a fraction of a second to a week ({LONGEST}), or without an end")
+        if seconds is not None and not 0 < seconds <= MAX_SECONDS:
+            raise FaultError(
+                f"for {seconds:g} seconds: a fault lasts from a fraction of a second to a week ({MAX_SECONDS}), or without an end"
+            )
         fault = parse(description)
         with self._lock:
-            self._require_machines(fault.words())
-            fault.check(self._scene)
-            given = Active(fault_id=f"f{self._next}", fault=fault, until=None if seconds is None else time.time() + seconds)
+            self._require_machines(fault.summary())
+            fault.check(self._snapshot)
+            given = ActiveFault(fault_id=f"f{self._next_id}", fault=fault, until=None if seconds is None else time.time() + seconds)
             before = self._active
             try:
                 self._apply([*before, given])
-                self._record([*before, given], self._next + 1)
+                self._save([*before, given], self._next_id + 1)
             except Exception as error:
-                self._back_to(before)
-                raise error if isinstance(error, FaultError) else FaultError(f"{fault.words()}: it could not be given: {error}") from error
-            self._active, self._next = [*before, given], self._next + 1
-        log.info("%s: %s", given.fault_id, fault.words())
+                self._roll_back(before)
+                raise (
+                    error if isinstance(error, FaultError) else FaultError(f"{fault.summary()}: it could not be given: {error}")
+                ) from error
+            self._active, self._next_id = [*before, given], self._next_id + 1
+        log.info("%s: %s", given.fault_id, fault.summary())
         return given
 
-    def take_back(self, *fault_ids: str) -> list[Active]:
+    def clear(self, *fault_ids: str) -> list[ActiveFault]:
         """Ends faults, all if none is named; those that were ended. Raises FaultError, and ends none, where one is not on."""
         with self._lock:
             self._require_machines("take back faults")  # else it would be listed as over while it still holds
@@ -103,29 +113,29 @@ class Faults:
             kept = [one for one in self._active if one not in ended]
             self._apply(kept)
             self._active = kept
-            self._record(kept, self._next)
+            self._save(kept, self._next_id)
         for one in ended:
-            log.info("%s: over: %s", one.fault_id, one.fault.words())
+            log.info("%s: over: %s", one.fault_id, one.fault.summary())
         return ended
 
-    def follow(self, machines: Mapping[str, DesiredMachine]) -> None:
+    def sync(self, machines: Mapping[str, DesiredMachine]) -> None:
         """Makes the active faults hold for the machines as they are now. Never raises: see `problem`."""
         with self._lock:
-            self._scene, self._followed = Scene(names=self._scene.names, machines=machines), True
-            self._hold()
+            self._snapshot, self._synced = LabSnapshot(names=self._snapshot.names, machines=machines), True
+            self._reapply()
 
-    def booting(self, instance_id: str) -> None:
+    def before_boot(self, instance_id: str) -> None:
         """Makes the active faults hold for a machine that is about to run its first process. Never raises: see `problem`."""
         with self._lock:
-            for effector in self._effectors:
-                effector.booting(instance_id)
-            self._hold()
+            for effector in self._injectors:
+                effector.before_boot(instance_id)
+            self._reapply()
 
     def _require_machines(self, wish: str) -> None:
-        if not self._followed:
+        if not self._synced:
             raise FaultError(f"{wish}: the lab's daemon has not yet heard from the AWS API which hosts there are; try again")
 
-    def _hold(self) -> None:
+    def _reapply(self) -> None:
         try:
             self._apply(self._active)
             self.problem = None
@@ -133,18 +143,18 @@ class Faults:
             self.problem = f"the active faults do not all hold: {error}"
             log.exception("the active faults could not be applied")
 
-    def _apply(self, active: Sequence[Active]) -> None:
+    def _apply(self, active: Sequence[ActiveFault]) -> None:
         """Has every effector try, whatever becomes of the others; then raises the first error."""
         errors: list[Exception] = []
-        for effector in self._effectors if self._followed else ():
+        for effector in self._injectors if self._synced else ():
             try:
-                effector.apply([one.fault for one in active], self._scene)
+                effector.apply([one.fault for one in active], self._snapshot)
             except Exception as error:
                 errors.append(error)
         if errors:
             raise errors[0]
 
-    def _back_to(self, before: Sequence[Active]) -> None:
+    def _roll_back(self, before: Sequence[ActiveFault]) -> None:
         try:
             self._apply(before)
         except Exception as error:
@@ -153,20 +163,20 @@ class Faults:
 
     @property
     def _file(self) -> Path:
-        return self._scene.names.state_dir / "faults.json"
+        return self._snapshot.names.state_dir / "faults.json"
 
-    def _record(self, active: Sequence[Active], following: int) -> None:
+    def _save(self, active: Sequence[ActiveFault], following: int) -> None:
         scratch = self._file.with_suffix(".new")
         scratch.write_text(json.dumps({"next": following, "faults": [one.as_dict() for one in active]}))
         scratch.rename(self._file)
 
-    def _recall(self) -> None:
+    def _load(self) -> None:
         if not self._file.exists():
             return
         kept = json.loads(self._file.read_text())
-        self._next = int(kept["next"])
+        self._next_id = int(kept["next"])
         for one in kept["faults"]:
             try:
-                self._active.append(Active(fault_id=one["id"], fault=parse(one["fault"]), until=one["until"]))
+                self._active.append(ActiveFault(fault_id=one["id"], fault=parse(one["fault"]), until=one["until"]))
             except FaultError:  # another version of the lab knew this kind
                 log.exception("%s: is forgotten", one["id"])

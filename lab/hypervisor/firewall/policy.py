@@ -9,17 +9,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, collapse_addresses
 
-from lab.hypervisor.firewall.facts import Group, GroupRule, Interface, Rulebook
+from lab.hypervisor.firewall.model import Group, GroupRule, NetworkInterface, SecurityGroupSnapshot
 
 ICMP, TCP, UDP = 1, 6, 17
 _ICMPV6 = 58
 PROTOCOLS = {"icmp": ICMP, "tcp": TCP, "udp": UDP, "icmpv6": _ICMPV6}
-_HIGHEST_PORT = 65535
-_EVERYWHERE = IPv4Network("0.0.0.0/0")
+_MAX_PORT = 65535
+_ANY_NETWORK = IPv4Network("0.0.0.0/0")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Permission:
+class AllowRule:
     """One rule that is sound. The peer is everywhere unless one of `network`, `peer_group_id`, `prefix_list_id` is given."""
 
     rule_id: str
@@ -37,11 +37,11 @@ class Permission:
     description: str = ""
 
     @property
-    def everywhere(self) -> bool:
+    def any_peer(self) -> bool:
         """Whether the peer may be any address."""
         return self.network is None and self.peer_group_id is None and self.prefix_list_id is None
 
-    def covers(self, protocol: int, port: int | None) -> bool:
+    def matches(self, protocol: int, port: int | None) -> bool:
         """Whether it is about such a packet, the peer aside. `port`: of TCP and UDP the target's, of ICMP the type; None: every one."""
         if self.protocol is None:
             return True
@@ -53,7 +53,7 @@ class Permission:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Problem:
+class PolicyProblem:
     """Something that AWS's state holds and that cannot be obeyed."""
 
     text: str
@@ -62,28 +62,28 @@ class Problem:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Policy:
+class FirewallPolicy:
     """All that is permitted. Whatever is not, is not."""
 
-    interfaces: tuple[Interface, ...] = ()
+    interfaces: tuple[NetworkInterface, ...] = ()
     groups: Mapping[str, Group] = field(default_factory=dict[str, Group])
-    permissions: Mapping[str, tuple[Permission, ...]] = field(default_factory=dict[str, tuple[Permission, ...]])
+    rules: Mapping[str, tuple[AllowRule, ...]] = field(default_factory=dict[str, tuple[AllowRule, ...]])
     """By the id of the group that they are of."""
     members: Mapping[str, frozenset[IPv4Address]] = field(default_factory=dict[str, frozenset[IPv4Address]])
     """The addresses of the interfaces in each group that a permission names as peer."""
     prefix_lists: Mapping[str, tuple[IPv4Network, ...]] = field(default_factory=dict[str, tuple[IPv4Network, ...]])
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[PolicyProblem, ...] = ()
 
-    def of(self, group_ids: Iterable[str], *, egress: bool) -> list[Permission]:
+    def rules_for(self, group_ids: Iterable[str], *, egress: bool) -> list[AllowRule]:
         """The permissions of an interface in these groups, in one direction."""
-        return [permission for group_id in group_ids for permission in self.permissions.get(group_id, ()) if permission.egress is egress]
+        return [permission for group_id in group_ids for permission in self.rules.get(group_id, ()) if permission.egress is egress]
 
     def problems_of(self, group_ids: Iterable[str]) -> list[str]:
         """What is wrong with these groups, for people."""
         wanted = set(group_ids)
         return [problem.text for problem in self.problems if problem.group_id in wanted]
 
-    def matches_peer(self, permission: Permission, address: IPv4Address) -> bool:
+    def matches_peer(self, permission: AllowRule, address: IPv4Address) -> bool:
         """Whether the permission is about packets from or to this address."""
         if permission.network is not None:
             return address in permission.network
@@ -98,32 +98,32 @@ class MalformedRuleError(ValueError):
     """A rule that AWS would not have taken, or whose group or list has gone since; the message says what is wrong with it."""
 
 
-def policy(rulebook: Rulebook, interfaces: Iterable[Interface]) -> Policy:
+def build_policy(snapshot: SecurityGroupSnapshot, interfaces: Iterable[NetworkInterface]) -> FirewallPolicy:
     """What these groups permit to these interfaces."""
     kept = tuple(sorted(interfaces, key=lambda interface: interface.instance_id))
-    problems: list[Problem] = []
+    problems: list[PolicyProblem] = []
     lists: dict[str, tuple[IPv4Network, ...]] = {}
-    for list_id, cidrs in rulebook.prefix_lists.items():
+    for list_id, cidrs in snapshot.prefix_lists.items():
         with contextlib.suppress(ValueError):  # reported for each rule that names the list
             lists[list_id] = tuple(collapse_addresses(IPv4Network(cidr, strict=False) for cidr in cidrs if ":" not in cidr))
-    permissions: dict[str, list[Permission]] = {}
-    for rule in sorted(rulebook.rules, key=lambda rule: rule.rule_id):
+    permissions: dict[str, list[AllowRule]] = {}
+    for rule in sorted(snapshot.rules, key=lambda rule: rule.rule_id):
         try:
-            permission = _permission(rule, rulebook, lists)
+            permission = _parse_rule(rule, snapshot, lists)
         except MalformedRuleError as error:
-            name = rulebook.groups[rule.group_id].name if rule.group_id in rulebook.groups else "?"
+            name = snapshot.groups[rule.group_id].name if rule.group_id in snapshot.groups else "?"
             text = f"rule {rule.rule_id} of security group {rule.group_id} ({name}) permits nothing: {error}"
-            problems.append(Problem(text=text, group_id=rule.group_id))
+            problems.append(PolicyProblem(text=text, group_id=rule.group_id))
         else:
             if permission is not None:
                 permissions.setdefault(rule.group_id, []).append(permission)
-    missing = {group_id for interface in kept for group_id in interface.group_ids} - set(rulebook.groups)
-    problems += [Problem(text=f"its security group {group_id} is not there", group_id=group_id) for group_id in sorted(missing)]
+    missing = {group_id for interface in kept for group_id in interface.group_ids} - set(snapshot.groups)
+    problems += [PolicyProblem(text=f"its security group {group_id} is not there", group_id=group_id) for group_id in sorted(missing)]
     named = {permission.peer_group_id for found in permissions.values() for permission in found if permission.peer_group_id}
-    return Policy(
+    return FirewallPolicy(
         interfaces=kept,
-        groups=rulebook.groups,
-        permissions={group_id: tuple(found) for group_id, found in permissions.items()},
+        groups=snapshot.groups,
+        rules={group_id: tuple(found) for group_id, found in permissions.items()},
         members={
             group_id: frozenset(interface.address for interface in kept if group_id in interface.group_ids) for group_id in sorted(named)
         },
@@ -132,21 +132,21 @@ def policy(rulebook: Rulebook, interfaces: Iterable[Interface]) -> Policy:
     )
 
 
-def untracked_protocols(permission: Permission, opposite: Iterable[Permission]) -> frozenset[int]:
+def untracked_protocols(rule: AllowRule, opposite: Iterable[AllowRule]) -> frozenset[int]:
     """Those of TCP and UDP whose flows by this permission AWS does not track: open to everyone, with every answer permitted by a rule.
 
     ICMP and all other protocols are always tracked. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
     """
-    if not permission.everywhere or permission.protocol not in (None, TCP, UDP):
+    if not rule.any_peer or rule.protocol not in (None, TCP, UDP):
         return frozenset()
-    answers = [other for other in opposite if other.everywhere and other.ports is None]
-    candidates = (TCP, UDP) if permission.protocol is None else (permission.protocol,)
+    answers = [other for other in opposite if other.any_peer and other.ports is None]
+    candidates = (TCP, UDP) if rule.protocol is None else (rule.protocol,)
     return frozenset(protocol for protocol in candidates if any(other.protocol in (None, protocol) for other in answers))
 
 
-def _permission(rule: GroupRule, rulebook: Rulebook, lists: Mapping[str, tuple[IPv4Network, ...]]) -> Permission | None:
+def _parse_rule(rule: GroupRule, snapshot: SecurityGroupSnapshot, lists: Mapping[str, tuple[IPv4Network, ...]]) -> AllowRule | None:
     """The rule as a permission; None where it is about IPv6 alone, which the lab's networks do not speak."""
-    if rule.group_id not in rulebook.groups:
+    if rule.group_id not in snapshot.groups:
         raise MalformedRuleError(f"its group {rule.group_id} is not there")
     protocol = _protocol(rule.protocol)
     peers = [peer for peer in (rule.cidr_ipv4, rule.cidr_ipv6, rule.prefix_list_id, rule.peer_group_id) if peer]
@@ -154,13 +154,13 @@ def _permission(rule: GroupRule, rulebook: Rulebook, lists: Mapping[str, tuple[I
         raise MalformedRuleError(f"it names {len(peers)} peers, and a rule has one")
     if rule.cidr_ipv6 or protocol == _ICMPV6:
         return None
-    if rule.peer_group_id and rule.peer_group_id not in rulebook.groups:
+    if rule.peer_group_id and rule.peer_group_id not in snapshot.groups:
         raise MalformedRuleError(f"the security group {rule.peer_group_id} that it names is not there")
     if rule.prefix_list_id and rule.prefix_list_id not in lists:
-        fault = "holds what is no network" if rule.prefix_list_id in rulebook.prefix_lists else "is not there"
+        fault = "holds what is no network" if rule.prefix_list_id in snapshot.prefix_lists else "is not there"
         raise MalformedRuleError(f"the prefix list {rule.prefix_list_id} that it names {fault}")
     icmp = protocol == ICMP
-    return Permission(
+    return AllowRule(
         rule_id=rule.rule_id,
         group_id=rule.group_id,
         egress=rule.egress,
@@ -187,9 +187,9 @@ def _protocol(text: str) -> int | None:
 
 def _ports(rule: GroupRule) -> tuple[int, int] | None:
     first, last = rule.from_port, rule.to_port
-    if (first, last) in ((-1, -1), (0, _HIGHEST_PORT)):
+    if (first, last) in ((-1, -1), (0, _MAX_PORT)):
         return None
-    if not 0 <= first <= last <= _HIGHEST_PORT:
+    if not 0 <= first <= last <= _MAX_PORT:
         raise MalformedRuleError(f"{first} to {last} is no range of ports")
     return first, last
 
@@ -207,4 +207,4 @@ def _network(cidr: str | None) -> IPv4Network | None:
         network = IPv4Network(cidr, strict=False)  # EC2 takes host bits and drops them
     except ValueError as error:
         raise MalformedRuleError(f"{cidr!r} is no IPv4 network") from error
-    return None if network == _EVERYWHERE else network
+    return None if network == _ANY_NETWORK else network

@@ -4,29 +4,29 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING, Protocol
 
-from lab.hypervisor.firewall.facts import Group, GroupRule, Rulebook
+from lab.hypervisor.firewall.model import Group, GroupRule, SecurityGroupSnapshot
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.type_defs import SecurityGroupRuleTypeDef
 
 
-class Clients(Protocol):
-    """EC2 clients by region, such as `lab.hypervisor.reader.Reader`."""
+class Ec2Clients(Protocol):
+    """EC2 clients by region, such as `lab.hypervisor.state_reader.Ec2StateReader`."""
 
     def client(self, region: str) -> "EC2Client":
         """An EC2 client for a region."""
         ...
 
 
-class RulebookReader:
+class SecurityGroupReader:
     """Reads all regions' rulebooks as one: ids are unique. Blocking: call `read` in a thread."""
 
-    def __init__(self, clients: Clients, *, s3_address: IPv4Address) -> None:
+    def __init__(self, clients: Ec2Clients, *, s3_address: IPv4Address) -> None:
         self._clients = clients
         self._s3_address = s3_address
 
-    def read(self, regions: Iterable[str]) -> Rulebook:
+    def read(self, regions: Iterable[str]) -> SecurityGroupSnapshot:
         """What the API shows now. Raises botocore's errors when it does not answer."""
         groups: dict[str, Group] = {}
         rules: list[GroupRule] = []
@@ -42,7 +42,7 @@ class RulebookReader:
             ]
             rules += found
             prefix_lists.update(self._prefix_lists(ec2, {rule.prefix_list_id for rule in found if rule.prefix_list_id}))
-        return Rulebook(groups=groups, rules=tuple(rules), prefix_lists=prefix_lists)
+        return SecurityGroupSnapshot(groups=groups, rules=tuple(rules), prefix_lists=prefix_lists)
 
     def _prefix_lists(self, ec2: "EC2Client", wanted: set[str]) -> dict[str, tuple[str, ...]]:
         """The lists that rules name. AWS's own list for S3 holds the lab's S3: there is no other to be reached."""

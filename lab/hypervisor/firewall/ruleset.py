@@ -1,4 +1,4 @@
-"""The policy as nftables: pure, text out. `Ruleset.load` is all of it, `Ruleset.difference` what turns one into the next, both atomic.
+"""The policy as nftables text: `Ruleset.full_script` is all of it, `Ruleset.diff_script` what turns one into the next, both atomic.
 
 Each packet is judged where it leaves its sender's interface (before addresses are translated) and where it arrives at its target's (after
 that), as EC2 does, by the groups of that interface alone. One map leads from an interface to its chain; interfaces in the same groups share
@@ -14,17 +14,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from lab.hypervisor.firewall.policy import ICMP, TCP, UDP, Permission, Policy, untracked_protocols
+from lab.hypervisor.firewall.policy import ICMP, TCP, UDP, AllowRule, FirewallPolicy, untracked_protocols
 
 TABLE = "firewall"
-_BY_SENDER, _BY_TARGET = "0x1", "0x2"
+_TRACKED_BY_SOURCE, _TRACKED_BY_TARGET = "0x1", "0x2"
 """Bits of the mark: the security groups of the end that began the connection track it; those of the other end do."""
 
 _NAMES = {TCP: "tcp", UDP: "udp"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Surfaces:
+class RouterSide:
     """What of the router is not a host: packets from there come from no security group."""
 
     wan: str
@@ -37,19 +37,19 @@ class Surfaces:
 class Ruleset:
     """Everything that depends on the policy, by name; the frame around it is always the same."""
 
-    surfaces: Surfaces
+    router: RouterSide
     sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """Peer groups (`sg-…`): addresses."""
     interval_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """Prefix lists (`pl-…`): networks."""
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """`out-…` and `in-…`, one pair per combination of groups."""
-    leaving: Mapping[str, str] = field(default_factory=dict[str, str])
+    egress_chains: Mapping[str, str] = field(default_factory=dict[str, str])
     """Link → chain that judges what the host behind it sends."""
-    arriving: Mapping[str, str] = field(default_factory=dict[str, str])
+    ingress_chains: Mapping[str, str] = field(default_factory=dict[str, str])
     """Link → chain that judges what is sent to it."""
 
-    def load(self) -> str:
+    def full_script(self) -> str:
         """The script that replaces the whole table."""
         parts = [f"table ip {TABLE}", f"delete table ip {TABLE}", f"table ip {TABLE} {{"]
         for name, elements in self.sets.items():
@@ -58,12 +58,12 @@ class Ruleset:
             parts += [f"  set {name} {{", "    type ipv4_addr; flags interval", *_elements(elements), "  }"]
         for name, rules in self.chains.items():
             parts += [f"  chain {name} {{", *(f"    {rule}" for rule in rules), "  }"]
-        for name, verdicts in (("leaving", self.leaving), ("arriving", self.arriving)):
+        for name, verdicts in (("leaving", self.egress_chains), ("arriving", self.ingress_chains)):
             parts += [f"  map {name} {{", "    type ifname : verdict", *_elements(_verdicts(verdicts)), "  }"]
-        parts += [_frame(self.surfaces), "}", ""]
+        parts += [_base_chains(self.router), "}", ""]
         return "\n".join(parts)
 
-    def difference(self, later: "Ruleset") -> str:
+    def diff_script(self, later: "Ruleset") -> str:
         """The script that turns this one, loaded, into `later`; empty where nothing changes."""
         before: list[str] = []
         after: list[str] = []
@@ -76,24 +76,27 @@ class Ruleset:
                 was = old.get(name, ())
                 if kind and was != elements:  # a network may be part of one that goes: no order of single steps is safe
                     before += [f"flush set ip {TABLE} {name}"] if was else []
-                    before += _change("add", name, elements)
+                    before += _element_command("add", name, elements)
                 elif not kind:
-                    before += _change("add", name, sorted(set(elements) - set(was)))
-                    before += _change("delete", name, sorted(set(was) - set(elements)))
+                    before += _element_command("add", name, sorted(set(elements) - set(was)))
+                    before += _element_command("delete", name, sorted(set(was) - set(elements)))
         for name, rules in later.chains.items():
             if self.chains.get(name) != rules:
                 before += [f"add chain ip {TABLE} {name}", f"flush chain ip {TABLE} {name}"]
                 before += [f"add rule ip {TABLE} {name} {rule}" for rule in rules]
         gone = sorted(self.chains.keys() - later.chains.keys())
         after = [f"flush chain ip {TABLE} {name}" for name in gone] + [f"delete chain ip {TABLE} {name}" for name in gone] + after
-        for name, old_map, new_map in (("leaving", self.leaving, later.leaving), ("arriving", self.arriving, later.arriving)):
+        for name, old_map, new_map in (
+            ("leaving", self.egress_chains, later.egress_chains),
+            ("arriving", self.ingress_chains, later.ingress_chains),
+        ):
             was_verdicts, verdicts = set(_verdicts(old_map)), set(_verdicts(new_map))
-            before += _change("delete", name, sorted(was_verdicts - verdicts))
-            before += _change("add", name, sorted(verdicts - was_verdicts))
+            before += _element_command("delete", name, sorted(was_verdicts - verdicts))
+            before += _element_command("add", name, sorted(verdicts - was_verdicts))
         return "".join(f"{line}\n" for line in [*before, *after])
 
 
-def ruleset(policy: Policy, surfaces: Surfaces) -> Ruleset:
+def build_ruleset(policy: FirewallPolicy, router: RouterSide) -> Ruleset:
     """The policy's own part of the table."""
     chains: dict[str, tuple[str, ...]] = {}
     leaving: dict[str, str] = {}
@@ -101,17 +104,17 @@ def ruleset(policy: Policy, surfaces: Surfaces) -> Ruleset:
     for interface in policy.interfaces:
         groups = tuple(sorted(set(interface.group_ids)))
         key = _key(groups)
-        outgoing, incoming = policy.of(groups, egress=True), policy.of(groups, egress=False)
-        chains[f"out-{key}"] = tuple(_lines(outgoing, incoming))
-        chains[f"in-{key}"] = tuple(_lines(incoming, outgoing))
+        outgoing, incoming = policy.rules_for(groups, egress=True), policy.rules_for(groups, egress=False)
+        chains[f"out-{key}"] = tuple(_rules(outgoing, incoming))
+        chains[f"in-{key}"] = tuple(_rules(incoming, outgoing))
         leaving[interface.link], arriving[interface.link] = f"out-{key}", f"in-{key}"
     return Ruleset(
-        surfaces=surfaces,
+        router=router,
         sets={group_id: tuple(map(str, sorted(addresses))) for group_id, addresses in sorted(policy.members.items())},
         interval_sets={list_id: tuple(map(str, networks)) for list_id, networks in sorted(policy.prefix_lists.items())},
         chains=dict(sorted(chains.items())),
-        leaving=dict(sorted(leaving.items())),
-        arriving=dict(sorted(arriving.items())),
+        egress_chains=dict(sorted(leaving.items())),
+        ingress_chains=dict(sorted(arriving.items())),
     )
 
 
@@ -120,23 +123,23 @@ def _key(groups: tuple[str, ...]) -> str:
     return groups[0] if len(groups) == 1 else hashlib.sha256(",".join(groups).encode()).hexdigest()[:16]
 
 
-def _lines(permissions: Iterable[Permission], opposite: list[Permission]) -> Iterable[str]:
+def _rules(permissions: Iterable[AllowRule], opposite: list[AllowRule]) -> Iterable[str]:
     for permission in permissions:
         untracked = untracked_protocols(permission, opposite)
         for protocol in sorted(untracked):
-            yield _rule(permission, _packets(permission, protocol), tracked=False)
+            yield _rule(permission, _packet_match(permission, protocol), tracked=False)
         if permission.protocol not in untracked:
-            yield _rule(permission, _packets(permission, permission.protocol), tracked=True)
+            yield _rule(permission, _packet_match(permission, permission.protocol), tracked=True)
 
 
-def _rule(permission: Permission, packets: str, *, tracked: bool) -> str:
-    bit = _BY_SENDER if permission.egress else _BY_TARGET
+def _rule(permission: AllowRule, packets: str, *, tracked: bool) -> str:
+    bit = _TRACKED_BY_SOURCE if permission.egress else _TRACKED_BY_TARGET
     track = f"ct mark set ct mark | {bit}" if tracked else ""
-    words = (_peer(permission), packets, track, "accept", f'comment "{permission.rule_id}"')
+    words = (_peer_match(permission), packets, track, "accept", f'comment "{permission.rule_id}"')
     return " ".join(word for word in words if word)
 
 
-def _packets(permission: Permission, protocol: int | None) -> str:
+def _packet_match(permission: AllowRule, protocol: int | None) -> str:
     if protocol is None:
         return ""
     if protocol == ICMP and permission.icmp_type is not None:
@@ -148,7 +151,7 @@ def _packets(permission: Permission, protocol: int | None) -> str:
     return f"meta l4proto {protocol}"
 
 
-def _peer(permission: Permission) -> str:
+def _peer_match(permission: AllowRule) -> str:
     side = "ip daddr" if permission.egress else "ip saddr"
     if permission.network is not None:
         return f"{side} {permission.network}"
@@ -156,27 +159,27 @@ def _peer(permission: Permission) -> str:
     return f"{side} @{name}" if name else ""
 
 
-def _frame(surfaces: Surfaces) -> str:
-    endpoints = ", ".join(map(str, surfaces.endpoints))
+def _base_chains(interfaces: RouterSide) -> str:
+    endpoints = ", ".join(map(str, interfaces.endpoints))
     return f"""\
   chain from_sender {{
     type filter hook prerouting priority mangle; policy drop;
-    iifname {{ "{surfaces.wan}", "lo" }} accept
+    iifname {{ "{interfaces.wan}", "lo" }} accept
     ct state invalid counter drop
     ct state related accept
-    ct state established ct direction original ct mark & {_BY_SENDER} == {_BY_SENDER} accept
-    ct state established ct direction reply ct mark & {_BY_TARGET} == {_BY_TARGET} accept
-    ip daddr != {{ {endpoints} }} fib daddr type local ct mark set ct mark | {_BY_SENDER} accept
+    ct state established ct direction original ct mark & {_TRACKED_BY_SOURCE} == {_TRACKED_BY_SOURCE} accept
+    ct state established ct direction reply ct mark & {_TRACKED_BY_TARGET} == {_TRACKED_BY_TARGET} accept
+    ip daddr != {{ {endpoints} }} fib daddr type local ct mark set ct mark | {_TRACKED_BY_SOURCE} accept
     iifname vmap @leaving
     counter
   }}
   chain to_target {{
     type filter hook postrouting priority srcnat + 10; policy drop;
-    oifname {{ "{surfaces.wan}", "lo" }} accept
+    oifname {{ "{interfaces.wan}", "lo" }} accept
     ct state invalid counter drop
     ct state related accept
-    ct state established ct direction original ct mark & {_BY_TARGET} == {_BY_TARGET} accept
-    ct state established ct direction reply ct mark & {_BY_SENDER} == {_BY_SENDER} accept
+    ct state established ct direction original ct mark & {_TRACKED_BY_TARGET} == {_TRACKED_BY_TARGET} accept
+    ct state established ct direction reply ct mark & {_TRACKED_BY_SOURCE} == {_TRACKED_BY_SOURCE} accept
     oifname vmap @arriving
     counter
   }}"""
@@ -190,6 +193,6 @@ def _elements(elements: tuple[str, ...]) -> list[str]:
     return [f"    elements = {{ {', '.join(elements)} }}"] if elements else []
 
 
-def _change(verb: str, name: str, elements: Iterable[str]) -> list[str]:
+def _element_command(verb: str, name: str, elements: Iterable[str]) -> list[str]:
     listed = ", ".join(elements)
     return [f"{verb} element ip {TABLE} {name} {{ {listed} }}"] if listed else []

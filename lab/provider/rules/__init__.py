@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.provider.rules import compute, dns, firewall, identity, keys, logs, network, randomness, secrets, storage
+from lab.provider.rules import ec2, iam, kms, logs, random_provider, route53, s3, secrets_manager, security_groups, vpc
+from lab.provider.rules.from_spec import with_spec
 from lab.provider.rules.model import TypeRules
-from lab.provider.rules.sourced import sourced
 
 _OWN: Final[dict[str, TypeRules]] = {
-    **network.RULES,
-    **firewall.RULES,
-    **compute.RULES,
-    **identity.RULES,
-    **storage.RULES,
-    **secrets.RULES,
-    **dns.RULES,
+    **vpc.RULES,
+    **security_groups.RULES,
+    **ec2.RULES,
+    **iam.RULES,
+    **s3.RULES,
+    **secrets_manager.RULES,
+    **route53.RULES,
     **logs.RULES,
-    **keys.RULES,
-    **randomness.RULES,
+    **kms.RULES,
+    **random_provider.RULES,
 }
 
-RULES: Final[dict[str, TypeRules]] = {token: sourced(token, rules) for token, rules in _OWN.items()}
+RULES: Final[dict[str, TypeRules]] = {token: with_spec(token, rules) for token, rules in _OWN.items()}

@@ -9,10 +9,10 @@ import json
 import re
 from typing import Any, cast
 
-from lab.provider.rules.model import Check
+from lab.provider.rules.model import Validator
 
 
-def one_of(*allowed: object) -> Check:
+def one_of(*allowed: object) -> Validator:
     """One of an enumeration."""
 
     def check(value: Any) -> str | None:
@@ -21,7 +21,7 @@ def one_of(*allowed: object) -> Check:
     return check
 
 
-def between(low: float, high: float, *also: float) -> Check:
+def between(low: float, high: float, *also: float) -> Validator:
     """A number of a range, both ends included, or one of the exceptions."""
 
     def check(value: Any) -> str | None:
@@ -34,7 +34,7 @@ def _or(also: tuple[float, ...]) -> str:
     return "".join(f" or {item}" for item in also)
 
 
-def length(low: int, high: int) -> Check:
+def length(low: int, high: int) -> Validator:
     """A text of so many characters."""
 
     def check(value: Any) -> str | None:
@@ -43,7 +43,7 @@ def length(low: int, high: int) -> Check:
     return check
 
 
-def matches(pattern: str, meaning: str) -> Check:
+def matches(pattern: str, meaning: str) -> Validator:
     """A text that the whole pattern fits."""
     compiled = re.compile(pattern)
 
@@ -53,7 +53,7 @@ def matches(pattern: str, meaning: str) -> Check:
     return check
 
 
-def every(*checks: Check) -> Check:
+def all_of(*checks: Validator) -> Validator:
     """All of the rules; the first that is broken speaks."""
 
     def check(value: Any) -> str | None:
@@ -80,14 +80,14 @@ def cidr6(value: Any) -> str | None:
     return None if str(network) == value else f'"{value}" is not in canonical form: did you mean "{network}"?'
 
 
-def prefix_between(low: int, high: int) -> Check:
+def prefix_between(low: int, high: int) -> Validator:
     """An IPv4 network whose prefix has a length of the range."""
 
     def check(value: Any) -> str | None:
         prefix = ipaddress.IPv4Network(value).prefixlen
         return None if low <= prefix <= high else f"expected a prefix length from /{low} to /{high}; got /{prefix}"
 
-    return every(cidr4, check)
+    return all_of(cidr4, check)
 
 
 def ip4(value: Any) -> str | None:
@@ -125,7 +125,7 @@ def document(value: Any) -> str | None:
     return None if isinstance(value, dict) else "contains an invalid JSON policy: expected an object"
 
 
-def policy(longest: int, *, principal: bool | None = None) -> Check:
+def policy(max_length: int, *, principal: bool | None = None) -> Validator:
     """An IAM policy document of at most so many characters (spaces not counted).
 
     principal: True where every statement must name one (trust and resource policies), False where none may (identity policies).
@@ -135,8 +135,8 @@ def policy(longest: int, *, principal: bool | None = None) -> Check:
         if (problem := document(value)) is not None:
             return problem
         body = cast("dict[str, Any]", json.loads(value) if isinstance(value, str) else value)
-        if len(re.sub(r"\s", "", json.dumps(body, separators=(",", ":")))) > longest:
-            return f"expected a policy of at most {longest} characters"
+        if len(re.sub(r"\s", "", json.dumps(body, separators=(",", ":")))) > max_length:
+            return f"expected a policy of at most {max_length} characters"
         body = {key.lower(): item for key, item in body.items()}
         statements = body.get("statement", body.get("statements"))
         if not statements:

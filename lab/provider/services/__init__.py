@@ -11,7 +11,7 @@ from lab.provider.services import (
     instances,
     kms,
     logs,
-    randomness,
+    random_provider,
     route53,
     routes,
     s3_bucket,
@@ -68,11 +68,11 @@ _AWS: Final[tuple[Handler, ...]] = (
     kms.Alias(),
 )
 _RANDOM: Final[tuple[Handler, ...]] = (
-    randomness.RandomPassword(),
-    randomness.RandomString(),
-    randomness.RandomId(),
-    randomness.RandomPet(),
+    random_provider.RandomPassword(),
+    random_provider.RandomString(),
+    random_provider.RandomId(),
+    random_provider.RandomPet(),
 )
 
-AWS: Final[dict[str, Handler]] = {handler.kind: handler for handler in _AWS}
-RANDOM: Final[dict[str, Handler]] = {handler.kind: handler for handler in _RANDOM}
+AWS: Final[dict[str, Handler]] = {handler.resource_type: handler for handler in _AWS}
+RANDOM: Final[dict[str, Handler]] = {handler.resource_type: handler for handler in _RANDOM}

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, cast
 
-from lab.provider.cloud import Cloud, Refusal
+from lab.provider.api_client import ApiClient, ApiError
 from lab.provider.codec import Props
 
 MANAGED_TAGS: Final = "aws:"
@@ -15,42 +15,42 @@ MANAGED_TAGS: Final = "aws:"
 class Handler(ABC):
     """One resource type over the AWS API. Properties are plain: no secrets, no unknowns, camelCase names."""
 
-    kind: ClassVar[str]
+    resource_type: ClassVar[str]
     """The type token."""
     label: ClassVar[str]
     """What messages call it: "EC2 VPC"."""
 
     @abstractmethod
-    def create(self, cloud: Cloud, news: Props) -> str:
-        """Make it and give its id; nothing may fail after it exists (that is `settle`'s)."""
+    def create(self, client: ApiClient, news: Props) -> str:
+        """Make it and give its id; nothing may fail after it exists (that is `after_create`'s)."""
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         """What creation does once it exists; a failure here leaves it in the state, marked as not initialised."""
-        del cloud, identifier, news
+        del client, identifier, news
 
     @abstractmethod
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         """What AWS says of it now (`tagsAll` for its tags); None where it is gone."""
 
     @abstractmethod
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         """Bring the changed properties to what the news say."""
 
     @abstractmethod
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         """Take it away. Raises Refusal where AWS would; what is gone already is fine."""
 
-    def renews(self, changed: frozenset[str], olds: Props) -> frozenset[str]:
+    def computed_on_update(self, changed: frozenset[str], olds: Props) -> frozenset[str]:
         """The outputs that an update of these properties gives a new value: unknown in its preview."""
         del changed, olds
         return frozenset()
 
-    def replaces(self, cloud: Cloud, olds: Props, news: Props, changed: frozenset[str]) -> frozenset[str]:
+    def requires_replace(self, client: ApiClient, olds: Props, news: Props, changed: frozenset[str]) -> frozenset[str]:
         """The properties whose change replaces for a reason that only AWS knows; the others are in the type's rules."""
-        del cloud, olds, news, changed
+        del client, olds, news, changed
         return frozenset()
 
-    def imported(self, identifier: str) -> Props:
+    def parse_import_id(self, identifier: str) -> Props:
         """The properties that an import's id stands for, where it is made of several."""
         del identifier
         return {}
@@ -72,15 +72,15 @@ def tag_specifications(kind: str, news: Props) -> list[dict[str, Any]] | None:
     return [{"ResourceType": kind, "Tags": tags}] if tags else None
 
 
-def retag(cloud: Cloud, identifier: str, olds: Props, news: Props) -> None:
+def retag(client: ApiClient, identifier: str, olds: Props, news: Props) -> None:
     """Bring an EC2 thing's tags from the old to the new ones."""
     before, after = tags_of(olds), tags_of(news)
     gone = [{"Key": key} for key in sorted(before.keys() - after.keys())]
     fresh = tag_list({key: value for key, value in after.items() if before.get(key) != value})
     if gone:
-        cloud.call("ec2.delete_tags", Resources=[identifier], Tags=gone)
+        client.call("ec2.delete_tags", Resources=[identifier], Tags=gone)
     if fresh:
-        cloud.call("ec2.create_tags", Resources=[identifier], Tags=fresh)
+        client.call("ec2.create_tags", Resources=[identifier], Tags=fresh)
 
 
 def tags_of(props: Props) -> dict[str, str]:
@@ -94,15 +94,15 @@ def added_and_removed(olds: Props, news: Props, name: str) -> tuple[list[str], l
     return sorted(after - before), sorted(before - after)
 
 
-def chosen(news: Props, table: Mapping[str, str]) -> dict[str, Any]:
+def to_api_params(news: Props, table: Mapping[str, str]) -> dict[str, Any]:
     """The given properties under the API's parameter names."""
     return {parameter: news[name] for name, parameter in table.items() if news.get(name) is not None}
 
 
-def quiet(call: Any, *codes: str) -> None:
+def ignore_missing(call: Any, *codes: str) -> None:
     """Run a deletion; what is gone already, or answers with one of the codes, is fine."""
     try:
         call()
-    except Refusal as refusal:
-        if not (refusal.means_gone or refusal.code in codes):
+    except ApiError as refusal:
+        if not (refusal.is_not_found or refusal.code in codes):
             raise

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from lab.provider.cloud import Cloud, filters
+from lab.provider.api_client import ApiClient, filters
 from lab.provider.codec import Props
-from lab.provider.rules.model import listed
-from lab.provider.services.base import Handler, added_and_removed, quiet, retag, tag_map, tag_specifications
+from lab.provider.rules.model import as_list
+from lab.provider.services.base import Handler, added_and_removed, ignore_missing, retag, tag_map, tag_specifications
 
 _SOURCES: Final = {
     "vpcId": "VPC",
@@ -23,25 +23,25 @@ _CHANGES: Final = (("routeTableIds", "RouteTableIds"), ("subnetIds", "SubnetIds"
 class VpcEndpoint(Handler):
     """`aws.ec2.VpcEndpoint`."""
 
-    kind = "aws:ec2/vpcEndpoint:VpcEndpoint"
+    resource_type = "aws:ec2/vpcEndpoint:VpcEndpoint"
     label = "EC2 VPC Endpoint"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
+    def create(self, client: ApiClient, news: Props) -> str:
         operation, service = "ec2.create_vpc_endpoint", news.get("serviceName")
-        offered = listed(cloud.call("ec2.describe_vpc_endpoint_services").get("ServiceNames"))
+        offered = as_list(client.call("ec2.describe_vpc_endpoint_services").get("ServiceNames"))
         if service not in offered:
-            raise cloud.refusal(operation, "InvalidServiceName", f"The Vpc Endpoint Service '{service}' does not exist")
-        for other in _endpoints(cloud, news["vpcId"]):
-            shared = set(listed(other.get("RouteTableIds"))) & set(listed(news.get("routeTableIds")))
+            raise client.api_error(operation, "InvalidServiceName", f"The Vpc Endpoint Service '{service}' does not exist")
+        for other in _endpoints(client, news["vpcId"]):
+            shared = set(as_list(other.get("RouteTableIds"))) & set(as_list(news.get("routeTableIds")))
             if other["ServiceName"] == service and shared:
                 message = f"route table {sorted(shared)[0]} already has a route with destination-prefix-list-id of {service}"
-                raise cloud.refusal(operation, "RouteAlreadyExists", message)
-        made = cloud.call(
+                raise client.api_error(operation, "RouteAlreadyExists", message)
+        made = client.call(
             operation,
             VpcId=news["vpcId"],
             ServiceName=service,
             VpcEndpointType=news.get("vpcEndpointType") or "Gateway",
-            PolicyDocument=_text(news.get("policy")),
+            PolicyDocument=_policy_json(news.get("policy")),
             RouteTableIds=news.get("routeTableIds"),
             SubnetIds=news.get("subnetIds"),
             SecurityGroupIds=news.get("securityGroupIds"),
@@ -50,39 +50,39 @@ class VpcEndpoint(Handler):
         )
         return str(made["VpcEndpoint"]["VpcEndpointId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         del news
-        cloud.wait(f"endpoint {identifier}", lambda: str((_endpoint(cloud, identifier) or {}).get("State")).lower(), "available")
+        client.wait(f"endpoint {identifier}", lambda: str((_endpoint(client, identifier) or {}).get("State")).lower(), "available")
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        endpoint = _endpoint(cloud, identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        endpoint = _endpoint(client, identifier)
         if endpoint is None or endpoint["State"].lower() in ("deleted", "deleting"):
             return None
         # As internal/service/ec2/vpc_endpoint.go does (`findPrefixListByName`), and for gateways alone.
         wanted = filters(prefix_list_name=endpoint["ServiceName"])
         gateway = endpoint.get("VpcEndpointType") == "Gateway"
-        prefix_list = cloud.first("ec2.describe_prefix_lists", "PrefixLists", Filters=wanted) if gateway else None
+        prefix_list = client.first("ec2.describe_prefix_lists", "PrefixLists", Filters=wanted) if gateway else None
         return {
-            "arn": cloud.arn("ec2", f"vpc-endpoint/{identifier}"),
+            "arn": client.arn("ec2", f"vpc-endpoint/{identifier}"),
             "vpcId": endpoint["VpcId"],
             "serviceName": endpoint["ServiceName"],
             "vpcEndpointType": endpoint.get("VpcEndpointType") or "Gateway",
             "policy": endpoint.get("PolicyDocument") or state.get("policy"),
             "privateDnsEnabled": bool(endpoint.get("PrivateDnsEnabled")),
-            "routeTableIds": sorted(listed(endpoint.get("RouteTableIds"))),
-            "subnetIds": sorted(listed(endpoint.get("SubnetIds"))),
+            "routeTableIds": sorted(as_list(endpoint.get("RouteTableIds"))),
+            "subnetIds": sorted(as_list(endpoint.get("SubnetIds"))),
             "securityGroupIds": sorted(_groups(endpoint)),
             "prefixListId": prefix_list["PrefixListId"] if prefix_list else None,
-            "cidrBlocks": listed(prefix_list.get("Cidrs")) if prefix_list else [],
+            "cidrBlocks": as_list(prefix_list.get("Cidrs")) if prefix_list else [],
             "state": endpoint["State"].lower(),
-            "ownerId": cloud.account(),
+            "ownerId": client.account(),
             "requesterManaged": False,
             "dnsEntries": [],
-            "networkInterfaceIds": listed(endpoint.get("NetworkInterfaceIds")),
+            "networkInterfaceIds": as_list(endpoint.get("NetworkInterfaceIds")),
             "tagsAll": tag_map(endpoint.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         request: dict[str, Any] = {}
         for name, parameter in _CHANGES:
             if name in changed:
@@ -90,51 +90,51 @@ class VpcEndpoint(Handler):
                 request |= {f"Add{parameter}": added} if added else {}
                 request |= {f"Remove{parameter}": removed} if removed else {}
         if "policy" in changed:
-            request |= {"PolicyDocument": _text(news["policy"])} if news.get("policy") else {"ResetPolicy": True}
+            request |= {"PolicyDocument": _policy_json(news["policy"])} if news.get("policy") else {"ResetPolicy": True}
         if "privateDnsEnabled" in changed:
             request["PrivateDnsEnabled"] = bool(news.get("privateDnsEnabled"))
         if request:
-            cloud.call("ec2.modify_vpc_endpoint", VpcEndpointId=identifier, **request)
-        retag(cloud, identifier, olds, news)
+            client.call("ec2.modify_vpc_endpoint", VpcEndpointId=identifier, **request)
+        retag(client, identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         del state
-        quiet(lambda: cloud.call("ec2.delete_vpc_endpoints", VpcEndpointIds=[identifier]))
-        cloud.wait(f"endpoint {identifier}", lambda: str((_endpoint(cloud, identifier) or {}).get("State", "deleted")).lower(), "deleted")
+        ignore_missing(lambda: client.call("ec2.delete_vpc_endpoints", VpcEndpointIds=[identifier]))
+        client.wait(f"endpoint {identifier}", lambda: str((_endpoint(client, identifier) or {}).get("State", "deleted")).lower(), "deleted")
 
 
 def _groups(endpoint: dict[str, Any]) -> list[str]:
-    return [str(item["GroupId"]) for item in listed(endpoint.get("Groups"))]
+    return [str(item["GroupId"]) for item in as_list(endpoint.get("Groups"))]
 
 
-def _endpoint(cloud: Cloud, identifier: str) -> dict[str, Any] | None:
-    return cloud.first("ec2.describe_vpc_endpoints", "VpcEndpoints", VpcEndpointIds=[identifier])
+def _endpoint(client: ApiClient, identifier: str) -> dict[str, Any] | None:
+    return client.first("ec2.describe_vpc_endpoints", "VpcEndpoints", VpcEndpointIds=[identifier])
 
 
-def _endpoints(cloud: Cloud, vpc: str) -> list[dict[str, Any]]:
-    found = cloud.every("ec2.describe_vpc_endpoints", "VpcEndpoints", Filters=filters(vpc_id=vpc))
+def _endpoints(client: ApiClient, vpc: str) -> list[dict[str, Any]]:
+    found = client.list_all("ec2.describe_vpc_endpoints", "VpcEndpoints", Filters=filters(vpc_id=vpc))
     return [endpoint for endpoint in found if endpoint["State"].lower() not in ("deleted", "deleting")]
 
 
-def _text(policy: Any) -> str | None:
+def _policy_json(policy: Any) -> str | None:
     return policy if isinstance(policy, str) or policy is None else json.dumps(policy)
 
 
 class FlowLog(Handler):
     """`aws.ec2.FlowLog`."""
 
-    kind = "aws:ec2/flowLog:FlowLog"
+    resource_type = "aws:ec2/flowLog:FlowLog"
     label = "EC2 Flow Log"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
+    def create(self, client: ApiClient, news: Props) -> str:
         operation = "ec2.create_flow_logs"
         source = next(name for name in _SOURCES if news.get(name))
         if not source.startswith("transit") and news.get("trafficType") is None:
-            raise cloud.refusal(operation, "InvalidParameter", "TrafficType is required for a VPC, a subnet or a network interface")
+            raise client.api_error(operation, "InvalidParameter", "TrafficType is required for a VPC, a subnet or a network interface")
         destination = str(news["logDestination"]).removesuffix(":*")
         kind = news.get("logDestinationType") or "cloud-watch-logs"
         in_logs = kind == "cloud-watch-logs"
-        made = cloud.call(
+        made = client.call(
             operation,
             ResourceIds=[news[source]],
             ResourceType=_SOURCES[source],
@@ -147,19 +147,19 @@ class FlowLog(Handler):
             MaxAggregationInterval=news.get("maxAggregationInterval") or 600,
             TagSpecifications=tag_specifications("vpc-flow-log", news),
         )
-        for failure in listed(made.get("Unsuccessful")):
-            raise cloud.refusal(operation, failure["Error"]["Code"], failure["Error"]["Message"])
+        for failure in as_list(made.get("Unsuccessful")):
+            raise client.api_error(operation, failure["Error"]["Code"], failure["Error"]["Message"])
         return str(made["FlowLogIds"][0])
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        log = cloud.first("ec2.describe_flow_logs", "FlowLogs", FlowLogIds=[identifier])
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        log = client.first("ec2.describe_flow_logs", "FlowLogs", FlowLogIds=[identifier])
         if log is None:
             return None
         given = str(state.get("logDestination") or "").removesuffix(":*")
         group = log.get("LogGroupName")
-        destination = log.get("LogDestination") or (cloud.arn("logs", f"log-group:{group}") if group else given)
+        destination = log.get("LogDestination") or (client.arn("logs", f"log-group:{group}") if group else given)
         return {
-            "arn": cloud.arn("ec2", f"vpc-flow-log/{identifier}"),
+            "arn": client.arn("ec2", f"vpc-flow-log/{identifier}"),
             **{name: log["ResourceId"] if log["ResourceId"] == state.get(name) else state.get(name) for name in _SOURCES},
             "trafficType": log.get("TrafficType"),
             "logDestinationType": log.get("LogDestinationType") or "cloud-watch-logs",
@@ -170,10 +170,10 @@ class FlowLog(Handler):
             "tagsAll": tag_map(log.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         del changed
-        retag(cloud, identifier, olds, news)
+        retag(client, identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         del state
-        quiet(lambda: cloud.call("ec2.delete_flow_logs", FlowLogIds=[identifier]))
+        ignore_missing(lambda: client.call("ec2.delete_flow_logs", FlowLogIds=[identifier]))

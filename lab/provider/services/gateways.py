@@ -5,10 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Final
 
-from lab.provider.cloud import Cloud, filters
+from lab.provider.api_client import ApiClient, filters
 from lab.provider.codec import Props
-from lab.provider.rules.model import listed
-from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
+from lab.provider.rules.model import as_list
+from lab.provider.services.base import Handler, ignore_missing, retag, tag_map, tag_specifications
 
 _LIVE_NAT: Final = ("pending", "available")
 
@@ -16,126 +16,126 @@ _LIVE_NAT: Final = ("pending", "available")
 class InternetGateway(Handler):
     """`aws.ec2.InternetGateway`."""
 
-    kind = "aws:ec2/internetGateway:InternetGateway"
+    resource_type = "aws:ec2/internetGateway:InternetGateway"
     label = "EC2 Internet Gateway"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
+    def create(self, client: ApiClient, news: Props) -> str:
         if news.get("vpcId"):
-            _refuse_second(cloud, news["vpcId"])
-        made = cloud.call("ec2.create_internet_gateway", TagSpecifications=tag_specifications("internet-gateway", news))
+            _check_no_gateway(client, news["vpcId"])
+        made = client.call("ec2.create_internet_gateway", TagSpecifications=tag_specifications("internet-gateway", news))
         return str(made["InternetGateway"]["InternetGatewayId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         if news.get("vpcId"):
-            cloud.call("ec2.attach_internet_gateway", InternetGatewayId=identifier, VpcId=news["vpcId"])
+            client.call("ec2.attach_internet_gateway", InternetGatewayId=identifier, VpcId=news["vpcId"])
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         del state
-        gateway = cloud.first("ec2.describe_internet_gateways", "InternetGateways", InternetGatewayIds=[identifier])
+        gateway = client.first("ec2.describe_internet_gateways", "InternetGateways", InternetGatewayIds=[identifier])
         if gateway is None:
             return None
-        attached = listed(gateway.get("Attachments"))
+        attached = as_list(gateway.get("Attachments"))
         return {
-            "arn": cloud.arn("ec2", f"internet-gateway/{identifier}"),
+            "arn": client.arn("ec2", f"internet-gateway/{identifier}"),
             "vpcId": attached[0]["VpcId"] if attached else "",
-            "ownerId": cloud.account(),
+            "ownerId": client.account(),
             "tagsAll": tag_map(gateway.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if "vpcId" in changed:
-            _refuse_second(cloud, news["vpcId"])
+            _check_no_gateway(client, news["vpcId"])
             if olds.get("vpcId"):
-                _detach(cloud, identifier, olds["vpcId"])
-            cloud.call("ec2.attach_internet_gateway", InternetGatewayId=identifier, VpcId=news["vpcId"])
-        retag(cloud, identifier, olds, news)
+                _detach(client, identifier, olds["vpcId"])
+            client.call("ec2.attach_internet_gateway", InternetGatewayId=identifier, VpcId=news["vpcId"])
+        retag(client, identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        live = self.read(cloud, identifier, state)
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        live = self.read(client, identifier, state)
         if live is None:
             return
         if live["vpcId"]:
-            _detach(cloud, identifier, live["vpcId"])
-        quiet(lambda: cloud.call("ec2.delete_internet_gateway", InternetGatewayId=identifier))
+            _detach(client, identifier, live["vpcId"])
+        ignore_missing(lambda: client.call("ec2.delete_internet_gateway", InternetGatewayId=identifier))
 
 
-def _refuse_second(cloud: Cloud, vpc: str) -> None:
-    for other in cloud.every("ec2.describe_internet_gateways", "InternetGateways", Filters=filters(attachment__vpc_id=vpc)):
+def _check_no_gateway(client: ApiClient, vpc: str) -> None:
+    for other in client.list_all("ec2.describe_internet_gateways", "InternetGateways", Filters=filters(attachment__vpc_id=vpc)):
         message = f"Network {vpc} already has an internet gateway attached ({other['InternetGatewayId']})"
-        raise cloud.refusal("ec2.attach_internet_gateway", "InvalidParameterValue", message)
+        raise client.api_error("ec2.attach_internet_gateway", "InvalidParameterValue", message)
 
 
-def _detach(cloud: Cloud, gateway: str, vpc: str) -> None:
-    interfaces = cloud.every("ec2.describe_network_interfaces", "NetworkInterfaces", Filters=filters(vpc_id=vpc))
+def _detach(client: ApiClient, gateway: str, vpc: str) -> None:
+    interfaces = client.list_all("ec2.describe_network_interfaces", "NetworkInterfaces", Filters=filters(vpc_id=vpc))
     mapped = [item for item in interfaces if item.get("Association", {}).get("PublicIp")]
     if mapped:
         message = (
             f"Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway. "
             f"({mapped[0]['NetworkInterfaceId']} has {mapped[0]['Association']['PublicIp']})"
         )
-        raise cloud.refusal("ec2.detach_internet_gateway", "DependencyViolation", message)
-    quiet(lambda: cloud.call("ec2.detach_internet_gateway", InternetGatewayId=gateway, VpcId=vpc), "Gateway.NotAttached")
+        raise client.api_error("ec2.detach_internet_gateway", "DependencyViolation", message)
+    ignore_missing(lambda: client.call("ec2.detach_internet_gateway", InternetGatewayId=gateway, VpcId=vpc), "Gateway.NotAttached")
 
 
 class Eip(Handler):
     """`aws.ec2.Eip`, allocated for VPCs."""
 
-    kind = "aws:ec2/eip:Eip"
+    resource_type = "aws:ec2/eip:Eip"
     label = "EC2 EIP"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        made = cloud.call("ec2.allocate_address", Domain="vpc", TagSpecifications=tag_specifications("elastic-ip", news))
+    def create(self, client: ApiClient, news: Props) -> str:
+        made = client.call("ec2.allocate_address", Domain="vpc", TagSpecifications=tag_specifications("elastic-ip", news))
         return str(made["AllocationId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         if news.get("instance") or news.get("networkInterface"):
-            _associate(cloud, identifier, news)
+            _associate(client, identifier, news)
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        address = cloud.first("ec2.describe_addresses", "Addresses", AllocationIds=[identifier])
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        address = client.first("ec2.describe_addresses", "Addresses", AllocationIds=[identifier])
         if address is None:
             return None
         public = address["PublicIp"]
         return {
             "allocationId": identifier,
-            "arn": cloud.arn("ec2", f"elastic-ip/{identifier}"),
+            "arn": client.arn("ec2", f"elastic-ip/{identifier}"),
             "associationId": address.get("AssociationId") or "",
             "domain": address.get("Domain", "vpc"),
             "instance": address.get("InstanceId") or "",
             "networkInterface": address.get("NetworkInterfaceId") or "",
-            "networkBorderGroup": cloud.region,
+            "networkBorderGroup": client.region,
             "privateIp": address.get("PrivateIpAddress") or None,
             "publicIp": public,
-            "publicDns": f"ec2-{public.replace('.', '-')}.{_suffix(cloud.region)}",
+            "publicDns": f"ec2-{public.replace('.', '-')}.{_dns_suffix(client.region)}",
             "publicIpv4Pool": "amazon",
             "ptrRecord": None,
             "tagsAll": tag_map(address.get("Tags")),
             "address": state.get("address"),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if changed & {"instance", "networkInterface", "associateWithPrivateIp"}:
-            _disassociate(cloud, identifier)
+            _disassociate(client, identifier)
             if news.get("instance") or news.get("networkInterface"):
-                _associate(cloud, identifier, news)
-        retag(cloud, identifier, olds, news)
+                _associate(client, identifier, news)
+        retag(client, identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         """As `resourceEIPDelete` (terraform-provider-aws, internal/service/ec2/ec2_eip.go): the state alone says whether it is associated.
 
         One that is so without the state's knowledge is released as it is, which AWS refuses.
         """
         if association := state.get("associationId"):
-            quiet(lambda: cloud.call("ec2.disassociate_address", AssociationId=association))
-        quiet(lambda: cloud.call("ec2.release_address", AllocationId=identifier))
+            ignore_missing(lambda: client.call("ec2.disassociate_address", AssociationId=association))
+        ignore_missing(lambda: client.call("ec2.release_address", AllocationId=identifier))
 
 
-def _suffix(region: str) -> str:
+def _dns_suffix(region: str) -> str:
     return "compute-1.amazonaws.com" if region == "us-east-1" else f"{region}.compute.amazonaws.com"
 
 
-def _associate(cloud: Cloud, allocation: str, news: Props) -> None:
-    cloud.call(
+def _associate(client: ApiClient, allocation: str, news: Props) -> None:
+    client.call(
         "ec2.associate_address",
         AllocationId=allocation,
         InstanceId=news.get("instance"),
@@ -145,17 +145,17 @@ def _associate(cloud: Cloud, allocation: str, news: Props) -> None:
     )
 
 
-def _disassociate(cloud: Cloud, allocation: str) -> None:
-    address = cloud.first("ec2.describe_addresses", "Addresses", AllocationIds=[allocation])
+def _disassociate(client: ApiClient, allocation: str) -> None:
+    address = client.first("ec2.describe_addresses", "Addresses", AllocationIds=[allocation])
     if address and address.get("AssociationId"):
-        quiet(lambda: cloud.call("ec2.disassociate_address", AssociationId=address["AssociationId"]))
+        ignore_missing(lambda: client.call("ec2.disassociate_address", AssociationId=address["AssociationId"]))
 
 
-def _nat_gateways(cloud: Cloud, allocation: str) -> list[str]:
+def _nat_gateways(client: ApiClient, allocation: str) -> list[str]:
     """The living NAT gateways that use an address."""
     return [
         str(gateway["NatGatewayId"])
-        for gateway in cloud.every("ec2.describe_nat_gateways", "NatGateways")
+        for gateway in client.list_all("ec2.describe_nat_gateways", "NatGateways")
         if gateway["State"] in _LIVE_NAT and any(item.get("AllocationId") == allocation for item in gateway["NatGatewayAddresses"])
     ]
 
@@ -163,26 +163,30 @@ def _nat_gateways(cloud: Cloud, allocation: str) -> list[str]:
 class NatGateway(Handler):
     """`aws.ec2.NatGateway`, zonal."""
 
-    kind = "aws:ec2/natGateway:NatGateway"
+    resource_type = "aws:ec2/natGateway:NatGateway"
     label = "EC2 NAT Gateway"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        subnet = cloud.first("ec2.describe_subnets", "Subnets", SubnetIds=[news["subnetId"]])
+    def create(self, client: ApiClient, news: Props) -> str:
+        subnet = client.first("ec2.describe_subnets", "Subnets", SubnetIds=[news["subnetId"]])
         if subnet is None:
-            raise cloud.refusal("ec2.create_nat_gateway", "InvalidSubnetID.NotFound", f"The subnet ID '{news['subnetId']}' does not exist")
+            raise client.api_error(
+                "ec2.create_nat_gateway", "InvalidSubnetID.NotFound", f"The subnet ID '{news['subnetId']}' does not exist"
+            )
         if news.get("privateIp") and ipaddress.ip_address(news["privateIp"]) not in ipaddress.ip_network(subnet["CidrBlock"]):
-            raise cloud.refusal(
+            raise client.api_error(
                 "ec2.create_nat_gateway", "InvalidParameterValue", f"Address {news['privateIp']} does not fall within the subnet's range"
             )
         if allocation := news.get("allocationId"):
-            address = cloud.call("ec2.describe_addresses", AllocationIds=[allocation])["Addresses"][0]
-            if address.get("AssociationId") or _nat_gateways(cloud, allocation):
+            address = client.call("ec2.describe_addresses", AllocationIds=[allocation])["Addresses"][0]
+            if address.get("AssociationId") or _nat_gateways(client, allocation):
                 message = f"Elastic IP address [{allocation}] is already associated"
-                raise cloud.refusal("ec2.create_nat_gateway", "Resource.AlreadyAssociated", message)
-            if not cloud.every("ec2.describe_internet_gateways", "InternetGateways", Filters=filters(attachment__vpc_id=subnet["VpcId"])):
+                raise client.api_error("ec2.create_nat_gateway", "Resource.AlreadyAssociated", message)
+            if not client.list_all(
+                "ec2.describe_internet_gateways", "InternetGateways", Filters=filters(attachment__vpc_id=subnet["VpcId"])
+            ):
                 message = f"Network {subnet['VpcId']} has no Internet gateway attached"
-                raise cloud.refusal("ec2.create_nat_gateway", "Gateway.NotAttached", message)
-        made = cloud.call(
+                raise client.api_error("ec2.create_nat_gateway", "Gateway.NotAttached", message)
+        made = client.call(
             "ec2.create_nat_gateway",
             SubnetId=news["subnetId"],
             AllocationId=news.get("allocationId"),
@@ -192,15 +196,15 @@ class NatGateway(Handler):
         )
         return str(made["NatGateway"]["NatGatewayId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         del news
-        cloud.wait(f"NAT gateway {identifier}", lambda: _nat(cloud, identifier).get("State"), "available", bad=("failed", "deleted"))
+        client.wait(f"NAT gateway {identifier}", lambda: _nat(client, identifier).get("State"), "available", bad=("failed", "deleted"))
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        gateway = _nat(cloud, identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        gateway = _nat(client, identifier)
         if gateway.get("State") not in _LIVE_NAT:
             return None
-        address: dict[str, Any] = (listed(gateway.get("NatGatewayAddresses")) or [{}])[0]
+        address: dict[str, Any] = (as_list(gateway.get("NatGatewayAddresses")) or [{}])[0]
         return {
             "allocationId": address.get("AllocationId") or state.get("allocationId"),
             "associationId": address.get("AssociationId"),
@@ -215,23 +219,23 @@ class NatGateway(Handler):
             "tagsAll": tag_map(gateway.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         del changed
-        retag(cloud, identifier, olds, news)
+        retag(client, identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         del state
-        quiet(lambda: cloud.call("ec2.delete_nat_gateway", NatGatewayId=identifier))
-        cloud.wait(f"NAT gateway {identifier}", lambda: _nat(cloud, identifier).get("State", "deleted"), "deleted")
+        ignore_missing(lambda: client.call("ec2.delete_nat_gateway", NatGatewayId=identifier))
+        client.wait(f"NAT gateway {identifier}", lambda: _nat(client, identifier).get("State", "deleted"), "deleted")
 
 
-def _nat(cloud: Cloud, identifier: str) -> dict[str, Any]:
-    return cloud.first("ec2.describe_nat_gateways", "NatGateways", NatGatewayIds=[identifier]) or {}
+def _nat(client: ApiClient, identifier: str) -> dict[str, Any]:
+    return client.first("ec2.describe_nat_gateways", "NatGateways", NatGatewayIds=[identifier]) or {}
 
 
 def _secondary(gateway: dict[str, Any]) -> Props:
     """The addresses beside the first (`resourceNATGatewayRead` in terraform-provider-aws, internal/service/ec2/vpc_nat_gateway.go)."""
-    others: list[dict[str, Any]] = listed(gateway.get("NatGatewayAddresses"))[1:]
+    others: list[dict[str, Any]] = as_list(gateway.get("NatGatewayAddresses"))[1:]
     return {
         "secondaryAllocationIds": [item["AllocationId"] for item in others if item.get("AllocationId")],
         "secondaryPrivateIpAddresses": [item["PrivateIp"] for item in others if item.get("PrivateIp")],

@@ -6,54 +6,54 @@ import json
 from typing import Any
 from urllib.parse import unquote
 
-from lab.provider.cloud import Cloud
+from lab.provider.api_client import ApiClient
 from lab.provider.codec import Props
-from lab.provider.naming import unique
-from lab.provider.rules.model import listed
-from lab.provider.services.base import Handler, quiet, tag_list, tag_map, tags_of
+from lab.provider.naming import prefixed_unique_id
+from lab.provider.rules.model import as_list
+from lab.provider.services.base import Handler, ignore_missing, tag_list, tag_map, tags_of
 
 
-def text(document: Any) -> str:
+def policy_json(document: Any) -> str:
     """A policy as the API takes it."""
     return document if isinstance(document, str) else json.dumps(document)
 
 
-def _document(found: Any) -> str:
+def _decode_policy(found: Any) -> str:
     """A policy as the API gives it: an object (boto3 decodes some), or URL-encoded text."""
     return unquote(found) if isinstance(found, str) else json.dumps(found)
 
 
 def _name(news: Props) -> str:
-    return str(news.get("name") or unique(str(news.get("namePrefix") or "pulumi-")))
+    return str(news.get("name") or prefixed_unique_id(str(news.get("namePrefix") or "pulumi-")))
 
 
-def _retag(cloud: Cloud, kind: str, key: str, identifier: str, olds: Props, news: Props) -> None:
+def _retag(client: ApiClient, kind: str, key: str, identifier: str, olds: Props, news: Props) -> None:
     before, after = tags_of(olds), tags_of(news)
     if gone := sorted(before.keys() - after.keys()):
-        cloud.call(f"iam.untag_{kind}", **{key: identifier}, TagKeys=gone)
+        client.call(f"iam.untag_{kind}", **{key: identifier}, TagKeys=gone)
     if fresh := {name: value for name, value in after.items() if before.get(name) != value}:
-        cloud.call(f"iam.tag_{kind}", **{key: identifier}, Tags=tag_list(fresh))
+        client.call(f"iam.tag_{kind}", **{key: identifier}, Tags=tag_list(fresh))
 
 
-def _inline(cloud: Cloud, role: str) -> list[Props]:
+def _inline_policies(client: ApiClient, role: str) -> list[Props]:
     """The policies inside a role, RolePolicy's included (`resourceRoleRead` in terraform-provider-aws, internal/service/iam/role.go)."""
     return [
-        {"name": name, "policy": _document(cloud.call("iam.get_role_policy", RoleName=role, PolicyName=name)["PolicyDocument"])}
-        for name in sorted(listed(cloud.call("iam.list_role_policies", RoleName=role).get("PolicyNames")))
+        {"name": name, "policy": _decode_policy(client.call("iam.get_role_policy", RoleName=role, PolicyName=name)["PolicyDocument"])}
+        for name in sorted(as_list(client.call("iam.list_role_policies", RoleName=role).get("PolicyNames")))
     ]
 
 
 class Role(Handler):
     """`aws.iam.Role`."""
 
-    kind = "aws:iam/role:Role"
+    resource_type = "aws:iam/role:Role"
     label = "IAM Role"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        made = cloud.call(
+    def create(self, client: ApiClient, news: Props) -> str:
+        made = client.call(
             "iam.create_role",
             RoleName=_name(news),
-            AssumeRolePolicyDocument=text(news["assumeRolePolicy"]),
+            AssumeRolePolicyDocument=policy_json(news["assumeRolePolicy"]),
             Path=news.get("path"),
             Description=news.get("description"),
             MaxSessionDuration=news.get("maxSessionDuration"),
@@ -62,13 +62,13 @@ class Role(Handler):
         )
         return str(made["Role"]["RoleName"])
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         del state
-        found = cloud.find("iam.get_role", RoleName=identifier)
+        found = client.find("iam.get_role", RoleName=identifier)
         if found is None:
             return None
         role = found["Role"]
-        attached = cloud.call("iam.list_attached_role_policies", RoleName=identifier).get("AttachedPolicies")
+        attached = client.call("iam.list_attached_role_policies", RoleName=identifier).get("AttachedPolicies")
         return {
             "arn": role["Arn"],
             "name": role["RoleName"],
@@ -78,17 +78,17 @@ class Role(Handler):
             "description": role.get("Description") or "",
             "maxSessionDuration": role.get("MaxSessionDuration") or 3600,
             "permissionsBoundary": (role.get("PermissionsBoundary") or {}).get("PermissionsBoundaryArn") or "",
-            "assumeRolePolicy": _document(role["AssumeRolePolicyDocument"]),
-            "managedPolicyArns": [item["PolicyArn"] for item in listed(attached)],
-            "inlinePolicies": _inline(cloud, identifier),
+            "assumeRolePolicy": _decode_policy(role["AssumeRolePolicyDocument"]),
+            "managedPolicyArns": [item["PolicyArn"] for item in as_list(attached)],
+            "inlinePolicies": _inline_policies(client, identifier),
             "tagsAll": tag_map(role.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if "assumeRolePolicy" in changed:
-            cloud.call("iam.update_assume_role_policy", RoleName=identifier, PolicyDocument=text(news["assumeRolePolicy"]))
+            client.call("iam.update_assume_role_policy", RoleName=identifier, PolicyDocument=policy_json(news["assumeRolePolicy"]))
         if changed & {"description", "maxSessionDuration"}:
-            cloud.call(
+            client.call(
                 "iam.update_role",
                 RoleName=identifier,
                 Description=news.get("description") or "",
@@ -96,73 +96,73 @@ class Role(Handler):
             )
         if "permissionsBoundary" in changed:
             if boundary := news.get("permissionsBoundary"):
-                cloud.call("iam.put_role_permissions_boundary", RoleName=identifier, PermissionsBoundary=boundary)
+                client.call("iam.put_role_permissions_boundary", RoleName=identifier, PermissionsBoundary=boundary)
             else:
-                cloud.call("iam.delete_role_permissions_boundary", RoleName=identifier)
-        _retag(cloud, "role", "RoleName", identifier, olds, news)
+                client.call("iam.delete_role_permissions_boundary", RoleName=identifier)
+        _retag(client, "role", "RoleName", identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         """The real provider takes the role out of its profiles first; what is attached to it AWS (and moto) refuse."""
         if state.get("forceDetachPolicies"):
-            for policy in listed((cloud.find("iam.list_attached_role_policies", RoleName=identifier) or {}).get("AttachedPolicies")):
-                cloud.call("iam.detach_role_policy", RoleName=identifier, PolicyArn=policy["PolicyArn"])
-            for name in listed((cloud.find("iam.list_role_policies", RoleName=identifier) or {}).get("PolicyNames")):
-                cloud.call("iam.delete_role_policy", RoleName=identifier, PolicyName=name)
-        for profile in listed((cloud.find("iam.list_instance_profiles_for_role", RoleName=identifier) or {}).get("InstanceProfiles")):
+            for policy in as_list((client.find("iam.list_attached_role_policies", RoleName=identifier) or {}).get("AttachedPolicies")):
+                client.call("iam.detach_role_policy", RoleName=identifier, PolicyArn=policy["PolicyArn"])
+            for name in as_list((client.find("iam.list_role_policies", RoleName=identifier) or {}).get("PolicyNames")):
+                client.call("iam.delete_role_policy", RoleName=identifier, PolicyName=name)
+        for profile in as_list((client.find("iam.list_instance_profiles_for_role", RoleName=identifier) or {}).get("InstanceProfiles")):
             name = profile["InstanceProfileName"]
-            cloud.call("iam.remove_role_from_instance_profile", InstanceProfileName=name, RoleName=identifier)
-        quiet(lambda: cloud.call("iam.delete_role", RoleName=identifier))
+            client.call("iam.remove_role_from_instance_profile", InstanceProfileName=name, RoleName=identifier)
+        ignore_missing(lambda: client.call("iam.delete_role", RoleName=identifier))
 
 
 class RolePolicy(Handler):
     """`aws.iam.RolePolicy`; its id is `role:name`."""
 
-    kind = "aws:iam/rolePolicy:RolePolicy"
+    resource_type = "aws:iam/rolePolicy:RolePolicy"
     label = "IAM Role Policy"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
+    def create(self, client: ApiClient, news: Props) -> str:
         name = _name(news)
-        cloud.call("iam.put_role_policy", RoleName=news["role"], PolicyName=name, PolicyDocument=text(news["policy"]))
+        client.call("iam.put_role_policy", RoleName=news["role"], PolicyName=name, PolicyDocument=policy_json(news["policy"]))
         return f"{news['role']}:{name}"
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         role, _, name = identifier.partition(":")
-        found = cloud.find("iam.get_role_policy", RoleName=role, PolicyName=name)
+        found = client.find("iam.get_role_policy", RoleName=role, PolicyName=name)
         if found is None:
             return None
-        return {"role": role, "name": name, "policy": _document(found["PolicyDocument"])}
+        return {"role": role, "name": name, "policy": _decode_policy(found["PolicyDocument"])}
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         role, _, name = identifier.partition(":")
-        cloud.call("iam.put_role_policy", RoleName=role, PolicyName=name, PolicyDocument=text(news["policy"]))
+        client.call("iam.put_role_policy", RoleName=role, PolicyName=name, PolicyDocument=policy_json(news["policy"]))
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         role, _, name = identifier.partition(":")
-        quiet(lambda: cloud.call("iam.delete_role_policy", RoleName=role, PolicyName=name))
+        ignore_missing(lambda: client.call("iam.delete_role_policy", RoleName=role, PolicyName=name))
 
 
 class RolePolicyAttachment(Handler):
     """`aws.iam.RolePolicyAttachment`."""
 
-    kind = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
+    resource_type = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
     label = "IAM Role Policy Attachment"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        cloud.call("iam.attach_role_policy", RoleName=news["role"], PolicyArn=news["policyArn"])
+    def create(self, client: ApiClient, news: Props) -> str:
+        client.call("iam.attach_role_policy", RoleName=news["role"], PolicyArn=news["policyArn"])
         return f"{news['role']}/{news['policyArn']}"
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         role, arn = state["role"], state["policyArn"]
-        attached = (cloud.find("iam.list_attached_role_policies", RoleName=role) or {}).get("AttachedPolicies")
-        return {"role": role, "policyArn": arn} if any(item["PolicyArn"] == arn for item in listed(attached)) else None
+        attached = (client.find("iam.list_attached_role_policies", RoleName=role) or {}).get("AttachedPolicies")
+        return {"role": role, "policyArn": arn} if any(item["PolicyArn"] == arn for item in as_list(attached)) else None
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         """Both properties replace."""
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        quiet(lambda: cloud.call("iam.detach_role_policy", RoleName=state["role"], PolicyArn=state["policyArn"]))
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        ignore_missing(lambda: client.call("iam.detach_role_policy", RoleName=state["role"], PolicyArn=state["policyArn"]))
 
-    def imported(self, identifier: str) -> Props:
+    def parse_import_id(self, identifier: str) -> Props:
         role, _, arn = identifier.partition("/")
         return {"role": role, "policyArn": arn}
 
@@ -170,11 +170,11 @@ class RolePolicyAttachment(Handler):
 class InstanceProfile(Handler):
     """`aws.iam.InstanceProfile`."""
 
-    kind = "aws:iam/instanceProfile:InstanceProfile"
+    resource_type = "aws:iam/instanceProfile:InstanceProfile"
     label = "IAM Instance Profile"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        made = cloud.call(
+    def create(self, client: ApiClient, news: Props) -> str:
+        made = client.call(
             "iam.create_instance_profile",
             InstanceProfileName=_name(news),
             Path=news.get("path"),
@@ -182,16 +182,16 @@ class InstanceProfile(Handler):
         )
         return str(made["InstanceProfile"]["InstanceProfileName"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         if news.get("role"):
-            cloud.call("iam.add_role_to_instance_profile", InstanceProfileName=identifier, RoleName=news["role"])
+            client.call("iam.add_role_to_instance_profile", InstanceProfileName=identifier, RoleName=news["role"])
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        found = cloud.find("iam.get_instance_profile", InstanceProfileName=identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        found = client.find("iam.get_instance_profile", InstanceProfileName=identifier)
         if found is None:
             return None
         profile = found["InstanceProfile"]
-        roles = listed(profile.get("Roles"))
+        roles = as_list(profile.get("Roles"))
         return {
             "arn": profile["Arn"],
             "name": profile["InstanceProfileName"],
@@ -202,18 +202,18 @@ class InstanceProfile(Handler):
             "tagsAll": tag_map(profile.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if "role" in changed:
             if olds.get("role"):
-                cloud.call("iam.remove_role_from_instance_profile", InstanceProfileName=identifier, RoleName=olds["role"])
+                client.call("iam.remove_role_from_instance_profile", InstanceProfileName=identifier, RoleName=olds["role"])
             if news.get("role"):
-                cloud.call("iam.add_role_to_instance_profile", InstanceProfileName=identifier, RoleName=news["role"])
-        _retag(cloud, "instance_profile", "InstanceProfileName", identifier, olds, news)
+                client.call("iam.add_role_to_instance_profile", InstanceProfileName=identifier, RoleName=news["role"])
+        _retag(client, "instance_profile", "InstanceProfileName", identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        live = self.read(cloud, identifier, state)
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        live = self.read(client, identifier, state)
         if live is None:
             return
         if live["role"]:
-            cloud.call("iam.remove_role_from_instance_profile", InstanceProfileName=identifier, RoleName=live["role"])
-        quiet(lambda: cloud.call("iam.delete_instance_profile", InstanceProfileName=identifier))
+            client.call("iam.remove_role_from_instance_profile", InstanceProfileName=identifier, RoleName=live["role"])
+        ignore_missing(lambda: client.call("iam.delete_instance_profile", InstanceProfileName=identifier))

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lab.provider.cloud import Cloud
+from lab.provider.api_client import ApiClient
 from lab.provider.codec import Props
-from lab.provider.rules.model import listed, nested
+from lab.provider.rules.model import as_dict, as_list
 from lab.provider.services.base import retag, tag_map
 from lab.provider.services.volumes import wait_until_modified
 
-EBS: Final = {
+EBS_PARAMS: Final = {
     "volumeSize": "VolumeSize",
     "volumeType": "VolumeType",
     "iops": "Iops",
@@ -27,14 +27,14 @@ EBS: Final = {
 _MODIFIED: Final = {"volumeSize": "Size", "volumeType": "VolumeType", "iops": "Iops", "throughput": "Throughput"}
 
 
-def read_devices(cloud: Cloud, instance: dict[str, Any]) -> Props:
+def read_devices(client: ApiClient, instance: dict[str, Any]) -> Props:
     """`rootBlockDevice`, and as `ebsBlockDevices` every other volume, also those that were attached after the launch."""
-    mappings = {mapping["Ebs"]["VolumeId"]: mapping for mapping in listed(instance.get("BlockDeviceMappings")) if mapping.get("Ebs")}
+    mappings = {mapping["Ebs"]["VolumeId"]: mapping for mapping in as_list(instance.get("BlockDeviceMappings")) if mapping.get("Ebs")}
     if not mappings:
         return {"rootBlockDevice": None, "ebsBlockDevices": []}
     root: Props | None = None
     others: list[Props] = []
-    for volume in cloud.call("ec2.describe_volumes", VolumeIds=sorted(mappings))["Volumes"]:
+    for volume in client.call("ec2.describe_volumes", VolumeIds=sorted(mappings))["Volumes"]:
         mapping = mappings[volume["VolumeId"]]
         device = _device(mapping, volume)
         if mapping["DeviceName"] == instance.get("RootDeviceName"):
@@ -46,25 +46,25 @@ def read_devices(cloud: Cloud, instance: dict[str, Any]) -> Props:
 
 def root_volume_id(instance: dict[str, Any]) -> str | None:
     """The id of the volume that an instance boots from."""
-    for mapping in listed(instance.get("BlockDeviceMappings")):
+    for mapping in as_list(instance.get("BlockDeviceMappings")):
         if mapping["DeviceName"] == instance.get("RootDeviceName"):
             return str(mapping["Ebs"]["VolumeId"])
     return None
 
 
-def modify_root(cloud: Cloud, identifier: str, olds: Props, news: Props) -> None:
+def modify_root(client: ApiClient, identifier: str, olds: Props, news: Props) -> None:
     """Brings the root volume to what the news say of it: size, type and speed first, then what becomes of it, then its tags."""
-    before, after = nested(olds.get("rootBlockDevice")), nested(news.get("rootBlockDevice"))
+    before, after = as_dict(olds.get("rootBlockDevice")), as_dict(news.get("rootBlockDevice"))
     changes = {key: after[name] for name, key in _MODIFIED.items() if after.get(name) and after[name] != before.get(name)}
     if changes:
-        cloud.call("ec2.modify_volume", VolumeId=before["volumeId"], **changes)
-        wait_until_modified(cloud, before["volumeId"])
+        client.call("ec2.modify_volume", VolumeId=before["volumeId"], **changes)
+        wait_until_modified(client, before["volumeId"])
     goes = after.get("deleteOnTermination", True)
     if after and goes != before.get("deleteOnTermination"):
         mapping = {"DeviceName": before["deviceName"], "Ebs": {"DeleteOnTermination": bool(goes)}}
-        cloud.call("ec2.modify_instance_attribute", InstanceId=identifier, BlockDeviceMappings=[mapping])
+        client.call("ec2.modify_instance_attribute", InstanceId=identifier, BlockDeviceMappings=[mapping])
     if after.get("tags") is not None and after["tags"] != before.get("tags"):
-        retag(cloud, before["volumeId"], {"tagsAll": before.get("tags")}, {"tagsAll": after["tags"]})
+        retag(client, before["volumeId"], {"tagsAll": before.get("tags")}, {"tagsAll": after["tags"]})
 
 
 def _device(mapping: dict[str, Any], volume: dict[str, Any]) -> Props:

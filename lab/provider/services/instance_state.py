@@ -4,46 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.provider.cloud import Cloud
-from lab.provider.rules.model import nested
+from lab.provider.api_client import ApiClient
+from lab.provider.rules.model import as_dict
 
 
-def describe(cloud: Cloud, identifier: str) -> dict[str, Any] | None:
+def describe(client: ApiClient, identifier: str) -> dict[str, Any] | None:
     """The instance as EC2 describes it, None where it does not know it (any more)."""
-    reservation = cloud.first("ec2.describe_instances", "Reservations", InstanceIds=[identifier])
+    reservation = client.first("ec2.describe_instances", "Reservations", InstanceIds=[identifier])
     return reservation["Instances"][0] if reservation else None
 
 
-def wait_for(cloud: Cloud, identifier: str, wanted: str, *, bad: tuple[str, ...] = ()) -> None:
+def wait_for(client: ApiClient, identifier: str, target: str, *, failure_states: tuple[str, ...] = ()) -> None:
     """Until the machine itself is in the state; an instance that EC2 has forgotten is terminated."""
 
     def state() -> str:
-        instance = describe(cloud, identifier)
+        instance = describe(client, identifier)
         return str(instance["State"]["Name"]) if instance else "terminated"
 
-    cloud.wait(f"instance {identifier}", state, wanted, bad=bad)
+    client.wait(f"instance {identifier}", state, target, bad=failure_states)
 
 
-def stop(cloud: Cloud, identifier: str) -> None:
+def stop(client: ApiClient, identifier: str) -> None:
     """Stops it and waits until it is stopped. Raises Refusal where it has been terminated.
 
     Without a look at its state first: `stopInstance` in ec2_instance.go, `stopVolumeAttachmentInstance` in ebs_volume_attachment.go.
     """
-    cloud.call("ec2.stop_instances", InstanceIds=[identifier])
-    wait_for(cloud, identifier, "stopped", bad=("terminated",))
+    client.call("ec2.stop_instances", InstanceIds=[identifier])
+    wait_for(client, identifier, "stopped", failure_states=("terminated",))
 
 
-def modify(cloud: Cloud, identifier: str, **attribute: Any) -> None:
+def modify(client: ApiClient, identifier: str, **attribute: Any) -> None:
     """EC2 takes one attribute a call."""
-    cloud.call("ec2.modify_instance_attribute", InstanceId=identifier, **attribute)
+    client.call("ec2.modify_instance_attribute", InstanceId=identifier, **attribute)
 
 
-def attribute(cloud: Cloud, identifier: str, name: str, key: str) -> Any:
+def attribute(client: ApiClient, identifier: str, name: str, key: str) -> Any:
     """An attribute that DescribeInstances does not show."""
-    answer = cloud.call("ec2.describe_instance_attribute", InstanceId=identifier, Attribute=name)
-    return nested(answer.get(key)).get("Value")
+    answer = client.call("ec2.describe_instance_attribute", InstanceId=identifier, Attribute=name)
+    return as_dict(answer.get(key)).get("Value")
 
 
-def type_info(cloud: Cloud, instance_type: str) -> dict[str, Any]:
+def type_info(client: ApiClient, instance_type: str) -> dict[str, Any]:
     """What EC2 says of an instance type; nothing where it does not know it."""
-    return cloud.first("ec2.describe_instance_types", "InstanceTypes", InstanceTypes=[instance_type]) or {}
+    return client.first("ec2.describe_instance_types", "InstanceTypes", InstanceTypes=[instance_type]) or {}

@@ -6,14 +6,14 @@ import base64
 import logging
 from typing import Any, Final
 
-from lab.provider.cloud import Cloud, Refusal
+from lab.provider.api_client import ApiClient, ApiError
 from lab.provider.codec import Props
-from lab.provider.rules.model import listed, nested
-from lab.provider.services.base import Handler, chosen, tag_list, tag_map
-from lab.provider.services.instance_changes import METADATA, profile_association, update, user_data
-from lab.provider.services.instance_disks import EBS, read_devices, root_volume_id
+from lab.provider.rules.model import as_dict, as_list
+from lab.provider.services.base import Handler, tag_list, tag_map, to_api_params
+from lab.provider.services.instance_disks import EBS_PARAMS, read_devices, root_volume_id
 from lab.provider.services.instance_state import attribute, describe, modify, type_info, wait_for
-from lab.provider.services.launching import refuse_impossible_launch, root_device
+from lab.provider.services.instance_update import METADATA_PARAMS, profile_association, update, user_data
+from lab.provider.services.launch_checks import check_launch, root_device
 
 _LOG: Final = logging.getLogger("lab.provider")
 
@@ -21,23 +21,23 @@ _LOG: Final = logging.getLogger("lab.provider")
 class Instance(Handler):
     """`aws.ec2.Instance`."""
 
-    kind = "aws:ec2/instance:Instance"
+    resource_type = "aws:ec2/instance:Instance"
     label = "EC2 Instance"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        subnet = refuse_impossible_launch(cloud, news)
+    def create(self, client: ApiClient, news: Props) -> str:
+        subnet = check_launch(client, news)
         interface: dict[str, Any] = {"DeviceIndex": 0, "DeleteOnTermination": True, "SubnetId": subnet["SubnetId"]}
-        interface |= chosen(
+        interface |= to_api_params(
             news,
             {"vpcSecurityGroupIds": "Groups", "privateIp": "PrivateIpAddress", "associatePublicIpAddress": "AssociatePublicIpAddress"},
         )
         tags = tag_list(news.get("tagsAll"))
-        root = nested(news.get("rootBlockDevice"))
+        root = as_dict(news.get("rootBlockDevice"))
         volume_tags = tag_list(news.get("volumeTags"))
         kinds = (("instance", tags), ("volume", volume_tags))
-        placement = chosen(news, {"availabilityZone": "AvailabilityZone", "tenancy": "Tenancy", "placementGroup": "GroupName"})
-        ebs = chosen(root, EBS)
-        made = cloud.call(
+        placement = to_api_params(news, {"availabilityZone": "AvailabilityZone", "tenancy": "Tenancy", "placementGroup": "GroupName"})
+        ebs = to_api_params(root, EBS_PARAMS)
+        made = client.call(
             "ec2.run_instances",
             ImageId=news["ami"],
             InstanceType=news["instanceType"],
@@ -46,12 +46,12 @@ class Instance(Handler):
             NetworkInterfaces=[interface],
             UserData=user_data(news),
             KeyName=news.get("keyName"),
-            CreditSpecification=_credits(cloud, news),
+            CreditSpecification=_credits(client, news),
             DisableApiStop=news.get("disableApiStop"),
             DisableApiTermination=news.get("disableApiTermination"),
             IamInstanceProfile={"Name": news["iamInstanceProfile"]} if news.get("iamInstanceProfile") else None,
-            MetadataOptions=chosen(nested(news.get("metadataOptions")), METADATA) or None,
-            BlockDeviceMappings=[{"DeviceName": root_device(cloud, news["ami"]), "Ebs": ebs}] if ebs else None,
+            MetadataOptions=to_api_params(as_dict(news.get("metadataOptions")), METADATA_PARAMS) or None,
+            BlockDeviceMappings=[{"DeviceName": root_device(client, news["ami"]), "Ebs": ebs}] if ebs else None,
             EbsOptimized=news.get("ebsOptimized"),
             Monitoring={"Enabled": True} if news.get("monitoring") else None,
             InstanceInitiatedShutdownBehavior=news.get("instanceInitiatedShutdownBehavior"),
@@ -60,37 +60,37 @@ class Instance(Handler):
         )
         return str(made["Instances"][0]["InstanceId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
-        wait_for(cloud, identifier, "running", bad=("stopped", "terminated"))
-        _tag_root(cloud, identifier, news)
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
+        wait_for(client, identifier, "running", failure_states=("stopped", "terminated"))
+        _tag_root(client, identifier, news)
         if news.get("sourceDestCheck") is False:
-            modify(cloud, identifier, SourceDestCheck={"Value": False})
+            modify(client, identifier, SourceDestCheck={"Value": False})
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        instance = describe(cloud, identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        instance = describe(client, identifier)
         if instance is None or instance["State"]["Name"] == "terminated":
             return None
-        primary: dict[str, Any] = (listed(instance.get("NetworkInterfaces")) or [{}])[0]
-        groups = listed(primary.get("Groups")) or listed(instance.get("SecurityGroups"))
+        primary: dict[str, Any] = (as_list(instance.get("NetworkInterfaces")) or [{}])[0]
+        groups = as_list(primary.get("Groups")) or as_list(instance.get("SecurityGroups"))
         public = instance.get("PublicIpAddress") or primary.get("Association", {}).get("PublicIp") or ""
-        options = nested(instance.get("MetadataOptions"))
+        options = as_dict(instance.get("MetadataOptions"))
         return {
             "ami": instance["ImageId"],
-            "arn": cloud.arn("ec2", f"instance/{identifier}"),
+            "arn": client.arn("ec2", f"instance/{identifier}"),
             "associatePublicIpAddress": bool(public),
             "availabilityZone": instance["Placement"]["AvailabilityZone"],
             "tenancy": instance["Placement"].get("Tenancy") or "default",
             "ebsOptimized": bool(instance.get("EbsOptimized")),
-            "disableApiStop": bool(attribute(cloud, identifier, "disableApiStop", "DisableApiStop")),
-            "disableApiTermination": bool(attribute(cloud, identifier, "disableApiTermination", "DisableApiTermination")),
-            "creditSpecification": _read_credits(cloud, instance),
+            "disableApiStop": bool(attribute(client, identifier, "disableApiStop", "DisableApiStop")),
+            "disableApiTermination": bool(attribute(client, identifier, "disableApiTermination", "DisableApiTermination")),
+            "creditSpecification": _read_credits(client, instance),
             "ephemeralBlockDevices": [],
-            "iamInstanceProfile": _profile(cloud, identifier) or "",
+            "iamInstanceProfile": _profile(client, identifier) or "",
             "instanceInitiatedShutdownBehavior": state.get("instanceInitiatedShutdownBehavior") or "stop",
             "instanceState": instance["State"]["Name"],
             "instanceType": instance["InstanceType"],
             "keyName": instance.get("KeyName") or "",
-            "metadataOptions": {name: options[key] for name, key in METADATA.items() if key in options}
+            "metadataOptions": {name: options[key] for name, key in METADATA_PARAMS.items() if key in options}
             or {"httpEndpoint": "enabled", "httpTokens": "optional", "httpPutResponseHopLimit": 1, "instanceMetadataTags": "disabled"},
             "monitoring": (instance.get("Monitoring") or {}).get("State") == "enabled",
             "primaryNetworkInterfaceId": primary.get("NetworkInterfaceId"),
@@ -100,25 +100,25 @@ class Instance(Handler):
             "publicIp": public,
             "secondaryPrivateIps": [],
             "securityGroups": [],
-            "sourceDestCheck": attribute(cloud, identifier, "sourceDestCheck", "SourceDestCheck") is not False,
+            "sourceDestCheck": attribute(client, identifier, "sourceDestCheck", "SourceDestCheck") is not False,
             "subnetId": instance.get("SubnetId") or primary.get("SubnetId"),
             "tagsAll": tag_map(instance.get("Tags")),
             "vpcSecurityGroupIds": sorted(group["GroupId"] for group in groups),
-            **read_devices(cloud, instance),
-            **_live_user_data(cloud, identifier, state),
+            **read_devices(client, instance),
+            **_live_user_data(client, identifier, state),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        update(cloud, identifier, olds, news, changed)
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        update(client, identifier, olds, news, changed)
 
-    def replaces(self, cloud: Cloud, olds: Props, news: Props, changed: frozenset[str]) -> frozenset[str]:
+    def requires_replace(self, client: ApiClient, olds: Props, news: Props, changed: frozenset[str]) -> frozenset[str]:
         """A type that shares no architecture with the one before (`CustomizeDiff` of the instance, ec2_instance.go)."""
         if "instanceType" not in changed:
             return frozenset()
-        before, after = (_architectures(cloud, props.get("instanceType")) for props in (olds, news))
+        before, after = (_architectures(client, props.get("instanceType")) for props in (olds, news))
         return frozenset({"instanceType"}) if before and after and not before & after else frozenset()
 
-    def renews(self, changed: frozenset[str], olds: Props) -> frozenset[str]:
+    def computed_on_update(self, changed: frozenset[str], olds: Props) -> frozenset[str]:
         """An automatic public address is given back at the stop that a changed type or changed user data takes.
 
         The `CustomizeDiff` of version 6's instance (ec2_instance.go) marks both outputs as unknown for an instance that has one.
@@ -126,56 +126,58 @@ class Instance(Handler):
         stops = changed & {"instanceType", "userData", "userDataBase64"}
         return frozenset({"publicIp", "publicDns"}) if stops and olds.get("publicIp") else frozenset()
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        instance = describe(cloud, identifier)
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        instance = describe(client, identifier)
         if instance is None or instance["State"]["Name"] == "terminated":
             return
         if state.get("forceDestroy"):
-            modify(cloud, identifier, DisableApiTermination={"Value": False})
-        cloud.call("ec2.terminate_instances", InstanceIds=[identifier])
-        wait_for(cloud, identifier, "terminated")
+            modify(client, identifier, DisableApiTermination={"Value": False})
+        client.call("ec2.terminate_instances", InstanceIds=[identifier])
+        wait_for(client, identifier, "terminated")
 
 
-def _architectures(cloud: Cloud, instance_type: object) -> frozenset[str]:
+def _architectures(client: ApiClient, instance_type: object) -> frozenset[str]:
     if not isinstance(instance_type, str):
         return frozenset()
     try:
-        found = type_info(cloud, instance_type)
-    except Refusal:
+        found = type_info(client, instance_type)
+    except ApiError:
         return frozenset()
-    return frozenset(nested(found.get("ProcessorInfo")).get("SupportedArchitectures") or [])
+    return frozenset(as_dict(found.get("ProcessorInfo")).get("SupportedArchitectures") or [])
 
 
-def _credits(cloud: Cloud, news: Props) -> dict[str, str] | None:
+def _credits(client: ApiClient, news: Props) -> dict[str, str] | None:
     """What RunInstances is told of a burstable type's credits: `unlimited` for a T3 that nobody speaks of (`buildInstanceOpts`)."""
     kind = str(news["instanceType"])
-    given = nested(news.get("creditSpecification")).get("cpuCredits")
-    if given and type_info(cloud, kind).get("BurstablePerformanceSupported"):
+    given = as_dict(news.get("creditSpecification")).get("cpuCredits")
+    if given and type_info(client, kind).get("BurstablePerformanceSupported"):
         return {"CpuCredits": str(given)}
     return {"CpuCredits": "unlimited"} if kind.startswith("t3") else None
 
 
-def _read_credits(cloud: Cloud, instance: dict[str, Any]) -> Props | None:
-    if not type_info(cloud, instance["InstanceType"]).get("BurstablePerformanceSupported"):
+def _read_credits(client: ApiClient, instance: dict[str, Any]) -> Props | None:
+    if not type_info(client, instance["InstanceType"]).get("BurstablePerformanceSupported"):
         return None
-    found = cloud.first("ec2.describe_instance_credit_specifications", "InstanceCreditSpecifications", InstanceIds=[instance["InstanceId"]])
+    found = client.first(
+        "ec2.describe_instance_credit_specifications", "InstanceCreditSpecifications", InstanceIds=[instance["InstanceId"]]
+    )
     return {"cpuCredits": found["CpuCredits"]} if found else None
 
 
-def _tag_root(cloud: Cloud, identifier: str, news: Props) -> None:
+def _tag_root(client: ApiClient, identifier: str, news: Props) -> None:
     """After the launch, and a failure is logged alone (`resourceInstanceCreate`)."""
-    tags = tag_list(nested(news.get("rootBlockDevice")).get("tags"))
-    volume = root_volume_id(describe(cloud, identifier) or {})
+    tags = tag_list(as_dict(news.get("rootBlockDevice")).get("tags"))
+    volume = root_volume_id(describe(client, identifier) or {})
     if not tags or volume is None:
         return
     try:
-        cloud.call("ec2.create_tags", Resources=[volume], Tags=tags)
-    except Refusal as refusal:
+        client.call("ec2.create_tags", Resources=[volume], Tags=tags)
+    except ApiError as refusal:
         _LOG.warning("the root volume %s of %s has no tags: %s", volume, identifier, refusal)
 
 
-def _live_user_data(cloud: Cloud, identifier: str, state: Props) -> Props:
-    encoded = attribute(cloud, identifier, "userData", "UserData") or ""
+def _live_user_data(client: ApiClient, identifier: str, state: Props) -> Props:
+    encoded = attribute(client, identifier, "userData", "UserData") or ""
     if state.get("userDataBase64") is not None:
         return {"userDataBase64": encoded or None}
     try:
@@ -184,7 +186,7 @@ def _live_user_data(cloud: Cloud, identifier: str, state: Props) -> Props:
         return {"userDataBase64": encoded}
 
 
-def _profile(cloud: Cloud, identifier: str) -> str | None:
+def _profile(client: ApiClient, identifier: str) -> str | None:
     """Asked of the associations: after a replacement moto's DescribeInstances still shows the old profile."""
-    association = profile_association(cloud, identifier)
+    association = profile_association(client, identifier)
     return association["IamInstanceProfile"]["Arn"].rpartition("/")[2] if association else None

@@ -4,46 +4,46 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.provider.cloud import Cloud
+from lab.provider.api_client import ApiClient
 from lab.provider.codec import Props
-from lab.provider.naming import unique
-from lab.provider.rules.model import listed
-from lab.provider.services.base import Handler, quiet, tags_of
-from lab.provider.services.iam import text
+from lab.provider.naming import prefixed_unique_id
+from lab.provider.rules.model import as_list
+from lab.provider.services.base import Handler, ignore_missing, tags_of
+from lab.provider.services.iam import policy_json
 
 
 class Key(Handler):
     """`aws.kms.Key`."""
 
-    kind = "aws:kms/key:Key"
+    resource_type = "aws:kms/key:Key"
     label = "KMS Key"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        made = cloud.call(
+    def create(self, client: ApiClient, news: Props) -> str:
+        made = client.call(
             "kms.create_key",
             Description=news.get("description"),
             KeyUsage=news.get("keyUsage"),
             KeySpec=news.get("customerMasterKeySpec"),
             MultiRegion=news.get("multiRegion"),
-            Policy=text(news["policy"]) if news.get("policy") else None,
+            Policy=policy_json(news["policy"]) if news.get("policy") else None,
             Tags=_tags(tags_of(news)) or None,
         )
         return str(made["KeyMetadata"]["KeyId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         if news.get("enableKeyRotation"):
-            _rotate(cloud, identifier, news)
+            _enable_rotation(client, identifier, news)
         if news.get("isEnabled") is False:
-            cloud.call("kms.disable_key", KeyId=identifier)
+            client.call("kms.disable_key", KeyId=identifier)
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        found = cloud.find("kms.describe_key", KeyId=identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        found = client.find("kms.describe_key", KeyId=identifier)
         if found is None or found["KeyMetadata"]["KeyState"] == "PendingDeletion":
             return None
         key = found["KeyMetadata"]
-        rotation = cloud.find("kms.get_key_rotation_status", KeyId=identifier) or {}
-        policy = cloud.call("kms.get_key_policy", KeyId=identifier, PolicyName="default").get("Policy")
-        tags = listed(cloud.call("kms.list_resource_tags", KeyId=identifier).get("Tags"))
+        rotation = client.find("kms.get_key_rotation_status", KeyId=identifier) or {}
+        policy = client.call("kms.get_key_policy", KeyId=identifier, PolicyName="default").get("Policy")
+        tags = as_list(client.call("kms.list_resource_tags", KeyId=identifier).get("Tags"))
         return {
             "arn": key["Arn"],
             "keyId": key["KeyId"],
@@ -58,50 +58,52 @@ class Key(Handler):
             "tagsAll": {item["TagKey"]: item["TagValue"] for item in tags},
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if "isEnabled" in changed:
-            cloud.call("kms.disable_key" if news.get("isEnabled") is False else "kms.enable_key", KeyId=identifier)
+            client.call("kms.disable_key" if news.get("isEnabled") is False else "kms.enable_key", KeyId=identifier)
         if "description" in changed:
-            cloud.call("kms.update_key_description", KeyId=identifier, Description=news.get("description") or "")
+            client.call("kms.update_key_description", KeyId=identifier, Description=news.get("description") or "")
         if "policy" in changed and news.get("policy"):
-            cloud.call("kms.put_key_policy", KeyId=identifier, PolicyName="default", Policy=text(news["policy"]))
+            client.call("kms.put_key_policy", KeyId=identifier, PolicyName="default", Policy=policy_json(news["policy"]))
         if changed & {"enableKeyRotation", "rotationPeriodInDays"}:
             if news.get("enableKeyRotation"):
-                _rotate(cloud, identifier, news)
+                _enable_rotation(client, identifier, news)
             else:
-                cloud.call("kms.disable_key_rotation", KeyId=identifier)
+                client.call("kms.disable_key_rotation", KeyId=identifier)
         before, after = tags_of(olds), tags_of(news)
         if gone := sorted(before.keys() - after.keys()):
-            cloud.call("kms.untag_resource", KeyId=identifier, TagKeys=gone)
+            client.call("kms.untag_resource", KeyId=identifier, TagKeys=gone)
         if fresh := {key: value for key, value in after.items() if before.get(key) != value}:
-            cloud.call("kms.tag_resource", KeyId=identifier, Tags=_tags(fresh))
+            client.call("kms.tag_resource", KeyId=identifier, Tags=_tags(fresh))
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         days = state.get("deletionWindowInDays") or 30
-        quiet(lambda: cloud.call("kms.schedule_key_deletion", KeyId=identifier, PendingWindowInDays=days), "KMSInvalidStateException")
+        ignore_missing(
+            lambda: client.call("kms.schedule_key_deletion", KeyId=identifier, PendingWindowInDays=days), "KMSInvalidStateException"
+        )
 
 
 def _tags(tags: dict[str, str]) -> list[dict[str, str]]:
     return [{"TagKey": key, "TagValue": value} for key, value in sorted(tags.items())]
 
 
-def _rotate(cloud: Cloud, key: str, news: Props) -> None:
-    cloud.call("kms.enable_key_rotation", KeyId=key, RotationPeriodInDays=news.get("rotationPeriodInDays"))
+def _enable_rotation(client: ApiClient, key: str, news: Props) -> None:
+    client.call("kms.enable_key_rotation", KeyId=key, RotationPeriodInDays=news.get("rotationPeriodInDays"))
 
 
 class Alias(Handler):
     """`aws.kms.Alias`; its id is its name."""
 
-    kind = "aws:kms/alias:Alias"
+    resource_type = "aws:kms/alias:Alias"
     label = "KMS Alias"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        name = str(news.get("name") or unique(str(news.get("namePrefix") or "alias/pulumi-")))
-        cloud.call("kms.create_alias", AliasName=name, TargetKeyId=news["targetKeyId"])
+    def create(self, client: ApiClient, news: Props) -> str:
+        name = str(news.get("name") or prefixed_unique_id(str(news.get("namePrefix") or "alias/pulumi-")))
+        client.call("kms.create_alias", AliasName=name, TargetKeyId=news["targetKeyId"])
         return name
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        alias = _alias(cloud, identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        alias = _alias(client, identifier)
         if alias is None:
             return None
         target, given = alias["TargetKeyId"], str(state.get("targetKeyId") or "")
@@ -109,15 +111,15 @@ class Alias(Handler):
             "arn": alias["AliasArn"],
             "name": identifier,
             "targetKeyId": given if given.rpartition("/")[2] == target else target,
-            "targetKeyArn": cloud.arn("kms", f"key/{target}"),
+            "targetKeyArn": client.arn("kms", f"key/{target}"),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        cloud.call("kms.update_alias", AliasName=identifier, TargetKeyId=news["targetKeyId"])
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        client.call("kms.update_alias", AliasName=identifier, TargetKeyId=news["targetKeyId"])
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        quiet(lambda: cloud.call("kms.delete_alias", AliasName=identifier))
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        ignore_missing(lambda: client.call("kms.delete_alias", AliasName=identifier))
 
 
-def _alias(cloud: Cloud, name: str) -> dict[str, Any] | None:
-    return next((item for item in listed(cloud.call("kms.list_aliases").get("Aliases")) if item["AliasName"] == name), None)
+def _alias(client: ApiClient, name: str) -> dict[str, Any] | None:
+    return next((item for item in as_list(client.call("kms.list_aliases").get("Aliases")) if item["AliasName"] == name), None)

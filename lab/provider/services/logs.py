@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from lab.provider.cloud import Cloud
+from lab.provider.api_client import ApiClient
 from lab.provider.codec import Props
-from lab.provider.naming import unique
-from lab.provider.rules.model import listed
-from lab.provider.services.base import Handler, quiet, tags_of
+from lab.provider.naming import prefixed_unique_id
+from lab.provider.rules.model import as_list
+from lab.provider.services.base import Handler, ignore_missing, tags_of
 
 
 class LogGroup(Handler):
     """`aws.cloudwatch.LogGroup`."""
 
-    kind = "aws:cloudwatch/logGroup:LogGroup"
+    resource_type = "aws:cloudwatch/logGroup:LogGroup"
     label = "CloudWatch Logs Log Group"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        name = str(news.get("name") or unique(str(news.get("namePrefix") or "pulumi-")))
-        cloud.call(
+    def create(self, client: ApiClient, news: Props) -> str:
+        name = str(news.get("name") or prefixed_unique_id(str(news.get("namePrefix") or "pulumi-")))
+        client.call(
             "logs.create_log_group",
             logGroupName=name,
             kmsKeyId=news.get("kmsKeyId"),
@@ -26,12 +26,12 @@ class LogGroup(Handler):
         )
         return name
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
-        _retain(cloud, identifier, news.get("retentionInDays"))
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
+        _set_retention(client, identifier, news.get("retentionInDays"))
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        found = cloud.call("logs.describe_log_groups", logGroupNamePrefix=identifier)
-        group = next((item for item in listed(found.get("logGroups")) if item["logGroupName"] == identifier), None)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        found = client.call("logs.describe_log_groups", logGroupNamePrefix=identifier)
+        group = next((item for item in as_list(found.get("logGroups")) if item["logGroupName"] == identifier), None)
         if group is None:
             return None
         arn = str(group["arn"]).removesuffix(":*")
@@ -42,31 +42,31 @@ class LogGroup(Handler):
             "kmsKeyId": group.get("kmsKeyId") or "",
             "logGroupClass": group.get("logGroupClass") or state.get("logGroupClass") or "STANDARD",
             "deletionProtectionEnabled": False,
-            "tagsAll": cloud.call("logs.list_tags_for_resource", resourceArn=arn).get("tags") or {},
+            "tagsAll": client.call("logs.list_tags_for_resource", resourceArn=arn).get("tags") or {},
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if "retentionInDays" in changed:
-            _retain(cloud, identifier, news.get("retentionInDays"))
+            _set_retention(client, identifier, news.get("retentionInDays"))
         if "kmsKeyId" in changed:
             if news.get("kmsKeyId"):
-                cloud.call("logs.associate_kms_key", logGroupName=identifier, kmsKeyId=news["kmsKeyId"])
+                client.call("logs.associate_kms_key", logGroupName=identifier, kmsKeyId=news["kmsKeyId"])
             else:
-                cloud.call("logs.disassociate_kms_key", logGroupName=identifier)
+                client.call("logs.disassociate_kms_key", logGroupName=identifier)
         before, after = tags_of(olds), tags_of(news)
         if gone := sorted(before.keys() - after.keys()):
-            cloud.call("logs.untag_resource", resourceArn=olds["arn"], tagKeys=gone)
+            client.call("logs.untag_resource", resourceArn=olds["arn"], tagKeys=gone)
         if fresh := {key: value for key, value in after.items() if before.get(key) != value}:
-            cloud.call("logs.tag_resource", resourceArn=olds["arn"], tags=fresh)
+            client.call("logs.tag_resource", resourceArn=olds["arn"], tags=fresh)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         if not state.get("skipDestroy"):
-            quiet(lambda: cloud.call("logs.delete_log_group", logGroupName=identifier), "ResourceNotFoundException")
+            ignore_missing(lambda: client.call("logs.delete_log_group", logGroupName=identifier), "ResourceNotFoundException")
 
 
-def _retain(cloud: Cloud, group: str, days: int | None) -> None:
+def _set_retention(client: ApiClient, group: str, days: int | None) -> None:
     """0 keeps for ever."""
     if days:
-        cloud.call("logs.put_retention_policy", logGroupName=group, retentionInDays=days)
+        client.call("logs.put_retention_policy", logGroupName=group, retentionInDays=days)
     else:
-        cloud.call("logs.delete_retention_policy", logGroupName=group)
+        client.call("logs.delete_retention_policy", logGroupName=group)

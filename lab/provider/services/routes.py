@@ -6,10 +6,10 @@ import ipaddress
 import zlib
 from typing import Any, Final
 
-from lab.provider.cloud import Cloud, filters
+from lab.provider.api_client import ApiClient, filters
 from lab.provider.codec import Props
-from lab.provider.rules.model import listed
-from lab.provider.services.base import Handler, chosen, quiet, retag, tag_map, tag_specifications
+from lab.provider.rules.model import as_list
+from lab.provider.services.base import Handler, ignore_missing, retag, tag_map, tag_specifications, to_api_params
 
 _TARGETS: Final = {
     "carrierGatewayId": "CarrierGatewayId",
@@ -35,86 +35,86 @@ _INLINE: Final = {
 }
 
 
-def _table(cloud: Cloud, identifier: str) -> dict[str, Any] | None:
-    return cloud.first("ec2.describe_route_tables", "RouteTables", RouteTableIds=[identifier])
+def _table(client: ApiClient, identifier: str) -> dict[str, Any] | None:
+    return client.first("ec2.describe_route_tables", "RouteTables", RouteTableIds=[identifier])
 
 
-def _add(cloud: Cloud, table: dict[str, Any], route: dict[str, Any], verb: str = "create") -> None:
+def _put_route(client: ApiClient, table: dict[str, Any], route: dict[str, Any], verb: str = "create") -> None:
     """Create or replace a route after what AWS checks of its target, which moto does not or breaks on."""
     operation, vpc = f"ec2.{verb}_route", table["VpcId"]
     if gateway := route.get("GatewayId"):
-        attached = cloud.every("ec2.describe_internet_gateways", "InternetGateways", Filters=filters(attachment__vpc_id=vpc))
+        attached = client.list_all("ec2.describe_internet_gateways", "InternetGateways", Filters=filters(attachment__vpc_id=vpc))
         if gateway.startswith("igw-") and gateway not in [item["InternetGatewayId"] for item in attached]:
             message = f"route table {table['RouteTableId']} and network gateway {gateway} belong to different networks"
-            raise cloud.refusal(operation, "InvalidParameterValue", message)
+            raise client.api_error(operation, "InvalidParameterValue", message)
     if nat := route.get("NatGatewayId"):
-        found = cloud.first("ec2.describe_nat_gateways", "NatGateways", NatGatewayIds=[nat])
+        found = client.first("ec2.describe_nat_gateways", "NatGateways", NatGatewayIds=[nat])
         if found is None or found["State"] in ("deleted", "deleting"):
-            raise cloud.refusal(operation, "InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat}' does not exist")
+            raise client.api_error(operation, "InvalidNatGatewayID.NotFound", f"The natGateway ID '{nat}' does not exist")
         if found["VpcId"] != vpc:
             message = f"route table {table['RouteTableId']} and nat gateway {nat} belong to different networks"
-            raise cloud.refusal(operation, "InvalidParameterValue", message)
+            raise client.api_error(operation, "InvalidParameterValue", message)
     if destination := route.get("DestinationCidrBlock"):
-        own = cloud.call("ec2.describe_vpcs", VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
+        own = client.call("ec2.describe_vpcs", VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
         if ipaddress.IPv4Network(destination) == ipaddress.IPv4Network(own):
             message = f"The destination CIDR block {destination} is equal to or more specific than the local route of the VPC"
-            raise cloud.refusal(operation, "InvalidParameterValue", message)
-    cloud.call(operation, RouteTableId=table["RouteTableId"], **route)
+            raise client.api_error(operation, "InvalidParameterValue", message)
+    client.call(operation, RouteTableId=table["RouteTableId"], **route)
 
 
 class RouteTable(Handler):
     """`aws.ec2.RouteTable`."""
 
-    kind = "aws:ec2/routeTable:RouteTable"
+    resource_type = "aws:ec2/routeTable:RouteTable"
     label = "EC2 Route Table"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        made = cloud.call("ec2.create_route_table", VpcId=news["vpcId"], TagSpecifications=tag_specifications("route-table", news))
+    def create(self, client: ApiClient, news: Props) -> str:
+        made = client.call("ec2.create_route_table", VpcId=news["vpcId"], TagSpecifications=tag_specifications("route-table", news))
         return str(made["RouteTable"]["RouteTableId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
-        table = _table(cloud, identifier) or {}
-        for route in listed(news.get("routes")):
-            _add(cloud, table, chosen(route, _INLINE | _TARGETS))
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
+        table = _table(client, identifier) or {}
+        for route in as_list(news.get("routes")):
+            _put_route(client, table, to_api_params(route, _INLINE | _TARGETS))
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        table = _table(cloud, identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        table = _table(client, identifier)
         if table is None:
             return None
         return {
-            "arn": cloud.arn("ec2", f"route-table/{identifier}"),
+            "arn": client.arn("ec2", f"route-table/{identifier}"),
             "vpcId": table["VpcId"],
-            "ownerId": cloud.account(),
-            "routes": [_inline(route) for route in listed(table.get("Routes")) if _is_own(route)],
+            "ownerId": client.account(),
+            "routes": [_inline(route) for route in as_list(table.get("Routes")) if _is_user_route(route)],
             "propagatingVgws": [],
             "tagsAll": tag_map(table.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if "routes" in changed:
-            table = _table(cloud, identifier) or {}
-            live = {_destination(_inline(route)): _inline(route) for route in listed(table.get("Routes")) if _is_own(route)}
-            wanted: dict[str, Props] = {_destination(route): route for route in listed(news.get("routes"))}
+            table = _table(client, identifier) or {}
+            live = {_destination(_inline(route)): _inline(route) for route in as_list(table.get("Routes")) if _is_user_route(route)}
+            wanted: dict[str, Props] = {_destination(route): route for route in as_list(news.get("routes"))}
             for destination, route in live.items():
                 if destination not in wanted:
-                    cloud.call("ec2.delete_route", RouteTableId=identifier, **chosen(route, _INLINE))
+                    client.call("ec2.delete_route", RouteTableId=identifier, **to_api_params(route, _INLINE))
             for destination, route in wanted.items():
-                request = chosen(route, _INLINE | _TARGETS)
+                request = to_api_params(route, _INLINE | _TARGETS)
                 if destination not in live:
-                    _add(cloud, table, request)
-                elif request != chosen(live[destination], _INLINE | _TARGETS):
-                    _add(cloud, table, request, "replace")
-        retag(cloud, identifier, olds, news)
+                    _put_route(client, table, request)
+                elif request != to_api_params(live[destination], _INLINE | _TARGETS):
+                    _put_route(client, table, request, "replace")
+        retag(client, identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         del state
-        for association in listed((_table(cloud, identifier) or {}).get("Associations")):
+        for association in as_list((_table(client, identifier) or {}).get("Associations")):
             if not association.get("Main"):
-                cloud.call("ec2.disassociate_route_table", AssociationId=association["RouteTableAssociationId"])
-        quiet(lambda: cloud.call("ec2.delete_route_table", RouteTableId=identifier))
+                client.call("ec2.disassociate_route_table", AssociationId=association["RouteTableAssociationId"])
+        ignore_missing(lambda: client.call("ec2.delete_route_table", RouteTableId=identifier))
 
 
-def _is_own(route: dict[str, Any]) -> bool:
+def _is_user_route(route: dict[str, Any]) -> bool:
     """Not the local route, not one that a gateway endpoint or a VPN put there."""
     target = str(route.get("GatewayId") or route.get("VpcEndpointId") or "")
     from_endpoint = bool(route.get("DestinationPrefixListId")) and target.startswith("vpce-")
@@ -132,20 +132,20 @@ def _destination(route: Props) -> str:
 class Route(Handler):
     """`aws.ec2.Route`."""
 
-    kind = "aws:ec2/route:Route"
+    resource_type = "aws:ec2/route:Route"
     label = "EC2 Route"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        table = _table(cloud, news["routeTableId"])
+    def create(self, client: ApiClient, news: Props) -> str:
+        table = _table(client, news["routeTableId"])
         if table is None:
             message = f"The routeTable ID '{news['routeTableId']}' does not exist"
-            raise cloud.refusal("ec2.create_route", "InvalidRouteTableID.NotFound", message)
-        _add(cloud, table, chosen(news, _DESTINATIONS | _TARGETS))
+            raise client.api_error("ec2.create_route", "InvalidRouteTableID.NotFound", message)
+        _put_route(client, table, to_api_params(news, _DESTINATIONS | _TARGETS))
         destination = next(str(news[name]) for name in _DESTINATIONS if news.get(name))
         return f"r-{news['routeTableId']}{zlib.crc32(destination.encode())}"
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        route = _route(cloud, state)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        route = _route(client, state)
         if route is None:
             return None
         live: Props = {name: route.get(key) or None for name, key in (_DESTINATIONS | _TARGETS).items()}
@@ -157,22 +157,22 @@ class Route(Handler):
             "state": route.get("State") or "active",
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        _add(cloud, _table(cloud, news["routeTableId"]) or {}, chosen(news, _DESTINATIONS | _TARGETS), "replace")
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        _put_route(client, _table(client, news["routeTableId"]) or {}, to_api_params(news, _DESTINATIONS | _TARGETS), "replace")
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        if _route(cloud, state) is not None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        if _route(client, state) is not None:
             given = {key: state[name] for name, key in _DESTINATIONS.items() if state.get(name)}
-            quiet(lambda: cloud.call("ec2.delete_route", RouteTableId=state["routeTableId"], **given))
+            ignore_missing(lambda: client.call("ec2.delete_route", RouteTableId=state["routeTableId"], **given))
 
-    def imported(self, identifier: str) -> Props:
+    def parse_import_id(self, identifier: str) -> Props:
         table, _, destination = identifier.partition("_")
         name = "destinationPrefixListId" if destination.startswith("pl-") else "destinationCidrBlock"
         return {"routeTableId": table, name: destination}
 
 
-def _route(cloud: Cloud, state: Props) -> dict[str, Any] | None:
-    for route in listed((_table(cloud, state["routeTableId"]) or {}).get("Routes")):
+def _route(client: ApiClient, state: Props) -> dict[str, Any] | None:
+    for route in as_list((_table(client, state["routeTableId"]) or {}).get("Routes")):
         if any(state.get(name) and route.get(key) == state[name] for name, key in _DESTINATIONS.items()):
             return route
     return None
@@ -181,54 +181,54 @@ def _route(cloud: Cloud, state: Props) -> dict[str, Any] | None:
 class RouteTableAssociation(Handler):
     """`aws.ec2.RouteTableAssociation`. A changed table gives it a new id at AWS, which the engine cannot be told."""
 
-    kind = "aws:ec2/routeTableAssociation:RouteTableAssociation"
+    resource_type = "aws:ec2/routeTableAssociation:RouteTableAssociation"
     label = "EC2 Route Table Association"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        operation, table = "ec2.associate_route_table", _table(cloud, news["routeTableId"])
+    def create(self, client: ApiClient, news: Props) -> str:
+        operation, table = "ec2.associate_route_table", _table(client, news["routeTableId"])
         if table is None:
-            raise cloud.refusal(operation, "InvalidRouteTableID.NotFound", f"The routeTable ID '{news['routeTableId']}' does not exist")
+            raise client.api_error(operation, "InvalidRouteTableID.NotFound", f"The routeTable ID '{news['routeTableId']}' does not exist")
         if subnet := news.get("subnetId"):
-            found = cloud.first("ec2.describe_subnets", "Subnets", SubnetIds=[subnet])
+            found = client.first("ec2.describe_subnets", "Subnets", SubnetIds=[subnet])
             if found is None:
-                raise cloud.refusal(operation, "InvalidSubnetID.NotFound", f"The subnet ID '{subnet}' does not exist")
+                raise client.api_error(operation, "InvalidSubnetID.NotFound", f"The subnet ID '{subnet}' does not exist")
             if found["VpcId"] != table["VpcId"]:
                 message = f"Route table {table['RouteTableId']} and subnet {subnet} belong to different networks"
-                raise cloud.refusal(operation, "InvalidParameterValue", message)
-        if other := _association(cloud, news):
+                raise client.api_error(operation, "InvalidParameterValue", message)
+        if other := _association(client, news):
             message = f"the specified association for route table {news['routeTableId']} conflicts with an existing association ({other})"
-            raise cloud.refusal(operation, "Resource.AlreadyAssociated", message)
-        made = cloud.call(operation, RouteTableId=news["routeTableId"], SubnetId=news.get("subnetId"), GatewayId=news.get("gatewayId"))
+            raise client.api_error(operation, "Resource.AlreadyAssociated", message)
+        made = client.call(operation, RouteTableId=news["routeTableId"], SubnetId=news.get("subnetId"), GatewayId=news.get("gatewayId"))
         return str(made["AssociationId"])
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        association = _association(cloud, state)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        association = _association(client, state)
         if association is None:
             return None
-        table = cloud.call("ec2.describe_route_tables", Filters=filters(association__route_table_association_id=association))[
+        table = client.call("ec2.describe_route_tables", Filters=filters(association__route_table_association_id=association))[
             "RouteTables"
         ][0]
         return {"routeTableId": table["RouteTableId"], "subnetId": state.get("subnetId"), "gatewayId": state.get("gatewayId")}
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        cloud.call(
-            "ec2.replace_route_table_association", AssociationId=_association(cloud, olds) or identifier, RouteTableId=news["routeTableId"]
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        client.call(
+            "ec2.replace_route_table_association", AssociationId=_association(client, olds) or identifier, RouteTableId=news["routeTableId"]
         )
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        if association := _association(cloud, state):
-            quiet(lambda: cloud.call("ec2.disassociate_route_table", AssociationId=association))
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        if association := _association(client, state):
+            ignore_missing(lambda: client.call("ec2.disassociate_route_table", AssociationId=association))
 
-    def imported(self, identifier: str) -> Props:
+    def parse_import_id(self, identifier: str) -> Props:
         target, _, table = identifier.partition("/")
         return {"subnetId" if target.startswith("subnet-") else "gatewayId": target, "routeTableId": table}
 
 
-def _association(cloud: Cloud, props: Props) -> str | None:
+def _association(client: ApiClient, props: Props) -> str | None:
     """The id of the explicit association of a subnet or gateway."""
     name, key = ("subnetId", "SubnetId") if props.get("subnetId") else ("gatewayId", "GatewayId")
-    for table in cloud.every("ec2.describe_route_tables", "RouteTables"):
-        for association in listed(table.get("Associations")):
+    for table in client.list_all("ec2.describe_route_tables", "RouteTables"):
+        for association in as_list(table.get("Associations")):
             if association.get(key) == props[name] and not association.get("Main"):
                 return str(association["RouteTableAssociationId"])
     return None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final, cast
 
-from lab.provider.cloud import Cloud
+from lab.provider.api_client import ApiClient
 from lab.provider.codec import Props
-from lab.provider.rules.model import listed, nested
-from lab.provider.services.base import Handler, quiet, tag_list, tag_map
+from lab.provider.rules.model import as_dict, as_list
+from lab.provider.services.base import Handler, ignore_missing, tag_list, tag_map
 
 
 def _identifier(news: Props) -> str:
@@ -18,130 +18,130 @@ def _identifier(news: Props) -> str:
 class BucketVersioning(Handler):
     """`aws.s3.BucketVersioning`; its delete suspends."""
 
-    kind = "aws:s3/bucketVersioning:BucketVersioning"
+    resource_type = "aws:s3/bucketVersioning:BucketVersioning"
     label = "S3 Bucket Versioning"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
+    def create(self, client: ApiClient, news: Props) -> str:
         if _status(news) != "Disabled":
-            _put_versioning(cloud, news["bucket"], _status(news))
+            _put_versioning(client, news["bucket"], _status(news))
         return _identifier(news)
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         bucket = identifier.partition(",")[0]
-        found = cloud.find("s3.get_bucket_versioning", Bucket=bucket)
+        found = client.find("s3.get_bucket_versioning", Bucket=bucket)
         if found is None:
             return None
-        given = nested(state.get("versioningConfiguration"))
+        given = as_dict(state.get("versioningConfiguration"))
         live = {"status": found.get("Status") or "Disabled", "mfaDelete": found.get("MFADelete") or given.get("mfaDelete") or ""}
         return {"bucket": bucket, "versioningConfiguration": live}
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        _put_versioning(cloud, news["bucket"], _status(news))
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        _put_versioning(client, news["bucket"], _status(news))
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         if _status(state) == "Enabled":
-            quiet(lambda: _put_versioning(cloud, state["bucket"], "Suspended"))
+            ignore_missing(lambda: _put_versioning(client, state["bucket"], "Suspended"))
 
 
 def _status(props: Props) -> str:
-    return str(nested(props.get("versioningConfiguration")).get("status"))
+    return str(as_dict(props.get("versioningConfiguration")).get("status"))
 
 
-def _put_versioning(cloud: Cloud, bucket: str, status: str) -> None:
-    cloud.call("s3.put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": status})
+def _put_versioning(client: ApiClient, bucket: str, status: str) -> None:
+    client.call("s3.put_bucket_versioning", Bucket=bucket, VersioningConfiguration={"Status": status})
 
 
 class BucketEncryption(Handler):
     """`aws.s3.BucketServerSideEncryptionConfiguration`; its delete leaves S3's own default."""
 
-    kind = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
+    resource_type = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     label = "S3 Bucket Server-side Encryption Configuration"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        self.update(cloud, news["bucket"], {}, news, frozenset())
+    def create(self, client: ApiClient, news: Props) -> str:
+        self.update(client, news["bucket"], {}, news, frozenset())
         return _identifier(news)
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         bucket = identifier.partition(",")[0]
-        found = cloud.find("s3.get_bucket_encryption", Bucket=bucket)
+        found = client.find("s3.get_bucket_encryption", Bucket=bucket)
         if found is None:
             return None
         rules: list[Props] = []
-        for rule in listed(found["ServerSideEncryptionConfiguration"].get("Rules")):
-            by_default = nested(rule.get("ApplyServerSideEncryptionByDefault"))
+        for rule in as_list(found["ServerSideEncryptionConfiguration"].get("Rules")):
+            by_default = as_dict(rule.get("ApplyServerSideEncryptionByDefault"))
             live = {"sseAlgorithm": by_default.get("SSEAlgorithm"), "kmsMasterKeyId": by_default.get("KMSMasterKeyID") or ""}
             rules.append({"applyServerSideEncryptionByDefault": live, "bucketKeyEnabled": bool(rule.get("BucketKeyEnabled"))})
         return {"bucket": bucket, "rules": rules}
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         rules: list[dict[str, Any]] = []
-        for rule in listed(news.get("rules")):
-            given = nested(rule.get("applyServerSideEncryptionByDefault"))
+        for rule in as_list(news.get("rules")):
+            given = as_dict(rule.get("applyServerSideEncryptionByDefault"))
             wanted = {"SSEAlgorithm": given["sseAlgorithm"]} if given else {"SSEAlgorithm": "AES256"}
             if given.get("kmsMasterKeyId"):
                 wanted["KMSMasterKeyID"] = given["kmsMasterKeyId"]
             rules.append({"ApplyServerSideEncryptionByDefault": wanted, "BucketKeyEnabled": bool(rule.get("bucketKeyEnabled"))})
-        cloud.call("s3.put_bucket_encryption", Bucket=news["bucket"], ServerSideEncryptionConfiguration={"Rules": rules})
+        client.call("s3.put_bucket_encryption", Bucket=news["bucket"], ServerSideEncryptionConfiguration={"Rules": rules})
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        quiet(lambda: cloud.call("s3.delete_bucket_encryption", Bucket=state["bucket"]))
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        ignore_missing(lambda: client.call("s3.delete_bucket_encryption", Bucket=state["bucket"]))
 
 
-_SPECIAL: Final = {"id": "ID"}
-_BACK: Final = {"ID": "id"}
+_API_NAMES: Final = {"id": "ID"}
+_PROPERTY_NAMES: Final = {"ID": "id"}
 
 
 class BucketLifecycle(Handler):
     """`aws.s3.BucketLifecycleConfiguration`."""
 
-    kind = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    resource_type = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
     label = "S3 Bucket Lifecycle Configuration"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        self.update(cloud, news["bucket"], {}, news, frozenset())
+    def create(self, client: ApiClient, news: Props) -> str:
+        self.update(client, news["bucket"], {}, news, frozenset())
         return _identifier(news)
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         bucket = identifier.partition(",")[0]
-        found = cloud.find("s3.get_bucket_lifecycle_configuration", Bucket=bucket)
+        found = client.find("s3.get_bucket_lifecycle_configuration", Bucket=bucket)
         if found is None:
             return None
         return {
             "bucket": bucket,
-            "rules": [_down(rule) for rule in listed(found.get("Rules"))],
+            "rules": [_from_api(rule) for rule in as_list(found.get("Rules"))],
             "transitionDefaultMinimumObjectSize": state.get("transitionDefaultMinimumObjectSize") or "all_storage_classes_128K",
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         rules: list[dict[str, Any]] = []
-        for rule in listed(news.get("rules")):
-            made = cast("dict[str, Any]", _up(rule))
+        for rule in as_list(news.get("rules")):
+            made = cast("dict[str, Any]", _to_api(rule))
             if "Prefix" not in made and not made.get("Filter"):
                 made["Filter"] = {"Prefix": ""}
             rules.append(made)
-        cloud.call("s3.put_bucket_lifecycle_configuration", Bucket=news["bucket"], LifecycleConfiguration={"Rules": rules})
+        client.call("s3.put_bucket_lifecycle_configuration", Bucket=news["bucket"], LifecycleConfiguration={"Rules": rules})
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        quiet(lambda: cloud.call("s3.delete_bucket_lifecycle", Bucket=state["bucket"]))
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        ignore_missing(lambda: client.call("s3.delete_bucket_lifecycle", Bucket=state["bucket"]))
 
 
-def _up(value: Any, key: str = "") -> Any:
+def _to_api(value: Any, key: str = "") -> Any:
     """A property in the API's form: PascalCase names, tags as a list."""
     if isinstance(value, dict):
         given = cast("Props", value)
         if key == "tags":
             return tag_list(given)
-        return {_SPECIAL.get(name, name[0].upper() + name[1:]): _up(item, name) for name, item in given.items() if item is not None}
+        return {_API_NAMES.get(name, name[0].upper() + name[1:]): _to_api(item, name) for name, item in given.items() if item is not None}
     if isinstance(value, list):
-        return [_up(item) for item in cast("list[Any]", value)]
+        return [_to_api(item) for item in cast("list[Any]", value)]
     return value
 
 
-def _down(value: Any, key: str = "") -> Any:
-    """The inverse of `_up`."""
+def _from_api(value: Any, key: str = "") -> Any:
+    """The inverse of `_to_api`."""
     if isinstance(value, dict):
-        return {_BACK.get(name, name[0].lower() + name[1:]): _down(item, name) for name, item in cast("Props", value).items()}
+        return {_PROPERTY_NAMES.get(name, name[0].lower() + name[1:]): _from_api(item, name) for name, item in cast("Props", value).items()}
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        return tag_map(items) if key == "Tags" else [_down(item) for item in items]
+        return tag_map(items) if key == "Tags" else [_from_api(item) for item in items]
     return value

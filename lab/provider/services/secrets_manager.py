@@ -5,23 +5,23 @@ from __future__ import annotations
 import base64
 from typing import Final
 
-from lab.provider.cloud import Cloud, Refusal
+from lab.provider.api_client import ApiClient, ApiError
 from lab.provider.codec import Props
-from lab.provider.naming import token, unique
-from lab.provider.rules.model import listed
-from lab.provider.services.base import Handler, quiet, tag_list, tag_map, tags_of
-from lab.provider.services.iam import text
+from lab.provider.naming import prefixed_unique_id, request_token
+from lab.provider.rules.model import as_list
+from lab.provider.services.base import Handler, ignore_missing, tag_list, tag_map, tags_of
+from lab.provider.services.iam import policy_json
 
 _DEFAULT_RECOVERY_DAYS: Final = 30
 _PROPAGATION_SECONDS: Final = 120.0
 """`PropagationTimeout` in terraform-provider-aws, internal/service/secretsmanager/consts.go."""
 _CURRENT: Final = "AWSCURRENT"
 _PREVIOUS: Final = "AWSPREVIOUS"
-_GONE: Final = ("because it was deleted", "because it was marked for deletion")
+_DELETED_MESSAGES: Final = ("because it was deleted", "because it was marked for deletion")
 """Labels and refusals that `resourceSecretVersionUpdate` and `…Delete` know by name (secret_version.go in the same folder)."""
 
 
-def _is_leaving(refusal: Refusal) -> bool:
+def _is_being_deleted(refusal: ApiError) -> bool:
     """`resourceSecretCreate` (internal/service/secretsmanager/secret.go) tries again while the name's former holder is being deleted."""
     return refusal.code == "InvalidRequestException" and any(word in refusal.message for word in ("scheduled for deletion", "was deleted"))
 
@@ -29,34 +29,34 @@ def _is_leaving(refusal: Refusal) -> bool:
 class Secret(Handler):
     """`aws.secretsmanager.Secret`; its id is its ARN."""
 
-    kind = "aws:secretsmanager/secret:Secret"
+    resource_type = "aws:secretsmanager/secret:Secret"
     label = "Secrets Manager Secret"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        name = news.get("name") or unique(str(news.get("namePrefix") or "pulumi-"))
-        made = cloud.persist(
-            lambda: cloud.call(
+    def create(self, client: ApiClient, news: Props) -> str:
+        name = news.get("name") or prefixed_unique_id(str(news.get("namePrefix") or "pulumi-"))
+        made = client.retry_while(
+            lambda: client.call(
                 "secretsmanager.create_secret",
-                ClientRequestToken=token(),
+                ClientRequestToken=request_token(),
                 Name=name,
                 Description=news.get("description"),
                 KmsKeyId=news.get("kmsKeyId"),
                 Tags=tag_list(news.get("tagsAll")) or None,
             ),
-            while_refused=_is_leaving,
+            while_refused=_is_being_deleted,
             seconds=_PROPAGATION_SECONDS,
         )
         return str(made["ARN"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         if news.get("policy"):
-            cloud.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=text(news["policy"]))
+            client.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=policy_json(news["policy"]))
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        secret = cloud.find("secretsmanager.describe_secret", SecretId=identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        secret = client.find("secretsmanager.describe_secret", SecretId=identifier)
         if secret is None or secret.get("DeletedDate"):
             return None
-        policy = cloud.call("secretsmanager.get_resource_policy", SecretId=identifier).get("ResourcePolicy")
+        policy = client.call("secretsmanager.get_resource_policy", SecretId=identifier).get("ResourcePolicy")
         return {
             "arn": secret["ARN"],
             "name": secret["Name"],
@@ -68,9 +68,9 @@ class Secret(Handler):
             "tagsAll": tag_map(secret.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if changed & {"description", "kmsKeyId"}:
-            cloud.call(
+            client.call(
                 "secretsmanager.update_secret",
                 SecretId=identifier,
                 Description=news.get("description") or "",
@@ -78,32 +78,32 @@ class Secret(Handler):
             )
         if "policy" in changed:
             if news.get("policy"):
-                cloud.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=text(news["policy"]))
+                client.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=policy_json(news["policy"]))
             else:
-                cloud.call("secretsmanager.delete_resource_policy", SecretId=identifier)
+                client.call("secretsmanager.delete_resource_policy", SecretId=identifier)
         before, after = tags_of(olds), tags_of(news)
         if gone := sorted(before.keys() - after.keys()):
-            cloud.call("secretsmanager.untag_resource", SecretId=identifier, TagKeys=gone)
+            client.call("secretsmanager.untag_resource", SecretId=identifier, TagKeys=gone)
         if fresh := {key: value for key, value in after.items() if before.get(key) != value}:
-            cloud.call("secretsmanager.tag_resource", SecretId=identifier, Tags=tag_list(fresh))
+            client.call("secretsmanager.tag_resource", SecretId=identifier, Tags=tag_list(fresh))
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         days = state.get("recoveryWindowInDays")
         window = {"ForceDeleteWithoutRecovery": True} if days == 0 else {"RecoveryWindowInDays": days or _DEFAULT_RECOVERY_DAYS}
-        quiet(lambda: cloud.call("secretsmanager.delete_secret", SecretId=identifier, **window), "ResourceNotFoundException")
+        ignore_missing(lambda: client.call("secretsmanager.delete_secret", SecretId=identifier, **window), "ResourceNotFoundException")
 
 
 class SecretVersion(Handler):
     """`aws.secretsmanager.SecretVersion`; its id is `arn|version`."""
 
-    kind = "aws:secretsmanager/secretVersion:SecretVersion"
+    resource_type = "aws:secretsmanager/secretVersion:SecretVersion"
     label = "Secrets Manager Secret Version"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
+    def create(self, client: ApiClient, news: Props) -> str:
         binary = news.get("secretBinary")
-        made = cloud.call(
+        made = client.call(
             "secretsmanager.put_secret_value",
-            ClientRequestToken=token(),
+            ClientRequestToken=request_token(),
             SecretId=news["secretId"],
             SecretString=news.get("secretString", news.get("secretStringWo")),
             SecretBinary=base64.b64decode(binary) if binary is not None else None,
@@ -111,12 +111,12 @@ class SecretVersion(Handler):
         )
         return f"{made['ARN']}|{made['VersionId']}"
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         secret, _, version = identifier.partition("|")
-        described = cloud.find("secretsmanager.describe_secret", SecretId=secret)
+        described = client.find("secretsmanager.describe_secret", SecretId=secret)
         if described is None or described.get("DeletedDate"):
             return None
-        found = cloud.find("secretsmanager.get_secret_value", SecretId=secret, VersionId=version)
+        found = client.find("secretsmanager.get_secret_value", SecretId=secret, VersionId=version)
         if found is None:
             return None
         binary = found.get("SecretBinary")
@@ -130,62 +130,64 @@ class SecretVersion(Handler):
             "secretStringWo": None,
             "secretBinary": base64.b64encode(binary).decode() if binary else None,
             "hasSecretStringWo": write_only,
-            "versionStages": sorted(listed(found.get("VersionStages"))),
+            "versionStages": sorted(as_list(found.get("VersionStages"))),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         """Moves labels to this version, AWSCURRENT away from where it is; takes off those that go, but AWSCURRENT."""
         secret, _, version = identifier.partition("|")
-        before, after = set(listed(olds.get("versionStages"))), set(listed(news.get("versionStages")))
+        before, after = set(as_list(olds.get("versionStages"))), set(as_list(news.get("versionStages")))
         for stage in sorted(after - before):
-            holder = {"RemoveFromVersionId": self._current(cloud, secret)} if stage == _CURRENT else {}
-            cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, MoveToVersionId=version, **holder)
+            holder = {"RemoveFromVersionId": self._current(client, secret)} if stage == _CURRENT else {}
+            client.call(
+                "secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, MoveToVersionId=version, **holder
+            )
         moved = _CURRENT in after - before
         for stage in sorted(before - after - {_CURRENT} - ({_PREVIOUS} if moved else set())):
-            cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
+            client.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         """AWSCURRENT cannot be taken from a version; other labels of the state are, and one that has moved on is an error."""
         secret, _, version = identifier.partition("|")
-        for stage in listed(state.get("versionStages")):
+        for stage in as_list(state.get("versionStages")):
             if stage == _CURRENT:
                 continue
             try:
-                cloud.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
-            except Refusal as refusal:
+                client.call("secretsmanager.update_secret_version_stage", SecretId=secret, VersionStage=stage, RemoveFromVersionId=version)
+            except ApiError as refusal:
                 if refusal.code == "ResourceNotFoundException" or (
-                    refusal.code == "InvalidRequestException" and any(word in refusal.message for word in _GONE)
+                    refusal.code == "InvalidRequestException" and any(word in refusal.message for word in _DELETED_MESSAGES)
                 ):
                     return
                 raise
 
     @staticmethod
-    def _current(cloud: Cloud, secret: str) -> str:
-        versions = cloud.call("secretsmanager.list_secret_version_ids", SecretId=secret)["Versions"]
-        return next((str(each["VersionId"]) for each in versions if _CURRENT in listed(each.get("VersionStages"))), "")
+    def _current(client: ApiClient, secret: str) -> str:
+        versions = client.call("secretsmanager.list_secret_version_ids", SecretId=secret)["Versions"]
+        return next((str(each["VersionId"]) for each in versions if _CURRENT in as_list(each.get("VersionStages"))), "")
 
-    def imported(self, identifier: str) -> Props:
+    def parse_import_id(self, identifier: str) -> Props:
         return {"secretId": identifier.partition("|")[0]}
 
 
 class SecretPolicy(Handler):
     """`aws.secretsmanager.SecretPolicy`; its id is the secret's ARN."""
 
-    kind = "aws:secretsmanager/secretPolicy:SecretPolicy"
+    resource_type = "aws:secretsmanager/secretPolicy:SecretPolicy"
     label = "Secrets Manager Secret Policy"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        self.update(cloud, news["secretArn"], {}, news, frozenset())
+    def create(self, client: ApiClient, news: Props) -> str:
+        self.update(client, news["secretArn"], {}, news, frozenset())
         return str(news["secretArn"])
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        found = cloud.find("secretsmanager.get_resource_policy", SecretId=identifier)
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        found = client.find("secretsmanager.get_resource_policy", SecretId=identifier)
         if found is None or not found.get("ResourcePolicy"):
             return None
         return {"secretArn": identifier, "policy": found["ResourcePolicy"]}
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        cloud.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=text(news["policy"]))
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        client.call("secretsmanager.put_resource_policy", SecretId=identifier, ResourcePolicy=policy_json(news["policy"]))
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        quiet(lambda: cloud.call("secretsmanager.delete_resource_policy", SecretId=identifier), "ResourceNotFoundException")
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        ignore_missing(lambda: client.call("secretsmanager.delete_resource_policy", SecretId=identifier), "ResourceNotFoundException")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lab.provider.cloud import Cloud
+from lab.provider.api_client import ApiClient
 from lab.provider.codec import Props
-from lab.provider.rules.firewall import protocol_number
-from lab.provider.services.base import Handler, quiet, retag, tag_map
+from lab.provider.rules.security_groups import protocol_number
+from lab.provider.services.base import Handler, ignore_missing, retag, tag_map
 from lab.provider.services.security_groups import describe
 
 _ALL_PORTS: Final = -1
@@ -16,21 +16,21 @@ _ALL_PORTS: Final = -1
 class _Rule(Handler):
     direction: str
 
-    def create(self, cloud: Cloud, news: Props) -> str:
-        self._refuse_foreign_group(cloud, news)
-        made = cloud.call(
+    def create(self, client: ApiClient, news: Props) -> str:
+        self._check_group_in_vpc(client, news)
+        made = client.call(
             f"ec2.authorize_security_group_{self.direction}",
             GroupId=news["securityGroupId"],
             IpPermissions=[_permission(news)],
         )
         return str(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         """Tags by a call of their own: `Create` in terraform-provider-aws, internal/service/ec2/vpc_security_group_ingress_rule.go."""
-        retag(cloud, identifier, {}, news)
+        retag(client, identifier, {}, news)
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        rule = cloud.first("ec2.describe_security_group_rules", "SecurityGroupRules", SecurityGroupRuleIds=[identifier])
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        rule = client.first("ec2.describe_security_group_rules", "SecurityGroupRules", SecurityGroupRuleIds=[identifier])
         if rule is None or bool(rule.get("IsEgress")) != (self.direction == "egress"):
             return None
         portless = protocol_number(str(rule["IpProtocol"])) == "-1" or (
@@ -38,7 +38,7 @@ class _Rule(Handler):
         )
         spelled, live = state.get("ipProtocol"), rule["IpProtocol"]
         return {
-            "arn": cloud.arn("ec2", f"security-group-rule/{identifier}"),
+            "arn": client.arn("ec2", f"security-group-rule/{identifier}"),
             "securityGroupRuleId": identifier,
             "securityGroupId": rule["GroupId"],
             "ipProtocol": spelled if spelled and protocol_number(spelled) == protocol_number(str(live)) else live,
@@ -52,9 +52,9 @@ class _Rule(Handler):
             "tagsAll": tag_map(rule.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         if changed - {"tags", "tagsAll"}:
-            self._refuse_foreign_group(cloud, news)
+            self._check_group_in_vpc(client, news)
             described = {
                 "IpProtocol": news["ipProtocol"],
                 "FromPort": _permission(news).get("FromPort"),
@@ -66,32 +66,32 @@ class _Rule(Handler):
                 "Description": news.get("description"),
             }
             rule = {name: value for name, value in described.items() if value is not None}
-            cloud.call(
+            client.call(
                 "ec2.modify_security_group_rules",
                 GroupId=news["securityGroupId"],
                 SecurityGroupRules=[{"SecurityGroupRuleId": identifier, "SecurityGroupRule": rule}],
             )
-        retag(cloud, identifier, olds, news)
+        retag(client, identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
-        quiet(
-            lambda: cloud.call(
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
+        ignore_missing(
+            lambda: client.call(
                 f"ec2.revoke_security_group_{self.direction}", GroupId=state["securityGroupId"], SecurityGroupRuleIds=[identifier]
             ),
             "InvalidPermission.NotFound",
         )
 
-    def _refuse_foreign_group(self, cloud: Cloud, news: Props) -> None:
+    def _check_group_in_vpc(self, client: ApiClient, news: Props) -> None:
         """A rule's source must be a group of the same VPC; moto takes any."""
         source, operation = news.get("referencedSecurityGroupId"), f"ec2.authorize_security_group_{self.direction}"
         if source is None:
             return
-        own, other = describe(cloud, news["securityGroupId"]), describe(cloud, source.rpartition("/")[2])
+        own, other = describe(client, news["securityGroupId"]), describe(client, source.rpartition("/")[2])
         if other is None:
-            raise cloud.refusal(operation, "InvalidGroup.NotFound", f"The security group '{source}' does not exist")
+            raise client.api_error(operation, "InvalidGroup.NotFound", f"The security group '{source}' does not exist")
         if own is not None and own["VpcId"] != other["VpcId"]:
             message = f"You have specified two resources that belong to different networks: {own['GroupId']} and {source}"
-            raise cloud.refusal(operation, "InvalidGroup.NotFound", message)
+            raise client.api_error(operation, "InvalidGroup.NotFound", message)
 
 
 def _permission(news: Props) -> dict[str, Any]:
@@ -115,7 +115,7 @@ def _permission(news: Props) -> dict[str, Any]:
 class IngressRule(_Rule):
     """`aws.vpc.SecurityGroupIngressRule`."""
 
-    kind = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+    resource_type = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
     label = "VPC Security Group Ingress Rule"
     direction = "ingress"
 
@@ -123,6 +123,6 @@ class IngressRule(_Rule):
 class EgressRule(_Rule):
     """`aws.vpc.SecurityGroupEgressRule`."""
 
-    kind = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
+    resource_type = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
     label = "VPC Security Group Egress Rule"
     direction = "egress"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from lab.provider.cloud import Cloud, filters
+from lab.provider.api_client import ApiClient, filters
 from lab.provider.codec import Props
-from lab.provider.services.base import Handler, quiet, retag, tag_map, tag_specifications
+from lab.provider.services.base import Handler, ignore_missing, retag, tag_map, tag_specifications
 
 _ATTRIBUTES: Final = {
     "mapPublicIpOnLaunch": "MapPublicIpOnLaunch",
@@ -20,19 +20,19 @@ _ATTRIBUTES: Final = {
 class Subnet(Handler):
     """`aws.ec2.Subnet`."""
 
-    kind = "aws:ec2/subnet:Subnet"
+    resource_type = "aws:ec2/subnet:Subnet"
     label = "EC2 Subnet"
 
-    def create(self, cloud: Cloud, news: Props) -> str:
+    def create(self, client: ApiClient, news: Props) -> str:
         zone = news.get("availabilityZone")
-        zones = [item["ZoneName"] for item in cloud.every("ec2.describe_availability_zones", "AvailabilityZones")]
+        zones = [item["ZoneName"] for item in client.list_all("ec2.describe_availability_zones", "AvailabilityZones")]
         if zone is not None and zone not in zones:
             message = (
                 f"Value ({zone}) for parameter availabilityZone is invalid. "
                 f"Subnets can currently only be created in the following availability zones: {', '.join(zones)}."
             )
-            raise cloud.refusal("ec2.create_subnet", "InvalidParameterValue", message)
-        made = cloud.call(
+            raise client.api_error("ec2.create_subnet", "InvalidParameterValue", message)
+        made = client.call(
             "ec2.create_subnet",
             VpcId=news["vpcId"],
             CidrBlock=news.get("cidrBlock"),
@@ -42,17 +42,17 @@ class Subnet(Handler):
         )
         return str(made["Subnet"]["SubnetId"])
 
-    def settle(self, cloud: Cloud, identifier: str, news: Props) -> None:
+    def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         for name in _ATTRIBUTES:
             if news.get(name) is True:
-                _set(cloud, identifier, name, True)
+                _set(client, identifier, name, True)
 
-    def read(self, cloud: Cloud, identifier: str, state: Props) -> Props | None:
-        subnet = cloud.first("ec2.describe_subnets", "Subnets", SubnetIds=[identifier])
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        subnet = client.first("ec2.describe_subnets", "Subnets", SubnetIds=[identifier])
         if subnet is None:
             return None
         return {
-            "arn": cloud.arn("ec2", f"subnet/{identifier}"),
+            "arn": client.arn("ec2", f"subnet/{identifier}"),
             "vpcId": subnet["VpcId"],
             "cidrBlock": subnet["CidrBlock"],
             "availabilityZone": subnet["AvailabilityZone"],
@@ -60,23 +60,23 @@ class Subnet(Handler):
             "mapPublicIpOnLaunch": bool(subnet.get("MapPublicIpOnLaunch")),
             "assignIpv6AddressOnCreation": bool(subnet.get("AssignIpv6AddressOnCreation")),
             "privateDnsHostnameTypeOnLaunch": state.get("privateDnsHostnameTypeOnLaunch") or "ip-name",
-            "ownerId": cloud.account(),
+            "ownerId": client.account(),
             "tagsAll": tag_map(subnet.get("Tags")),
         }
 
-    def update(self, cloud: Cloud, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
         for name in sorted(changed & _ATTRIBUTES.keys()):
-            _set(cloud, identifier, name, bool(news.get(name)))
-        retag(cloud, identifier, olds, news)
+            _set(client, identifier, name, bool(news.get(name)))
+        retag(client, identifier, olds, news)
 
-    def delete(self, cloud: Cloud, identifier: str, state: Props) -> None:
+    def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         del state
-        for interface in cloud.every("ec2.describe_network_interfaces", "NetworkInterfaces", Filters=filters(subnet_id=identifier)):
+        for interface in client.list_all("ec2.describe_network_interfaces", "NetworkInterfaces", Filters=filters(subnet_id=identifier)):
             message = f"The subnet '{identifier}' has dependencies and cannot be deleted. ({interface['NetworkInterfaceId']} is in it)"
-            raise cloud.refusal("ec2.delete_subnet", "DependencyViolation", message)
-        quiet(lambda: cloud.call("ec2.delete_subnet", SubnetId=identifier))
+            raise client.api_error("ec2.delete_subnet", "DependencyViolation", message)
+        ignore_missing(lambda: client.call("ec2.delete_subnet", SubnetId=identifier))
 
 
-def _set(cloud: Cloud, subnet: str, name: str, value: bool) -> None:
+def _set(client: ApiClient, subnet: str, name: str, value: bool) -> None:
     """AWS takes one attribute a call."""
-    cloud.call("ec2.modify_subnet_attribute", SubnetId=subnet, **{_ATTRIBUTES[name]: {"Value": value}})
+    client.call("ec2.modify_subnet_attribute", SubnetId=subnet, **{_ATTRIBUTES[name]: {"Value": value}})

@@ -30,7 +30,7 @@ def host(bare: BareLab, pair: tuple[Host, Host]) -> Host:
     host, _ = pair
     if host.state() == "stopped":
         bare.ec2.start_instances(InstanceIds=[host.instance_id])
-    host.until_up()
+    host.wait_until_up()
     return host
 
 
@@ -38,5 +38,5 @@ def host(bare: BareLab, pair: tuple[Host, Host]) -> Host:
 def peer(pair: tuple[Host, Host]) -> Host:
     """The other host, which keeps running."""
     _, peer = pair
-    peer.until_up()
+    peer.wait_until_up()
     return peer

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from lab import control
+from lab import control_client
 from lab.cloud.images import BAKED_IMAGE
 from lab.hypervisor.volumes import guest_device
-from lab.session import Session
-from ops.failures import UserError
-from ops.hosts import enter_command
-from tests.lab.harness import REGION, SLOWNESS, LabUnderTest, own, wait_until
+from lab.lab_handle import LabHandle
+from ops.errors import UserError
+from ops.hosts import nsenter_command
+from tests.lab.harness import REGION, TIMEOUT_FACTOR, LabUnderTest, wait_until, worker_lab_name
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
     from mypy_boto3_ec2.literals import VolumeAttachmentStateType
     from mypy_boto3_ec2.type_defs import FilterTypeDef, InstanceTypeDef, IpPermissionTypeDef
 
-NAME = own("power")
+NAME = worker_lab_name("power")
 
-POWER_OFF_AFTER = 15.0
+SHUTDOWN_TIMEOUT = 15.0
 """Seconds that this lab gives a host to shut down; AWS's and every other lab's patience is longer than a test's. A shutdown takes one, but
 it waits for this machine's disk, too."""
 
@@ -73,22 +73,22 @@ class Host:
     def state(self) -> str:
         return self.describe().get("State", {}).get("Name", "")
 
-    def entering(self, script: str) -> list[str]:
+    def shell_command(self, script: str) -> list[str]:
         """The command line that runs a shell script on the host as root. Raises AssertionError where nothing can be run there."""
         try:
-            return enter_command(Session.of(self.lab.name), self.instance_id, ["sh", "-euc", script])
+            return nsenter_command(LabHandle.of(self.lab.name), self.instance_id, ["sh", "-euc", script])
         except UserError as error:
             raise AssertionError(str(error)) from error
 
     def run(self, script: str) -> str:
         """Runs a shell script on the host as root; what it printed. Raises AssertionError where it fails."""
         done = subprocess.run(
-            self.entering(script),
+            self.shell_command(script),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
-            timeout=60 * SLOWNESS,
+            timeout=60 * TIMEOUT_FACTOR,
         )
         assert done.returncode == 0, f"{script}: status {done.returncode}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -105,20 +105,20 @@ class Host:
 
     def is_up(self) -> bool:
         """Whether its init has started it wholly, as the lab knows."""
-        rows: list[dict[str, str]] = control.status(self.lab.names)["hosts"]
+        rows: list[dict[str, str]] = control_client.status(self.lab.names)["hosts"]
         return any(row["instance_id"] == self.instance_id and row["state"] == "running" for row in rows)
 
-    def until(self, state: str, *, seconds: float = 60) -> None:
+    def wait_for_state(self, state: str, *, seconds: float = 60) -> None:
         """Waits until the API shows the state."""
         wait_until(lambda: self.state() == state, seconds=seconds, what=f"{self.instance_id} is {state}", every=0.1)
 
-    def until_up(self) -> None:
+    def wait_until_up(self) -> None:
         """Waits until it runs, and its guest too."""
-        self.until("running")
+        self.wait_for_state("running")
         wait_until(lambda: self.is_up(), seconds=90, what=f"{self.instance_id} has booted", every=0.2)
 
     @contextmanager
-    def watched(self) -> Generator[list[str]]:
+    def recorded_states(self) -> Generator[list[str]]:
         """The states that the API shows meanwhile, each once in a row, the one at the beginning first."""
         seen = [self.state()]
         over = threading.Event()
@@ -191,10 +191,10 @@ class BareLab:
             time.sleep(0.1)
         return True
 
-    def until_available(self, volume: str) -> None:
+    def wait_until_available(self, volume: str) -> None:
         wait_until(lambda: self.attachment(volume) is None, seconds=30, what=f"{volume} is available", every=0.05)
 
-    def file_of(self, volume: str) -> Path:
+    def volume_file(self, volume: str) -> Path:
         """Where this machine keeps the volume."""
         return self.lab.names.volume_file(volume)
 
@@ -206,7 +206,7 @@ def bare_lab() -> Generator[BareLab]:
     if under_test.names.state_dir.exists():
         under_test.command("down")
     try:
-        Session.of(NAME).start(lambda _line: None, f"--power-off-after={POWER_OFF_AFTER:g}")
+        LabHandle.of(NAME).start(lambda _line: None, f"--power-off-after={SHUTDOWN_TIMEOUT:g}")
         ec2 = under_test.ec2()
         vpc = ec2.create_vpc(CidrBlock=NETWORK)["Vpc"].get("VpcId", "")
         subnets: dict[str, str] = {}
@@ -222,7 +222,7 @@ def bare_lab() -> Generator[BareLab]:
         under_test.command("down")
 
 
-def code_of(refused: Callable[[], object]) -> str:
+def error_code(refused: Callable[[], object]) -> str:
     """The code with which AWS refuses a call; AssertionError where it does not."""
     try:
         refused()

@@ -2,9 +2,9 @@
 
 import pytest
 
+from lab.disk_space import GIB
 from lab.hypervisor.volumes import guest_device
-from lab.space import GIB
-from tests.lab.bare.machines import BareLab, Host, code_of
+from tests.lab.bare.machines import BareLab, Host, error_code
 from tests.lab.harness import wait_until
 
 HOLDS_IN_PRIVATE = """\
@@ -27,18 +27,18 @@ def volume(bare: BareLab) -> str:
 def test_a_volume_takes_its_data_from_host_to_host(bare: BareLab, host: Host, peer: Host, volume: str) -> None:
     elsewhere = bare.launch("b")
     device = bare.attach(volume, host)
-    assert code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=peer.instance_id, Device="/dev/sdf")) == "VolumeInUse"
+    assert error_code(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=peer.instance_id, Device="/dev/sdf")) == "VolumeInUse"
     host.run(f"mkfs.ext4 -q {device}; mount {device} /mnt; echo precious > /mnt/data; umount /mnt")
     bare.ec2.detach_volume(VolumeId=volume)
-    bare.until_available(volume)
+    bare.wait_until_available(volume)
     assert not host.has(device)
-    refused = code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=elsewhere.instance_id, Device="/dev/sdf"))
+    refused = error_code(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=elsewhere.instance_id, Device="/dev/sdf"))
     assert refused == "InvalidVolume.ZoneMismatch"
     assert bare.attach(volume, peer) == device
     assert peer.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
     assert not host.has(device)
     bare.ec2.detach_volume(VolumeId=volume)
-    bare.until_available(volume)
+    bare.wait_until_available(volume)
     bare.attach(volume, host)
     assert host.run(f"mount -r {device} /mnt; cat /mnt/data; umount /mnt") == "precious"
 
@@ -53,7 +53,7 @@ def test_a_host_sees_the_new_size_of_a_volume_under_its_mounted_file_system(bare
     assert int(host.run("df --output=size -B1 /mnt | tail -1")) < before, "the file system is the host's own affair"
     host.run("umount /mnt")
     bare.ec2.detach_volume(VolumeId=volume)
-    bare.until_available(volume)
+    bare.wait_until_available(volume)
 
 
 def test_a_detach_does_not_finish_while_the_volume_is_mounted(bare: BareLab, host: Host, peer: Host, volume: str) -> None:
@@ -63,9 +63,9 @@ def test_a_detach_does_not_finish_while_the_volume_is_mounted(bare: BareLab, hos
     assert bare.stays_detaching(volume)
     assert host.has(device), "the guest has it for as long as it uses it"
     host.run("echo late > /mnt/data; sync")
-    assert code_of(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=peer.instance_id, Device="/dev/sdg")) == "VolumeInUse"
+    assert error_code(lambda: bare.ec2.attach_volume(VolumeId=volume, InstanceId=peer.instance_id, Device="/dev/sdg")) == "VolumeInUse"
     host.run("umount /mnt")
-    bare.until_available(volume)
+    bare.wait_until_available(volume)
     assert not host.has(device)
     bare.attach(volume, peer)
     assert peer.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "late"
@@ -82,7 +82,7 @@ def test_a_detach_waits_for_every_user_of_the_device(bare: BareLab, host: Host, 
     bare.ec2.detach_volume(VolumeId=volume)
     assert bare.stays_detaching(volume)
     host.run("systemctl stop holder")
-    bare.until_available(volume)
+    bare.wait_until_available(volume)
     assert not host.has(device)
 
 
@@ -92,7 +92,7 @@ def test_a_forced_detach_tears_the_volume_out_of_the_host(bare: BareLab, host: H
     bare.ec2.detach_volume(VolumeId=volume)
     assert bare.stays_detaching(volume, seconds=0.5)
     bare.ec2.detach_volume(VolumeId=volume, Force=True)
-    bare.until_available(volume)
+    bare.wait_until_available(volume)
     assert not host.has(device)
     assert host.run("echo late > /mnt/data && sync /mnt/data && echo written || echo lost") == "lost"
     bare.attach(volume, peer)
@@ -106,10 +106,10 @@ def test_a_stop_ends_a_pending_detach(bare: BareLab, host: Host, peer: Host, vol
     bare.ec2.detach_volume(VolumeId=volume)
     assert bare.stays_detaching(volume, seconds=0.5)
     bare.ec2.stop_instances(InstanceIds=[host.instance_id])
-    host.until("stopped")
+    host.wait_for_state("stopped")
     assert bare.attachment(volume) is None
     bare.ec2.start_instances(InstanceIds=[host.instance_id])
-    host.until_up()
+    host.wait_until_up()
     assert not host.has(guest_device(volume))
     bare.attach(volume, host)
     assert host.run(f"mount {device} /mnt; cat /mnt/data; umount /mnt") == "kept"
@@ -129,8 +129,8 @@ def test_a_root_disk_has_its_volume_s_size_and_grows_with_it_at_the_next_boot(ba
     host.run("echo precious > /var/lib/data")
     bare.ec2.modify_volume(VolumeId=root, Size=size + 4)
     bare.ec2.stop_instances(InstanceIds=[host.instance_id])
-    host.until("stopped")
+    host.wait_for_state("stopped")
     bare.ec2.start_instances(InstanceIds=[host.instance_id])
-    host.until_up()
+    host.wait_until_up()
     assert 0.9 * (size + 4) * 1024 < mebibytes() <= (size + 4) * 1024
     assert host.run("cat /var/lib/data") == "precious"

@@ -12,8 +12,8 @@ import pytest
 from lab.cloud.images import PLAIN_IMAGE
 from lab.hypervisor import teardown
 from tests.lab.conftest import ARTEFACTS, keep_logs
-from tests.lab.harness import LabUnderTest, own
-from tests.program import copy_program
+from tests.lab.harness import LabUnderTest, worker_lab_name
+from tests.program_files import copy_program
 
 UPGRADES = """
 import fcntl, pathlib, time
@@ -35,13 +35,13 @@ SETTINGS = (f"environment.ami={PLAIN_IMAGE}", "web.count=1")
 @pytest.fixture(scope="package")
 def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """A lab of its own, on the plain image; nothing of it is there afterwards."""
-    clone = copy_program(tmp_path_factory.mktemp("clone"), beside=("lab", "ops", "tools", "pyproject.toml"))
+    clone = copy_program(tmp_path_factory.mktemp("clone"), extra=("lab", "ops", "tools", "pyproject.toml"))
     render, last = clone / "userdata" / "render.py", '        "runcmd": [[BOOT]],\n'
     assert last in render.read_text(), "render.py has changed: change this test with it"
     upgrades = ["systemd-run", "--no-block", "--unit=upgrades", "--property=DefaultDependencies=no", "/usr/bin/python3", "-c", UPGRADES]
     bootcmd = f'        **({{"bootcmd": [{upgrades!r}]}} if variables.host == "lb-1" else {{}}),\n'
     render.write_text(render.read_text().replace(last, last + bootcmd))
-    under_test = LabUnderTest(name=own("plain"), clone=clone)
+    under_test = LabUnderTest(name=worker_lab_name("plain"), clone=clone)
     failed_before = request.session.testsfailed
     under_test.command("down")
     came_up = False
@@ -53,7 +53,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         if not came_up or request.session.testsfailed > failed_before:
             _keep(under_test, ARTEFACTS / "plain_image")
         under_test.command("down")
-    assert teardown.remains(under_test.names) == []
+    assert teardown.find_leftovers(under_test.names) == []
 
 
 def _keep(plain: LabUnderTest, folder: Path) -> None:

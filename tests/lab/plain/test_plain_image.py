@@ -26,7 +26,7 @@ def test_every_host_booted_the_plain_image_and_is_ready(plain: LabUnderTest) -> 
 
 
 def test_the_shop_answers(plain: LabUnderTest) -> None:
-    with plain.browser() as browser:
+    with plain.http_client() as browser:
         assert browser.get("/").status_code == 200
         assert browser.get("/api/products").json()
 

@@ -45,7 +45,7 @@ def test_a_larger_volume_gives_its_space_while_mysql_runs_and_no_failure_of_that
     assert max(before.values()) < LARGER - 1, "there is something to gain"
     processes = {host: mysqld(plain, host) for host in HOSTS}
     plain.run_on("db-2", "sh", "-c", BROKEN)
-    with plain.browser() as client:
+    with plain.http_client() as client:
         token, product = sign_up(client), any_product(client)
     clients = [(kind, shopper) for kind in Kind for shopper in (reader(), buyer(token, product))]
     with Load(base_url=plain.url, clients=clients) as load:

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[3] / "app"))
 from flask import Flask
 from flask.testing import FlaskClient
 from shop import accounts, create_app
-from shop.migrating import migrate
+from shop.migrator import migrate
 from shop.settings import Settings
 from werkzeug.test import TestResponse
 
@@ -34,10 +34,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _quick_hashes(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+def _fast_password_hashing(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
     """Passwords hashed in no time (one test looks at the true parameters)."""
-    monkeypatch.setattr(accounts, "METHOD", "scrypt:1024:8:1")
-    monkeypatch.setattr(accounts, "NOBODY", "scrypt:1024:8:1$salt$" + "0" * 128)
+    monkeypatch.setattr(accounts, "HASH_METHOD", "scrypt:1024:8:1")
+    monkeypatch.setattr(accounts, "DUMMY_HASH", "scrypt:1024:8:1$salt$" + "0" * 128)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 
-class Program:
+class ApiClient:
     """An API client without cookies."""
 
     def __init__(self, app: Flask) -> None:
@@ -30,8 +30,8 @@ class Program:
 
 
 @pytest.fixture
-def program(app: Flask) -> Program:
-    made = Program(app)
+def program(app: Flask) -> ApiClient:
+    made = ApiClient(app)
     made.sign_up()
     return made
 
@@ -46,14 +46,14 @@ def error(answer: TestResponse) -> str:
     return str(body(answer)["error"])
 
 
-def test_products_are_listed_and_shown(program: Program) -> None:
+def test_products_are_listed_and_shown(program: ApiClient) -> None:
     products: list[dict[str, Any]] = body(program.get("/api/products"))["products"]
     assert len(products) == 8
     assert program.get("/api/products/tall-vase").json == next(product for product in products if product["slug"] == "tall-vase")
     assert program.get("/api/products/nothing").status_code == 404
 
 
-def test_a_repeated_order_is_the_same_order(app: Flask, program: Program) -> None:
+def test_a_repeated_order_is_the_same_order(app: Flask, program: ApiClient) -> None:
     order = {"id": "order-0001", "product": "tall-vase", "quantity": 3}
     first, second = program.post("/api/orders", order), program.post("/api/orders", order)
     assert (first.status_code, second.status_code) == (201, 200)
@@ -66,14 +66,14 @@ def test_a_repeated_order_is_the_same_order(app: Flask, program: Program) -> Non
         assert session.scalars(select(func.count(Order.id))).one() == 1
 
 
-def test_an_id_used_for_another_order_is_a_conflict(program: Program) -> None:
+def test_an_id_used_for_another_order_is_a_conflict(program: ApiClient) -> None:
     program.post("/api/orders", {"id": "order-0001", "product": "tall-vase", "quantity": 3})
     assert program.post("/api/orders", {"id": "order-0001", "product": "tall-vase", "quantity": 4}).status_code == 409
     assert program.post("/api/orders", {"id": "order-0001", "product": "milk-jug", "quantity": 3}).status_code == 409
 
 
-def test_ids_are_each_customer_s_own(app: Flask, program: Program) -> None:
-    other = Program(app)
+def test_ids_are_each_customer_s_own(app: Flask, program: ApiClient) -> None:
+    other = ApiClient(app)
     other.sign_up("other@example.org")
     for client in (program, other):
         assert client.post("/api/orders", {"id": "order-0001", "product": "tall-vase"}).status_code == 201
@@ -92,14 +92,14 @@ def test_ids_are_each_customer_s_own(app: Flask, program: Program) -> None:
         (["order-0001"], 422, "JSON object"),
     ],
 )
-def test_an_impossible_order_is_told_why(program: Program, order: object, status: int, message: str) -> None:
+def test_an_impossible_order_is_told_why(program: ApiClient, order: object, status: int, message: str) -> None:
     answer = program.post("/api/orders", order)
     assert answer.status_code == status
     assert message in error(answer)
 
 
 def test_nobody_orders_without_a_good_token(app: Flask) -> None:
-    stranger = Program(app)
+    stranger = ApiClient(app)
     for authorization in ("", "Bearer", "Bearer made.up.token", "Basic eDp5"):
         stranger.headers = {"Authorization": authorization}
         assert stranger.get("/api/orders").status_code == 401
@@ -114,23 +114,23 @@ def test_a_browser_s_cookie_opens_nothing_here(app: Flask) -> None:
     assert client.get("/api/orders", base_url="https://shop.test").status_code == 401
 
 
-def test_a_session_is_had_for_the_right_password(app: Flask, program: Program) -> None:
+def test_a_session_is_had_for_the_right_password(app: Flask, program: ApiClient) -> None:
     assert program.post("/api/session", {"email": "bot@example.org", "password": "wrong horse"}).status_code == 401
     answer = program.post("/api/session", {"email": "bot@example.org", "password": "correct horse"})
     assert answer.status_code == 201
-    again = Program(app)
+    again = ApiClient(app)
     again.headers = {"Authorization": f"bearer {body(answer)['token']}"}
     assert body(again.get("/api/session"))["user"] == {"id": 1, "name": "Bot"}
 
 
-def test_a_sign_up_tells_what_is_wrong(program: Program) -> None:
+def test_a_sign_up_tells_what_is_wrong(program: ApiClient) -> None:
     answer = program.post("/api/users", {"name": "Bot", "email": "bot", "password": "x"})
     assert answer.status_code == 422
     assert set(body(answer)["problems"]) == {"email", "password"}
     assert program.post("/api/users", {"name": "B", "email": "bot@example.org", "password": "correct horse"}).status_code == 409
 
 
-def test_every_error_is_json(program: Program) -> None:
+def test_every_error_is_json(program: ApiClient) -> None:
     for answer in (program.get("/api/nothing"), program.get("/api/users"), program.client.post("/api/session", data="no json")):
         assert answer.status_code in {404, 405, 415}
         assert error(answer)

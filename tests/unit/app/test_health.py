@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from shop import create_app
-from shop.migrating import MigrationError, head, migrate
+from shop.migrator import MigrationError, head_revision, migrate
 from shop.settings import Settings, SettingsError
 
 from .conftest import KEY, settings
@@ -58,7 +58,7 @@ def test_an_older_schema_is_not_ready_and_a_newer_one_is(app: Flask, folder: Pat
     answer = app.test_client().get("/readyz")
     assert answer.status_code == 503
     assert answer.json is not None
-    assert answer.json["checks"]["writer"]["reason"] == f"the schema is at 0001, this release needs {head()}"
+    assert answer.json["checks"]["writer"]["reason"] == f"the schema is at 0001, this release needs {head_revision()}"
     at_revision(folder, "9999")
     assert app.test_client().get("/readyz").status_code == 200
 
@@ -73,7 +73,7 @@ def test_a_migration_that_was_cut_off_is_done_to_its_end(folder: Path) -> None:
     with sqlite3.connect(folder / "shop.db") as connection:
         connection.executescript("DROP TABLE orders; DELETE FROM products WHERE id > 3; DELETE FROM alembic_version")
     connection.close()
-    assert migrate(f"sqlite:///{folder}/shop.db", None, timeout=1) == f"migrated the schema from nothing to {head()}"
+    assert migrate(f"sqlite:///{folder}/shop.db", None, timeout=1) == f"migrated the schema from nothing to {head_revision()}"
     with sqlite3.connect(folder / "shop.db") as connection:
         assert connection.execute("SELECT COUNT(*) FROM products").fetchone() == (8,)
         assert connection.execute("SELECT COUNT(*) FROM orders").fetchone() == (0,)
@@ -95,7 +95,7 @@ def test_the_migration_s_command_ends_with_one_sentence(tmp_path: Path) -> None:
     done = subprocess.run(
         command, env={"MIGRATE_DATABASE_URL": f"sqlite:///{tmp_path}/shop.db"}, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stdout) == (0, f"migrated the schema from nothing to {head()}\n")
+    assert (done.returncode, done.stdout) == (0, f"migrated the schema from nothing to {head_revision()}\n")
 
 
 def test_the_migration_s_command_tells_what_it_lacks(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,7 +128,7 @@ def test_settings_come_from_the_environment() -> None:
 def test_fallbacks_of_the_session_key_are_a_list_and_the_key_that_signs_is_last_for_itsdangerous(told: str, keys: tuple[str, ...]) -> None:
     found = Settings.from_environment(GOOD | {"SESSION_KEY_FALLBACKS": told})
     assert found.session_key_fallbacks == keys
-    assert found.keys == [*reversed(keys), KEY]
+    assert found.session_keys == [*reversed(keys), KEY]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from audit import __main__ as command
-from audit import dependencies, repository, reviewed
+from audit import baseline, dependencies, repository
 from audit.dependencies import UnreachableError
 from audit.findings import AuditError, Finding
 
@@ -23,7 +23,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     def audit(found: list[Finding] | Exception, known: list[Finding] | Exception, *words: str) -> tuple[int, str]:
         monkeypatch.setattr(repository, "scan", _gives(found))
         monkeypatch.setattr(dependencies, "scan", _gives(known))
-        monkeypatch.setattr(reviewed, "load", list)
+        monkeypatch.setattr(baseline, "load", list)
         monkeypatch.setattr("sys.argv", ["audit", "repository", *words])
         status = command.main()
         return status, capsys.readouterr().out

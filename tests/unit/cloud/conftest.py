@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.unit.cloud.support import Loop, Network, empty
+from tests.unit.cloud.support import LoopThread, Network, reset_moto
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
     """The URL of an API server that waits for machines to come to rest; public addresses are 198.18.7.1 to .6."""
     folder = tmp_path_factory.mktemp("api")
     port_file, log_file = folder / "port", folder / "log"
-    command = [sys.executable, "-m", "lab.cloud.api_server", "--port", "0", "--port-file", str(port_file)]
+    command = [sys.executable, "-m", "lab.cloud.moto_server", "--port", "0", "--port-file", str(port_file)]
     with log_file.open("wb") as log:
         process = subprocess.Popen([*command, "--machines", "--public-range", "198.18.7.0/29"], stdout=log, stderr=log)
     while not (port_file.exists() and port_file.read_text().strip()):
@@ -29,14 +29,14 @@ def api_server(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
 @pytest.fixture
 def api(api_server: str) -> str:
     """The URL of an API server with nothing in it."""
-    empty(api_server)
+    reset_moto(api_server)
     return api_server
 
 
 @pytest.fixture
-def loop() -> Generator[Loop]:
+def loop() -> Generator[LoopThread]:
     """A running event loop."""
-    running = Loop()
+    running = LoopThread()
     yield running
     running.close()
 

@@ -13,23 +13,23 @@ from typing import Any, TypeVar, cast
 import boto3
 from botocore.config import Config
 
-from lab.cloud.reports import report_path
-from lab.keys import Keys
+from lab.admin_keys import AccessKey
+from lab.cloud.internal_api import event_path
 
 T = TypeVar("T")
 REGION = "eu-west-1"
-KEYS = Keys(access_key_id="AKIATEST", secret="secret-of-the-test")
+ADMIN_KEY = AccessKey(access_key_id="AKIATEST", secret="secret-of-the-test")
 """What `client` signs with: the administrator's keys where a test has one."""
 
 
-def report(api_server: str, instance_id: str, event: str, volume_id: str | None = None) -> str:
+def report_event(api_server: str, instance_id: str, event: str, volume_id: str | None = None) -> str:
     """Tells the API what happened to a machine; the state that it shows then."""
-    request = urllib.request.Request(f"{api_server}{report_path(instance_id, event, volume_id)}", method="POST")
+    request = urllib.request.Request(f"{api_server}{event_path(instance_id, event, volume_id)}", method="POST")
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)["state"]
 
 
-def empty(api_server: str) -> None:
+def reset_moto(api_server: str) -> None:
     """Makes the API forget all it holds."""
     with urllib.request.urlopen(urllib.request.Request(f"{api_server}/moto-api/reset", method="POST")):
         pass
@@ -43,8 +43,8 @@ def client(service: str, url: str, *, verify: Path | None = None, proxy: str = "
         service,
         endpoint_url=url,
         region_name=REGION,
-        aws_access_key_id=KEYS.access_key_id,
-        aws_secret_access_key=KEYS.secret,
+        aws_access_key_id=ADMIN_KEY.access_key_id,
+        aws_secret_access_key=ADMIN_KEY.secret,
         verify=str(verify) if verify else None,
         config=Config(
             retries={"total_max_attempts": 1}, s3={"addressing_style": "path"}, proxies=cast("Any", {"http": proxy} if proxy else None)
@@ -52,18 +52,18 @@ def client(service: str, url: str, *, verify: Path | None = None, proxy: str = "
     )
 
 
-def proxied(service: str, url: str) -> Any:
+def proxy_client(service: str, url: str) -> Any:
     """A client that sends its calls to the endpoint as to a proxy, under whatever name AWS's SDK makes of the endpoint's."""
     return client(service, url, proxy=url)
 
 
-class Loop:
+class LoopThread:
     """An event loop in a thread of its own."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._endings: list[Callable[[], Awaitable[object]]] = []
+        self._cleanups: list[Callable[[], Awaitable[object]]] = []
         self._thread.start()
 
     def run(self, awaitable: Awaitable[T]) -> T:
@@ -75,13 +75,13 @@ class Loop:
         future: Future[T] = asyncio.run_coroutine_threadsafe(await_it(), self._loop)
         return future.result(30)
 
-    def at_end(self, ending: Callable[[], Awaitable[object]]) -> None:
+    def add_cleanup(self, ending: Callable[[], Awaitable[object]]) -> None:
         """To be awaited before the loop ends."""
-        self._endings.append(ending)
+        self._cleanups.append(ending)
 
     def close(self) -> None:
         """Runs the endings and ends the loop."""
-        for ending in reversed(self._endings):
+        for ending in reversed(self._cleanups):
             self.run(ending())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -110,7 +110,7 @@ class Network:
         launch: dict[str, Any] = {"ImageId": "ami-0deb1a0000000013f", "InstanceType": "t3.small", "MinCount": 1, "MaxCount": 1}
         instance_id = self.ec2.run_instances(**launch, NetworkInterfaces=[nic], **options)["Instances"][0]["InstanceId"]
         if started:
-            report(self._api_url, instance_id, "started")
+            report_event(self._api_url, instance_id, "started")
         return instance_id
 
     def instance(self, instance_id: str) -> dict[str, Any]:

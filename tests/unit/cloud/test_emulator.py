@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.cloud.images import BAKED_IMAGE, DEBIAN_PARAMETER, PLAIN_IMAGE
-from lab.cloud.reports import QUOTAS_PATH, REGIONS_PATH
-from tests.unit.cloud.support import Network, client, report
+from lab.cloud.internal_api import QUOTAS_PATH, REGIONS_PATH
+from tests.unit.cloud.support import Network, client, report_event
 
 pytestmark = pytest.mark.programs
 
@@ -28,9 +28,9 @@ def test_a_stopping_instance_is_stopped_only_when_its_machine_is(api: str, netwo
     network.ec2.stop_instances(InstanceIds=[instance])
     assert network.state(instance) == "stopping"
     assert refused(network.ec2.start_instances, InstanceIds=[instance]) == "IncorrectInstanceState"
-    assert report(api, instance, "stopped") == "stopped"
+    assert report_event(api, instance, "stopped") == "stopped"
     assert network.state(instance) == "stopped"
-    assert report(api, instance, "stopped") == "stopped", "a report may be repeated"
+    assert report_event(api, instance, "stopped") == "stopped", "a report may be repeated"
 
 
 def test_a_terminated_instance_keeps_its_address_until_its_machine_is_gone(api: str, network: Network) -> None:
@@ -38,7 +38,7 @@ def test_a_terminated_instance_keeps_its_address_until_its_machine_is_gone(api: 
     network.ec2.terminate_instances(InstanceIds=[instance])
     assert network.state(instance) == "shutting-down"
     assert refused(network.launch, address="10.20.1.10") == "InvalidIPAddress.InUse"
-    assert report(api, instance, "terminated") == "terminated"
+    assert report_event(api, instance, "terminated") == "terminated"
     assert network.ec2.describe_network_interfaces()["NetworkInterfaces"] == []
     assert network.ec2.describe_volumes()["Volumes"] == []
     network.launch("10.20.1.10")
@@ -47,21 +47,21 @@ def test_a_terminated_instance_keeps_its_address_until_its_machine_is_gone(api: 
 def test_a_machine_that_powers_itself_off_is_stopped_or_terminated_as_its_launch_said(api: str, network: Network) -> None:
     stays = network.launch()
     goes = network.launch(InstanceInitiatedShutdownBehavior="terminate")
-    assert report(api, stays, "stopped") == "stopped"
-    assert report(api, goes, "stopped") == "shutting-down", "until its root disk is gone too"
-    assert report(api, goes, "terminated") == "terminated"
+    assert report_event(api, stays, "stopped") == "stopped"
+    assert report_event(api, goes, "stopped") == "shutting-down", "until its root disk is gone too"
+    assert report_event(api, goes, "terminated") == "terminated"
 
 
 def test_a_report_of_an_unknown_instance_is_not_found(api: str) -> None:
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        report(api, "i-0123456789abcdef0", "stopped")
+        report_event(api, "i-0123456789abcdef0", "stopped")
 
 
 def test_a_start_renews_the_launch_time_and_shows_whole_seconds(api: str, network: Network) -> None:
     instance = network.launch()
     first = network.instance(instance)["LaunchTime"]
     network.ec2.stop_instances(InstanceIds=[instance])
-    report(api, instance, "stopped")
+    report_event(api, instance, "stopped")
     network.ec2.start_instances(InstanceIds=[instance])
     again = network.instance(instance)["LaunchTime"]
     assert again >= first
@@ -74,14 +74,14 @@ def test_an_instance_is_pending_until_its_machine_is_switched_on(api: str, netwo
     assert network.state(instance) == "pending"
     assert refused(network.ec2.stop_instances, InstanceIds=[instance]) == "IncorrectInstanceState"
     assert refused(network.ec2.attach_volume, VolumeId=volume, InstanceId=instance, Device="/dev/sdf") == "IncorrectState"
-    assert report(api, instance, "started") == "running"
+    assert report_event(api, instance, "started") == "running"
     network.ec2.stop_instances(InstanceIds=[instance])
-    assert report(api, instance, "started") == "stopping", "a late report changes nothing"
-    report(api, instance, "stopped")
+    assert report_event(api, instance, "started") == "stopping", "a late report changes nothing"
+    report_event(api, instance, "stopped")
     assert network.ec2.start_instances(InstanceIds=[instance])["StartingInstances"][0]["CurrentState"]["Name"] == "pending"
     assert network.state(instance) == "pending"
     assert network.ec2.start_instances(InstanceIds=[instance])["StartingInstances"][0]["PreviousState"]["Name"] == "pending"
-    assert report(api, instance, "started") == "running"
+    assert report_event(api, instance, "started") == "running"
 
 
 def test_the_regions_in_use_are_those_where_somebody_made_something(api: str, network: Network) -> None:
@@ -114,12 +114,12 @@ def test_an_elastic_ip_moves_and_its_old_holder_gets_an_automatic_address_again(
     assert network.ec2.describe_addresses()["Addresses"][0]["InstanceId"] == other
     network.ec2.stop_instances(InstanceIds=[one, other])
     for instance in (one, other):
-        report(api, instance, "stopped")
+        report_event(api, instance, "stopped")
     assert "PublicIpAddress" not in network.instance(one), "an automatic address goes with the stop"
     assert network.instance(other)["PublicIpAddress"] == elastic["PublicIp"], "an Elastic IP stays"
     assert refused(network.ec2.release_address, AllocationId=elastic["AllocationId"]) == "InvalidIPAddress.InUse"
     network.ec2.terminate_instances(InstanceIds=[other])
-    report(api, other, "terminated")
+    report_event(api, other, "terminated")
     network.ec2.release_address(AllocationId=elastic["AllocationId"])
 
 
@@ -184,7 +184,7 @@ def test_user_data_and_type_change_only_while_stopped(api: str, network: Network
     instance = network.launch(UserData="#cloud-config\n")
     assert refused(network.ec2.modify_instance_attribute, InstanceId=instance, UserData={"Value": b"new"}) == "IncorrectInstanceState"
     network.ec2.stop_instances(InstanceIds=[instance])
-    report(api, instance, "stopped")
+    report_event(api, instance, "stopped")
     network.ec2.modify_instance_attribute(InstanceId=instance, UserData={"Value": b"new: \xc3\xa9\n"})
     answer = network.ec2.describe_instance_attribute(InstanceId=instance, Attribute="userData")
     assert answer["UserData"]["Value"] == "bmV3OiDDqQo=", "once base64, as RunInstances' is"
@@ -202,7 +202,7 @@ def test_a_volume_is_on_one_instance_of_its_own_zone(api: str, network: Network)
     assert refused(network.ec2.attach_volume, VolumeId=elsewhere, InstanceId=one, Device="/dev/sdg") == "InvalidVolume.ZoneMismatch"
     assert refused(network.ec2.detach_volume, VolumeId=volume, InstanceId=other) == "InvalidAttachment.NotFound"
     assert network.ec2.detach_volume(VolumeId=volume)["InstanceId"] == one, "the instance may be left out"
-    report(api, one, "detached", volume)
+    report_event(api, one, "detached", volume)
     assert refused(network.ec2.detach_volume, VolumeId=volume) == "IncorrectState"
 
 
@@ -221,20 +221,20 @@ def test_a_volume_is_detaching_until_its_machine_has_let_go_of_it(api: str, netw
     instance = network.launch()
     volume = network.ec2.create_volume(AvailabilityZone="eu-west-1a", Size=8)["VolumeId"]
     network.ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdf")
-    assert report(api, instance, "detached", volume) == "in-use", "nobody has asked for it"
+    assert report_event(api, instance, "detached", volume) == "in-use", "nobody has asked for it"
     for _ in ("asked", "asked again"):
         assert network.ec2.detach_volume(VolumeId=volume)["State"] == "detaching"
         assert attachment(network, volume)["State"] == "detaching"
         assert mappings(network, instance)["/dev/sdf"]["Status"] == "detaching"
     assert refused(network.ec2.attach_volume, VolumeId=volume, InstanceId=instance, Device="/dev/sdg") == "VolumeInUse"
-    assert report(api, instance, "busy", volume) == "in-use"
+    assert report_event(api, instance, "busy", volume) == "in-use"
     assert attachment(network, volume)["State"] == "busy"
     assert mappings(network, instance)["/dev/sdf"]["Status"] == "detaching", "DescribeInstances knows no busy"
-    assert report(api, "i-0123456789abcdef0", "detached", volume) == "in-use", "another machine never had it"
-    assert report(api, instance, "detached", volume) == "available"
+    assert report_event(api, "i-0123456789abcdef0", "detached", volume) == "in-use", "another machine never had it"
+    assert report_event(api, instance, "detached", volume) == "available"
     assert attachment(network, volume) == {}
     assert "/dev/sdf" not in mappings(network, instance)
-    assert report(api, instance, "detached", volume) == "available", "a report may be repeated"
+    assert report_event(api, instance, "detached", volume) == "available", "a report may be repeated"
 
 
 def test_a_stopped_instance_lets_go_of_a_volume_at_once(api: str, network: Network) -> None:
@@ -242,7 +242,7 @@ def test_a_stopped_instance_lets_go_of_a_volume_at_once(api: str, network: Netwo
     volume = network.ec2.create_volume(AvailabilityZone="eu-west-1a", Size=8)["VolumeId"]
     network.ec2.attach_volume(VolumeId=volume, InstanceId=instance, Device="/dev/sdf")
     network.ec2.stop_instances(InstanceIds=[instance])
-    report(api, instance, "stopped")
+    report_event(api, instance, "stopped")
     network.ec2.detach_volume(VolumeId=volume)
     assert attachment(network, volume) == {}
 
@@ -286,7 +286,7 @@ def test_volumes_of_a_launch_go_with_the_instance_and_later_ones_stay_unless_tol
     modify = ec2.modify_instance_attribute
     assert refused(modify, InstanceId=instance, BlockDeviceMappings=unknown) == "InvalidInstanceAttributeValue"
     ec2.terminate_instances(InstanceIds=[instance])
-    report(api, instance, "terminated")
+    report_event(api, instance, "terminated")
     left = {one["VolumeId"]: one["State"] for one in ec2.describe_volumes()["Volumes"]}
     assert left == {volumes[device]: "available" for device, goes in expected.items() if not goes}
 
@@ -405,7 +405,7 @@ def test_credits_and_monitoring_are_kept(api: str, network: Network) -> None:
     ec2.monitor_instances(InstanceIds=[instance])
     assert network.instance(instance)["Monitoring"]["State"] == "enabled"
     ec2.stop_instances(InstanceIds=[instance])
-    report(api, instance, "stopped")
+    report_event(api, instance, "stopped")
     ec2.modify_instance_attribute(InstanceId=instance, InstanceType={"Value": "m5.large"})
     assert refused(ec2.describe_instance_credit_specifications, InstanceIds=[instance]) == "InstanceCreditSpecification.NotSupported"
 

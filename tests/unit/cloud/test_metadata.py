@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import boto3
 import pytest
 
-from lab.cloud.front import loopback_listener
+from lab.cloud.api_gateway import loopback_listener
 from lab.cloud.iam.policies import PolicyStore
-from lab.cloud.inventory import Clients, Inventory
+from lab.cloud.inventory import Inventory, MotoClients
 from lab.cloud.metadata import TOKEN_HEADER, TTL_HEADER, MetadataService
-from tests.unit.cloud.support import REGION, Loop, Network, client, empty
+from tests.unit.cloud.support import REGION, LoopThread, Network, client, reset_moto
 
 pytestmark = pytest.mark.programs
 
@@ -35,7 +35,7 @@ class Reply:
 class Host:
     """An instance with a role, and requests from it."""
 
-    def __init__(self, api: str, network: Network, loop: Loop) -> None:
+    def __init__(self, api: str, network: Network, loop: LoopThread) -> None:
         self.network = network
         self.iam = client("iam", api)
         self.role_id: str = self.iam.create_role(RoleName="web", AssumeRolePolicyDocument=trust("ec2.amazonaws.com"))["Role"]["RoleId"]
@@ -49,15 +49,15 @@ class Host:
             TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "host", "Value": "web-1"}]}],
         )
         self.caller = self.id
-        clients = Clients(api)
+        clients = MotoClients(api)
         self.inventory = Inventory(clients=clients, lookup=lambda address: self.caller if address == "127.0.0.1" else None)
-        self.inventory.changed(REGION, "ec2")
+        self.inventory.invalidate(REGION, "ec2")
         self.policies = PolicyStore(clients)
         service = MetadataService(self.inventory, clients, self.policies)
         listening = loopback_listener(0)
         self._url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         loop.run(service.start(listening))
-        loop.at_end(service.stop)
+        loop.add_cleanup(service.stop)
 
     def ask(self, path: str, method: str = "GET", **headers: str) -> Reply:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -77,8 +77,8 @@ class Host:
 @pytest.fixture(scope="module")
 def host(api_server: str) -> Generator[Host]:
     """One host for all tests here; a test that changes what it is puts it back."""
-    empty(api_server)
-    loop = Loop()
+    reset_moto(api_server)
+    loop = LoopThread()
     yield Host(api_server, Network(api_server), loop)
     loop.close()
 
@@ -87,7 +87,7 @@ def host(api_server: str) -> Generator[Host]:
 def _as_it_was(host: Host) -> Generator[None]:
     yield
     host.caller = host.id
-    host.inventory.changed(REGION, "ec2")
+    host.inventory.invalidate(REGION, "ec2")
 
 
 def test_without_a_token_or_with_a_strange_one_nothing_is_told(host: Host) -> None:
@@ -116,26 +116,26 @@ def test_a_token_expires(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_token_is_one_instances_own(host: Host) -> None:
     token = host.token()
     host.caller = host.network.launch("10.20.1.11")
-    host.inventory.changed(REGION, "ec2")
+    host.inventory.invalidate(REGION, "ec2")
     assert host.ask("/latest/meta-data/instance-id", **{TOKEN_HEADER: token}).status == 401
 
 
 def test_where_tokens_are_optional_version_one_answers(host: Host) -> None:
     host.caller = host.network.launch("10.20.1.13", MetadataOptions={"HttpTokens": "optional"})
-    host.inventory.changed(REGION, "ec2")
+    host.inventory.invalidate(REGION, "ec2")
     assert host.ask("/latest/meta-data/instance-id").text == host.caller
 
 
 def test_changed_options_count_from_the_next_request(host: Host) -> None:
     for tokens, status in (("optional", 200), ("required", 401)):
         host.network.ec2.modify_instance_metadata_options(InstanceId=host.id, HttpTokens=tokens)
-        host.inventory.changed(REGION, "ec2")
+        host.inventory.invalidate(REGION, "ec2")
         assert host.ask("/latest/meta-data/instance-id").status == status
 
 
 def test_what_is_no_instance_is_told_nothing(host: Host) -> None:
     host.caller = "i-0123456789abcdef0"
-    host.inventory.changed(REGION, "ec2")
+    host.inventory.invalidate(REGION, "ec2")
     assert host.ask("/latest/api/token", "PUT", **{TTL_HEADER: "60"}).status == 404
 
 
@@ -213,7 +213,7 @@ def test_credentials_are_the_roles_in_a_session_named_as_the_instance_and_stay_u
     )
     assert session.get_caller_identity()["UserId"] == f"{host.role_id}:{host.id}", "aws:userid, as on EC2"
     assert json.loads(host.get(f"{path}web").text) == held
-    monkeypatch.setattr("lab.cloud.metadata.RENEWED_BEFORE_SECONDS", 6 * 3600)
+    monkeypatch.setattr("lab.cloud.metadata.RENEWAL_MARGIN_SECONDS", 6 * 3600)
     assert json.loads(host.get(f"{path}web").text)["AccessKeyId"] != held["AccessKeyId"]
 
 
@@ -238,26 +238,26 @@ def test_credentials_have_an_end_and_are_renewed_a_quarter_of_an_hour_before(hos
 
 def test_a_role_that_ec2_may_not_take_gives_no_credentials(host: Host) -> None:
     host.iam.update_assume_role_policy(RoleName="web", PolicyDocument=trust("lambda.amazonaws.com"))
-    host.policies.changed("iam", "UpdateAssumeRolePolicy")
+    host.policies.invalidate("iam", "UpdateAssumeRolePolicy")
     try:
         told = json.loads(host.get("/latest/meta-data/iam/security-credentials/web").text)
         assert told["Code"] == "AssumeRoleUnauthorizedAccess"
         assert "AccessKeyId" not in told
     finally:
         host.iam.update_assume_role_policy(RoleName="web", PolicyDocument=trust("ec2.amazonaws.com"))
-        host.policies.changed("iam", "UpdateAssumeRolePolicy")
+        host.policies.invalidate("iam", "UpdateAssumeRolePolicy")
 
 
 def test_a_service_that_is_turned_off_tells_nothing(host: Host) -> None:
     host.caller = host.network.launch("10.20.1.14", MetadataOptions={"HttpEndpoint": "disabled"})
-    host.inventory.changed(REGION, "ec2")
+    host.inventory.invalidate(REGION, "ec2")
     assert host.ask("/latest/api/token", "PUT", **{TTL_HEADER: "60"}).status == 403
     assert host.ask("/latest/meta-data/").status == 403
 
 
 def test_without_user_data_profile_or_tags_their_keys_are_not_found(host: Host) -> None:
     host.caller = host.network.launch("10.20.1.12")
-    host.inventory.changed(REGION, "ec2")
+    host.inventory.invalidate(REGION, "ec2")
     for path in ("user-data", "meta-data/iam/", "meta-data/iam/info", "meta-data/tags/"):
         assert host.get(f"/latest/{path}").status == 404, path
     assert "user-data" not in host.get("/latest/").text.splitlines()
@@ -265,5 +265,5 @@ def test_without_user_data_profile_or_tags_their_keys_are_not_found(host: Host) 
 
 def test_a_change_is_seen_at_once(host: Host) -> None:
     host.network.ec2.create_tags(Resources=[host.id], Tags=[{"Key": "host", "Value": "web-9"}])
-    host.inventory.changed(REGION, "ec2")
+    host.inventory.invalidate(REGION, "ec2")
     assert host.get("/latest/meta-data/tags/instance/host").text == "web-9"

@@ -1,7 +1,7 @@
 """What AWS's own provider reads of the program's resources, and the lab's provider does not: each answer has AWS's form.
 
 boto3 reads every answer by botocore's description of the service, so a page of HTML, another service's XML or a 500 fails here. Which calls
-these are: the functions that read a type in hashicorp/terraform-provider-aws (the files that lab/provider/conformance names), in which a
+these are: the functions that read a type in hashicorp/terraform-provider-aws (the files that lab/provider/spec names), in which a
 bucket that lacks a setting answers with one of the codes of internal/service/s3/errors.go.
 """
 
@@ -13,7 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.cloud.images import DEBIAN_PARAMETER
-from tests.unit.cloud.support import REGION, Network, client, empty, proxied
+from tests.unit.cloud.support import REGION, Network, client, proxy_client, reset_moto
 
 pytestmark = pytest.mark.programs
 
@@ -33,7 +33,7 @@ class Made:
 
 @pytest.fixture(scope="module")
 def made(api_server: str) -> Made:
-    empty(api_server)
+    reset_moto(api_server)
     network = Network(api_server)
     ec2, s3, iam = network.ec2, client("s3", api_server), client("iam", api_server)
     iam.create_role(RoleName="role", AssumeRolePolicyDocument=TRUST, Tags=TAGS)
@@ -241,7 +241,7 @@ def _filled(value: Any, ids: Mapping[str, str]) -> Any:
 
 def _client(service: str, url: str) -> Any:
     """S3 Control's by a proxy, as the real provider's: before the host of its endpoint AWS's SDKs put the account's number."""
-    return proxied(service, url) if service == "s3control" else client(service, url)
+    return proxy_client(service, url) if service == "s3control" else client(service, url)
 
 
 @pytest.mark.parametrize(("service", "operation", "arguments", "checks"), READS)

@@ -4,9 +4,9 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from lab.hypervisor.firewall.facts import GroupRule
-from lab.hypervisor.firewall.reader import RulebookReader
-from lab.hypervisor.reader import Reader
+from lab.hypervisor.firewall.model import GroupRule
+from lab.hypervisor.firewall.reader import SecurityGroupReader
+from lab.hypervisor.state_reader import Ec2StateReader
 from tests.unit.cloud.support import Network
 
 pytestmark = pytest.mark.programs
@@ -38,7 +38,7 @@ def test_rules_of_every_kind_are_read_with_what_they_name(api: str, network: Net
         IpPermissions=[{"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "PrefixListIds": [{"PrefixListId": s3}]}],
     )
     region = ec2.meta.region_name
-    book = RulebookReader(Reader(api), s3_address=S3).read([region])
+    book = SecurityGroupReader(Ec2StateReader(api), s3_address=S3).read([region])
     rules = [rule for rule in book.rules if rule.group_id == network.group]
     assert {_shape(rule) for rule in rules} == {
         (False, "tcp", 80, 81, "10.0.0.0/8", "inside"),

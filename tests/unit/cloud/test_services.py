@@ -13,11 +13,11 @@ import dns.message
 import dns.query
 import pytest
 
-from lab.cloud.front import loopback_listener
+from lab.cloud.api_gateway import loopback_listener
 from lab.cloud.services import CloudServices
 from lab.names import LabNames
 from lab.processes import read_pid_file
-from tests.unit.cloud.support import KEYS, REGION, Loop, Network, client
+from tests.unit.cloud.support import ADMIN_KEY, REGION, LoopThread, Network, client
 
 pytestmark = pytest.mark.programs
 
@@ -42,7 +42,7 @@ class Loopback:
 class Cloud:
     """The services of a lab named `unit`, and what they told of changes."""
 
-    def __init__(self, names: LabNames, loop: Loop) -> None:
+    def __init__(self, names: LabNames, loop: LoopThread) -> None:
         self.names = names
         self.loop = loop
         self.router = Loopback()
@@ -50,7 +50,7 @@ class Cloud:
         self.services = loop.run(self._make())
 
     async def _make(self) -> CloudServices:
-        return CloudServices(self.names, cast("Any", self.router), self._changed, keys=KEYS)
+        return CloudServices(self.names, cast("Any", self.router), self._changed, keys=ADMIN_KEY)
 
     def _changed(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
         del region, parameters
@@ -71,7 +71,7 @@ def names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabNames:
     return lab
 
 
-def test_the_services_serve_follow_the_zones_and_end_without_a_trace(names: LabNames, loop: Loop) -> None:
+def test_the_services_serve_follow_the_zones_and_end_without_a_trace(names: LabNames, loop: LoopThread) -> None:
     cloud = Cloud(names, loop)
     assert loop.run(cloud.services.start()) is False
     server = read_pid_file(names.pid_file("api"))
@@ -103,15 +103,15 @@ def test_the_services_serve_follow_the_zones_and_end_without_a_trace(names: LabN
     assert not names.pid_file("api").exists()
 
 
-def test_a_later_daemon_finds_the_api_with_all_that_it_held(names: LabNames, loop: Loop) -> None:
-    first = Loop()  # a daemon that dies: its loop and sockets go, the API server's process stays
+def test_a_later_daemon_finds_the_api_with_all_that_it_held(names: LabNames, loop: LoopThread) -> None:
+    first = LoopThread()  # a daemon that dies: its loop and sockets go, the API server's process stays
     cloud = Cloud(names, first)
     first.run(cloud.services.start())
     network = Network(names.api_endpoint)
     server = read_pid_file(names.pid_file("api"))
     assert server is not None
     try:
-        first.run(cloud.services.forsake())
+        first.run(cloud.services.detach())
         first.close()
         again = Cloud(names, loop)
         assert loop.run(again.services.start()) is True
@@ -124,12 +124,12 @@ def test_a_later_daemon_finds_the_api_with_all_that_it_held(names: LabNames, loo
             urllib.request.urlopen(request)
         loop.run(again.services.stop())
     finally:
-        server.end(grace=2)
+        server.stop(grace=2)
     entries = [json.loads(line) for line in (names.state_dir / "calls.jsonl").read_text().splitlines()]
     assert {entry["service"] for entry in entries} == {"ec2"}
 
 
-def test_a_port_that_another_program_has_is_named(names: LabNames, loop: Loop) -> None:
+def test_a_port_that_another_program_has_is_named(names: LabNames, loop: LoopThread) -> None:
     with loopback_listener(names.api_port), pytest.raises(OSError, match="in use"):
         loop.run(Cloud(names, loop).services.start())
     assert read_pid_file(names.pid_file("api")) is None

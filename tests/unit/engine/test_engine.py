@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lab.engine.engine import Engine, EngineBusyError, EngineOptions, only_this_aws
-from lab.keys import Keys
+from lab.admin_keys import AccessKey
+from lab.engine.engine import Engine, EngineBusyError, EngineOptions, isolated_aws_environment
 
 ENDPOINT = "http://127.0.0.1:14600"
 
@@ -40,7 +40,7 @@ def test_no_aws_setting_of_the_user_is_left_while_the_engine_runs_and_all_come_b
     for name, value in USERS.items():
         monkeypatch.setenv(name, value)
     before = aws()
-    with only_this_aws(ENDPOINT, Keys(access_key_id="AKIAOFTHELAB", secret="of-the-lab")):
+    with isolated_aws_environment(ENDPOINT, AccessKey(access_key_id="AKIAOFTHELAB", secret="of-the-lab")):
         assert aws() == OURS
     assert aws() == before
 
@@ -48,7 +48,7 @@ def test_no_aws_setting_of_the_user_is_left_while_the_engine_runs_and_all_come_b
 def test_they_come_back_after_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "of-my-own")
     before = aws()
-    with pytest.raises(RuntimeError), only_this_aws(ENDPOINT):
+    with pytest.raises(RuntimeError), isolated_aws_environment(ENDPOINT):
         raise RuntimeError
     assert aws() == before
 
@@ -72,7 +72,7 @@ def test_an_engine_that_could_not_be_opened_is_free_again(tmp_path: Path, monkey
     def broken(*_: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("lab.engine.backend.Backend.open", broken)
+    monkeypatch.setattr("lab.engine.backend.Backend.prepare", broken)
     for _ in range(2):
         with pytest.raises(RuntimeError), Engine(options(tmp_path)):
             pass

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lab.engine import pulumi_cli, pulumi_release
-from lab.engine.pulumi_release import ReleaseError, archive_name, check
+from lab.engine.pulumi_release import ReleaseError, archive_name, verify_checksum
 
 VERSION = "3.1.0"
 
@@ -34,7 +34,7 @@ def released(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., P
     """Both sites as folders; gives the root that a release is installed to."""
     sums, site = tmp_path / "sums", tmp_path / "site"
     site.mkdir()
-    monkeypatch.setattr(pulumi_release, "SUMS", sums.as_uri() + "#{version}")
+    monkeypatch.setattr(pulumi_release, "CHECKSUMS", sums.as_uri() + "#{version}")
     monkeypatch.setattr(pulumi_release, "ARCHIVE", site.as_uri() + "/{name}")
 
     def put(content: bytes, said: bytes | None = None) -> Path:
@@ -81,7 +81,7 @@ def test_an_archive_without_the_program_leaves_none(released: Callable[..., Path
 
 def test_an_archive_that_the_release_does_not_list_is_refused() -> None:
     with pytest.raises(ReleaseError, match="no sum"):
-        check("pulumi.tar.gz", "00", "00  pulumi.tar.gz.sig\n")
+        verify_checksum("pulumi.tar.gz", "00", "00  pulumi.tar.gz.sig\n")
 
 
 def test_a_machine_without_a_release_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,13 +10,13 @@ from pulumi_aws import ProviderArgs
 from pulumi_aws._inputs import ProviderEndpointArgs
 
 from lab.engine.engine import lab_config
-from lab.engine.real_providers import RealProviderError, link, plugin_folder, require
+from lab.engine.real_providers import RealProviderError, check_installed, link_plugins, plugin_folder
 from lab.engine.sdk_plugins import SdkPlugin, sdk_plugins
+from lab.lab_handle import LabHandle
 from lab.names import LabNames
-from lab.session import Session
-from ops.failures import UserError
+from ops.engine_factory import provider_for
+from ops.errors import UserError
 from ops.options import Provider
-from ops.planning import provider_for
 
 WANTED = [SdkPlugin(name="aws", version="7.51.1")]
 COMMAND = "pulumi plugin install resource aws v7.51.1"
@@ -31,13 +31,13 @@ def install(folder: Path, name: str) -> None:
 
 def refusal(folder: Path) -> str:
     with pytest.raises(RealProviderError) as caught:
-        require(folder, WANTED)
+        check_installed(folder, WANTED)
     return str(caught.value)
 
 
 def test_the_pinned_version_is_taken(tmp_path: Path) -> None:
     install(tmp_path, "resource-aws-v7.51.1")
-    require(tmp_path, WANTED)
+    check_installed(tmp_path, WANTED)
 
 
 def test_nothing_there_gives_the_command(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_a_plugin_that_cannot_be_started_is_none(tmp_path: Path, damage: Callabl
 
 def test_a_plugin_of_another_server_is_got_from_there(tmp_path: Path) -> None:
     with pytest.raises(RealProviderError, match=r"resource other v1\.0\.0 --server https://plugins\.example\.com"):
-        require(tmp_path, [SdkPlugin(name="other", version="1.0.0", server="https://plugins.example.com")])
+        check_installed(tmp_path, [SdkPlugin(name="other", version="1.0.0", server="https://plugins.example.com")])
 
 
 def test_the_plugins_of_the_user_are_looked_for_where_the_cli_puts_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,11 +108,11 @@ def test_the_plugins_of_the_user_are_looked_for_where_the_cli_puts_them(tmp_path
 
 def test_the_engine_s_plugins_are_those_and_what_is_no_link_is_left_alone(tmp_path: Path) -> None:
     for _ in range(2):
-        link(tmp_path / "home", tmp_path / "plugins")
+        link_plugins(tmp_path / "home", tmp_path / "plugins")
         assert (tmp_path / "home" / "plugins").readlink() == tmp_path / "plugins"
     (tmp_path / "other" / "plugins").mkdir(parents=True)
     with pytest.raises(RealProviderError, match="move it away"):
-        link(tmp_path / "other", tmp_path / "plugins")
+        link_plugins(tmp_path / "other", tmp_path / "plugins")
 
 
 def test_both_sdks_of_the_program_ask_for_their_plugins() -> None:
@@ -135,14 +135,14 @@ def test_the_real_provider_finds_s3_control_in_the_lab_too() -> None:
 
 
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabHandle:
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
-    return Session(names=LabNames.of("unit"))
+    return LabHandle(names=LabNames.of("unit"))
 
 
 @pytest.mark.parametrize("held", ["lab", "real"])
-def test_a_stack_stays_with_the_provider_that_made_it(session: Session, held: str) -> None:
-    session.remember(stack="dev", provider=held)
+def test_a_stack_stays_with_the_provider_that_made_it(session: LabHandle, held: str) -> None:
+    session.record_stack(stack="dev", provider=held)
     assert provider_for(session, None) == held
     assert provider_for(session, Provider(held)) == held
     (other,) = set(Provider) - {Provider(held)}
@@ -150,6 +150,6 @@ def test_a_stack_stays_with_the_provider_that_made_it(session: Session, held: st
         provider_for(session, other)
 
 
-def test_a_lab_that_holds_nothing_takes_either(session: Session) -> None:
+def test_a_lab_that_holds_nothing_takes_either(session: LabHandle) -> None:
     assert provider_for(session, None) == "lab"
     assert provider_for(session, Provider.REAL) == "real"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lab.engine.stack_yaml import MAX_DEPTH, YamlError, read
+from lab.engine.stack_yaml import MAX_DEPTH, YamlError, parse
 
 
 @pytest.mark.parametrize(
@@ -21,8 +21,8 @@ from lab.engine.stack_yaml import MAX_DEPTH, YamlError, read
     ],
 )
 def test_a_text_is_read_as_the_cli_reads_it(text: str, value: object) -> None:
-    assert read(text) == value
-    assert read(text.encode()) == value
+    assert parse(text) == value
+    assert parse(text.encode()) == value
 
 
 LAUGHS = "\n".join(["a0: &a0 [x, x, x, x, x, x, x, x, x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9))])
@@ -65,5 +65,5 @@ LAUGHS = "\n".join(["a0: &a0 [x, x, x, x, x, x, x, x, x, x]", *(f"a{n}: &a{n} [{
 )
 def test_what_no_stack_file_holds_is_refused_in_words(text: str, said: str) -> None:
     with pytest.raises(YamlError) as caught:
-        read(text)
+        parse(text)
     assert said in str(caught.value)

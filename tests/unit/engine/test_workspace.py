@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lab.engine.state_files import DamagedStateError
-from lab.engine.workspace import Setting, SettingError, lay_out, stack_names
+from lab.engine.state_errors import CorruptStateError
+from lab.engine.workspace import Setting, SettingError, stack_names, write_workspace
 
 
 @pytest.fixture
@@ -23,12 +23,12 @@ def stack_file(folder: Path) -> dict[str, dict[str, object]]:
 
 
 def test_a_setting_replaces_one_value_and_leaves_its_neighbours(repository: Path, tmp_path: Path) -> None:
-    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count=3")])
+    write_workspace(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count=3")])
     assert stack_file(tmp_path / "work")["config"] == {"aws:region": "eu-central-1", "webstack:web": {"count": 3, "app": "app"}}
 
 
 def test_a_setting_makes_the_object_it_needs(repository: Path, tmp_path: Path) -> None:
-    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("loadBalancer.tls.mode=secret")])
+    write_workspace(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("loadBalancer.tls.mode=secret")])
     assert stack_file(tmp_path / "work")["config"]["webstack:loadBalancer"] == {"tls": {"mode": "secret"}}
 
 
@@ -71,20 +71,20 @@ def test_a_value_that_no_stack_file_holds_is_refused_in_words_on_one_short_line(
 
 def test_a_setting_below_a_plain_value_is_refused(repository: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="not an object"):
-        lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count.deep=3")])
+        write_workspace(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count.deep=3")])
 
 
 def test_an_unknown_stack_names_those_there_are(repository: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingError, match=r"no Pulumi\.stage\.yaml here\. Stack files: dev"):
-        lay_out(tmp_path / "work", repository=repository, stack="stage")
+        write_workspace(tmp_path / "work", repository=repository, stack="stage")
 
 
 def test_the_clone_is_not_written_to_and_the_engine_keeps_its_salt(repository: Path, tmp_path: Path) -> None:
     work = tmp_path / "work"
     before = {path.name: path.read_text() for path in repository.iterdir()}
-    lay_out(work, repository=repository, stack="dev")
+    write_workspace(work, repository=repository, stack="dev")
     (work / "Pulumi.dev.yaml").write_text("encryptionsalt: v1:abc\n" + (work / "Pulumi.dev.yaml").read_text())
-    lay_out(work, repository=repository, stack="dev", settings=[Setting.parse("web.count=5")])
+    write_workspace(work, repository=repository, stack="dev", settings=[Setting.parse("web.count=5")])
     assert {path.name: path.read_text() for path in repository.iterdir()} == before
     assert stack_file(work)["encryptionsalt"] == "v1:abc"
     assert stack_file(work)["config"]["webstack:web"] == {"count": 5, "app": "app"}
@@ -97,14 +97,14 @@ def test_of_a_stack_file_only_the_configuration_is_taken_and_of_that_not_who_cal
         "config:\n  aws:region: eu-central-1\n  aws:profile: work\n  aws:allowedAccountIds: ['111122223333']\n"
         "  aws:secretKey: {secure: AAAA}\n  webstack:web: {count: 2}"
     )
-    lay_out(tmp_path / "work", repository=repository, stack="dev", lab_config={"aws:s3UsePathStyle": True})
+    write_workspace(tmp_path / "work", repository=repository, stack="dev", lab_config={"aws:s3UsePathStyle": True})
     assert stack_file(tmp_path / "work") == {
         "config": {"aws:region": "eu-central-1", "webstack:web": {"count": 2}, "aws:s3UsePathStyle": True}
     }
 
 
 def test_a_setting_may_still_say_who_calls(repository: Path, tmp_path: Path) -> None:
-    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("aws:profile=work")])
+    write_workspace(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("aws:profile=work")])
     assert stack_file(tmp_path / "work")["config"]["aws:profile"] == "work"
 
 
@@ -120,19 +120,19 @@ def test_a_setting_may_still_say_who_calls(repository: Path, tmp_path: Path) -> 
 def test_a_secure_value_is_refused_by_name_with_what_to_do(repository: Path, tmp_path: Path, text: str, key: str) -> None:
     (repository / "Pulumi.dev.yaml").write_text(f"config:\n  {text}\n")
     with pytest.raises(SettingError, match=r"Pulumi\.dev\.yaml: .* is encrypted with a key that the lab does not have") as caught:
-        lay_out(tmp_path / "work", repository=repository, stack="dev")
+        write_workspace(tmp_path / "work", repository=repository, stack="dev")
     assert key in str(caught.value)
 
 
 def test_a_setting_in_place_of_a_secure_value_is_taken(repository: Path, tmp_path: Path) -> None:
     (repository / "Pulumi.dev.yaml").write_text("config:\n  webstack:loadBalancer: {domain: {secure: AAAA}}\n")
-    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("loadBalancer.domain=shop.example.com")])
+    write_workspace(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("loadBalancer.domain=shop.example.com")])
     assert stack_file(tmp_path / "work")["config"]["webstack:loadBalancer"] == {"domain": "shop.example.com"}
 
 
 def test_a_time_stays_as_it_is_written(repository: Path, tmp_path: Path) -> None:
     (repository / "Pulumi.dev.yaml").write_text("config:\n  webstack:environment: {expires: 2030-01-31T18:00:00Z}\n")
-    lay_out(tmp_path / "work", repository=repository, stack="dev")
+    write_workspace(tmp_path / "work", repository=repository, stack="dev")
     assert stack_file(tmp_path / "work")["config"]["webstack:environment"] == {"expires": "2030-01-31T18:00:00Z"}
 
 
@@ -153,7 +153,7 @@ def test_a_time_stays_as_it_is_written(repository: Path, tmp_path: Path) -> None
 def test_a_malformed_stack_file_is_named(repository: Path, tmp_path: Path, content: bytes, said: str) -> None:
     (repository / "Pulumi.dev.yaml").write_bytes(content)
     with pytest.raises(SettingError) as caught:
-        lay_out(tmp_path / "work", repository=repository, stack="dev")
+        write_workspace(tmp_path / "work", repository=repository, stack="dev")
     assert "Pulumi.dev.yaml" in str(caught.value)
     assert said in str(caught.value)
 
@@ -161,17 +161,17 @@ def test_a_malformed_stack_file_is_named(repository: Path, tmp_path: Path, conte
 @pytest.mark.parametrize("content", [b"", b"# only this\n", b"config:", b"\xef\xbb\xbfconfig: {}\r\n"])
 def test_an_empty_stack_file_is_one_without_settings(repository: Path, tmp_path: Path, content: bytes) -> None:
     (repository / "Pulumi.dev.yaml").write_bytes(content)
-    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count=3")])
+    write_workspace(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count=3")])
     assert stack_file(tmp_path / "work") == {"config": {"webstack:web": {"count": 3}}}
 
 
 @pytest.mark.parametrize("left", ["", "encryptionsalt: [", "encryptio"])
 def test_a_scratch_file_that_a_killed_run_left_half_written_is_written_anew(repository: Path, tmp_path: Path, left: str) -> None:
     work = tmp_path / "work"
-    lay_out(work, repository=repository, stack="dev")
+    write_workspace(work, repository=repository, stack="dev")
     whole = stack_file(work)
     (work / "Pulumi.dev.yaml").write_text(left)
-    lay_out(work, repository=repository, stack="dev")
+    write_workspace(work, repository=repository, stack="dev")
     assert stack_file(work) == whole
 
 
@@ -179,11 +179,11 @@ def test_a_folder_in_a_stack_file_s_place_is_named(repository: Path, tmp_path: P
     (repository / "Pulumi.eu.yaml").mkdir()
     assert stack_names(repository) == ["dev"]
     with pytest.raises(SettingError, match=r"--stack 'eu': .*Pulumi\.eu\.yaml is a folder; a stack's configuration is a YAML file"):
-        lay_out(tmp_path / "work", repository=repository, stack="eu")
+        write_workspace(tmp_path / "work", repository=repository, stack="eu")
     with pytest.raises(SettingError, match=r"--config-file '/.*/clone': .* is a folder"):
-        lay_out(tmp_path / "work", repository=repository, stack="dev", config_file=repository)
+        write_workspace(tmp_path / "work", repository=repository, stack="dev", config_file=repository)
     with pytest.raises(SettingError, match=r"--stack 'x+': .* cannot be read: File name too long"):
-        lay_out(tmp_path / "work", repository=repository, stack="x" * 300)
+        write_workspace(tmp_path / "work", repository=repository, stack="x" * 300)
 
 
 @pytest.mark.parametrize("name", ["Pulumi.dev.yaml", "Pulumi.yaml", "."])
@@ -193,13 +193,13 @@ def test_a_scratch_folder_that_cannot_be_written_is_damage_with_a_remedy(reposit
         work.write_text("")
     else:
         (work / name).mkdir(parents=True)
-    with pytest.raises(DamagedStateError, match=rf"{work / name}: is a folder where a file belongs.*`webstack lab up`"):
-        lay_out(work, repository=repository, stack="dev")
+    with pytest.raises(CorruptStateError, match=rf"{work / name}: is a folder where a file belongs.*`webstack lab up`"):
+        write_workspace(work, repository=repository, stack="dev")
 
 
 def test_a_key_without_a_namespace_is_the_project_s(repository: Path, tmp_path: Path) -> None:
     (repository / "Pulumi.dev.yaml").write_text("config:\n  web: {app: app}\n")
-    lay_out(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count=3")])
+    write_workspace(tmp_path / "work", repository=repository, stack="dev", settings=[Setting.parse("web.count=3")])
     assert stack_file(tmp_path / "work")["config"] == {"webstack:web": {"app": "app", "count": 3}}
 
 
@@ -212,7 +212,7 @@ def test_stack_names_may_hold_dots_and_what_is_kept_beside_a_stack_file_is_no_st
 def test_a_configuration_file_takes_the_place_of_the_clone_s(repository: Path, tmp_path: Path) -> None:
     other = tmp_path / "mine.yaml"
     other.write_text("config:\n  webstack:web: {count: 7}\n")
-    lay_out(tmp_path / "work", repository=repository, stack="dev", config_file=other)
+    write_workspace(tmp_path / "work", repository=repository, stack="dev", config_file=other)
     assert stack_file(tmp_path / "work")["config"] == {"webstack:web": {"count": 7}}
     with pytest.raises(SettingError, match=r"--config-file .*gone\.yaml"):
-        lay_out(tmp_path / "work", repository=repository, stack="dev", config_file=tmp_path / "gone.yaml")
+        write_workspace(tmp_path / "work", repository=repository, stack="dev", config_file=tmp_path / "gone.yaml")

@@ -27,12 +27,12 @@ HOST: dict[str, Any] = {
 }
 
 
-def returns(value: object) -> Callable[..., Any]:
+def returning(value: object) -> Callable[..., Any]:
     """A function that takes anything and gives this."""
     return lambda *_, **__: value
 
 
-class Programs:
+class FakePrograms:
     """Stands for every program: remembers each call, answers by the words it begins with, else with success and nothing said."""
 
     def __init__(self) -> None:
@@ -48,9 +48,9 @@ class Programs:
 
 
 @pytest.fixture
-def programs(monkeypatch: pytest.MonkeyPatch) -> Programs:
+def programs(monkeypatch: pytest.MonkeyPatch) -> FakePrograms:
     """Takes the place of `webstack_host.run.run` wherever it was imported."""
-    fake = Programs()
+    fake = FakePrograms()
     for name, module in list(sys.modules.items()):
         if name.startswith(("webstack_host", "load_balancer_role", "web_role")) and hasattr(module, "run") and callable(module.run):
             monkeypatch.setattr(module, "run", fake)

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import NoCredentialsError
-from webstack_host import aws, config, configure, files, imds, pauses, readiness, reconfigure, run, services, wanted
+from webstack_host import aws, backoff, config, configure, desired_config, files, imds, readiness, reconfigure, run, services
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
-from webstack_host.readiness import Check
+from webstack_host.readiness import CheckResult
 
-from stack.host_record import read
+from stack.readiness_record import parse_record
 
-from .conftest import HOST, Programs, returns
+from .conftest import HOST, FakePrograms, returning
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 OURS: dict[str, Any] = {"owner": ME, "group": ME}
@@ -97,10 +97,10 @@ def test_a_failed_program_is_named_with_its_last_lines() -> None:
 def test_a_record_counts_by_the_hash_of_this_boots_user_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     put: dict[str, bytes] = {}
     loaded = config.load(write_host(tmp_path))
-    monkeypatch.setattr(config, "load", returns(loaded))
-    monkeypatch.setattr(imds, "instance_id", returns("i-0123456789abcdef0"))
-    monkeypatch.setattr(imds, "user_data", returns(b"#cloud-config\n"))
-    monkeypatch.setattr(aws, "identity", returns("AROAEXAMPLE:i-0123456789abcdef0"))
+    monkeypatch.setattr(config, "load", returning(loaded))
+    monkeypatch.setattr(imds, "instance_id", returning("i-0123456789abcdef0"))
+    monkeypatch.setattr(imds, "user_data", returning(b"#cloud-config\n"))
+    monkeypatch.setattr(aws, "user_id", returning("AROAEXAMPLE:i-0123456789abcdef0"))
     monkeypatch.setattr(aws, "put_object", put.__setitem__)
     readiness.publish("failed", "first\nsecond", [f"line {n}" for n in range(40)], {"a": "b"})
     record = json.loads(put["hosts/AROAEXAMPLE:i-0123456789abcdef0.json"])
@@ -110,7 +110,7 @@ def test_a_record_counts_by_the_hash_of_this_boots_user_data(monkeypatch: pytest
     assert record["facts"] == {"a": "b"}
     assert datetime.strptime(record["time"], "%Y-%m-%dT%H:%M:%S.%f%z").utcoffset() is not None
     readiness.publish("failed", "\U0001f600" * 10**6, ["\U0001f600" * 10**6] * 40)
-    told = read(put["hosts/AROAEXAMPLE:i-0123456789abcdef0.json"])
+    told = parse_record(put["hosts/AROAEXAMPLE:i-0123456789abcdef0.json"])
     assert (len(told.reason), [len(line) for line in told.detail]) == (500, [500] * 25), "however long, it is read"
 
 
@@ -119,7 +119,7 @@ class FakeRole:
 
     metadata_users: tuple[str, ...] = ()
 
-    def __init__(self, *checks: Check | Exception, attempts: Sequence[Exception | None] = (None,)) -> None:
+    def __init__(self, *checks: CheckResult | Exception, attempts: Sequence[Exception | None] = (None,)) -> None:
         self.checks = list(checks)
         self.attempts = list(attempts)
         self.configured = 0
@@ -129,7 +129,7 @@ class FakeRole:
         if (error := self.attempts.pop(0) if len(self.attempts) > 1 else self.attempts[0]) is not None:
             raise error
 
-    def check(self, config: HostConfig) -> Check:
+    def check(self, config: HostConfig) -> CheckResult:
         found = self.checks.pop(0) if len(self.checks) > 1 else self.checks[0]
         if isinstance(found, Exception):
             raise found
@@ -150,7 +150,7 @@ class Clock:
         assert self.now < 3600, "it never ends"
 
 
-SERVES = Check(ok=True, reason="serves")
+SERVES = CheckResult(ok=True, reason="serves")
 
 
 class Told(list[tuple[str, str]]):
@@ -162,7 +162,7 @@ class Told(list[tuple[str, str]]):
         self.times: list[float] = []
         self.details: list[list[str]] = []
 
-    def say(self, state: str, found: Check) -> bool:
+    def say(self, state: str, found: CheckResult) -> bool:
         if self.deaf:
             self.deaf -= 1
             return False
@@ -173,7 +173,7 @@ class Told(list[tuple[str, str]]):
 
 
 @pytest.fixture
-def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: Programs) -> Told:
+def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: FakePrograms) -> Told:
     clock = Clock()
     monkeypatch.setattr(configure, "time", clock)
     monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
@@ -181,11 +181,11 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: Programs) ->
 
 
 def serve(told: Told, role: FakeRole, **changes: Any) -> None:
-    configure.serve(HostConfig({**HOST, **changes}, "host.json"), lambda: role, say=told.say)
+    configure.run_until_ready(HostConfig({**HOST, **changes}, "host.json"), lambda: role, publish=told.say)
 
 
-def test_a_host_tells_each_new_reason_once_and_then_that_it_is_ready(told: Told, programs: Programs) -> None:
-    role = FakeRole(Check(ok=False, reason="no"), Check(ok=False, reason="no"), Check(ok=False, reason="almost"), SERVES)
+def test_a_host_tells_each_new_reason_once_and_then_that_it_is_ready(told: Told, programs: FakePrograms) -> None:
+    role = FakeRole(CheckResult(ok=False, reason="no"), CheckResult(ok=False, reason="no"), CheckResult(ok=False, reason="almost"), SERVES)
     serve(told, role)
     assert told == [("starting", "being configured"), ("starting", "no"), ("starting", "almost"), ("ready", "serves")]
     assert role.configured == 1
@@ -203,13 +203,13 @@ def test_what_waiting_mends_is_tried_again_with_growing_pauses_and_told_once(tol
     ]
     assert role.configured == 11
     assert told.details[2] == ["more"]
-    pauses_taken = list(itertools.islice(pauses.growing(), 10))
+    pauses_taken = list(itertools.islice(backoff.exponential(), 10))
     assert pauses_taken == sorted(pauses_taken)
-    assert (pauses_taken[0], pauses_taken[-1]) == (pauses.FIRST, pauses.LONGEST)
+    assert (pauses_taken[0], pauses_taken[-1]) == (backoff.INITIAL, backoff.MAXIMUM)
     assert told.times[-1] == pytest.approx(sum(pauses_taken))
 
 
-def test_nothing_is_started_before_the_configuration_has_succeeded(told: Told, programs: Programs, tmp_path: Path) -> None:
+def test_nothing_is_started_before_the_configuration_has_succeeded(told: Told, programs: FakePrograms, tmp_path: Path) -> None:
     def started() -> bool:
         return any(call[:2] == ["systemctl", "start"] for call in programs.calls)
 
@@ -235,32 +235,35 @@ def test_the_policy_that_keeps_packages_from_starting_services_ends_with_the_con
 
 
 def test_a_host_that_does_not_serve_in_time_has_failed_and_goes_on_until_it_serves(told: Told) -> None:
-    waiting = Check(ok=False, reason="no database")
+    waiting = CheckResult(ok=False, reason="no database")
     serve(told, FakeRole(*[waiting] * 90, SERVES), readiness_timeout=3)
     assert told[1:3] == [("starting", "no database"), ("failed", "no database")]
     assert told[-1] == ("ready", "serves")
     repeated = told.times[2:-1]
     assert len(repeated) > 2
-    assert all(later - earlier >= configure.TELL_AGAIN for earlier, later in itertools.pairwise(repeated)), (
+    assert all(later - earlier >= configure.REPUBLISH_INTERVAL for earlier, later in itertools.pairwise(repeated)), (
         "told again, and not at each look"
     )
 
 
 def test_what_somebody_has_to_mend_is_told_as_failed_at_once_and_looked_at_further(told: Told) -> None:
-    stopped = Check(ok=False, reason="the applier stopped: error 1032", lasting=True)
-    serve(told, FakeRole(Check(ok=False, reason="not replicating yet"), stopped, SERVES))
+    stopped = CheckResult(ok=False, reason="the applier stopped: error 1032", permanent=True)
+    serve(told, FakeRole(CheckResult(ok=False, reason="not replicating yet"), stopped, SERVES))
     assert told[1:] == [("starting", "not replicating yet"), ("failed", "the applier stopped: error 1032"), ("ready", "serves")]
 
 
 def test_an_app_that_refuses_for_a_minute_has_failed_and_one_that_says_something_else_meanwhile_has_not(told: Told) -> None:
-    refused, away = Check(ok=False, reason="the app answers 400", refused=True), Check(ok=False, reason="the app gives no answer")
+    refused, away = (
+        CheckResult(ok=False, reason="the app answers 400", refused=True),
+        CheckResult(ok=False, reason="the app gives no answer"),
+    )
     serve(told, FakeRole(*[refused, away] * 120, SERVES))
-    assert told.times[-1] > 2 * configure.REFUSED_FOR
+    assert told.times[-1] > 2 * configure.REFUSAL_GRACE
     assert ("failed", "the app answers 400") not in told
     serve(told, FakeRole(*[refused] * 120, SERVES))
     at_last = told.index(("failed", "the app answers 400"))
     began = max(number for number, one in enumerate(told) if number < at_last and one == ("starting", "the app answers 400"))
-    assert told.times[at_last] - told.times[began] >= configure.REFUSED_FOR
+    assert told.times[at_last] - told.times[began] >= configure.REFUSAL_GRACE
     assert told[-1] == ("ready", "serves")
 
 
@@ -279,7 +282,7 @@ def test_a_role_whose_packages_are_not_there_yet_is_looked_for_again(told: Told)
             raise found
         return found
 
-    configure.serve(HostConfig(HOST, "host.json"), find, say=told.say)
+    configure.run_until_ready(HostConfig(HOST, "host.json"), find, publish=told.say)
     assert told[-1] == ("ready", "serves")
 
 
@@ -289,18 +292,18 @@ def test_a_check_that_raises_found_nothing_that_serves(told: Told) -> None:
 
 
 def test_a_boot_needs_the_whole_answer_once(told: Told) -> None:
-    serve(told, FakeRole(Check(ok=True, reason="serves", unasked="the Elastic IP cannot be asked for"), SERVES))
+    serve(told, FakeRole(CheckResult(ok=True, reason="serves", unverified="the Elastic IP cannot be asked for"), SERVES))
     assert told[1:] == [("starting", "the Elastic IP cannot be asked for"), ("ready", "serves")]
 
 
-def test_one_writer_at_a_time_tells_of_a_host(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
+def test_one_writer_at_a_time_tells_of_a_host(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms) -> None:
     order: list[str] = []
 
     def serving(*_: object, **__: object) -> None:
         order.append(" ".join(programs.calls[-1]))
 
-    monkeypatch.setattr(config, "load", returns(HostConfig(HOST, "host.json")))
-    monkeypatch.setattr(configure, "serve", serving)
+    monkeypatch.setattr(config, "load", returning(HostConfig(HOST, "host.json")))
+    monkeypatch.setattr(configure, "run_until_ready", serving)
     assert configure.main() == 0
     assert order == ["systemctl stop webstack-report.service"]
     assert ["systemctl", "start", "--no-block", "webstack-report.service"] in programs.calls
@@ -308,7 +311,7 @@ def test_one_writer_at_a_time_tells_of_a_host(monkeypatch: pytest.MonkeyPatch, p
 
 @pytest.mark.parametrize("upgrades_at", ["*-*-* 23:05 UTC", ""])
 def test_upgrades_come_at_the_hosts_own_time_and_not_before_it_serves(
-    monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path, upgrades_at: str
+    monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, tmp_path: Path, upgrades_at: str
 ) -> None:
     written: list[tuple[int, Path, str]] = []
     before: list[list[str]] = []
@@ -319,13 +322,13 @@ def test_upgrades_come_at_the_hosts_own_time_and_not_before_it_serves(
     loaded = HostConfig({**HOST, "upgrades_at": upgrades_at}, "host.json")
 
     def serving(*_: object, **__: object) -> None:
-        assert configure.attempted(loaded, lambda: FakeRole(SERVES), reconfigure.Boot(loaded)) is None
+        assert configure.try_configure(loaded, lambda: FakeRole(SERVES), reconfigure.BootConfiguration(loaded)) is None
         before.extend(programs.calls)
 
     monkeypatch.setattr(services.files, "write", write)
     monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
-    monkeypatch.setattr(config, "load", returns(loaded))
-    monkeypatch.setattr(configure, "serve", serving)
+    monkeypatch.setattr(config, "load", returning(loaded))
+    monkeypatch.setattr(configure, "run_until_ready", serving)
     assert configure.main() == 0
     start = ["systemctl", "start", "webstack-upgrade.timer"]
     assert start not in before
@@ -333,7 +336,7 @@ def test_upgrades_come_at_the_hosts_own_time_and_not_before_it_serves(
     if upgrades_at:
         [(at, path, content)] = written
         assert at <= before.index(["systemctl", "daemon-reload"])
-        assert (path, content) == (services.UPGRADES_AT, "[Timer]\nOnCalendar=\nOnCalendar=*-*-* 23:05 UTC\n")
+        assert (path, content) == (services.UPGRADE_DROP_IN, "[Timer]\nOnCalendar=\nOnCalendar=*-*-* 23:05 UTC\n")
         assert programs.calls[-1] == start
     else:
         assert start not in programs.calls
@@ -341,7 +344,7 @@ def test_upgrades_come_at_the_hosts_own_time_and_not_before_it_serves(
 
 
 def test_debians_own_upgrades_which_all_hosts_have_at_once_are_taken_out_of_the_boot(
-    monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, tmp_path: Path
 ) -> None:
     for unit in ("timers.target.wants/apt-daily.timer", "timers.target.wants/apt-daily-upgrade.timer"):
         (tmp_path / unit).parent.mkdir(exist_ok=True)
@@ -349,7 +352,7 @@ def test_debians_own_upgrades_which_all_hosts_have_at_once_are_taken_out_of_the_
     monkeypatch.setattr(services, "UNITS", tmp_path)
     monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
     role, loaded = FakeRole(SERVES), HostConfig(HOST, "host.json")
-    assert configure.attempted(loaded, lambda: role, reconfigure.Boot(loaded)) is None
+    assert configure.try_configure(loaded, lambda: role, reconfigure.BootConfiguration(loaded)) is None
     at = programs.calls.index(["systemctl", "disable", "--now", "apt-daily.timer", "apt-daily-upgrade.timer"])
     assert at < programs.calls.index(["systemctl", "start", "--no-block", "webstack.target"])
 
@@ -357,7 +360,7 @@ def test_debians_own_upgrades_which_all_hosts_have_at_once_are_taken_out_of_the_
 @pytest.mark.parametrize("deaf", [1, 40])
 def test_ready_is_told_until_it_was_heard(told: Told, deaf: int) -> None:
     class Deafening(FakeRole):
-        def check(self, config: HostConfig) -> Check:
+        def check(self, config: HostConfig) -> CheckResult:
             told.deaf = deaf
             return super().check(config)
 
@@ -367,7 +370,9 @@ def test_ready_is_told_until_it_was_heard(told: Told, deaf: int) -> None:
 
 def test_progress_that_was_not_heard_is_told_at_the_next_look(told: Told) -> None:
     told.deaf = 2
-    serve(told, FakeRole(Check(ok=False, reason="no"), Check(ok=False, reason="no"), Check(ok=False, reason="no"), SERVES))
+    serve(
+        told, FakeRole(CheckResult(ok=False, reason="no"), CheckResult(ok=False, reason="no"), CheckResult(ok=False, reason="no"), SERVES)
+    )
     assert told == [("starting", "no"), ("ready", "serves")]
 
 
@@ -379,12 +384,12 @@ def test_announcing_says_whether_it_was_published(monkeypatch: pytest.MonkeyPatc
             raise error
 
     monkeypatch.setattr(readiness, "publish", publish)
-    assert [configure.announce("ready", SERVES), configure.announce("ready", SERVES)] == [False, True]
+    assert [configure.publish_state("ready", SERVES), configure.publish_state("ready", SERVES)] == [False, True]
 
 
-def test_the_logs_that_explain_a_reason_are_read_when_it_is_told_and_not_at_every_look(told: Told, programs: Programs) -> None:
+def test_the_logs_that_explain_a_reason_are_read_when_it_is_told_and_not_at_every_look(told: Told, programs: FakePrograms) -> None:
     programs.answers["journalctl"] = (0, "last words\n")
-    waiting = Check(ok=False, reason="no", detail=["own line"], units=("nginx.service",))
+    waiting = CheckResult(ok=False, reason="no", detail=["own line"], units=("nginx.service",))
     serve(told, FakeRole(waiting, waiting, waiting, SERVES))
     assert told.details == [[], ["own line", "last words"], []]
     assert [call[0] for call in programs.calls].count("journalctl") == 1
@@ -408,7 +413,7 @@ def test_a_client_is_made_only_of_credentials(monkeypatch: pytest.MonkeyPatch) -
             return f"client of {service}"
 
     monkeypatch.setattr("boto3.Session", Session)
-    monkeypatch.setattr(config, "load", returns(HostConfig(HOST, "host.json")))
+    monkeypatch.setattr(config, "load", returning(HostConfig(HOST, "host.json")))
     aws.s3.cache_clear()
     try:
         with pytest.raises(NoCredentialsError):
@@ -423,31 +428,31 @@ def test_a_secret_is_asked_for_by_the_prefix_that_the_stack_gave_its_secrets(mon
         def get_secret_value(self, **asked: str) -> dict[str, str]:
             return {"SecretString": f"the text of {asked['SecretId']}"}
 
-    monkeypatch.setattr(config, "load", returns(HostConfig({**HOST, "secret_prefix": "webstack/dev-a1b2c3d4"}, "host.json")))
+    monkeypatch.setattr(config, "load", returning(HostConfig({**HOST, "secret_prefix": "webstack/dev-a1b2c3d4"}, "host.json")))
     monkeypatch.setattr(aws, "secrets", Secrets)
     assert aws.secret("app-writer") == "the text of webstack/dev-a1b2c3d4/app-writer"
 
 
 def test_units_of_packages_are_taken_out_of_the_boot_only_where_they_are_enabled(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: Programs
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: FakePrograms
 ) -> None:
     monkeypatch.setattr(services, "UNITS", tmp_path)
-    services.take_over("haproxy.service", "keepalived.service")
+    services.disable_vendor_units("haproxy.service", "keepalived.service")
     assert programs.calls == []
     (tmp_path / "multi-user.target.wants").mkdir()
     (tmp_path / "multi-user.target.wants" / "haproxy.service").symlink_to("/usr/lib/systemd/system/haproxy.service")
-    services.take_over("haproxy.service", "keepalived.service")
+    services.disable_vendor_units("haproxy.service", "keepalived.service")
     assert programs.calls == [["systemctl", "disable", "--now", "haproxy.service"]]
 
 
 def test_a_check_knows_the_values_of_the_configuration_that_this_boot_put_in_force(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
     """They come after the host's own file was read: at a first boot it has none of them."""
     body = b"user_data_sha256: x\nvalues: {domain: shop.example}\nfiles: []\n"
-    monkeypatch.setattr(wanted, "in_force", lambda: wanted.read(body))
+    monkeypatch.setattr(desired_config, "read_applied", lambda: desired_config.parse(body))
 
     class Naming(FakeRole):
-        def check(self, config: HostConfig) -> Check:
-            return Check(ok=config.variables.get("domain") == "shop.example", reason="knows its name")
+        def check(self, config: HostConfig) -> CheckResult:
+            return CheckResult(ok=config.variables.get("domain") == "shop.example", reason="knows its name")
 
     serve(told, Naming(SERVES))
     assert told[-1] == ("ready", "knows its name")

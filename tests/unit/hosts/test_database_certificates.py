@@ -25,8 +25,8 @@ def good() -> bytes:
 
 
 def publish(monkeypatch: pytest.MonkeyPatch, texts: Mapping[str, bytes]) -> None:
-    def fetch(key: str, *, longest: int) -> bytes:
-        return texts[key][: longest + 1]
+    def fetch(key: str, *, max_bytes: int) -> bytes:
+        return texts[key][: max_bytes + 1]
 
     def listing(prefix: str) -> list[str]:
         return sorted(key for key in texts if key.startswith(prefix))
@@ -36,19 +36,19 @@ def publish(monkeypatch: pytest.MonkeyPatch, texts: Mapping[str, bytes]) -> None
 
 
 def test_one_certificate_of_no_authority_is_a_hosts_own(good: bytes) -> None:
-    assert database_certificates.own(good) == good.decode()
-    assert database_certificates.own(b"what it is\n" + good + b"and more") == good.decode(), "the certificate alone"
+    assert database_certificates.parse_leaf(good) == good.decode()
+    assert database_certificates.parse_leaf(b"what it is\n" + good + b"and more") == good.decode(), "the certificate alone"
 
 
 @pytest.mark.parametrize("extensions", [("basicConstraints=critical,CA:TRUE",), ("basicConstraints=CA:TRUE,pathlen:0",), ()], ids=str)
 def test_an_authority_s_certificate_is_none(extensions: tuple[str, ...]) -> None:
-    assert database_certificates.own(certificate(*extensions)) is None
+    assert database_certificates.parse_leaf(certificate(*extensions)) is None
 
 
 def test_several_a_key_rubbish_and_what_has_no_end_are_none(good: bytes) -> None:
     authority = certificate("basicConstraints=critical,CA:TRUE")
     for text in (good + authority, authority + good, good + good, b"rubbish", b"", b"\xff\xfe", b"x" * 20000 + good):
-        assert database_certificates.own(text) is None
+        assert database_certificates.parse_leaf(text) is None
 
 
 def test_a_hacked_database_host_brings_no_certificate_but_its_own(
@@ -64,7 +64,7 @@ def test_a_hacked_database_host_brings_no_certificate_but_its_own(
             "database/primary.json": b"{}",
         },
     )
-    assert database_certificates.published() == [good.decode()]
+    assert database_certificates.fetch_published() == [good.decode()]
     told = capsys.readouterr().err
     assert "A:i-1" not in told
     assert "A:i-2.pem is not one host's certificate" in told
@@ -84,4 +84,4 @@ def test_the_app_trusts_every_published_certificate_and_an_empty_list_changes_no
     other = certificate("basicConstraints=critical,CA:FALSE")
     publish(monkeypatch, {"database/certificates/A:i-1.pem": good, "database/certificates/A:i-2.pem": other})
     assert database_ca.main() == 0
-    assert written == [(database_ca.TRUSTED, good.decode() + other.decode())]
+    assert written == [(database_ca.CA_FILE, good.decode() + other.decode())]

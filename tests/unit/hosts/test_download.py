@@ -18,7 +18,7 @@ from web_role import app_bundle, release
 from webstack_host import aws, config
 from webstack_host.config import HostConfig
 
-from .conftest import HOST, returns
+from .conftest import HOST, returning
 
 MIB = 1 << 20
 SIZE = 33 * MIB
@@ -94,8 +94,8 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
             aws_access_key_id="key",
             aws_secret_access_key="secret",
         )
-        monkeypatch.setattr(aws, "s3", returns(client))
-        monkeypatch.setattr(config, "load", returns(HostConfig(HOST, "host.json")))
+        monkeypatch.setattr(aws, "s3", returning(client))
+        monkeypatch.setattr(config, "load", returning(HostConfig(HOST, "host.json")))
         yield server
         server.shutdown()
 
@@ -157,7 +157,7 @@ def test_a_large_file_is_unpacked_and_verified_without_being_held_in_memory(tmp_
     try:
         app_bundle._unpack(tarball, folder)  # pyright: ignore[reportPrivateUsage] - the rest makes an environment by programs
         app_bundle._verify(folder / "app", named)  # pyright: ignore[reportPrivateUsage]
-        release.date_by_content(folder / "app")
+        release.set_mtime_from_content(folder / "app")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -7,13 +7,13 @@ from webstack_host import hardening
 
 from userdata.render import ROOT
 
-from .conftest import Programs
+from .conftest import FakePrograms
 
 LINE = re.compile(r"-?(kernel|net|fs|vm|dev)(\.[a-z0-9_]+)+ = \d")
 """sysctl.d(5): one assignment a line; a `-` before it where a failure is not to be one."""
 
 
-def test_the_kernels_settings_hold_at_once_and_ssh_never_starts(programs: Programs) -> None:
+def test_the_kernels_settings_hold_at_once_and_ssh_never_starts(programs: FakePrograms) -> None:
     programs.answers["systemctl stop ssh.service ssh.socket"] = (5, "Unit ssh.service not loaded.")
     hardening.apply()
     assert programs.calls == [

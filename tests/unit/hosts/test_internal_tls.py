@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from webstack_host import internal_tls, secrets
+from webstack_host import internal_tls, stack_secrets
 
 from stack.roles import SPECS
 from tests.unit.userdata.test_host_files import LOAD_BALANCER
 from userdata.render import ROOT, rendered_files
 
-from .conftest import Programs
+from .conftest import FakePrograms
 
 
 def test_the_same_secret_is_the_same_key_and_another_is_another() -> None:
@@ -32,7 +32,7 @@ def test_the_same_secret_is_the_same_key_and_another_is_another() -> None:
 
 
 @pytest.fixture
-def openssl(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Programs:
+def openssl(programs: FakePrograms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> FakePrograms:
     """Writes as certificate what it was asked with, and lets the test see that."""
     temporary = tempfile.TemporaryDirectory
 
@@ -52,7 +52,7 @@ def openssl(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
 
 
 def test_a_certificate_has_nothing_in_it_that_differs_from_host_to_host(
-    openssl: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    openssl: FakePrograms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked: list[str] = []
 
@@ -60,8 +60,8 @@ def test_a_certificate_has_nothing_in_it_that_differs_from_host_to_host(
         asked.append(purpose)
         return "version", "a" * 64
 
-    monkeypatch.setattr(secrets, "current", current)
-    key, certificate = internal_tls.pair()
+    monkeypatch.setattr(stack_secrets, "current", current)
+    key, certificate = internal_tls.key_and_certificate()
     assert key == internal_tls.private_key("a" * 64)
     [words] = openssl.calls
     assert "-days" not in words

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from load_balancer_role import checks, configuration, elastic_ip, haproxy, servers, tls
 from webstack_host import aws, files, imds, internal_tls, services
-from webstack_host.answers import Answer
+from webstack_host.api_cache import CachedAnswer
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
-from webstack_host.remembered import Remembered
+from webstack_host.http_check import CheckResponse
 
-from .conftest import HOST, Programs, returns
+from .conftest import HOST, FakePrograms, returning
 
 CONFIG = HostConfig(
     {
@@ -52,8 +52,8 @@ class Ec2:
 @pytest.fixture
 def ec2(monkeypatch: pytest.MonkeyPatch) -> Ec2:
     fake = Ec2("i-other")
-    monkeypatch.setattr(aws, "ec2", returns(fake))
-    monkeypatch.setattr(imds, "instance_id", returns("i-me"))
+    monkeypatch.setattr(aws, "ec2", returning(fake))
+    monkeypatch.setattr(imds, "instance_id", returning("i-me"))
     return fake
 
 
@@ -86,7 +86,7 @@ class Play:
             raise OSError("no route")
 
     def run(self, seconds: float) -> None:
-        elastic_ip.follow(self.act, clock=lambda: self.now, sleep=self.sleep, rounds=int(seconds / elastic_ip.LOOK))
+        elastic_ip.reconcile_loop(self.act, clock=lambda: self.now, sleep=self.sleep, rounds=int(seconds / elastic_ip.POLL))
 
 
 @pytest.fixture
@@ -168,7 +168,7 @@ REFUSED = STAT.replace("DOWN,L4CON,,Connection refused", "DOWN,L7STS,400,HTTP st
     ],
 )
 def test_a_web_host_is_up_once_both_backends_have_checked_it_at_its_address(stat: str, up: str, down: str, serving: int) -> None:
-    found = servers.found(stat)
+    found = servers.summarize(stat)
     told = found.facts()
     assert told == {"servers_up": up, "servers_down": down.replace("*", "10.20.80.4: L4CON Connection refused")}
     assert found.serving == serving
@@ -176,7 +176,7 @@ def test_a_web_host_is_up_once_both_backends_have_checked_it_at_its_address(stat
 
 def test_addresses_are_sorted_as_numbers() -> None:
     stat = STAT.replace("10.20.64.5", "10.20.64.10").replace("10.20.80.4", "10.20.64.9").replace("DOWN,L4CON,,", "UP,L7OK,200,")
-    assert servers.found(stat).up == ("10.20.64.9", "10.20.64.10")
+    assert servers.summarize(stat).up == ("10.20.64.9", "10.20.64.10")
 
 
 @pytest.mark.parametrize(
@@ -184,14 +184,14 @@ def test_addresses_are_sorted_as_numbers() -> None:
     [(400, "the hosts that it allows must hold shop.example"), (301, "without a redirect"), (404, "web.checkPath must name"), (503, "")],
 )
 def test_what_an_app_is_to_change_is_told_by_haproxys_last_check(code: int, change: str) -> None:
-    lines = servers.found(REFUSED.replace("400", str(code))).lines("shop.example")
+    lines = servers.summarize(REFUSED.replace("400", str(code))).problems("shop.example")
     assert lines[0] == f"10.20.80.4: L7STS {code}"
     assert len(lines) == (2 if change else 1)
     assert change in lines[-1]
 
 
 @pytest.fixture
-def running(monkeypatch: pytest.MonkeyPatch, programs: Programs, ec2: Ec2) -> dict[str, Any]:
+def running(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, ec2: Ec2) -> dict[str, Any]:
     """Everything as it is on a ready load balancer; a test takes one thing away."""
     world: dict[str, Any] = {"stat": STAT, "status": 200, "master": True, "now": 0.0}
     ec2.holder = "i-me"
@@ -199,16 +199,16 @@ def running(monkeypatch: pytest.MonkeyPatch, programs: Programs, ec2: Ec2) -> di
     def ask(_: str) -> str:
         return world["stat"]
 
-    def https(site: str) -> Answer:
+    def https(site: str) -> CheckResponse:
         assert site == CONFIG.domain
-        return Answer(status=world["status"], body="sorry")
+        return CheckResponse(status=world["status"], body="sorry")
 
     def is_master() -> bool:
         return world["master"]
 
-    monkeypatch.setattr(checks, "HOLDER", Remembered[str](clock=lambda: world["now"]))
-    monkeypatch.setattr(haproxy, "ask", ask)
-    monkeypatch.setattr(checks, "https", https)
+    monkeypatch.setattr(checks, "HOLDER_CACHE", CachedAnswer[str](clock=lambda: world["now"]))
+    monkeypatch.setattr(haproxy, "query", ask)
+    monkeypatch.setattr(checks, "get_healthz", https)
     monkeypatch.setattr(elastic_ip, "is_master", is_master)
     return world
 
@@ -270,32 +270,36 @@ def test_an_api_that_does_not_answer_makes_no_load_balancer_that_serves_look_fai
     def throttled(_: str) -> str:
         raise ConnectionError("RequestLimitExceeded")
 
-    holder = elastic_ip.holder
-    monkeypatch.setattr(elastic_ip, "holder", throttled)
+    holder = elastic_ip.current_holder
+    monkeypatch.setattr(elastic_ip, "current_holder", throttled)
     found = checks.check(CONFIG)
-    assert (found.ok, found.unasked) == (True, "the Elastic IP cannot be asked for: RequestLimitExceeded")
-    monkeypatch.setattr(elastic_ip, "holder", holder)
+    assert (found.ok, found.unverified) == (True, "the Elastic IP cannot be asked for: RequestLimitExceeded")
+    monkeypatch.setattr(elastic_ip, "current_holder", holder)
     before = checks.check(CONFIG)
-    monkeypatch.setattr(elastic_ip, "holder", throttled)
+    monkeypatch.setattr(elastic_ip, "current_holder", throttled)
     running["now"] = 1000.0
     assert checks.check(CONFIG) == before, "the last answer stands"
 
 
-def test_a_service_that_does_not_run_is_the_reason(running: dict[str, Any], programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_does_not_run_is_the_reason(
+    running: dict[str, Any], programs: FakePrograms, monkeypatch: pytest.MonkeyPatch
+) -> None:
     programs.answers["systemctl is-active --quiet keepalived.service"] = (3, "")
     assert checks.check(CONFIG).reason == "keepalived does not run"
+    programs.answers = {"systemctl is-active --quiet webstack-firewall.service": (3, "")}
+    assert checks.check(CONFIG).reason == "the firewall's rules are not in force"
 
     def refused(_: str) -> str:
         raise ConnectionRefusedError("refused")
 
-    monkeypatch.setattr(haproxy, "ask", refused)
+    monkeypatch.setattr(haproxy, "query", refused)
     assert checks.check(CONFIG).reason == "HAProxy does not run: refused"
 
 
-def test_configuring_checks_each_file_by_its_own_program(programs: Programs, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_configuring_checks_each_file_by_its_own_program(programs: FakePrograms, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(services, "UNITS", tmp_path)
-    monkeypatch.setattr(files, "directory", returns(None))
-    monkeypatch.setattr(internal_tls, "pair", returns(("key", "certificate")))
+    monkeypatch.setattr(files, "directory", returning(None))
+    monkeypatch.setattr(internal_tls, "key_and_certificate", returning(("key", "certificate")))
     written: dict[str, str] = {}
     monkeypatch.setattr(files, "write", lambda path, content, **_: written.update({str(path): content}))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     configuration.configure(CONFIG)
@@ -332,8 +336,8 @@ class Disk:
         monkeypatch.setattr(configuration, "validate", haproxy)
         monkeypatch.setattr(configuration, "RUN", str(self.run))
         monkeypatch.setattr(configuration, "HAPROXY_CONFIG", str(self.config))
-        monkeypatch.setattr(tls, "SERVED", self.served)
-        monkeypatch.setattr(tls, "pem", returns(PEM))
+        monkeypatch.setattr(tls, "SERVED_FILE", self.served)
+        monkeypatch.setattr(tls, "pem", returning(PEM))
 
     def install(self, text: str) -> bool:
         return configuration.apply_configuration(CONFIG, {str(self.config): text})
@@ -349,31 +353,31 @@ def test_configuration_and_certificate_are_tried_together_before_either_is_put_i
     assert (disk.config.read_text(), disk.served.read_text()) == (text, PEM)
     assert not disk.install(text), "nothing changed"
     disk.refuses = "sideways"
-    monkeypatch.setattr(tls, "pem", returns("another"))
+    monkeypatch.setattr(tls, "pem", returning("another"))
     with pytest.raises(PermanentError, match="unknown keyword"):
         disk.install(text + "balance sideways\n")
     assert (disk.config.read_text(), disk.served.read_text()) == (text, PEM), "the old ones stay"
     assert sorted(path.name for path in disk.run.iterdir()) == ["tls.pem"], "no copy of a key is left behind"
 
 
-def test_a_reload_is_over_when_the_new_worker_answers(programs: Programs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reload_is_over_when_the_new_worker_answers(programs: FakePrograms, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = ["Name: HAProxy\nPid: 7\n", "Pid: 7\n", "Pid: 8\n"]
 
     def ask(_: str) -> str:
         return answers.pop(0)
 
-    monkeypatch.setattr(haproxy, "ask", ask)
-    monkeypatch.setattr(configuration.time, "sleep", returns(None))
+    monkeypatch.setattr(haproxy, "query", ask)
+    monkeypatch.setattr(configuration.time, "sleep", returning(None))
     configuration.reload()
     assert answers == []
     assert ["systemctl", "reload", "haproxy.service"] in programs.calls
 
 
 def test_a_reload_that_no_new_worker_follows_is_an_error_and_a_stopped_haproxy_needs_none(
-    programs: Programs, monkeypatch: pytest.MonkeyPatch
+    programs: FakePrograms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(haproxy, "ask", returns("Pid: 7\n"))
-    monkeypatch.setattr(configuration, "TAKES_OVER", 0)
+    monkeypatch.setattr(haproxy, "query", returning("Pid: 7\n"))
+    monkeypatch.setattr(configuration, "RELOAD_TIMEOUT", 0)
     with pytest.raises(PermanentError, match="did not take over"):
         configuration.reload()
     programs.answers["systemctl is-active"] = (3, "")
@@ -392,13 +396,13 @@ def test_what_a_new_worker_must_know_of_the_servers_is_kept(tmp_path: Path, monk
         "4 web 2 web2 - 0 32",
         "4 web 3 web3 0.0.0.0 0 32",
     ]
-    monkeypatch.setattr(haproxy, "ask", {"show servers state": "\n".join([*known, "", ""])}.__getitem__)
-    haproxy.keep_servers()
-    assert written[haproxy.STATES].split("\n") == [*known[:3], "", ""]
+    monkeypatch.setattr(haproxy, "query", {"show servers state": "\n".join([*known, "", ""])}.__getitem__)
+    haproxy.save_server_state()
+    assert written[haproxy.STATE_FILE].split("\n") == [*known[:3], "", ""]
     monkeypatch.setattr(haproxy, "SOCKET", tmp_path / "none")
     monkeypatch.undo()
     monkeypatch.setattr(files, "write", written.__setitem__)
-    haproxy.keep_servers()  # HAProxy does not answer here: nothing to keep, and the reload goes on
+    haproxy.save_server_state()  # HAProxy does not answer here: nothing to keep, and the reload goes on
     assert len(written) == 1
 
 
@@ -415,12 +419,12 @@ def pems(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[Path, str]:
         return True
 
     monkeypatch.setattr(files, "write", write)
-    monkeypatch.setattr(tls, "KEPT", tmp_path / "kept.pem")
+    monkeypatch.setattr(tls, "SELF_SIGNED_FILE", tmp_path / "kept.pem")
     return written
 
 
 def test_a_self_signed_certificate_is_made_once_and_kept(
-    pems: dict[Path, str], monkeypatch: pytest.MonkeyPatch, programs: Programs
+    pems: dict[Path, str], monkeypatch: pytest.MonkeyPatch, programs: FakePrograms
 ) -> None:
     made: list[str] = []
 
@@ -433,7 +437,7 @@ def test_a_self_signed_certificate_is_made_once_and_kept(
     programs.answers["openssl x509 -in"] = (0, "IP 198.51.100.7 does match certificate")
     assert tls.pem(CONFIG) == PEM
     assert made == ["198.51.100.7"]
-    assert pems == {tls.KEPT: PEM}
+    assert pems == {tls.SELF_SIGNED_FILE: PEM}
     programs.answers["openssl x509 -in"] = (0, "IP 198.51.100.7 does NOT match certificate")
     tls.pem(CONFIG)
     assert len(made) == 2, "a certificate for another name is made anew"

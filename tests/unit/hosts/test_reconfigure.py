@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import yaml
-from webstack_host import aws, config, configure, files, imds, pauses, readiness, reconfigure, wanted
+from webstack_host import aws, backoff, config, configure, desired_config, files, imds, readiness, reconfigure
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
-from webstack_host.readiness import Check
-from webstack_host.reconfigure import Reconfigurer
+from webstack_host.readiness import CheckResult
+from webstack_host.reconfigure import ConfigReconciler
 from webstack_host.report import Reporter
 
-from .conftest import HOST, Programs, returns
+from .conftest import HOST, FakePrograms, returning
 
 USER_DATA = b"#cloud-config\n"
 OWN = hashlib.sha256(USER_DATA).hexdigest()
@@ -64,7 +64,7 @@ class Balancer:
         self.installed, self.served = files["/etc/haproxy/haproxy.cfg"], self.certificate
         return changed
 
-    def apply_again_after(self, config: HostConfig) -> float:
+    def reapply_interval(self, config: HostConfig) -> float:
         return self.again
 
     def reload(self) -> None:
@@ -72,8 +72,8 @@ class Balancer:
             raise PermanentError("HAProxy did not take over its new configuration")
         self.reloads.append(self.installed)
 
-    def check(self, config: HostConfig) -> Check:
-        return Check(ok=self.check_ok, reason="serves" if self.check_ok else "no web host is up")
+    def check(self, config: HostConfig) -> CheckResult:
+        return CheckResult(ok=self.check_ok, reason="serves" if self.check_ok else "no web host is up")
 
 
 class Host:
@@ -93,11 +93,11 @@ class Host:
 
         monkeypatch.setattr(files, "write", as_me)
         monkeypatch.setattr(aws, "fetch_object", self.fetch)
-        monkeypatch.setattr(imds, "user_data", returns(USER_DATA))
-        monkeypatch.setattr(wanted, "IN_FORCE", root / "configuration.yaml")
-        monkeypatch.setattr(wanted, "PROBLEM", root / "problem.json")
+        monkeypatch.setattr(imds, "user_data", returning(USER_DATA))
+        monkeypatch.setattr(desired_config, "APPLIED_PATH", root / "configuration.yaml")
+        monkeypatch.setattr(desired_config, "FAILURE_PATH", root / "problem.json")
         monkeypatch.setattr(config, "VALUES_PATH", str(root / "configuration.json"))
-        monkeypatch.setattr(config, "load", returns(LOADED))
+        monkeypatch.setattr(config, "load", returning(LOADED))
         for module in (reconfigure, configure):
             monkeypatch.setattr(module, "time", self)
 
@@ -115,24 +115,24 @@ class Host:
             raise ConnectionError("no route")
         return self.content
 
-    def say(self, state: readiness.State, found: Check) -> bool:
-        self.said.append((state, found.reason, wanted.told()))
+    def say(self, state: readiness.State, found: CheckResult) -> bool:
+        self.said.append((state, found.reason, desired_config.record_fields()))
         return True
 
     def boot(self) -> None:
-        configure.serve(LOADED, lambda: self.role, say=self.say)
+        configure.run_until_ready(LOADED, lambda: self.role, publish=self.say)
 
-    def running(self) -> Reconfigurer:
+    def running(self) -> ConfigReconciler:
         """What runs once the host serves: this and the reporter, which has told so."""
-        self.reporter = Reporter(lambda: self.role.check(LOADED), self.tell, now=self.monotonic, spread=returns(0.0))
+        self.reporter = Reporter(lambda: self.role.check(LOADED), self.tell, now=self.monotonic, spread=returning(0.0))
         self.reporter.step()
         self.said.clear()
-        return Reconfigurer(LOADED, self.role)
+        return ConfigReconciler(LOADED, self.role)
 
-    def tell(self, state: readiness.State, found: Check, news: bool) -> bool:
+    def tell(self, state: readiness.State, found: CheckResult, news: bool) -> bool:
         return self.say(state, found) if news else True
 
-    def steps(self, following: Reconfigurer, seconds: float) -> None:
+    def steps(self, following: ConfigReconciler, seconds: float) -> None:
         end = self.now + seconds
         while self.now < end:
             following.step(self.now)
@@ -142,16 +142,16 @@ class Host:
     @property
     def in_force(self) -> str:
         """The hash that the host tells."""
-        return str(wanted.told().get("configuration_sha256"))
+        return str(desired_config.record_fields().get("configuration_sha256"))
 
 
 @pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Programs) -> Host:
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: FakePrograms) -> Host:
     monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
     return Host(tmp_path, monkeypatch)
 
 
-def test_a_boot_puts_the_object_in_force_before_anything_serves(host: Host, programs: Programs) -> None:
+def test_a_boot_puts_the_object_in_force_before_anything_serves(host: Host, programs: FakePrograms) -> None:
     host.boot()
     assert host.role.installed == "balance roundrobin\n"
     assert host.said[-1][:2] == ("ready", "serves")
@@ -159,7 +159,7 @@ def test_a_boot_puts_the_object_in_force_before_anything_serves(host: Host, prog
     assert Path(config.VALUES_PATH).read_text() == '{\n  "balance": "roundrobin"\n}\n'
 
 
-def test_a_boot_between_two_stops_starts_nothing_and_waits_for_the_stop(host: Host, programs: Programs) -> None:
+def test_a_boot_between_two_stops_starts_nothing_and_waits_for_the_stop(host: Host, programs: FakePrograms) -> None:
     host.content = body(user_data="0" * 64)
     host.at[100] = body("leastconn")  # the change was taken back: this boot's user data is the wanted one after all
     host.boot()
@@ -169,32 +169,32 @@ def test_a_boot_between_two_stops_starts_nothing_and_waits_for_the_stop(host: Ho
     assert host.role.installed == "balance leastconn\n"
 
 
-def test_a_stop_that_never_comes_keeps_no_host_down(host: Host, programs: Programs, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stop_that_never_comes_keeps_no_host_down(host: Host, programs: FakePrograms, capsys: pytest.CaptureFixture[str]) -> None:
     host.content = body(user_data="0" * 64)
     started: list[float] = []
     host.role.configure = lambda config: started.append(host.now)
     host.boot()
     assert len(started) == 1
-    assert 300 <= started[0] <= 300 + pauses.LONGEST
+    assert 300 <= started[0] <= 300 + backoff.MAXIMUM
     assert "newer user data was announced and did not come within 300 s (was `up` interrupted?)" in capsys.readouterr().err
 
 
-def test_a_role_that_reloads_nothing_waits_for_its_user_data_all_the_same(host: Host, programs: Programs) -> None:
+def test_a_role_that_reloads_nothing_waits_for_its_user_data_all_the_same(host: Host, programs: FakePrograms) -> None:
     class Database:
         metadata_users: tuple[str, ...] = ()
 
         def configure(self, config: HostConfig) -> None:
             assert host.now >= 50, "nothing of MySQL is touched before"
 
-        def check(self, config: HostConfig) -> Check:
-            return Check(ok=True, reason="leads")
+        def check(self, config: HostConfig) -> CheckResult:
+            return CheckResult(ok=True, reason="leads")
 
     host.content, host.at[50] = body(user_data="0" * 64), body()
-    configure.serve(LOADED, Database, say=host.say)
+    configure.run_until_ready(LOADED, Database, publish=host.say)
     assert host.said[-1][:2] == ("ready", "leads")
 
 
-def test_without_the_api_a_host_starts_with_what_was_in_force_and_a_new_one_waits(host: Host, programs: Programs) -> None:
+def test_without_the_api_a_host_starts_with_what_was_in_force_and_a_new_one_waits(host: Host, programs: FakePrograms) -> None:
     host.api_down_until = 90
     host.boot()
     assert host.now >= 90, "there is nothing to go on with yet"
@@ -204,7 +204,7 @@ def test_without_the_api_a_host_starts_with_what_was_in_force_and_a_new_one_wait
     assert host.in_force == sha256(body())
 
 
-def test_an_object_that_is_refused_at_a_boot_leaves_the_host_with_the_old_one(host: Host, programs: Programs) -> None:
+def test_an_object_that_is_refused_at_a_boot_leaves_the_host_with_the_old_one(host: Host, programs: FakePrograms) -> None:
     host.boot()
     host.content = body("sideways")
     host.boot()
@@ -220,14 +220,14 @@ def test_an_object_that_is_refused_at_a_boot_leaves_the_host_with_the_old_one(ho
     assert host.role.installed == "balance roundrobin\n"
 
 
-def test_a_new_host_whose_object_is_refused_has_failed_until_a_good_one_comes(host: Host, programs: Programs) -> None:
+def test_a_new_host_whose_object_is_refused_has_failed_until_a_good_one_comes(host: Host, programs: FakePrograms) -> None:
     host.content, host.at[40] = body("sideways"), body()
     host.boot()
     assert ("failed", "not configured: haproxy -c: exit code 1") in [(state, reason) for state, reason, _ in host.said]
     assert host.said[-1][:2] == ("ready", "serves")
 
 
-def test_a_changed_object_is_in_force_within_seconds_by_one_reload_and_is_told_once(host: Host, programs: Programs) -> None:
+def test_a_changed_object_is_in_force_within_seconds_by_one_reload_and_is_told_once(host: Host, programs: FakePrograms) -> None:
     host.boot()
     host.role.reloads.clear()
     following = host.running()
@@ -239,7 +239,7 @@ def test_a_changed_object_is_in_force_within_seconds_by_one_reload_and_is_told_o
     assert host.said == [("ready", "serves", {"configuration_sha256": sha256(host.content), "configuration_problem": None})]
 
 
-def test_a_reload_after_which_the_host_does_not_serve_is_not_told_as_ready(host: Host, programs: Programs) -> None:
+def test_a_reload_after_which_the_host_does_not_serve_is_not_told_as_ready(host: Host, programs: FakePrograms) -> None:
     host.boot()
     following = host.running()
     host.content, host.role.check_ok = body("leastconn"), False
@@ -251,7 +251,7 @@ def test_a_reload_after_which_the_host_does_not_serve_is_not_told_as_ready(host:
 
 
 @pytest.mark.parametrize("bad", ["sideways", "stuck"])
-def test_a_refused_object_changes_nothing_is_told_and_a_good_one_heals_it(host: Host, programs: Programs, bad: str) -> None:
+def test_a_refused_object_changes_nothing_is_told_and_a_good_one_heals_it(host: Host, programs: FakePrograms, bad: str) -> None:
     host.boot()
     following = host.running()
     host.content = body(bad)
@@ -266,7 +266,7 @@ def test_a_refused_object_changes_nothing_is_told_and_a_good_one_heals_it(host: 
     assert host.said[-1][2]["configuration_problem"] is None
 
 
-def test_what_may_go_by_is_tried_again_and_is_no_refusal(host: Host, programs: Programs) -> None:
+def test_what_may_go_by_is_tried_again_and_is_no_refusal(host: Host, programs: FakePrograms) -> None:
     host.boot()
     following = host.running()
     host.content, host.role.away = body("leastconn"), 2
@@ -278,7 +278,7 @@ def test_what_may_go_by_is_tried_again_and_is_no_refusal(host: Host, programs: P
 
 @pytest.mark.parametrize("again", [45.0, 300.0])
 def test_a_renewed_certificate_is_served_as_soon_as_the_role_says_though_the_object_stays(
-    host: Host, programs: Programs, again: float
+    host: Host, programs: FakePrograms, again: float
 ) -> None:
     host.role.again = again
     host.boot()
@@ -291,7 +291,7 @@ def test_a_renewed_certificate_is_served_as_soon_as_the_role_says_though_the_obj
     assert len(host.role.reloads) == 1
 
 
-def test_a_running_host_leaves_an_object_for_newer_user_data_to_the_boot_that_brings_it(host: Host, programs: Programs) -> None:
+def test_a_running_host_leaves_an_object_for_newer_user_data_to_the_boot_that_brings_it(host: Host, programs: FakePrograms) -> None:
     host.boot()
     following = host.running()
     host.role.reloads.clear()
@@ -303,4 +303,4 @@ def test_a_running_host_leaves_an_object_for_newer_user_data_to_the_boot_that_br
 @pytest.mark.parametrize("content", [b"", b"[]", b"host: lb-1\n", b"{", b"values: {}\nfiles: 3\nuser_data_sha256: x\n"])
 def test_what_is_no_configuration_object_is_named_so(content: bytes) -> None:
     with pytest.raises(PermanentError, match="the configuration object is not readable"):
-        wanted.read(content)
+        desired_config.parse(content)

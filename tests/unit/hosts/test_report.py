@@ -7,18 +7,18 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from webstack_host import aws, config, failing, imds, readiness, report, wanted
+from webstack_host import aws, config, desired_config, imds, readiness, report, unit_failures
 from webstack_host.config import HostConfig
-from webstack_host.configure import checked
-from webstack_host.failing import Failing
-from webstack_host.last_words import End
-from webstack_host.readiness import Check
-from webstack_host.report import FAILED_AFTER, LOOK, Reporter
+from webstack_host.configure import run_check
+from webstack_host.readiness import CheckResult
+from webstack_host.report import CHECK_INTERVAL, FAILED_AFTER, Reporter
+from webstack_host.unit_exit import UnitExit
+from webstack_host.unit_failures import FailingUnit
 
-from .conftest import HOST, Programs, returns
+from .conftest import HOST, FakePrograms, returning
 
-SERVES = Check(ok=True, reason="serves the app", facts={"release": "1"})
-AWAY = Check(ok=False, reason="nginx.service does not run yet", units=("nginx.service",))
+SERVES = CheckResult(ok=True, reason="serves the app", facts={"release": "1"})
+AWAY = CheckResult(ok=False, reason="nginx.service does not run yet", units=("nginx.service",))
 
 
 class Host:
@@ -26,20 +26,20 @@ class Host:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.found: Callable[[float], Check] = returns(SERVES)
+        self.found: Callable[[float], CheckResult] = returning(SERVES)
         self.deaf_until = -1.0
         self.configuration: dict[str, object] = {}
         self.told: list[tuple[float, str, str]] = []
-        self.records: list[Check] = []
+        self.records: list[CheckResult] = []
         self.news: list[bool] = []
         self.looks = 0
-        self.reporter = Reporter(self.look, self.tell, now=lambda: self.now, spread=returns(7.0))
+        self.reporter = Reporter(self.look, self.tell, now=lambda: self.now, spread=returning(7.0))
 
-    def look(self) -> Check:
+    def look(self) -> CheckResult:
         self.looks += 1
         return self.found(self.now)
 
-    def tell(self, state: str, found: Check, news: bool) -> bool:
+    def tell(self, state: str, found: CheckResult, news: bool) -> bool:
         if self.now < self.deaf_until:
             return False
         self.told.append((self.now, state, found.reason))
@@ -58,13 +58,13 @@ class Host:
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> Host:
+def host(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms) -> Host:
     made = Host()
-    monkeypatch.setattr(wanted, "told", lambda: dict(made.configuration))
+    monkeypatch.setattr(desired_config, "record_fields", lambda: dict(made.configuration))
     return made
 
 
-def breaking(at: float, until: float = float("inf"), found: Check = AWAY) -> Callable[[float], Check]:
+def breaking(at: float, until: float = float("inf"), found: CheckResult = AWAY) -> Callable[[float], CheckResult]:
     return lambda now: found if at <= now < until else SERVES
 
 
@@ -74,36 +74,36 @@ def test_a_host_that_serves_says_so_about_once_a_minute(host: Host) -> None:
     moments = [moment for moment, _, _ in host.told]
     between = [later - earlier for earlier, later in itertools.pairwise(moments)]
     assert min(between) >= readiness.HEARTBEAT
-    assert max(between) <= readiness.HEARTBEAT + readiness.JITTER + LOOK
+    assert max(between) <= readiness.HEARTBEAT + readiness.JITTER + CHECK_INTERVAL
     assert host.news == [True, *[False] * (len(host.told) - 1)], "what was told before is no news"
 
 
-def test_what_stops_serving_is_told_within_seconds_and_has_failed_when_it_lasts(host: Host, programs: Programs) -> None:
+def test_what_stops_serving_is_told_within_seconds_and_has_failed_when_it_lasts(host: Host, programs: FakePrograms) -> None:
     programs.answers["journalctl"] = (0, "bind() failed\n")
     host.found = breaking(100)
     host.run(200)
     unready, failed = ([one for one in host.told if one[1] == state] for state in ("unready", "failed"))
-    assert 100 <= unready[0][0] <= 100 + LOOK + report.DOUBT
+    assert 100 <= unready[0][0] <= 100 + CHECK_INTERVAL + report.RECHECK_INTERVAL
     assert unready[0][2] == AWAY.reason
     assert host.records[host.told.index(unready[0])].detail == ["bind() failed"], "the failing unit's last lines"
-    assert 100 + FAILED_AFTER <= failed[0][0] <= 100 + FAILED_AFTER + LOOK + report.DOUBT + LOOK
+    assert 100 + FAILED_AFTER <= failed[0][0] <= 100 + FAILED_AFTER + CHECK_INTERVAL + report.RECHECK_INTERVAL + CHECK_INTERVAL
     again = [later[0] - earlier[0] for earlier, later in itertools.pairwise(failed)]
     assert again, "told again: whoever waits believes what is told while they wait"
-    assert all(15 <= one <= 15 + LOOK for one in again)
+    assert all(15 <= one <= 15 + CHECK_INTERVAL for one in again)
 
 
 def test_what_serves_again_is_told_at_once(host: Host) -> None:
     host.found = breaking(100, until=170)
     host.run(300)
     back = next(moment for moment, state, _ in host.told if moment > 170 and state == "ready")
-    assert back <= 170 + LOOK
+    assert back <= 170 + CHECK_INTERVAL
     host.found = breaking(400)
     host.run(120)
     assert next(state for moment, state, _ in host.told if moment >= 400 and state != "ready") == "unready", "counted anew"
 
 
 def test_one_late_answer_is_no_news(host: Host) -> None:
-    host.found = breaking(100, until=100 + LOOK)
+    host.found = breaking(100, until=100 + CHECK_INTERVAL)
     calls = iter([SERVES, AWAY, *[SERVES] * 1000])
     host.found = lambda _: next(calls)
     host.run(300)
@@ -112,13 +112,13 @@ def test_one_late_answer_is_no_news(host: Host) -> None:
 
 @pytest.mark.parametrize(
     ("change", "news"),
-    [({"reason": "primary, degraded"}, True), ({"facts": {"release": "2"}}, True), ({"measures": {"lag": "0.4 s"}}, False)],
-    ids=["reason", "facts", "measures"],
+    [({"reason": "primary, degraded"}, True), ({"facts": {"release": "2"}}, True), ({"metrics": {"lag": "0.4 s"}}, False)],
+    ids=["reason", "facts", "metrics"],
 )
 def test_reason_and_facts_are_told_when_they_change_and_measures_with_the_next(host: Host, change: dict[str, Any], news: bool) -> None:
     host.run(10)
-    host.found = returns(replace(SERVES, **change))
-    host.run(LOOK)
+    host.found = returning(replace(SERVES, **change))
+    host.run(CHECK_INTERVAL)
     assert len(host.told) == (2 if news else 1)
     host.run(70)
     assert {name: getattr(host.records[-1], name) for name in change} == change
@@ -127,14 +127,14 @@ def test_reason_and_facts_are_told_when_they_change_and_measures_with_the_next(h
 def test_a_configuration_that_came_into_force_is_told_at_the_next_look(host: Host) -> None:
     host.run(10)
     host.configuration = {"configuration_sha256": "1" * 64}
-    host.run(LOOK)
+    host.run(CHECK_INTERVAL)
     assert host.news == [True, True]
 
 
 def test_what_could_not_be_told_is_told_as_soon_as_it_can_be(host: Host) -> None:
     host.found, host.deaf_until = breaking(100), 120
     host.run(160)
-    assert next(moment for moment, state, _ in host.told if state == "unready") <= 120 + LOOK
+    assert next(moment for moment, state, _ in host.told if state == "unready") <= 120 + CHECK_INTERVAL
     host.deaf_until = 100000
     looks = host.looks
     host.run(600)
@@ -142,7 +142,7 @@ def test_what_could_not_be_told_is_told_as_soon_as_it_can_be(host: Host) -> None
 
 
 def test_what_mends_by_itself_has_not_failed_however_long_it_takes(host: Host) -> None:
-    host.found = breaking(100, found=Check(ok=False, reason="cloning", mending=True))
+    host.found = breaking(100, found=CheckResult(ok=False, reason="cloning", recovering=True))
     host.run(3600)
     assert set(host.states) == {"ready", "unready"}
 
@@ -153,31 +153,31 @@ def test_a_check_that_raises_found_nothing_that_serves() -> None:
 
         def configure(self, config: HostConfig) -> None: ...
 
-        def check(self, config: HostConfig) -> Check:
+        def check(self, config: HostConfig) -> CheckResult:
             raise OSError("no socket")
 
-    assert checked(HostConfig({}, "host.json"), Broken) == Check(ok=False, reason="cannot be checked: no socket")
+    assert run_check(HostConfig({}, "host.json"), Broken) == CheckResult(ok=False, reason="cannot be checked: no socket")
 
 
 def test_a_host_whose_api_does_not_answer_is_told_by_what_is_seen_here(host: Host) -> None:
-    host.found = returns(replace(SERVES, unasked="the Elastic IP cannot be asked for: throttled"))
+    host.found = returning(replace(SERVES, unverified="the Elastic IP cannot be asked for: throttled"))
     host.run(600)
     assert set(host.states) == {"ready"}
 
 
 def test_the_record_says_how_often_it_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     put: dict[str, bytes] = {}
-    monkeypatch.setattr(config, "load", returns(HostConfig(HOST, "host.json")))
-    monkeypatch.setattr(imds, "instance_id", returns("i-1"))
-    monkeypatch.setattr(imds, "user_data", returns(b""))
-    monkeypatch.setattr(aws, "identity", returns("AROA:i-1"))
+    monkeypatch.setattr(config, "load", returning(HostConfig(HOST, "host.json")))
+    monkeypatch.setattr(imds, "instance_id", returning("i-1"))
+    monkeypatch.setattr(imds, "user_data", returning(b""))
+    monkeypatch.setattr(aws, "user_id", returning("AROA:i-1"))
     monkeypatch.setattr(aws, "put_object", put.__setitem__)
-    assert report.tell("ready", replace(SERVES, measures={"lag": "0.4 s"}), True)
+    assert report.publish("ready", replace(SERVES, metrics={"lag": "0.4 s"}), True)
     record = json.loads(put["hosts/AROA:i-1.json"])
     assert record["renewed_every"] == readiness.HEARTBEAT + readiness.JITTER
     assert record["measures"] == {"lag": "0.4 s"}
     monkeypatch.setattr(aws, "put_object", _refused)
-    assert not report.tell("ready", SERVES, False)
+    assert not report.publish("ready", SERVES, False)
 
 
 def _refused(*_: object) -> None:
@@ -189,17 +189,20 @@ def test_a_unit_that_fails_again_and_again_is_the_reason_and_units_are_looked_at
 ) -> None:
     looks: list[float] = []
     now = [0.0]
-    unit = Failing(
-        unit="webstack-app.service", failures=3, end=End(how="exit code 1", cause="ImportError", lines=["ImportError"]), limit=""
+    unit = FailingUnit(
+        unit="webstack-app.service",
+        failures=3,
+        last_exit=UnitExit(description="exit code 1", cause="ImportError", lines=["ImportError"]),
+        limit="",
     )
 
-    def failing_unit(_: object) -> Failing:
+    def failing_unit(_: object) -> FailingUnit:
         looks.append(now[0])
         return unit
 
     monkeypatch.setattr(report, "failing_unit", failing_unit)
-    monkeypatch.setattr(failing, "settle", returns(None))
-    units = report.Units(lambda: now[0])
+    monkeypatch.setattr(unit_failures, "reset_restart_counts", returning(None))
+    units = report.UnitMonitor(lambda: now[0])
     for second in range(0, 600, 5):
         now[0] = float(second)
         assert units.explain(SERVES) == SERVES

@@ -13,7 +13,7 @@ import pytest
 from webstack_host import config, session_manager
 from webstack_host.run import run
 
-from .conftest import HOST, ROOT, returns
+from .conftest import HOST, ROOT, returning
 
 pytestmark = pytest.mark.programs
 
@@ -91,7 +91,7 @@ class Aws:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     stand_in = Aws()
-    monkeypatch.setattr(config, "load", returns(SimpleNamespace(**HOST)))
+    monkeypatch.setattr(config, "load", returning(SimpleNamespace(**HOST)))
     monkeypatch.setattr("urllib.request.urlopen", stand_in.answer)
     monkeypatch.setattr(session_manager, "run", stand_in.run)
     return stand_in

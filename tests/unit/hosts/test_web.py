@@ -12,17 +12,17 @@ from typing import IO
 
 import pytest
 from annotated_types import Le
-from web_role import await_primary, checks, configuration, database_ca, environment, following, release
-from web_role.app_bundle import INSTALLED, BundleError
+from web_role import await_primary, checks, configuration, database_ca, environment, release, secret_sync
+from web_role.app_bundle import INSTALLED_MARKER, BundleError
 from webstack_host import config, files, internal_tls, services
-from webstack_host.answers import Answer
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
+from webstack_host.http_check import CheckResponse
 
 from stack.sections import WebSettings
-from stack.settings import reference
+from stack.settings import reference_rows
 
-from .conftest import HOST, ROOT, Programs, returns
+from .conftest import HOST, ROOT, FakePrograms, returning
 
 CONFIG = HostConfig(
     {
@@ -53,7 +53,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         release = target / "releases" / sha256
         (release / "app" / "static").mkdir(parents=True)
         (release / "app" / "static" / "site.css").write_bytes(tarball.read_bytes())
-        (release / INSTALLED).touch()
+        (release / INSTALLED_MARKER).touch()
         (target / "current").unlink(missing_ok=True)
         (target / "current").symlink_to(release)
 
@@ -105,7 +105,7 @@ def test_the_time_of_a_static_file_comes_from_its_content_so_that_all_hosts_give
         path = tmp_path / host / "css" / "site.css"
         path.parent.mkdir(parents=True)
         path.write_bytes(content)
-        release.date_by_content(tmp_path / host)
+        release.set_mtime_from_content(tmp_path / host)
         times.append(path.stat().st_mtime)
     assert times[0] == times[1] != times[2]
 
@@ -124,10 +124,10 @@ def test_the_app_gets_its_own_accounts_and_not_the_migrators() -> None:
 def test_the_number_of_workers_is_the_users_or_the_processors(
     monkeypatch: pytest.MonkeyPatch, chosen: int, processors: int, workers: int
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", returns(processors))
+    monkeypatch.setattr(os, "cpu_count", returning(processors))
     config = HostConfig({**CONFIG.variables, "workers": chosen}, "host.json")
     assert environment.app(config, writer="w", reader="r", session_key="k")["WEB_CONCURRENCY"] == str(workers)
-    [described] = [meaning for key, _, meaning in reference() if key == "webstack:web.workers"]
+    [described] = [meaning for key, _, meaning in reference_rows() if key == "webstack:web.workers"]
     assert described.endswith("0 is one for each processor, two at least")
 
 
@@ -152,13 +152,13 @@ def test_the_environment_is_for_root_alone_and_lies_in_memory(monkeypatch: pytes
         return True
 
     monkeypatch.setattr(files, "write", write)
-    found = environment.Secrets(migrator="hush", writer="hush", reader="hush", session_key="hush", versions={})
+    found = environment.AppSecrets(migrator="hush", writer="hush", reader="hush", session_key="hush", versions={})
     assert environment.write(CONFIG, found)
     assert written == {"/run/webstack/app.env": 0o600, "/run/webstack/migrate.env": 0o600}
 
 
-def test_the_first_unit_that_does_not_run_is_the_reason(monkeypatch: pytest.MonkeyPatch, programs: Programs) -> None:
-    monkeypatch.setattr(checks, "ask", returns(Answer(status=200)))
+def test_the_first_unit_that_does_not_run_is_the_reason(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms) -> None:
+    monkeypatch.setattr(checks, "get_page", returning(CheckResponse(status=200)))
     programs.answers["systemctl is-active --quiet webstack-migrate.service"] = (3, "")
     found = checks.check(CONFIG)
     assert (found.ok, found.reason) == (False, "webstack-migrate.service does not run yet")
@@ -180,7 +180,7 @@ def test_the_first_unit_that_does_not_run_is_the_reason(monkeypatch: pytest.Monk
     ],
 )
 def test_a_migration_that_waits_or_runs_is_told_from_one_that_does_neither(
-    monkeypatch: pytest.MonkeyPatch, programs: Programs, awaits: str, migrates: str, reason: str
+    monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, awaits: str, migrates: str, reason: str
 ) -> None:
     programs.answers["systemctl is-active --quiet webstack-migrate.service"] = (3, "")
     programs.answers["systemctl show --property=Id,ActiveState,SubState,TimeoutStartUSec"] = (
@@ -204,9 +204,9 @@ def test_the_migration_is_held_back_until_the_primary_greets_and_its_certificate
             raise number
         return number
 
-    monkeypatch.setattr(await_primary, "answers", lambda: found.pop(0))
+    monkeypatch.setattr(await_primary, "primary_greets", lambda: found.pop(0))
     monkeypatch.setattr(database_ca, "refresh", refresh)
-    monkeypatch.setattr("time.sleep", returns(None))
+    monkeypatch.setattr("time.sleep", returning(None))
     assert await_primary.main() == 0
     assert (found, certificates) == ([], [])
     assert capsys.readouterr().out.splitlines() == [
@@ -229,35 +229,35 @@ def test_only_a_server_that_greets_is_a_primary(monkeypatch: pytest.MonkeyPatch,
 
     thread = threading.Thread(target=greet)
     thread.start()
-    assert await_primary.answers() == there
+    assert await_primary.primary_greets() == there
     thread.join()
     server.close()
-    assert not await_primary.answers(), "nobody listens"
+    assert not await_primary.primary_greets(), "nobody listens"
 
 
-def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path) -> None:
+def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, tmp_path: Path) -> None:
     monkeypatch.setattr(services, "UNITS", tmp_path)
-    monkeypatch.setattr(files, "directory", returns(None))
-    monkeypatch.setattr(database_ca, "refresh", returns(2))
-    monkeypatch.setattr(environment, "write", returns(False))
-    found = environment.Secrets(migrator="m", writer="w", reader="r", session_key="k", versions={"app-writer": ["v1"]})
-    monkeypatch.setattr(environment, "fetch", returns(found))
-    monkeypatch.setattr(following, "TOLD", tmp_path / "secrets.json")
-    monkeypatch.setattr(internal_tls, "pair", returns(("key", "certificate")))
+    monkeypatch.setattr(files, "directory", returning(None))
+    monkeypatch.setattr(database_ca, "refresh", returning(2))
+    monkeypatch.setattr(environment, "write", returning(False))
+    found = environment.AppSecrets(migrator="m", writer="w", reader="r", session_key="k", versions={"app-writer": ["v1"]})
+    monkeypatch.setattr(environment, "fetch", returning(found))
+    monkeypatch.setattr(secret_sync, "VERSIONS_FILE", tmp_path / "secrets.json")
+    monkeypatch.setattr(internal_tls, "key_and_certificate", returning(("key", "certificate")))
     key, certificate = tmp_path / "web.key", tmp_path / "web.pem"
     monkeypatch.setattr(configuration, "TLS_KEY", key)
     monkeypatch.setattr(configuration, "TLS_CERTIFICATE", certificate)
     write, me = files.write, pwd.getpwuid(os.getuid()).pw_name
     monkeypatch.setattr(files, "write", partial(write, owner=me, group=me))
     for changed in (False, True):
-        monkeypatch.setattr(release, "install", returns(changed))
+        monkeypatch.setattr(release, "install", returning(changed))
         programs.calls.clear()
         configuration.configure(CONFIG)
         lines = [" ".join(call) for call in programs.calls]
         assert "nginx -t -q" in lines
         assert "haproxy -c -f /etc/webstack/database-proxy.cfg" in lines
         assert ("systemctl restart webstack-migrate.service webstack-app.service" in lines) == changed
-        assert following.told() == found.versions
+        assert secret_sync.load_versions() == found.versions
     assert (key.read_text(), key.stat().st_mode & 0o777, certificate.read_text()) == ("key", 0o600, "certificate")
 
 
@@ -265,7 +265,7 @@ def test_a_host_that_drains_says_so_first_and_then_waits_as_long_as_it_is_told(m
     did: list[object] = []
     monkeypatch.setattr(Path, "touch", lambda path: did.append(str(path)))  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
     monkeypatch.setattr("time.sleep", did.append)
-    monkeypatch.setattr(config, "load", returns(CONFIG))
+    monkeypatch.setattr(config, "load", returning(CONFIG))
     runpy.run_path(str(ROOT / "userdata/web/usr/local/sbin/webstack-drain"))
     assert did == ["/run/webstack/draining", CONFIG.drain_seconds]
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 from web_role import checks
-from webstack_host import answers
+from webstack_host import http_check
 from webstack_host.config import HostConfig
-from webstack_host.readiness import Check
+from webstack_host.readiness import CheckResult
 
 from userdata.render import rendered_files
 
 from ..userdata.test_host_files import LOAD_BALANCER
-from .conftest import HOST, Programs
+from .conftest import HOST, FakePrograms
 
 CONFIG = HostConfig(
     {
@@ -46,7 +46,7 @@ class App:
 
 
 @pytest.fixture
-def app(monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path) -> Iterator[App]:
+def app(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, tmp_path: Path) -> Iterator[App]:
     del programs  # every unit runs
     serving = App()
 
@@ -75,12 +75,12 @@ def app(monkeypatch: pytest.MonkeyPatch, programs: Programs, tmp_path: Path) -> 
 
 
 def _at_port(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
-    ask = checks.ask
+    ask = checks.get_page
 
-    def there(path: str, site: str) -> answers.Answer:
+    def there(path: str, site: str) -> http_check.CheckResponse:
         return ask(path, site, port=port)
 
-    monkeypatch.setattr(checks, "ask", there)
+    monkeypatch.setattr(checks, "get_page", there)
 
 
 def test_nginx_is_asked_word_for_word_what_haproxy_asks_and_then_for_the_deep_check(app: App) -> None:
@@ -144,7 +144,7 @@ def test_what_nginx_says_of_an_app_that_does_not_answer_is_not_put_into_the_apps
 
 def test_of_a_long_answer_some_lines_are_told(app: App) -> None:
     app.answer("/healthz", 500, "\n".join([f"{'x' * 300}{number}" for number in range(50)]))
-    assert [len(line) for line in checks.check(CONFIG).detail] == [answers.LINE_LENGTH] * answers.BODY_LINES
+    assert [len(line) for line in checks.check(CONFIG).detail] == [http_check.MAX_LINE_LENGTH] * http_check.MAX_BODY_LINES
 
 
 def test_a_host_that_drains_is_not_ready_and_says_so(app: App) -> None:
@@ -156,7 +156,7 @@ def test_a_host_that_drains_is_not_ready_and_says_so(app: App) -> None:
 
 def silent(monkeypatch: pytest.MonkeyPatch) -> None:
     listening = socket.create_server(("127.0.0.1", 0))
-    monkeypatch.setattr(checks, "PATIENCE", 0.2)
+    monkeypatch.setattr(checks, "TIMEOUT", 0.2)
     _at_port(monkeypatch, listening.getsockname()[1])
     monkeypatch.setattr(checks, "_kept_open", listening, raising=False)
 
@@ -183,10 +183,10 @@ def closed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(("world", "said"), [(silent, "timed out"), (rubbish, "BadStatusLine"), (closed, "Connection refused")])
 def test_a_port_that_gives_no_http_is_nginxs_failure(
-    monkeypatch: pytest.MonkeyPatch, programs: Programs, world: Callable[[pytest.MonkeyPatch], None], said: str
+    monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, world: Callable[[pytest.MonkeyPatch], None], said: str
 ) -> None:
     world(monkeypatch)
-    found: Check = checks.check(CONFIG)
+    found: CheckResult = checks.check(CONFIG)
     assert not found.ok
     assert found.reason.startswith("Nginx does not answer: ")
     assert said in found.reason

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 from database_role import agent, certificates, datadir
-from database_role.boot import Claim, Data
+from database_role.boot import DataState, PrimaryRecord
 from database_role.datadir import DataRecord
 from database_role.decision import Action
 from database_role.gtid import GtidSet
-from database_role.views import LocalView, Mode, PeerView
+from database_role.observed_state import LocalView, PeerView, ReplicationMode
 from webstack_host import database_certificates
 
-from stack.artifacts import CERTIFICATES, FORGET_CERTIFICATES_DAYS
+from stack.artifacts import CERTIFICATE_EXPIRATION_DAYS, CERTIFICATE_PREFIX
 
 from .test_parts import DB_1, returning
 
@@ -25,7 +25,7 @@ class World:
 
     def __init__(self) -> None:
         self.happened: list[str] = []
-        self.mode: Mode | None = None
+        self.mode: ReplicationMode | None = None
         self.bucket_works = True
         self.peer: PeerView | None = None
         self.leaving = False
@@ -47,7 +47,7 @@ class World:
     def is_leaving(self, *_: object) -> bool:
         return self.leaving
 
-    def write_mode(self, mode: Mode, **_: str) -> None:
+    def write_mode(self, mode: ReplicationMode, **_: str) -> None:
         if not self.bucket_works:
             raise ClientError({"Error": {"Code": "ServiceUnavailable"}}, "PutObject")
         self.mode = mode
@@ -56,7 +56,7 @@ class World:
     def do(self, action: Action, _: str) -> None:
         self.happened.append(action.value)
         changes: dict[Action, dict[str, Any]] = {
-            Action.OPEN: {"read_only": False, "super_read_only": False},
+            Action.SET_WRITABLE: {"read_only": False, "super_read_only": False},
             Action.SEMI_SYNC_ON: {"semi_sync": True},
             Action.SEMI_SYNC_OFF: {"semi_sync": False},
         }
@@ -65,7 +65,7 @@ class World:
     def connect_replica(self) -> None:
         self.server["replicas"] = 1
         self.peer = PeerView(
-            host="db-2", data=Data.SEEDED, writable=False, executed=self.server["executed"], received=GtidSet.parse(""), receiving=True
+            host="db-2", data=DataState.SEEDED, writable=False, executed=self.server["executed"], received=GtidSet.parse(""), receiving=True
         )
 
 
@@ -74,14 +74,14 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     found = World()
     monkeypatch.setattr(agent, "local_view", found.look)
     monkeypatch.setattr(agent, "peer_view", found.look_at_peer)
-    monkeypatch.setattr(agent, "announced_leaving", found.is_leaving)
-    monkeypatch.setattr(agent.records, "read_claim", returning(Claim(primary="db-1", data_id="one")))
+    monkeypatch.setattr(agent, "has_announced_stop", found.is_leaving)
+    monkeypatch.setattr(agent.records, "read_primary", returning(PrimaryRecord(primary="db-1", data_id="one")))
     monkeypatch.setattr(agent.records, "read_mode", lambda: found.mode)
     monkeypatch.setattr(agent.records, "write_mode", found.write_mode)
-    monkeypatch.setattr(agent.Hands, "do", found.do)
+    monkeypatch.setattr(agent.ActionExecutor, "execute", found.do)
     monkeypatch.setattr(agent.certificates, "refresh", returning(False))
     monkeypatch.setattr(agent.time, "monotonic", lambda: found.now)
-    monkeypatch.setattr(datadir, "read", returning(DataRecord(data=Data.SEEDED)))
+    monkeypatch.setattr(datadir, "read", returning(DataRecord(data=DataState.SEEDED)))
     for name in ("STOPPING", "ROLE_LOCK", "AGENT_STATUS"):
         monkeypatch.setattr(agent.paths, name, tmp_path / name)
     return found
@@ -106,7 +106,7 @@ def test_a_first_start_opens_degraded_and_becomes_lossless_with_its_replica(worl
 
 
 def test_a_lossless_primary_opens_with_semi_sync_and_degrades_after_its_patience_recorded_first(world: World) -> None:
-    world.mode = Mode.LOSSLESS
+    world.mode = ReplicationMode.LOSSLESS
     subject = agent.Agent(DB_1)
     steps(subject)
     assert world.happened == ["semi-sync on", "open for writes"]
@@ -119,7 +119,7 @@ def test_a_lossless_primary_opens_with_semi_sync_and_degrades_after_its_patience
 
 
 def test_a_leaving_replica_is_let_go_at_once_recorded_first(world: World) -> None:
-    world.mode = Mode.LOSSLESS
+    world.mode = ReplicationMode.LOSSLESS
     world.connect_replica()
     subject = agent.Agent(DB_1)
     steps(subject)
@@ -129,7 +129,7 @@ def test_a_leaving_replica_is_let_go_at_once_recorded_first(world: World) -> Non
 
 
 def test_where_degraded_cannot_be_recorded_semi_sync_stays_on(world: World) -> None:
-    world.mode = Mode.LOSSLESS
+    world.mode = ReplicationMode.LOSSLESS
     subject = agent.Agent(DB_1)
     steps(subject)
     world.bucket_works = False
@@ -143,7 +143,7 @@ def test_where_degraded_cannot_be_recorded_semi_sync_stays_on(world: World) -> N
 
 
 def test_a_server_that_crashed_is_opened_again_by_the_same_agent(world: World) -> None:
-    world.mode = Mode.LOSSLESS
+    world.mode = ReplicationMode.LOSSLESS
     subject = agent.Agent(DB_1)
     steps(subject)
     world.server.update(read_only=True, super_read_only=True, semi_sync=False)
@@ -167,5 +167,5 @@ def test_a_host_that_lives_publishes_its_certificate_every_day_and_a_gone_one_is
         world.now = quarter * 86400 / 4
         steps(subject)
     assert days == [1, 2, 3]
-    assert max(1, certificates.PUBLISH_AGAIN / 86400) * 3 <= FORGET_CERTIFICATES_DAYS, "some days without the bucket do no harm"
-    assert database_certificates.PREFIX == CERTIFICATES
+    assert max(1, certificates.REPUBLISH_INTERVAL / 86400) * 3 <= CERTIFICATE_EXPIRATION_DAYS, "some days without the bucket do no harm"
+    assert database_certificates.PREFIX == CERTIFICATE_PREFIX

@@ -38,6 +38,7 @@ def configuration() -> list[tuple[str, str]]:
 
 def test_the_target_wants_every_service_of_the_role_and_no_other() -> None:
     assert unit("webstack.target.d/database.conf")["Unit"]["Wants"].split() == [
+        "webstack-firewall.service",
         "mysql.service",
         "webstack-database-agent.service",
         "webstack-database-check.service",
@@ -72,7 +73,7 @@ def test_the_agent_may_write_just_where_it_must() -> None:
     service = unit("webstack-database-agent.service")["Service"]
     assert service["User"] == paths.AGENT_USER
     assert service["ProtectSystem"] == "strict"
-    assert set(service["ReadWritePaths"].split()) == {str(paths.RUN), str(paths.TRUST), str(paths.RECORDS)}
+    assert set(service["ReadWritePaths"].split()) == {str(paths.RUN_FOLDER), str(paths.TRUST_FOLDER), str(paths.RECORD_FOLDER)}
     check = unit("webstack-database-check.service")["Service"]
     assert check["User"] == paths.CHECK_USER
     assert "ReadWritePaths" not in check
@@ -96,15 +97,15 @@ def test_the_configuration_starts_every_server_read_only_alone_and_without_semi_
 
 
 def test_the_configuration_is_the_table_and_nothing_else() -> None:
-    wanted = {f"loose_{name}" if name in mysql_settings.LOOSE else name: value for name, value in mysql_settings.WHOLE.items()}
-    assert {name: value for name, value in configuration() if name not in mysql_settings.OWN} == wanted
+    wanted = {f"loose_{name}" if name in mysql_settings.PLUGIN_OPTIONS else name: value for name, value in mysql_settings.FULL_FILE.items()}
+    assert {name: value for name, value in configuration() if name not in mysql_settings.PER_HOST} == wanted
 
 
 def test_the_configuration_names_the_paths_that_the_role_makes() -> None:
     found = dict(configuration())
-    assert (found["datadir"], found["socket"]) == (str(paths.DATA), str(paths.SOCKET))
+    assert (found["datadir"], found["socket"]) == (str(paths.DATA_DIRECTORY), str(paths.SOCKET))
     assert (found["ssl_key"], found["ssl_cert"]) == (str(paths.TLS_KEY), str(paths.TLS_CERTIFICATE))
-    assert (found["ssl_ca"], found["loose_clone_ssl_ca"]) == (str(paths.TRUSTED), str(paths.TRUSTED))
+    assert (found["ssl_ca"], found["loose_clone_ssl_ca"]) == (str(paths.TRUSTED_CERTIFICATES), str(paths.TRUSTED_CERTIFICATES))
     assert found["require_secure_transport"] == "ON"
     assert "log_error" not in found, "the log goes to the journal"
 

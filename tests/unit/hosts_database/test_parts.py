@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from database_role import accounts, growth, install, records, setup, volume
-from database_role.boot import Claim, Data
+from database_role import accounts, configuration, filesystem, install, records, volume
+from database_role.ack_timer import AckTimer
+from database_role.boot import DataState, PrimaryRecord
+from database_role.checks import HealthInputs, evaluate
 from database_role.gtid import GtidSet
-from database_role.health import Health, judge
-from database_role.looking import read_peer
-from database_role.mysql import quoted
+from database_role.mysql import quote
+from database_role.observe import parse_peer
+from database_role.observed_state import LocalView, ReplicationMode
 from database_role.settings import Settings
-from database_role.views import LocalView, Mode
-from database_role.watch import ReplicaWatch
 from webstack_host import aws, config
 from webstack_host.errors import PermanentError
 from webstack_host.packages import AWAIT_APT
@@ -40,9 +40,9 @@ VARIABLES: dict[str, Any] = {
     "patience_seconds": 5,
     "bucket": "artifacts",
 }
-CLAIM = Claim(primary="db-1", data_id="one")
-DB_1 = Settings.of(VARIABLES)
-DB_2 = Settings.of({**VARIABLES, "host": "db-2", "server_id": 2, "private_address": "10.20.5.11"})
+CLAIM = PrimaryRecord(primary="db-1", data_id="one")
+DB_1 = Settings.from_variables(VARIABLES)
+DB_2 = Settings.from_variables({**VARIABLES, "host": "db-2", "server_id": 2, "private_address": "10.20.5.11"})
 
 
 def returning(value: object) -> Callable[..., Any]:
@@ -67,27 +67,27 @@ def server(**changes: Any) -> LocalView:
 
 
 def test_a_replica_is_lost_from_the_moment_that_nothing_is_acknowledged_although_it_still_counts() -> None:
-    watch = ReplicaWatch()
-    assert watch.lost_for(server(acknowledged=1), 0.0) == 0
-    assert watch.lost_for(server(acknowledged=2, waiting=1), 1.0) == 0
-    assert watch.lost_for(server(acknowledged=2, waiting=1), 4.0) == 3.0
-    assert watch.lost_for(server(acknowledged=2, waiting=3), 6.0) == 5.0
-    assert watch.lost_for(server(acknowledged=3, waiting=1), 6.5) == 0
+    watch = AckTimer()
+    assert watch.seconds_without_ack(server(acknowledged=1), 0.0) == 0
+    assert watch.seconds_without_ack(server(acknowledged=2, waiting=1), 1.0) == 0
+    assert watch.seconds_without_ack(server(acknowledged=2, waiting=1), 4.0) == 3.0
+    assert watch.seconds_without_ack(server(acknowledged=2, waiting=3), 6.0) == 5.0
+    assert watch.seconds_without_ack(server(acknowledged=3, waiting=1), 6.5) == 0
 
 
 def test_a_replica_that_is_not_counted_is_lost() -> None:
-    watch = ReplicaWatch()
-    watch.lost_for(server(), 0.0)
-    assert watch.lost_for(server(replicas=0), 2.0) == 2.0
-    assert watch.lost_for(server(replicas=1), 3.0) == 0
+    watch = AckTimer()
+    watch.seconds_without_ack(server(), 0.0)
+    assert watch.seconds_without_ack(server(replicas=0), 2.0) == 2.0
+    assert watch.seconds_without_ack(server(replicas=1), 3.0) == 0
 
 
 def test_the_clock_starts_when_a_primary_opens_or_its_agent_begins() -> None:
-    watch = ReplicaWatch()
-    assert watch.lost_for(server(read_only=True, replicas=0), 100.0) == 0
-    assert watch.lost_for(server(replicas=0), 103.0) == 3.0
-    assert ReplicaWatch().lost_for(server(replicas=0), 500.0) == 0
-    assert ReplicaWatch().lost_for(None, 500.0) == 0
+    watch = AckTimer()
+    assert watch.seconds_without_ack(server(read_only=True, replicas=0), 100.0) == 0
+    assert watch.seconds_without_ack(server(replicas=0), 103.0) == 3.0
+    assert AckTimer().seconds_without_ack(server(replicas=0), 500.0) == 0
+    assert AckTimer().seconds_without_ack(None, 500.0) == 0
 
 
 # --- accounts
@@ -111,7 +111,7 @@ def test_every_account_needs_tls_and_comes_from_this_network() -> None:
 
 
 def test_a_string_cannot_leave_its_quotes() -> None:
-    assert quoted("a'; DROP DATABASE app; -- \\") == "'a\\'; DROP DATABASE app; -- \\\\'"
+    assert quote("a'; DROP DATABASE app; -- \\") == "'a\\'; DROP DATABASE app; -- \\\\'"
 
 
 # --- records in the bucket
@@ -145,10 +145,10 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
 
 
 def test_the_first_claim_stands(bucket: Bucket) -> None:
-    assert records.read_claim() is None
-    assert records.create_claim(Claim(primary="db-1", data_id="one"))
-    assert not records.create_claim(Claim(primary="db-2", data_id="two"))
-    assert records.read_claim() == Claim(primary="db-1", data_id="one")
+    assert records.read_primary() is None
+    assert records.create_primary(PrimaryRecord(primary="db-1", data_id="one"))
+    assert not records.create_primary(PrimaryRecord(primary="db-2", data_id="two"))
+    assert records.read_primary() == PrimaryRecord(primary="db-1", data_id="one")
     assert json.loads(bucket.objects["database/primary.json"])["version"] == 1
 
 
@@ -158,19 +158,19 @@ def test_a_forbidden_claim_is_not_an_absent_one(bucket: Bucket, monkeypatch: pyt
 
     monkeypatch.setattr(bucket, "get_object", refused)
     with pytest.raises(ClientError, match="AccessDenied"):
-        records.read_claim()
+        records.read_primary()
 
 
 def test_a_broken_claim_is_an_error_rather_than_none(bucket: Bucket) -> None:
     bucket.objects["database/primary.json"] = b"{}"
     with pytest.raises(ValueError, match=r"database/primary.json has no field 'primary'"):
-        records.read_claim()
+        records.read_primary()
 
 
 def test_what_writes_are_worth_is_recorded_with_its_reason(bucket: Bucket) -> None:
     assert records.read_mode() is None
-    records.write_mode(Mode.DEGRADED, primary="db-1", reason="no replica")
-    assert records.read_mode() is Mode.DEGRADED
+    records.write_mode(ReplicationMode.DEGRADED, primary="db-1", reason="no replica")
+    assert records.read_mode() is ReplicationMode.DEGRADED
     assert json.loads(bucket.objects["database/replication.json"])["reason"] == "no replica"
     bucket.objects["database/replication.json"] = b'{"mode": "fine"}'
     assert records.read_mode() is None
@@ -240,17 +240,17 @@ def growing_with(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Excepti
 
     def run(command: list[Any], *, timeout: float) -> None:
         assert [str(word) for word in command] == ["xfs_growfs", "-d", "/var/lib/mysql"]
-        assert timeout <= growth.AT_BOOT, "MySQL waits for the boot"
+        assert timeout <= filesystem.BOOT_TIMEOUT, "MySQL waits for the boot"
         if error is not None:
             raise error
 
     def write(path: Path, content: str) -> None:
         path.write_text(content)
 
-    monkeypatch.setattr(growth, "run", run)
-    monkeypatch.setattr(growth.files, "write", write)
-    monkeypatch.setattr(growth.paths, "GROWTH_FAILED", tmp_path / "failed")
-    return growth.follow(seconds=growth.AT_BOOT)
+    monkeypatch.setattr(filesystem, "run", run)
+    monkeypatch.setattr(filesystem.files, "write", write)
+    monkeypatch.setattr(filesystem.paths, "GROWTH_FAILED", tmp_path / "failed")
+    return filesystem.grow(seconds=filesystem.BOOT_TIMEOUT)
 
 
 def test_a_boot_gives_an_extension_that_hangs_no_more_than_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,17 +261,17 @@ def test_a_boot_gives_an_extension_that_hangs_no_more_than_seconds(monkeypatch: 
         given.append(seconds)
         raise StopIteration
 
-    monkeypatch.setattr(setup.growth, "follow", follow)
-    monkeypatch.setattr(setup, "run", Runs())
-    monkeypatch.setattr(setup.services, "is_active", returning(False))
-    monkeypatch.setattr(setup.readiness, "publish", returning(None))
-    monkeypatch.setattr(setup.volume, "wait", returning(Path("/dev/nvme1n1")))
-    monkeypatch.setattr(setup.volume, "mount", returning(None))
-    monkeypatch.setattr(setup.records, "read_claim", returning(None))
+    monkeypatch.setattr(configuration.filesystem, "grow", follow)
+    monkeypatch.setattr(configuration, "run", Runs())
+    monkeypatch.setattr(configuration.services, "is_active", returning(False))
+    monkeypatch.setattr(configuration.readiness, "publish", returning(None))
+    monkeypatch.setattr(configuration.volume, "wait", returning(Path("/dev/nvme1n1")))
+    monkeypatch.setattr(configuration.volume, "mount", returning(None))
+    monkeypatch.setattr(configuration.records, "read_primary", returning(None))
     with pytest.raises(StopIteration):
-        setup.configure(config.HostConfig(VARIABLES, "host.json"))
-    assert given == [growth.AT_BOOT]
-    assert growth.AT_BOOT <= 10
+        configuration.configure(config.HostConfig(VARIABLES, "host.json"))
+    assert given == [filesystem.BOOT_TIMEOUT]
+    assert filesystem.BOOT_TIMEOUT <= 10
 
 
 @pytest.mark.parametrize(
@@ -285,13 +285,15 @@ def test_a_file_system_that_cannot_be_extended_is_a_fact_and_no_obstacle_and_one
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, error: Exception, told: str
 ) -> None:
     assert not growing_with(monkeypatch, tmp_path, error)
-    said = setup.facts_of(DB_1, CLAIM)
+    said = configuration.record_facts(DB_1, CLAIM)
     assert said["role"] == "primary"
     assert said["data_volume"].endswith(f"tried again: {told}")
     status = {"primary": True, "replica": False}
-    assert judge(DB_1, Health(claim=CLAIM, status=status, agent={"mode": "lossless"}, accounts=True)).ok, "MySQL serves all the same"
+    assert evaluate(DB_1, HealthInputs(primary_record=CLAIM, status=status, agent={"mode": "lossless"}, accounts=True)).ok, (
+        "MySQL serves all the same"
+    )
     assert growing_with(monkeypatch, tmp_path, None)
-    assert setup.facts_of(DB_1, CLAIM) == {"role": "primary"}
+    assert configuration.record_facts(DB_1, CLAIM) == {"role": "primary"}
 
 
 @pytest.mark.parametrize("error", [CommandError("no"), None], ids=["not extended", "extended"])
@@ -301,14 +303,14 @@ def test_a_root_disk_that_takes_nothing_keeps_no_boot_from_its_mysql(
     (tmp_path / "failed").mkdir()  # neither written over nor removed nor read
     assert growing_with(monkeypatch, tmp_path, error) is (error is None)
     assert "failed could not be written" in capsys.readouterr().out
-    assert setup.facts_of(DB_1, CLAIM) == {"role": "primary"}
+    assert configuration.record_facts(DB_1, CLAIM) == {"role": "primary"}
 
 
 def test_a_volume_that_does_not_come_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
-    monkeypatch.setattr(volume, "ATTACHED_WITHIN", -1)
+    monkeypatch.setattr(volume, "ATTACH_TIMEOUT", -1)
     with pytest.raises(TimeoutError, match="vol-0123456789abcdef0 is not attached"):
-        volume.wait("vol-0123456789abcdef0", say=said.append)
+        volume.wait("vol-0123456789abcdef0", progress=said.append)
     assert said == ["waiting for volume vol-0123456789abcdef0 to be attached"]
 
 
@@ -323,11 +325,11 @@ def test_mysqls_repository_is_added_only_where_apt_knows_no_server(monkeypatch: 
 
     monkeypatch.setattr(install.files, "write", write)
     monkeypatch.setattr(install, "run", Runs(apt_cache=(0, "mysql-server:\n  Installed: (none)\n  Candidate: 9.7.4-2\n")))
-    install._know_a_server()  # pyright: ignore[reportPrivateUsage]
+    install._ensure_apt_source()  # pyright: ignore[reportPrivateUsage]
     assert written == []
     monkeypatch.setattr(install, "run", Runs(apt_cache=(0, "mysql-server:\n  Installed: (none)\n  Candidate: (none)\n")))
     with pytest.raises(RuntimeError, match=r"can this host reach repo\.mysql\.com"):
-        install._know_a_server()  # pyright: ignore[reportPrivateUsage]
+        install._ensure_apt_source()  # pyright: ignore[reportPrivateUsage]
     assert written == ["/etc/apt/sources.list.d/mysql.sources"]
 
 
@@ -368,7 +370,7 @@ def bare_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(install, "SCRATCH", tmp_path / "scratch")
     monkeypatch.setattr(install, "ERROR_LOG", tmp_path / "error.log")
     monkeypatch.setattr(install.files, "directory", returning(None))
-    monkeypatch.setattr(install.services, "take_over", returning(None))
+    monkeypatch.setattr(install.services, "disable_vendor_units", returning(None))
     monkeypatch.setattr(install.shutil, "which", returning(None))
     return tmp_path / "error.log"
 
@@ -420,12 +422,12 @@ def test_what_an_earlier_boot_left_half_done_is_finished(monkeypatch: pytest.Mon
 def test_settings_name_the_other_host_only_where_a_replica_is_configured() -> None:
     assert DB_1.peer is not None
     assert DB_1.peer.host == "db-2"
-    assert Settings.of({**VARIABLES, "replica": False, "databases": VARIABLES["databases"][:1]}).peer is None
+    assert Settings.from_variables({**VARIABLES, "replica": False, "databases": VARIABLES["databases"][:1]}).peer is None
 
 
 def test_a_peers_status_is_read_as_a_view() -> None:
-    seen = read_peer(
+    seen = parse_peer(
         "db-2",
         {"data": "recipient", "writable": False, "executed": f"{UUID}:1-3", "received": "", "receiver": "OFF", "stopping": True},
     )
-    assert (seen.data, seen.executed.count(), seen.receiving, seen.stopping) == (Data.RECIPIENT, 3, False, True)
+    assert (seen.data, seen.executed.count(), seen.receiving, seen.stopping) == (DataState.CLONE_TARGET, 3, False, True)

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from database_role import passwords, paths, receiving
-from database_role.passwords import Keeper, StillAcceptedError, Wanted
-from webstack_host import aws, config, secrets
+from database_role import passwords, paths, receiver_password
+from database_role.passwords import DesiredPasswords, PasswordMismatchError, PasswordReconciler
+from webstack_host import aws, config, stack_secrets
 
 PURPOSE, NETWORK = "app-writer", "10.20.0.0/16"
 STATEMENT = re.compile(
@@ -29,7 +29,7 @@ class Account:
         self.statements: list[str] = []
 
     def row(self, statement: str, values: Sequence[object]) -> dict[str, Any]:
-        assert statement == passwords.HAS_TWO
+        assert statement == passwords.HAS_SECONDARY
         assert list(values) == ["app_writer", NETWORK]
         return {"two": int(bool(self.second))}
 
@@ -73,27 +73,27 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
     return made
 
 
-def keeper(account: Account) -> Keeper:
-    return Keeper(account, "app_writer", PURPOSE, network=NETWORK, works=lambda name, password: account.works(name, password))  # pyright: ignore[reportArgumentType]
+def keeper(account: Account) -> PasswordReconciler:
+    return PasswordReconciler(account, "app_writer", PURPOSE, network=NETWORK, works=lambda name, password: account.works(name, password))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_rotation_step_by_step(manager: Manager) -> None:
     account = Account("pv1")
-    kept, values = keeper(account), secrets.Values()
-    assert kept.settle(values) == ["v1"]
+    kept, values = keeper(account), stack_secrets.SecretCache()
+    assert kept.reconcile(values) == ["v1"]
     assert account.statements == []
     manager.stages["pending"] = "v2"
     account.kept = "pv1"
-    assert kept.settle(values) == ["v2", "v1"]
+    assert kept.reconcile(values) == ["v2", "v1"]
     assert {account.first, account.second} == {"pv1", "pv2"}
     done = list(account.statements)
-    assert kept.settle(values) == ["v2", "v1"]
+    assert kept.reconcile(values) == ["v2", "v1"]
     manager.stages = {"current": "v2", "previous": "v1"}
-    assert kept.settle(values) == ["v2", "v1"]
+    assert kept.reconcile(values) == ["v2", "v1"]
     assert account.statements == done, "what MySQL has need not be given again"
     manager.stages = {"current": "v2"}
     account.kept = "pv2"
-    assert kept.settle(values) == ["v2"]
+    assert kept.reconcile(values) == ["v2"]
     assert (account.first, account.second) == ("pv2", "")
 
 
@@ -113,35 +113,35 @@ def test_whatever_was_begun_before_ends_where_the_labels_say_and_who_uses_a_pass
     """A host that was rebooted at any moment of any rotation, a version that was given up, a password that was changed by hand."""
     manager.stages = dict(labels)
     account = Account(*found)
-    wanted = Wanted.of(secrets.labels(PURPOSE))
-    used = f"p{wanted.second or wanted.first}"
+    wanted = DesiredPasswords.from_labels(stack_secrets.labels(PURPOSE))
+    used = f"p{wanted.secondary or wanted.primary}"
     account.kept = used if used in found else ""
-    assert keeper(account).settle(secrets.Values()) == wanted.versions
+    assert keeper(account).reconcile(stack_secrets.SecretCache()) == wanted.versions
     assert sorted(one for one in (account.first, account.second) if one) == sorted(f"p{version}" for version in wanted.versions)
 
 
 def test_a_password_that_was_given_up_and_works_is_not_told_as_refused(manager: Manager) -> None:
     account = Account("pv1")
-    kept, values = keeper(account), secrets.Values()
+    kept, values = keeper(account), stack_secrets.SecretCache()
     manager.stages["pending"] = "v2"
-    kept.settle(values)
+    kept.reconcile(values)
     manager.stages = {"current": "v2"}
     account.works = lambda name, password: True
     for _ in range(2):
-        with pytest.raises(StillAcceptedError, match="still accepts"):
-            kept.settle(values)
+        with pytest.raises(PasswordMismatchError, match="still accepts"):
+            kept.reconcile(values)
 
 
 def test_a_password_that_mysql_refuses_after_all_is_not_told_as_accepted(manager: Manager) -> None:
     account = Account("pv1")
     refusing: Callable[[str, str], bool] = lambda name, password: False  # noqa: E731
     account.works = refusing
-    with pytest.raises(StillAcceptedError, match="refuses a password that it was given"):
-        keeper(account).settle(secrets.Values())
+    with pytest.raises(PasswordMismatchError, match="refuses a password that it was given"):
+        keeper(account).reconcile(stack_secrets.SecretCache())
 
 
 def test_no_statement_carries_a_password_out_of_its_quotes() -> None:
-    for statement in (*passwords.both("w", first="a'b", second="c\\d"), *passwords.only("w", "a'b")):
+    for statement in (*passwords.dual_statements("w", first="a'b", second="c\\d"), *passwords.single_statements("w", "a'b")):
         assert "a'b" not in statement.replace("a\\'b", "")
 
 
@@ -152,7 +152,7 @@ def test_no_statement_carries_a_password_out_of_its_quotes() -> None:
 def receiver(manager: Manager, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> list[str]:
     """The statements that the replica's MySQL was given."""
     said: list[str] = []
-    monkeypatch.setattr(paths, "RECEIVER_SECRET", tmp_path / "receiver-secret")
+    monkeypatch.setattr(paths, "RECEIVER_VERSION", tmp_path / "receiver-secret")
     monkeypatch.setattr(paths, "ROLE_LOCK", tmp_path / "role.lock")
     return said
 
@@ -165,16 +165,16 @@ def server(said: list[str]) -> Any:
 
 
 def test_a_receiver_is_started_anew_with_the_new_password_once(manager: Manager, receiver: list[str]) -> None:
-    assert receiving.renew(server(receiver)) == "", "its start is the agent's"
-    receiving.start(server(receiver))
-    assert receiving.used() == "v1"
+    assert receiver_password.refresh(server(receiver)) == "", "its start is the agent's"
+    receiver_password.start(server(receiver))
+    assert receiver_password.current_version() == "v1"
     receiver.clear()
-    assert receiving.renew(server(receiver)) == "v1"
+    assert receiver_password.refresh(server(receiver)) == "v1"
     assert receiver == []
     manager.stages["pending"] = "v2"
-    assert receiving.renew(server(receiver)) == "v1", "what is not proven is not used"
+    assert receiver_password.refresh(server(receiver)) == "v1", "what is not proven is not used"
     manager.stages = {"current": "v2", "previous": "v1"}
-    assert receiving.renew(server(receiver)) == "v2"
+    assert receiver_password.refresh(server(receiver)) == "v2"
     assert receiver == ["STOP REPLICA IO_THREAD", "START REPLICA IO_THREAD USER='replication' PASSWORD='pv2'"]
-    assert receiving.renew(server(receiver)) == "v2"
+    assert receiver_password.refresh(server(receiver)) == "v2"
     assert len(receiver) == 2

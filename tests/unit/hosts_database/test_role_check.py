@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from database_role import role_check
 from database_role.gtid import GtidSet
-from database_role.role_check import Checker, Reading, primary_answer, replica_answer, seconds_behind, status_body
-from database_role.views import LocalView
+from database_role.observed_state import LocalView
+from database_role.role_check import RoleChecker, RoleReading, primary_response, replica_response, seconds_behind, status_body
 
 UUID = "11111111-0000-0000-0000-000000000000"
 PRIMARY = LocalView(server_uuid=UUID, read_only=False, super_read_only=False, executed=GtidSet.parse(f"{UUID}:1-5"))
@@ -36,9 +36,9 @@ CLONING = LocalView(server_uuid=UUID, read_only=True, super_read_only=False, exe
     ids=["primary", "level replica", "at the limit", "behind", "no heartbeat yet", "connecting", "read_only alone", "mysqld down"],
 )
 def test_roles(local: LocalView | None, lag: float | None, primary: int, replica: int) -> None:
-    reading = Reading(local=local, lag=lag)
-    assert primary_answer(reading)[0] == primary
-    assert replica_answer(reading, 5.0)[0] == replica
+    reading = RoleReading(local=local, lag=lag)
+    assert primary_response(reading)[0] == primary
+    assert replica_response(reading, 5.0)[0] == replica
 
 
 def test_a_silent_source_counts_as_lag_even_where_all_that_was_received_is_applied() -> None:
@@ -62,7 +62,7 @@ def test_what_waits_to_be_applied_counts_by_its_age() -> None:
 
 
 def test_status_names_what_the_other_host_asks_for() -> None:
-    body = status_body(Reading(local=REPLICA, lag=0.5), data="seeded", stopping=False, expects_replica=True)
+    body = status_body(RoleReading(local=REPLICA, lag=0.5), data="seeded", stopping=False, expects_replica=True)
     assert {name: body[name] for name in ("data", "stopping", "writable", "executed", "received", "receiver")} == {
         "data": "seeded",
         "stopping": False,
@@ -76,8 +76,8 @@ def test_status_names_what_the_other_host_asks_for() -> None:
 @pytest.fixture
 def port(monkeypatch: pytest.MonkeyPatch) -> Any:
     """The real server on a free port of this machine, before a MySQL that is a level replica."""
-    checker = Checker(expects_replica=True)
-    monkeypatch.setattr(checker, "_ask", lambda: Reading(local=REPLICA, lag=0.2))
+    checker = RoleChecker(expects_replica=True)
+    monkeypatch.setattr(checker, "_ask", lambda: RoleReading(local=REPLICA, lag=0.2))
     handler = type("Handler", (role_check._Handler,), {"checker": checker})  # pyright: ignore[reportPrivateUsage]
     with role_check._CheckServer(("127.0.0.1", 0), handler) as server:  # pyright: ignore[reportPrivateUsage]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -105,14 +105,14 @@ def test_the_server_answers_each_question(port: int) -> None:
 
 def test_many_who_ask_are_one_question_to_mysql(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    checker = Checker(expects_replica=True)
+    checker = RoleChecker(expects_replica=True)
 
-    def answer() -> Reading:
+    def answer() -> RoleReading:
         asked.append(1)
-        return Reading(local=PRIMARY, lag=None)
+        return RoleReading(local=PRIMARY, lag=None)
 
     monkeypatch.setattr(checker, "_ask", answer)
-    monkeypatch.setattr(role_check, "FRESH", 1000)
+    monkeypatch.setattr(role_check, "CACHE_SECONDS", 1000)
     for _ in range(20):
-        assert checker.answer("/primary")[0] == 200
+        assert checker.respond("/primary")[0] == 200
     assert len(asked) == 1

@@ -8,7 +8,7 @@ from typing import Literal
 import pytest
 
 from lab.hypervisor import device_policy
-from lab.hypervisor.device_policy import EVERYBODYS, Device, DevicePolicyError, permit, program
+from lab.hypervisor.device_policy import DEFAULT_DEVICES, Device, DevicePolicyError, compile_program, permit
 
 READ_AND_WRITE = 6 << 16
 """The upper half of the word that holds the type of a device: what is asked to be done with it, BPF_DEVCG_ACC_READ and _WRITE."""
@@ -40,8 +40,8 @@ def permits(code: bytes, kind: Literal["b", "c"], major: int, minor: int) -> boo
 
 
 def test_a_machine_has_what_every_container_has_and_its_own_volumes() -> None:
-    code = program([*EVERYBODYS, DISK])
-    assert all(permits(code, device.kind, device.major, 0 if device.minor is None else device.minor) for device in EVERYBODYS)
+    code = compile_program([*DEFAULT_DEVICES, DISK])
+    assert all(permits(code, device.kind, device.major, 0 if device.minor is None else device.minor) for device in DEFAULT_DEVICES)
     assert permits(code, "c", 136, 17), "any terminal"
     assert permits(code, "b", 7, 5)
 
@@ -51,11 +51,11 @@ def test_a_machine_has_what_every_container_has_and_its_own_volumes() -> None:
     [("b", 7, 4), ("b", 7, 0), ("c", 7, 5), ("b", 8, 5), ("b", 1, 3), ("c", 1, 1), ("c", 1, 11), ("c", 10, 237), ("b", 259, 0)],
 )
 def test_it_has_no_other(kind: Literal["b", "c"], major: int, minor: int) -> None:
-    assert not permits(program([*EVERYBODYS, DISK]), kind, major, minor)
+    assert not permits(compile_program([*DEFAULT_DEVICES, DISK]), kind, major, minor)
 
 
 def test_nothing_is_permitted_by_an_empty_list() -> None:
-    assert not permits(program([]), "c", 1, 3)
+    assert not permits(compile_program([]), "c", 1, 3)
 
 
 def test_a_machine_of_another_kind_is_told_which_ones_the_lab_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

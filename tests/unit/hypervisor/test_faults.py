@@ -10,11 +10,11 @@ from typing import Any, get_args
 import pytest
 
 from lab.hypervisor.desired import DesiredMachine
-from lab.hypervisor.faults import packets, queues
-from lab.hypervisor.faults.fault import Fault, FaultError, Scene
-from lab.hypervisor.faults.kinds import AnyFault, describe, parse
-from lab.hypervisor.faults.queues import Queues, Slow
-from lab.hypervisor.faults.registry import Faults
+from lab.hypervisor.faults import packet_drops, traffic_shaping
+from lab.hypervisor.faults.fault import Fault, FaultError, LabSnapshot
+from lab.hypervisor.faults.kinds import AnyFault, parse, serialize
+from lab.hypervisor.faults.registry import FaultRegistry
+from lab.hypervisor.faults.traffic_shaping import LinkShaping, TrafficShaper
 from lab.names import LabNames
 
 _NAMES = LabNames.of("dev")
@@ -28,12 +28,12 @@ _BALANCER = DesiredMachine(
     image_id="ami-1",
     address=IPv4Interface("10.20.0.10/24"),
     public_address=IPv4Address("198.18.0.10"),
-    exit_address=IPv4Address("198.18.0.10"),
+    egress_address=IPv4Address("198.18.0.10"),
 )
-_WEB = replace(_BALANCER, instance_id="i-2", name="web-1", public_address=None, exit_zone="eu-central-1a", s3_endpoint=True)
+_WEB = replace(_BALANCER, instance_id="i-2", name="web-1", public_address=None, egress_zone="eu-central-1a", s3_endpoint=True)
 _OTHER = replace(_WEB, instance_id="i-3", name="web-2", zone="eu-central-1b")
 _GONE = replace(_WEB, instance_id="i-9", state="terminated")
-_SCENE = Scene(names=_NAMES, machines={machine.instance_id: machine for machine in (_BALANCER, _WEB, _OTHER, _GONE)})
+_SCENE = LabSnapshot(names=_NAMES, machines={machine.instance_id: machine for machine in (_BALANCER, _WEB, _OTHER, _GONE)})
 
 _NETWORK: list[tuple[dict[str, Any], str]] = [
     ({"kind": "zone", "zone": "eu-central-1a"}, "zone eu-central-1a is cut off from the rest"),
@@ -47,19 +47,19 @@ _NETWORK: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def _script(*descriptions: Mapping[str, Any], scene: Scene = _SCENE) -> list[str]:
+def _script(*descriptions: Mapping[str, Any], snapshot: LabSnapshot = _SCENE) -> list[str]:
     """The rules of the table of faults."""
-    lines = packets.script([parse(one) for one in descriptions], scene).splitlines()
+    lines = packet_drops.drop_rules_script([parse(one) for one in descriptions], snapshot).splitlines()
     return [line.strip() for line in lines if line.strip().startswith(("iifname", "oifname"))]
 
 
 @pytest.mark.parametrize(("description", "words"), _NETWORK)
 def test_a_description_is_said_in_words_and_kept_as_it_was(description: dict[str, Any], words: str) -> None:
     fault = parse(description)
-    assert fault.words() == words
-    assert parse(json.loads(json.dumps(describe(fault)))) == fault
+    assert fault.summary() == words
+    assert parse(json.loads(json.dumps(serialize(fault)))) == fault
     fault.check(_SCENE)
-    assert fault.missing(_SCENE) == []
+    assert fault.inactive_reasons(_SCENE) == []
 
 
 def test_no_two_kinds_share_a_name() -> None:
@@ -143,15 +143,17 @@ def test_drops_and_losses_are_rules_of_their_ways() -> None:
 def test_a_name_holds_for_every_instance_that_bears_it_and_an_id_for_that_one() -> None:
     successor = replace(_WEB, instance_id="i-4")
     scene = replace(_SCENE, machines={**_SCENE.machines, "i-4": successor})
-    assert _script({"kind": "drop", "from": "web-1", "to": "lb-1"}, scene=scene) == [
+    assert _script({"kind": "drop", "from": "web-1", "to": "lb-1"}, snapshot=scene) == [
         'iifname { "v-2", "v-4" } oifname { "v-1" } counter drop'
     ]
-    assert _script({"kind": "drop", "from": "i-2", "to": "lb-1"}, scene=scene) == ['iifname { "v-2" } oifname { "v-1" } counter drop']
+    assert _script({"kind": "drop", "from": "i-2", "to": "lb-1"}, snapshot=scene) == ['iifname { "v-2" } oifname { "v-1" } counter drop']
     replaced = replace(_SCENE, machines={"i-1": _BALANCER, "i-2": replace(_WEB, state="terminated"), "i-4": successor})
-    assert _script({"kind": "drop", "from": "web-1", "to": "lb-1"}, scene=replaced) == ['iifname { "v-4" } oifname { "v-1" } counter drop']
+    assert _script({"kind": "drop", "from": "web-1", "to": "lb-1"}, snapshot=replaced) == [
+        'iifname { "v-4" } oifname { "v-1" } counter drop'
+    ]
     by_id = parse({"kind": "drop", "from": "i-2", "to": "lb-1"})
-    assert by_id.missing(replaced) == ["there is no host i-2 now"]
-    assert packets.script([by_id], replaced) == packets.script([], replaced)
+    assert by_id.inactive_reasons(replaced) == ["there is no host i-2 now"]
+    assert packet_drops.drop_rules_script([by_id], replaced) == packet_drops.drop_rules_script([], replaced)
 
 
 def test_slow_ways_get_the_narrowest_bandwidth_and_the_sum_of_delays() -> None:
@@ -162,12 +164,12 @@ def test_slow_ways_get_the_narrowest_bandwidth_and_the_sum_of_delays() -> None:
         parse({"kind": "delay", "from": "web-1", "to": "lb-1", "milliseconds": 5}),
         parse({"kind": "bandwidth", "from": "internet", "to": "lb-1", "rate": "2.5gbit", "both_ways": False}),
     ]
-    plan = queues.plan(faults, _SCENE)
+    plan = traffic_shaping.shaping_plan(faults, _SCENE)
     assert plan == {
-        "v-1": {"v-2": Slow(bits=1_000_000, milliseconds=5), "wan": Slow(bits=2_500_000_000)},
-        "v-2": {"v-1": Slow(bits=8_000_000, milliseconds=25)},
+        "v-1": {"v-2": LinkShaping(bits=1_000_000, milliseconds=5), "wan": LinkShaping(bits=2_500_000_000)},
+        "v-2": {"v-1": LinkShaping(bits=8_000_000, milliseconds=25)},
     }
-    assert queues.commands("v-1", plan["v-1"]).splitlines() == [
+    assert traffic_shaping.tc_commands("v-1", plan["v-1"]).splitlines() == [
         "qdisc add dev v-1 root handle 1: htb default 0",
         "class add dev v-1 parent 1: classid 1:1 htb rate 100gbit quantum 60000",
         "qdisc add dev v-1 parent 1:1 handle 1001: netem limit 100000 delay 5000us",
@@ -175,13 +177,13 @@ def test_slow_ways_get_the_narrowest_bandwidth_and_the_sum_of_delays() -> None:
         "class add dev v-1 parent 1: classid 1:2 htb rate 100gbit quantum 60000",
         "qdisc add dev v-1 parent 1:2 handle 2002: tbf rate 2500000000bit burst 625000 limit 62500000",
     ]
-    rules = [line.strip() for line in queues.classes(plan).splitlines() if "priority set" in line]
+    rules = [line.strip() for line in traffic_shaping.classifier_script(plan).splitlines() if "priority set" in line]
     assert rules == [
         'iifname { "v-2" } oifname { "v-1" } meta priority set 1:1',
         'iifname { "wan" } oifname { "v-1" } meta priority set 1:2',
         'iifname { "v-1" } oifname { "v-2" } meta priority set 1:1',
     ]
-    assert queues.kinds(plan) == ["htb", "tbf", "netem"]
+    assert traffic_shaping.required_qdiscs(plan) == ["htb", "tbf", "netem"]
 
 
 class _Router:
@@ -207,7 +209,7 @@ class _Router:
 def test_queues_are_made_where_they_change_and_again_on_a_link_that_is_new() -> None:
     router = _Router("v-1", "v-2", "wan")
     router.roots["v-1"] = "htb"  # an earlier daemon's
-    slow = Queues(router.load, router.control, lambda _kind: False)
+    slow = TrafficShaper(router.load, router.control, lambda _kind: False)
     slow.apply([], _SCENE)
     assert router.done == ["clear v-1"]
     narrow = parse({"kind": "bandwidth", "from": "web-2", "to": "web-1", "rate": "1mbit"})
@@ -215,7 +217,7 @@ def test_queues_are_made_where_they_change_and_again_on_a_link_that_is_new() -> 
     slow.apply([narrow], _SCENE)
     assert router.done == ["clear v-1", "shape v-2"], "the other host is off: its link has no queue until it boots"
     router.roots |= {"v-3": "noqueue", "v-2": "noqueue"}
-    slow.booting("i-2")
+    slow.before_boot("i-2")
     slow.apply([narrow], _SCENE)
     assert router.done[2:] == ["shape v-2", "shape v-3"]
     slow.apply([], _SCENE)
@@ -225,113 +227,113 @@ def test_queues_are_made_where_they_change_and_again_on_a_link_that_is_new() -> 
 
 def test_a_delay_without_netem_is_refused_before_anything_is_touched() -> None:
     router = _Router("v-1", "v-2")
-    slow = Queues(router.load, router.control, lambda kind: kind == "netem")
+    slow = TrafficShaper(router.load, router.control, lambda kind: kind == "netem")
     with pytest.raises(FaultError, match=r"no queue of the kind 'netem', .*needs the module sch_netem"):
         slow.apply([parse({"kind": "delay", "from": "web-1", "to": "lb-1", "milliseconds": 5})], _SCENE)
     assert router.done == []
     assert router.rules == ""
 
 
-class _Effector:
+class _Injector:
     """Writes down what it is to make real; some of it, it cannot."""
 
     def __init__(self) -> None:
         self.applied: list[str] = []
         self.refused = ""
 
-    def apply(self, faults: Sequence[Fault], scene: Scene) -> None:
-        wanted = [fault.words() for fault in faults]
+    def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
+        wanted = [fault.summary() for fault in faults]
         self.applied = wanted
         if self.refused in wanted:
             raise RuntimeError("no way")
 
-    def booting(self, instance_id: str) -> None:
+    def before_boot(self, instance_id: str) -> None:
         self.applied = []
 
 
 @pytest.fixture
-def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Effector:
+def first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> _Injector:
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
     _NAMES.state_dir.mkdir(parents=True)
-    return _Effector()
+    return _Injector()
 
 
 _DROP, _BACK = {"kind": "drop", "from": "web-1", "to": "lb-1"}, {"kind": "drop", "from": "lb-1", "to": "web-1"}
 _DROPPED, _BACK_DROPPED = "every packet from web-1 to lb-1 is dropped", "every packet from lb-1 to web-1 is dropped"
 
 
-def _registry(*effectors: _Effector) -> Faults:
-    faults = Faults(_NAMES, effectors)
-    faults.follow(_SCENE.machines)
+def _registry(*effectors: _Injector) -> FaultRegistry:
+    faults = FaultRegistry(_NAMES, effectors)
+    faults.sync(_SCENE.machines)
     return faults
 
 
-def test_faults_are_given_and_taken_back_in_any_order(first: _Effector) -> None:
+def test_faults_are_given_and_taken_back_in_any_order(first: _Injector) -> None:
     faults = _registry(first)
-    assert [faults.give(_DROP).fault_id, faults.give(_BACK).fault_id, faults.give(_DROP).fault_id] == ["f1", "f2", "f3"]
+    assert [faults.inject(_DROP).fault_id, faults.inject(_BACK).fault_id, faults.inject(_DROP).fault_id] == ["f1", "f2", "f3"]
     assert first.applied == [_DROPPED, _BACK_DROPPED, _DROPPED]
-    faults.take_back("f1")
+    faults.clear("f1")
     assert first.applied == [_BACK_DROPPED, _DROPPED]
     with pytest.raises(FaultError, match="fault 'f1': no such fault is on; on are f2, f3"):
-        faults.take_back("f2", "f1")
+        faults.clear("f2", "f1")
     assert [one.fault_id for one in faults.active] == ["f2", "f3"]
-    assert [one.fault_id for one in faults.take_back()] == ["f2", "f3"]
+    assert [one.fault_id for one in faults.clear()] == ["f2", "f3"]
     assert first.applied == []
 
 
-def test_a_fault_that_cannot_be_given_wholly_is_not_given_at_all(first: _Effector) -> None:
-    second = _Effector()
+def test_a_fault_that_cannot_be_given_wholly_is_not_given_at_all(first: _Injector) -> None:
+    second = _Injector()
     faults = _registry(first, second)
-    faults.give(_DROP)
+    faults.inject(_DROP)
     second.refused = _BACK_DROPPED
     with pytest.raises(FaultError, match=f"{_BACK_DROPPED}: it could not be given: no way"):
-        faults.give(_BACK)
+        faults.inject(_BACK)
     assert (first.applied, second.applied) == ([_DROPPED], [_DROPPED])
     assert [one.fault_id for one in faults.active] == ["f1"]
     assert [one.fault_id for one in _registry(first).active] == ["f1"], "nor does the next daemon know of it"
 
 
-def test_a_fault_outlives_the_daemon_and_nothing_ends_before_the_hosts_are_known(first: _Effector) -> None:
+def test_a_fault_outlives_the_daemon_and_nothing_ends_before_the_hosts_are_known(first: _Injector) -> None:
     before = _registry(first)
-    before.give(_DROP)
-    before.give(_BACK, 0.001)
-    after = Faults(_NAMES, [first])
+    before.inject(_DROP)
+    before.inject(_BACK, 0.001)
+    after = FaultRegistry(_NAMES, [first])
     with pytest.raises(FaultError, match="has not yet heard from the AWS API which hosts there are"):
-        after.give(_DROP)
+        after.inject(_DROP)
     with pytest.raises(FaultError, match="has not yet heard from the AWS API which hosts there are"):
-        after.take_back("f2")
+        after.clear("f2")
     assert first.applied == [_DROPPED, _BACK_DROPPED], "of an unknown lab nothing follows"
     assert [one.fault_id for one in after.active] == ["f1", "f2"], "what still holds is still listed"
-    after.follow(_SCENE.machines)
-    after.take_back("f2")
+    after.sync(_SCENE.machines)
+    after.clear("f2")
     assert first.applied == [_DROPPED]
-    assert after.give(_BACK).fault_id == "f3", "an id means one fault"
+    assert after.inject(_BACK).fault_id == "f3", "an id means one fault"
 
 
-def test_a_fault_is_made_real_again_for_a_host_that_boots(first: _Effector) -> None:
+def test_a_fault_is_made_real_again_for_a_host_that_boots(first: _Injector) -> None:
     faults = _registry(first)
-    faults.give(_DROP)
-    faults.booting("i-2")
+    faults.inject(_DROP)
+    faults.before_boot("i-2")
     assert first.applied == [_DROPPED]
 
 
-def test_a_fault_that_no_longer_holds_is_told_and_the_rest_of_the_lab_goes_on(first: _Effector) -> None:
+def test_a_fault_that_no_longer_holds_is_told_and_the_rest_of_the_lab_goes_on(first: _Injector) -> None:
     faults = _registry(first)
-    faults.give(_DROP)
+    faults.inject(_DROP)
     first.refused = _DROPPED
-    faults.follow(_SCENE.machines)
+    faults.sync(_SCENE.machines)
     assert faults.problem == "the active faults do not all hold: no way"
     first.refused = ""
-    faults.follow(_SCENE.machines)
+    faults.sync(_SCENE.machines)
     assert faults.problem is None
-    faults.follow({"i-1": _BALANCER})
-    assert faults.listed()[0]["missing"] == ["there is no host web-1 now"]
+    faults.sync({"i-1": _BALANCER})
+    assert faults.as_dicts()[0]["missing"] == ["there is no host web-1 now"]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), 700_000])
-def test_a_time_that_is_none_is_refused(first: _Effector, seconds: float) -> None:
+def test_a_time_that_is_none_is_refused(first: _Injector, seconds: float) -> None:
     with pytest.raises(FaultError, match="a fault lasts from a fraction of a second to a week"):
-        _registry(first).give(_DROP, seconds)
+        _registry(first).inject(_DROP, seconds)
 
 
 @pytest.mark.parametrize(
@@ -349,9 +351,9 @@ def test_a_time_that_is_none_is_refused(first: _Effector, seconds: float) -> Non
     ],
 )
 def test_whoever_asks_why_a_packet_does_not_arrive_is_told_the_fault(
-    first: _Effector, description: dict[str, Any], source: str, target: str, ails: bool
+    first: _Injector, description: dict[str, Any], source: str, target: str, ails: bool
 ) -> None:
     faults = _registry(first)
-    words = parse(description).words()
-    faults.give(description)
-    assert faults.ailing(source, target) == ([f"fault f1: {words}"] if ails else [])
+    words = parse(description).summary()
+    faults.inject(description)
+    assert faults.on_path(source, target) == ([f"fault f1: {words}"] if ails else [])

@@ -14,7 +14,7 @@ def hypervisor(**powers: Power) -> Hypervisor:
     keepers = {
         name: SimpleNamespace(instance_id=name, desired=SimpleNamespace(name="web-1", power=power)) for name, power in powers.items()
     }
-    return cast("Hypervisor", SimpleNamespace(keepers=keepers))
+    return cast("Hypervisor", SimpleNamespace(reconcilers=keepers))
 
 
 @pytest.mark.parametrize("order", [("old", "new"), ("new", "old")])

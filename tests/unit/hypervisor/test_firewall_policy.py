@@ -5,23 +5,23 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from lab.hypervisor.firewall.facts import GroupRule
-from lab.hypervisor.firewall.judge import Packet, judge
-from lab.hypervisor.firewall.policy import ICMP, TCP, UDP, Permission, policy, untracked_protocols
-from tests.unit.hypervisor.rulebooks import BALANCER, LB, STACK, WEB, WEB_1, WEB_2, book, rule
+from lab.hypervisor.firewall.model import GroupRule
+from lab.hypervisor.firewall.policy import ICMP, TCP, UDP, AllowRule, build_policy, untracked_protocols
+from lab.hypervisor.firewall.verdict import Packet, evaluate
+from tests.unit.hypervisor.security_groups import BALANCER, LB, STACK_RULES, WEB, WEB_1, WEB_2, rule, snapshot
 
 EVERYONE = (BALANCER, WEB_1, WEB_2)
 
 
-def _only(one: GroupRule, **prefix_lists: tuple[str, ...]) -> Permission:
-    made = policy(book(one, **prefix_lists), EVERYONE)
+def _only(one: GroupRule, **prefix_lists: tuple[str, ...]) -> AllowRule:
+    made = build_policy(snapshot(one, **prefix_lists), EVERYONE)
     assert made.problems == ()
-    ((permission,),) = made.permissions.values()
+    ((permission,),) = made.rules.values()
     return permission
 
 
 def test_a_rule_becomes_a_permission_with_its_peer_and_its_ports() -> None:
-    assert _only(rule("sgr-1", WEB, "tcp", 8080, 8089, cidr_ipv4="10.0.0.0/8", description="why")) == Permission(
+    assert _only(rule("sgr-1", WEB, "tcp", 8080, 8089, cidr_ipv4="10.0.0.0/8", description="why")) == AllowRule(
         rule_id="sgr-1", group_id=WEB, egress=False, protocol=TCP, ports=(8080, 8089), network=IPv4Network("10.0.0.0/8"), description="why"
     )
 
@@ -46,7 +46,7 @@ def test_an_icmp_rule_has_a_type_and_perhaps_a_code() -> None:
 
 
 def test_ports_of_other_protocols_say_nothing() -> None:
-    assert _only(rule("sgr-1", WEB, "112", 5, 6)).covers(112, None)
+    assert _only(rule("sgr-1", WEB, "112", 5, 6)).matches(112, None)
 
 
 def test_a_networks_host_bits_are_dropped_as_ec2_drops_them() -> None:
@@ -55,18 +55,18 @@ def test_a_networks_host_bits_are_dropped_as_ec2_drops_them() -> None:
 
 @pytest.mark.parametrize("one", [rule("sgr-1", WEB, "tcp", 1, cidr_ipv6="::/0"), rule("sgr-1", WEB, "icmpv6"), rule("sgr-1", WEB, "58")])
 def test_what_is_about_ipv6_alone_permits_nothing_and_is_no_problem(one: GroupRule) -> None:
-    made = policy(book(one), EVERYONE)
-    assert (dict(made.permissions), made.problems) == ({}, ())
+    made = build_policy(snapshot(one), EVERYONE)
+    assert (dict(made.rules), made.problems) == ({}, ())
 
 
 def test_a_peer_groups_members_are_the_addresses_of_its_interfaces() -> None:
-    made = policy(book(*STACK), EVERYONE)
+    made = build_policy(snapshot(*STACK_RULES), EVERYONE)
     assert made.members == {LB: {BALANCER.address}, WEB: {WEB_1.address, WEB_2.address}}
 
 
 def test_a_prefix_lists_networks_are_joined_and_ipv6_left_out() -> None:
-    made = policy(
-        book(rule("sgr-1", WEB, "tcp", 1, prefix_list_id="pl-1"), pl_1=("10.0.0.0/25", "10.0.0.128/25", "2001:db8::/32")), EVERYONE
+    made = build_policy(
+        snapshot(rule("sgr-1", WEB, "tcp", 1, prefix_list_id="pl-1"), pl_1=("10.0.0.0/25", "10.0.0.128/25", "2001:db8::/32")), EVERYONE
     )
     assert made.prefix_lists == {"pl-1": (IPv4Network("10.0.0.0/24"),)}
 
@@ -90,17 +90,17 @@ def test_a_prefix_lists_networks_are_joined_and_ipv6_left_out() -> None:
     ],
 )
 def test_a_rule_that_makes_no_sense_is_reported_and_the_others_hold(one: GroupRule, fault: str) -> None:
-    made = policy(book(one, *STACK, pl_1=("10.0.0.0/99",)), EVERYONE)
+    made = build_policy(snapshot(one, *STACK_RULES, pl_1=("10.0.0.0/99",)), EVERYONE)
     assert [problem.text for problem in made.problems] == [f"rule sgr-1 of security group {WEB} (webs) permits nothing: {fault}"]
     assert made.problems_of([WEB]) == [made.problems[0].text]
     assert made.problems_of([LB]) == []
-    assert sorted(permission.rule_id for found in made.permissions.values() for permission in found) == ["sgr-in", "sgr-out", "sgr-site"]
+    assert sorted(permission.rule_id for found in made.rules.values() for permission in found) == ["sgr-in", "sgr-out", "sgr-site"]
 
 
 def test_a_host_in_a_group_that_is_gone_keeps_its_others() -> None:
-    made = policy(book(*STACK), [replace(WEB_1, group_ids=(WEB, "sg-9"))])
+    made = build_policy(snapshot(*STACK_RULES), [replace(WEB_1, group_ids=(WEB, "sg-9"))])
     assert made.problems_of((WEB, "sg-9")) == ["its security group sg-9 is not there"]
-    assert [permission.rule_id for permission in made.of((WEB, "sg-9"), egress=False)] == ["sgr-in"]
+    assert [permission.rule_id for permission in made.rules_for((WEB, "sg-9"), egress=False)] == ["sgr-in"]
 
 
 def test_only_what_is_open_to_everyone_and_answered_by_rules_is_untracked() -> None:
@@ -117,10 +117,10 @@ def test_only_what_is_open_to_everyone_and_answered_by_rules_is_untracked() -> N
 
 
 def test_the_judge_names_the_rule_that_lets_a_packet_through() -> None:
-    made = policy(book(*STACK), EVERYONE)
-    verdict = judge(made, BALANCER, Packet(protocol=TCP, port=8080), egress=True, peer=WEB_2.address)
+    made = build_policy(snapshot(*STACK_RULES), EVERYONE)
+    verdict = evaluate(made, BALANCER, Packet(protocol=TCP, port=8080), egress=True, peer=WEB_2.address)
     assert (verdict.permitted, verdict.rule_id, verdict.group_id, verdict.group) == (True, "sgr-out", LB, "balancers")
-    assert judge(made, WEB_2, Packet(protocol=TCP, port=8080), egress=False, peer=BALANCER.address).rule_id == "sgr-in"
+    assert evaluate(made, WEB_2, Packet(protocol=TCP, port=8080), egress=False, peer=BALANCER.address).rule_id == "sgr-in"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,6 @@ def test_the_judge_names_the_rule_that_lets_a_packet_through() -> None:
     ],
 )
 def test_the_judge_names_the_groups_whose_default_stops_a_packet(packet: Packet, peer: IPv4Address, said: str) -> None:
-    verdict = judge(policy(book(*STACK), EVERYONE), WEB_1, packet, egress=False, peer=peer)
+    verdict = evaluate(build_policy(snapshot(*STACK_RULES), EVERYONE), WEB_1, packet, egress=False, peer=peer)
     assert (verdict.permitted, verdict.rule_id, verdict.group_id) == (False, "", WEB)
     assert verdict.reason == f"default deny: no rule lets {said}"

@@ -9,21 +9,21 @@ from dataclasses import replace
 import pytest
 
 from lab.hypervisor.firewall.enforcer import Enforcer
-from lab.hypervisor.firewall.facts import GroupRule, Interface
-from lab.hypervisor.firewall.policy import policy
-from lab.hypervisor.firewall.ruleset import Ruleset, ruleset
+from lab.hypervisor.firewall.model import GroupRule, NetworkInterface
+from lab.hypervisor.firewall.policy import build_policy
+from lab.hypervisor.firewall.ruleset import Ruleset, build_ruleset
 from lab.hypervisor.run import CommandError
-from tests.unit.hypervisor.rulebooks import BALANCER, LB, STACK, SURFACES, WEB, WEB_1, WEB_2, book, rule
+from tests.unit.hypervisor.security_groups import BALANCER, LB, ROUTER, STACK_RULES, WEB, WEB_1, WEB_2, rule, snapshot
 
 TRACKED_IN, TRACKED_OUT = "ct mark set ct mark | 0x2 accept", "ct mark set ct mark | 0x1 accept"
 
 
-def rules(*given: GroupRule, interfaces: Iterable[Interface] = (BALANCER, WEB_1, WEB_2), **lists: tuple[str, ...]) -> Ruleset:
-    return ruleset(policy(book(*given, **lists), interfaces), SURFACES)
+def rules(*given: GroupRule, interfaces: Iterable[NetworkInterface] = (BALANCER, WEB_1, WEB_2), **lists: tuple[str, ...]) -> Ruleset:
+    return build_ruleset(build_policy(snapshot(*given, **lists), interfaces), ROUTER)
 
 
 def test_a_peer_group_is_a_set_and_each_interface_leads_to_its_groups_chain() -> None:
-    made = rules(*STACK)
+    made = rules(*STACK_RULES)
     assert made.sets == {LB: ("10.0.0.10",), WEB: ("10.0.4.4", "10.0.4.5")}
     assert made.chains == {
         f"in-{LB}": (f'tcp dport 443 {TRACKED_IN} comment "sgr-site"',),
@@ -31,8 +31,8 @@ def test_a_peer_group_is_a_set_and_each_interface_leads_to_its_groups_chain() ->
         f"in-{WEB}": (f'ip saddr @{LB} tcp dport 8080 {TRACKED_IN} comment "sgr-in"',),
         f"out-{WEB}": (),
     }
-    assert made.leaving == {"v-1": f"out-{LB}", "v-2": f"out-{WEB}", "v-3": f"out-{WEB}"}
-    assert made.arriving == {"v-1": f"in-{LB}", "v-2": f"in-{WEB}", "v-3": f"in-{WEB}"}
+    assert made.egress_chains == {"v-1": f"out-{LB}", "v-2": f"out-{WEB}", "v-3": f"out-{WEB}"}
+    assert made.ingress_chains == {"v-1": f"in-{LB}", "v-2": f"in-{WEB}", "v-3": f"in-{WEB}"}
 
 
 @pytest.mark.parametrize(
@@ -65,8 +65,8 @@ def test_flows_that_aws_does_not_track_are_not_marked() -> None:
 
 def test_interfaces_in_the_same_groups_share_a_chain_whatever_the_order() -> None:
     both = [replace(WEB_1, group_ids=(WEB, LB)), replace(WEB_2, group_ids=(LB, WEB))]
-    made = rules(*STACK, interfaces=both)
-    (chain,) = set(made.arriving.values())
+    made = rules(*STACK_RULES, interfaces=both)
+    (chain,) = set(made.ingress_chains.values())
     assert sorted(made.chains[chain]) == [
         f'ip saddr @{LB} tcp dport 8080 {TRACKED_IN} comment "sgr-in"',
         f'tcp dport 443 {TRACKED_IN} comment "sgr-site"',
@@ -74,8 +74,8 @@ def test_interfaces_in_the_same_groups_share_a_chain_whatever_the_order() -> Non
 
 
 def test_a_host_more_is_an_element_more_and_no_rule() -> None:
-    before, after = rules(*STACK, interfaces=[BALANCER, WEB_1]), rules(*STACK)
-    assert before.difference(after) == (
+    before, after = rules(*STACK_RULES, interfaces=[BALANCER, WEB_1]), rules(*STACK_RULES)
+    assert before.diff_script(after) == (
         f"add element ip firewall {WEB} {{ 10.0.4.5 }}\n"
         f'add element ip firewall leaving {{ "v-3" : jump out-{WEB} }}\n'
         f'add element ip firewall arriving {{ "v-3" : jump in-{WEB} }}\n'
@@ -84,7 +84,7 @@ def test_a_host_more_is_an_element_more_and_no_rule() -> None:
 
 def test_a_rule_more_rewrites_its_groups_chain_alone() -> None:
     added = rule("sgr-zzz", WEB, "tcp", 22, peer_group_id=LB)
-    assert rules(*STACK).difference(rules(*STACK, added)) == (
+    assert rules(*STACK_RULES).diff_script(rules(*STACK_RULES, added)) == (
         f"add chain ip firewall in-{WEB}\n"
         f"flush chain ip firewall in-{WEB}\n"
         f'add rule ip firewall in-{WEB} ip saddr @{LB} tcp dport 8080 {TRACKED_IN} comment "sgr-in"\n'
@@ -93,11 +93,11 @@ def test_a_rule_more_rewrites_its_groups_chain_alone() -> None:
 
 
 def test_nothing_changed_is_no_script() -> None:
-    assert rules(*STACK).difference(rules(*reversed(STACK), interfaces=[WEB_2, WEB_1, BALANCER])) == ""
+    assert rules(*STACK_RULES).diff_script(rules(*reversed(STACK_RULES), interfaces=[WEB_2, WEB_1, BALANCER])) == ""
 
 
 def test_what_leaves_the_internet_and_local_services_is_judged_by_no_group() -> None:
-    text = rules(*STACK).load()
+    text = rules(*STACK_RULES).full_script()
     assert text.startswith("table ip firewall\ndelete table ip firewall\ntable ip firewall {\n")
     assert 'iifname { "wan", "lo" } accept' in text
     assert "ip daddr != { 198.19.0.16, 198.19.0.17 } fib daddr type local ct mark set ct mark | 0x1 accept" in text
@@ -106,9 +106,9 @@ def test_what_leaves_the_internet_and_local_services_is_judged_by_no_group() -> 
 
 STATES = (
     rules(interfaces=[]),
-    rules(*STACK),
-    rules(*STACK, interfaces=[BALANCER, WEB_1]),
-    rules(*STACK, interfaces=[BALANCER, replace(WEB_1, group_ids=(WEB, LB)), WEB_2]),
+    rules(*STACK_RULES),
+    rules(*STACK_RULES, interfaces=[BALANCER, WEB_1]),
+    rules(*STACK_RULES, interfaces=[BALANCER, replace(WEB_1, group_ids=(WEB, LB)), WEB_2]),
     rules(rule("sgr-1", WEB, "-1"), rule("sgr-2", WEB, "-1", egress=True), rule("sgr-3", LB, "icmp", 8, 0)),
     rules(rule("sgr-1", WEB, "tcp", 443, egress=True, prefix_list_id="pl-1"), pl_1=("10.0.0.0/25", "192.0.2.0/24")),
     rules(rule("sgr-1", WEB, "tcp", 443, egress=True, prefix_list_id="pl-1"), pl_1=("10.0.0.0/24",)),
@@ -119,10 +119,10 @@ STATES = (
 @pytest.mark.programs
 def test_nft_takes_every_state_and_every_difference_leads_to_the_next() -> None:
     """Each pair, in a network namespace of the test's own: loading one and then the difference is loading the other."""
-    fresh = [nft(state.load()) for state in STATES]
+    fresh = [nft(state.full_script()) for state in STATES]
     for before in STATES:
         for after, expected in zip(STATES, fresh, strict=True):
-            assert nft(before.load(), before.difference(after)) == expected, before.difference(after)
+            assert nft(before.full_script(), before.diff_script(after)) == expected, before.diff_script(after)
 
 
 @pytest.mark.programs
@@ -160,10 +160,10 @@ class Router:
 
 def test_the_table_is_loaded_once_and_then_only_changed() -> None:
     router = Router()
-    enforcer = Enforcer(SURFACES, router.load)
-    enforcer.enforce(book(*STACK), [BALANCER, WEB_1])
-    enforcer.enforce(book(*STACK), [BALANCER, WEB_1])
-    enforcer.enforce(book(*STACK), [BALANCER, WEB_1, WEB_2])
+    enforcer = Enforcer(ROUTER, router.load)
+    enforcer.enforce(snapshot(*STACK_RULES), [BALANCER, WEB_1])
+    enforcer.enforce(snapshot(*STACK_RULES), [BALANCER, WEB_1])
+    enforcer.enforce(snapshot(*STACK_RULES), [BALANCER, WEB_1, WEB_2])
     first, second = router.scripts
     assert first.startswith("table ip firewall\n")
     assert second.startswith("add element")
@@ -171,20 +171,20 @@ def test_the_table_is_loaded_once_and_then_only_changed() -> None:
 
 def test_a_table_that_somebody_changed_by_hand_is_loaded_anew() -> None:
     router = Router()
-    enforcer = Enforcer(SURFACES, router.load)
-    enforcer.enforce(book(*STACK), [BALANCER, WEB_1])
+    enforcer = Enforcer(ROUTER, router.load)
+    enforcer.enforce(snapshot(*STACK_RULES), [BALANCER, WEB_1])
     router.refuses = True
-    enforcer.enforce(book(*STACK), [BALANCER, WEB_1, WEB_2])
-    assert router.scripts[-1] == rules(*STACK).load()
+    enforcer.enforce(snapshot(*STACK_RULES), [BALANCER, WEB_1, WEB_2])
+    assert router.scripts[-1] == rules(*STACK_RULES).full_script()
 
 
 def test_a_refused_table_is_tried_again_and_not_taken_for_loaded() -> None:
     router = Router()
     router.refuses = True
-    enforcer = Enforcer(SURFACES, router.load)
+    enforcer = Enforcer(ROUTER, router.load)
     with pytest.raises(CommandError):
-        enforcer.enforce(book(*STACK), [BALANCER])
+        enforcer.enforce(snapshot(*STACK_RULES), [BALANCER])
     assert enforcer.policy.interfaces == ()
-    enforcer.enforce(book(*STACK), [BALANCER])
+    enforcer.enforce(snapshot(*STACK_RULES), [BALANCER])
     assert len(router.scripts) == 2
     assert router.scripts[0] == router.scripts[1]

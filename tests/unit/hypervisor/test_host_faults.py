@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from lab.cloud.api_faults import ApiFault, ApiFaults
-from lab.door_faults import DoorFaults
+from lab.api_fault_injector import ApiFaultInjector
+from lab.cloud.api_fault_filter import ApiFault, ApiFaultFilter
 from lab.hypervisor.desired import DesiredMachine, Volume
-from lab.hypervisor.faults.fault import FaultError, Scene
+from lab.hypervisor.faults.fault import FaultError, LabSnapshot
 from lab.hypervisor.faults.hosts import Freeze, SlowDisk
-from lab.hypervisor.faults.kinds import describe, parse
+from lab.hypervisor.faults.kinds import parse, serialize
+from lab.hypervisor.io_throttle import IoLimits
 from lab.hypervisor.machine import Machine
-from lab.hypervisor.slow_disks import Limits
 from lab.names import LabNames
 from lab.processes import write_pid_file
 
@@ -36,12 +36,12 @@ _WEB = replace(_DB, instance_id="i-0b", name="web-1", volumes=())
 
 
 @pytest.fixture
-def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
+def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabSnapshot:
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
     names = LabNames.of("x")
     for machine in (_DB, _WEB):
         names.machine_dir(machine.instance_id).mkdir(parents=True)
-    return Scene(names=names, machines={machine.instance_id: machine for machine in (_DB, _WEB)})
+    return LabSnapshot(names=names, machines={machine.instance_id: machine for machine in (_DB, _WEB)})
 
 
 @pytest.mark.parametrize(
@@ -64,8 +64,8 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scene:
 )
 def test_a_fault_says_in_words_what_goes_wrong_and_is_known_again(description: Mapping[str, Any], words: str) -> None:
     fault = parse(description)
-    assert fault.words() == words
-    assert parse(describe(fault)) == fault
+    assert fault.summary() == words
+    assert parse(serialize(fault)) == fault
 
 
 @pytest.mark.parametrize(
@@ -98,43 +98,43 @@ def test_what_makes_no_sense_is_refused_with_the_rule(description: Mapping[str, 
         ({"kind": "slow-disk", "host": "db-1", "volume": "vol-0b", "read": "1MB/s"}, "db-1 has no such disk; .* root, vol-0a"),
     ],
 )
-def test_what_the_lab_has_not_is_refused_with_what_it_has(scene: Scene, description: Mapping[str, Any], reason: str) -> None:
+def test_what_the_lab_has_not_is_refused_with_what_it_has(scene: LabSnapshot, description: Mapping[str, Any], reason: str) -> None:
     with pytest.raises(FaultError, match=reason):
         parse(description).check(scene)
 
 
-def test_a_freeze_is_of_the_run_that_it_was_given_to(scene: Scene) -> None:
+def test_a_freeze_is_of_the_run_that_it_was_given_to(scene: LabSnapshot) -> None:
     machine = Machine(names=scene.names, instance_id="i-0a")
     booted = machine.folder / "booted"
     booted.touch()
     os.utime(booted, (1000, 1000))
-    freeze = Freeze(host="db-1", given=2000)
-    assert not freeze.means(machine), "it does not run"
+    freeze = Freeze(host="db-1", injected_at=2000)
+    assert not freeze.applies_to(machine), "it does not run"
     write_pid_file(machine.folder / "supervisor.pid", os.getpid())
-    assert freeze.means(machine)
-    assert freeze.missing(scene) == []
+    assert freeze.applies_to(machine)
+    assert freeze.inactive_reasons(scene) == []
     os.utime(booted, (3000, 3000))
-    assert not freeze.means(machine)
-    assert freeze.missing(scene) == ["db-1 has been off since, and what starts anew is not frozen"]
+    assert not freeze.applies_to(machine)
+    assert freeze.inactive_reasons(scene) == ["db-1 has been off since, and what starts anew is not frozen"]
     fresh = parse({"kind": "freeze", "host": "db-1"})
     assert isinstance(fresh, Freeze)
-    assert abs(fresh.given - time.time()) < 5
+    assert abs(fresh.injected_at - time.time()) < 5
 
 
 def test_speeds_are_bytes_with_decimal_and_binary_prefixes() -> None:
     fault = parse({"kind": "slow-disk", "host": "db-1", "write": "2MiB/s", "read": "2mb"})
     assert isinstance(fault, SlowDisk)
-    assert fault.limits == Limits(write_bytes=2 * 2**20, read_bytes=2_000_000)
+    assert fault.limits == IoLimits(write_bps=2 * 2**20, read_bps=2_000_000)
 
 
-def test_the_doors_faults_follow_from_those_of_the_api_alone(scene: Scene) -> None:
+def test_the_doors_faults_follow_from_those_of_the_api_alone(scene: LabSnapshot) -> None:
     given: list[ApiFault] = []
 
-    class Door(ApiFaults):
-        def have(self, faults: Iterable[ApiFault]) -> None:
+    class Door(ApiFaultFilter):
+        def set_faults(self, faults: Iterable[ApiFault]) -> None:
             given[:] = faults
 
-    door = DoorFaults(Door())
+    door = ApiFaultInjector(Door())
     faults = [
         parse({"kind": "freeze", "host": "db-1"}),
         parse({"kind": "api-throttle", "percent": 25, "service": "ec2"}),
@@ -144,7 +144,7 @@ def test_the_doors_faults_follow_from_those_of_the_api_alone(scene: Scene) -> No
     ]
     door.apply(faults, scene)
     assert given == [
-        ApiFault(kind="throttle", service="ec2", share=0.25),
+        ApiFault(kind="throttle", service="ec2", probability=0.25),
         ApiFault(kind="throttle", rate=3),
         ApiFault(kind="slow", delay=0.25),
         ApiFault(kind="down", service="s3"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.hypervisor import tries
+from lab.hypervisor import probes
 from lab.names import LabNameError, LabNames, mac_address
 
 _names = st.from_regex(r"[a-z0-9][a-z0-9-]{0,7}", fullmatch=True)
@@ -23,8 +23,8 @@ def test_a_name_that_a_link_cannot_carry_is_refused_with_the_rule(name: str) -> 
 def test_the_newcomers_lab_and_the_tests_lab_share_nothing() -> None:
     dev, test = LabNames.of("dev"), LabNames.of("test")
     assert (dev.slot, test.slot) == (0, 1)
-    assert not dev.elastic_network.overlaps(test.elastic_network)
-    assert not dev.outside_network.overlaps(test.outside_network)
+    assert not dev.public_network.overlaps(test.public_network)
+    assert not dev.wan_network.overlaps(test.wan_network)
     assert dev.api_port != test.api_port
     assert dev.moto_socket != test.moto_socket
     assert dev.state_dir != test.state_dir
@@ -34,8 +34,8 @@ def test_the_newcomers_lab_has_these_names() -> None:
     names = LabNames.of("dev")
     assert names.prefix == "wsl-dev"
     assert names.router_netns == "wsl-dev.router"
-    assert str(names.elastic_network) == "198.18.0.0/24"
-    assert str(names.machine_address) == "198.19.0.1"
+    assert str(names.public_network) == "198.18.0.0/24"
+    assert str(names.wan_peer_address) == "198.19.0.1"
     assert str(names.state_dir) == "/var/lib/webstack/labs/dev"
     assert names.api_endpoint == "http://127.0.0.1:14600"
 
@@ -43,7 +43,7 @@ def test_the_newcomers_lab_has_these_names() -> None:
 @given(name=_names)
 def test_no_lab_listens_where_packets_that_are_tried_start(name: str) -> None:
     names = LabNames.of(name)
-    assert names.api_port not in range(tries.LOWEST_PORT, tries.HIGHEST_PORT)
+    assert names.api_port not in range(probes.MIN_SOURCE_PORT, probes.MAX_SOURCE_PORT)
 
 
 @given(name=_names)
@@ -63,9 +63,9 @@ def test_no_labs_namespaces_begin_with_another_labs_prefix(first: str, second: s
 @given(name=_names)
 def test_every_address_lies_in_the_block_for_tests_between_networks(name: str) -> None:
     names = LabNames.of(name)
-    for address in (names.machine_address, names.router_address, names.api_address, names.s3_address, names.elastic_network[1]):
+    for address in (names.wan_peer_address, names.router_address, names.api_address, names.s3_address, names.public_network[1]):
         assert IPv4Address("198.18.0.0") <= address <= IPv4Address("198.19.255.255")
-    assert len({names.machine_address, names.router_address, names.api_address, names.s3_address}) == 4
+    assert len({names.wan_peer_address, names.router_address, names.api_address, names.s3_address}) == 4
 
 
 @given(name=_names)

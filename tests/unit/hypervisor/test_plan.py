@@ -7,7 +7,7 @@ from ipaddress import IPv4Interface
 import pytest
 
 from lab.hypervisor.desired import DesiredMachine, Power, Volume
-from lab.hypervisor.plan import Action, ActualMachine, Rest, Step, next_step
+from lab.hypervisor.plan import Action, ObservedMachine, Step, StopCause, next_step
 
 _ADDRESS = IPv4Interface("10.20.2.11/24")
 
@@ -23,13 +23,13 @@ def _wanted(state: str, *volumes: str, leaving: str | None = None, problem: str 
         image_id="ami-1",
         address=_ADDRESS,
         volumes=tuple(Volume(volume_id=volume, size_gib=1) for volume in volumes),
-        leaving=frozenset({leaving} if leaving else ()),
+        detaching=frozenset({leaving} if leaving else ()),
         problem=problem,
     )
 
 
-_OFF = ActualMachine(running=False, has_root=True)
-_ON = ActualMachine(running=True, has_root=True)
+_OFF = ObservedMachine(running=False, has_root_disk=True)
+_ON = ObservedMachine(running=True, has_root_disk=True)
 
 
 @pytest.mark.parametrize(
@@ -44,60 +44,62 @@ _ON = ActualMachine(running=True, has_root=True)
     ],
 )
 def test_each_state_of_the_api_is_one_wish(state: str, power: Power) -> None:
-    assert Power.of(state) is power
+    assert Power.from_instance_state(state) is power
 
 
 @pytest.mark.parametrize(
     ("wanted", "actual", "action"),
     [
-        (_wanted("pending"), ActualMachine(running=False), Action.BOOT),
-        (_wanted("pending"), _ON, Action.TELL_STARTED),
-        (_wanted("pending"), replace(_ON, told=Power.ON), Action.NOTHING),
-        (_wanted("pending"), replace(_OFF, rest=Rest.FAILED), Action.TELL_STARTED),
-        (_wanted("pending", problem="no subnet"), ActualMachine(running=False), Action.TELL_STARTED),
-        (_wanted("running"), ActualMachine(running=False), Action.BOOT),
+        (_wanted("pending"), ObservedMachine(running=False), Action.BOOT),
+        (_wanted("pending"), _ON, Action.REPORT_STARTED),
+        (_wanted("pending"), replace(_ON, reported_power=Power.ON), Action.NOTHING),
+        (_wanted("pending"), replace(_OFF, stop_cause=StopCause.FAILED), Action.REPORT_STARTED),
+        (_wanted("pending", problem="no subnet"), ObservedMachine(running=False), Action.REPORT_STARTED),
+        (_wanted("running"), ObservedMachine(running=False), Action.BOOT),
         (_wanted("running"), _ON, Action.NOTHING),
-        (_wanted("running"), replace(_OFF, rest=Rest.OFF, told=Power.OFF), Action.BOOT),
-        (_wanted("running"), replace(_OFF, rest=Rest.REBOOT), Action.BOOT),
-        (_wanted("running"), replace(_OFF, rest=Rest.KILLED), Action.NOTHING),
-        (_wanted("running"), replace(_OFF, rest=Rest.FAILED), Action.NOTHING),
-        (_wanted("running", problem="no subnet"), ActualMachine(running=False), Action.NOTHING),
+        (_wanted("running"), replace(_OFF, stop_cause=StopCause.API_STOP, reported_power=Power.OFF), Action.BOOT),
+        (_wanted("running"), replace(_OFF, stop_cause=StopCause.REBOOT), Action.BOOT),
+        (_wanted("running"), replace(_OFF, stop_cause=StopCause.KILLED), Action.NOTHING),
+        (_wanted("running"), replace(_OFF, stop_cause=StopCause.FAILED), Action.NOTHING),
+        (_wanted("running", problem="no subnet"), ObservedMachine(running=False), Action.NOTHING),
         (_wanted("stopping"), _ON, Action.SHUT_DOWN),
-        (_wanted("stopping"), replace(_OFF, rest=Rest.OFF), Action.TELL_STOPPED),
-        (_wanted("stopping"), replace(_OFF, rest=Rest.OFF, told=Power.ON), Action.TELL_STOPPED),
-        (_wanted("stopping"), replace(_OFF, rest=Rest.OFF, told=Power.OFF), Action.NOTHING),
-        (_wanted("stopped"), replace(_OFF, rest=Rest.KILLED), Action.TELL_STOPPED),
-        (_wanted("stopped"), replace(_OFF, rest=Rest.KILLED, told=Power.OFF), Action.SETTLE),
+        (_wanted("stopping"), replace(_OFF, stop_cause=StopCause.API_STOP), Action.REPORT_STOPPED),
+        (_wanted("stopping"), replace(_OFF, stop_cause=StopCause.API_STOP, reported_power=Power.ON), Action.REPORT_STOPPED),
+        (_wanted("stopping"), replace(_OFF, stop_cause=StopCause.API_STOP, reported_power=Power.OFF), Action.NOTHING),
+        (_wanted("stopped"), replace(_OFF, stop_cause=StopCause.KILLED), Action.REPORT_STOPPED),
+        (_wanted("stopped"), replace(_OFF, stop_cause=StopCause.KILLED, reported_power=Power.OFF), Action.CLEAR_STOP_CAUSE),
         (_wanted("shutting-down"), _ON, Action.SHUT_DOWN),
         (_wanted("shutting-down"), _OFF, Action.DESTROY),
-        (_wanted("shutting-down"), ActualMachine(running=False), Action.TELL_TERMINATED),
-        (_wanted("shutting-down"), ActualMachine(running=False, told=Power.GONE), Action.NOTHING),
-        (_wanted("terminated"), ActualMachine(running=False), Action.NOTHING),
+        (_wanted("shutting-down"), ObservedMachine(running=False), Action.REPORT_TERMINATED),
+        (_wanted("shutting-down"), ObservedMachine(running=False, reported_power=Power.GONE), Action.NOTHING),
+        (_wanted("terminated"), ObservedMachine(running=False), Action.NOTHING),
         (None, _ON, Action.SHUT_DOWN),
         (None, _OFF, Action.DESTROY),
-        (None, ActualMachine(running=False), Action.NOTHING),
+        (None, ObservedMachine(running=False), Action.NOTHING),
     ],
 )
-def test_one_step_follows_from_wish_and_machine(wanted: DesiredMachine | None, actual: ActualMachine, action: Action) -> None:
+def test_one_step_follows_from_wish_and_machine(wanted: DesiredMachine | None, actual: ObservedMachine, action: Action) -> None:
     assert next_step(wanted, actual).action is action
 
 
 def test_a_guest_that_powered_itself_off_is_told_and_not_booted_until_the_api_has_been_read_again() -> None:
-    actual = replace(_OFF, rest=Rest.SELF)
-    assert next_step(_wanted("running"), actual).action is Action.TELL_STOPPED
-    told = replace(actual, told=Power.OFF)
+    actual = replace(_OFF, stop_cause=StopCause.GUEST_POWEROFF)
+    assert next_step(_wanted("running"), actual).action is Action.REPORT_STOPPED
+    told = replace(actual, reported_power=Power.OFF)
     assert next_step(_wanted("running"), told).action is Action.NOTHING, "what was read before the telling says nothing"
-    assert next_step(_wanted("stopped"), told).action is Action.SETTLE
-    assert next_step(_wanted("running"), replace(told, heard=True)).action is Action.SETTLE, "somebody has started it since"
-    assert next_step(_wanted("running"), replace(told, rest=Rest.OFF)).action is Action.BOOT
+    assert next_step(_wanted("stopped"), told).action is Action.CLEAR_STOP_CAUSE
+    assert next_step(_wanted("running"), replace(told, report_observed=True)).action is Action.CLEAR_STOP_CAUSE, (
+        "somebody has started it since"
+    )
+    assert next_step(_wanted("running"), replace(told, stop_cause=StopCause.API_STOP)).action is Action.BOOT
 
 
 def test_a_killed_host_boots_after_a_stop_and_start_of_the_api() -> None:
-    actual = replace(_OFF, rest=Rest.KILLED)
-    assert next_step(_wanted("stopping"), actual).action is Action.TELL_STOPPED
-    actual = replace(actual, told=Power.OFF)
-    assert next_step(_wanted("stopped"), actual).action is Action.SETTLE
-    actual = replace(actual, rest=Rest.OFF)
+    actual = replace(_OFF, stop_cause=StopCause.KILLED)
+    assert next_step(_wanted("stopping"), actual).action is Action.REPORT_STOPPED
+    actual = replace(actual, reported_power=Power.OFF)
+    assert next_step(_wanted("stopped"), actual).action is Action.CLEAR_STOP_CAUSE
+    actual = replace(actual, stop_cause=StopCause.API_STOP)
     assert next_step(_wanted("running"), actual).action is Action.BOOT
 
 
@@ -113,7 +115,7 @@ def test_volumes_of_a_running_machine_go_before_others_come() -> None:
 def test_a_volume_that_the_guest_holds_stays_and_holds_nothing_else_up() -> None:
     actual = replace(_ON, volumes=frozenset({"vol-1"}))
     assert next_step(_wanted("running", leaving="vol-1"), actual) == Step(action=Action.DETACH, volume_id="vol-1")
-    actual = replace(actual, held=frozenset({"vol-1"}))
+    actual = replace(actual, busy_volumes=frozenset({"vol-1"}))
     assert next_step(_wanted("running", leaving="vol-1"), actual).action is Action.NOTHING, "the API is not told that it has gone"
     assert next_step(_wanted("running", "vol-2", leaving="vol-1"), actual) == Step(action=Action.ATTACH, volume_id="vol-2")
     assert next_step(_wanted("stopping", leaving="vol-1"), actual).action is Action.SHUT_DOWN
@@ -123,48 +125,48 @@ def test_a_volume_that_the_guest_holds_stays_and_holds_nothing_else_up() -> None
     ("state", "actual", "then"),
     [
         ("running", _ON, Action.NOTHING),
-        ("running", replace(_OFF, rest=Rest.KILLED), Action.NOTHING),
-        ("running", replace(_OFF, rest=Rest.REBOOT), Action.BOOT),
-        ("stopping", replace(_OFF, rest=Rest.OFF), Action.TELL_STOPPED),
+        ("running", replace(_OFF, stop_cause=StopCause.KILLED), Action.NOTHING),
+        ("running", replace(_OFF, stop_cause=StopCause.REBOOT), Action.BOOT),
+        ("stopping", replace(_OFF, stop_cause=StopCause.API_STOP), Action.REPORT_STOPPED),
         ("shutting-down", _OFF, None),
     ],
 )
 def test_the_api_is_told_once_of_a_leaving_volume_that_the_machine_does_not_have(
-    state: str, actual: ActualMachine, then: Action | None
+    state: str, actual: ObservedMachine, then: Action | None
 ) -> None:
     wanted = _wanted(state, leaving="vol-1")
     if then is None:
         assert next_step(wanted, actual).action is Action.DESTROY, "the end of the instance takes everything along"
         return
-    assert next_step(wanted, actual) == Step(action=Action.TELL_DETACHED, volume_id="vol-1")
-    assert next_step(wanted, replace(actual, released=frozenset({"vol-1"}))).action is then
+    assert next_step(wanted, actual) == Step(action=Action.REPORT_DETACHED, volume_id="vol-1")
+    assert next_step(wanted, replace(actual, reported_detached=frozenset({"vol-1"}))).action is then
 
 
-def _after(step: Step, actual: ActualMachine) -> ActualMachine:
+def _after(step: Step, actual: ObservedMachine) -> ObservedMachine:
     """What a step that succeeds makes of a machine."""
     match step.action:
         case Action.BOOT:
-            return ActualMachine(running=True, has_root=True)
+            return ObservedMachine(running=True, has_root_disk=True)
         case Action.SHUT_DOWN:
-            return replace(actual, running=False, rest=Rest.OFF, volumes=frozenset())
+            return replace(actual, running=False, stop_cause=StopCause.API_STOP, volumes=frozenset())
         case Action.DESTROY:
-            return replace(actual, has_root=False)
-        case Action.TELL_STARTED:
-            return replace(actual, told=Power.ON, heard=False)
-        case Action.TELL_STOPPED:
-            return replace(actual, told=Power.OFF, heard=False)
-        case Action.TELL_TERMINATED:
-            return replace(actual, told=Power.GONE, heard=False)
-        case Action.SETTLE:
-            return replace(actual, rest=Rest.OFF)
+            return replace(actual, has_root_disk=False)
+        case Action.REPORT_STARTED:
+            return replace(actual, reported_power=Power.ON, report_observed=False)
+        case Action.REPORT_STOPPED:
+            return replace(actual, reported_power=Power.OFF, report_observed=False)
+        case Action.REPORT_TERMINATED:
+            return replace(actual, reported_power=Power.GONE, report_observed=False)
+        case Action.CLEAR_STOP_CAUSE:
+            return replace(actual, stop_cause=StopCause.API_STOP)
         case Action.ATTACH:
             return replace(actual, volumes=actual.volumes | {str(step.volume_id)})
         case Action.GROW:
-            return replace(actual, sizes={**actual.sizes, str(step.volume_id): 1})
+            return replace(actual, volume_sizes={**actual.volume_sizes, str(step.volume_id): 1})
         case Action.DETACH:
             return replace(actual, volumes=actual.volumes - {str(step.volume_id)})
-        case Action.TELL_DETACHED:
-            return replace(actual, released=actual.released | {str(step.volume_id)})
+        case Action.REPORT_DETACHED:
+            return replace(actual, reported_detached=actual.reported_detached | {str(step.volume_id)})
         case Action.NOTHING:
             return actual
 
@@ -173,12 +175,13 @@ def _after(step: Step, actual: ActualMachine) -> ActualMachine:
 def test_from_every_situation_the_steps_come_to_an_end(state: str | None) -> None:
     wanted = _wanted(state, "vol-1", leaving="vol-9") if state else None
     situations = itertools.product(
-        [True, False], Rest, [True, False], [frozenset[str](), frozenset({"vol-9"})], [None, *Power], [True, False]
+        [True, False], StopCause, [True, False], [frozenset[str](), frozenset({"vol-9"})], [None, *Power], [True, False]
     )
     for running, rest, has_root, volumes, told, heard in situations:
-        actual = ActualMachine(
-            running=running, rest=rest, has_root=has_root or running, volumes=volumes if running else frozenset(), sizes={"vol-1": 0},
-            told=told, heard=heard,
+        actual = ObservedMachine(
+            running=running, stop_cause=rest, has_root_disk=has_root or running,
+            volumes=volumes if running else frozenset(), volume_sizes={"vol-1": 0},
+            reported_power=told, report_observed=heard,
         )  # fmt: skip
         for _ in range(10):
             step = next_step(wanted, actual)
@@ -193,10 +196,10 @@ def test_from_every_situation_the_steps_come_to_an_end(state: str | None) -> Non
 
 def test_a_volume_that_became_larger_grows_after_all_others_have_come_and_gone() -> None:
     wanted = replace(_wanted("running", "vol-1"), volumes=(Volume(volume_id="vol-1", size_gib=14),))
-    has = replace(_ON, volumes=frozenset({"vol-1"}), sizes={"vol-1": 10})
+    has = replace(_ON, volumes=frozenset({"vol-1"}), volume_sizes={"vol-1": 10})
     assert next_step(wanted, has) == Step(action=Action.GROW, volume_id="vol-1")
-    assert next_step(wanted, replace(has, sizes={"vol-1": 14})).action is Action.NOTHING
-    assert next_step(wanted, replace(has, sizes={})).action is Action.NOTHING, "what is not known is not touched"
+    assert next_step(wanted, replace(has, volume_sizes={"vol-1": 14})).action is Action.NOTHING
+    assert next_step(wanted, replace(has, volume_sizes={})).action is Action.NOTHING, "what is not known is not touched"
     assert next_step(wanted, replace(has, volumes=frozenset({"vol-1", "vol-2"}))).action is Action.DETACH
-    stopped = replace(_OFF, rest=Rest.OFF, told=Power.OFF)
+    stopped = replace(_OFF, stop_cause=StopCause.API_STOP, reported_power=Power.OFF)
     assert next_step(replace(wanted, state="stopped"), stopped).action is Action.NOTHING, "it has the new size at its next boot"

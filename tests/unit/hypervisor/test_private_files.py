@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.engine.process import InterruptibleCommand
+from lab.engine.interruptible_command import InterruptibleCommand
 from lab.engine.provider_process import ProviderProcess
-from lab.files import write_whole
+from lab.files import write_atomic
 from lab.hypervisor import cgroups, root_disk, volumes
-from lab.hypervisor.cgroups import Layout, MachineCgroup
+from lab.hypervisor.cgroups import CgroupLayout, MachineCgroup
 from lab.hypervisor.root_disk import RootDisk
-from lab.image.store import Store
+from lab.image.store import ImageStore
 from lab.names import LabNames
 
 
@@ -42,7 +42,7 @@ def test_the_state_folder_and_all_above_it_are_closed_also_those_of_an_earlier_v
 
 
 def test_what_is_written_whole_is_private(umask: int, tmp_path: Path) -> None:
-    write_whole(tmp_path / "lab.json", "{}")
+    write_atomic(tmp_path / "lab.json", "{}")
     assert mode(tmp_path / "lab.json") == "0o600"
 
 
@@ -50,7 +50,7 @@ def test_volumes_are_private(umask: int, tmp_path: Path, monkeypatch: pytest.Mon
     def no_loops(_: Path) -> list[Path]:
         return []
 
-    monkeypatch.setattr(volumes, "loops_over", no_loops)
+    monkeypatch.setattr(volumes, "loops_of_file", no_loops)
     volumes.grow(tmp_path / "volumes" / "vol-1.img", 1)
     assert (mode(tmp_path / "volumes"), mode(tmp_path / "volumes" / "vol-1.img")) == ("0o700", "0o600")
 
@@ -81,12 +81,14 @@ def test_a_guests_groups_are_open_to_its_users(umask: int, tmp_path: Path, monke
     for hierarchy in (unified, legacy):
         hierarchy.mkdir(mode=0o755)
         hierarchy.chmod(0o755)
-    monkeypatch.setattr(cgroups, "layout", lambda: Layout(unified=unified, legacy=(legacy,), every=(unified, legacy), block=None))
+    monkeypatch.setattr(
+        cgroups, "layout", lambda: CgroupLayout(unified=unified, legacy=(legacy,), all_hierarchies=(unified, legacy), blkio=None)
+    )
 
     def not_here(_: Path) -> None:
         """No real hierarchy."""
 
-    monkeypatch.setattr(cgroups, "_delegate", not_here)
+    monkeypatch.setattr(cgroups, "_delegate_controllers", not_here)
     MachineCgroup(lab="wsl-x", instance_id="i-1").create()
     made = [folder for hierarchy in (unified, legacy) for folder in hierarchy.rglob("*") if folder.is_dir()]
     assert len(made) == 6
@@ -94,10 +96,10 @@ def test_a_guests_groups_are_open_to_its_users(umask: int, tmp_path: Path, monke
 
 
 def test_images_can_be_closed_to_others(tmp_path: Path) -> None:
-    store = Store(cache=tmp_path)
-    store.close_to_others()
+    store = ImageStore(cache=tmp_path)
+    store.restrict_access()
     (tmp_path / "images").mkdir(mode=0o755)
-    store.close_to_others()
+    store.restrict_access()
     assert mode(tmp_path / "images") == "0o700"
 
 
@@ -124,6 +126,6 @@ def test_the_provider_makes_private_files(umask: int, tmp_path: Path, monkeypatc
     monkeypatch.setattr("sys.executable", str(program))
     provider = ProviderProcess(endpoint="http://127.0.0.1:1", folder=tmp_path)
     provider.start()
-    provider.attachment()
+    provider.debug_providers()
     provider.stop()
     assert mode(tmp_path / "state") == "0o600"

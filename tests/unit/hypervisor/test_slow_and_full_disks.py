@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.hypervisor import cgroups, full_disks, slow_disks
-from lab.hypervisor.cgroups import Layout, MachineCgroup
-from lab.hypervisor.slow_disks import Limits, NoThrottlingError
+from lab.hypervisor import cgroups, disk_fill, io_throttle
+from lab.hypervisor.cgroups import CgroupLayout, MachineCgroup
+from lab.hypervisor.io_throttle import IoLimits, ThrottlingUnsupportedError
 
 GROUP = MachineCgroup(lab="wsl-x", instance_id="i-1")
 
@@ -23,7 +23,7 @@ class Kernel:
         self.folder.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():
             (self.folder / name).write_text(text)
-        self.layout = Layout(unified=root / "unified", legacy=(), every=(), block=root / "blkio" if v1 else None)
+        self.layout = CgroupLayout(unified=root / "unified", legacy=(), all_hierarchies=(), blkio=root / "blkio" if v1 else None)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def test_v1_gets_one_rule_a_call_and_loses_those_that_are_not_wanted(
     kernel = Kernel(tmp_path, _V1, v1=True)
     monkeypatch.setattr(cgroups, "layout", lambda: kernel.layout)
     writes: list[tuple[str, str]] = request.getfixturevalue("writes")
-    slow_disks.slow_down(GROUP, {"7:2": Limits(write_bytes=1000, read_calls=7)})
+    io_throttle.apply_limits(GROUP, {"7:2": IoLimits(write_bps=1000, read_iops=7)})
     assert writes == [
         ("blkio.throttle.read_bps_device", "7:2 0"),
         ("blkio.throttle.write_bps_device", "7:1 0"),
@@ -69,7 +69,7 @@ def test_v2_gets_all_limits_of_a_device_in_one_line(
     kernel = Kernel(tmp_path, {"io.max": "7:1 rbps=max wbps=5000 riops=max wiops=max\n"}, v1=False)
     monkeypatch.setattr(cgroups, "layout", lambda: kernel.layout)
     writes: list[tuple[str, str]] = request.getfixturevalue("writes")
-    slow_disks.slow_down(GROUP, {"7:2": Limits(write_bytes=1000, read_calls=7)})
+    io_throttle.apply_limits(GROUP, {"7:2": IoLimits(write_bps=1000, read_iops=7)})
     assert writes == [
         ("io.max", "7:1 rbps=max wbps=max riops=max wiops=max"),
         ("io.max", "7:2 rbps=max wbps=1000 riops=7 wiops=max"),
@@ -79,16 +79,16 @@ def test_v2_gets_all_limits_of_a_device_in_one_line(
 def test_a_system_with_neither_is_refused_in_words_and_left_alone_without_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = Kernel(tmp_path, {}, v1=False)
     monkeypatch.setattr(cgroups, "layout", lambda: kernel.layout)
-    slow_disks.slow_down(GROUP, {})
-    with pytest.raises(NoThrottlingError, match=r"neither blkio.throttle.write_bps_device .* nor io.max"):
-        slow_disks.slow_down(GROUP, {"7:2": Limits(write_bytes=1000)})
-    with pytest.raises(NoThrottlingError):
-        slow_disks.require(GROUP)
+    io_throttle.apply_limits(GROUP, {})
+    with pytest.raises(ThrottlingUnsupportedError, match=r"neither blkio.throttle.write_bps_device .* nor io.max"):
+        io_throttle.apply_limits(GROUP, {"7:2": IoLimits(write_bps=1000)})
+    with pytest.raises(ThrottlingUnsupportedError):
+        io_throttle.require_support(GROUP)
 
 
 def test_of_two_limits_the_lower_holds() -> None:
-    both = Limits(write_bytes=10, read_bytes=5).and_of(Limits(write_bytes=7, write_calls=3))
-    assert both == Limits(write_bytes=7, read_bytes=5, write_calls=3)
+    both = IoLimits(write_bps=10, read_bps=5).tightest(IoLimits(write_bps=7, write_iops=3))
+    assert both == IoLimits(write_bps=7, read_bps=5, write_iops=3)
 
 
 _MOUNTS = """\
@@ -99,8 +99,8 @@ _MOUNTS = """\
 
 
 def test_a_whole_file_systems_mount_point_is_found_by_its_device() -> None:
-    assert full_disks.parse_mount_point(_MOUNTS, "7:3") == "/var/lib/my data"
-    assert full_disks.parse_mount_point(_MOUNTS, "7:30") is None
+    assert disk_fill.parse_mount_point(_MOUNTS, "7:3") == "/var/lib/my data"
+    assert disk_fill.parse_mount_point(_MOUNTS, "7:30") is None
 
 
 def test_filling_takes_all_that_there_is_and_again_what_has_come_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,12 +113,12 @@ def test_filling_takes_all_that_there_is_and_again_what_has_come_free(tmp_path: 
         taken = offset + length
 
     monkeypatch.setattr(os, "posix_fallocate", fallocate)
-    full_disks.fill(tmp_path)
+    disk_fill.fill(tmp_path)
     assert free - 4096 < taken <= free
-    assert full_disks.is_full(tmp_path)
-    full_disks.empty(tmp_path)
-    full_disks.empty(tmp_path)
-    assert not full_disks.is_full(tmp_path)
+    assert disk_fill.is_full(tmp_path)
+    disk_fill.free_space(tmp_path)
+    disk_fill.free_space(tmp_path)
+    assert not disk_fill.is_full(tmp_path)
 
 
 def test_a_file_system_that_cannot_reserve_space_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,4 +127,4 @@ def test_a_file_system_that_cannot_reserve_space_is_an_error(tmp_path: Path, mon
 
     monkeypatch.setattr(os, "posix_fallocate", fallocate)
     with pytest.raises(OSError, match="not supported"):
-        full_disks.fill(tmp_path)
+        disk_fill.fill(tmp_path)

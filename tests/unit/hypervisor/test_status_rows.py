@@ -9,19 +9,19 @@ from typing import Any, cast
 import pytest
 
 from lab import control_server
-from lab.hypervisor.status import Word, judge
-from stack.host_record import read
+from lab.hypervisor.host_readiness import HostReadiness, evaluate_record
+from stack.readiness_record import parse_record
 
-SERVES = Word(ready=True, reason="serves the app")
+SERVES = HostReadiness(ready=True, reason="serves the app")
 
 
-def row(*, running: bool, phase: str, word: Word | None, problem: str = "") -> dict[str, object]:
+def row(*, running: bool, phase: str, word: HostReadiness | None, problem: str = "") -> dict[str, object]:
     desired = SimpleNamespace(
         name="web-2", role="web", zone="eu-central-1b", address=None, public_address=None, instance_id="i-1", problem="", group_ids=()
     )
     keeper: Any = SimpleNamespace(desired=desired, running=running, phase=phase, problem=problem)
     policy: Any = SimpleNamespace(problems_of=lambda _: [])  # pyright: ignore[reportUnknownLambdaType]
-    return cast("Any", control_server)._row(keeper, word, policy)
+    return cast("Any", control_server)._host_row(keeper, word, policy)
 
 
 @pytest.mark.parametrize(
@@ -32,14 +32,14 @@ def row(*, running: bool, phase: str, word: Word | None, problem: str = "") -> d
         (True, "shutting-down", SERVES, "", False, "it is shutting-down"),
         (True, "stopping", SERVES, "", False, "it is stopping"),
         (True, "booting", None, "", False, "it is booting"),
-        (True, "booting", Word(ready=False, reason="starting: no database"), "", False, "it is booting; starting: no database"),
-        (True, "booting", Word(ready=False, reason="no word since its last start", counts=False), "", False, "it is booting"),
+        (True, "booting", HostReadiness(ready=False, reason="starting: no database"), "", False, "it is booting; starting: no database"),
+        (True, "booting", HostReadiness(ready=False, reason="no word since its last start", is_current=False), "", False, "it is booting"),
         (False, "stopped", SERVES, "", False, "it is stopped"),
         (False, "pending", None, "its image is not there", False, "its image is not there"),
     ],
 )
 def test_what_a_host_said_while_it_ran_is_no_reason_later(
-    running: bool, phase: str, word: Word | None, problem: str, ready: bool, reason: str
+    running: bool, phase: str, word: HostReadiness | None, problem: str, ready: bool, reason: str
 ) -> None:
     found = row(running=running, phase=phase, word=word, problem=problem)
     assert (found["ready"], found["reason"]) == (ready, reason)
@@ -49,7 +49,7 @@ USER_DATA = b"#cloud-config\n"
 LAUNCHED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def word(state: str, *, age: float, renewed: bool = True) -> Word:
+def word(state: str, *, age: float, renewed: bool = True) -> HostReadiness:
     record: dict[str, object] = {
         "state": state,
         "reason": "serves the app" if state == "ready" else "nginx.service does not run",
@@ -59,7 +59,7 @@ def word(state: str, *, age: float, renewed: bool = True) -> Word:
         "measures": {"lag": "0.2 s"},
         **({"renewed_every": 70} if renewed else {}),
     }
-    return judge(read(json.dumps(record).encode()), user_data=USER_DATA, launched=LAUNCHED, age=age)
+    return evaluate_record(parse_record(json.dumps(record).encode()), user_data=USER_DATA, launched=LAUNCHED, age=age)
 
 
 def test_a_host_that_is_not_heard_any_more_is_not_called_ready() -> None:

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from lab import daemon
+from lab.disk_space import NoSpaceError, require_fits, require_free
 from lab.hypervisor import cgroups, cloud_init
-from lab.hypervisor.cgroups import Layout, MachineCgroup, NoCgroupsError, parse_mounts
-from lab.hypervisor.status import Word, explain, judge, unheard
+from lab.hypervisor.cgroups import CgroupLayout, MachineCgroup, NoCgroupsError, parse_mounts
+from lab.hypervisor.host_readiness import HostReadiness, evaluate_record, no_report, with_cloud_init
 from lab.hypervisor.volumes import guest_device
 from lab.image.recipe import Recipe
 from lab.processes import Process, read_pid_file, write_pid_file
-from lab.space import NoSpaceError, require_free, require_possible
-from stack.host_record import read
+from stack.readiness_record import parse_record
 
 _HYBRID = """\
 tmpfs /sys/fs/cgroup tmpfs rw,mode=755 0 0
@@ -34,16 +34,16 @@ def test_a_hybrid_system_has_a_v2_hierarchy_beside_the_controllers() -> None:
     layout = parse_mounts(_HYBRID)
     assert layout.unified == Path("/sys/fs/cgroup/unified")
     assert layout.legacy == (Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup/memory"), Path("/sys/fs/cgroup/blkio"))
-    assert layout.block == Path("/sys/fs/cgroup/blkio")
-    assert len(layout.every) == 5
+    assert layout.blkio == Path("/sys/fs/cgroup/blkio")
+    assert len(layout.all_hierarchies) == 5
 
 
 def test_a_pure_v2_system_has_one_hierarchy() -> None:
     layout = parse_mounts("cgroup2 /sys/fs/cgroup cgroup2 rw,nosuid,nodev,noexec,relatime,nsdelegate,memory_recursiveprot 0 0\n")
     assert layout.unified == Path("/sys/fs/cgroup")
     assert layout.legacy == ()
-    assert layout.block is None
-    assert layout.every == (Path("/sys/fs/cgroup"),)
+    assert layout.blkio is None
+    assert layout.all_hierarchies == (Path("/sys/fs/cgroup"),)
 
 
 def test_a_system_without_v2_is_refused_in_words() -> None:
@@ -66,7 +66,9 @@ def test_a_machine_has_a_group_of_its_own_in_every_hierarchy_that_a_process_can_
         for group in (cpuset / lab, cpuset / lab / "i-1"):
             (group / name).write_text("")
     (cpu / lab / "i-1" / "cpu.shares").write_text("1024")
-    monkeypatch.setattr(cgroups, "layout", lambda: Layout(unified=unified, legacy=(cpuset, cpu), every=(unified, cpuset, cpu)))
+    monkeypatch.setattr(
+        cgroups, "layout", lambda: CgroupLayout(unified=unified, legacy=(cpuset, cpu), all_hierarchies=(unified, cpuset, cpu))
+    )
     machine = MachineCgroup(lab=str(lab), instance_id="i-1")
     machine.create()
     assert [(cpuset / lab / "i-1" / name).read_text() for name in ("cpuset.cpus", "cpuset.mems")] == ["0-1", "0"]
@@ -79,7 +81,7 @@ def test_a_machine_has_a_group_of_its_own_in_every_hierarchy_that_a_process_can_
 
 
 def test_processes_are_found_while_a_guest_makes_and_removes_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cgroups, "layout", lambda: Layout(unified=tmp_path, legacy=(), every=(tmp_path,)))
+    monkeypatch.setattr(cgroups, "layout", lambda: CgroupLayout(unified=tmp_path, legacy=(), all_hierarchies=(tmp_path,)))
     machine = MachineCgroup(lab="wsl-x", instance_id="i-1")
     assert machine.pids() == []
     stays = machine.path / "machine"
@@ -129,7 +131,7 @@ _RECORD = {
 
 
 def test_a_hosts_word_counts_for_its_user_data_and_since_its_last_start() -> None:
-    assert judge(read(json.dumps(_RECORD).encode()), user_data=_USER_DATA, launched=_LAUNCHED).ready
+    assert evaluate_record(parse_record(json.dumps(_RECORD).encode()), user_data=_USER_DATA, launched=_LAUNCHED).ready
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_a_hosts_word_counts_for_its_user_data_and_since_its_last_start() -> Non
     ],
 )
 def test_any_other_word_says_why_the_host_is_not_ready(change: dict[str, str | None], reason: str) -> None:
-    word = judge(read(json.dumps({**_RECORD, **change}).encode()), user_data=_USER_DATA, launched=_LAUNCHED)
+    word = evaluate_record(parse_record(json.dumps({**_RECORD, **change}).encode()), user_data=_USER_DATA, launched=_LAUNCHED)
     assert not word.ready
     assert reason in word.reason
 
@@ -153,8 +155,8 @@ def test_a_volume_has_the_name_that_nitro_shows() -> None:
 
 
 def test_an_image_is_another_when_anything_that_decides_its_content_changes() -> None:
-    recipe = Recipe(variant="baked", role_packages=("haproxy", "nginx"), authority="PEM")
-    others = [replace(recipe, variant="plain"), replace(recipe, role_packages=("haproxy",)), replace(recipe, authority="another")]
+    recipe = Recipe(variant="baked", role_packages=("haproxy", "nginx"), ca_pem="PEM")
+    others = [replace(recipe, variant="plain"), replace(recipe, role_packages=("haproxy",)), replace(recipe, ca_pem="another")]
     assert recipe.key == replace(recipe).key
     assert len({recipe.key, *(other.key for other in others)}) == 4
 
@@ -167,35 +169,35 @@ _COMPLAINTS = """{"v1": {"datasource": "DataSourceEc2Local", "stage": null,
 def test_of_what_cloud_init_complains_of_broken_user_data_comes_first() -> None:
     report = cloud_init.parse(_COMPLAINTS)
     assert report.finished
-    assert report.complaints == ("Failed loading yaml blob. Invalid format", "('scripts-user', RuntimeError())", "something else")
+    assert report.errors == ("Failed loading yaml blob. Invalid format", "('scripts-user', RuntimeError())", "something else")
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"v1": 3}', '{"v1": {"init": {"errors": "no list", "recoverable_errors": []}}}'])
 def test_what_is_no_record_of_cloud_init_says_nothing(text: str) -> None:
-    assert cloud_init.parse(text) == cloud_init.Report(finished=False)
+    assert cloud_init.parse(text) == cloud_init.CloudInitStatus(finished=False)
 
 
 def test_a_silent_host_is_explained_by_what_else_is_known() -> None:
-    booting, done = cloud_init.Report(finished=False), cloud_init.Report(finished=True)
-    failed = cloud_init.Report(finished=True, complaints=("runcmd failed", "more"))
-    assert explain(None, user_data=b"#", report=booting).reason == "no word from it yet"
-    assert explain(None, user_data=b"", report=done).reason.startswith("it has no user data")
-    assert explain(None, user_data=b"#", report=done).reason.startswith("its user data was applied without an error")
-    assert explain(None, user_data=b"#", report=failed).reason == "no word from it yet; cloud-init: runcmd failed"
-    assert explain(unheard("old"), user_data=b"#", report=done).reason == "old"
-    assert explain(unheard("old"), user_data=b"#", report=failed).reason == "old; cloud-init: runcmd failed"
-    spoken = Word(ready=False, reason="configuring: Nginx does not answer")
-    assert explain(spoken, user_data=b"#", report=failed) is spoken, "the host's own word is the better one"
+    booting, done = cloud_init.CloudInitStatus(finished=False), cloud_init.CloudInitStatus(finished=True)
+    failed = cloud_init.CloudInitStatus(finished=True, errors=("runcmd failed", "more"))
+    assert with_cloud_init(None, user_data=b"#", cloud_init=booting).reason == "no word from it yet"
+    assert with_cloud_init(None, user_data=b"", cloud_init=done).reason.startswith("it has no user data")
+    assert with_cloud_init(None, user_data=b"#", cloud_init=done).reason.startswith("its user data was applied without an error")
+    assert with_cloud_init(None, user_data=b"#", cloud_init=failed).reason == "no word from it yet; cloud-init: runcmd failed"
+    assert with_cloud_init(no_report("old"), user_data=b"#", cloud_init=done).reason == "old"
+    assert with_cloud_init(no_report("old"), user_data=b"#", cloud_init=failed).reason == "old; cloud-init: runcmd failed"
+    spoken = HostReadiness(ready=False, reason="configuring: Nginx does not answer")
+    assert with_cloud_init(spoken, user_data=b"#", cloud_init=failed) is spoken, "the host's own word is the better one"
 
 
 def test_room_is_asked_of_the_disk_that_holds_a_folder_to_be(tmp_path: Path) -> None:
     folder = tmp_path / "not" / "yet"
     require_free(folder, 1, "it")
-    require_possible(folder, 1, "it")
+    require_fits(folder, 1, "it")
     with pytest.raises(NoSpaceError, match=r"^it needs 1073741824\.0 GiB of free disk, and the disk that holds .*not/yet has "):
         require_free(folder, 2**60, "it")
     with pytest.raises(NoSpaceError, match=r"^volume vol-1 has 1073741824\.0 GiB, and this machine's disk"):
-        require_possible(folder, 2**60, "volume vol-1")
+        require_fits(folder, 2**60, "volume vol-1")
 
 
 @pytest.mark.parametrize("given", ["0", "-3", "soon", "nan", "inf"])

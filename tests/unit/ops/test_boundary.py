@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from lab.cloud.iam.evaluation import Policies, refusal
-from lab.cloud.iam.facts import Facts, Principal
-from lab.cloud.iam.needs import RESOURCE_TAGS, resource_tags
-from lab.cloud.iam.statements import Ask, read
+from lab.cloud.iam.evaluation import ApplicablePolicies, deny_reason
+from lab.cloud.iam.permission import RESOURCE_TAG_KEYS, resource_tag_context
+from lab.cloud.iam.request_context import Principal, RequestContext
+from lab.cloud.iam.statements import AuthorizationRequest, parse_policy
 from lab.paths import REPOSITORY
 from stack.identity import policy_document
-from stack.roles import ROLES, of
+from stack.roles import ROLES, role_spec
 from stack.roles.spec import PolicyInputs
 from userdata.variables import Role
 
@@ -36,16 +36,29 @@ def names(stack: str) -> dict[str, str]:
 
 def may(action: str, resource: str, stack: str) -> bool:
     """Whether a role may do it, to a thing with a stack's tags, if its own policy says so."""
-    facts = Facts(values=resource_tags({"project": "webstack", "environment": stack}), beginnings=RESOURCE_TAGS)
-    return refusal(Ask(action=action, resource=resource, facts=facts), SOMEBODY, Policies(identity=read(written()))) is None
+    facts = RequestContext(values=resource_tag_context({"project": "webstack", "environment": stack}), supported_prefixes=RESOURCE_TAG_KEYS)
+    return (
+        deny_reason(
+            AuthorizationRequest(action=action, resource=resource, context=facts),
+            SOMEBODY,
+            ApplicablePolicies(identity=parse_policy(written())),
+        )
+        is None
+    )
 
 
 def asked(role: Role, stack: str) -> list[tuple[str, str]]:
     """Each action and resource of a tier's policy, with the environment's names."""
     own = names(stack)
     document = policy_document(
-        of(role),
-        PolicyInputs(bucket=own["bucket"], role_id="AROA1", secrets=(own["secret"],), address=own["address"], configurations=("x.yaml",)),
+        role_spec(role),
+        PolicyInputs(
+            bucket_arn=own["bucket"],
+            role_id="AROA1",
+            secret_arns=(own["secret"],),
+            elastic_ip_arn=own["address"],
+            configuration_keys=("x.yaml",),
+        ),
     )
     found: list[tuple[str, str]] = []
     for statement in json.loads(document)["Statement"]:

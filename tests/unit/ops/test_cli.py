@@ -9,13 +9,13 @@ from types import SimpleNamespace
 import pytest
 from typer.testing import CliRunner
 
-from lab import keys
-from lab.keys import KeysError
+from lab import admin_keys
+from lab.admin_keys import AdminKeysError
 from lab.names import LabNameError, LabNames
 from ops import cli, hosts, operations, requirements
-from ops.failures import UserError
-from ops.progress import Planned
-from stack.site import ANSWERS
+from ops.errors import UserError
+from ops.progress import PlannedStep
+from stack.site_check import SITE_UP
 
 DAILY = ["env", "exec", "fault", "kill", "logs", "reach", "start", "status", "stop", "url"]
 COMMANDS = ["destroy", "down", "preview", "quota", "refresh", "setup", "up", *DAILY]
@@ -36,7 +36,7 @@ def test_a_mistake_is_a_message_and_a_status(error: Exception, monkeypatch: pyte
         raise error
 
     monkeypatch.setattr(cli, "app", fail)
-    monkeypatch.setattr(cli, "_leave", statuses.append)
+    monkeypatch.setattr(cli, "_exit_now", statuses.append)
     cli.main()
     assert statuses == [1]
     assert capsys.readouterr().err == "the rule\n"
@@ -49,7 +49,7 @@ def test_ctrl_c_has_the_status_that_shells_give_it(monkeypatch: pytest.MonkeyPat
         raise KeyboardInterrupt
 
     monkeypatch.setattr(cli, "app", interrupted)
-    monkeypatch.setattr(cli, "_leave", statuses.append)
+    monkeypatch.setattr(cli, "_exit_now", statuses.append)
     cli.main()
     assert statuses == [130]
 
@@ -90,20 +90,20 @@ def test_exec_takes_its_options_before_and_after_the_host_and_leaves_the_command
         assert "CANARY" not in environment
         run.append(arguments)
 
-    monkeypatch.setattr("ops.lab.Session.of", of)
+    monkeypatch.setattr("ops.lab.LabHandle.of", of)
 
     def allowed(_: object) -> None:
         pass
 
     monkeypatch.setattr("ops.lab.requirements.require_root", allowed)
-    monkeypatch.setattr("ops.lab.hosts.enter_command", enter)
+    monkeypatch.setattr("ops.lab.hosts.nsenter_command", enter)
     monkeypatch.setattr("os.execvpe", execvpe)
     monkeypatch.setenv("CANARY", "sings")
 
     def chosen(_: object, host: str, *_more: object) -> SimpleNamespace:
         return SimpleNamespace(instance_id=host)
 
-    monkeypatch.setattr("ops.lab.hosts.choose", chosen)
+    monkeypatch.setattr("ops.lab.hosts.resolve", chosen)
     result = CliRunner().invoke(cli.app, ["lab", "exec", *words])
     assert result.exit_code == 0, result.output
     assert labs == ["mine"]
@@ -132,34 +132,34 @@ def running(monkeypatch: pytest.MonkeyPatch) -> None:
     def fine(*_: object) -> None:
         pass
 
-    monkeypatch.setattr("lab.session.Session.require_running", fine)
-    for name in ("require_host", "require_room", "require_root"):
+    monkeypatch.setattr("lab.lab_handle.LabHandle.require_running", fine)
+    for name in ("require_host", "require_disk_space", "require_root"):
         monkeypatch.setattr(f"ops.lab.requirements.{name}", fine)
     monkeypatch.setattr("ops.setup.ensure_all", fine)
-    monkeypatch.setattr("ops.lab.faults.remind", lambda _: [])  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr("ops.lab.faults.active_fault_lines", lambda _: [])  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
 
 
 def test_up_says_to_programs_what_it_came_to(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def up(*_: object, **__: object) -> operations.Applied:
-        return operations.Applied(url="https://198.18.0.1/", operations={"created": 3}, site=f"{ANSWERS}https://198.18.0.1/")
+    def up(*_: object, **__: object) -> operations.UpResult:
+        return operations.UpResult(url="https://198.18.0.1/", operations={"created": 3}, site_message=f"{SITE_UP}https://198.18.0.1/")
 
     def rows(_: object) -> list[hosts.Host]:
         return [hosts.Host.of({"name": "web-1", "role": "web", "ready": True})]
 
     monkeypatch.setattr("ops.operations.up", up)
-    monkeypatch.setattr("ops.lab.hosts.rows", rows)
+    monkeypatch.setattr("ops.lab.hosts.list_hosts", rows)
     told = json.loads(CliRunner().invoke(cli.app, ["lab", "up", "--json"]).stdout)
     assert told["ok"] is True
     assert told["url"] == "https://198.18.0.1/"
     assert told["operations"] == {"created": 3}
-    assert told["site"] == {"answers": True, "told": f"{ANSWERS}https://198.18.0.1/"}
+    assert told["site"] == {"answers": True, "told": f"{SITE_UP}https://198.18.0.1/"}
     assert [host["name"] for host in told["hosts"]] == ["web-1"]
     assert told["seconds"] >= 0
 
 
 def test_a_plan_is_told_to_programs_step_by_step(running: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def plans(*_: object, **__: object) -> tuple[str, list[Planned]]:
-        return "text for people", [Planned(operation="create", type="aws:ec2/instance:Instance", name="web-3")]
+    def plans(*_: object, **__: object) -> tuple[str, list[PlannedStep]]:
+        return "text for people", [PlannedStep(operation="create", type="aws:ec2/instance:Instance", name="web-3")]
 
     monkeypatch.setattr("ops.operations.preview", plans)
     told = json.loads(CliRunner().invoke(cli.app, ["lab", "preview", "--json"]).stdout)
@@ -187,7 +187,7 @@ def test_what_was_done_is_told_to_programs_too(running: None, monkeypatch: pytes
     monkeypatch.setattr("ops.operations.refresh", done)
     monkeypatch.setattr("ops.operations.destroy", done)
     monkeypatch.setattr("ops.operations.take_down", done)
-    monkeypatch.setattr("ops.lab.control.act", act)
+    monkeypatch.setattr("ops.lab.control_client.host_action", act)
     assert told("refresh") == told("destroy") == {"ok": True, "operations": {"updated": 2}}
     assert told("down", "--lab", "mine") == {"ok": True, "lab": "mine"}
     assert [told(action, "web-1") for action in ("kill", "stop", "start")] == [
@@ -211,7 +211,7 @@ def test_url_knows_the_api_too(monkeypatch: pytest.MonkeyPatch) -> None:
     def runs(_: object) -> None:
         pass
 
-    monkeypatch.setattr("lab.session.Session.require_running", runs)
+    monkeypatch.setattr("lab.lab_handle.LabHandle.require_running", runs)
     result = CliRunner().invoke(cli.app, ["lab", "url", "--api", "--lab", "mine"])
     assert result.output == LabNames.of("mine").api_endpoint + "\n"
 
@@ -221,9 +221,9 @@ def test_env_gives_the_administrators_keys_to_shells_and_programs(running: None,
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
     names = LabNames.of("mine")
     refused = CliRunner().invoke(cli.app, ["lab", "env", "--lab", "mine"])
-    assert isinstance(refused.exception, KeysError)
+    assert isinstance(refused.exception, AdminKeysError)
     names.state_dir.mkdir(parents=True)
-    made = keys.provide(names)
+    made = admin_keys.ensure_admin_key(names)
     wanted = {
         "AWS_ENDPOINT_URL": names.api_endpoint,
         "AWS_ACCESS_KEY_ID": made.access_key_id,

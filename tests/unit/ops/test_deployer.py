@@ -8,18 +8,18 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.errors import LabError
-from lab.provider.conformance import known
+from lab.provider.spec import load_spec
 from ops import deployer
 from ops.cli import app
-from ops.rights import needs
-from ops.rights.github import ISSUER, Repository, subjects, trust
-from ops.rights.policies import MOST_CHARACTERS, Place, RightsError, size, split
-from ops.rights.state import State, state_statements
+from ops.permissions import required
+from ops.permissions.github import ISSUER, Repository, subjects, trust_policy
+from ops.permissions.policies import MAX_CHARACTERS, PolicyError, PolicyScope, pack_policies, policy_size
+from ops.permissions.state import StateBackend, state_statements
 
 ACCOUNT = "123456789012"
 WIDE = "".join(chr(0xFF10 + int(digit)) for digit in ACCOUNT)
 """Its digits as full-width characters, which `\\d` takes too."""
-PLACE = Place(stack="dev", region="eu-central-1", account=ACCOUNT)
+PLACE = PolicyScope(stack="dev", region="eu-central-1", account=ACCOUNT)
 KEY = f"arn:aws:kms:eu-central-1:{ACCOUNT}:key/0a1b"
 NO_BRANCHES = ("*", "v?", "", "a b", "a..b", "/a", "a/", "a.lock", "a~1", "a:b", "a^", "-a", "a\n", "a@{1}", ".a")
 NO_ENVIRONMENTS = ("*", "prod?", "", " ", "prod\n", "x" * 256)
@@ -43,7 +43,7 @@ def run(*arguments: str) -> dict[str, Any]:
 
 def test_the_policies_are_the_stack_file_s_and_short_enough() -> None:
     found = run("--account", ACCOUNT, "--state", "s3://state/team", "--state-key", KEY)
-    assert all(size(document) <= MOST_CHARACTERS for document in found.values())
+    assert all(policy_size(document) <= MAX_CHARACTERS for document in found.values())
     text = json.dumps(found)
     assert f"arn:aws:iam::{ACCOUNT}:policy/limit" in text
     assert "arn:aws:s3:::state/team/.pulumi/stacks/webstack/dev.json" in text
@@ -230,47 +230,47 @@ def test_an_environment_may_have_any_name_that_github_takes(environment: str, to
 
 
 def test_no_policy_variable_comes_in_by_a_name() -> None:
-    found = trust(Repository(name="octo/shop", environment="${aws:username}"), "up", PLACE)
+    found = trust_policy(Repository(name="octo/shop", environment="${aws:username}"), "up", PLACE)
     (said,) = found["Statement"][0]["Condition"]["StringEquals"][f"{ISSUER}:sub"]
     assert said == "repo:octo/shop:environment:${$}{aws%3Ausername}"
 
 
 def test_a_statement_too_long_is_cut_by_its_actions_and_one_action_too_long_is_an_error() -> None:
     statement = {"Sid": "A", "Effect": "Allow", "Action": [f"ec2:{number:0>60}" for number in range(200)], "Resource": ["*"]}
-    documents = split([statement])
-    assert [size(one) <= MOST_CHARACTERS for one in documents] == [True] * len(documents)
+    documents = pack_policies([statement])
+    assert [policy_size(one) <= MAX_CHARACTERS for one in documents] == [True] * len(documents)
     assert sorted(action for one in documents for part in one["Statement"] for action in part["Action"]) == statement["Action"]
-    with pytest.raises(RightsError, match="longer than 6144"):
-        split([{**statement, "Action": ["ec2:x"], "Resource": ["*" * 7000]}])
-    with pytest.raises(RightsError, match="a role takes 10"):
-        split([{**statement, "Sid": str(number), "Action": ["ec2:" + "x" * 6000]} for number in range(11)])
+    with pytest.raises(PolicyError, match="longer than 6144"):
+        pack_policies([{**statement, "Action": ["ec2:x"], "Resource": ["*" * 7000]}])
+    with pytest.raises(PolicyError, match="a role takes 10"):
+        pack_policies([{**statement, "Sid": str(number), "Action": ["ec2:" + "x" * 6000]} for number in range(11)])
 
 
 READS = ("Describe", "Get", "List")
 
 
 def reads() -> set[tuple[str, str]]:
-    """Type or function, and an action that the real provider reads it by (lab/provider/conformance, where no type of the program lacks)."""
-    told = known()
-    types = {(token, action) for token, facts in told.types.items() for action in facts.asks.of}
-    return types | {(token, action) for token, facts in told.functions.items() for action in facts.asks.of}
+    """Type or function, and an action that the real provider reads it by (lab/provider/spec, where no type of the program lacks)."""
+    told = load_spec()
+    types = {(token, action) for token, facts in told.types.items() for action in facts.iam_actions.of}
+    return types | {(token, action) for token, facts in told.functions.items() for action in facts.iam_actions.of}
 
 
 def test_a_deployer_may_read_whatever_the_real_provider_reads_of_the_programs_types() -> None:
-    allowed = {line.action for line in (*needs.needed("up"), *(one.line for one in needs.unseen("up")))}
+    allowed = {line.action for line in (*required.observed("up"), *(one.permission for one in required.unobserved("up")))}
     assert len(reads()) > 60
     assert {(token, action) for token, action in reads() if action not in allowed} == set()
 
 
 def test_no_read_is_listed_as_unseen_that_nothing_of_the_program_makes() -> None:
-    listed = {one.line.action: one.source for who in ("up", "preview") for one in needs.unseen(who)}
+    listed = {one.permission.action: one.source for who in ("up", "preview") for one in required.unobserved(who)}
     ours = {action for action, source in listed.items() if source.startswith("stack/")}
     assert {action for action in listed if action.partition(":")[2].startswith(READS)} - {action for _, action in reads()} - ours == set()
 
 
 def test_every_unseen_line_has_a_source_and_state_has_two_rights_for_who_previews() -> None:
-    assert all(len(one.source) > 20 for who in ("up", "preview") for one in needs.unseen(who))
-    assert [one["Action"] for one in state_statements(State(bucket="s3://state"), "preview", PLACE)] == [
+    assert all(len(one.source) > 20 for who in ("up", "preview") for one in required.unobserved(who))
+    assert [one["Action"] for one in state_statements(StateBackend(bucket="s3://state"), "preview", PLACE)] == [
         ["s3:ListBucket"],
         ["s3:GetObject"],
     ]

@@ -74,7 +74,7 @@ def test_the_second_one_ends_it_at_once() -> None:
 
 
 def test_an_engine_that_does_not_obey_is_ended_after_its_patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_run, "CANCEL_PATIENCE", 0.3)
+    monkeypatch.setattr(engine_run, "CANCEL_TIMEOUT", 0.3)
     running = Running(obeys=False)
     typed(running, signal.SIGINT)
     assert running.said == ["interrupt", "kill"]

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from lab import control
+from lab import control_client
 from lab.hypervisor.faults.kinds import parse
+from lab.lab_handle import LabHandle
 from lab.names import LabNames
-from lab.session import Session
 from ops import cli, faults
 
 ONE: dict[str, Any] = {
@@ -36,10 +36,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         log.append(("end", *fault_ids))
         return [ONE]
 
-    monkeypatch.setattr(control, "give_fault", give_fault)
-    monkeypatch.setattr(control, "end_faults", end_faults)
-    monkeypatch.setattr(control, "faults", lambda _names: [ONE, WAITING])  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
-    monkeypatch.setattr(Session, "require_running", lambda _self: None)  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    monkeypatch.setattr(control_client, "inject_fault", give_fault)
+    monkeypatch.setattr(control_client, "clear_faults", end_faults)
+    monkeypatch.setattr(control_client, "faults", lambda _names: [ONE, WAITING])  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    monkeypatch.setattr(LabHandle, "require_running", lambda _self: None)  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
     monkeypatch.setattr("os.geteuid", lambda: 0)
     return log
 
@@ -68,7 +68,7 @@ def run(*arguments: str) -> str:
 def test_each_command_asks_for_its_kind_of_fault(asked: list[tuple[Any, ...]], arguments: list[str], description: dict[str, Any]) -> None:
     run(*arguments, "--for", "2.5", "--lab", "other")
     assert asked == [("other", description, 2.5)]
-    assert parse(description).words()
+    assert parse(description).summary()
 
 
 def test_giving_says_what_goes_wrong_and_how_to_take_it_back(asked: list[tuple[Any, ...]]) -> None:
@@ -89,7 +89,7 @@ def test_what_is_on_is_listed(asked: list[tuple[Any, ...]]) -> None:
     assert "(without effect: there is no host web-1 now)" in shown
     assert json.loads(run("list", "--json")) == [ONE, WAITING]
     assert asked == []
-    assert faults.lines([ONE]) == ["fault f1 is on: every packet from web-1 to db-1 is dropped"]
+    assert faults.format_faults([ONE]) == ["fault f1 is on: every packet from web-1 to db-1 is dropped"]
 
 
 def test_faults_are_taken_back_by_their_ids_or_all_and_never_by_accident(asked: list[tuple[Any, ...]]) -> None:

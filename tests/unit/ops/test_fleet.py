@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from ops.rotation.door import Door
-from ops.rotation.fleet import Fleet, Labels, Word
+from ops.rotation.clients import AwsClients
+from ops.rotation.fleet import Fleet, FleetHost, StagingLabels
 from ops.rotation.steps import Rotation
-from ops.rotation.waiting import serving_certificate
-from stack.purposes import SESSION_KEY
-from tests.unit.stack.bad_records import BAD
+from ops.rotation.waiting import not_yet_serving
+from stack.secret_specs import SESSION_KEY
+from tests.unit.stack.invalid_records import INVALID_RECORDS
 
 LAUNCHED = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ROLES = {"lb-1": "load_balancer", "web-1": "web", "web-2": "web", "db-1": "database", "db-2": "database"}
@@ -60,38 +60,38 @@ def fleet(**records: bytes) -> Fleet:
     )
     ec2: Any = SimpleNamespace(get_paginator=get_paginator)
     nothing: Any = None
-    return Fleet(Door(ec2=ec2, s3=s3, secrets=nothing), "dev")
+    return Fleet(AwsClients(ec2=ec2, s3=s3, secrets=nothing), "dev")
 
 
-def awaited(hosts: list[Word], purpose: str, found: Labels) -> list[str]:
+def awaited(hosts: list[FleetHost], purpose: str, found: StagingLabels) -> list[str]:
     """Whom the next step of a rotation that was begun waits for."""
 
     class Told:
-        def labels(self, asked: str) -> Labels:
+        def staging_labels(self, asked: str) -> StagingLabels:
             assert asked == purpose
             return found
 
-        def promote(self, asked: str, labels: Labels) -> None:
+        def promote(self, asked: str, labels: StagingLabels) -> None:
             assert (asked, labels) == (purpose, found)
 
     told: Any = Told()
     return [str(one) for one in Rotation(told, purpose, revoke=False, say=lambda _: None).step(hosts)]
 
 
-@pytest.mark.parametrize(("body", "why"), BAD.values(), ids=BAD)
+@pytest.mark.parametrize(("body", "why"), INVALID_RECORDS.values(), ids=INVALID_RECORDS)
 def test_a_record_that_cannot_be_read_is_said_of_its_host_alone(body: bytes, why: str) -> None:
     hosts = {host.name: host for host in fleet(web_1=body).hosts()}
-    assert {name: host.unreadable for name, host in hosts.items() if host.unreadable} == {"web-1": f"its record cannot be read: {why}"}
-    assert (hosts["web-1"].serves, hosts["web-1"].facts) == (False, {})
-    assert hosts["web-2"].versions == {SESSION_KEY: ["k1"], "app-writer": ["w1"]}
+    assert {name: host.record_error for name, host in hosts.items() if host.record_error} == {"web-1": f"its record cannot be read: {why}"}
+    assert (hosts["web-1"].ready, hosts["web-1"].facts) == (False, {})
+    assert hosts["web-2"].secret_versions == {SESSION_KEY: ["k1"], "app-writer": ["w1"]}
 
 
-BROKEN, WHY = BAD["a list"][0], f"its record cannot be read: {BAD['a list'][1]}"
+BROKEN, WHY = INVALID_RECORDS["a list"][0], f"its record cannot be read: {INVALID_RECORDS['a list'][1]}"
 
 
 def test_the_host_is_named_where_the_purpose_concerns_it_and_is_no_matter_elsewhere() -> None:
-    session_key = Labels(current="k1", pending="k2")
-    account = Labels(current="w1", pending="w2")
+    session_key = StagingLabels(current="k1", pending="k2")
+    account = StagingLabels(current="w1", pending="w2")
     web = fleet(web_1=BROKEN, web_2=record(secrets=f"{SESSION_KEY}=k1,k2")).hosts()
     assert awaited(web, SESSION_KEY, session_key) == [f"web-1: {SESSION_KEY}: does not accept the new key yet ({WHY})"]
     balancer = fleet(
@@ -106,11 +106,11 @@ def test_the_host_is_named_where_the_purpose_concerns_it_and_is_no_matter_elsewh
 
 def test_no_certificate_is_called_served_by_a_load_balancer_whose_word_nobody_can_read() -> None:
     hosts = fleet(lb_1=BROKEN).hosts()
-    assert [str(one) for one in serving_certificate(hosts, "site", "00") or []] == [f"lb-1: {WHY}"]
-    assert serving_certificate(fleet(web_1=BROKEN).hosts(), "site", "00") is None
+    assert [str(one) for one in not_yet_serving(hosts, "site", "00") or []] == [f"lb-1: {WHY}"]
+    assert not_yet_serving(fleet(web_1=BROKEN).hosts(), "site", "00") is None
 
 
 def test_a_word_from_before_the_launch_is_none() -> None:
     old = json.dumps({"state": "ready", "time": "2026-01-01T12:00:00Z", "facts": {"role": "primary"}}).encode()
     found = next(host for host in fleet(db_1=old).hosts() if host.name == "db-1")
-    assert (found.serves, found.facts, found.unreadable) == (False, {}, "")
+    assert (found.ready, found.facts, found.record_error) == (False, {}, "")

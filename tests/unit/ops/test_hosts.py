@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from lab.errors import LabError
+from lab.lab_handle import LabHandle
 from lab.names import LabNames
-from lab.session import Session
 from ops import hosts
-from ops.failures import UserError
+from ops.errors import UserError
 from ops.terminal import Terminal
 
 _ROW = {
@@ -31,15 +31,15 @@ def test_a_rule_that_cannot_be_obeyed_is_told_with_the_hosts_concerned() -> None
         "rule_problems": [_FAULT, "rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, and a rule has one"],
         "hosts": [_ROW | {"name": "web-2", "problems": [_FAULT]}, _ROW | {"problems": [_FAULT]}, _ROW | {"name": "db-1", "problems": []}],
     }
-    assert hosts.troubles(said) == [
+    assert hosts.find_problems(said) == [
         f"web-1, web-2: {_FAULT}",
         "no host: rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, and a rule has one",
     ]
-    assert [host.as_dict()["problems"] for host in hosts.rows_of(said)] == [(), (_FAULT,), (_FAULT,)]
+    assert [host.as_dict()["problems"] for host in hosts.parse_hosts(said)] == [(), (_FAULT,), (_FAULT,)]
 
 
 def test_an_api_that_cannot_be_followed_is_told() -> None:
-    assert hosts.troubles({"problem": "it does not answer", "rule_problems": [], "hosts": []}) == ["it does not answer"]
+    assert hosts.find_problems({"problem": "it does not answer", "rule_problems": [], "hosts": []}) == ["it does not answer"]
 
 
 @pytest.mark.parametrize("leaving", ["shutting-down", "terminated", "stopping"])
@@ -50,8 +50,8 @@ def test_of_two_hosts_of_one_name_the_one_that_stays_is_meant(monkeypatch: pytes
     def status(_: LabNames) -> dict[str, Any]:
         return {"hosts": rows}
 
-    monkeypatch.setattr("lab.control.status", status)
-    session = Session.of("unit")
+    monkeypatch.setattr("lab.control_client.status", status)
+    session = LabHandle.of("unit")
     assert hosts.find(session, "web-1").instance_id == "i-5"
     assert hosts.find(session, old).instance_id == old, "by its id the leaving one is meant"
     with pytest.raises(UserError, match="host 'web-7': this lab has no such host"):
@@ -65,18 +65,18 @@ def test_after_an_interruption_the_hosts_that_run_and_do_not_serve_are_named(mon
         _ROW | {"name": "web-2", "instance_id": "i-gone", "state": "shutting-down", "ready": False},
         _ROW | {"name": "web-2", "instance_id": "i-fails", "ready": False},
     ]
-    monkeypatch.setattr("lab.control.status", lambda _: {"hosts": rows})  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
-    session = Session.of("unit")
-    said = hosts.half_made(session)
+    monkeypatch.setattr("lab.control_client.status", lambda _: {"hosts": rows})  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
+    session = LabHandle.of("unit")
+    said = hosts.unready_summary(session)
     assert said.startswith("made, running and not serving: web-1 (i-new), web-2 (i-fails).")
     rows[:] = rows[:1]
-    assert hosts.half_made(session) == ""
+    assert hosts.unready_summary(session) == ""
 
     def away(_: LabNames) -> dict[str, Any]:
         raise LabError("the daemon does not answer")
 
-    monkeypatch.setattr("lab.control.status", away)
-    assert hosts.half_made(session) == "", "the interruption is what is told"
+    monkeypatch.setattr("lab.control_client.status", away)
+    assert hosts.unready_summary(session) == "", "the interruption is what is told"
 
 
 def shown(*rows: dict[str, Any], width: int = 80) -> list[str]:
@@ -161,7 +161,7 @@ def test_nothing_that_a_terminal_or_a_ci_log_obeys_is_shown_whoever_said_it() ->
         assert not line.lstrip().startswith("::")
     host = hosts.Host.of(_ROW | {"problems": [evil]})
     said: dict[str, Any] = {"problem": evil, "rule_problems": [evil], "hosts": [_ROW | {"problems": [evil, f"{evil}2"]}]}
-    told = [*host.problems, *hosts.troubles(said)]
+    told = [*host.problems, *hosts.find_problems(said)]
     assert len(told) == 4
     assert all(text.isprintable() and "::" not in text for text in told)
 

@@ -10,14 +10,14 @@ import pytest
 import typer.main
 
 from lab.errors import LabError
+from lab.lab_handle import LabHandle
 from lab.paths import REPOSITORY
-from lab.session import Session
 from ops import cli
-from ops.failures import UserError
+from ops.errors import UserError
 
 GIVEN: dict[str, list[str]] = {"rotate": ["session-key", "--lab", "mine"], "lab fault clear": ["--all"]}
 """What these need besides their arguments until they ask for the lab."""
-FIRST_ASKED = ("require_root", "require_host", "require_room")
+FIRST_ASKED = ("require_root", "require_host", "require_disk_space")
 
 
 def commands(command: Any, *words: str) -> Iterator[tuple[str, Any]]:
@@ -44,7 +44,7 @@ def line(name: str) -> list[str]:
 def ended(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The statuses that `webstack` ended with, where it does not end by returning."""
     statuses: list[int] = []
-    monkeypatch.setattr(cli, "_leave", statuses.append)
+    monkeypatch.setattr(cli, "_exit_now", statuses.append)
     return statuses
 
 
@@ -54,7 +54,7 @@ def break_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: object, **__: object) -> Any:
         raise error
 
-    monkeypatch.setattr(Session, "of", fails)
+    monkeypatch.setattr(LabHandle, "of", fails)
     for name in FIRST_ASKED:
         monkeypatch.setattr(f"ops.requirements.{name}", fails)
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from lab.lab_handle import LabHandle
 from lab.names import LabNames
-from lab.session import Session
 from ops import hosts, logs
-from ops.failures import UserError
+from ops.errors import UserError
 
 WEB = {"name": "web-1", "role": "web", "instance_id": "i-new", "state": "running"}
 OLD = WEB | {"instance_id": "i-old", "state": "shutting-down"}
@@ -29,8 +29,8 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     def leader(_: LabNames, instance_id: str) -> int | None:
         return None if instance_id == "i-db" else 4711
 
-    monkeypatch.setattr("lab.control.status", status)
-    monkeypatch.setattr("lab.control.leader", leader)
+    monkeypatch.setattr("lab.control_client.status", status)
+    monkeypatch.setattr("lab.control_client.init_pid", leader)
     monkeypatch.setattr(LabNames, "machine_dir", machine_dir)
     return tmp_path
 
@@ -38,7 +38,7 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def shown(host: str, **options: Any) -> tuple[list[str], list[str]]:
     """The command line, and what people are told."""
     told: list[str] = []
-    return logs.command(Session.of("unit"), host, say=told.append, **options), told
+    return logs.log_command(LabHandle.of("unit"), host, say=told.append, **options), told
 
 
 def test_of_two_hosts_of_one_name_it_is_said_which_one_is_shown(machines: Path) -> None:
@@ -90,7 +90,7 @@ def test_what_is_followed_is_read_on_the_host_which_must_run(machines: Path) -> 
 def test_a_command_on_a_host_gets_nothing_of_the_callers_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"CANARY": "sings", "AWS_SECRET_ACCESS_KEY": "s", "PATH": "/home/me", "HOME": "/home/me", "TERM": "xterm"}.items():
         monkeypatch.setenv(name, value)
-    given = hosts.environment()
+    given = hosts.command_environment()
     assert set(given) == {"PATH", "HOME", "TERM", "LANG"}
     assert (given["HOME"], given["TERM"]) == ("/root", "xterm")
     assert "/home/me" not in given["PATH"]

@@ -12,15 +12,15 @@ import pytest
 from pulumi import automation as auto
 
 from lab.engine.engine import InterruptedRunError
-from lab.engine.state_files import DamagedStateError
+from lab.engine.state_errors import CorruptStateError
+from lab.lab_handle import LabHandle
 from lab.names import LabNames
 from lab.processes import write_pid_file
-from lab.session import Session
 from ops import operations
-from ops.failures import UserError
-from ops.options import Wanted
+from ops.errors import UserError
+from ops.options import EngineRequest
 from ops.terminal import Terminal
-from stack.site import ANSWERS, NOT_ASKED, UNREACHED
+from stack.site_check import SITE_SKIPPED, SITE_UNREACHABLE, SITE_UP
 
 QUIET = Terminal(file=io.StringIO())
 
@@ -50,68 +50,68 @@ class Doings:
 
 
 @pytest.fixture
-def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LabHandle:
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
-    session = Session(names=LabNames.of("unit"))
+    session = LabHandle(names=LabNames.of("unit"))
     session.names.state_dir.mkdir(parents=True)
     api_runs(session, os.getpid())
     return session
 
 
 @pytest.fixture
-def doings(session: Session, monkeypatch: pytest.MonkeyPatch) -> Doings:
+def doings(session: LabHandle, monkeypatch: pytest.MonkeyPatch) -> Doings:
     doings = Doings()
 
     @contextlib.contextmanager
     def engine(*_: object) -> Generator[Doings]:
         yield doings
 
-    def take_down(session: Session) -> None:
+    def take_down(session: LabHandle) -> None:
         doings.done.append("take down")
         (session.engine_home / "lab.json").unlink(missing_ok=True)
 
     def start(*_: object) -> None:
         doings.done.append("start")
 
-    monkeypatch.setattr(operations, "live_engine", engine)
+    monkeypatch.setattr(operations, "lab_engine", engine)
     monkeypatch.setattr(operations, "take_down", take_down)
-    monkeypatch.setattr(Session, "start", start)
+    monkeypatch.setattr(LabHandle, "start", start)
     return doings
 
 
-def api_runs(session: Session, pid: int) -> str:
+def api_runs(session: LabHandle, pid: int) -> str:
     """Has that process for the lab's API server; how the lab remembers it."""
     write_pid_file(session.names.pid_file("api"), pid)
     return session.names.pid_file("api").read_text().strip()
 
 
-def held(session: Session) -> dict[str, str]:
+def held(session: LabHandle) -> dict[str, str]:
     return json.loads((session.engine_home / "lab.json").read_text())
 
 
-def up(session: Session, stack: str | None = None) -> str:
+def up(session: LabHandle, stack: str | None = None) -> str:
     said: list[str] = []
-    operations.up(session, Wanted(stack=stack), QUIET, said.append)
+    operations.up(session, EngineRequest(stack=stack), QUIET, said.append)
     return "\n".join(said)
 
 
-def test_another_stack_onto_a_lab_that_holds_one_is_refused_before_anything_is_done(session: Session, doings: Doings) -> None:
-    session.remember(stack="dev", provider="lab")
-    for command in (lambda: up(session, "prod"), lambda: operations.destroy(session, Wanted(stack="prod"), QUIET)):
+def test_another_stack_onto_a_lab_that_holds_one_is_refused_before_anything_is_done(session: LabHandle, doings: Doings) -> None:
+    session.record_stack(stack="dev", provider="lab")
+    for command in (lambda: up(session, "prod"), lambda: operations.destroy(session, EngineRequest(stack="prod"), QUIET)):
         with pytest.raises(UserError, match=r"--stack prod: lab 'unit' holds stack 'dev'.*--lab prod.*webstack lab down"):
             command()
     assert doings.done == []
     assert held(session)["stack"] == "dev"
 
 
-def test_without_a_name_it_is_the_stack_that_the_lab_holds_else_dev(session: Session, doings: Doings) -> None:
+def test_without_a_name_it_is_the_stack_that_the_lab_holds_else_dev(session: LabHandle, doings: Doings) -> None:
     assert operations.stack_for(session, None) == "dev"
-    session.remember(stack="prod", provider="lab")
+    session.record_stack(stack="prod", provider="lab")
     assert operations.stack_for(session, None) == operations.stack_for(session, "prod") == "prod"
 
 
-def test_an_api_server_that_was_started_anew_knows_nothing_so_the_lab_starts_afresh(session: Session, doings: Doings) -> None:
-    session.remember(stack="prod", provider="lab")
+def test_an_api_server_that_was_started_anew_knows_nothing_so_the_lab_starts_afresh(session: LabHandle, doings: Doings) -> None:
+    session.record_stack(stack="prod", provider="lab")
     another = api_runs(session, os.getppid())
     assert "API server was restarted" in up(session)
     assert doings.done == ["start", "take down", "start", "apply"]
@@ -119,34 +119,34 @@ def test_an_api_server_that_was_started_anew_knows_nothing_so_the_lab_starts_afr
 
 
 def test_an_up_whose_api_server_ended_meanwhile_fails_with_that_reason_too(
-    session: Session, doings: Doings, monkeypatch: pytest.MonkeyPatch
+    session: LabHandle, doings: Doings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     doings.failures = [UserError("up dev: failed."), UserError("up dev: failed.")]
     with pytest.raises(UserError, match=r"^up dev: failed\.$"):
         up(session)
-    remember = Session.remember
+    remember = LabHandle.record_stack
 
-    def meanwhile(session: Session, **what: str) -> None:
+    def meanwhile(session: LabHandle, **what: str) -> None:
         remember(session, **what)
         session.names.pid_file("api").write_text(f"{os.getpid()} 1\n")  # of a process that is gone: its number is another's now
 
-    monkeypatch.setattr(Session, "remember", meanwhile)
+    monkeypatch.setattr(LabHandle, "record_stack", meanwhile)
     with pytest.raises(UserError, match=r"^up dev: failed\.\nThe lab's API server ended .*`webstack lab up` again.*/api\.log$"):
         up(session)
 
 
-def test_the_same_api_server_is_gone_on_with(session: Session, doings: Doings) -> None:
-    session.remember(stack="dev", provider="lab")
+def test_the_same_api_server_is_gone_on_with(session: LabHandle, doings: Doings) -> None:
+    session.record_stack(stack="dev", provider="lab")
     up(session)
     assert doings.done == ["start", "apply"]
 
 
-@pytest.mark.parametrize("error", [InterruptedRunError(["urn:x::web-1"]), DamagedStateError(Path("/state/dev.json"), "is not whole")])
-def test_a_state_that_is_lost_makes_it_start_afresh_once(session: Session, doings: Doings, error: Exception) -> None:
-    session.remember(stack="prod", provider="real")
+@pytest.mark.parametrize("error", [InterruptedRunError(["urn:x::web-1"]), CorruptStateError(Path("/state/dev.json"), "is not whole")])
+def test_a_state_that_is_lost_makes_it_start_afresh_once(session: LabHandle, doings: Doings, error: Exception) -> None:
+    session.record_stack(stack="prod", provider="real")
     doings.failures = [error]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lab.engine.real_providers.require", print)
+        patch.setattr("lab.engine.real_providers.check_installed", print)
         assert "starting afresh" in up(session)
     assert doings.done == ["start", "apply", "take down", "start", "apply"]
     assert held(session)["stack"] == "prod"
@@ -156,18 +156,21 @@ def test_a_state_that_is_lost_makes_it_start_afresh_once(session: Session, doing
 @pytest.mark.parametrize(
     ("says", "ending"),
     [
-        (("web-1: ready after 3 s", f"{ANSWERS}https://shop.example/"), "serving after 7 s: the site answers: https://shop.example/"),
+        (("web-1: ready after 3 s", f"{SITE_UP}https://shop.example/"), "serving after 7 s: the site answers: https://shop.example/"),
         (
-            (f"{NOT_ASKED}readiness.wait is false",),
+            (f"{SITE_SKIPPED}readiness.wait is false",),
             "ended after 7 s, whether it serves is not known: the site was not asked: readiness.wait is",
         ),
-        ((f"{UNREACHED}nobody answers",), "ended after 7 s, whether it serves is not known: the site could not be asked from here: nobody"),
+        (
+            (f"{SITE_UNREACHABLE}nobody answers",),
+            "ended after 7 s, whether it serves is not known: the site could not be asked from here: nobody",
+        ),
         (("web-1: ready after 3 s",), "ended after 7 s, whether it serves is not known: nobody asked"),
     ],
 )
 def test_an_up_is_called_serving_only_where_the_site_was_asked_and_answered(
-    session: Session, doings: Doings, says: tuple[str, ...], ending: str
+    session: LabHandle, doings: Doings, says: tuple[str, ...], ending: str
 ) -> None:
     doings.says = says
-    applied = operations.up(session, Wanted(stack="dev"), QUIET, lambda _: None)
-    assert applied.ending(7.2).startswith(ending)
+    applied = operations.up(session, EngineRequest(stack="dev"), QUIET, lambda _: None)
+    assert applied.summary(7.2).startswith(ending)

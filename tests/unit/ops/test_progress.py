@@ -6,7 +6,7 @@ import re
 import pytest
 from pulumi import automation as auto
 
-from ops.failures import readable
+from ops.errors import clean_messages
 from ops.progress import Progress
 from ops.terminal import Terminal
 
@@ -86,12 +86,12 @@ def test_errors_are_kept_for_the_end(progress: Progress) -> None:
 
 def test_a_failure_is_said_without_colour_codes_repeats_and_noise() -> None:
     failures = ["<{%fg 1%}>error<{%reset%}>: the CIDR", "an unhandled error occurred: the CIDR", "update failed"]
-    assert readable(failures) == ["the CIDR"]
+    assert clean_messages(failures) == ["the CIDR"]
 
 
 def test_a_failure_that_a_callback_told_as_well_is_said_once() -> None:
     failure = "web-1 (i-1) failed: nginx.service does not run yet\n    Nothing was deleted."
-    assert readable([f"error: {failure}", f"Exception calling application: {failure}"]) == [failure]
+    assert clean_messages([f"error: {failure}", f"Exception calling application: {failure}"]) == [failure]
 
 
 def test_a_question_that_the_api_did_not_answer_is_no_traceback_of_the_program() -> None:
@@ -102,10 +102,10 @@ def test_a_question_that_the_api_did_not_answer_is_no_traceback_of_the_program()
         "operation error ec2: DescribeZones, api error ConnectionClosedError: Connection was closed\n"
     )
     bug = "error: Program failed with an unhandled exception:\nTraceback (most recent call last):\n  File x\nValueError: a bug"
-    assert readable([failure]) == [
+    assert clean_messages([failure]) == [
         "invoke of aws:index/getZones:getZones: operation error ec2: DescribeZones, api error ConnectionClosedError: Connection was closed"
     ]
-    assert "Traceback" in readable([bug])[0], "where the program is to blame its line is told"
+    assert "Traceback" in clean_messages([bug])[0], "where the program is to blame its line is told"
 
 
 CODES = "a :key: of [red]one[/red] [1] http://web-1/ 'x'"

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from lab.errors import LabError
 from ops.cli import app
-from ops.failures import UserError
+from ops.errors import UserError
 from ops.rotation import certificate
 
 NOW = datetime.datetime(2026, 6, 1, tzinfo=datetime.UTC)
@@ -70,7 +70,7 @@ def read(folder: Path, text: str) -> certificate.Pem:
 def test_a_good_one_is_known_by_its_fingerprint(tmp_path: Path) -> None:
     text = pem()
     found = read(tmp_path, text)
-    assert (found.text, found.names) == (text, ("shop.example",))
+    assert (found.text, found.dns_names) == (text, ("shop.example",))
     assert found.fingerprint == x509.load_pem_x509_certificate(text.encode()).fingerprint(hashes.SHA256()).hex()
 
 

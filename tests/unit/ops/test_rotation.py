@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from ops.rotation import waiting
-from ops.rotation.fleet import Labels, Word
-from ops.rotation.waiting import NotYetError, rotate
-from stack.purposes import ACCOUNTS, PURPOSES, ROTATED, SESSION_KEY
+from ops.rotation.fleet import FleetHost, StagingLabels
+from ops.rotation.waiting import RotationTimeoutError, rotate
 from stack.roles import web
+from stack.secret_specs import DATABASE_SECRETS, ROTATABLE_SECRETS, SECRET_SPECS, SESSION_KEY
 
 
 class KilledError(Exception):
@@ -24,7 +24,9 @@ class Site:
     At every moment it is seen to that a password that a host uses is accepted, and that each web host accepts what another signs.
     """
 
-    stages: dict[str, dict[str, str]] = field(default_factory=lambda: {purpose: {"current": f"{purpose}-1"} for purpose in ROTATED})
+    stages: dict[str, dict[str, str]] = field(
+        default_factory=lambda: {purpose: {"current": f"{purpose}-1"} for purpose in ROTATABLE_SECRETS}
+    )
     kept: dict[str, str] = field(default_factory=dict[str, str])
     silent: set[str] = field(default_factory=set[str])
     kill_at: int = 10**9
@@ -37,38 +39,38 @@ class Site:
     web: dict[str, dict[str, list[str]]] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.mysql = {purpose: [f"{purpose}-1"] for purpose in ACCOUNTS}
+        self.mysql = {purpose: [f"{purpose}-1"] for purpose in DATABASE_SECRETS}
         self.replica = {"database-replication": ["database-replication-1"]}
-        read = [purpose for purpose in PURPOSES if purpose in ROTATED and purpose in web.SPEC.secrets]
+        read = [purpose for purpose in SECRET_SPECS if purpose in ROTATABLE_SECRETS and purpose in web.SPEC.secrets]
         self.web = {name: {purpose: [f"{purpose}-1"] for purpose in read} for name in ("web-1", "web-2")}
 
     # What `rotate` asks of it.
 
-    def labels(self, purpose: str) -> Labels:
-        return Labels(**self.stages[purpose], kept=self.kept.get(purpose, ""))
+    def staging_labels(self, purpose: str) -> StagingLabels:
+        return StagingLabels(**self.stages[purpose], in_state=self.kept.get(purpose, ""))
 
-    def propose(self, purpose: str, value: str) -> None:
-        assert len(value) == PURPOSES[purpose].length
+    def put_pending(self, purpose: str, value: str) -> None:
+        assert len(value) == SECRET_SPECS[purpose].length
         assert value.isalnum()
         self._call()
         self.made += 1
         self.stages[purpose]["pending"] = f"{purpose}-{self.made}"
-        self.ring()
+        self.notify_hosts()
 
-    def promote(self, purpose: str, found: Labels) -> None:
+    def promote(self, purpose: str, found: StagingLabels) -> None:
         self._call()
         self.kept.setdefault(purpose, found.current)
         self._call()
         self.stages[purpose] = {"current": found.pending, "previous": found.current}
         self._call()
-        self.ring()
+        self.notify_hosts()
 
-    def drop(self, purpose: str, found: Labels) -> None:
+    def retire_previous(self, purpose: str, found: StagingLabels) -> None:
         self._call()
         del self.stages[purpose]["previous"]
-        self.ring()
+        self.notify_hosts()
 
-    def ring(self) -> None:
+    def notify_hosts(self) -> None:
         self.rung += 1
 
     def _call(self) -> None:
@@ -78,7 +80,7 @@ class Site:
 
     # What hosts do.
 
-    def hosts(self) -> list[Word]:
+    def hosts(self) -> list[FleetHost]:
         """One host after another does its part before each look."""
         self.looks += 1
         order = ("web-1", "db-1", "db-2", "web-2")
@@ -90,16 +92,16 @@ class Site:
             *(self._word(name, "web", used) for name, used in self.web.items()),
         ]
 
-    def _word(self, name: str, tier: str, used: dict[str, list[str]], **facts: str) -> Word:
+    def _word(self, name: str, tier: str, used: dict[str, list[str]], **facts: str) -> FleetHost:
         told = {**facts, "secrets": " ".join(f"{purpose}={','.join(ids)}" for purpose, ids in used.items())}
-        return Word(name=name, role=tier, instance_id=f"i-{name}", state="running", serves=name not in self.silent, facts=told)
+        return FleetHost(name=name, role=tier, instance_id=f"i-{name}", state="running", ready=name not in self.silent, facts=told)
 
     def _work(self, name: str) -> None:
         if name in self.silent:
             return
         for purpose, stages in self.stages.items():
             current, pending, previous = (stages.get(label, "") for label in ("current", "pending", "previous"))
-            if name == "db-1" and purpose in ACCOUNTS:
+            if name == "db-1" and purpose in DATABASE_SECRETS:
                 self.mysql[purpose] = [one for one in ([pending, current] if pending else [current, previous]) if one]
             elif name == "db-2" and purpose in self.replica:
                 self.replica[purpose] = [current]
@@ -113,24 +115,24 @@ class Site:
         """Nobody is refused."""
         for used in (*self.web.values(), self.replica):
             for purpose, versions in used.items():
-                if purpose in ACCOUNTS:
+                if purpose in DATABASE_SECRETS:
                     assert versions[0] in self.mysql[purpose], f"{purpose}: {versions[0]} is refused"
         for one, other in itertools.permutations(self.web.values(), 2):
             assert one[SESSION_KEY][0] in other[SESSION_KEY], "one web host refuses what another has signed"
 
 
 def run(site: Site, *purposes: str, revoke: bool = False, seconds: float = 60, say: Callable[[str], None] = lambda _: None) -> None:
-    rotate(site, purposes, revoke=revoke, seconds=seconds, say=say, sleep=lambda _: None)  # pyright: ignore[reportArgumentType]
+    rotate(site, purposes, revoke=revoke, timeout=seconds, say=say, sleep=lambda _: None)  # pyright: ignore[reportArgumentType]
 
 
-@pytest.mark.parametrize("purposes", [*((one,) for one in ROTATED), ROTATED])
+@pytest.mark.parametrize("purposes", [*((one,) for one in ROTATABLE_SECRETS), ROTATABLE_SECRETS])
 def test_every_host_accepts_the_new_one_before_anyone_uses_it_and_none_accepts_the_old_one_in_the_end(purposes: tuple[str, ...]) -> None:
     site = Site()
     run(site, *purposes)
-    for purpose in ROTATED:
+    for purpose in ROTATABLE_SECRETS:
         number = "1" if purpose not in purposes else site.stages[purpose]["current"].rpartition("-")[2]
         assert (number != "1") == (purpose in purposes)
-        if purpose in ACCOUNTS:
+        if purpose in DATABASE_SECRETS:
             assert site.stages[purpose] == {"current": f"{purpose}-{number}"}
             assert site.mysql[purpose] == [f"{purpose}-{number}"]
         assert site.kept.get(purpose) == (f"{purpose}-1" if purpose in purposes else None), "the engine's own version keeps a label"
@@ -146,7 +148,7 @@ def test_what_the_old_session_key_signed_is_accepted_until_it_is_revoked() -> No
 
 
 @pytest.mark.parametrize("revoke", [False, True])
-@pytest.mark.parametrize("purpose", ROTATED)
+@pytest.mark.parametrize("purpose", ROTATABLE_SECRETS)
 def test_a_rotation_that_was_killed_after_any_call_is_finished_by_the_same_command(purpose: str, revoke: bool) -> None:
     revoke = revoke and purpose == SESSION_KEY
     whole = Site()
@@ -172,16 +174,16 @@ def test_a_host_that_is_not_there_holds_the_next_step_up_is_named_and_nothing_is
     moments = itertools.count()
     monkeypatch.setattr(waiting.time, "monotonic", lambda: float(next(moments)))
     said: list[str] = []
-    with pytest.raises(NotYetError) as caught:
-        run(site, *ROTATED, say=said.append)
+    with pytest.raises(RotationTimeoutError) as caught:
+        run(site, *ROTATABLE_SECRETS, say=said.append)
     assert f"{awaited}: " in str(caught.value)
     assert "it does not serve" in str(caught.value)
     assert "The same command goes on from here" in str(caught.value)
     assert len(said) == len(set(said)), "each thing is told once"
     site.check()
     site.silent.clear()
-    run(site, *ROTATED)
-    assert all(len(site.mysql[purpose]) == 1 for purpose in ACCOUNTS)
+    run(site, *ROTATABLE_SECRETS)
+    assert all(len(site.mysql[purpose]) == 1 for purpose in DATABASE_SECRETS)
 
 
 def test_a_password_that_others_have_changed_is_taken_over_before_the_old_one_goes() -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lab import session
+from lab import lab_handle
+from lab.lab_handle import DaemonError, LabHandle
 from lab.processes import environment_without_aws
-from lab.session import DaemonError, Session
 
 USERS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CA_BUNDLE")
 
@@ -27,13 +27,13 @@ def test_the_daemon_gets_none_of_the_users_aws_settings_and_all_else(monkeypatch
         def poll(self) -> None:
             """Runs."""
 
-    def running(_: Session) -> bool:
+    def running(_: LabHandle) -> bool:
         return next(answers)
 
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
-    monkeypatch.setattr(session.subprocess, "Popen", Daemon)
-    monkeypatch.setattr(Session, "running", running)
-    Session.of("unit").start(print)
+    monkeypatch.setattr(lab_handle.subprocess, "Popen", Daemon)
+    monkeypatch.setattr(LabHandle, "running", running)
+    LabHandle.of("unit").start(print)
     [environment] = started
     assert [name for name in environment if name.startswith("AWS_")] == []
     assert environment["MY_AWS_PROFILE"] == "kept"
@@ -43,6 +43,6 @@ def test_the_daemon_gets_none_of_the_users_aws_settings_and_all_else(monkeypatch
 @pytest.mark.parametrize(("user", "says"), [(0, "is not running. Start it"), (65534, "is root's, if it runs: run this as root")])
 def test_who_may_not_know_whether_a_lab_runs_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: int, says: str) -> None:
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
-    monkeypatch.setattr(session.os, "geteuid", lambda: user)
+    monkeypatch.setattr(lab_handle.os, "geteuid", lambda: user)
     with pytest.raises(DaemonError, match=says):
-        Session.of("unit").require_running()
+        LabHandle.of("unit").require_running()

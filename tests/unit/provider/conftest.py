@@ -6,7 +6,7 @@ import pytest
 from moto import mock_aws
 
 from lab.cloud import emulator
-from tests.unit.provider.engine import Engine, World, world
+from tests.unit.provider.fake_engine import FakeEngine, NetworkFixture, make_network
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,13 +15,13 @@ def _emulator() -> None:  # pyright: ignore[reportUnusedFunction]
 
 
 @pytest.fixture
-def engine() -> Generator[Engine]:
+def engine() -> Generator[FakeEngine]:
     """A provider instance for `aws`."""
     with mock_aws():
-        yield Engine()
+        yield FakeEngine()
 
 
 @pytest.fixture
-def small(engine: Engine) -> World:
+def small_network(engine: FakeEngine) -> NetworkFixture:
     """A VPC with a subnet and a group."""
-    return world(engine)
+    return make_network(engine)

@@ -5,7 +5,7 @@ from google.protobuf import struct_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lab.provider.codec import UNKNOWN, Asset, Secret, Unknown, decode, encode, is_secret, is_unknown, plain, seal, text_asset
+from lab.provider.codec import UNKNOWN, Asset, Secret, Unknown, decode, encode, is_secret, is_unknown, mark_secret, text_asset, unwrap
 
 _LEAVES = st.one_of(st.none(), st.booleans(), st.integers(-(2**40), 2**40), st.text(), st.just(UNKNOWN), st.builds(Asset, hash=st.text()))
 _VALUES = st.recursive(
@@ -56,8 +56,8 @@ def test_secretness_and_the_unknown_are_found_at_every_depth() -> None:
     deep = {"a": [{"b": Secret([UNKNOWN])}]}
     assert is_secret(deep)
     assert is_unknown(deep)
-    assert plain(deep) == {"a": [{"b": [UNKNOWN]}]}
-    assert not is_secret(plain(deep))
+    assert unwrap(deep) == {"a": [{"b": [UNKNOWN]}]}
+    assert not is_secret(unwrap(deep))
 
 
 def test_a_secret_never_prints_its_value() -> None:
@@ -67,9 +67,9 @@ def test_a_secret_never_prints_its_value() -> None:
 
 
 def test_sealing_twice_is_sealing_once() -> None:
-    once = seal({"a": 1, "b": 2}, frozenset({"a"}))
+    once = mark_secret({"a": 1, "b": 2}, frozenset({"a"}))
     assert once == {"a": Secret(1), "b": 2}
-    assert seal(once, frozenset({"a"})) == once
+    assert mark_secret(once, frozenset({"a"})) == once
 
 
 def test_an_asset_from_the_state_has_only_its_hash(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -1,4 +1,4 @@
-"""The facts of AWS's provider (`lab/provider/conformance`) against the lab's provider: every verdict of Diff, every refusal of Check.
+"""The facts of AWS's provider (`lab/provider/spec`) against the lab's provider: every verdict of Diff, every refusal of Check.
 
 They decide that the lab's tables are those that were read in the sources, and that no line of them is without a source or a property.
 They cannot tell whether a source was read rightly: `docs/conformance.md` says what is confirmed by more than one.
@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from lab.provider.codec import Asset
-from lab.provider.conformance import FOLDER, facts_of, formats, known
-from lab.provider.conformance.model import NOTHING, Case, Group, Input, TypeFacts, Verdict
-from lab.provider.conformance.reading import FactsError, read
-from lab.provider.difference import difference
+from lab.provider.diff import compute_diff
 from lab.provider.rules import RULES
+from lab.provider.rules.from_spec import with_spec
 from lab.provider.rules.model import TypeRules
-from lab.provider.rules.sourced import sourced
 from lab.provider.schema import Shape, check_properties, nested_fields, output_names, resource_fields
+from lab.provider.spec import FOLDER, load_spec, spec_of, text_templates
+from lab.provider.spec.model import UNSET, Case, ChangeEffect, Group, Input, ResourceSpec
+from lab.provider.spec.parser import SpecError, parse
 
-TYPES = sorted(known().types)
-INPUTS = [(token, path) for token in TYPES for path in known().types[token].inputs]
+TYPES = sorted(load_spec().types)
+INPUTS = [(token, path) for token in TYPES for path in load_spec().types[token].inputs]
 
 
 def _never_absent(token: str) -> set[str]:
     """The inputs that Check refuses to be without, alone or together, and the one that it names itself."""
-    told = known().types[token]
+    told = load_spec().types[token]
     naming = {told.naming.field} if told.naming is not None else set[str]()
     together = {name for group in told.groups if group.kind in ("exactly one", "at least one") for name in group.of}
     return naming | together | {path for path, line in told.inputs.items() if line.required}
@@ -45,14 +45,14 @@ def test_no_output_group_or_case_speaks_of_a_property_that_the_sdk_does_not_have
     assert {name for group in told.groups for name in group.of} - inputs.keys() == set()
     assert {name for case in told.cases for name in case.before.keys() | case.after.keys()} - inputs.keys() == set()
     templates = [told.id.format, *(output.format for output in told.outputs.values())]
-    assert {name for template in templates for name in formats.placeholders(template)} - output_names(token) - {"id"} == set()
+    assert {name for template in templates for name in text_templates.placeholders(template)} - output_names(token) - {"id"} == set()
 
 
 def test_every_source_is_named_by_a_line() -> None:
     texts = "".join(
         path.read_text().partition("types:")[2] or path.read_text() for path in FOLDER.glob("*.yaml") if path.name != "sources.yaml"
     )
-    assert [name for name in known().sources if f"source: {name}" not in texts and f'source: "{name}' not in texts] == []
+    assert [name for name in load_spec().sources if f"source: {name}" not in texts and f'source: "{name}' not in texts] == []
 
 
 @pytest.mark.parametrize(("token", "path"), INPUTS)
@@ -66,28 +66,28 @@ def test_a_changed_property_takes_what_the_source_says(token: str, path: str) ->
 @pytest.mark.parametrize(("token", "path"), LEAVABLE)
 def test_a_property_that_is_left_out_takes_what_the_source_says(token: str, path: str) -> None:
     line, samples = facts(token).inputs[path], _samples(_shape(token, path))
-    one = next(sample for sample in samples if sample != line.default and (sample is not False or line.default is not NOTHING))
+    one = next(sample for sample in samples if sample != line.default and (sample is not False or line.default is not UNSET))
     for conditions in _conditions(line):
-        verdict = "none" if line.kept else _expected(token, path, line, conditions)
+        verdict = "none" if line.computed else _expected(token, path, line, conditions)
         assert _verdict(token, _put(token, path, one) | conditions, _put(token, path, None) | conditions) == verdict
-        if line.default is not NOTHING:
+        if line.default is not UNSET:
             assert _verdict(token, _put(token, path, line.default) | conditions, _put(token, path, None) | conditions) == "none"
 
 
-CASES = [(token, case) for token in TYPES for case in known().types[token].cases]
+CASES = [(token, case) for token in TYPES for case in load_spec().types[token].cases]
 
 
 @pytest.mark.parametrize(("token", "case"), CASES)
 def test_a_change_takes_what_the_source_says_of_it(token: str, case: Case) -> None:
-    assert _verdict(token, case.before, case.after) == case.verdict
+    assert _verdict(token, case.before, case.after) == case.effect
 
 
-GROUPS = [(token, group) for token in TYPES for group in known().types[token].groups]
+GROUPS = [(token, group) for token in TYPES for group in load_spec().types[token].groups]
 
 
 @pytest.mark.parametrize(("token", "group"), GROUPS)
 def test_properties_that_do_not_go_together_are_refused(token: str, group: Group) -> None:
-    served = [name for name in group.of if name not in RULES[token].unserved]
+    served = [name for name in group.of if name not in RULES[token].unsupported]
     given = {name: _samples(_shape(token, name))[0] for name in served}
     first = {name: given[name] for name in served[:1]}
     match group.kind:
@@ -105,25 +105,25 @@ def test_properties_that_do_not_go_together_are_refused(token: str, group: Group
 @pytest.mark.parametrize("token", TYPES)
 def test_what_is_required_is_asked_for(token: str) -> None:
     needed = {path for path, line in facts(token).inputs.items() if line.required and "." not in path and "[]" not in path}
-    asked = {problem.path for problem in check_properties(token, {}) if problem.rule == "missing required property"}
+    asked = {problem.path for problem in check_properties(token, {}) if problem.message == "missing required property"}
     assert asked == needed
 
 
-TYPE = "types: {a: {id: {format: x, source: a.go}, asks: {of: [ec2:DescribeVpcs], source: a.go}, "
+TYPE = "types: {a: {id: {format: x, source: a.go}, iam_actions: {of: [ec2:DescribeVpcs], source: a.go}, "
 SPOILT = [
     ("types: {a: {inputs: {}}}", "types.a.id: expected a mapping"),
     ("TYPE inputs: {b: {change: update}}}}", "types.a.inputs.b: has no `source`"),
     ("TYPE inputs: {b: {change: update, source: b.go}}}}", "types.a.inputs.b.source: expected https://"),
     ("TYPE inputs: {b: {change: updated, source: a.go}}}}", "expected one of update, replace"),
-    ("TYPE inputs: {b: {change: update, kept: 1, source: a.go}}}}", "kept: expected bool; got 1"),
+    ("TYPE inputs: {b: {change: update, computed: 1, source: a.go}}}}", "computed: expected bool; got 1"),
     ("TYPE input: {}}}", "types.a: unknown key 'input'"),
     ("TYPE notes: [{about: read, fact: b}]}}", "types.a.notes[0]: has no `source`"),
     ("types: [a]", "types: expected a mapping"),
     ("TYPE groups: [{kind: conflict, of: a, source: a.go}]}}", "expected a list of property names"),
     ("TYPE cases: {}}}", "cases: expected a list"),
-    ("types: {a: {id: {format: x, source: a.go}}}", "types.a.asks: expected a mapping"),
-    ("types: {a: {id: {format: x, source: a.go}, asks: {of: ec2:DescribeVpcs, source: a.go}}}", "expected a list of action names"),
-    ("types: {a: {id: {format: x, source: a.go}, asks: {of: [ec2:DescribeVpcs]}}}", "types.a.asks: has no `source`"),
+    ("types: {a: {id: {format: x, source: a.go}}}", "types.a.iam_actions: expected a mapping"),
+    ("types: {a: {id: {format: x, source: a.go}, iam_actions: {of: ec2:DescribeVpcs, source: a.go}}}", "expected a list of action names"),
+    ("types: {a: {id: {format: x, source: a.go}, iam_actions: {of: [ec2:DescribeVpcs]}}}", "types.a.iam_actions: has no `source`"),
     ("functions: {a: {id: {format: x}}}", "functions.a.id: has no `source`"),
     ("types: {", "not YAML"),
 ]  # fmt: skip
@@ -131,69 +131,69 @@ SPOILT = [
 
 @pytest.mark.parametrize(("text", "rule"), SPOILT)
 def test_a_spoilt_line_is_refused_with_its_place(text: str, rule: str) -> None:
-    with pytest.raises(FactsError) as refused:
-        read("x.yaml", text.replace("TYPE ", TYPE), {"a.go": "a file"})
+    with pytest.raises(SpecError) as refused:
+        parse("x.yaml", text.replace("TYPE ", TYPE), {"a.go": "a file"})
     assert str(refused.value).startswith("x.yaml")
     assert rule in str(refused.value)
 
 
 def test_two_files_do_not_speak_of_one_type() -> None:
-    one = read("x.yaml", TYPE + "}}", {"a.go": "a file"})
-    with pytest.raises(FactsError, match=r"y\.yaml: types\.a stands in another file"):
-        one.with_more(one, "y.yaml")
+    one = parse("x.yaml", TYPE + "}}", {"a.go": "a file"})
+    with pytest.raises(SpecError, match=r"y\.yaml: types\.a stands in another file"):
+        one.merge(one, "y.yaml")
 
 
 def test_rules_do_not_say_themselves_what_the_facts_are_for() -> None:
     with pytest.raises(ValueError, match="force_new belongs into"):
-        sourced("aws:ec2/vpc:Vpc", TypeRules(force_new=frozenset({"cidrBlock"})))
+        with_spec("aws:ec2/vpc:Vpc", TypeRules(force_new=frozenset({"cidrBlock"})))
 
 
 def test_a_text_made_up_from_a_format_has_the_format_and_another_has_not() -> None:
     properties = {"id": "subnet-1"}
     template = "arn:aws:ec2:{region}:{account}:subnet/{id}"
-    text = formats.made_up(template, 7, properties)
+    text = text_templates.example_value(template, 7, properties)
     assert text == "arn:aws:ec2:eu-central-1:123456789012:subnet/subnet-1"
-    assert formats.matches(template, text, properties)
-    assert not formats.matches(template, text, {"id": "subnet-2"})
-    assert not formats.matches(template, f"{text}.", properties)
+    assert text_templates.matches(template, text, properties)
+    assert not text_templates.matches(template, text, {"id": "subnet-2"})
+    assert not text_templates.matches(template, f"{text}.", properties)
 
 
-@pytest.mark.parametrize("kind", sorted(formats.KINDS))
+@pytest.mark.parametrize("kind", sorted(text_templates.KINDS))
 def test_every_kind_of_text_is_made_up_as_it_is_matched_and_differs_from_number_to_number(kind: str) -> None:
-    texts = [formats.made_up(f"{{{kind}}}", number, {}) for number in (1, 2)]
-    assert all(formats.matches(f"{{{kind}}}", text, {}) for text in texts)
+    texts = [text_templates.example_value(f"{{{kind}}}", number, {}) for number in (1, 2)]
+    assert all(text_templates.matches(f"{{{kind}}}", text, {}) for text in texts)
     assert kind in ("account", "region", "top_level_domain") or texts[0] != texts[1]
 
 
-def facts(token: str) -> TypeFacts:
-    found = facts_of(token)
-    assert found is not None, f"lab/provider/conformance has no facts of {token}, which the program uses"
+def facts(token: str) -> ResourceSpec:
+    found = spec_of(token)
+    assert found is not None, f"lab/provider/spec has no facts of {token}, which the program uses"
     return found
 
 
-def _expected(token: str, path: str, line: Input, conditions: dict[str, object]) -> Verdict:
+def _expected(token: str, path: str, line: Input, conditions: dict[str, object]) -> ChangeEffect:
     told = facts(token)
     if told.naming is not None and path == told.naming.field and line.change == "replace":
         return "delete first"
     held = any(conditions.get(name) != value for name, value in line.unless.items())
     replaces = held if line.unless else line.change == "replace" or bool(line.when and line.when.items() <= conditions.items())
-    return ("delete first" if told.delete_first else "replace") if replaces else "update"
+    return ("delete first" if told.delete_before_replace else "replace") if replaces else "update"
 
 
 def _conditions(line: Input) -> list[dict[str, object]]:
     return [{}, *(dict(values) for values in (line.when, line.unless) if values)]
 
 
-def _verdict(token: str, before: Any, after: Any) -> Verdict:
-    found = difference(token, state=before, old_inputs=before, news=after)
+def _verdict(token: str, before: Any, after: Any) -> ChangeEffect:
+    found = compute_diff(token, state=before, old_inputs=before, news=after)
     if not found.changes:
         return "none"
-    return ("delete first" if found.delete_first else "replace") if found.replaces else "update"
+    return ("delete first" if found.delete_before_replace else "replace") if found.replaces else "update"
 
 
 def _refused(token: str, props: dict[str, Any], rule: str) -> bool:
     required = {path: _samples(field.shape)[0] for path, field in resource_fields(token).items() if field.required}
-    return any(rule in problem.rule for problem in check_properties(token, required | props))
+    return any(rule in problem.message for problem in check_properties(token, required | props))
 
 
 def _shape(token: str, path: str) -> Shape:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from lab.provider.cloud import Cloud, Refusal
+from lab.provider.api_client import ApiClient, ApiError
 from lab.provider.codec import UNKNOWN
-from tests.unit.provider.engine import AbortedError, Engine, World, client, kinds
+from tests.unit.provider.fake_engine import AbortedError, FakeEngine, NetworkFixture, boto_client, diff_kinds
 from tests.unit.provider.test_network import settled
 from tests.unit.provider.test_schema import ATTACHMENT, SUBNET, VOLUME
 
@@ -33,45 +33,45 @@ class Calls(list[tuple[str, dict[str, Any]]]):
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     """Everything that is called from now on."""
-    seen, call = Calls(), Cloud.call
+    seen, call = Calls(), ApiClient.call
 
-    def recorded(self: Cloud, operation: str, /, **parameters: Any) -> dict[str, Any]:
+    def recorded(self: ApiClient, operation: str, /, **parameters: Any) -> dict[str, Any]:
         seen.append((operation, parameters))
         return call(self, operation, **parameters)
 
-    monkeypatch.setattr(Cloud, "call", recorded)
+    monkeypatch.setattr(ApiClient, "call", recorded)
     return seen
 
 
-def test_type_and_user_data_take_a_stop_and_a_start_each_the_type_first(small: World, calls: Calls) -> None:
-    host = small.instance(userData="one")
+def test_type_and_user_data_take_a_stop_and_a_start_each_the_type_first(small_network: NetworkFixture, calls: Calls) -> None:
+    host = small_network.instance(userData="one")
     calls.clear()
     booted: list[tuple[str, bytes]] = []
-    start = Cloud.call
+    start = ApiClient.call
 
-    def noted(self: Cloud, operation: str, /, **parameters: Any) -> dict[str, Any]:
+    def noted(self: ApiClient, operation: str, /, **parameters: Any) -> dict[str, Any]:
         if operation == "ec2.start_instances":
-            described = client("ec2").describe_instance_attribute(InstanceId=host.id, Attribute="userData")
-            kind = client("ec2").describe_instance_attribute(InstanceId=host.id, Attribute="instanceType")["InstanceType"]["Value"]
+            described = boto_client("ec2").describe_instance_attribute(InstanceId=host.id, Attribute="userData")
+            kind = boto_client("ec2").describe_instance_attribute(InstanceId=host.id, Attribute="instanceType")["InstanceType"]["Value"]
             booted.append((kind, base64.b64decode(described["UserData"]["Value"])))
         return start(self, operation, **parameters)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Cloud, "call", noted)
-        changed = small.engine.update(host, userData="two", instanceType="t3.small")
+        patched.setattr(ApiClient, "call", noted)
+        changed = small_network.engine.update(host, userData="two", instanceType="t3.small")
     assert calls.verbs() == [
         "stop_instances", "modify_instance_attribute InstanceType", "start_instances",
         "stop_instances", "modify_instance_attribute UserData", "start_instances",
     ]  # fmt: skip
     assert booted == [("t3.small", b"one"), ("t3.small", b"two")], "it boots once with the new type and the old user data"
     assert (changed["userData"], changed["instanceType"], changed["instanceState"]) == ("two", "t3.small", "running")
-    settled(small.engine, changed)
+    settled(small_network.engine, changed)
 
 
-def test_a_hosts_changes_come_in_the_real_providers_order(small: World, calls: Calls) -> None:
-    host = small.instance(userData="one", metadataOptions=OPTIONS, rootBlockDevice={"volumeType": "gp3", "volumeSize": 8})
+def test_a_hosts_changes_come_in_the_real_providers_order(small_network: NetworkFixture, calls: Calls) -> None:
+    host = small_network.instance(userData="one", metadataOptions=OPTIONS, rootBlockDevice={"volumeType": "gp3", "volumeSize": 8})
     calls.clear()
-    small.engine.update(
+    small_network.engine.update(
         host, userData="two", instanceType="t3.small", disableApiStop=True, disableApiTermination=True, monitoring=True,
         instanceInitiatedShutdownBehavior="terminate", sourceDestCheck=False, metadataOptions={**OPTIONS, "httpPutResponseHopLimit": 2},
         creditSpecification={"cpuCredits": "standard"},
@@ -92,62 +92,66 @@ def test_a_hosts_changes_come_in_the_real_providers_order(small: World, calls: C
     ]  # fmt: skip
 
 
-def test_a_stop_that_fails_leaves_the_later_changes_undone(small: World, calls: Calls) -> None:
-    host = small.instance(disableApiStop=True)
+def test_a_stop_that_fails_leaves_the_later_changes_undone(small_network: NetworkFixture, calls: Calls) -> None:
+    host = small_network.instance(disableApiStop=True)
     calls.clear()
     with pytest.raises(AbortedError, match="OperationNotPermitted"):
-        small.engine.update(host, instanceType="t3.small", disableApiStop=False)
+        small_network.engine.update(host, instanceType="t3.small", disableApiStop=False)
     assert calls.verbs() == ["stop_instances"]
 
 
 @pytest.mark.parametrize("name", ["volumeType", "volumeSize", "deleteOnTermination", "encrypted"])
-def test_what_is_no_longer_said_of_the_root_disk_stays_as_it_is(small: World, name: str) -> None:
+def test_what_is_no_longer_said_of_the_root_disk_stays_as_it_is(small_network: NetworkFixture, name: str) -> None:
     disk = {"volumeType": "gp3", "volumeSize": 12, "deleteOnTermination": True, "encrypted": True}
-    host = small.instance(rootBlockDevice=disk)
-    assert kinds(small.engine.diff(host, rootBlockDevice={key: value for key, value in disk.items() if key != name})) == {}
-    assert kinds(small.engine.diff(host, rootBlockDevice=None)) == {}
+    host = small_network.instance(rootBlockDevice=disk)
+    assert diff_kinds(small_network.engine.diff(host, rootBlockDevice={key: value for key, value in disk.items() if key != name})) == {}
+    assert diff_kinds(small_network.engine.diff(host, rootBlockDevice=None)) == {}
 
 
-def test_a_root_disk_that_was_to_stay_goes_again_where_nothing_more_is_said(small: World) -> None:
+def test_a_root_disk_that_was_to_stay_goes_again_where_nothing_more_is_said(small_network: NetworkFixture) -> None:
     """`delete_on_termination` has a default, true; the other properties are what AWS says."""
-    host = small.instance(rootBlockDevice={"volumeSize": 12, "deleteOnTermination": False})
+    host = small_network.instance(rootBlockDevice={"volumeSize": 12, "deleteOnTermination": False})
     assert host["rootBlockDevice"]["deleteOnTermination"] is False
-    assert kinds(small.engine.diff(host, rootBlockDevice={"volumeSize": 12})) == {"rootBlockDevice.deleteOnTermination": "update"}
-    changed = settled(small.engine, small.engine.update(host, rootBlockDevice={"volumeSize": 12}))
+    assert diff_kinds(small_network.engine.diff(host, rootBlockDevice={"volumeSize": 12})) == {
+        "rootBlockDevice.deleteOnTermination": "update"
+    }
+    changed = settled(small_network.engine, small_network.engine.update(host, rootBlockDevice={"volumeSize": 12}))
     assert changed["rootBlockDevice"]["deleteOnTermination"] is True
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))
-def test_a_metadata_option_that_is_no_longer_said_stays_as_it_is(small: World, name: str) -> None:
-    host = small.instance(metadataOptions=OPTIONS)
+def test_a_metadata_option_that_is_no_longer_said_stays_as_it_is(small_network: NetworkFixture, name: str) -> None:
+    host = small_network.instance(metadataOptions=OPTIONS)
     left = {key: value for key, value in OPTIONS.items() if key != name}
-    assert kinds(small.engine.diff(host, metadataOptions=left)) == {}
+    assert diff_kinds(small_network.engine.diff(host, metadataOptions=left)) == {}
 
 
-def test_a_type_of_another_architecture_replaces(small: World) -> None:
-    host = small.instance()
-    assert kinds(small.engine.diff(host, instanceType="t4g.micro")) == {"instanceType": "update_replace"}
-    assert kinds(small.engine.diff(host, instanceType="t3.small")) == {"instanceType": "update"}
-    assert kinds(small.engine.diff(host, instanceType="t9.none")) == {"instanceType": "update"}, "what is not known replaces nothing"
+def test_a_type_of_another_architecture_replaces(small_network: NetworkFixture) -> None:
+    host = small_network.instance()
+    assert diff_kinds(small_network.engine.diff(host, instanceType="t4g.micro")) == {"instanceType": "update_replace"}
+    assert diff_kinds(small_network.engine.diff(host, instanceType="t3.small")) == {"instanceType": "update"}
+    assert diff_kinds(small_network.engine.diff(host, instanceType="t9.none")) == {"instanceType": "update"}, (
+        "what is not known replaces nothing"
+    )
 
 
 def test_the_root_volumes_tags_are_made_after_the_launch_and_a_failure_is_no_more_than_a_warning(
-    small: World, calls: Calls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    small_network: NetworkFixture, calls: Calls, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    host = small.instance(rootBlockDevice={"volumeSize": 8, "tags": {"a": "b"}}, tags={"Name": "h"})
+    host = small_network.instance(rootBlockDevice={"volumeSize": 8, "tags": {"a": "b"}}, tags={"Name": "h"})
     (launch,) = [parameters for operation, parameters in calls if operation == "ec2.run_instances"]
     assert [one["ResourceType"] for one in launch["TagSpecifications"]] == ["instance"]
     assert host["rootBlockDevice"]["tags"] == {"a": "b"}
-    call = Cloud.call
+    call = ApiClient.call
 
-    def refused(self: Cloud, operation: str, /, **parameters: Any) -> dict[str, Any]:
+    def refused(self: ApiClient, operation: str, /, **parameters: Any) -> dict[str, Any]:
         if operation == "ec2.create_tags":
-            raise Refusal(operation, "UnauthorizedOperation", "no")
+            raise ApiError(operation, "UnauthorizedOperation", "no")
         return call(self, operation, **parameters)
 
-    monkeypatch.setattr(Cloud, "call", refused)
+    monkeypatch.setattr(ApiClient, "call", refused)
     with caplog.at_level(logging.WARNING, logger="lab.provider"):
-        untagged = small.instance("second", rootBlockDevice={"volumeSize": 8, "tags": {"a": "b"}})
+        untagged = small_network.instance("second", rootBlockDevice={"volumeSize": 8, "tags": {"a": "b"}})
     assert untagged["instanceState"] == "running"
     assert "UnauthorizedOperation" in caplog.text
 
@@ -162,32 +166,32 @@ def test_the_root_volumes_tags_are_made_after_the_launch_and_a_failure_is_no_mor
     ],
 )
 def test_credits_of_a_burstable_type(
-    small: World, calls: Calls, kind: str, given: dict[str, str] | None, sent: str | None, shown: dict[str, str] | None
+    small_network: NetworkFixture, calls: Calls, kind: str, given: dict[str, str] | None, sent: str | None, shown: dict[str, str] | None
 ) -> None:
-    host = small.instance(instanceType=kind, **({"creditSpecification": given} if given else {}))
+    host = small_network.instance(instanceType=kind, **({"creditSpecification": given} if given else {}))
     (launch,) = [parameters for operation, parameters in calls if operation == "ec2.run_instances"]
     assert (launch["CreditSpecification"] or {}).get("CpuCredits") == sent
     assert host["creditSpecification"] == shown
-    host = settled(small.engine, host)
-    assert kinds(small.engine.diff(host, creditSpecification=None)) == {}
+    host = settled(small_network.engine, host)
+    assert diff_kinds(small_network.engine.diff(host, creditSpecification=None)) == {}
 
 
-def test_a_preview_does_not_know_the_public_address_that_a_stop_gives_back(small: World) -> None:
-    public = small.engine.create(SUBNET, "public", vpcId=small.vpc.id, cidrBlock="10.0.2.0/24", mapPublicIpOnLaunch=True)
-    host = small.instance(subnetId=public.id, userData="one")
-    seen = small.engine.update(host, preview=True, userData="two").outputs
+def test_a_preview_does_not_know_the_public_address_that_a_stop_gives_back(small_network: NetworkFixture) -> None:
+    public = small_network.engine.create(SUBNET, "public", vpcId=small_network.vpc.id, cidrBlock="10.0.2.0/24", mapPublicIpOnLaunch=True)
+    host = small_network.instance(subnetId=public.id, userData="one")
+    seen = small_network.engine.update(host, preview=True, userData="two").outputs
     assert (seen["publicIp"], seen["publicDns"], seen["privateIp"]) == (UNKNOWN, UNKNOWN, host["privateIp"])
-    assert small.engine.update(host, preview=True, tags={"a": "b"}).outputs["publicIp"] == host["publicIp"]
-    private = small.instance("private", userData="one")
-    assert small.engine.update(private, preview=True, userData="two").outputs["publicIp"] == ""
+    assert small_network.engine.update(host, preview=True, tags={"a": "b"}).outputs["publicIp"] == host["publicIp"]
+    private = small_network.instance("private", userData="one")
+    assert small_network.engine.update(private, preview=True, userData="two").outputs["publicIp"] == ""
 
 
-def test_a_refresh_shows_the_volumes_that_were_attached_after_the_launch(small: World) -> None:
-    host = small.instance()
+def test_a_refresh_shows_the_volumes_that_were_attached_after_the_launch(small_network: NetworkFixture) -> None:
+    host = small_network.instance()
     assert host["ebsBlockDevices"] == []
-    volume = small.engine.create(VOLUME, "data", availabilityZone="eu-central-1a", size=10, type="gp3", encrypted=True)
-    small.engine.create(ATTACHMENT, deviceName="/dev/sdf", instanceId=host.id, volumeId=volume.id)
-    seen = small.engine.refresh(host)
+    volume = small_network.engine.create(VOLUME, "data", availabilityZone="eu-central-1a", size=10, type="gp3", encrypted=True)
+    small_network.engine.create(ATTACHMENT, deviceName="/dev/sdf", instanceId=host.id, volumeId=volume.id)
+    seen = small_network.engine.refresh(host)
     assert seen is not None
     (device,) = seen["ebsBlockDevices"]
     assert (device["deviceName"], device["volumeId"], device["volumeSize"], device["deleteOnTermination"]) == (
@@ -196,23 +200,23 @@ def test_a_refresh_shows_the_volumes_that_were_attached_after_the_launch(small: 
         10,
         False,
     )
-    settled(small.engine, seen)
+    settled(small_network.engine, seen)
 
 
-def test_an_attachment_stops_its_instance_whatever_state_that_is_in(small: World, calls: Calls) -> None:
+def test_an_attachment_stops_its_instance_whatever_state_that_is_in(small_network: NetworkFixture, calls: Calls) -> None:
     """`resourceVolumeAttachmentDelete` (ec2/ebs_volume_attachment.go) asks for nothing before StopInstances."""
-    engine, host = small.engine, small.instance()
+    engine, host = small_network.engine, small_network.instance()
     volume = engine.create(VOLUME, "data", availabilityZone="eu-central-1a", size=1)
     attachment = engine.create(ATTACHMENT, deviceName="/dev/sdf", instanceId=host.id, volumeId=volume.id, stopInstanceBeforeDetaching=True)
-    client("ec2").terminate_instances(InstanceIds=[host.id])
+    boto_client("ec2").terminate_instances(InstanceIds=[host.id])
     with pytest.raises(AbortedError, match="IncorrectInstanceState"):
         engine.delete(attachment)
     assert engine.refresh(attachment) is None, "a refresh forgets it"
 
 
-def test_an_attachment_that_is_gone_already_is_no_error(small: World, engine: Engine) -> None:
-    host = small.instance()
+def test_an_attachment_that_is_gone_already_is_no_error(small_network: NetworkFixture, engine: FakeEngine) -> None:
+    host = small_network.instance()
     volume = engine.create(VOLUME, "data", availabilityZone="eu-central-1a", size=1)
     attachment = engine.create(ATTACHMENT, deviceName="/dev/sdf", instanceId=host.id, volumeId=volume.id)
-    client("ec2").detach_volume(VolumeId=volume.id)
+    boto_client("ec2").detach_volume(VolumeId=volume.id)
     engine.delete(attachment)

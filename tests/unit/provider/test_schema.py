@@ -6,7 +6,7 @@ import pytest
 
 from lab.provider.codec import UNKNOWN, Asset, Secret
 from lab.provider.rules import RULES
-from lab.provider.schema import UnknownTypeError, check_properties, output_names, replacements, resource_fields, rules_of
+from lab.provider.schema import UnknownTypeError, check_properties, force_new_paths, output_names, resource_fields, rules_of
 from lab.provider.services import AWS, RANDOM
 
 VPC, SUBNET, NAT = "aws:ec2/vpc:Vpc", "aws:ec2/subnet:Subnet", "aws:ec2/natGateway:NatGateway"
@@ -173,7 +173,7 @@ def test_what_aws_takes_is_taken(token: str, props: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(("token", "props", "path", "rule"), REFUSED)
 def test_what_aws_refuses_is_refused_with_its_path_and_rule(token: str, props: dict[str, object], path: str, rule: str) -> None:
-    found = {problem.path: problem.rule for problem in check_properties(token, props)}
+    found = {problem.path: problem.message for problem in check_properties(token, props)}
     assert path in found
     assert rule in found[path]
 
@@ -198,14 +198,14 @@ def test_no_rule_speaks_of_a_property_that_the_sdk_does_not_have(token: str) -> 
     rules, known = rules_of(token), set(resource_fields(token)) | set(output_names(token))
     sets = [*rules.exactly_one, *rules.at_least_one, *rules.conflicts]
     spoken = [
-        *replacements(token),
+        *force_new_paths(token),
         *rules.defaults,
         *rules.computed,
-        *rules.documents,
-        *rules.own,
+        *rules.json_documents,
+        *rules.local_only,
         *rules.secret,
         *rules.checks,
-        *rules.unserved,
+        *rules.unsupported,
     ]
     spoken += [name for group in sets for name in group] + [*rules.requires, *rules.requires.values()]
     assert {name.split(".")[0].removesuffix("[]") for name in spoken} - known == set()

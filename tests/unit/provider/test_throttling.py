@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lab.provider.cloud import Clients, Cloud, Credentials, Refusal
+from lab.provider.api_client import ApiClient, ApiError, ClientCache, Credentials
 
 
 class Api:
@@ -30,7 +30,7 @@ class Api:
         return self._answer("HeadObject")
 
 
-class OnlyOne(Clients):
+class OnlyOne(ClientCache):
     """Every service's client is the same."""
 
     def __init__(self, api: Api) -> None:
@@ -48,8 +48,8 @@ class Impatient(threading.Event):
         return self.is_set()
 
 
-def cloud(api: Api) -> Cloud:
-    return Cloud(clients=OnlyOne(api), region="eu-central-1", cancelled=Impatient())
+def cloud(api: Api) -> ApiClient:
+    return ApiClient(clients=OnlyOne(api), region="eu-central-1", cancelled=Impatient())
 
 
 @pytest.mark.parametrize("code", ["RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException"])
@@ -61,7 +61,7 @@ def test_a_throttled_call_is_repeated(code: str) -> None:
 
 def test_an_api_that_throttles_for_ever_is_given_up() -> None:
     api = Api(*["RequestLimitExceeded"] * 100)
-    with pytest.raises(Refusal, match="CreateVpc, api error RequestLimitExceeded"):
+    with pytest.raises(ApiError, match="CreateVpc, api error RequestLimitExceeded"):
         cloud(api).call("ec2.create_vpc")
     assert api.calls == 25
 
@@ -70,7 +70,7 @@ def test_a_cancelled_run_does_not_wait_for_its_turn() -> None:
     api = Api(*["RequestLimitExceeded"] * 100)
     cancelled = cloud(api)
     cancelled.cancelled.set()
-    with pytest.raises(Refusal):
+    with pytest.raises(ApiError):
         cancelled.call("ec2.create_vpc")
     assert api.calls == 1
 
@@ -78,7 +78,7 @@ def test_a_cancelled_run_does_not_wait_for_its_turn() -> None:
 @pytest.mark.parametrize("code", ["InternalError", "503", "VpcLimitExceeded"])
 def test_what_may_have_happened_or_will_not_help_is_not_repeated(code: str) -> None:
     api = Api(code)
-    with pytest.raises(Refusal, match=code):
+    with pytest.raises(ApiError, match=code):
         cloud(api).call("ec2.create_vpc")
     assert api.calls == 1
 

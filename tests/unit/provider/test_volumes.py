@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from lab.cloud.emulator import modifications, quotas
-from tests.unit.provider.engine import REGION, AbortedError, Engine, World, client
+from lab.cloud.emulator import quotas, volume_modifications
+from tests.unit.provider.fake_engine import REGION, AbortedError, FakeEngine, NetworkFixture, boto_client
 from tests.unit.provider.test_network import settled
 from tests.unit.provider.test_schema import EIP, RULE, VOLUME, VPC
 
@@ -29,23 +29,23 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """A time that stands still until it is moved."""
     made = Clock()
-    monkeypatch.setattr(modifications, "now", made)
+    monkeypatch.setattr(volume_modifications, "now", made)
     return made
 
 
 @pytest.fixture(autouse=True)
 def _as_they_were() -> Generator[None]:  # pyright: ignore[reportUnusedFunction]
-    before = quotas.shown()
+    before = quotas.as_dict()
     yield
-    quotas.change(dict(before))
+    quotas.update(dict(before))
 
 
 def modification(volume: str) -> dict[str, Any]:
     """What DescribeVolumesModifications says of it."""
-    return client("ec2").describe_volumes_modifications(VolumeIds=[volume])["VolumesModifications"][0]
+    return boto_client("ec2").describe_volumes_modifications(VolumeIds=[volume])["VolumesModifications"][0]
 
 
-def test_a_volume_is_modified_again_only_after_the_modification_before_it_is_completed(engine: Engine, clock: Clock) -> None:
+def test_a_volume_is_modified_again_only_after_the_modification_before_it_is_completed(engine: FakeEngine, clock: Clock) -> None:
     volume = settled(engine, engine.update(engine.create(VOLUME, size=10, type="gp3", **PLACE), size=12))
     assert (modification(volume.id)["ModificationState"], volume["size"]) == ("optimizing", 12), "the new size can be used already"
     with pytest.raises(AbortedError, match=r"IncorrectModificationState: .*cannot be modified in modification state OPTIMIZING"):
@@ -55,7 +55,7 @@ def test_a_volume_is_modified_again_only_after_the_modification_before_it_is_com
     assert engine.update(volume, size=14)["size"] == 14
 
 
-def test_a_volume_is_modified_four_times_in_a_day(engine: Engine, clock: Clock) -> None:
+def test_a_volume_is_modified_four_times_in_a_day(engine: FakeEngine, clock: Clock) -> None:
     volume = engine.create(VOLUME, size=10, type="gp3", **PLACE)
     for size in (11, 12, 13, 14):
         volume = engine.update(volume, size=size)
@@ -82,7 +82,7 @@ def test_a_volume_is_modified_four_times_in_a_day(engine: Engine, clock: Clock) 
         ({"type": "gp2", "size": 16385}, r"InvalidParameterValue"),
     ],
 )
-def test_a_volume_that_there_cannot_be_is_refused(engine: Engine, props: dict[str, Any], refusal: str | None) -> None:
+def test_a_volume_that_there_cannot_be_is_refused(engine: FakeEngine, props: dict[str, Any], refusal: str | None) -> None:
     if refusal is None:
         engine.create(VOLUME, **props, **PLACE)
     else:
@@ -90,48 +90,48 @@ def test_a_volume_that_there_cannot_be_is_refused(engine: Engine, props: dict[st
             engine.create(VOLUME, **props, **PLACE)
 
 
-def test_a_modification_keeps_the_bounds_and_never_shrinks(engine: Engine) -> None:
+def test_a_modification_keeps_the_bounds_and_never_shrinks(engine: FakeEngine) -> None:
     volume = engine.create(VOLUME, size=10, type="gp3", **PLACE)
     with pytest.raises(AbortedError, match="Iops to volume size ratio"):
         engine.update(volume, iops=6000)
     with pytest.raises(ClientError, match=r"InvalidParameterValue.*cannot be smaller"):
-        client("ec2").modify_volume(VolumeId=volume.id, Size=9)
-    assert client("ec2").describe_volumes(VolumeIds=[volume.id])["Volumes"][0]["Size"] == 10
+        boto_client("ec2").modify_volume(VolumeId=volume.id, Size=9)
+    assert boto_client("ec2").describe_volumes(VolumeIds=[volume.id])["Volumes"][0]["Size"] == 10
 
 
-def test_vcpus_are_counted_over_what_runs(small: World) -> None:
-    quotas.change({"vcpus": 4})
-    first = small.instance("first", instanceType="t3.small")
-    small.instance("second", instanceType="t3.small")
+def test_vcpus_are_counted_over_what_runs(small_network: NetworkFixture) -> None:
+    quotas.update({"vcpus": 4})
+    first = small_network.instance("first", instanceType="t3.small")
+    small_network.instance("second", instanceType="t3.small")
     with pytest.raises(AbortedError, match=r"VcpuLimitExceeded: .*vCPU limit of 4"):
-        small.instance("third", instanceType="t3.small")
-    client("ec2").stop_instances(InstanceIds=[first.id])
-    small.instance("third", instanceType="t3.small")
+        small_network.instance("third", instanceType="t3.small")
+    boto_client("ec2").stop_instances(InstanceIds=[first.id])
+    small_network.instance("third", instanceType="t3.small")
     with pytest.raises(ClientError, match="VcpuLimitExceeded"):
-        client("ec2").start_instances(InstanceIds=[first.id])
-    quotas.change({"vcpus": 6})
-    client("ec2").start_instances(InstanceIds=[first.id])
+        boto_client("ec2").start_instances(InstanceIds=[first.id])
+    quotas.update({"vcpus": 6})
+    boto_client("ec2").start_instances(InstanceIds=[first.id])
 
 
-def test_an_account_has_five_addresses_and_five_vpcs_and_a_group_sixty_rules(small: World) -> None:
+def test_an_account_has_five_addresses_and_five_vpcs_and_a_group_sixty_rules(small_network: NetworkFixture) -> None:
     for number in range(5):
-        small.engine.create(EIP, f"a{number}", domain="vpc")
+        small_network.engine.create(EIP, f"a{number}", domain="vpc")
     with pytest.raises(AbortedError, match="AddressLimitExceeded"):
-        small.engine.create(EIP, "sixth", domain="vpc")
+        small_network.engine.create(EIP, "sixth", domain="vpc")
     for number in range(3):
-        small.engine.create(VPC, f"v{number}", cidrBlock=f"10.{number + 1}.0.0/16")
+        small_network.engine.create(VPC, f"v{number}", cidrBlock=f"10.{number + 1}.0.0/16")
     with pytest.raises(AbortedError, match="VpcLimitExceeded"):
-        small.engine.create(VPC, "sixth", cidrBlock="10.9.0.0/16")
-    rule = {"securityGroupId": small.group.id, "ipProtocol": "tcp", "fromPort": 443, "toPort": 443}
+        small_network.engine.create(VPC, "sixth", cidrBlock="10.9.0.0/16")
+    rule = {"securityGroupId": small_network.group.id, "ipProtocol": "tcp", "fromPort": 443, "toPort": 443}
     for number in range(60):
-        small.engine.create(RULE, f"r{number}", **rule, cidrIpv4=f"198.51.100.{number}/32")
+        small_network.engine.create(RULE, f"r{number}", **rule, cidrIpv4=f"198.51.100.{number}/32")
     with pytest.raises(AbortedError, match="RulesPerSecurityGroupLimitExceeded"):
-        small.engine.create(RULE, "more", **rule, cidrIpv4="192.0.2.1/32")
+        small_network.engine.create(RULE, "more", **rule, cidrIpv4="192.0.2.1/32")
 
 
 @pytest.mark.parametrize("wanted", [{"cpus": 4}, {"vcpus": -1}, {"vcpus": "many"}, {"vcpus": True}])
 def test_a_quota_that_there_is_not_is_refused_and_changes_nothing(wanted: dict[str, object]) -> None:
-    before = quotas.shown()
+    before = quotas.as_dict()
     with pytest.raises(ValueError, match=r"no such quota|whole number"):
-        quotas.change({"addresses": 9, **wanted})
-    assert quotas.shown() == before
+        quotas.update({"addresses": 9, **wanted})
+    assert quotas.as_dict() == before

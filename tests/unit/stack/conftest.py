@@ -11,14 +11,14 @@ from unittest import mock
 import pytest
 
 from stack.bundles import BuiltBundle
-from tests import program as program_files
-from tests.unit.monitor import Program, StrictMonitor, run
+from tests import program_files as program_files
+from tests.unit.monitor import RecordedProgram, StrictMonitor, run
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 APP_HASH = "a" * 64
 
-RunProgram = Callable[..., Program]
-RunMain = Callable[..., Program]
+ProgramRunner = Callable[..., RecordedProgram]
+MainRunner = Callable[..., RecordedProgram]
 
 
 def stack_config(name: str) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def stack_config(name: str) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def main(tmp_path_factory: pytest.TempPathFactory) -> RunMain:
+def main(tmp_path_factory: pytest.TempPathFactory) -> MainRunner:
     """`main("dev", config, monitor)`: runs the whole program on a monitor, with an app that nobody has to build."""
     folder = tmp_path_factory.mktemp("bundles")
     bundle = folder / "app.tar.gz"
@@ -36,11 +36,11 @@ def main(tmp_path_factory: pytest.TempPathFactory) -> RunMain:
     def app(_: Path, *, build: bool) -> BuiltBundle:
         return BuiltBundle(key=f"app/{APP_HASH}.tar.gz", sha256=APP_HASH, path=bundle if build else None)
 
-    def call(stack: str, config: dict[str, Any], monitor: StrictMonitor) -> Program:
+    def call(stack: str, config: dict[str, Any], monitor: StrictMonitor) -> RecordedProgram:
         with (
             mock.patch("stack.bundles.app_bundle", app),
-            mock.patch("stack.cloud.Cloud.holds", return_value=False),
-            mock.patch("stack.cloud.Cloud.put"),  # what it puts there, the program's log says
+            mock.patch("stack.aws_client.AwsClient.has_object", return_value=False),
+            mock.patch("stack.aws_client.AwsClient.put_object"),  # what it puts there, the program's log says
             mock.patch.dict("os.environ", {"WEBSTACK_CACHE": str(folder)}),
         ):
             return run(_main, config=config, stack_name=stack, monitor=monitor)
@@ -49,17 +49,17 @@ def main(tmp_path_factory: pytest.TempPathFactory) -> RunMain:
 
 
 @pytest.fixture(scope="session")
-def program(main: RunMain) -> RunProgram:
+def program(main: MainRunner) -> ProgramRunner:
     """`program("dev", preview=True, web={"count": 3})`: what the program registers, with changes to sections of the stack file."""
 
     @functools.cache
-    def once(stack: str, preview: bool, changes: str) -> Program:
+    def once(stack: str, preview: bool, changes: str) -> RecordedProgram:
         config = stack_config(stack)
         for section, values in json.loads(changes).items():
             config[f"webstack:{section}"] = {**config.get(f"webstack:{section}", {}), **values}
         return main(stack, config, StrictMonitor(preview=preview))
 
-    def call(stack: str = "dev", *, preview: bool = False, **changes: dict[str, Any]) -> Program:
+    def call(stack: str = "dev", *, preview: bool = False, **changes: dict[str, Any]) -> RecordedProgram:
         return once(stack, preview, json.dumps(changes, sort_keys=True))
 
     return call

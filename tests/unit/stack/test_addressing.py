@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stack.addressing import MOST_ZONES, RESERVED_HEAD, SMALLEST_PREFIX, TIERS, WIDEST_PREFIX, AddressPlan
+from stack.addressing import MAX_PREFIX_LENGTH, MAX_ZONES, MIN_PREFIX_LENGTH, RESERVED_FIRST_ADDRESSES, TIERS, AddressPlan
 from stack.roles import SPECS, database, load_balancer
 
-networks = st.integers(WIDEST_PREFIX, SMALLEST_PREFIX).flatmap(
+networks = st.integers(MIN_PREFIX_LENGTH, MAX_PREFIX_LENGTH).flatmap(
     lambda prefix: st.integers(0, 2**prefix - 1).map(lambda high: IPv4Network((high << (32 - prefix), prefix)))
 )
-plans = st.builds(AddressPlan, networks, st.integers(1, MOST_ZONES))
+plans = st.builds(AddressPlan, networks, st.integers(1, MAX_ZONES))
 
 
 @given(plans)
@@ -27,31 +27,33 @@ def test_subnets_lie_in_the_network_apart_from_each_other_and_are_no_smaller_tha
 
 @given(plans)
 def test_fixed_addresses_are_different_in_their_subnets_and_none_that_aws_keeps(plan: AddressPlan) -> None:
-    places = [spec.place(plan, number) for spec in SPECS if spec.is_fixed for number in (1, 2)]
+    places = [spec.placement(plan, number) for spec in SPECS if spec.is_fixed for number in (1, 2)]
     assert len({place.address for place in places}) == len(places) >= 4
     for place in places:
         subnet = plan.subnet(place.tier, place.zone)
         offset = int(place.address) - int(subnet.network_address)
-        assert RESERVED_HEAD <= offset < subnet.num_addresses - 1, f"{place.address} in {subnet}"
+        assert RESERVED_FIRST_ADDRESSES <= offset < subnet.num_addresses - 1, f"{place.address} in {subnet}"
 
 
 @given(plans)
 def test_a_nat_gateway_is_in_its_public_subnet_and_is_no_host(plan: AddressPlan) -> None:
-    hosts = {spec.place(plan, number).address for spec in SPECS if spec.is_fixed for number in (1, 2)}
+    hosts = {spec.placement(plan, number).address for spec in SPECS if spec.is_fixed for number in (1, 2)}
     for zone in range(plan.zones):
         subnet = plan.subnet("public", zone)
         offset = int(plan.nat(zone)) - int(subnet.network_address)
-        assert RESERVED_HEAD <= offset < subnet.num_addresses - 1
+        assert RESERVED_FIRST_ADDRESSES <= offset < subnet.num_addresses - 1
         assert plan.nat(zone) not in hosts
 
 
-@given(networks, st.integers(2, MOST_ZONES - 1))
+@given(networks, st.integers(2, MAX_ZONES - 1))
 def test_a_zone_more_moves_no_subnet_and_no_fixed_address(network: IPv4Network, zones: int) -> None:
     before, after = AddressPlan(network, zones), AddressPlan(network, zones + 1)
     for tier in TIERS:
         assert [before.subnet(tier, zone) for zone in range(zones)] == [after.subnet(tier, zone) for zone in range(zones)]
-    assert [database.SPEC.place(before, number) for number in (1, 2)] == [database.SPEC.place(after, number) for number in (1, 2)]
-    assert [load_balancer.SPEC.place(before, number) for number in (1, 2)] == [load_balancer.SPEC.place(after, number) for number in (1, 2)]
+    assert [database.SPEC.placement(before, number) for number in (1, 2)] == [database.SPEC.placement(after, number) for number in (1, 2)]
+    assert [load_balancer.SPEC.placement(before, number) for number in (1, 2)] == [
+        load_balancer.SPEC.placement(after, number) for number in (1, 2)
+    ]
 
 
 @given(plans, st.integers(1, 50))
@@ -69,7 +71,7 @@ def test_so_many_web_hosts_are_there_twice_in_their_subnets_and_not_one_more(cid
         return 2 * max(places.values())
 
     addresses = plan.subnet("app", 0).num_addresses - 5
-    assert fullest(plan.most_web_hosts) <= addresses < fullest(plan.most_web_hosts + 1)
+    assert fullest(plan.max_web_hosts) <= addresses < fullest(plan.max_web_hosts + 1)
 
 
 def test_the_plan_of_dev() -> None:
@@ -82,10 +84,10 @@ def test_the_plan_of_dev() -> None:
         ("data", 0): "10.20.128.0/20",
         ("data", 1): "10.20.144.0/20",
     }
-    assert load_balancer.SPEC.place(plan, 1).address == IPv4Address("10.20.0.10")
-    assert load_balancer.SPEC.place(plan, 2).address == IPv4Address("10.20.16.10")
-    assert database.SPEC.place(plan, 1).address == IPv4Address("10.20.128.10")
-    assert database.SPEC.place(plan, 2).address == IPv4Address("10.20.144.10")
+    assert load_balancer.SPEC.placement(plan, 1).address == IPv4Address("10.20.0.10")
+    assert load_balancer.SPEC.placement(plan, 2).address == IPv4Address("10.20.16.10")
+    assert database.SPEC.placement(plan, 1).address == IPv4Address("10.20.128.10")
+    assert database.SPEC.placement(plan, 2).address == IPv4Address("10.20.144.10")
 
 
 @pytest.mark.parametrize(("cidr", "zones"), [("10.0.0.0/23", 2), ("10.0.0.0/15", 2), ("10.0.0.0/16", 0), ("10.0.0.0/16", 5)])
@@ -99,4 +101,4 @@ def test_what_has_no_place_is_refused() -> None:
     with pytest.raises(ValueError, match="zone 2: the plan has zones 0 to 1"):
         plan.subnet("app", 2)
     with pytest.raises(ValueError, match="host number 3"):
-        database.SPEC.place(plan, 3)
+        database.SPEC.placement(plan, 3)

@@ -10,16 +10,16 @@ import pytest
 import yaml
 
 from stack import configuration
-from stack.configuration import app_problems, judge
+from stack.configuration import app_problems, validate
 from stack.problems import ConfigurationError, Problem
 from stack.regions import known_regions, region_problem
 from stack.roles import ROLES, load_balancer
 from stack.roles.spec import HostInputs
-from stack.settings import Settings, parse, reference
+from stack.settings import Settings, parse, reference_rows
 from stack.zones import choose_zones
 from tests.unit.monitor import StrictMonitor, run
 from tests.unit.stack.conftest import REPOSITORY, stack_config
-from userdata.render import LIMIT, TooLargeError, render
+from userdata.render import MAX_USER_DATA_BYTES, TooLargeError, render_user_data
 from userdata.variables import Bundle, HostVariables
 
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
@@ -29,11 +29,11 @@ def sections(stack: str) -> dict[str, Any]:
     return {key.removeprefix("webstack:"): value for key, value in stack_config(stack).items() if key.startswith("webstack:")}
 
 
-def problems(stack: str = "dev", region: str | None = "eu-central-1", zones: Sequence[str] = ZONES, **more: Any) -> list[Problem]:
+def problem_keys(stack: str = "dev", region: str | None = "eu-central-1", zones: Sequence[str] = ZONES, **more: Any) -> list[Problem]:
     """What is wrong with dev's configuration after changes; none where it is sound."""
     raw, secret = more.pop("raw", sections("dev")), more.pop("secret", frozenset[str]())
     try:
-        judge(stack=stack, raw=raw, secret=secret, region=region, zones=lambda: zones, repository=REPOSITORY)
+        validate(stack=stack, raw=raw, secret_sections=secret, region=region, zones=lambda: zones, repository=REPOSITORY)
     except ConfigurationError as error:
         return list(error.problems)
     return []
@@ -41,7 +41,7 @@ def problems(stack: str = "dev", region: str | None = "eu-central-1", zones: Seq
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 def test_the_stack_files_are_sound(stack: str) -> None:
-    environment = judge(stack=stack, raw=sections(stack), region="eu-central-1", zones=lambda: reversed_zones(), repository=REPOSITORY)
+    environment = validate(stack=stack, raw=sections(stack), region="eu-central-1", zones=lambda: reversed_zones(), repository=REPOSITORY)
     assert environment.zones == ZONES[: environment.settings.network.zones]
 
 
@@ -52,7 +52,7 @@ def reversed_zones() -> Sequence[str]:
 def test_the_project_file_declares_every_section_and_names_every_key() -> None:
     declared: dict[str, Any] = yaml.safe_load((REPOSITORY / "Pulumi.yaml").read_text())["config"]
     keys: dict[str, list[str]] = {}
-    for key, _, _ in reference():
+    for key, _, _ in reference_rows():
         section, _, rest = key.partition(".")
         keys.setdefault(section, []).append(rest)
     assert sorted(declared) == sorted(keys)
@@ -63,7 +63,7 @@ def test_the_project_file_declares_every_section_and_names_every_key() -> None:
 
 
 def test_more_zones_than_the_region_has_is_a_mistake_that_names_them() -> None:
-    (found,) = problems(zones=ZONES[:1])
+    (found,) = problem_keys(zones=ZONES[:1])
     assert (found.key, found.value) == ("webstack:network.zones", 2)
     assert found.rule == "at most 1: eu-central-1 has eu-central-1a"
 
@@ -85,7 +85,7 @@ def test_without_a_region_nobody_is_asked_for_its_zones() -> None:
         raise AssertionError("asked")
 
     with pytest.raises(ConfigurationError, match=r"aws:region = \(not set\)"):
-        judge(stack="dev", raw=sections("dev"), region=None, zones=never, repository=REPOSITORY)
+        validate(stack="dev", raw=sections("dev"), region=None, zones=never, repository=REPOSITORY)
 
 
 @pytest.mark.parametrize("region", ["eu-centrl-1", "eu-central1", "EU-Central-1", "eu-central-1a", "frankfurt", "aws-global", "-", "x\n"])
@@ -94,7 +94,7 @@ def test_a_region_that_is_none_is_refused_before_anybody_is_asked(region: str) -
         raise AssertionError("asked")
 
     with pytest.raises(ConfigurationError) as raised:
-        judge(stack="dev", raw=sections("dev"), region=region, zones=never, repository=REPOSITORY)
+        validate(stack="dev", raw=sections("dev"), region=region, zones=never, repository=REPOSITORY)
     (found,) = raised.value.problems
     assert (found.key, found.value) == ("aws:region", region)
     assert ("did you mean eu-central-1?" in found.remedy) is ("centr" in region.lower())
@@ -121,12 +121,12 @@ def test_a_new_region_for_which_nobody_answers_is_named_with_the_nearest() -> No
 
 @pytest.mark.parametrize("name", ["Dev", "d", "1dev", "dev-", "dev.1", "a" * 25])
 def test_a_stack_name_that_no_host_could_carry_is_refused(name: str) -> None:
-    assert [found.key for found in problems(stack=name)] == ["stack"]
+    assert [found.key for found in problem_keys(stack=name)] == ["stack"]
 
 
 def test_a_secure_value_inside_an_object_is_refused_and_never_shown() -> None:
     raw = {**sections("dev"), "loadBalancer": {"tls": {"secret": "hunter2", "mode": "secret"}}}
-    (found,) = problems(raw=raw, secret=frozenset({"loadBalancer"}))
+    (found,) = problem_keys(raw=raw, secret=frozenset({"loadBalancer"}))
     assert "no secure value" in found.rule
     assert "hunter2" not in str(found)
     assert "[secret]" in str(found)
@@ -154,8 +154,8 @@ def test_user_data_past_the_limit_is_a_mistake_of_the_configuration(monkeypatch:
     def too_large(variables: Any) -> str:
         raise TooLargeError(host=variables.host, size=20000)
 
-    monkeypatch.setattr(configuration, "render", too_large)
-    found = problems()
+    monkeypatch.setattr(configuration, "render_user_data", too_large)
+    found = problem_keys()
     assert [(problem.key, problem.value) for problem in found] == [
         ("userdata/load_balancer", "lb-1"),
         ("userdata/web", "web-1"),
@@ -172,15 +172,15 @@ def test_the_longest_user_data_of_each_role_leaves_two_kilobytes(monkeypatch: py
     sizes: dict[str, int] = {}
 
     def measured(variables: HostVariables) -> str:
-        text = render(variables)
+        text = render_user_data(variables)
         sizes[variables.role] = max(sizes.get(variables.role, 0), len(text.encode()))
         return text
 
-    monkeypatch.setattr(configuration, "render", measured)
+    monkeypatch.setattr(configuration, "render_user_data", measured)
     zones = [f"ap-southeast-2{letter}" for letter in "abc"]
     raw = {"network": {"zones": 3}, "web": {"count": 20}}
-    assert problems("a" * 24, "ap-southeast-2", zones, raw={**sections("prod"), **raw}) == []
-    assert {role: size for role, size in sizes.items() if size > LIMIT - 2048} == {}
+    assert problem_keys("a" * 24, "ap-southeast-2", zones, raw={**sections("prod"), **raw}) == []
+    assert {role: size for role, size in sizes.items() if size > MAX_USER_DATA_BYTES - 2048} == {}
     assert set(sizes) == set(ROLES)
 
 
@@ -203,7 +203,7 @@ def test_the_engines_word_on_secrets_is_heard() -> None:
 def test_more_networks_than_a_security_group_has_room_for_are_refused() -> None:
     def judged(count: int) -> list[Problem]:
         networks = [f"192.0.2.{number}/32" for number in range(count)]
-        return problems(raw={**sections("dev"), "loadBalancer": {"allowedCidrs": networks}})
+        return problem_keys(raw={**sections("dev"), "loadBalancer": {"allowedCidrs": networks}})
 
     assert judged(30) == []
     (found,) = judged(31)
@@ -213,12 +213,22 @@ def test_more_networks_than_a_security_group_has_room_for_are_refused() -> None:
 
 @pytest.mark.parametrize("count", [1, 2, 8, 9, 32, 33, 128, 129, 250])
 def test_a_load_balancer_has_room_for_all_web_hosts_twice_as_a_release_needs(count: int) -> None:
-    environment = judge(stack="dev", raw={"web": {"count": count}}, region="eu-central-1", zones=lambda: ZONES, repository=REPOSITORY)
+    environment = validate(stack="dev", raw={"web": {"count": count}}, region="eu-central-1", zones=lambda: ZONES, repository=REPOSITORY)
     inputs = HostInputs(bucket="b", role_bundle=Bundle(key="k", sha256="0" * 64), secret_prefix="webstack/dev", address="192.0.2.1")
-    told = load_balancer.variables(environment, 1, inputs)
+    told = load_balancer.make_variables(environment, 1, inputs)
     assert 2 * count <= told.web_slots
 
 
 def test_settings_alone_are_enough_where_nothing_is_configured() -> None:
-    assert problems(raw={}) == []
+    assert problem_keys(raw={}) == []
     assert Settings().web.app == "app"
+
+
+def test_an_old_key_is_warned_of_with_its_name_of_today(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(configuration.pulumi.log, "warn", warnings.append)
+    assert problem_keys(raw={**sections("dev"), "database": {"patience": 9}}) == []
+    assert [one for one in warnings if "semiSyncTimeout" in one] == [
+        "webstack:database.patience is called webstack:database.semiSyncTimeout now: rename it in the stack file; the old name will not be "
+        "understood for ever"
+    ]

@@ -1,13 +1,13 @@
-"""Nothing that the program sets is without a fact of AWS's provider (`lab/provider/conformance`) and the source of it."""
+"""Nothing that the program sets is without a fact of AWS's provider (`lab/provider/spec`) and the source of it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pytest
 
-from lab.provider.conformance import facts_of, known
 from lab.provider.schema import Field, nested_fields, resource_fields
-from tests.unit.stack.conftest import RunProgram
+from lab.provider.spec import load_spec, spec_of
+from tests.unit.stack.conftest import ProgramRunner
 
 REPLACES = {
     "aws:ebs/volume:Volume": "availabilityZone encrypted",
@@ -44,21 +44,21 @@ of their lines would have the lab keep what AWS's provider deletes. The sources 
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_every_type_and_property_of_the_program_has_its_line(program: RunProgram, stack: str) -> None:
+def test_every_type_and_property_of_the_program_has_its_line(program: ProgramRunner, stack: str) -> None:
     missing: set[tuple[str, str]] = set()
     for item in program(stack).resources:
         if item.token.startswith("aws:"):
-            told = facts_of(item.token)
-            lines = known().common.keys() | (told.inputs.keys() if told is not None else set[str]())
+            told = spec_of(item.token)
+            lines = load_spec().common.keys() | (told.inputs.keys() if told is not None else set[str]())
             missing |= {(item.token, path) for path in _paths(resource_fields(item.token), item.inputs, "") if path not in lines}
     assert missing == set()
 
 
-def test_what_is_replaced_when_the_program_changes_it_is_said_twice(program: RunProgram) -> None:
+def test_what_is_replaced_when_the_program_changes_it_is_said_twice(program: ProgramRunner) -> None:
     found: dict[str, set[str]] = {}
     for item in (item for stack in ("dev", "prod") for item in program(stack).resources if item.token.startswith("aws:")):
-        told = facts_of(item.token)
-        lines = {**known().common, **(told.inputs if told is not None else {})}
+        told = spec_of(item.token)
+        lines = {**load_spec().common, **(told.inputs if told is not None else {})}
         replacing = {path for path in _paths(resource_fields(item.token), item.inputs, "") if lines[path].change == "replace"}
         found.setdefault(item.token, set()).update(replacing)
     assert {token: " ".join(sorted(paths)) for token, paths in found.items() if paths} == REPLACES

@@ -7,8 +7,8 @@ from types import ModuleType
 
 import pytest
 
-from tests.unit.monitor import Program
-from tests.unit.stack.conftest import REPOSITORY, RunProgram
+from tests.unit.monitor import RecordedProgram
+from tests.unit.stack.conftest import REPOSITORY, ProgramRunner
 
 
 @pytest.fixture
@@ -18,12 +18,12 @@ def host_readiness(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return import_module("webstack_host.readiness")
 
 
-def _row(stack: str, program: Program) -> str:
-    types = Counter(str(host.inputs["instanceType"]) for host in program.of("ec2/instance:Instance"))
+def _row(stack: str, program: RecordedProgram) -> str:
+    types = Counter(str(host.inputs["instanceType"]) for host in program.by_type("ec2/instance:Instance"))
     instances = ", ".join(f"{count} {kind}" for kind, count in sorted(types.items()))
-    roots = [int(host.inputs["rootBlockDevice"]["volumeSize"]) for host in program.of("ec2/instance:Instance")]
-    data = [int(volume.inputs["size"]) for volume in program.of("ebs/volume:Volume")]
-    counted = [len(program.of(token)) for token in ("ec2/natGateway:NatGateway", "ec2/eip:Eip", "secretsmanager/secret:Secret")]
+    roots = [int(host.inputs["rootBlockDevice"]["volumeSize"]) for host in program.by_type("ec2/instance:Instance")]
+    data = [int(volume.inputs["size"]) for volume in program.by_type("ebs/volume:Volume")]
+    counted = [len(program.by_type(token)) for token in ("ec2/natGateway:NatGateway", "ec2/eip:Eip", "secretsmanager/secret:Secret")]
     cells = [stack, instances, f"{len(roots + data)}, {sum(roots + data)} GB", *map(str, counted)]
     return f"| {' | '.join(cells)} |"
 
@@ -37,6 +37,6 @@ def test_the_document_counts_what_a_host_writes_in_a_month(host_readiness: Modul
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_the_document_lists_what_aws_bills_for(program: RunProgram, stack: str) -> None:
+def test_the_document_lists_what_aws_bills_for(program: ProgramRunner, stack: str) -> None:
     row = _row(stack, program(stack))
     assert row in (REPOSITORY / "docs/costs.md").read_text(), f"docs/costs.md lacks the row {row}"

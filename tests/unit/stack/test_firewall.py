@@ -1,8 +1,8 @@
 """The table of flows: what is reachable from where is exactly this, and every rule of it can be made."""
 
-from stack.firewall import FLOWS, MOST_RULES, room_for_networks, rules
+from stack.firewall import FLOWS, MAX_RULES, max_allowed_cidrs, rules
 from stack.roles import ROLES
-from tests.unit.stack.conftest import RunProgram
+from tests.unit.stack.conftest import ProgramRunner
 
 TABLE = {
     ("internet", "load_balancer", 80),
@@ -21,8 +21,8 @@ def test_a_group_has_room_for_so_many_networks_and_no_more() -> None:
         made = [(rule.group, rule.direction) for rule in rules(FLOWS, tuple(f"192.0.2.{number}/32" for number in range(count)))]
         return max(made.count(place) for place in made)
 
-    room = room_for_networks()
-    assert most(room) <= MOST_RULES < most(room + 1)
+    room = max_allowed_cidrs()
+    assert most(room) <= MAX_RULES < most(room + 1)
 
 
 def test_the_table_is_exactly_this() -> None:
@@ -45,13 +45,13 @@ def test_each_flow_between_hosts_has_a_rule_where_it_leaves_and_one_where_it_arr
     assert len({rule.name for rule in made}) == len(made)
 
 
-def test_rules_are_resources_of_their_own_with_their_reasons(program: RunProgram) -> None:
+def test_rules_are_resources_of_their_own_with_their_reasons(program: ProgramRunner) -> None:
     result = program("dev")
-    for group in result.of("ec2/securityGroup:SecurityGroup"):
+    for group in result.by_type("ec2/securityGroup:SecurityGroup"):
         assert not {"ingress", "egress"} & set(group.inputs), "inline and standalone rules fight"
     made = [
-        *result.of("vpc/securityGroupIngressRule:SecurityGroupIngressRule"),
-        *result.of("vpc/securityGroupEgressRule:SecurityGroupEgressRule"),
+        *result.by_type("vpc/securityGroupIngressRule:SecurityGroupIngressRule"),
+        *result.by_type("vpc/securityGroupEgressRule:SecurityGroupEgressRule"),
     ]
     assert len(made) == 18
     for rule in made:
@@ -59,9 +59,9 @@ def test_rules_are_resources_of_their_own_with_their_reasons(program: RunProgram
         assert ("cidrIpv4" in rule.inputs) is not ("referencedSecurityGroupId" in rule.inputs)
 
 
-def test_the_allowed_networks_are_those_of_the_configuration(program: RunProgram) -> None:
+def test_the_allowed_networks_are_those_of_the_configuration(program: ProgramRunner) -> None:
     result = program("dev", loadBalancer={"allowedCidrs": ["192.0.2.0/24"]})
-    arriving = result.of("vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    arriving = result.by_type("vpc/securityGroupIngressRule:SecurityGroupIngressRule")
     assert sorted((rule.inputs["cidrIpv4"], rule.inputs["fromPort"]) for rule in arriving if "cidrIpv4" in rule.inputs) == [
         ("192.0.2.0/24", 80),
         ("192.0.2.0/24", 443),

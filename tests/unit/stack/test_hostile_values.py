@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
-from lab.engine.workspace import Setting, SettingError, lay_out, stack_names
+from lab.engine.workspace import Setting, SettingError, stack_names, write_workspace
 from lab.names import LabNameError, LabNames
-from stack.settings import reference
+from stack.settings import reference_rows
 from tests.unit.stack.conftest import REPOSITORY
-from tests.unit.stack.test_configuration import problems, sections
+from tests.unit.stack.test_configuration import problem_keys, sections
 
 HOSTILE = ["$(touch x)", "`touch x`", "a;touch x", "a\ntouch x", "../x", "-x"]
-KEYS = [key.removeprefix("webstack:") for key, _, _ in reference()]
+KEYS = [key.removeprefix("webstack:") for key, _, _ in reference_rows()]
 
 
 def with_value(key: str, value: object) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def with_value(key: str, value: object) -> dict[str, Any]:
 def test_every_setting_refuses_a_text_for_a_shell(key: str) -> None:
     text = "$(touch x)`touch y`;touch z"
     for value in (text, [text], {text: text}, {"a": text}):
-        found = [problem.key.removeprefix("webstack:") for problem in problems(raw=with_value(key, value))]
+        found = [problem.key.removeprefix("webstack:") for problem in problem_keys(raw=with_value(key, value))]
         assert any(one == key or one.startswith((f"{key}.", f"{key}[")) for one in found), f"{key} takes {value}: {found}"
 
 
@@ -39,7 +39,7 @@ def test_every_setting_refuses_a_text_for_a_shell(key: str) -> None:
 def test_set_only_writes_a_value_down(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`no_program` of tests/conftest.py fails this test if anything runs."""
     monkeypatch.chdir(tmp_path)
-    lay_out(tmp_path / "work", repository=REPOSITORY, stack="dev", settings=[Setting.parse(f"a='{value}'")])
+    write_workspace(tmp_path / "work", repository=REPOSITORY, stack="dev", settings=[Setting.parse(f"a='{value}'")])
     written = yaml.safe_load((tmp_path / "work" / "Pulumi.dev.yaml").read_text())["config"]["webstack:a"]
     assert written == (value.replace("\n", " ") if "\n" in value else value)
     assert [path.name for path in tmp_path.iterdir()] == ["work"]
@@ -48,7 +48,7 @@ def test_set_only_writes_a_value_down(value: str, tmp_path: Path, monkeypatch: p
 def test_a_key_of_set_is_a_key_and_nothing_else() -> None:
     assert Setting.parse("$(touch x)=1").key == "webstack:$(touch x)"
     raw = sections("dev") | {"$(touch x)": 1}
-    assert [problem.rule for problem in problems(raw=raw)] == ["no such key"]
+    assert [problem.rule for problem in problem_keys(raw=raw)] == ["no such key"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -61,4 +61,4 @@ def test_a_lab_s_name_is_none_of_a_shell_s_texts(name: str) -> None:
 def test_a_stack_s_name_is_one_that_the_clone_has_a_file_for(name: str, tmp_path: Path) -> None:
     assert name not in stack_names(REPOSITORY)
     with pytest.raises(SettingError, match="there is no"):
-        lay_out(tmp_path / "work", repository=REPOSITORY, stack=name, settings=[])
+        write_workspace(tmp_path / "work", repository=REPOSITORY, stack=name, settings=[])

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stack.patching import APART_MINUTES, reboot_day, upgrades_at
-from stack.roles import ROLES, of
+from stack.patching import STAGGER_MINUTES, reboot_day, upgrade_schedule
+from stack.roles import ROLES, role_spec
 from stack.sections import PatchingSettings
-from tests.unit.stack.conftest import RunProgram
+from tests.unit.stack.conftest import ProgramRunner
 from userdata.variables import Role
 
 HOURS = st.integers(0, 23)
@@ -24,7 +24,7 @@ def chosen(**values: Any) -> PatchingSettings:
 
 def minutes(role: Role, number: int, hour: int) -> int:
     """A host's time, in minutes of the day."""
-    day, time, zone = upgrades_at(chosen(hour=hour), number, second_first=of(role).is_fixed).split()
+    day, time, zone = upgrade_schedule(chosen(hour=hour), number, second_host_first=role_spec(role).is_fixed).split()
     assert (day, zone) == ("*-*-*", "UTC")
     return int(time[:2]) * 60 + int(time[3:])
 
@@ -41,13 +41,13 @@ def test_each_of_24_web_hosts_has_an_hour_and_no_two_of_250_a_time(hour: int) ->
     assert [time // 60 for time in times[:24]] == [(hour + place) % 24 for place in range(24)]
     assert {time % 60 for time in times[:24]} == {0}
     ordered = sorted(times)
-    assert min(later - earlier for earlier, later in itertools.pairwise(ordered)) >= APART_MINUTES
+    assert min(later - earlier for earlier, later in itertools.pairwise(ordered)) >= STAGGER_MINUTES
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_every_host_is_told_a_time_that_no_other_of_its_tier_has(program: RunProgram, stack: str) -> None:
+def test_every_host_is_told_a_time_that_no_other_of_its_tier_has(program: ProgramRunner, stack: str) -> None:
     times: dict[str, list[str]] = {}
-    for host in program(stack).of("aws:ec2/instance:Instance"):
+    for host in program(stack).by_type("aws:ec2/instance:Instance"):
         files = {file["path"]: file["content"] for file in yaml.safe_load(host.inputs["userData"])["write_files"]}
         told = json.loads(files["/etc/webstack/host.json"])
         assert told["reboot_day"] == "sunday"
@@ -60,7 +60,7 @@ def test_every_host_is_told_a_time_that_no_other_of_its_tier_has(program: RunPro
 
 @pytest.mark.parametrize("role", ROLES)
 def test_who_wants_no_upgrades_has_no_time_and_no_reboot(role: Role) -> None:
-    assert upgrades_at(chosen(upgrades=False), 1, second_first=of(role).is_fixed) == ""
+    assert upgrade_schedule(chosen(upgrades=False), 1, second_host_first=role_spec(role).is_fixed) == ""
     assert reboot_day(chosen(upgrades=False)) == ""
 
 

@@ -14,9 +14,9 @@ import yaml
 
 from lab.provider.codec import Asset
 from lab.provider.schema import resource_fields
-from stack.naming import TYPES
-from tests.unit.monitor import AMI, UNKNOWN, Program, Registered
-from tests.unit.stack.conftest import APP_HASH, REPOSITORY, RunProgram
+from stack.naming import COMPONENT_TYPES
+from tests.unit.monitor import AMI, UNKNOWN, RecordedProgram, RegisteredResource
+from tests.unit.stack.conftest import APP_HASH, REPOSITORY, ProgramRunner
 
 INSTANCE = "ec2/instance:Instance"
 OBJECT = "s3/bucketObjectv2:BucketObjectv2"
@@ -26,11 +26,11 @@ def short(token: str) -> str:
     return token.rpartition(":")[2]
 
 
-def hosts(program: Program) -> dict[str, Registered]:
-    return {item.inputs["tags"]["host"]: item for item in program.of(INSTANCE)}
+def hosts(program: RecordedProgram) -> dict[str, RegisteredResource]:
+    return {item.inputs["tags"]["host"]: item for item in program.by_type(INSTANCE)}
 
 
-def test_dev_is_exactly_these_resources(program: RunProgram) -> None:
+def test_dev_is_exactly_these_resources(program: ProgramRunner) -> None:
     counts = Counter(short(item.token) for item in program("dev").resources if item.custom)
     assert counts == {
         "Bucket": 1, "BucketPublicAccessBlock": 1, "BucketOwnershipControls": 1, "BucketVersioning": 1, "BucketPolicy": 1,
@@ -45,25 +45,25 @@ def test_dev_is_exactly_these_resources(program: RunProgram) -> None:
     }  # fmt: skip
 
 
-def test_prod_has_a_nat_gateway_and_a_table_for_each_of_its_three_zones(program: RunProgram) -> None:
+def test_prod_has_a_nat_gateway_and_a_table_for_each_of_its_three_zones(program: ProgramRunner) -> None:
     counts = Counter(short(item.token) for item in program("prod").resources)
     assert (counts["Subnet"], counts["NatGateway"], counts["RouteTable"], counts["Instance"]) == (9, 3, 4, 6)
-    targets = {item.inputs["natGatewayId"] for item in program("prod").of("ec2/route:Route") if "natGatewayId" in item.inputs}
+    targets = {item.inputs["natGatewayId"] for item in program("prod").by_type("ec2/route:Route") if "natGatewayId" in item.inputs}
     assert len(targets) == 3
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_no_nat_gateway_can_be_given_the_address_of_a_host(program: RunProgram, stack: str) -> None:
+def test_no_nat_gateway_can_be_given_the_address_of_a_host(program: ProgramRunner, stack: str) -> None:
     result = program(stack)
-    gateways = sorted(str(item.inputs.get("privateIp")) for item in result.of("ec2/natGateway:NatGateway"))
+    gateways = sorted(str(item.inputs.get("privateIp")) for item in result.by_type("ec2/natGateway:NatGateway"))
     assert gateways == (["10.20.0.20"] if stack == "dev" else ["10.30.0.20", "10.30.16.20", "10.30.32.20"])
-    taken = {item.inputs.get("privateIp") for item in result.of(INSTANCE)}
+    taken = {item.inputs.get("privateIp") for item in result.by_type(INSTANCE)}
     assert not taken & set(gateways)
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
 @pytest.mark.parametrize("preview", [False, True])
-def test_hosts_have_their_places_types_and_options(program: RunProgram, stack: str, preview: bool) -> None:
+def test_hosts_have_their_places_types_and_options(program: ProgramRunner, stack: str, preview: bool) -> None:
     result = program(stack, preview=preview)
     found = hosts(result)
     web = [f"web-{number}" for number in range(1, (2 if stack == "dev" else 3) + 1)]
@@ -112,7 +112,7 @@ and `kmsKeyId` replace.
 """
 
 
-def test_no_change_of_a_property_stops_the_hosts_of_a_tier_of_cattle_at_once(program: RunProgram) -> None:
+def test_no_change_of_a_property_stops_the_hosts_of_a_tier_of_cattle_at_once(program: ProgramRunner) -> None:
     stopping = {name for name, effect in CHANGES_OF_AN_INSTANCE.items() if effect == "stops"}
     for name, item in hosts(program("dev")).items():
         assert item.inputs.keys() <= CHANGES_OF_AN_INSTANCE.keys(), "what a change of it does must be known"
@@ -122,7 +122,7 @@ def test_no_change_of_a_property_stops_the_hosts_of_a_tier_of_cattle_at_once(pro
         assert not (item.replaces_first and name.startswith("web")), "the new one comes before the old one goes"
 
 
-def test_a_pinned_image_rolls_the_web_hosts_only(program: RunProgram) -> None:
+def test_a_pinned_image_rolls_the_web_hosts_only(program: ProgramRunner) -> None:
     pinned = hosts(program("dev", environment={"class": "development", "ami": "ami-0fedcba9876543210"}))
     assert {name: item.ignore_changes for name, item in pinned.items()} == {
         "lb-1": ("ami",),
@@ -139,32 +139,32 @@ PROTECTED = {
 }  # fmt: skip
 
 
-def test_production_protects_what_holds_data_or_addresses_and_nothing_else(program: RunProgram) -> None:
+def test_production_protects_what_holds_data_or_addresses_and_nothing_else(program: ProgramRunner) -> None:
     protected = [item for item in program("prod").resources if item.protect]
     assert Counter(short(item.token) for item in protected) == PROTECTED
     assert [item.name for item in protected if short(item.token) == "Eip"] == ["prod-address"]
     assert all(item.custom for item in protected), "a protected component protects nothing and only stands in the way"
-    assert [item.inputs["recoveryWindowInDays"] for item in program("prod").of("secretsmanager/secret:Secret")] == [30] * 7
-    assert program("prod").named("prod-artifacts", "Bucket").inputs["forceDestroy"] is False
-    assert program("prod").named("prod-zone").inputs["forceDestroy"] is False
+    assert [item.inputs["recoveryWindowInDays"] for item in program("prod").by_type("secretsmanager/secret:Secret")] == [30] * 7
+    assert program("prod").by_name("prod-artifacts", "Bucket").inputs["forceDestroy"] is False
+    assert program("prod").by_name("prod-zone").inputs["forceDestroy"] is False
 
 
 @pytest.mark.parametrize(
     "kind", [{"class": "development"}, {"class": "ephemeral", "expires": "2030-01-31T18:00:00Z"}], ids=["development", "ephemeral"]
 )
-def test_other_environments_are_destroyed_to_nothing(program: RunProgram, kind: dict[str, str]) -> None:
+def test_other_environments_are_destroyed_to_nothing(program: ProgramRunner, kind: dict[str, str]) -> None:
     result = program("dev", environment=kind)
     assert not [item.name for item in result.resources if item.protect]
-    assert result.named("dev-artifacts", "Bucket").inputs["forceDestroy"] is True
-    assert result.named("dev-zone").inputs["forceDestroy"] is True
-    assert {item.inputs["recoveryWindowInDays"] for item in result.of("secretsmanager/secret:Secret")} == {0}
+    assert result.by_name("dev-artifacts", "Bucket").inputs["forceDestroy"] is True
+    assert result.by_name("dev-zone").inputs["forceDestroy"] is True
+    assert {item.inputs["recoveryWindowInDays"] for item in result.by_type("secretsmanager/secret:Secret")} == {0}
 
 
 COMPONENTS = {"network", "firewall", "identity", "credentials", "artifacts", "dns", "load-balancer", "web", "database"}
 
 
 @pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_everything_taggable_is_tagged(program: RunProgram, stack: str) -> None:
+def test_everything_taggable_is_tagged(program: ProgramRunner, stack: str) -> None:
     result = program(stack)
     taggable = [item for item in result.resources if item.custom and "tags" in resource_fields(item.token)]
     assert len(taggable) > 40
@@ -181,7 +181,7 @@ def test_everything_taggable_is_tagged(program: RunProgram, stack: str) -> None:
         assert item.inputs["rootBlockDevice"]["tags"] == item.inputs["tags"]
 
 
-def test_an_ephemeral_stack_says_on_everything_when_it_may_go(program: RunProgram) -> None:
+def test_an_ephemeral_stack_says_on_everything_when_it_may_go(program: ProgramRunner) -> None:
     moment = "2030-01-31T18:00:00Z"
     extra = {f"t{number}": "x" for number in range(5)}
     result = program("dev", environment={"class": "ephemeral", "expires": moment, "tags": extra})
@@ -190,21 +190,23 @@ def test_an_ephemeral_stack_says_on_everything_when_it_may_go(program: RunProgra
             assert item.inputs["tags"]["expires"] == moment
 
 
-def test_every_component_has_its_type_from_the_table_and_every_row_is_used(program: RunProgram) -> None:
+def test_every_component_has_its_type_from_the_table_and_every_row_is_used(program: ProgramRunner) -> None:
     used = {item.token for item in program("dev").resources if not item.custom}
-    assert used == set(TYPES.values()) - {TYPES["PlainHosts"]}, "those are of roles without a component: test_roles.py makes one"
-    for name, token in TYPES.items():
+    assert used == set(COMPONENT_TYPES.values()) - {COMPONENT_TYPES["PlainHosts"]}, (
+        "those are of roles without a component: test_roles.py makes one"
+    )
+    for name, token in COMPONENT_TYPES.items():
         assert token.rpartition(":")[2] == name
 
 
-def test_every_resource_has_a_component_as_its_parent(program: RunProgram) -> None:
+def test_every_resource_has_a_component_as_its_parent(program: ProgramRunner) -> None:
     result = program("dev")
     components = {item.urn for item in result.resources if not item.custom}
     assert [item.name for item in result.resources if item.custom and item.parent not in components] == []
 
 
-NEEDS_OF_ALL = {"dev-s3", "dev-artifacts"}
-NEEDS = {
+COMMON_DEPENDENCIES = {"dev-s3", "dev-artifacts"}
+DEPENDENCIES = {
     "lb-1": {
         "dev-public-internet", "dev-public-1-routes", "dev-load-balancer", "dev-address",
         "dev-internet-to-load-balancer-80-in", "dev-internet-to-load-balancer-443-in", "dev-load-balancer-to-web-8443-out",
@@ -225,11 +227,13 @@ NEEDS = {
 
 
 @pytest.mark.parametrize("host", ["lb-1", "web-1", "db-1"])
-def test_an_instance_waits_for_all_that_it_needs_to_boot(program: RunProgram, host: str) -> None:
+def test_an_instance_waits_for_all_that_it_needs_to_boot(program: ProgramRunner, host: str) -> None:
     result = program("dev")
     item = hosts(result)[host]
     awaited = result.dependencies(item)
-    assert (NEEDS[host] | NEEDS_OF_ALL | {"dev-db-1-name", "dev-db-2-name", "dev-lb-1-name", "dev-zone-soa"}) - awaited == set()
+    assert (
+        DEPENDENCIES[host] | COMMON_DEPENDENCIES | {"dev-db-1-name", "dev-db-2-name", "dev-lb-1-name", "dev-zone-soa"}
+    ) - awaited == set()
     kinds = {short(other.token) for other in result.resources if other.urn in item.depends_on}
     assert {"Route", "RouteTableAssociation", "VpcEndpoint", "RolePolicy", "SecurityGroupEgressRule"} <= kinds
     # The user data comes of the step that puts the bundles into the bucket, and that step comes after these.
@@ -240,38 +244,38 @@ def test_an_instance_waits_for_all_that_it_needs_to_boot(program: RunProgram, ho
     assert "SecretVersion" in kinds
 
 
-def test_no_host_waits_for_another_when_nothing_is_there_yet(program: RunProgram) -> None:
+def test_no_host_waits_for_another_when_nothing_is_there_yet(program: ProgramRunner) -> None:
     result = program("dev")
-    instances = {item.name for item in result.of(INSTANCE)}
-    for item in result.of(INSTANCE):
+    instances = {item.name for item in result.by_type(INSTANCE)}
+    for item in result.by_type(INSTANCE):
         assert not result.dependencies(item) & instances, f"{item.name} lengthens the critical path"
 
 
-def test_ways_out_wait_for_their_gateways(program: RunProgram) -> None:
+def test_ways_out_wait_for_their_gateways(program: ProgramRunner) -> None:
     result = program("dev")
-    assert {"dev-gateway", "dev-public-internet", "dev-public-1-routes"} <= result.dependencies(result.named("dev-nat-1"))
-    assert "dev-gateway" in result.dependencies(result.named("dev-nat-1-address"))
-    assert "dev-nat-1" in result.dependencies(result.named("dev-private-2-internet"))
+    assert {"dev-gateway", "dev-public-internet", "dev-public-1-routes"} <= result.dependencies(result.by_name("dev-nat-1"))
+    assert "dev-gateway" in result.dependencies(result.by_name("dev-nat-1-address"))
+    assert "dev-nat-1" in result.dependencies(result.by_name("dev-private-2-internet"))
 
 
-def test_the_web_tiers_name_waits_for_its_hosts_and_lists_them_all(program: RunProgram) -> None:
+def test_the_web_tiers_name_waits_for_its_hosts_and_lists_them_all(program: ProgramRunner) -> None:
     result = program("dev")
-    record = result.named("dev-web-name")
+    record = result.by_name("dev-web-name")
     assert {"dev-web-1", "dev-web-2"} <= result.dependencies(record)
     assert (record.inputs["name"], record.inputs["type"], record.inputs["ttl"]) == ("web.dev.webstack.internal", "A", 5)
     assert len(record.inputs["records"]) == 2
 
 
-def test_a_name_that_is_not_there_yet_is_forgotten_after_seconds(program: RunProgram) -> None:
-    soa = program("dev").named("dev-zone-soa")
+def test_a_name_that_is_not_there_yet_is_forgotten_after_seconds(program: ProgramRunner) -> None:
+    soa = program("dev").by_name("dev-zone-soa")
     assert (soa.inputs["type"], soa.inputs["ttl"], soa.inputs["allowOverwrite"]) == ("SOA", 5, True)
     (record,) = soa.inputs["records"]
     assert re.fullmatch(r"ns-\d+\.awsdns-\d+\.com\. awsdns-hostmaster\.amazon\.com\. 1 7200 900 1209600 5", record)
 
 
-def test_active_passive_is_two_names(program: RunProgram) -> None:
-    result = program("dev", loadBalancer={"activity": "active-passive"}, web={"count": 3})
-    addresses = [item for item in result.of("route53/record:Record") if item.inputs["type"] == "A"]
+def test_active_passive_is_two_names(program: ProgramRunner) -> None:
+    result = program("dev", loadBalancer={"backendMode": "active-passive"}, web={"count": 3})
+    addresses = [item for item in result.by_type("route53/record:Record") if item.inputs["type"] == "A"]
     names = {item.inputs["name"]: len(item.inputs["records"]) for item in addresses}
     assert names == {
         "lb-1.dev.webstack.internal": 1,
@@ -282,26 +286,26 @@ def test_active_passive_is_two_names(program: RunProgram) -> None:
     }
 
 
-def test_without_a_replica_there_is_one_database_host(program: RunProgram) -> None:
+def test_without_a_replica_there_is_one_database_host(program: ProgramRunner) -> None:
     result = program("dev", database={"replica": False})
     assert sorted(hosts(result)) == ["db-1", "lb-1", "web-1", "web-2"]
     assert result.outputs["database_addresses"] == {"db-1": "10.20.128.10"}
 
 
-def host_file(item: Registered) -> dict[str, Any]:
+def host_file(item: RegisteredResource) -> dict[str, Any]:
     files = yaml.safe_load(item.inputs["userData"])["write_files"]
     return json.loads(next(entry["content"] for entry in files if entry["path"] == "/etc/webstack/host.json"))
 
 
-def published(result: Program) -> set[str]:
+def published_keys(result: RecordedProgram) -> set[str]:
     """The keys of the bundles that the program put into the bucket."""
     return {line.partition(": put into the bucket")[0] for line in result.log if ": put into the bucket" in line}
 
 
-def test_user_data_names_what_the_engine_made(program: RunProgram) -> None:
+def test_user_data_names_what_the_engine_made(program: ProgramRunner) -> None:
     result = program("dev")
     found = hosts(result)
-    address = result.named("dev-address")
+    address = result.by_name("dev-address")
     balancer, web, database = (host_file(found[name]) for name in ("lb-1", "web-1", "db-2"))
     assert address.urn in found["lb-1"].property_dependencies["userData"]
     applied = configuration_of(result, "lb-1")
@@ -313,14 +317,14 @@ def test_user_data_names_what_the_engine_made(program: RunProgram) -> None:
     assert database["volume_id"].startswith("vol-")
     assert database["server_id"] == 2
     assert [item["address"] for item in database["databases"]] == ["10.20.128.10", "10.20.144.10"]
-    objects = published(result)
+    objects = published_keys(result)
     assert {balancer["role_bundle"]["key"], web["role_bundle"]["key"], web["app_bundle"]["key"], database["role_bundle"]["key"]} == objects
 
 
-def test_each_pet_has_its_configuration_object_with_the_hash_of_its_user_data_and_no_web_host_has_one(program: RunProgram) -> None:
+def test_each_pet_has_its_configuration_object_with_the_hash_of_its_user_data_and_no_web_host_has_one(program: ProgramRunner) -> None:
     result = program("dev")
     found = hosts(result)
-    objects = {item.inputs["key"]: item for item in result.of(OBJECT)}
+    objects = {item.inputs["key"]: item for item in result.by_type(OBJECT)}
     assert sorted(objects) == [f"configuration/{name}.yaml" for name in ("db-1", "db-2", "lb-1")]
     for name in ("db-1", "db-2", "lb-1"):
         item = found[name]
@@ -333,20 +337,20 @@ def test_each_pet_has_its_configuration_object_with_the_hash_of_its_user_data_an
     assert host_file(found["web-1"])["configuration_key"] == ""
 
 
-def configuration_of(program: Program, host: str) -> dict[str, Any]:
-    return yaml.safe_load(program.named(f"dev-{host}-configuration").inputs["content"])
+def configuration_of(program: RecordedProgram, host: str) -> dict[str, Any]:
+    return yaml.safe_load(program.by_name(f"dev-{host}-configuration").inputs["content"])
 
 
-RELOADED = [
+RELOAD_CASES = [
     {"loadBalancer": {"balance": "leastconn"}},
-    {"loadBalancer": {"activity": "active-passive"}},
+    {"loadBalancer": {"backendMode": "active-passive"}},
     {"loadBalancer": {"tls": {"mode": "secret", "secret": "site/pem"}}},
     {"web": {"count": 9}},
 ]
 
 
-@pytest.mark.parametrize("change", RELOADED, ids=str)
-def test_what_a_load_balancer_can_reload_leaves_every_user_data_as_it_is(program: RunProgram, change: dict[str, Any]) -> None:
+@pytest.mark.parametrize("change", RELOAD_CASES, ids=str)
+def test_what_a_load_balancer_can_reload_leaves_every_user_data_as_it_is(program: ProgramRunner, change: dict[str, Any]) -> None:
     before, after = program("dev"), program("dev", **change)
     told = [{name: host_file(item) for name, item in hosts(result).items() if name in hosts(before)} for result in (before, after)]
     for content in (host for one in told for host in one.values()):
@@ -357,9 +361,9 @@ def test_what_a_load_balancer_can_reload_leaves_every_user_data_as_it_is(program
     assert applied[0]["values"] != applied[1]["values"]
 
 
-def test_another_domain_is_told_to_web_hosts_by_user_data_and_to_load_balancers_by_a_reload(program: RunProgram) -> None:
+def test_another_domain_is_told_to_web_hosts_by_user_data_and_to_load_balancers_by_a_reload(program: ProgramRunner) -> None:
     before, after = program("dev"), program("dev", loadBalancer={"domain": "shop.example.com"})
-    (address,) = [item for item in before.of("ec2/eip:Eip") if item.name == "dev-address"]
+    (address,) = [item for item in before.by_type("ec2/eip:Eip") if item.name == "dev-address"]
     for name in ("web-1", "web-2"):
         told = [host_file(hosts(result)[name])["site_host"] for result in (before, after)]
         assert told == [before.outputs["public_address"], "shop.example.com"]
@@ -368,7 +372,7 @@ def test_another_domain_is_told_to_web_hosts_by_user_data_and_to_load_balancers_
     assert configuration_of(after, "lb-1")["values"]["domain"] == "shop.example.com"
 
 
-def test_scaling_the_web_tier_changes_no_other_host(program: RunProgram) -> None:
+def test_scaling_the_web_tier_changes_no_other_host(program: ProgramRunner) -> None:
     two, three = hosts(program("dev")), hosts(program("dev", web={"count": 3}))
     for name in ("lb-1", "db-1", "db-2", "web-1", "web-2"):
         ids = [host_file(item) for item in (two[name], three[name])]
@@ -378,9 +382,9 @@ def test_scaling_the_web_tier_changes_no_other_host(program: RunProgram) -> None
         assert ids[0] == ids[1], name
 
 
-def test_no_secret_is_in_clear_in_any_property_output_or_line_of_log(program: RunProgram) -> None:
+def test_no_secret_is_in_clear_in_any_property_output_or_line_of_log(program: ProgramRunner) -> None:
     result = program("dev")
-    versions = result.of("secretsmanager/secretVersion:SecretVersion")
+    versions = result.by_type("secretsmanager/secretVersion:SecretVersion")
     values = {item.inputs["secretString"] for item in versions}
     assert len(values) == 7
     assert all(value.startswith("made-up-password-") for value in values)
@@ -391,15 +395,15 @@ def test_no_secret_is_in_clear_in_any_property_output_or_line_of_log(program: Ru
             assert value not in place
 
 
-def test_a_first_preview_leaves_unknown_only_what_aws_gives(program: RunProgram) -> None:
+def test_a_first_preview_leaves_unknown_only_what_aws_gives(program: ProgramRunner) -> None:
     result = program("dev", preview=True)
     assert result.outputs["database_addresses"] == {"db-1": "10.20.128.10", "db-2": "10.20.144.10"}
     assert result.outputs["url"] is UNKNOWN
     assert len(result.resources) == len(program("dev").resources), "a preview that lists less than is made is a lie"
-    assert published(result) == set()
+    assert published_keys(result) == set()
 
 
-def test_outputs_are_what_people_and_tests_need(program: RunProgram) -> None:
+def test_outputs_are_what_people_and_tests_need(program: ProgramRunner) -> None:
     result = program("dev")
     assert sorted(result.outputs) == [
         "allowed_networks",
@@ -417,58 +421,58 @@ def test_outputs_are_what_people_and_tests_need(program: RunProgram) -> None:
     assert program("dev", loadBalancer={"domain": "shop.example.com"}).outputs["url"] == "https://shop.example.com/"
 
 
-def test_the_bucket_is_private_versioned_encrypted_and_answers_by_tls_only(program: RunProgram) -> None:
+def test_the_bucket_is_private_versioned_encrypted_and_answers_by_tls_only(program: ProgramRunner) -> None:
     result = program("dev")
     assert (
-        result.named("dev-artifacts", "BucketPublicAccessBlock").inputs.items()
+        result.by_name("dev-artifacts", "BucketPublicAccessBlock").inputs.items()
         >= dict.fromkeys(("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets"), True).items()
     )
-    assert result.named("dev-artifacts", "BucketVersioning").inputs["versioningConfiguration"] == {"status": "Enabled"}
-    statement = json.loads(result.named("dev-artifacts", "BucketPolicy").inputs["policy"])["Statement"][0]
+    assert result.by_name("dev-artifacts", "BucketVersioning").inputs["versioningConfiguration"] == {"status": "Enabled"}
+    statement = json.loads(result.by_name("dev-artifacts", "BucketPolicy").inputs["policy"])["Statement"][0]
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
-def test_data_is_on_encrypted_volumes_of_its_own_which_leave_a_stopped_host(program: RunProgram) -> None:
+def test_data_is_on_encrypted_volumes_of_its_own_which_leave_a_stopped_host(program: ProgramRunner) -> None:
     result = program("dev")
-    for item in result.of("ebs/volume:Volume"):
+    for item in result.by_type("ebs/volume:Volume"):
         assert (item.inputs["encrypted"], item.inputs["type"], item.inputs["size"]) == (True, "gp3", 10)
-    for item in result.of("ec2/volumeAttachment:VolumeAttachment"):
+    for item in result.by_type("ec2/volumeAttachment:VolumeAttachment"):
         assert item.inputs["stopInstanceBeforeDetaching"] is True
 
 
-def test_flow_logs_cannot_create_groups(program: RunProgram) -> None:
-    policy = json.loads(program("dev").named("dev-flow-logs", "RolePolicy").inputs["policy"])
+def test_flow_logs_cannot_create_groups(program: ProgramRunner) -> None:
+    policy = json.loads(program("dev").by_name("dev-flow-logs", "RolePolicy").inputs["policy"])
     assert "logs:CreateLogGroup" not in json.dumps(policy)
-    assert program("dev").named("dev-default-firewall").inputs.get("ingress") == []
+    assert program("dev").by_name("dev-default-firewall").inputs.get("ingress") == []
 
 
-def test_no_file_of_this_machine_is_a_property_of_anything(program: RunProgram) -> None:
+def test_no_file_of_this_machine_is_a_property_of_anything(program: ProgramRunner) -> None:
     result = program("dev")
-    assert len(published(result)) == 4
+    assert len(published_keys(result)) == 4
     for item in result.resources:
         assert not any(isinstance(value, Asset) for value in item.inputs.values()), f"{item.name}: the state would hold the file's path"
         assert str(REPOSITORY) not in json.dumps(dict(item.inputs), default=repr), item.name
 
 
 @pytest.mark.parametrize("preview", [False, True])
-def test_what_is_looked_up_by_name_or_tag_bears_the_id_of_this_stack_alone(program: RunProgram, preview: bool) -> None:
+def test_what_is_looked_up_by_name_or_tag_bears_the_id_of_this_stack_alone(program: ProgramRunner, preview: bool) -> None:
     result = program("dev", preview=preview)
-    made = result.named("dev-stack-id")
-    for secret in result.of("secretsmanager/secret:Secret"):
+    made = result.by_name("dev-stack-id")
+    for secret in result.by_type("secretsmanager/secret:Secret"):
         assert made.urn in secret.property_dependencies["name"], secret.name
-    for item in (*result.of(INSTANCE), *result.of("ebs/volume:Volume")):
+    for item in (*result.by_type(INSTANCE), *result.by_type("ebs/volume:Volume")):
         assert made.urn in item.property_dependencies["tags"], item.name
     if preview:
         return
     found = hosts(result)
     stack_id = found["db-1"].inputs["tags"]["stack-id"]
-    assert {item.inputs["tags"]["stack-id"] for item in (*found.values(), *result.of("ebs/volume:Volume"))} == {stack_id}
+    assert {item.inputs["tags"]["stack-id"] for item in (*found.values(), *result.by_type("ebs/volume:Volume"))} == {stack_id}
     prefix = f"webstack/dev-{stack_id}"
-    names = {item.inputs["name"].rpartition("/")[0] for item in result.of("secretsmanager/secret:Secret")}
+    names = {item.inputs["name"].rpartition("/")[0] for item in result.by_type("secretsmanager/secret:Secret")}
     assert names == {prefix} == {host_file(found[name])["secret_prefix"] for name in ("web-1", "db-1", "db-2")}
 
 
-def test_production_with_a_certificate_of_its_own_making_is_warned_of_at_every_run(program: RunProgram) -> None:
+def test_production_with_a_certificate_of_its_own_making_is_warned_of_at_every_run(program: ProgramRunner) -> None:
     own: dict[str, Any] = {"tls": {"mode": "secret", "secret": "site/pem"}}
     for preview in (True, False):
         said = [line for line in program("prod", preview=preview).log if "self-signed" in line]

@@ -13,18 +13,18 @@ from typing import Any, cast
 import pulumi
 import pytest
 
-from stack.cloud import InstanceState, StoredObject
-from stack.outcomes import NotReadyError, Outcome
-from stack.readiness import POLL_LONGEST, STALE_FOR, Clock, Readiness, Subject, UnknownStateError
-from stack.records import MISSED, SLACK, Verdict, judge, record_key
-from stack.tags import of_stack
+from stack.aws_client import InstanceState, StoredObject
+from stack.host_status import MAX_MISSED_RENEWALS, RENEWAL_GRACE_SECONDS, HostStatus, evaluate_host, record_key
+from stack.readiness import EC2_CONSISTENCY_SECONDS, POLL_MAX, AwaitedHost, Clock, ReadinessWaiter, UnknownStateError
+from stack.tags import stack_tags
+from stack.wait_result import HostsNotReadyError, WaitResult
 from tests.unit.monitor import StrictMonitor, run
 
 LAUNCHED = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
-OWN = of_stack("dev", "x7k2")
+OWN = stack_tags("dev", "x7k2")
 TEXT = "#cloud-config\n"
 SHA = hashlib.sha256(TEXT.encode()).hexdigest()
-RUNNING = InstanceState(id="i-1", state="running", launched=LAUNCHED)
+RUNNING = InstanceState(id="i-1", state="running", launch_time=LAUNCHED)
 
 
 def record(state: str = "ready", *, sha: str = SHA, after: float = 5, reason: str = "serves", detail: tuple[str, ...] = ()) -> bytes:
@@ -46,31 +46,31 @@ def record(state: str = "ready", *, sha: str = SHA, after: float = 5, reason: st
         (RUNNING, record("starting", reason="MySQL starts"), "waiting", "MySQL starts"),
         (RUNNING, record("failed", reason="no disk"), "failed", "no disk"),
         (RUNNING, record("failed", sha="0" * 64), "waiting", "older user data"),
-        (InstanceState(id="i-1", state="stopped", launched=LAUNCHED), record(), "stopped", "the instance is stopped"),
-        (InstanceState(id="i-1", state="stopping", launched=LAUNCHED), record(), "waiting", "the instance is stopping"),
-        (InstanceState(id="i-1", state="shutting-down", launched=LAUNCHED), record(), "gone", "the instance is shutting-down"),
-        (InstanceState(id="i-1", state="terminated", launched=LAUNCHED), None, "gone", "the instance is terminated"),
-        (InstanceState(id="i-1", state="pending", launched=LAUNCHED), None, "waiting", "nothing heard yet"),
+        (InstanceState(id="i-1", state="stopped", launch_time=LAUNCHED), record(), "stopped", "the instance is stopped"),
+        (InstanceState(id="i-1", state="stopping", launch_time=LAUNCHED), record(), "waiting", "the instance is stopping"),
+        (InstanceState(id="i-1", state="shutting-down", launch_time=LAUNCHED), record(), "gone", "the instance is shutting-down"),
+        (InstanceState(id="i-1", state="terminated", launch_time=LAUNCHED), None, "gone", "the instance is terminated"),
+        (InstanceState(id="i-1", state="pending", launch_time=LAUNCHED), None, "waiting", "nothing heard yet"),
     ],
 )
 def test_a_record_counts_only_for_this_user_data_and_after_this_launch(
     instance: InstanceState | None, content: bytes | None, state: str, reason: str
 ) -> None:
-    verdict = judge(instance, content, SHA)
+    verdict = evaluate_host(instance, content, SHA)
     assert verdict.state == state
     assert reason in verdict.reason
 
 
-def serving(in_force: str | None, problem: dict[str, Any] | None = None) -> bytes:
+def serving_record(in_force: str | None, problem: dict[str, Any] | None = None) -> bytes:
     told = json.loads(record())
     return json.dumps({**told, "configuration_sha256": in_force, "configuration_problem": problem}).encode()
 
 
 RENEWED = 70
-LATE = MISSED * RENEWED + SLACK
+LATE = MAX_MISSED_RENEWALS * RENEWED + RENEWAL_GRACE_SECONDS
 
 
-def renewed(state: str = "ready", **changes: Any) -> bytes:
+def renewed_record(state: str = "ready", **changes: Any) -> bytes:
     """The word of a host that renews it."""
     return json.dumps({**json.loads(record(state, **changes)), "renewed_every": RENEWED}).encode()
 
@@ -78,55 +78,57 @@ def renewed(state: str = "ready", **changes: Any) -> bytes:
 @pytest.mark.parametrize(
     ("content", "age", "state", "reason"),
     [
-        (renewed(), LATE, "ready", "serves"),
-        (renewed(), LATE + 1, "waiting", "not heard for 4 minutes; then it said: ready, serves"),
-        (renewed(), 3 * 86400, "waiting", "not heard for 72 hours; then it said: ready, serves"),
-        (renewed("failed", reason="no disk"), LATE + 1, "waiting", "not heard for 4 minutes; then it said: failed, no disk"),
-        (renewed("unready", reason="nginx is away"), LATE + 1, "waiting", "not heard for 4 minutes"),
-        (renewed("unready", reason="nginx is away"), 5, "waiting", "nginx is away"),
-        (renewed("failed", reason="no disk"), 5, "failed", "no disk"),
+        (renewed_record(), LATE, "ready", "serves"),
+        (renewed_record(), LATE + 1, "waiting", "not heard for 4 minutes; then it said: ready, serves"),
+        (renewed_record(), 3 * 86400, "waiting", "not heard for 72 hours; then it said: ready, serves"),
+        (renewed_record("failed", reason="no disk"), LATE + 1, "waiting", "not heard for 4 minutes; then it said: failed, no disk"),
+        (renewed_record("unready", reason="nginx is away"), LATE + 1, "waiting", "not heard for 4 minutes"),
+        (renewed_record("unready", reason="nginx is away"), 5, "waiting", "nginx is away"),
+        (renewed_record("failed", reason="no disk"), 5, "failed", "no disk"),
         (record(), 30 * 86400, "ready", "serves"),  # of a release before hosts renewed it
         (record("failed", reason="no disk"), 30 * 86400, "failed", "no disk"),
     ],
 )
 def test_a_word_that_should_have_been_renewed_counts_for_minutes(content: bytes, age: float, state: str, reason: str) -> None:
-    verdict = judge(RUNNING, content, SHA, age=age)
+    verdict = evaluate_host(RUNNING, content, SHA, age=age)
     assert verdict.state == state
     assert reason in verdict.reason
 
 
 def test_a_late_word_fails_no_up_before_its_timeout_and_a_new_one_ends_the_wait() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: at(0, renewed())}, written=-LATE - 1)
-    outcome = asyncio.run(readiness(aws, time, timeout=900).watch(subject()))
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: available_at(0, renewed_record())}, written=-LATE - 1)
+    outcome = asyncio.run(readiness(aws, time, timeout=900).poll_until_ready(target()))
     assert time.seconds >= 900
     assert outcome.message.splitlines()[0] == "web-1 (i-1) not ready after 900 s: not heard for 19 minutes; then it said: ready, serves"
 
-    class HeardAgain(FakeAws):
-        def read(self, bucket: str, key: str) -> StoredObject | None:
+    class HeardAgain(FakeHostApi):
+        def get_object(self, bucket: str, key: str) -> StoredObject | None:
             self.written = None if self.now() >= 30 else -LATE - 1
-            return super().read(bucket, key)
+            return super().get_object(bucket, key)
 
-    time = Time()
-    assert asyncio.run(readiness(HeardAgain(records={KEY: at(0, renewed())}), time, timeout=900).watch(subject())).ready
-    assert 30 <= time.seconds < 30 + POLL_LONGEST + 1
+    time = FakeClock()
+    assert asyncio.run(
+        readiness(HeardAgain(records={KEY: available_at(0, renewed_record())}), time, timeout=900).poll_until_ready(target())
+    ).ready
+    assert 30 <= time.seconds < 30 + POLL_MAX + 1
 
 
 @pytest.mark.parametrize("mended", [True, False])
 def test_a_host_that_served_has_failed_only_when_it_says_so_again_and_again(mended: bool) -> None:
     """What it lacks this very `up` may have brought back (a rule, a database), some seconds before the host finds that it has it again."""
-    time = Time()
+    time = FakeClock()
 
     def word(now: float) -> bytes:
         if now < 30:
-            return renewed("unready", reason="the app answers 503")
-        return renewed("ready") if mended and now >= 36 else renewed("failed", reason="the app answers 503", after=now // 15)
+            return renewed_record("unready", reason="the app answers 503")
+        return renewed_record("ready") if mended and now >= 36 else renewed_record("failed", reason="the app answers 503", after=now // 15)
 
-    outcome = asyncio.run(readiness(FakeAws(records={KEY: word}), time, timeout=900).watch(subject()))
+    outcome = asyncio.run(readiness(FakeHostApi(records={KEY: word}), time, timeout=900).poll_until_ready(target()))
     assert outcome.ready is mended
     if not mended:
         assert outcome.message.splitlines()[0] == "web-1 (i-1) failed: the app answers 503"
-        assert 60 <= time.seconds < 60 + POLL_LONGEST + 1, "it has said so three times"
+        assert 60 <= time.seconds < 60 + POLL_MAX + 1, "it has said so three times"
 
 
 NEW, OLD = "1" * 64, "2" * 64
@@ -135,36 +137,40 @@ NEW, OLD = "1" * 64, "2" * 64
 @pytest.mark.parametrize(
     ("content", "state", "reason"),
     [
-        (serving(NEW), "ready", "serves"),
-        (serving(OLD), "waiting", "its new configuration is not in force yet"),
+        (serving_record(NEW), "ready", "serves"),
+        (serving_record(OLD), "waiting", "its new configuration is not in force yet"),
         (record(), "waiting", "its new configuration is not in force yet"),
-        (serving(OLD, {"sha256": NEW, "refused": True, "reason": "haproxy -c: unknown keyword"}), "failed", "haproxy -c: unknown keyword"),
-        (serving(OLD, {"sha256": NEW, "refused": False, "reason": "Throttled", "detail": []}), "waiting", "Throttled"),
-        (serving(OLD, {"sha256": OLD, "refused": True, "reason": "an older one"}), "waiting", "not in force yet"),
-        (serving(NEW, {"sha256": OLD, "refused": True, "reason": "an older one"}), "ready", "serves"),
+        (
+            serving_record(OLD, {"sha256": NEW, "refused": True, "reason": "haproxy -c: unknown keyword"}),
+            "failed",
+            "haproxy -c: unknown keyword",
+        ),
+        (serving_record(OLD, {"sha256": NEW, "refused": False, "reason": "Throttled", "detail": []}), "waiting", "Throttled"),
+        (serving_record(OLD, {"sha256": OLD, "refused": True, "reason": "an older one"}), "waiting", "not in force yet"),
+        (serving_record(NEW, {"sha256": OLD, "refused": True, "reason": "an older one"}), "ready", "serves"),
     ],
 )
 def test_a_host_is_ready_only_with_the_wanted_configuration_in_force(content: bytes, state: str, reason: str) -> None:
-    verdict = judge(RUNNING, content, SHA, NEW)
+    verdict = evaluate_host(RUNNING, content, SHA, NEW)
     assert verdict.state == state
     assert reason in verdict.reason
-    assert judge(RUNNING, content, SHA).state == "ready", "it serves all the same: a partner may be changed"
+    assert evaluate_host(RUNNING, content, SHA).state == "ready", "it serves all the same: a partner may be changed"
 
 
 def test_a_configuration_that_is_refused_already_ends_the_next_wait_at_once() -> None:
-    time = Time()
-    refused = serving(OLD, {"sha256": NEW, "refused": True, "reason": "haproxy -c: unknown keyword"})
-    aws = FakeAws(records={KEY: at(0, refused)})
-    outcome = asyncio.run(readiness(aws, time, timeout=900).watch(replace(subject(), configuration_sha256=NEW)))
+    time = FakeClock()
+    refused = serving_record(OLD, {"sha256": NEW, "refused": True, "reason": "haproxy -c: unknown keyword"})
+    aws = FakeHostApi(records={KEY: available_at(0, refused)})
+    outcome = asyncio.run(readiness(aws, time, timeout=900).poll_until_ready(replace(target(), configuration_sha256=NEW)))
     assert "haproxy -c: unknown keyword" in outcome.message
     assert time.seconds == 0, "the host is done with it: nothing is to be waited for"
 
 
 def test_the_wait_asks_for_the_configuration_that_the_host_is_given() -> None:
     text = pulumi.Output.from_input
-    contents = [serving(OLD), serving(hashlib.sha256(b"files: []").hexdigest())]
-    time = Time()
-    aws = FakeAws(records={KEY: lambda now: contents[0] if now < 10 else contents[1]})
+    contents = [serving_record(OLD), serving_record(hashlib.sha256(b"files: []").hexdigest())]
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: lambda now: contents[0] if now < 10 else contents[1]})
 
     def body() -> None:
         wait = readiness(aws, time)
@@ -176,16 +182,16 @@ def test_the_wait_asks_for_the_configuration_that_the_host_is_given() -> None:
             user_data=text(TEXT),
             configuration=text("files: []"),
         )
-        wait.require([outcome], None)
+        wait.require_ready([outcome], None)
 
-    outputs_of(body)
+    run_program(body)
     assert 10 <= time.seconds <= 14.1
 
 
 @pytest.mark.parametrize("moment", [None, "", "yesterday", 7, "2026-01-01T12:00:05", []])
 def test_a_record_without_a_proper_time_never_counts(moment: object) -> None:
     content = json.dumps({"state": "ready", "user_data_sha256": SHA, "time": moment}).encode()
-    assert judge(RUNNING, content, SHA).state == "waiting"
+    assert evaluate_host(RUNNING, content, SHA).state == "waiting"
 
 
 def test_the_key_is_the_one_that_only_the_instance_can_write() -> None:
@@ -193,7 +199,7 @@ def test_the_key_is_the_one_that_only_the_instance_can_write() -> None:
 
 
 @dataclass
-class FakeAws:
+class FakeHostApi:
     """Answers from a script: `records` by key, as functions of the time."""
 
     now: Callable[[], float] = lambda: 0.0
@@ -207,33 +213,33 @@ class FakeAws:
     written: float | None = None
     """When the records were written; None: just now."""
 
-    def start(self, instance_id: str) -> None:
+    def start_instance(self, instance_id: str) -> None:
         if self.now() < self.broken_until:
             raise ConnectionError("no route")
         self.started.append(instance_id)
         if self.now() < self.starts_until:
-            self.instances[instance_id] = InstanceState(id=instance_id, state="pending", launched=LAUNCHED + timedelta(seconds=1))
+            self.instances[instance_id] = InstanceState(id=instance_id, state="pending", launch_time=LAUNCHED + timedelta(seconds=1))
 
-    def instance(self, instance_id: str) -> InstanceState | None:
+    def describe_instance(self, instance_id: str) -> InstanceState | None:
         if self.now() < self.broken_until:
             raise ConnectionError("no route")
         if self.now() < self.unknown_until:
             return None
-        return self.instances.get(instance_id, InstanceState(id=instance_id, state="running", launched=LAUNCHED))
+        return self.instances.get(instance_id, InstanceState(id=instance_id, state="running", launch_time=LAUNCHED))
 
-    def running_host(self, own: Mapping[str, str], host: str) -> InstanceState | None:
+    def find_running_host(self, stack_tags: Mapping[str, str], host: str) -> InstanceState | None:
         if self.now() < self.broken_until:
             raise ConnectionError("no route")
-        assert own == OWN
+        assert stack_tags == OWN
         return self.hosts.get(host)
 
-    def read(self, bucket: str, key: str) -> StoredObject | None:
+    def get_object(self, bucket: str, key: str) -> StoredObject | None:
         assert bucket == "artifacts"
         body = self.records.get(key, lambda _: None)(self.now())
         return None if body is None else StoredObject(body=body, age=0 if self.written is None else self.now() - self.written)
 
 
-class Time:
+class FakeClock:
     """A clock that moves only when somebody sleeps."""
 
     def __init__(self) -> None:
@@ -247,23 +253,23 @@ class Time:
         return Clock(now=lambda: self.seconds, sleep=self.sleep)
 
 
-def readiness(aws: FakeAws, time: Time, *, enabled: bool = True, timeout: float = 60) -> Readiness:
+def readiness(aws: FakeHostApi, time: FakeClock, *, enabled: bool = True, timeout: float = 60) -> ReadinessWaiter:
     aws.now = lambda: time.seconds
-    return Readiness(door=lambda: aws, enabled=enabled, timeout=timeout, clock=time.clock())
+    return ReadinessWaiter(client_factory=lambda: aws, enabled=enabled, timeout=timeout, clock=time.clock())
 
 
-def subject(host: str = "web-1", instance: str = "i-1") -> Subject:
-    return Subject(host=host, instance_id=instance, bucket="artifacts", role_id="AROA", user_data_sha256=SHA)
+def target(host: str = "web-1", instance: str = "i-1") -> AwaitedHost:
+    return AwaitedHost(host=host, instance_id=instance, bucket="artifacts", role_id="AROA", user_data_sha256=SHA)
 
 
-def at(seconds: float, content: bytes, before: bytes | None = None) -> Callable[[float], bytes | None]:
+def available_at(seconds: float, content: bytes, before: bytes | None = None) -> Callable[[float], bytes | None]:
     return lambda now: content if now >= seconds else before
 
 
 KEY = record_key("AROA", "i-1")
 
 
-def log_of(instance: str) -> str:
+def log_hint(instance: str) -> str:
     """The line that says where a host's whole log is."""
     return (
         f"    the whole log: `aws ssm start-session --target {instance}`, then `journalctl -b`; in the lab `webstack lab logs {instance}`"
@@ -271,30 +277,30 @@ def log_of(instance: str) -> str:
 
 
 def test_the_wait_ends_when_the_host_is_ready() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: at(20, record())})
-    outcome = asyncio.run(readiness(aws, time).watch(subject()))
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: available_at(20, record())})
+    outcome = asyncio.run(readiness(aws, time).poll_until_ready(target()))
     assert outcome.ready
     assert 20 <= time.seconds <= 24.1, "looks are at most four seconds apart"
 
 
 def test_the_wait_ends_at_its_deadline_with_the_last_word_of_the_host() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: at(0, record("starting", reason="MySQL recovers", detail=("page 1", "page 2")))})
-    outcome = asyncio.run(readiness(aws, time, timeout=60).watch(subject()))
-    assert outcome == Outcome(
-        host="web-1", ready=False, message=f"web-1 (i-1) not ready after 60 s: MySQL recovers\n    page 1\n    page 2\n{log_of('i-1')}"
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: available_at(0, record("starting", reason="MySQL recovers", detail=("page 1", "page 2")))})
+    outcome = asyncio.run(readiness(aws, time, timeout=60).poll_until_ready(target()))
+    assert outcome == WaitResult(
+        host="web-1", ready=False, message=f"web-1 (i-1) not ready after 60 s: MySQL recovers\n    page 1\n    page 2\n{log_hint('i-1')}"
     )
     assert 60 <= time.seconds < 61
 
 
 def test_a_host_that_fails_during_the_wait_ends_it_at_once() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: at(7, record("failed", reason="nginx -t", detail=("unknown directive",)))})
-    outcome = asyncio.run(readiness(aws, time).watch(subject()))
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: available_at(7, record("failed", reason="nginx -t", detail=("unknown directive",)))})
+    outcome = asyncio.run(readiness(aws, time).poll_until_ready(target()))
     assert not outcome.ready
-    assert outcome.message == f"web-1 (i-1) failed: nginx -t\n    unknown directive\n{log_of('i-1')}"
-    assert 7 <= time.seconds < 7 + POLL_LONGEST + 1
+    assert outcome.message == f"web-1 (i-1) failed: nginx -t\n    unknown directive\n{log_hint('i-1')}"
+    assert 7 <= time.seconds < 7 + POLL_MAX + 1
 
 
 def failing_every(seconds: float, *, until: float = float("inf")) -> Callable[[float], bytes]:
@@ -304,87 +310,89 @@ def failing_every(seconds: float, *, until: float = float("inf")) -> Callable[[f
 
 def test_a_failure_from_before_the_wait_may_have_been_mended() -> None:
     """The host was failed when its cause was put right: the `up` after that must not repeat the old word."""
-    time = Time()
-    aws = FakeAws(records={KEY: failing_every(15, until=20)})
-    assert asyncio.run(readiness(aws, time).watch(subject())).ready
-    assert 20 <= time.seconds < 20 + POLL_LONGEST + 1
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: failing_every(15, until=20)})
+    assert asyncio.run(readiness(aws, time).poll_until_ready(target())).ready
+    assert 20 <= time.seconds < 20 + POLL_MAX + 1
 
 
 def test_a_failure_that_lasts_is_believed_once_an_attempt_begun_during_the_wait_has_failed() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: failing_every(15)})
-    outcome = asyncio.run(readiness(aws, time, timeout=600).watch(subject()))
-    assert outcome.message == f"web-1 (i-1) failed: no bundle\n{log_of('i-1')}"
-    assert 30 <= time.seconds < 30 + POLL_LONGEST + 1
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: failing_every(15)})
+    outcome = asyncio.run(readiness(aws, time, timeout=600).poll_until_ready(target()))
+    assert outcome.message == f"web-1 (i-1) failed: no bundle\n{log_hint('i-1')}"
+    assert 30 <= time.seconds < 30 + POLL_MAX + 1
 
 
 def test_an_old_failure_is_old_also_where_aws_did_not_answer_at_first() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: failing_every(15, until=40)}, broken_until=20)
-    assert asyncio.run(readiness(aws, time).watch(subject())).ready
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: failing_every(15, until=40)}, broken_until=20)
+    assert asyncio.run(readiness(aws, time).poll_until_ready(target())).ready
 
 
 def test_a_host_that_failed_and_says_nothing_more_is_waited_for_to_the_end() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: at(0, record("failed", reason="no bundle"))})
-    outcome = asyncio.run(readiness(aws, time, timeout=60).watch(subject()))
-    assert outcome.message == f"web-1 (i-1) not ready after 60 s: it failed before, and tries again: no bundle\n{log_of('i-1')}"
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: available_at(0, record("failed", reason="no bundle"))})
+    outcome = asyncio.run(readiness(aws, time, timeout=60).poll_until_ready(target()))
+    assert outcome.message == f"web-1 (i-1) not ready after 60 s: it failed before, and tries again: no bundle\n{log_hint('i-1')}"
 
 
 def stopped() -> dict[str, InstanceState]:
-    return {"i-1": InstanceState(id="i-1", state="stopped", launched=LAUNCHED)}
+    return {"i-1": InstanceState(id="i-1", state="stopped", launch_time=LAUNCHED)}
 
 
 def test_a_host_that_is_stopped_is_started_once_and_waited_for() -> None:
-    time = Time()
-    aws = FakeAws(instances=stopped(), records={KEY: at(20, record(), record(after=0))})
-    seen: list[Outcome] = []
+    time = FakeClock()
+    aws = FakeHostApi(instances=stopped(), records={KEY: available_at(20, record(), record(after=0))})
+    seen: list[WaitResult] = []
 
     def body() -> None:
         wait = readiness(aws, time)
         wait_for(wait, "db-1", "i-1").apply(seen.append)
 
-    log = outputs_of(body).log
+    log = run_program(body).log
     assert aws.started == ["i-1"], "an old record must not count, nor must it be started twice"
-    assert seen == [Outcome(host="db-1", ready=True)]
+    assert seen == [WaitResult(host="db-1", ready=True)]
     assert log[0] == "db-1: the instance is stopped: starting it"
 
 
 def test_a_host_that_does_not_stay_up_after_it_was_started_has_failed() -> None:
-    time = Time()
-    aws = FakeAws(instances=stopped(), starts_until=-1)
-    outcome = asyncio.run(readiness(aws, time, timeout=900).watch(subject()))
+    time = FakeClock()
+    aws = FakeHostApi(instances=stopped(), starts_until=-1)
+    outcome = asyncio.run(readiness(aws, time, timeout=900).poll_until_ready(target()))
     assert aws.started == ["i-1"], "once is enough: EC2 may show an old state for a while"
-    assert outcome.message == f"web-1 (i-1) failed: the instance is stopped although it was started 60 s ago\n{log_of('i-1')}"
-    assert STALE_FOR <= time.seconds < STALE_FOR + 5
-    assert not outcome.gone
+    assert outcome.message == f"web-1 (i-1) failed: the instance is stopped although it was started 60 s ago\n{log_hint('i-1')}"
+    assert EC2_CONSISTENCY_SECONDS <= time.seconds < EC2_CONSISTENCY_SECONDS + 5
+    assert not outcome.terminated
 
 
 def test_a_start_that_aws_does_not_answer_is_tried_again() -> None:
-    time = Time()
+    time = FakeClock()
 
-    class Deaf(FakeAws):
-        def start(self, instance_id: str) -> None:
+    class Deaf(FakeHostApi):
+        def start_instance(self, instance_id: str) -> None:
             if time.seconds < 5:
                 raise ConnectionError("RequestLimitExceeded")
-            super().start(instance_id)
+            super().start_instance(instance_id)
 
-    aws = Deaf(instances=stopped(), records={KEY: at(20, record())})
-    assert asyncio.run(readiness(aws, time).watch(subject())).ready
+    aws = Deaf(instances=stopped(), records={KEY: available_at(20, record())})
+    assert asyncio.run(readiness(aws, time).poll_until_ready(target())).ready
     assert aws.started == ["i-1"]
 
 
 @pytest.mark.parametrize("state", ["terminated", "shutting-down"])
 def test_a_host_that_was_terminated_is_healed_by_a_refresh_alone_and_the_error_says_so(state: str) -> None:
-    time = Time()
-    aws = FakeAws(instances={"i-1": InstanceState(id="i-1", state=state, launched=LAUNCHED)}, records={KEY: at(0, record())})
+    time = FakeClock()
+    aws = FakeHostApi(
+        instances={"i-1": InstanceState(id="i-1", state=state, launch_time=LAUNCHED)}, records={KEY: available_at(0, record())}
+    )
 
     def body() -> None:
         wait = readiness(aws, time)
-        wait.require([wait_for(wait, "web-1", "i-1")], None)
+        wait.require_ready([wait_for(wait, "web-1", "i-1")], None)
 
-    with pytest.raises(NotReadyError) as raised:
-        outputs_of(body)
+    with pytest.raises(HostsNotReadyError) as raised:
+        run_program(body)
     assert time.seconds == 0, "nothing that waiting could mend"
     assert aws.started == []
     assert str(raised.value) == (
@@ -394,18 +402,21 @@ def test_a_host_that_was_terminated_is_healed_by_a_refresh_alone_and_the_error_s
 
 
 def test_an_instance_that_ec2_has_forgotten_is_gone_after_a_minute() -> None:
-    time = Time()
-    aws = FakeAws(unknown_until=1e9)
-    outcome = asyncio.run(readiness(aws, time, timeout=900).watch(subject()))
-    assert outcome.gone
-    assert STALE_FOR <= time.seconds < STALE_FOR + 5
-    shown = FakeAws(unknown_until=30, records={KEY: at(0, record())})
-    assert asyncio.run(readiness(shown, Time(), timeout=900).watch(subject())).ready, "EC2 may show a new one late"
+    time = FakeClock()
+    aws = FakeHostApi(unknown_until=1e9)
+    outcome = asyncio.run(readiness(aws, time, timeout=900).poll_until_ready(target()))
+    assert outcome.terminated
+    assert EC2_CONSISTENCY_SECONDS <= time.seconds < EC2_CONSISTENCY_SECONDS + 5
+    shown = FakeHostApi(unknown_until=30, records={KEY: available_at(0, record())})
+    assert asyncio.run(readiness(shown, FakeClock(), timeout=900).poll_until_ready(target())).ready, "EC2 may show a new one late"
 
 
 def test_the_error_says_which_hosts_only_a_refresh_heals_and_that_others_are_waited_for() -> None:
-    failures = [Outcome(host="web-1", ready=False, message="web-1 is gone", gone=True), Outcome(host="web-2", ready=False, message="web-2")]
-    assert str(NotReadyError(failures)) == (
+    failures = [
+        WaitResult(host="web-1", ready=False, message="web-1 is gone", terminated=True),
+        WaitResult(host="web-2", ready=False, message="web-2"),
+    ]
+    assert str(HostsNotReadyError(failures)) == (
         "web-1 is gone\n\nweb-2\n\nNothing was deleted. The next `up` waits for the same hosts again. "
         "A plain `up` does not see that an instance is gone: `up --refresh` replaces it."
     )
@@ -425,37 +436,37 @@ UNIT_LOG = (
 
 
 def test_a_failing_unit_is_shown_with_its_lines_and_the_way_to_its_log_before_the_wait_ends() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: lambda now: failing_unit(5, state="failed") if now > 30 else failing_unit(2 if now < 15 else 3)})
-    seen: list[Outcome] = []
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: lambda now: failing_unit(5, state="failed") if now > 30 else failing_unit(2 if now < 15 else 3)})
+    seen: list[WaitResult] = []
 
     def body() -> None:
         wait_for(readiness(aws, time, timeout=900), "web-1", "i-1").apply(seen.append)
 
-    log = outputs_of(body).log
+    log = run_program(body).log
     lines = '      File "migrate.py", line 9\n    No module x'
     assert log[0] == f"web-1: webstack-migrate.service has failed 2 times\n{lines}\n{UNIT_LOG}"
     assert log[1] == "web-1: webstack-migrate.service has failed 3 times", "once is enough"
     assert seen[0].message == f"web-1 (i-1) failed: webstack-migrate.service has failed 5 times\n{lines}\n{UNIT_LOG}"
-    assert time.seconds < 30 + POLL_LONGEST + 1, "a host that the wait has seen boot is believed at once"
+    assert time.seconds < 30 + POLL_MAX + 1, "a host that the wait has seen boot is believed at once"
 
 
 def test_the_error_names_the_hosts_that_are_half_made_and_what_becomes_of_them() -> None:
-    aws = FakeAws(
+    aws = FakeHostApi(
         records={
-            **{record_key("AROA", f"i-{number}"): at(1, record("failed", reason="no module")) for number in (1, 2, 3)},
-            record_key("AROA", "i-5"): at(1, renewed("failed", reason="Nginx is stopped")),
+            **{record_key("AROA", f"i-{number}"): available_at(1, record("failed", reason="no module")) for number in (1, 2, 3)},
+            record_key("AROA", "i-5"): available_at(1, renewed_record("failed", reason="Nginx is stopped")),
         },
-        instances={"i-4": InstanceState(id="i-4", state="terminated", launched=LAUNCHED)},
+        instances={"i-4": InstanceState(id="i-4", state="terminated", launch_time=LAUNCHED)},
     )
 
     def body() -> None:
-        wait = readiness(aws, Time())
+        wait = readiness(aws, FakeClock())
         hosts = [wait_for(wait, f"web-{number}", f"i-{number}", cattle=True) for number in (1, 2, 4, 5)]
-        wait.require([*hosts, wait_for(wait, "db-1", "i-3")], None)
+        wait.require_ready([*hosts, wait_for(wait, "db-1", "i-3")], None)
 
-    with pytest.raises(NotReadyError) as raised:
-        outputs_of(body)
+    with pytest.raises(HostsNotReadyError) as raised:
+        run_program(body)
     said = str(raised.value).rpartition("\n\n")[2]
     assert "Not in use yet, but running and costing: web-1 (i-1), web-2 (i-2). An `up` with the cause mended" in said
     assert "db-1" not in said, "it is changed in place"
@@ -464,105 +475,109 @@ def test_the_error_names_the_hosts_that_are_half_made_and_what_becomes_of_them()
 
 
 def test_an_api_that_does_not_answer_is_asked_again() -> None:
-    time = Time()
-    aws = FakeAws(records={KEY: at(0, record())}, broken_until=10)
-    assert asyncio.run(readiness(aws, time).watch(subject())).ready
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: available_at(0, record())}, broken_until=10)
+    assert asyncio.run(readiness(aws, time).poll_until_ready(target())).ready
     assert time.seconds >= 10
 
 
 def test_hosts_are_waited_for_side_by_side() -> None:
-    time = Time()
+    time = FakeClock()
     keys = {f"i-{number}": record_key("AROA", f"i-{number}") for number in range(5)}
     together = threading.Barrier(len(keys), timeout=60)
 
-    class Meeting(FakeAws):
+    class Meeting(FakeHostApi):
         """Answers only when all hosts are asked about at the same time."""
 
-        def instance(self, instance_id: str) -> InstanceState | None:
+        def describe_instance(self, instance_id: str) -> InstanceState | None:
             together.wait()
-            return super().instance(instance_id)
+            return super().describe_instance(instance_id)
 
-    aws = Meeting(records={key: at(0, record()) for key in keys.values()})
+    aws = Meeting(records={key: available_at(0, record()) for key in keys.values()})
 
-    async def all_of_them() -> list[Outcome]:
+    async def all_of_them() -> list[WaitResult]:
         wait = readiness(aws, time, timeout=600)
-        return await asyncio.gather(*(wait.watch(subject(instance, instance)) for instance in keys))
+        return await asyncio.gather(*(wait.poll_until_ready(target(instance, instance)) for instance in keys))
 
     assert all(outcome.ready for outcome in asyncio.run(all_of_them()))
     assert time.seconds == 0, "the first look at each was answered"
 
 
-def outputs_of(body: Callable[[], None], *, preview: bool = False) -> Any:
+def run_program(body: Callable[[], None], *, preview: bool = False) -> Any:
     return run(body, monitor=StrictMonitor(preview=preview))
 
 
-def wait_for(wait: Readiness, host: str, instance: pulumi.Input[str], *, cattle: bool = False) -> pulumi.Output[Outcome]:
+def wait_for(wait: ReadinessWaiter, host: str, instance: pulumi.Input[str], *, cattle: bool = False) -> pulumi.Output[WaitResult]:
     text = pulumi.Output.from_input
     return wait.wait(host, instance=text(instance), bucket=text("artifacts"), role_id=text("AROA"), user_data=text(TEXT), cattle=cattle)
 
 
-def again_and_again(*, until: float) -> Callable[[float], bytes]:
+def flapping_record(*, until: float) -> Callable[[float], bytes]:
     """The words of a host that served, does not, and serves again from then on."""
 
     def word(now: float) -> bytes:
-        return renewed("ready" if now >= until else "failed" if now >= 10 else "unready", after=5 + now // 15)
+        return renewed_record("ready" if now >= until else "failed" if now >= 10 else "unready", after=5 + now // 15)
 
     return word
 
 
-def outcomes_of_both(aws: FakeAws, time: "Time", *, held: bool = False) -> list[Outcome]:
+def results_of_both(aws: FakeHostApi, time: "FakeClock", *, held: bool = False) -> list[WaitResult]:
     """How the waits for db-1 and web-1 end; `held`: db-1 serves, and its change waits for web-1."""
-    ended: list[Outcome] = []
+    ended: list[WaitResult] = []
 
     def body() -> None:
         text = pulumi.Output.from_input
         wait = readiness(aws, time, timeout=900)
         web, instance = wait_for(wait, "web-1", "i-1"), text("i-2")
         if held:
-            changed = wait.before_changing("db-1", [web], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+            changed = wait.gate_change(
+                "db-1", [web], bucket=text("artifacts"), role_id=text("AROA"), stack_tags=pulumi.Output.from_input(OWN)
+            )
             instance = pulumi.Output.all(instance, changed).apply(lambda both: str(both[0]))
         database = wait_for(wait, "db-1", instance)
-        pulumi.Output.all(database, web).apply(lambda both: ended.extend(cast("list[Outcome]", both)))
+        pulumi.Output.all(database, web).apply(lambda both: ended.extend(cast("list[WaitResult]", both)))
 
-    with contextlib.suppress(NotReadyError):
-        outputs_of(body)
+    with contextlib.suppress(HostsNotReadyError):
+        run_program(body)
     return ended
 
 
 def test_a_host_that_lacks_another_has_not_failed_while_that_one_is_on_its_way() -> None:
-    time = Time()
+    time = FakeClock()
     database = record_key("AROA", "i-2")
     coming: Callable[[float], bytes] = lambda now: record("starting") if now < 90 else record()  # noqa: E731
-    aws = FakeAws(records={KEY: again_and_again(until=100), database: coming})
-    assert [outcome.ready for outcome in outcomes_of_both(aws, time)] == [True, True]
+    aws = FakeHostApi(records={KEY: flapping_record(until=100), database: coming})
+    assert [outcome.ready for outcome in results_of_both(aws, time)] == [True, True]
     assert time.seconds >= 100
 
-    time = Time()
-    aws = FakeAws(records={KEY: again_and_again(until=900), database: coming})
-    assert [outcome.ready for outcome in outcomes_of_both(aws, time)] == [True, False], "it tells so when nobody is to be waited for"
+    time = FakeClock()
+    aws = FakeHostApi(records={KEY: flapping_record(until=900), database: coming})
+    assert [outcome.ready for outcome in results_of_both(aws, time)] == [True, False], "it tells so when nobody is to be waited for"
     assert 90 < time.seconds < 90 + 60
 
 
 def test_two_that_failed_do_not_wait_for_each_other_nor_for_one_whose_change_waits_for_them() -> None:
-    time = Time()
+    time = FakeClock()
     database = record_key("AROA", "i-2")
-    aws = FakeAws(records={KEY: again_and_again(until=900), database: again_and_again(until=900)})
-    assert [outcome.ready for outcome in outcomes_of_both(aws, time)] == [False, False]
+    aws = FakeHostApi(records={KEY: flapping_record(until=900), database: flapping_record(until=900)})
+    assert [outcome.ready for outcome in results_of_both(aws, time)] == [False, False]
     assert time.seconds < 90
 
-    time = Time()
-    aws = FakeAws(hosts={"db-1": replace(DB_1, id="i-2")}, records={KEY: again_and_again(until=900), database: lambda _: renewed()})
-    assert outcomes_of_both(aws, time, held=True) == []
+    time = FakeClock()
+    aws = FakeHostApi(
+        hosts={"db-1": replace(DB_1, id="i-2")}, records={KEY: flapping_record(until=900), database: lambda _: renewed_record()}
+    )
+    assert results_of_both(aws, time, held=True) == []
     assert 10 <= time.seconds < 90
 
 
 def test_what_depends_on_hosts_is_held_until_all_are_ready_and_told_of_every_one_that_is_not() -> None:
-    time = Time()
-    aws = FakeAws(
+    time = FakeClock()
+    aws = FakeHostApi(
         records={
-            record_key("AROA", "i-1"): at(0, record()),
-            record_key("AROA", "i-2"): at(1, record("failed", reason="no bundle")),
-            record_key("AROA", "i-3"): at(1, record("failed", reason="no database")),
+            record_key("AROA", "i-1"): available_at(0, record()),
+            record_key("AROA", "i-2"): available_at(1, record("failed", reason="no bundle")),
+            record_key("AROA", "i-3"): available_at(1, record("failed", reason="no database")),
         }
     )
     seen: list[str] = []
@@ -570,50 +585,50 @@ def test_what_depends_on_hosts_is_held_until_all_are_ready_and_told_of_every_one
     def body() -> None:
         wait = readiness(aws, time)
         outcomes = [wait_for(wait, f"web-{number}", f"i-{number}") for number in (1, 2, 3)]
-        wait.require(outcomes, "addresses").apply(seen.append)
+        wait.require_ready(outcomes, "addresses").apply(seen.append)
 
-    with pytest.raises(NotReadyError) as raised:
-        outputs_of(body)
+    with pytest.raises(HostsNotReadyError) as raised:
+        run_program(body)
     assert seen == []
     assert str(raised.value) == (
-        f"web-2 (i-2) failed: no bundle\n{log_of('i-2')}\n\nweb-3 (i-3) failed: no database\n{log_of('i-3')}\n\n"
+        f"web-2 (i-2) failed: no bundle\n{log_hint('i-2')}\n\nweb-3 (i-3) failed: no database\n{log_hint('i-3')}\n\n"
         "Nothing was deleted. The next `up` waits for the same hosts again."
     )
 
 
 def test_a_repeated_up_fails_again_since_the_wait_is_no_part_of_the_state() -> None:
-    aws = FakeAws(records={KEY: at(0, record("failed", reason="no bundle"))})
+    aws = FakeHostApi(records={KEY: available_at(0, record("failed", reason="no bundle"))})
 
     def body() -> None:
-        wait = readiness(aws, Time())
-        wait.require([wait_for(wait, "web-1", "i-1")], None)
+        wait = readiness(aws, FakeClock())
+        wait.require_ready([wait_for(wait, "web-1", "i-1")], None)
 
     for _ in range(2):
-        with pytest.raises(NotReadyError, match="web-1"):
-            outputs_of(body)
+        with pytest.raises(HostsNotReadyError, match="web-1"):
+            run_program(body)
 
 
 @pytest.mark.parametrize("preview", [True, False])
 def test_where_it_is_off_nobody_asks_aws(preview: bool) -> None:
-    def never() -> FakeAws:
+    def never() -> FakeHostApi:
         raise AssertionError("AWS was asked")
 
     seen: list[str] = []
 
     def body() -> None:
-        wait = Readiness(door=never, enabled=False, timeout=60)
+        wait = ReadinessWaiter(client_factory=never, enabled=False, timeout=60)
         outcome = wait_for(wait, "db-2", "i-2")
         text = pulumi.Output.from_input
-        wait.before_changing("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN)).apply(
+        wait.gate_change("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), stack_tags=pulumi.Output.from_input(OWN)).apply(
             lambda _: seen.append("held")
         )
-        wait.require([outcome], "value").apply(seen.append)
+        wait.require_ready([outcome], "value").apply(seen.append)
 
-    outputs_of(body, preview=preview)
+    run_program(body, preview=preview)
     assert sorted(seen) == ["held", "value"]
 
 
-DB_1 = InstanceState(id="i-1", state="running", launched=LAUNCHED)
+DB_1 = InstanceState(id="i-1", state="running", launch_time=LAUNCHED)
 
 
 @pytest.mark.parametrize(
@@ -626,107 +641,110 @@ DB_1 = InstanceState(id="i-1", state="running", launched=LAUNCHED)
         ({"db-1": DB_1}, record("failed"), record("starting"), True),  # db-1 serves nothing: a repair must reach it
         ({"db-1": DB_1}, record(after=-5), record("starting"), True),
         ({"db-1": DB_1}, None, record("starting"), True),
-        ({"db-1": DB_1}, renewed("failed"), record("starting"), True),
-        ({"db-1": DB_1}, renewed("unready"), record("starting"), False),  # for a moment only, perhaps
+        ({"db-1": DB_1}, renewed_record("failed"), record("starting"), True),
+        ({"db-1": DB_1}, renewed_record("unready"), record("starting"), False),  # for a moment only, perhaps
     ],
 )
 def test_a_pet_that_serves_is_changed_only_while_its_partner_is_ready(
     hosts: dict[str, InstanceState], own: bytes | None, partner: bytes, passes: bool
 ) -> None:
-    time = Time()
-    aws = FakeAws(hosts=hosts, records={record_key("AROA", "i-1"): lambda _: own, record_key("AROA", "i-2"): lambda _: partner})
+    time = FakeClock()
+    aws = FakeHostApi(hosts=hosts, records={record_key("AROA", "i-1"): lambda _: own, record_key("AROA", "i-2"): lambda _: partner})
     seen: list[str] = []
 
     def body() -> None:
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         outcome = wait_for(wait, "db-2", "i-2")
-        held = wait.before_changing("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+        held = wait.gate_change("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), stack_tags=pulumi.Output.from_input(OWN))
         held.apply(lambda _: seen.append(f"{time.seconds:.0f}"))
 
     if passes:
-        outputs_of(body)
+        run_program(body)
         assert len(seen) == 1
     else:
-        with pytest.raises(NotReadyError, match="db-2"):
-            outputs_of(body)
+        with pytest.raises(HostsNotReadyError, match="db-2"):
+            run_program(body)
         assert seen == []
 
 
 def test_a_pet_that_is_not_heard_may_serve_and_is_not_changed_beside_its_partner() -> None:
-    time = Time()
-    aws = FakeAws(hosts={"db-1": DB_1}, records={KEY: at(0, renewed()), record_key("AROA", "i-2"): at(0, record("starting"))})
+    time = FakeClock()
+    aws = FakeHostApi(
+        hosts={"db-1": DB_1},
+        records={KEY: available_at(0, renewed_record()), record_key("AROA", "i-2"): available_at(0, record("starting"))},
+    )
     aws.written = -LATE - 1
 
     def body() -> None:
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
         outcome = wait_for(wait, "db-2", "i-2")
-        wait.before_changing("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+        wait.gate_change("db-1", [outcome], bucket=text("artifacts"), role_id=text("AROA"), stack_tags=pulumi.Output.from_input(OWN))
 
-    with pytest.raises(NotReadyError, match="db-2"):
-        outputs_of(body)
+    with pytest.raises(HostsNotReadyError, match="db-2"):
+        run_program(body)
 
 
 def test_a_pet_that_falters_is_asked_until_it_has_failed_and_then_a_repair_reaches_it() -> None:
-    time = Time()
+    time = FakeClock()
 
     def word(now: float) -> bytes:
-        return renewed("unready") if now < 30 else renewed("failed")
+        return renewed_record("unready") if now < 30 else renewed_record("failed")
 
-    aws = FakeAws(hosts={"db-1": DB_1}, records={KEY: word, record_key("AROA", "i-2"): at(0, record("starting"))})
+    aws = FakeHostApi(hosts={"db-1": DB_1}, records={KEY: word, record_key("AROA", "i-2"): available_at(0, record("starting"))})
     seen: list[float] = []
 
     def body() -> None:
         wait = readiness(aws, time, timeout=900)
         text = pulumi.Output.from_input
-        held = wait.before_changing(
+        held = wait.gate_change(
             "db-1",
-            [text(Outcome(host="db-2", ready=False))],
+            [text(WaitResult(host="db-2", ready=False))],
             bucket=text("artifacts"),
             role_id=text("AROA"),
-            own=pulumi.Output.from_input(OWN),
+            stack_tags=pulumi.Output.from_input(OWN),
         )
         held.apply(lambda _: seen.append(time.seconds))
 
-    outputs_of(body)
-    assert seen == [pytest.approx(30, abs=POLL_LONGEST + 1)]
+    run_program(body)
+    assert seen == [pytest.approx(30, abs=POLL_MAX + 1)]
 
 
 @pytest.mark.parametrize(("broken_until", "passes"), [(50, True), (1000, False)])
 def test_whether_a_pet_serves_is_asked_until_aws_answers(broken_until: float, passes: bool) -> None:
-    time = Time()
-    always = at(0, record())
-    aws = FakeAws(hosts={"db-1": DB_1}, records={KEY: always, record_key("AROA", "i-2"): always}, broken_until=broken_until)
+    time = FakeClock()
+    always = available_at(0, record())
+    aws = FakeHostApi(hosts={"db-1": DB_1}, records={KEY: always, record_key("AROA", "i-2"): always}, broken_until=broken_until)
     seen: list[float] = []
 
     def body() -> None:
         wait = readiness(aws, time, timeout=60)
         text = pulumi.Output.from_input
-        ready = text(Outcome(host="db-2", ready=True))
-        held = wait.before_changing("db-1", [ready], bucket=text("artifacts"), role_id=text("AROA"), own=pulumi.Output.from_input(OWN))
+        ready = text(WaitResult(host="db-2", ready=True))
+        held = wait.gate_change("db-1", [ready], bucket=text("artifacts"), role_id=text("AROA"), stack_tags=pulumi.Output.from_input(OWN))
         held.apply(lambda _: seen.append(time.seconds))
 
     if passes:
-        assert outputs_of(body).log == ["db-1: AWS does not answer: ConnectionError: no route"]
-        assert seen == [pytest.approx(broken_until, abs=POLL_LONGEST)]
+        assert run_program(body).log == ["db-1: AWS does not answer: ConnectionError: no route"]
+        assert seen == [pytest.approx(broken_until, abs=POLL_MAX)]
     else:
         with pytest.raises(UnknownStateError, match=r"db-1: whether it serves is not known after 60 s: .*ConnectionError: no route"):
-            outputs_of(body)
+            run_program(body)
         assert seen == []
 
 
 def test_progress_is_told_once_for_each_new_reason() -> None:
-    time = Time()
+    time = FakeClock()
 
     def telling(now: float) -> bytes:
         return record("starting", reason="packages") if now < 10 else record("starting", reason="MySQL") if now < 20 else record()
 
     def body() -> None:
-        wait = readiness(FakeAws(records={KEY: telling}), time)
-        wait.require([wait_for(wait, "db-1", "i-1")], None)
+        wait = readiness(FakeHostApi(records={KEY: telling}), time)
+        wait.require_ready([wait_for(wait, "db-1", "i-1")], None)
 
-    log = outputs_of(body).log
+    log = run_program(body).log
     assert log[:2] == ["db-1: packages", "db-1: MySQL"]
     assert log[2].startswith("db-1: ready after 2")
     assert len(log) == 3
@@ -734,11 +752,11 @@ def test_progress_is_told_once_for_each_new_reason() -> None:
 
 def test_a_host_that_was_ready_all_along_is_no_news() -> None:
     def body() -> None:
-        wait = readiness(FakeAws(records={KEY: at(0, record())}), Time())
-        wait.require([wait_for(wait, "db-1", "i-1")], None)
+        wait = readiness(FakeHostApi(records={KEY: available_at(0, record())}), FakeClock())
+        wait.require_ready([wait_for(wait, "db-1", "i-1")], None)
 
-    assert outputs_of(body).log == []
+    assert run_program(body).log == []
 
 
 def test_a_verdict_says_waiting_until_it_is_sure() -> None:
-    assert judge(RUNNING, record("dancing"), SHA) == Verdict(state="waiting", reason="serves")
+    assert evaluate_host(RUNNING, record("dancing"), SHA) == HostStatus(state="waiting", reason="serves")

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from stack.addressing import AddressPlan
-from stack.purposes import PURPOSES
-from stack.roles import ROLES, SPECS, of
+from stack.roles import ROLES, SPECS, role_spec
 from stack.roles.spec import INTERNET, RoleSpec
+from stack.secret_specs import SECRET_SPECS
 from stack.settings import SECTIONS
-from tests.program import copy_program
+from tests.program_files import copy_program
 from userdata.render import ROOT
 
 EVERY_ROLE = pytest.mark.parametrize("spec", SPECS, ids=ROLES)
@@ -24,14 +24,14 @@ EVERY_ROLE = pytest.mark.parametrize("spec", SPECS, ids=ROLES)
 def test_a_role_has_a_tree_a_section_of_settings_and_secrets_that_exist(spec: RoleSpec) -> None:
     assert (ROOT / spec.name).is_dir()
     assert spec.section in SECTIONS
-    assert set(spec.secrets) <= set(PURPOSES)
+    assert set(spec.secrets) <= set(SECRET_SPECS)
     assert {inbound.source for inbound in spec.inbound} <= {*ROLES, INTERNET}
     assert spec.label.startswith("a ")
 
 
 def test_every_tree_is_a_roles_and_every_secret_has_a_reader() -> None:
     assert {folder.name for folder in ROOT.iterdir() if (folder / "usr").is_dir()} == {*ROLES, "common"}
-    assert {purpose for spec in SPECS for purpose in spec.secrets} == set(PURPOSES)
+    assert {purpose for spec in SPECS for purpose in spec.secrets} == set(SECRET_SPECS)
 
 
 def test_no_two_roles_have_the_same_names() -> None:
@@ -43,13 +43,13 @@ def test_fixed_addresses_are_in_no_subnet_whose_addresses_aws_chooses_and_are_no
     assert {spec.subnet for spec in SPECS if spec.is_fixed}.isdisjoint(spec.subnet for spec in SPECS if not spec.is_fixed)
     for zones in (1, 2, 3, 4):
         plan = AddressPlan(IPv4Network("10.0.0.0/22"), zones)
-        places = [spec.place(plan, number).address for spec in SPECS if spec.is_fixed for number in (1, 2)]
+        places = [spec.placement(plan, number).address for spec in SPECS if spec.is_fixed for number in (1, 2)]
         assert len(set(places)) == len(places)
 
 
 def test_a_role_that_is_not_there_is_named() -> None:
     with pytest.raises(LookupError, match="there is no role 'cache'; there are load_balancer, web, database"):
-        of("cache")
+        role_spec("cache")
 
 
 CACHE = '''"""A role that a test adds."""
@@ -58,7 +58,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from stack.environment import Environment
-from stack.roles.spec import HOST_CHECK_SECONDS, HostInputs, Inbound, PolicyInputs, RoleSpec, Statement, allow
+from stack.roles.spec import HOST_CHECK_TIMEOUT, HostInputs, InboundFlow, PolicyInputs, RoleSpec, Statement, allow
 from userdata.variables import HostVariables, Role
 
 NAME: Final[Role] = "cache"
@@ -71,12 +71,12 @@ class CacheVariables(HostVariables):
     memory: int
 
 
-def variables(environment: Environment, number: int, inputs: HostInputs) -> CacheVariables:
-    return CacheVariables(**SPEC.common(environment, number, inputs), readiness_timeout=HOST_CHECK_SECONDS, memory=64)
+def make_variables(environment: Environment, number: int, inputs: HostInputs) -> CacheVariables:
+    return CacheVariables(**SPEC.common_variables(environment, number, inputs), readiness_timeout=HOST_CHECK_TIMEOUT, memory=64)
 
 
-def statements(inputs: PolicyInputs) -> list[Statement]:
-    return [allow("Warm", ["s3:GetObject"], [f"{inputs.bucket}/warm/*"])]
+def policy_statements(inputs: PolicyInputs) -> list[Statement]:
+    return [allow("Warm", ["s3:GetObject"], [f"{inputs.bucket_arn}/warm/*"])]
 
 
 SPEC: Final = RoleSpec(
@@ -90,12 +90,12 @@ SPEC: Final = RoleSpec(
     subnet="data",
     fixed_offset=30,
     own_component=False,
-    inbound=(Inbound(source="web", port=6379, why="what the app keeps for a while"),),
+    inbound=(InboundFlow(source="web", port=6379, description="what the app keeps for a while"),),
     secrets=("app-session-key",),
     follows_rotations=False,
     variables_type=CacheVariables,
-    variables=variables,
-    statements=statements,
+    make_variables=make_variables,
+    policy_statements=policy_statements,
 )
 '''
 
@@ -106,6 +106,7 @@ from tests.unit.monitor import StrictMonitor, run
 import runpy
 from pathlib import Path
 from unittest import mock
+import stack.configuration
 from stack.bundles import BuiltBundle
 
 def app(_, *, build):
@@ -113,8 +114,8 @@ def app(_, *, build):
 
 with (
     mock.patch("stack.bundles.app_bundle", app),
-    mock.patch("stack.cloud.Cloud.holds", return_value=False),
-    mock.patch("stack.cloud.Cloud.put"),
+    mock.patch("stack.aws_client.AwsClient.has_object", return_value=False),
+    mock.patch("stack.aws_client.AwsClient.put_object"),
 ):
     made = run(
         lambda: runpy.run_path(str(Path.cwd() / "__main__.py"), run_name="__main__"),
@@ -128,7 +129,7 @@ print(json.dumps(found, default=str))
 @pytest.mark.programs
 def test_a_role_more_is_its_spec_its_tree_and_one_line(tmp_path: Path) -> None:
     """As CONTRIBUTING.md says it. Its settings are another role's here."""
-    clone = copy_program(tmp_path, beside=("lab", "ops", "tests", "audit"))
+    clone = copy_program(tmp_path, extra=("lab", "ops", "tests", "audit"))
     (clone / "stack" / "roles" / "cache.py").write_text(CACHE)
     tree = clone / "userdata" / "cache" / "etc" / "cache.conf.j2"
     tree.parent.mkdir(parents=True)

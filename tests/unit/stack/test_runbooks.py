@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from stack.settings import reference
-from tests.unit.stack.conftest import RunProgram
+from stack.settings import reference_rows
+from tests.unit.stack.conftest import ProgramRunner
 from userdata.render import ROOT
 
 RUNBOOKS = (Path(__file__).parents[3] / "docs" / "runbooks.md").read_text()
@@ -26,14 +26,14 @@ def test_what_a_command_names_is_there(command: str) -> None:
     for program in re.findall(r"(?:^|sudo )(webstack-[\w-]+)", command):
         assert program in PROGRAMS
     for setting in re.findall(r"webstack:[\w.]+", command):
-        assert setting in {key for key, _, _ in reference()}
+        assert setting in {key for key, _, _ in reference_rows()}
     for test in re.findall(r"pytest (\S+\.py)", command):
         assert (ROOT.parent / test).is_file()
 
 
-def test_the_databases_volume_is_found_by_the_name_that_the_runbook_asks_for(program: RunProgram) -> None:
+def test_the_databases_volume_is_found_by_the_name_that_the_runbook_asks_for(program: ProgramRunner) -> None:
     [name] = re.findall(r"Name=tag:Name,Values=(\S+)", "\n".join(COMMANDS))
-    volumes = {volume.inputs["tags"]["Name"] for volume in program("dev").of("ebs/volume:Volume")}
+    volumes = {volume.inputs["tags"]["Name"] for volume in program("dev").by_type("ebs/volume:Volume")}
     assert name.replace("STACK", "dev") in volumes
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stack.problems import NOTHING, ConfigurationError, Problem
-from stack.settings import SECTIONS, Settings, check, parse, reference
+from stack.problems import UNSET, ConfigurationError, Problem
+from stack.settings import RENAMED, SECTIONS, Settings, parse, parse_with_problems, reference_rows, with_current_keys
 
 # A small alphabet with what usually breaks things: the whole of Unicode only takes long to draw from.
 words = st.text(alphabet="aZ0-_.:/é٣ \n\0", max_size=12)
@@ -16,7 +16,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(words, inner, max_size=4),
     max_leaves=12,
 )
-some_key = st.sampled_from([row[0].split(".")[-1] for row in reference()]) | words
+some_key = st.sampled_from([row[0].split(".")[-1] for row in reference_rows()]) | words
 likely = st.dictionaries(
     st.sampled_from([*SECTIONS, "netwrok"]),
     json_values
@@ -40,7 +40,7 @@ likely = st.dictionaries(
 @example({"loadBalancer": {"tls": None, "allowedCidrs": [None, "::/0"]}})
 @example({"environment": {"expires": "2030-01-01"}})
 def test_no_configuration_gives_anything_but_settings_or_the_list_of_its_mistakes(raw: dict[str, Any]) -> None:
-    settings, problems = check(raw)
+    settings, problems = parse_with_problems(raw)
     assert isinstance(settings, Settings)
     for problem in problems:
         assert problem.key.startswith("webstack:")
@@ -57,7 +57,7 @@ def test_empty_sections_are_the_defaults(raw: dict[str, Any]) -> None:
 
 
 def mistakes(raw: dict[str, Any]) -> list[Problem]:
-    return check(raw)[1]
+    return parse_with_problems(raw)[1]
 
 
 CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
@@ -98,8 +98,14 @@ CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
     ({"loadBalancer": {"tls": {"mode": "self"}}}, "loadBalancer.tls.mode", "self", "one of", "did you mean self-signed?"),
     ({"loadBalancer": {"balance": "round-robin"}}, "loadBalancer.balance", "round-robin", "one of", "did you mean roundrobin?"),
     ({"loadBalancer": {"balance": "LeastConn"}}, "loadBalancer.balance", "LeastConn", "one of", "did you mean leastconn?"),
-    ({"loadBalancer": {"activity": "active"}}, "loadBalancer.activity", "active", "one of", "did you mean active-active?"),
-    ({"loadBalancer": {"activity": "active_passive"}}, "loadBalancer.activity", "active_passive", "one of", "did you mean active-passive?"),
+    ({"loadBalancer": {"backendMode": "active"}}, "loadBalancer.backendMode", "active", "one of", "did you mean active-active?"),
+    (
+        {"loadBalancer": {"backendMode": "active_passive"}},
+        "loadBalancer.backendMode",
+        "active_passive",
+        "one of",
+        "did you mean active-passive?",
+    ),
     ({"web": {"drain": 20}}, "web.drain", 20, "no such key", "did you mean drainSeconds?"),
     ({"load-balancer": {}}, "load-balancer", {}, "no such key", "did you mean loadBalancer?"),
     ({"netwrok": {}}, "netwrok", {}, "no such key", "did you mean network?"),
@@ -142,12 +148,12 @@ CASES: list[tuple[dict[str, Any], str, object, str, str]] = [
     ({"database": {"instanceType": "r8gd.large"}}, "database.instanceType", "r8gd.large", "arm64 (Graviton)", "Intel or AMD"),
     ({"loadBalancer": {"count": 2}}, "loadBalancer.count", 2, "two load balancers are not there yet", "set it to 1"),
     ({"loadBalancer": {"tls": {"mode": "acme"}}}, "loadBalancer.tls.mode", "acme", "acme is not there yet", "self-signed, or secret"),
-    ({"loadBalancer": {"tls": {"mode": "secret"}}}, "loadBalancer.tls.secret", NOTHING, "needs the name", "name it here"),
+    ({"loadBalancer": {"tls": {"mode": "secret"}}}, "loadBalancer.tls.secret", UNSET, "needs the name", "name it here"),
     ({"loadBalancer": {"tls": {"secret": "x"}}}, "loadBalancer.tls.secret", "x", "only mode secret has one", "remove the key"),
     ({"loadBalancer": {"balance": "leastcon"}}, "loadBalancer.balance", "leastcon", "one of 'roundrobin'", "did you mean leastconn?"),
     ({"loadBalancer": {"domain": "Shop."}}, "loadBalancer.domain", "Shop.", "a domain name in lowercase", "shop.example.com"),
-    ({"loadBalancer": {"activity": "active-passive"}, "web": {"count": 1}}, "web.count", 1, "at least 2", "active-active"),
-    ({"environment": {"class": "ephemeral"}}, "environment.expires", NOTHING, "says when it may be removed", "2030-01-31T18:00:00Z"),
+    ({"loadBalancer": {"backendMode": "active-passive"}, "web": {"count": 1}}, "web.count", 1, "at least 2", "active-active"),
+    ({"environment": {"class": "ephemeral"}}, "environment.expires", UNSET, "says when it may be removed", "2030-01-31T18:00:00Z"),
     ({"environment": {"expires": "2030-01-31T18:00:00Z"}}, "environment.expires", "2030-01-31T18:00:00Z", "only an ephemeral", "remove"),
     ({"environment": {"class": "ephemeral", "expires": "soon"}}, "environment.expires", "soon", "ISO 8601", "2030-01-31T18:00:00Z"),
     ({"environment": {"ami": "debian"}}, "environment.ami", "debian", "the id of an AMI", "leave the key out"),
@@ -303,4 +309,28 @@ def test_a_time_has_a_zone_and_a_secret_is_named_by_its_name() -> None:
 
 
 def test_every_key_has_a_description() -> None:
-    assert [key for key, _, text in reference() if not text] == []
+    assert [key for key, _, text in reference_rows() if not text] == []
+
+
+def test_an_old_key_is_understood_under_its_name_of_today() -> None:
+    given = {"database": {"patience": 9, "replica": True}, "loadBalancer": {"activity": "active-passive"}}
+    settings = parse(given)
+    assert (settings.database.semi_sync_timeout, settings.load_balancer.backend_mode) == (9, "active-passive")
+    assert with_current_keys(given)[1] == [
+        ("webstack:loadBalancer.activity", "webstack:loadBalancer.backendMode"),
+        ("webstack:database.patience", "webstack:database.semiSyncTimeout"),
+    ]
+    assert given == {"database": {"patience": 9, "replica": True}, "loadBalancer": {"activity": "active-passive"}}
+
+
+def test_an_old_key_beside_todays_is_a_mistake() -> None:
+    _, problems = parse_with_problems({"database": {"patience": 9, "semiSyncTimeout": 5}})
+    assert [problem.key for problem in problems] == ["webstack:database.patience"]
+
+
+def test_every_old_key_is_one_of_today() -> None:
+    known = {row[0] for row in reference_rows()}
+    for section, keys in RENAMED.items():
+        for old, new in keys.items():
+            assert f"webstack:{section}.{new}" in known
+            assert f"webstack:{section}.{old}" not in known

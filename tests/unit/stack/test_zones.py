@@ -7,18 +7,18 @@ import pytest
 from stack.addressing import TIERS
 from stack.problems import ConfigurationError
 from stack.settings import parse
-from stack.zones import choose_zones, require_zones, zone_of_new
-from tests.unit.stack.conftest import RunProgram
+from stack.zones import choose_zones, pick_zone, require_zones_unchanged
+from tests.unit.stack.conftest import ProgramRunner
 
 
 def test_a_stack_in_the_zones_that_are_named_or_in_any_is_sound() -> None:
-    require_zones(("a", "b"), ("a", "b"))
-    require_zones(("b", "a"), ())
+    require_zones_unchanged(("a", "b"), ("a", "b"))
+    require_zones_unchanged(("b", "a"), ())
 
 
 def test_every_zone_that_would_have_to_move_is_a_mistake_of_its_own() -> None:
     with pytest.raises(ConfigurationError, match="2 mistakes; nothing was moved") as raised:
-        require_zones(("a", "b", "c"), ("b", "a", "c"))
+        require_zones_unchanged(("a", "b", "c"), ("b", "a", "c"))
     found = raised.value.problems
     assert [(problem.key, problem.value) for problem in found] == [
         ("webstack:network.zoneNames[0]", "b"),
@@ -29,10 +29,10 @@ def test_every_zone_that_would_have_to_move_is_a_mistake_of_its_own() -> None:
 
 
 def test_a_zone_more_is_one_where_the_stack_is_not_yet() -> None:
-    assert zone_of_new("c", ("a", "b"), ("a", "b", "c")) == "c"
-    assert zone_of_new("b", ("a", "b"), ("d", "a", "c", "b")) == "c"
+    assert pick_zone("c", ("a", "b"), ("a", "b", "c")) == "c"
+    assert pick_zone("b", ("a", "b"), ("d", "a", "c", "b")) == "c"
     with pytest.raises(ConfigurationError, match="it is in a, b and the region has no other"):
-        zone_of_new("b", ("a", "b"), ("a", "b"))
+        pick_zone("b", ("a", "b"), ("a", "b"))
 
 
 def test_a_zone_that_aws_takes_off_its_list_is_still_the_stacks() -> None:
@@ -52,18 +52,18 @@ def test_a_zone_that_aws_takes_off_its_list_is_still_the_stacks() -> None:
     assert chosen({"zones": 2}, ("b",), ())[1] == ["zones"], "no stack is made in a zone that is not available"
 
 
-def test_in_a_new_stack_the_tiers_share_their_zones(program: RunProgram) -> None:
+def test_in_a_new_stack_the_tiers_share_their_zones(program: ProgramRunner) -> None:
     result = program("prod")
     for number in (1, 2, 3):
-        zones = {result.named(f"prod-{tier}-{number}", "Subnet").inputs["availabilityZone"] for tier in TIERS}
+        zones = {result.by_name(f"prod-{tier}-{number}", "Subnet").inputs["availabilityZone"] for tier in TIERS}
         assert zones == {f"eu-central-1{'abc'[number - 1]}"}
 
 
-def test_subnets_keep_their_zone_and_volumes_take_theirs_from_their_subnet(program: RunProgram) -> None:
+def test_subnets_keep_their_zone_and_volumes_take_theirs_from_their_subnet(program: ProgramRunner) -> None:
     result = program("dev")
-    for subnet in result.of("ec2/subnet:Subnet"):
+    for subnet in result.by_type("ec2/subnet:Subnet"):
         assert subnet.ignore_changes == ("availabilityZone",), subnet.name
     for number in (1, 2):
-        volume, subnet = result.named(f"dev-db-{number}-data", "Volume"), result.named(f"dev-data-{number}")
+        volume, subnet = result.by_name(f"dev-db-{number}-data", "Volume"), result.by_name(f"dev-data-{number}")
         assert volume.property_dependencies["availabilityZone"] == {subnet.urn}
         assert volume.inputs["availabilityZone"] == subnet.inputs["availabilityZone"]

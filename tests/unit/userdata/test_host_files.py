@@ -16,7 +16,7 @@ from stack.roles.load_balancer import Limits, LoadBalancerVariables
 from stack.roles.web import WebVariables
 from stack.sections import LimitsSettings, WebSettings
 from userdata.render import ROOT, rendered_files
-from userdata.variables import Activity, Balance, Bundle
+from userdata.variables import BackendMode, Balance, Bundle
 
 LOAD_BALANCER = LoadBalancerVariables(
     project="webstack",
@@ -91,8 +91,8 @@ def haproxy(variables: LoadBalancerVariables = LOAD_BALANCER) -> dict[str, list[
     return sections(rendered_files(variables)["/etc/haproxy/haproxy.cfg"])
 
 
-@pytest.mark.parametrize(("balance", "activity"), list(itertools.product(get_args(Balance), get_args(Activity))))
-def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_rest_alone(balance: Balance, activity: Activity) -> None:
+@pytest.mark.parametrize(("balance", "activity"), list(itertools.product(get_args(Balance), get_args(BackendMode))))
+def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_rest_alone(balance: Balance, activity: BackendMode) -> None:
     configured = haproxy(replace(LOAD_BALANCER, balance=balance, activity=activity))
     for name in ("backend web", "backend web-writes"):
         backend = configured.pop(name)

@@ -5,7 +5,7 @@ import re
 from userdata.render import ROOT, rendered_files
 
 from .test_host_files import WEB, haproxy
-from .test_whole_files import lines
+from .test_rendered_configs import lines
 
 NGINX = """
     user www-data;

@@ -15,7 +15,16 @@ from stack.roles import ROLES, SPECS
 from stack.roles.database import DatabaseEndpoint, DatabaseVariables
 from stack.roles.load_balancer import Limits, LoadBalancerVariables
 from stack.roles.web import WebVariables
-from userdata.render import LIMIT, RenderError, TooLargeError, configuration, host_file, render, rendered_files, templates
+from userdata.render import (
+    MAX_USER_DATA_BYTES,
+    RenderError,
+    TooLargeError,
+    host_file,
+    render_configuration,
+    render_user_data,
+    rendered_files,
+    templates,
+)
 from userdata.variables import Bundle, HostVariables, Role
 
 LIMITS = Limits(
@@ -95,14 +104,14 @@ def variables(role: Role) -> HostVariables:
     )
 
 
-def tree(root: Path, files: dict[str, str]) -> Path:
+def write_tree(root: Path, files: dict[str, str]) -> Path:
     for path, content in files.items():
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(content)
     return root
 
 
-def written(text: str) -> dict[str, dict[str, str]]:
+def written_files(text: str) -> dict[str, dict[str, str]]:
     return {entry["path"]: entry for entry in yaml.safe_load(text)["write_files"]}
 
 
@@ -111,9 +120,9 @@ HAPROXY = "global\n  maxconn 4000\n\ndefaults\n  timeout connect {{ '400ms' }}\n
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_user_data_of_every_role_is_cloud_config_within_the_limit(role: Role) -> None:
-    text = render(variables(role))
+    text = render_user_data(variables(role))
     assert text.startswith("#cloud-config\n")
-    assert len(text.encode()) <= LIMIT
+    assert len(text.encode()) <= MAX_USER_DATA_BYTES
     config = yaml.safe_load(text)
     assert list(config) == [
         "hostname",
@@ -132,19 +141,19 @@ def test_the_user_data_of_every_role_is_cloud_config_within_the_limit(role: Role
 
 
 def test_a_changed_line_of_a_file_changes_that_line_of_the_text_and_no_other(tmp_path: Path) -> None:
-    before = tree(tmp_path / "a", {"load_balancer/etc/haproxy/haproxy.cfg.j2": HAPROXY})
-    after = tree(tmp_path / "b", {"load_balancer/etc/haproxy/haproxy.cfg.j2": HAPROXY.replace("maxconn 4000", "maxconn 5000")})
+    before = write_tree(tmp_path / "a", {"load_balancer/etc/haproxy/haproxy.cfg.j2": HAPROXY})
+    after = write_tree(tmp_path / "b", {"load_balancer/etc/haproxy/haproxy.cfg.j2": HAPROXY.replace("maxconn 4000", "maxconn 5000")})
     lb = variables("load_balancer")
-    old, new = (configuration(lb, root=root).splitlines() for root in (before, after))
+    old, new = (render_configuration(lb, root=root).splitlines() for root in (before, after))
     changed = [line for line in difflib.ndiff(old, new) if line.startswith(("- ", "+ "))]
     assert changed == ["-       maxconn 4000", "+       maxconn 5000"]
-    assert render(lb, root=before) == render(lb, root=after), "a reload applies it: the host need not stop"
+    assert render_user_data(lb, root=before) == render_user_data(lb, root=after), "a reload applies it: the host need not stop"
 
 
 OTHER = {"tls_mode": "secret", "activity": "active-passive", "balance": "uri"}
 
 
-def another(name: str, value: Any) -> Any:
+def changed_value(name: str, value: Any) -> Any:
     """A different value of a variable."""
     match value:
         case bool():
@@ -169,34 +178,34 @@ def test_what_a_reload_applies_changes_no_byte_of_the_user_data_and_all_else_doe
     for item in fields(told):
         if item.name in ("role", "configuration_key"):
             continue
-        changed = replace(told, **{item.name: another(item.name, getattr(told, item.name))})
-        assert (render(changed) == render(told)) is (item.name in told.reloadable), item.name
-        assert configuration(changed) != configuration(told), f"{item.name}: the object names the user data as well"
+        changed = replace(told, **{item.name: changed_value(item.name, getattr(told, item.name))})
+        assert (render_user_data(changed) == render_user_data(told)) is (item.name in told.reloadable), item.name
+        assert render_configuration(changed) != render_configuration(told), f"{item.name}: the object names the user data as well"
 
 
 def test_a_configuration_says_which_user_data_belongs_to_it_and_holds_what_a_reload_applies() -> None:
     balancer = variables("load_balancer")
-    document = yaml.safe_load(configuration(balancer))
-    assert document["user_data_sha256"] == hashlib.sha256(render(balancer).encode()).hexdigest()
+    document = yaml.safe_load(render_configuration(balancer))
+    assert document["user_data_sha256"] == hashlib.sha256(render_user_data(balancer).encode()).hexdigest()
     values = json.loads(json.dumps(asdict(balancer)))
     assert document["values"] == {name: values[name] for name in balancer.reloadable}
     assert document["files"] == [{"path": path, "content": rendered_files(balancer)[path]} for path in balancer.reloadable_files]
-    assert not set(balancer.reloadable_files) & set(written(render(balancer)))
-    database = yaml.safe_load(configuration(variables("database")))
+    assert not set(balancer.reloadable_files) & set(written_files(render_user_data(balancer)))
+    database = yaml.safe_load(render_configuration(variables("database")))
     assert (database["host"], database["values"], database["files"]) == ("db-1", {}, [])
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_every_file_with_several_lines_is_a_block_scalar_as_the_projects_own_templates_give_it(role: Role) -> None:
-    text = render(variables(role))
-    for path, entry in written(text).items():
+    text = render_user_data(variables(role))
+    for path, entry in written_files(text).items():
         for line in entry["content"].splitlines():
             assert any(candidate.strip() == line.strip() for candidate in text.splitlines()), f"{path}: {line!r} is not a line of the text"
     assert '\\n"' not in "\n".join(line for line in text.splitlines() if line.startswith("    content: "))
 
 
 def test_the_modules_that_apply_changed_user_data_run_at_every_boot_and_no_other_does() -> None:
-    config: dict[str, list[Any]] = yaml.safe_load(render(variables("web")))
+    config: dict[str, list[Any]] = yaml.safe_load(render_user_data(variables("web")))
     every_boot: list[str] = [
         item[0]
         for stage in ("cloud_init_modules", "cloud_config_modules", "cloud_final_modules")
@@ -216,19 +225,19 @@ def test_no_key_of_the_user_data_is_for_a_module_that_is_left_out() -> None:
         "package_upgrade",
     ]  # fmt: skip
     for role in ROLES:
-        assert not set(keys) & set(yaml.safe_load(render(variables(role))))
+        assert not set(keys) & set(yaml.safe_load(render_user_data(variables(role))))
 
 
 def test_the_packages_are_left_to_the_boot_script_whose_wait_for_apts_locks_travels_with_it() -> None:
-    text = render(variables("web"))
+    text = render_user_data(variables("web"))
     config: dict[str, Any] = yaml.safe_load(text)
     assert "package-update-upgrade-install" not in config["cloud_final_modules"]
     assert config["packages"] == list(WebVariables.packages)
-    assert written(text)["/usr/local/sbin/webstack-await-apt"]["permissions"] == "0755"
+    assert written_files(text)["/usr/local/sbin/webstack-await-apt"]["permissions"] == "0755"
 
 
 def test_files_are_written_before_the_packages_users_exist_so_none_names_an_owner() -> None:
-    for path, entry in written(render(variables("database"))).items():
+    for path, entry in written_files(render_user_data(variables("database"))).items():
         assert set(entry) - {"permissions"} == {"path", "content"}
         assert entry.get("permissions", "0644") == ("0755" if "/sbin/" in path else "0644")
 
@@ -238,11 +247,11 @@ def test_the_host_file_holds_every_variable_in_the_order_of_the_dataclass() -> N
     content = json.loads(host_file(web))
     assert list(content) == [item.name for item in fields(web)]
     assert content["app_bundle"] == {"key": f"app/{'b' * 64}.tar.gz", "sha256": "b" * 64}
-    assert written(render(web))["/etc/webstack/host.json"]["content"] == host_file(web)
+    assert written_files(render_user_data(web))["/etc/webstack/host.json"]["content"] == host_file(web)
 
 
 def test_a_roles_own_template_stands_before_the_common_one_and_programs_are_executable(tmp_path: Path) -> None:
-    root = tree(
+    root = write_tree(
         tmp_path,
         {
             "common/etc/motd.j2": "common\n",
@@ -253,7 +262,7 @@ def test_a_roles_own_template_stands_before_the_common_one_and_programs_are_exec
         },
     )
     assert list(templates("web", root=root)) == ["/etc/motd", "/usr/local/sbin/boot"]
-    entries = written(render(variables("web"), root=root))
+    entries = written_files(render_user_data(variables("web"), root=root))
     assert entries["/etc/motd"] == {"path": "/etc/motd", "content": "web-1\n"}
     assert entries["/usr/local/sbin/boot"]["permissions"] == "0755"
 
@@ -274,26 +283,26 @@ def test_a_roles_own_template_stands_before_the_common_one_and_programs_are_exec
     ],
 )
 def test_a_template_that_would_harm_a_host_or_a_preview_is_refused(tmp_path: Path, template: str, reason: str) -> None:
-    root = tree(tmp_path, {"web/etc/x.j2": template})
+    root = write_tree(tmp_path, {"web/etc/x.j2": template})
     with pytest.raises(RenderError, match=re.escape(reason)):
         rendered_files(variables("web"), root=root)
 
 
 def test_comments_on_lines_of_their_own_do_not_travel(tmp_path: Path) -> None:
-    root = tree(tmp_path, {"web/etc/x.j2": "{# one #}\na\n  {# two,\n  of two lines #}\nb {{ host }}\n"})
+    root = write_tree(tmp_path, {"web/etc/x.j2": "{# one #}\na\n  {# two,\n  of two lines #}\nb {{ host }}\n"})
     assert rendered_files(variables("web"), root=root) == {"/etc/x": "a\nb web-1\n"}
 
 
 def test_text_past_the_limit_is_refused_with_its_size_and_the_remedy(tmp_path: Path) -> None:
-    root = tree(tmp_path, {"web/etc/big.j2": "x" * 78 + "\n" + ("y" * 78 + "\n") * 200})
+    root = write_tree(tmp_path, {"web/etc/big.j2": "x" * 78 + "\n" + ("y" * 78 + "\n") * 200})
     with pytest.raises(TooLargeError, match=r"the user data of web-1 has \d+ bytes and EC2 takes 16384: shorten its templates") as raised:
-        render(variables("web"), root=root)
-    assert raised.value.size > LIMIT
+        render_user_data(variables("web"), root=root)
+    assert raised.value.size > MAX_USER_DATA_BYTES
 
 
 def test_the_text_depends_on_the_variables_alone() -> None:
     web = variables("web")
-    assert render(web) == render(replace(web))
+    assert render_user_data(web) == render_user_data(replace(web))
 
 
 def test_no_package_is_listed_twice_and_lists_are_sorted() -> None:

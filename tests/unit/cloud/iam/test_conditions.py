@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-si
 
 import pytest
 
-from lab.cloud.iam.conditions import holds
-from lab.cloud.iam.facts import Facts
+from lab.cloud.iam.conditions import evaluate_condition
+from lab.cloud.iam.request_context import RequestContext
 
 TAGS = "aws:TagKeys"
 ALL, ANY = "ForAllValues:", "ForAnyValue:"
@@ -15,7 +15,7 @@ ALL, ANY = "ForAllValues:", "ForAnyValue:"
 
 def met(operator: str, wanted: list[str], values: list[str], *, key: str = "test:key", **others: str) -> bool | None:
     facts = {key.lower(): tuple(values), **{f"aws:{name}": (value,) for name, value in others.items()}}
-    return holds(operator, key, wanted, Facts(values=facts), variables=True)
+    return evaluate_condition(operator, key, wanted, RequestContext(values=facts), with_variables=True)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,13 @@ def test_a_variable_without_a_value_meets_nothing_but_its_default() -> None:
 
 @pytest.mark.parametrize("operator", ["StringNotEquals", "StringEqualsIfExists", "Null", "ForAllValues:StringEquals"])
 def test_of_a_key_that_the_lab_does_not_work_out_nothing_is_said(operator: str) -> None:
-    assert holds(operator, "ec2:ResourceTag/team", ["true"], Facts(values={}), variables=True) is None
-    assert holds("StringLike", "aws:userid", ["${ec2:ResourceTag/team}"], Facts(values={"aws:userid": ("a",)}), variables=True) is None
+    assert evaluate_condition(operator, "ec2:ResourceTag/team", ["true"], RequestContext(values={}), with_variables=True) is None
+    assert (
+        evaluate_condition(
+            "StringLike", "aws:userid", ["${ec2:ResourceTag/team}"], RequestContext(values={"aws:userid": ("a",)}), with_variables=True
+        )
+        is None
+    )
 
 
 def test_what_cannot_be_compared_is_left_open() -> None:

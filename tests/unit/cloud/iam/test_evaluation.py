@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lab.cloud.iam.evaluation import Policies, refusal
-from lab.cloud.iam.facts import Facts, Principal
-from lab.cloud.iam.statements import Ask, read
+from lab.cloud.iam.evaluation import ApplicablePolicies, deny_reason
+from lab.cloud.iam.request_context import Principal, RequestContext
+from lab.cloud.iam.statements import AuthorizationRequest, parse_policy
 
 ACCOUNT = "123456789012"
 WEB = Principal(
@@ -18,12 +18,12 @@ WEB = Principal(
     session_arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/web/i-1",
     user_id="AROAWEB:i-1",
 )
-FACTS = Facts(values={"aws:userid": ("AROAWEB:i-1",), "aws:securetransport": ("true",), "aws:principaltag/team": ("shop",)})
+FACTS = RequestContext(values={"aws:userid": ("AROAWEB:i-1",), "aws:securetransport": ("true",), "aws:principaltag/team": ("shop",)})
 OBJECT = "arn:aws:s3:::artifacts/hosts/AROAWEB:i-1.json"
 
 
 def policy(*statements: dict[str, Any], version: str = "2012-10-17") -> Any:
-    return read({"Version": version, "Statement": list(statements)})
+    return parse_policy({"Version": version, "Statement": list(statements)})
 
 
 def allow(action: Any = "*", resource: Any = "*", **more: Any) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def deny(action: Any = "*", resource: Any = "*", **more: Any) -> dict[str, Any]:
 
 
 def why(action: str = "s3:PutObject", on: str = OBJECT, principal: Principal = WEB, **policies: Any) -> str | None:
-    return refusal(Ask(action=action, resource=on, facts=FACTS), principal, Policies(**policies))
+    return deny_reason(AuthorizationRequest(action=action, resource=on, context=FACTS), principal, ApplicablePolicies(**policies))
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,13 @@ def test_the_older_version_knows_no_variables() -> None:
 
 
 def test_a_variable_reaches_over_no_part_of_an_arn() -> None:
-    facts = Facts(values={"aws:userid": ("*",)})
-    ask = Ask(action="s3:PutObject", resource="arn:aws:s3:::artifacts/hosts/other.json", facts=facts)
+    facts = RequestContext(values={"aws:userid": ("*",)})
+    ask = AuthorizationRequest(action="s3:PutObject", resource="arn:aws:s3:::artifacts/hosts/other.json", context=facts)
     own = policy(allow("s3:PutObject", "arn:aws:s3:::artifacts/hosts/${aws:userid}.json"))
-    assert refusal(ask, WEB, Policies(identity=own)) is not None
+    assert deny_reason(ask, WEB, ApplicablePolicies(identity=own)) is not None
 
 
 @pytest.mark.parametrize("document", ["nonsense", "[]", '"text"'])
 def test_what_is_no_policy_is_an_error_and_allows_nothing(document: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - JSON's own error is one
-        read(document)
+        parse_policy(document)

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 os.environ.setdefault("AWS_STS_REGIONAL_ENDPOINTS", "regional")
 
-_patience = {"read_timeout": 20, "attempts": 6}
+_limits = {"read_timeout": 20, "attempts": 6}
 
 
-def be_brief() -> None:
+def use_short_timeouts() -> None:
     """Lets calls of this process give up within seconds: whoever looks again and again should not stand still meanwhile."""
-    _patience.update(read_timeout=5, attempts=2)
+    _limits.update(read_timeout=5, attempts=2)
 
 
 @cache
@@ -42,7 +42,7 @@ def ec2() -> "EC2Client":
 
 
 @cache
-def identity() -> str:
+def user_id() -> str:
     """`<role's unique id>:<instance id>`: what `aws:userid` stands for in this host's policies and bucket keys."""
     return session().client("sts", region_name=_region(), config=_settings()).get_caller_identity()["UserId"]
 
@@ -67,13 +67,13 @@ def instance_id() -> str:
     return imds.instance_id()
 
 
-def fetch_object(key: str, *, longest: int | None = None) -> bytes:
+def fetch_object(key: str, *, max_bytes: int | None = None) -> bytes:
     """An object of the artifact bucket; raises botocore's ClientError where it is missing or refused.
 
-    Of what another host wrote no more than `longest` bytes and one are read: so whoever reads can tell, and keeps its memory.
+    Of what another host wrote no more than `max_bytes` bytes and one are read: so whoever reads can tell, and keeps its memory.
     """
     body = s3().get_object(Bucket=config.load().bucket, Key=key)["Body"]
-    return body.read() if longest is None else body.read(longest + 1)
+    return body.read() if max_bytes is None else body.read(max_bytes + 1)
 
 
 def download_object(key: str, file: IO[bytes]) -> None:
@@ -119,5 +119,5 @@ def _settings() -> "Config":
     from botocore.config import Config
 
     return Config(
-        connect_timeout=3, read_timeout=_patience["read_timeout"], retries={"mode": "standard", "total_max_attempts": _patience["attempts"]}
+        connect_timeout=3, read_timeout=_limits["read_timeout"], retries={"mode": "standard", "total_max_attempts": _limits["attempts"]}
     )

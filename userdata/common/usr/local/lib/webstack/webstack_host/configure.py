@@ -16,12 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol, cast
 
-from webstack_host import config, failing, hardening, metadata, pauses, readiness, reconfigure, services
+from webstack_host import backoff, config, hardening, imds_access, readiness, reconfigure, services, unit_failures
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
-from webstack_host.failing import Failing
-from webstack_host.readiness import Check
+from webstack_host.readiness import CheckResult
 from webstack_host.run import CommandError
+from webstack_host.unit_failures import FailingUnit
 
 POLL = 0.25
 """Seconds between two looks at the host's own services, at first."""
@@ -31,15 +31,15 @@ LOG_LINES = 12
 """Lines of each unit's log that explain why a host does not serve yet."""
 TRACE_LINES = 6
 """Lines of a traceback that explain an error of one line."""
-REFUSED_FOR = 60.0
+REFUSAL_GRACE = 60.0
 """Seconds after which a refusal that stays the same counts as one that lasts."""
-TELL_AGAIN = 15.0
+REPUBLISH_INTERVAL = 15.0
 """Seconds after which a failure that lasts is told again: whoever waits for this host believes what is told while they wait."""
 
 PACKAGE_POLICY = Path("/usr/sbin/policy-rc.d")
 """Keeps packages from starting their services while the host is being put together; where an image has one, it ends here."""
 
-Say = Callable[[readiness.State, Check], bool]
+PublishState = Callable[[readiness.State, CheckResult], bool]
 """Tells a state; whether it was told."""
 
 
@@ -53,7 +53,7 @@ class Role(Protocol):
         """Puts files in place and validates them; starts nothing new. Harmless after an attempt of its own that did not get to its end."""
         ...
 
-    def check(self, config: HostConfig) -> Check:
+    def check(self, config: HostConfig) -> CheckResult:
         """Tries the host's services as its clients would; quick, and never raises for a service that is not there yet."""
         ...
 
@@ -63,63 +63,64 @@ def main() -> int:
     loaded = config.load()
     with contextlib.suppress(CommandError):
         services.stop_reporting()
-    serve(loaded, lambda: role_of(loaded), say=announce)
-    hand_over(loaded)
+    run_until_ready(loaded, lambda: load_role(loaded), publish=publish_state)
+    start_reporter(loaded)
     return 0
 
 
-def role_of(loaded: HostConfig) -> Role:
+def load_role(loaded: HostConfig) -> Role:
     """The module of this host's role; what it imports may have come by a package since the last attempt."""
     importlib.invalidate_caches()
     return cast(Role, importlib.import_module(f"{loaded.role}_role"))
 
 
-def serve(loaded: HostConfig, role: Callable[[], Role], *, say: Say) -> None:
+def run_until_ready(loaded: HostConfig, role: Callable[[], Role], *, publish: PublishState) -> None:
     """Brings the host to where it serves, however long that takes, and tells how it stands meanwhile."""
     began = time.monotonic()
-    progress = Progress(say, deadline=began + int(loaded.readiness_timeout))
-    progress.not_yet(Check(ok=False, reason="being configured"))
-    pause = pauses.growing()
-    boot = reconfigure.Boot(loaded)
-    while (error := attempted(loaded, role, boot)) is not None:
-        progress.not_yet(not_configured(error), permanent=isinstance(error, PermanentError))
+    progress = ProgressReporter(publish, deadline=began + int(loaded.readiness_timeout))
+    progress.report(CheckResult(ok=False, reason="being configured"))
+    pause = backoff.exponential()
+    boot = reconfigure.BootConfiguration(loaded)
+    while (error := try_configure(loaded, role, boot)) is not None:
+        progress.report(configuration_failure(error), permanent=isinstance(error, PermanentError))
         time.sleep(next(pause))
-    units, refusals = failing.Watch(), Refusals()
-    here = boot.in_force()
-    while not (found := known(checked(here, role))).ok:
+    units, refusals = unit_failures.FailureMonitor(), RefusalTimer()
+    here = boot.applied()
+    while not (found := require_complete(run_check(here, role))).ok:
         unit = failing_unit(units)
-        progress.not_yet(
-            unit.check(found) if unit else found, permanent=found.lasting or refusals.lasts(found) or (unit is not None and unit.final)
+        progress.report(
+            unit.check(found) if unit else found,
+            permanent=found.permanent or refusals.has_expired(found) or (unit is not None and unit.permanent),
         )
         time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - began) / 60))
     with contextlib.suppress(Exception):  # the host serves
-        failing.settle()
-    pause = pauses.growing()
-    while not say("ready", found):
+        unit_failures.reset_restart_counts()
+    pause = backoff.exponential()
+    while not publish("ready", found):
         time.sleep(next(pause))
 
 
-class Refusals:
+class RefusalTimer:
     """How long the same refusal has been heard without another word in between."""
 
     def __init__(self) -> None:
         self._reason, self._since = "", 0.0
 
-    def lasts(self, found: Check) -> bool:
+    def has_expired(self, found: CheckResult) -> bool:
         """Whether this one has gone on for REFUSED_FOR."""
         reason = found.reason if found.refused else ""
         if reason != self._reason:
             self._reason, self._since = reason, time.monotonic()
-        return bool(reason) and time.monotonic() - self._since >= REFUSED_FOR
+        return bool(reason) and time.monotonic() - self._since >= REFUSAL_GRACE
 
 
-def hand_over(loaded: HostConfig) -> None:
+def start_reporter(loaded: HostConfig) -> None:
     """Leaves the record to the reporter. Only from now on may upgrades come."""
-    for pause in pauses.growing():
+    for pause in backoff.exponential():
         try:
             services.start_reporting()
             if loaded.upgrades_at:
-                services.start_upgrading()
+                services.enable_upgrades()
         except CommandError as error:
             print(f"webstack: {error}", file=sys.stderr, flush=True)
             time.sleep(pause)
@@ -127,88 +128,88 @@ def hand_over(loaded: HostConfig) -> None:
             return
 
 
-def attempted(loaded: HostConfig, role: Callable[[], Role], boot: reconfigure.Boot) -> Exception | None:
+def try_configure(loaded: HostConfig, role: Callable[[], Role], boot: reconfigure.BootConfiguration) -> Exception | None:
     """One attempt at the configuration, with the start of all services at its end; what came in its way."""
     try:
         hardening.apply()
         if loaded.upgrades_at:
-            services.time_upgrades(loaded.upgrades_at)
-        services.reload_manager()
-        services.take_over(*services.PACKAGED_UPGRADES)
-        found = boot.wanted()
+            services.schedule_upgrades(loaded.upgrades_at)
+        services.daemon_reload()
+        services.disable_vendor_units(*services.VENDOR_UPGRADE_UNITS)
+        found = boot.fetch()
         role().configure(loaded)
-        metadata.restrict(role().metadata_users)
-        boot.put_in_force(found, role())
+        imds_access.restrict(role().metadata_users)
+        boot.apply(found, role())
         PACKAGE_POLICY.unlink(missing_ok=True)
-        services.start()
+        services.start_target()
     except Exception as error:
         traceback.print_exc()
         return error
     return None
 
 
-def not_configured(error: Exception) -> Check:
+def configuration_failure(error: Exception) -> CheckResult:
     """A failed attempt as others are told of it: the error's first line, and what explains it."""
     reason, *more = str(error).splitlines() or [type(error).__name__]
     lines = more or "".join(traceback.format_exception(error)).splitlines()[-TRACE_LINES:]
-    return Check(ok=False, reason=f"not configured: {reason}", detail=lines)
+    return CheckResult(ok=False, reason=f"not configured: {reason}", detail=lines)
 
 
-def checked(loaded: HostConfig, role: Callable[[], Role]) -> Check:
+def run_check(loaded: HostConfig, role: Callable[[], Role]) -> CheckResult:
     """What the role's check found; one that raises found nothing that serves."""
     try:
         return role().check(loaded)
     except Exception as error:
-        return Check(ok=False, reason=f"cannot be checked: {error}")
+        return CheckResult(ok=False, reason=f"cannot be checked: {error}")
 
 
-def known(found: Check) -> Check:
+def require_complete(result: CheckResult) -> CheckResult:
     """A check as a boot takes it: what the API could not be asked has to be known once, before this host is called ready."""
-    return replace(found, ok=False, reason=found.unasked) if found.ok and found.unasked else found
+    return replace(result, ok=False, reason=result.unverified) if result.ok and result.unverified else result
 
 
-def failing_unit(units: failing.Watch) -> Failing | None:
+def failing_unit(units: unit_failures.FailureMonitor) -> FailingUnit | None:
     """The unit that is to be told of in place of what the role's check found; none where systemd or its journal cannot be asked."""
     try:
-        return units.look()
+        return units.poll()
     except Exception as error:
         print(f"webstack: the units cannot be looked at: {error}", file=sys.stderr, flush=True)
         return None
 
 
-class Progress:
+class ProgressReporter:
     """What has been told of a host that does not serve yet."""
 
-    def __init__(self, say: Say, *, deadline: float) -> None:
-        self._say = say
+    def __init__(self, say: PublishState, *, deadline: float) -> None:
+        self._publish = say
         self._deadline = deadline
-        self._told: tuple[readiness.State, str] | None = None
-        self._told_at = 0.0
+        self._last_published: tuple[readiness.State, str] | None = None
+        self._published_at = 0.0
 
-    def not_yet(self, found: Check, *, permanent: bool = False) -> None:
+    def report(self, found: CheckResult, *, permanent: bool = False) -> None:
         """Tells why, where that is news or is to be repeated. What could not be told is news the next time too."""
         moment = time.monotonic()
         state: readiness.State = "failed" if permanent or moment > self._deadline else "starting"
-        repeated = state == "failed" and moment - self._told_at >= TELL_AGAIN
+        repeated = state == "failed" and moment - self._published_at >= REPUBLISH_INTERVAL
         word: tuple[readiness.State, str] = (state, found.reason)
-        if word == self._told and not repeated:
+        if word == self._last_published and not repeated:
             return
-        if self._say(state, replace(found, detail=explained(state, found))):
-            self._told, self._told_at = word, moment
+        if self._publish(state, replace(found, detail=with_unit_logs(state, found))):
+            self._last_published, self._published_at = word, moment
 
 
-def explained(state: readiness.State, found: Check) -> list[str]:
+def with_unit_logs(state: readiness.State, result: CheckResult) -> list[str]:
     """A check's own lines and the last of its units' logs; of a host that has failed those of all failed units, where none is named yet."""
-    others = services.failures() if state == "failed" and "failing" not in found.facts else ()
-    return [*found.detail, *(services.journal(found.units, LOG_LINES) if found.units else ()), *others]
+    others = services.failed_unit_logs() if state == "failed" and "failing" not in result.facts else ()
+    return [*result.detail, *(services.journal(result.units, LOG_LINES) if result.units else ()), *others]
 
 
-def announce(state: readiness.State, found: Check) -> bool:
+def publish_state(state: readiness.State, result: CheckResult) -> bool:
     """Publishes a state; whether it was published."""
-    print(f"webstack: {state}: {found.reason}", *found.detail, sep="\n  ", file=sys.stderr, flush=True)
+    print(f"webstack: {state}: {result.reason}", *result.detail, sep="\n  ", file=sys.stderr, flush=True)
     try:
         # The last that is told here is `ready`; from then on the reporter renews it.
-        readiness.publish(state, found.reason, found.detail, found.facts, found.measures, renewed=state == "ready")
+        readiness.publish(state, result.reason, result.detail, result.facts, result.metrics, periodic=state == "ready")
     except Exception as error:
         print(f"webstack: readiness not published: {error}", file=sys.stderr, flush=True)
         return False

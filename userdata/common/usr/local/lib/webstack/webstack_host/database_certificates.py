@@ -10,17 +10,17 @@ from webstack_host import aws
 from webstack_host.run import run
 
 PREFIX = "database/certificates/"
-LONGEST = 16384
+MAX_BYTES = 16384
 """Bytes of a text that is looked at; ours have less than one thousand."""
 
 
-def published() -> list[str]:
+def fetch_published() -> list[str]:
     """All published certificates, in PEM and nothing besides. What is not one host's own is left out, and told on stderr. Raises what the
     API raises."""
     found: list[str] = []
     for key in aws.list_objects(PREFIX):
         if key.endswith(".pem"):
-            certificate = own(aws.fetch_object(key, longest=LONGEST))
+            certificate = parse_leaf(aws.fetch_object(key, max_bytes=MAX_BYTES))
             if certificate is None:
                 print(f"{key} is not one host's certificate and is not trusted", file=sys.stderr, flush=True)
             else:
@@ -29,9 +29,9 @@ def published() -> list[str]:
 
 
 @lru_cache(maxsize=64)
-def own(text: bytes) -> str | None:
+def parse_leaf(text: bytes) -> str | None:
     """The one certificate in a text, in PEM; None unless it says of itself that it is no authority's (RFC 5280, section 4.2.1.9)."""
-    if len(text) > LONGEST or text.count(b"-----BEGIN ") != 1:
+    if len(text) > MAX_BYTES or text.count(b"-----BEGIN ") != 1:
         return None
     told = run(["openssl", "x509", "-ext", "basicConstraints"], input=text.decode(errors="replace"), check=False)
     extension, mark, body = told.stdout.partition("-----BEGIN CERTIFICATE-----\n")

@@ -19,20 +19,20 @@ def user_data() -> bytes:
     return get("user-data")
 
 
-def get(path: str, *, patience: float = 30) -> bytes:
-    """One document of the service; asks again for `patience` seconds, then raises OSError naming the path."""
-    deadline = time.monotonic() + patience
+def get(path: str, *, timeout: float = 30) -> bytes:
+    """One document of the service; asks again for `timeout` seconds, then raises OSError naming the path."""
+    deadline = time.monotonic() + timeout
     while True:
         try:
-            token = _ask("api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}).decode()
-            return _ask(path, "GET", {"X-aws-ec2-metadata-token": token})
+            token = _request("api/token", "PUT", {"X-aws-ec2-metadata-token-ttl-seconds": "60"}).decode()
+            return _request(path, "GET", {"X-aws-ec2-metadata-token": token})
         except OSError as error:
             if time.monotonic() > deadline:
                 raise OSError(f"the metadata service did not give {path}: {error}") from error
             time.sleep(0.5)
 
 
-def _ask(path: str, method: str, headers: dict[str, str]) -> bytes:
+def _request(path: str, method: str, headers: dict[str, str]) -> bytes:
     request = urllib.request.Request(BASE + path, method=method, headers=headers)
     with urllib.request.urlopen(request, timeout=3) as answer:
         return answer.read()

@@ -10,7 +10,7 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from webstack_host import secrets
+from webstack_host import stack_secrets
 from webstack_host.run import run
 
 PURPOSE = "web-tls"
@@ -40,9 +40,9 @@ subjectAltName = DNS:{NAME}
 _DATES = ("-not_before", "20260101000000Z", "-not_after", "20560101000000Z")
 
 
-def pair() -> tuple[str, str]:
+def key_and_certificate() -> tuple[str, str]:
     """Private key and certificate of this stack's web hosts, both in PEM. Raises what the AWS API raises, CommandError."""
-    key = private_key(secrets.current(PURPOSE)[1])
+    key = private_key(stack_secrets.current(PURPOSE)[1])
     return key, certificate(key)
 
 

@@ -7,18 +7,18 @@ import time
 from collections.abc import Mapping
 from typing import Protocol, cast
 
-from webstack_host import config, imds, wanted
+from webstack_host import config, desired_config, imds
 from webstack_host.config import HostConfig
+from webstack_host.desired_config import ConfigurationFailure, DesiredConfig
 from webstack_host.errors import PermanentError
-from webstack_host.wanted import Problem, Wanted
 
 POLL = 5.0
 """Seconds between two looks at the object: what a change waits at most."""
 RETRY = 15.0
 """Seconds until the next try where something other than the object was in the way."""
-OBJECT_PATIENCE = 20.0
+FETCH_DEADLINE = 20.0
 """Seconds for which a boot asks for the object where an older one is here to go on with."""
-STOP_PATIENCE = 300.0
+STOP_DEADLINE = 300.0
 """Seconds for which a pet waits for the stop that brings the user data which is wanted. An `up` that was interrupted never sends it."""
 
 
@@ -29,7 +29,7 @@ class Role(Protocol):
         """Validates, then puts in place; returns whether anything changed. Raises PermanentError, and has changed nothing."""
         ...
 
-    def apply_again_after(self, config: HostConfig) -> float:
+    def reapply_interval(self, config: HostConfig) -> float:
         """Seconds after which what is in force is applied again, for what changes outside the object."""
         ...
 
@@ -38,14 +38,14 @@ class Role(Protocol):
         ...
 
 
-class WaitsForStopError(RuntimeError):
+class PendingStopError(RuntimeError):
     """This boot has older user data than the program wants: nothing is started, a stop will follow."""
 
     def __init__(self) -> None:
         super().__init__("waits for the stop that brings its new user data")
 
 
-class Boot:
+class BootConfiguration:
     """The object at a boot. Every attempt asks it anew."""
 
     def __init__(self, loaded: HostConfig) -> None:
@@ -53,7 +53,7 @@ class Boot:
         self._key = str(loaded.variables.get("configuration_key") or "")
         self._began = time.monotonic()
 
-    def wanted(self) -> Wanted | None:
+    def fetch(self) -> DesiredConfig | None:
         """The object that this boot puts in force; None where the host has none.
 
         Raises what the API raises, and WaitsForStopError for some time where the object belongs to other user data than this boot's:
@@ -65,101 +65,101 @@ class Boot:
             return None
         found = self._newest()
         if found.user_data_sha256 != hashlib.sha256(imds.user_data()).hexdigest():
-            if time.monotonic() - self._began < STOP_PATIENCE:
-                raise WaitsForStopError
+            if time.monotonic() - self._began < STOP_DEADLINE:
+                raise PendingStopError
             print(
-                f"webstack: newer user data was announced and did not come within {STOP_PATIENCE:.0f} s (was `up` interrupted?); "
+                f"webstack: newer user data was announced and did not come within {STOP_DEADLINE:.0f} s (was `up` interrupted?); "
                 "this host goes on with what it has",
                 file=sys.stderr,
                 flush=True,
             )
         return found
 
-    def in_force(self) -> HostConfig:
+    def applied(self) -> HostConfig:
         """The host's parameters, with the values of what is in force."""
-        here = wanted.in_force()
-        return self._loaded if here is None else here.over(self._loaded)
+        here = desired_config.read_applied()
+        return self._loaded if here is None else here.merged_into(self._loaded)
 
-    def _newest(self) -> Wanted:
+    def _newest(self) -> DesiredConfig:
         """The object; after a while the one in force, where there is one and the API does not answer."""
         try:
-            return wanted.fetch(self._key)
+            return desired_config.fetch(self._key)
         except Exception as error:
-            here = wanted.in_force()
-            if here is None or time.monotonic() - self._began < OBJECT_PATIENCE:
+            here = desired_config.read_applied()
+            if here is None or time.monotonic() - self._began < FETCH_DEADLINE:
                 raise
             print(f"webstack: {self._key}: {error}; going on with what is here", file=sys.stderr, flush=True)
             return here
 
-    def put_in_force(self, found: Wanted | None, role: object) -> None:
+    def apply(self, found: DesiredConfig | None, role: object) -> None:
         """Puts the object in force, or the one that was, where it is refused. Raises the refusal where there is no older one."""
         if found is None:
             return
         if not callable(getattr(role, "apply_configuration", None)):
-            wanted.keep(found)
+            desired_config.save_applied(found)
             return
         able = cast(Role, role)
-        before = wanted.in_force()
+        before = desired_config.read_applied()
         try:
             apply(found, self._loaded, able)
         except PermanentError as error:
             if before is None or before.sha256 == found.sha256:
                 raise
-            wanted.note(problem_of(found, error))
-            able.apply_configuration(before.over(self._loaded), before.files)
+            desired_config.save_failure(failure_of(found, error))
+            able.apply_configuration(before.merged_into(self._loaded), before.files)
 
 
-def apply(found: Wanted, loaded: HostConfig, role: Role) -> bool:
+def apply(desired: DesiredConfig, loaded: HostConfig, role: Role) -> bool:
     """Puts an object in force; returns whether anything changed. Raises what stood in the way, with the old one in force."""
-    before = wanted.in_force()
-    new = before is None or before.sha256 != found.sha256
-    changed = role.apply_configuration(found.over(loaded), found.files)
+    before = desired_config.read_applied()
+    new = before is None or before.sha256 != desired.sha256
+    changed = role.apply_configuration(desired.merged_into(loaded), desired.files)
     try:
         if changed or new:
             role.reload()
     except PermanentError:
         if before is not None:
-            role.apply_configuration(before.over(loaded), before.files)
+            role.apply_configuration(before.merged_into(loaded), before.files)
         raise
-    wanted.keep(found)
+    desired_config.save_applied(desired)
     return changed or new
 
 
-def problem_of(found: Wanted, error: Exception) -> Problem:
+def failure_of(desired: DesiredConfig, error: Exception) -> ConfigurationFailure:
     """An error as a host's record tells it."""
     reason, *detail = str(error).splitlines() or [type(error).__name__]
-    return Problem(sha256=found.sha256, refused=isinstance(error, PermanentError), reason=reason, detail=detail)
+    return ConfigurationFailure(sha256=desired.sha256, refused=isinstance(error, PermanentError), reason=reason, detail=detail)
 
 
-class Reconfigurer:
+class ConfigReconciler:
     """What follows the object on a running host, one step at a time. What is in force then, the reporter sees and tells."""
 
     def __init__(self, loaded: HostConfig, role: Role) -> None:
         self._loaded, self._role = loaded, role
-        self._own = hashlib.sha256(imds.user_data()).hexdigest()
-        self._found: Wanted | None = None
+        self._user_data_sha256 = hashlib.sha256(imds.user_data()).hexdigest()
+        self._found: DesiredConfig | None = None
         self._due = 0.0
 
     def step(self, now: float) -> None:
         """Looks at the object, and applies it where it is new or due again. Raises what the API raises."""
-        newest = wanted.fetch(self._loaded.configuration_key)
+        newest = desired_config.fetch(self._loaded.configuration_key)
         if self._found is None or newest.sha256 != self._found.sha256:
             self._found, self._due = newest, now
         if now >= self._due:
             self._due = now + self._attempt(self._found)
 
-    def _attempt(self, found: Wanted) -> float:
+    def _attempt(self, found: DesiredConfig) -> float:
         """Tries to put it in force; returns the seconds until the next try."""
-        again = self._role.apply_again_after(found.over(self._loaded))
-        if found.user_data_sha256 != self._own:
+        again = self._role.reapply_interval(found.merged_into(self._loaded))
+        if found.user_data_sha256 != self._user_data_sha256:
             return again  # the stop that brings the user data for it brings it in force as well
         try:
             changed = apply(found, self._loaded, self._role)
         except Exception as error:
             print(f"webstack-reconfigure: {error}", file=sys.stderr, flush=True)
-            current = wanted.in_force()
+            current = desired_config.read_applied()
             if current is None or current.sha256 != found.sha256:
-                wanted.note(problem_of(found, error))
+                desired_config.save_failure(failure_of(found, error))
             return again if isinstance(error, PermanentError) else RETRY
         if changed:
             print(f"webstack-reconfigure: {found.sha256[:12]} is in force", file=sys.stderr, flush=True)
@@ -170,7 +170,7 @@ def main() -> None:
     """Runs for ever."""
     loaded = config.load()
     role = cast(Role, importlib.import_module(f"{loaded.role}_role"))
-    following = Reconfigurer(loaded, role)
+    following = ConfigReconciler(loaded, role)
     while True:
         try:
             following.step(time.monotonic())

@@ -12,45 +12,45 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from webstack_host import aws, config, failing, pauses, readiness, wanted
-from webstack_host.configure import TELL_AGAIN, checked, explained, failing_unit, role_of
-from webstack_host.readiness import Check, State
+from webstack_host import aws, backoff, config, desired_config, readiness, unit_failures
+from webstack_host.configure import REPUBLISH_INTERVAL, failing_unit, load_role, run_check, with_unit_logs
+from webstack_host.readiness import CheckResult, State
 
-LOOK = 5.0
+CHECK_INTERVAL = 5.0
 """Seconds between two looks at the host's own services."""
-DOUBT = 1.0
+RECHECK_INTERVAL = 1.0
 """Seconds until the second look at a host that served at the last one: a single answer that was late is no news."""
 FAILED_AFTER = 30.0
 """Seconds for which a host that served may not serve, until it has failed: a restart of a service takes less."""
-GLANCE = 0.5
+CONFIG_POLL = 0.5
 """Seconds between two glances at the configuration that is in force."""
 
-Tell = Callable[[State, Check, bool], bool]
+Publish = Callable[[State, CheckResult, bool], bool]
 """Tells a state, and whether it is news; returns whether it was told."""
 
 
 class Reporter:
     """What has been told of a host that served when this began, and what follows from each look at it."""
 
-    def __init__(self, look: Callable[[], Check], tell: Tell, *, now: Callable[[], float], spread: Callable[[], float]) -> None:
-        self._look, self._tell, self._now, self._spread = look, tell, now, spread
-        self._told: object = None
-        self._again_at = 0.0
+    def __init__(self, look: Callable[[], CheckResult], tell: Publish, *, now: Callable[[], float], spread: Callable[[], float]) -> None:
+        self._run_check, self._publish, self._now, self._jitter = look, tell, now, spread
+        self._last_published: object = None
+        self._publish_at = 0.0
         self._lost_at: float | None = None
-        self._pauses = pauses.growing()
+        self._pauses = backoff.exponential()
 
     def step(self) -> float:
         """Looks once and tells what is to be told; returns the seconds until the next look."""
-        found = self._look()
+        found = self._run_check()
         state = self._state(found)
         if state is None:
-            return DOUBT
-        word = (state, found.reason, found.facts, wanted.told())
-        if word != self._told or self._now() >= self._again_at:
-            return self._say(state, found, word)
-        return LOOK
+            return RECHECK_INTERVAL
+        word = (state, found.reason, found.facts, desired_config.record_fields())
+        if word != self._last_published or self._now() >= self._publish_at:
+            return self._publish_state(state, found, word)
+        return CHECK_INTERVAL
 
-    def _state(self, found: Check) -> State | None:
+    def _state(self, found: CheckResult) -> State | None:
         """What a look means; None where a second one decides."""
         moment = self._now()
         if found.ok:
@@ -59,26 +59,26 @@ class Reporter:
         if self._lost_at is None:
             self._lost_at = moment
             return None
-        return "failed" if moment - self._lost_at >= FAILED_AFTER and not found.mending else "unready"
+        return "failed" if moment - self._lost_at >= FAILED_AFTER and not found.recovering else "unready"
 
-    def _say(self, state: State, found: Check, word: object) -> float:
-        if not self._tell(state, replace(found, detail=explained(state, found)), word != self._told):
+    def _publish_state(self, state: State, found: CheckResult, word: object) -> float:
+        if not self._publish(state, replace(found, detail=with_unit_logs(state, found)), word != self._last_published):
             return next(self._pauses)
-        self._pauses = pauses.growing()
-        self._told = word
-        self._again_at = self._now() + (TELL_AGAIN if state == "failed" else readiness.HEARTBEAT + self._spread())
-        return LOOK
+        self._pauses = backoff.exponential()
+        self._last_published = word
+        self._publish_at = self._now() + (REPUBLISH_INTERVAL if state == "failed" else readiness.HEARTBEAT + self._jitter())
+        return CHECK_INTERVAL
 
 
-class Units:
+class UnitMonitor:
     """The units that fail again and again, for a check that found nothing that serves."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._watch = failing.Watch()
+        self._watch = unit_failures.FailureMonitor()
         self._seen_at = float("-inf")
 
-    def explain(self, found: Check) -> Check:
+    def explain(self, found: CheckResult) -> CheckResult:
         """The check, or the unit that fails in its place. While all is well the units are looked at rarely: to know that they ran well."""
         if not found.ok:
             unit = failing_unit(self._watch)
@@ -87,16 +87,16 @@ class Units:
             self._seen_at = self._now()
             failing_unit(self._watch)
             with suppress(Exception):  # the host serves
-                failing.settle(steady=failing.STEADY)
+                unit_failures.reset_restart_counts(steady=unit_failures.STABLE_AFTER)
         return found
 
 
-def tell(state: State, found: Check, news: bool) -> bool:
+def publish(state: State, result: CheckResult, news: bool) -> bool:
     """Publishes the record; whether it was published."""
     if news:
-        print(f"webstack-report: {state}: {found.reason}", *found.detail, sep="\n  ", file=sys.stderr, flush=True)
+        print(f"webstack-report: {state}: {result.reason}", *result.detail, sep="\n  ", file=sys.stderr, flush=True)
     try:
-        readiness.publish(state, found.reason, found.detail, found.facts, found.measures, renewed=True)
+        readiness.publish(state, result.reason, result.detail, result.facts, result.metrics, periodic=True)
     except Exception as error:
         print(f"webstack-report: not published: {error}", file=sys.stderr, flush=True)
         return False
@@ -105,32 +105,32 @@ def tell(state: State, found: Check, news: bool) -> bool:
 
 def main() -> None:
     """Runs for ever."""
-    aws.be_brief()
-    role, units = role_of(config.load()), Units(time.monotonic)
+    aws.use_short_timeouts()
+    role, units = load_role(config.load()), UnitMonitor(time.monotonic)
 
-    def look() -> Check:
+    def look() -> CheckResult:
         # The parameters anew: a reload changes some of them.
-        return units.explain(checked(config.load(), lambda: role))
+        return units.explain(run_check(config.load(), lambda: role))
 
-    reporter = Reporter(look, tell, now=time.monotonic, spread=lambda: secrets.SystemRandom().uniform(0, readiness.JITTER))
+    reporter = Reporter(look, publish, now=time.monotonic, spread=lambda: secrets.SystemRandom().uniform(0, readiness.JITTER))
     while True:
-        marks = _marks()
+        marks = _config_inodes()
         try:
             pause = reporter.step()
         except Exception as error:
             print(f"webstack-report: {error}", file=sys.stderr, flush=True)
-            pause = LOOK
+            pause = CHECK_INTERVAL
         until = time.monotonic() + pause
-        while time.monotonic() < until and marks == _marks():
-            time.sleep(GLANCE)
+        while time.monotonic() < until and marks == _config_inodes():
+            time.sleep(CONFIG_POLL)
 
 
-def _marks() -> list[int]:
+def _config_inodes() -> list[int]:
     """By this a change of the configuration in force is noticed: each is written as a new file."""
-    return [_mark(path) for path in (wanted.IN_FORCE, wanted.PROBLEM)]
+    return [_inode(path) for path in (desired_config.APPLIED_PATH, desired_config.FAILURE_PATH)]
 
 
-def _mark(path: Path) -> int:
+def _inode(path: Path) -> int:
     try:
         return path.stat().st_ino
     except OSError:

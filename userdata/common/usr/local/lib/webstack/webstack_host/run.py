@@ -1,4 +1,4 @@
-"""The one door to other programs."""
+"""Runs other programs with a time limit and readable errors."""
 
 import subprocess
 from collections.abc import Mapping, Sequence

@@ -10,15 +10,17 @@ UNITS = Path("/etc/systemd/system")
 TARGET = "webstack.target"
 REPORTER = "webstack-report.service"
 """Tells of this host once it serves: begun by each boot's webstack-configure, which tells until then."""
-UPGRADES = "webstack-upgrade.timer"
+FIREWALL = "webstack-firewall.service"
+"""Of load balancers and database hosts: puts the rules of /etc/webstack/firewall.nft in force before what they guard begins."""
+UPGRADE_TIMER = "webstack-upgrade.timer"
 """Installs security upgrades at this host's own time, from when it serves on."""
-UPGRADES_AT = Path("/run/systemd/system/webstack-upgrade.timer.d/at.conf")
-PACKAGED_UPGRADES = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service")
+UPGRADE_DROP_IN = Path("/run/systemd/system/webstack-upgrade.timer.d/at.conf")
+VENDOR_UPGRADE_UNITS = ("apt-daily.timer", "apt-daily-upgrade.timer", "unattended-upgrades.service")
 """Debian's own way to the same, at the same time on all hosts; its image has all three enabled. The service holds up a shutdown until an
 upgrade has ended, as the stack's own unit does."""
 
 
-def take_over(*units: str) -> None:
+def disable_vendor_units(*units: str) -> None:
     """Takes the units that Debian's packages enable (and perhaps have started) out of the boot; webstack.target starts them instead."""
     enabled = [
         unit
@@ -29,7 +31,7 @@ def take_over(*units: str) -> None:
         run(["systemctl", "disable", "--now", *enabled])
 
 
-def reload_manager() -> None:
+def daemon_reload() -> None:
     """Makes systemd read units anew: the bundle brings them. It took a boot a quarter to half a second each time (in the lab)."""
     run(["systemctl", "daemon-reload"])
 
@@ -51,7 +53,7 @@ def reload_if_running(*units: str) -> None:
         run(["systemctl", "reload", *running])
 
 
-def start() -> None:
+def start_target() -> None:
     """Starts the target: all services of this host. A service that does not start is found by the role's check."""
     run(["systemctl", "start", "--no-block", TARGET])
 
@@ -61,14 +63,14 @@ def start_reporting() -> None:
     run(["systemctl", "start", "--no-block", REPORTER])
 
 
-def time_upgrades(at: str) -> None:
-    """Sets this host's own time for upgrades, a time of systemd.time(7), from the next `reload_manager` on."""
-    files.write(UPGRADES_AT, f"[Timer]\nOnCalendar=\nOnCalendar={at}\n")
+def schedule_upgrades(calendar: str) -> None:
+    """Sets this host's own time for upgrades, a time of systemd.time(7), from the next `daemon_reload` on."""
+    files.write(UPGRADE_DROP_IN, f"[Timer]\nOnCalendar=\nOnCalendar={calendar}\n")
 
 
-def start_upgrading() -> None:
+def enable_upgrades() -> None:
     """Lets this host install upgrades from now on, each day at its time."""
-    run(["systemctl", "start", UPGRADES])
+    run(["systemctl", "start", UPGRADE_TIMER])
 
 
 def stop_reporting() -> None:
@@ -76,7 +78,7 @@ def stop_reporting() -> None:
     run(["systemctl", "stop", REPORTER], check=False)
 
 
-def of_target() -> list[str]:
+def target_services() -> list[str]:
     """The services that the target wants."""
     wanted = run(["systemctl", "show", "--property=Wants", "--value", TARGET], check=False).stdout.split()
     return sorted(name for name in wanted if name.endswith(".service"))
@@ -91,7 +93,7 @@ def show(units: Sequence[str], properties: Sequence[str]) -> dict[str, dict[str,
     return {block["Id"]: block for block in blocks if block.get("Id")}
 
 
-def failures() -> list[str]:
+def failed_unit_logs() -> list[str]:
     """For each failed unit its name and the last lines of its log."""
     listed = run(["systemctl", "list-units", "--failed", "--plain", "--no-legend", "--no-pager"], check=False).stdout
     lines: list[str] = []

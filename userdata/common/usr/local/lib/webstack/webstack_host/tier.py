@@ -9,14 +9,14 @@ from typing import cast
 
 from webstack_host import aws, config, readiness
 
-FRESH = 3 * (readiness.HEARTBEAT + readiness.JITTER) + 30
+MAX_AGE = 3 * (readiness.HEARTBEAT + readiness.JITTER) + 30
 """Seconds for which a word counts: three renewals and some more, as `up` takes it."""
-GONE = 7 * 24 * 3600
+FORGET_AFTER = 7 * 24 * 3600
 """Seconds of silence after which a host has left for good: the tier has become smaller. Until then it counts as one that does not serve."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Word:
+class PeerRecord:
     """The newest record of a host, by its name."""
 
     host: str
@@ -26,31 +26,31 @@ class Word:
     """Seconds, by S3's clock alone."""
 
     @property
-    def serves(self) -> bool:
+    def is_serving(self) -> bool:
         """Whether it says, and said lately, that it serves."""
-        return self.state == "ready" and self.age <= FRESH
+        return self.state == "ready" and self.age <= MAX_AGE
 
     def __str__(self) -> str:
         return f"{self.host} is {self.state} ({self.reason}), heard {self.age:.0f} s ago"
 
 
-def words() -> dict[str, Word]:
+def peer_records() -> dict[str, PeerRecord]:
     """Each host of the tier by its name, this one too. Raises what the API raises, and ValueError for a record that is none."""
-    found: dict[str, Word] = {}
-    for key in aws.list_objects(f"hosts/{aws.identity().partition(':')[0]}:"):
-        word = _word(key)
+    found: dict[str, PeerRecord] = {}
+    for key in aws.list_objects(f"hosts/{aws.user_id().partition(':')[0]}:"):
+        word = _peer_record(key)
         # An instance that replaced another has its name.
-        if word.age <= GONE and (word.host not in found or word.age < found[word.host].age):
+        if word.age <= FORGET_AFTER and (word.host not in found or word.age < found[word.host].age):
             found[word.host] = word
     return found
 
 
-def _word(key: str) -> Word:
+def _peer_record(key: str) -> PeerRecord:
     answer = aws.s3().get_object(Bucket=config.load().bucket, Key=key)
     told = cast("Mapping[str, object]", json.loads(answer["Body"].read()))
     date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
     now = parsedate_to_datetime(date) if date else datetime.now(UTC)
-    return Word(
+    return PeerRecord(
         host=str(told.get("host")),
         state=str(told.get("state")),
         reason=str(told.get("reason")),

@@ -10,20 +10,20 @@ from .paths import AGENT_USER
 
 if TYPE_CHECKING:
     from webstack_host.config import HostConfig
-    from webstack_host.readiness import Check
+    from webstack_host.readiness import CheckResult
 
 metadata_users: tuple[str, ...] = (AGENT_USER,)
 
 
 def configure(config: "HostConfig") -> None:
     """Prepares this host up to the start of mysqld (see `setup.configure`)."""
-    from . import setup
+    from . import configuration
 
-    setup.configure(config)
+    configuration.configure(config)
 
 
-def check(config: "HostConfig") -> "Check":
+def check(config: "HostConfig") -> "CheckResult":
     """Whether this host serves (see `health.check`)."""
-    from . import health
+    from . import checks
 
-    return health.check(config)
+    return checks.check(config)

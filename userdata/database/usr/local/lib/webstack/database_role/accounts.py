@@ -10,11 +10,11 @@ import time
 from dataclasses import dataclass
 from functools import partial
 
-from webstack_host import secrets
+from webstack_host import stack_secrets
 
-from . import paths, receiving, records
-from .mysql import REFUSED, MySQLError, Server, code, quoted
-from .passwords import Keeper
+from . import paths, receiver_password, records
+from .mysql import ACCESS_DENIED, MySQLClient, MySQLError, error_code, quote
+from .passwords import PasswordReconciler
 from .settings import Settings
 
 LOG = logging.getLogger("webstack.accounts")
@@ -47,20 +47,20 @@ def accounts(schema: str) -> tuple[Account, ...]:
 
 def statements(account: Account, *, network: str, password: str) -> tuple[str, ...]:
     """What makes this account."""
-    who = f"{quoted(account.name)}@{quoted(network)}"
+    who = f"{quote(account.name)}@{quote(network)}"
     return (
-        f"CREATE USER IF NOT EXISTS {who} IDENTIFIED BY {quoted(password)} REQUIRE SSL",
+        f"CREATE USER IF NOT EXISTS {who} IDENTIFIED BY {quote(password)} REQUIRE SSL",
         *(f"GRANT {grant} TO {who}" for grant in account.grants),
     )
 
 
-def works(address: str, name: str, password: str) -> bool:
+def can_log_in(address: str, name: str, password: str) -> bool:
     """Whether the account can connect as others will: over TLS, to this host's address."""
-    server = Server(name, address=address, password=password)
+    server = MySQLClient(name, address=address, password=password)
     try:
         server.row("SELECT 1")
     except MySQLError as error:
-        if code(error) in REFUSED:
+        if error_code(error) in ACCESS_DENIED:
             return False
         raise
     finally:
@@ -68,57 +68,57 @@ def works(address: str, name: str, password: str) -> bool:
     return True
 
 
-class Accounts:
+class AccountReconciler:
     """What one database host does about accounts: on the primary it makes and keeps them, on a replica it follows."""
 
-    def __init__(self, settings: Settings, root: Server) -> None:
+    def __init__(self, settings: Settings, root: MySQLClient) -> None:
         self._settings, self._root = settings, root
-        self._values = secrets.Values()
-        log_in = partial(works, settings.address)
-        self._keepers = {
-            account.purpose: Keeper(root, account.name, account.purpose, network=settings.network_cidr, works=log_in)
+        self._values = stack_secrets.SecretCache()
+        log_in = partial(can_log_in, settings.address)
+        self._password_reconcilers = {
+            account.purpose: PasswordReconciler(root, account.name, account.purpose, network=settings.network_cidr, works=log_in)
             for account in accounts(settings.schema)
         }
 
-    def look(self) -> bool:
+    def reconcile(self) -> bool:
         """Does what is to be done now, and notes which versions hold; whether this host was in a state for it.
 
         Raises MySQLError, StillAcceptedError, or what the AWS API raises.
         """
-        claim = records.read_claim()
+        claim = records.read_primary()
         if claim is not None and claim.primary != self._settings.host:
-            version = receiving.renew(self._root)
-            return bool(version) and _note({receiving.PURPOSE: [version]})
+            version = receiver_password.refresh(self._root)
+            return bool(version) and _save_versions({receiver_password.PURPOSE: [version]})
         if self._root.row("SELECT @@global.read_only AS read_only")["read_only"]:
             return False
-        self._make()
-        _note({purpose: keeper.settle(self._values) for purpose, keeper in self._keepers.items()})
+        self._create_missing()
+        _save_versions({purpose: keeper.reconcile(self._values) for purpose, keeper in self._password_reconcilers.items()})
         paths.ACCOUNTS_DONE.touch()
         return True
 
-    def _make(self) -> None:
+    def _create_missing(self) -> None:
         settings = self._settings
         if not self._root.rows("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", [settings.schema]):
             self._root.run(f"CREATE DATABASE `{settings.schema}`")
         for account in accounts(settings.schema):
             if not self._root.rows("SELECT 1 FROM mysql.user WHERE User = %s AND Host = %s", [account.name, settings.network_cidr]):
                 LOG.info("account %s: made", account.name)
-                password = secrets.current(account.purpose)[1]
+                password = stack_secrets.current(account.purpose)[1]
                 self._root.run(*statements(account, network=settings.network_cidr, password=password))
 
 
-def told() -> dict[str, list[str]]:
+def secret_versions() -> dict[str, list[str]]:
     """The versions of secrets that this host uses and accepts; none before it looked."""
     try:
-        return json.loads(paths.SECRETS.read_text())
+        return json.loads(paths.SECRET_VERSIONS.read_text())
     except (OSError, ValueError):
         return {}
 
 
-def _note(versions: dict[str, list[str]]) -> bool:
-    draft = paths.SECRETS.with_suffix(".new")
+def _save_versions(versions: dict[str, list[str]]) -> bool:
+    draft = paths.SECRET_VERSIONS.with_suffix(".new")
     draft.write_text(json.dumps(versions))
-    draft.replace(paths.SECRETS)
+    draft.replace(paths.SECRET_VERSIONS)
     return True
 
 
@@ -126,13 +126,13 @@ def main(settings: Settings) -> None:
     """Looks until this host has its part done, and then as often as secrets may change. Runs for ever."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    kept, notice = Accounts(settings, Server("root", patience=30.0)), secrets.Notice()
+    kept, notice = AccountReconciler(settings, MySQLClient("root", patience=30.0)), stack_secrets.ChangeNotice()
     first = True
     while True:
         try:
-            if (first or notice.given() or notice.due(time.monotonic())) and kept.look():
-                notice.done(time.monotonic())
+            if (first or notice.is_new() or notice.due(time.monotonic())) and kept.reconcile():
+                notice.mark_done(time.monotonic())
                 first = False
         except Exception as error:  # of MySQL, of the API: tried again
             LOG.info("not yet: %s", error)
-        time.sleep(0.3 if first else secrets.LISTEN)
+        time.sleep(0.3 if first else stack_secrets.NOTICE_INTERVAL)

@@ -11,17 +11,17 @@ from functools import partial
 
 from webstack_host import aws
 
-from . import certificates, datadir, paths, receiving, records
-from .acting import Hands
-from .boot import Claim, Data
-from .clock import now
-from .decision import IDLE, Action, Decision, decide
+from . import certificates, datadir, paths, receiver_password, records
+from .ack_timer import AckTimer
+from .actions import ActionExecutor
+from .boot import DataState, PrimaryRecord
+from .clock import utc_timestamp
+from .decision import NO_OPS, Action, Decision, decide
 from .gtid import GtidSet
-from .looking import announced_leaving, local_view, peer_view, primary_view
-from .mysql import MySQLError, Server
+from .mysql import MySQLClient, MySQLError
+from .observe import has_announced_stop, local_view, peer_view, primary_view
+from .observed_state import LocalView, ObservedState, ReplicationMode
 from .settings import Settings
-from .views import LocalView, Mode, Observed
-from .watch import ReplicaWatch
 
 LOG = logging.getLogger("webstack.agent")
 
@@ -31,7 +31,7 @@ INTERVAL = 0.25
 MODE_INTERVAL = 3.0
 """Seconds between two looks at the record of the last primary, while this host has no data of its own."""
 
-TRUST_INTERVAL = 30.0
+CERTIFICATE_INTERVAL = 30.0
 """Seconds between two looks for new certificates while all is well; a tenth of it while it is not."""
 
 
@@ -40,20 +40,20 @@ class Agent:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._server = Server(paths.AGENT_USER, patience=10.0)
-        self._hands = Hands(server=self._server, peer=settings.peer)
-        self._watch = ReplicaWatch()
-        self._claim: Claim | None = None
-        self._mode: Mode | None = None
+        self._server = MySQLClient(paths.AGENT_USER, patience=10.0)
+        self._executor = ActionExecutor(server=self._server, peer=settings.peer)
+        self._ack_timer = AckTimer()
+        self._primary_record: PrimaryRecord | None = None
+        self._mode: ReplicationMode | None = None
         self._mode_read = False
         self._mode_at = float("-inf")
         self._baseline: GtidSet | None = None
-        self._primary: Server | None = None
+        self._primary: MySQLClient | None = None
         self._start_error = ""
-        self._trust_at = float("-inf")
+        self._certificates_at = float("-inf")
         self._published_at = time.monotonic()
         """Each boot publishes the certificate before this begins."""
-        self._told: Decision | None = None
+        self._last_decision: Decision | None = None
 
     def run(self) -> None:
         """Steps until the process is stopped. A step that fails is told and tried again."""
@@ -63,50 +63,50 @@ class Agent:
             try:
                 decision = self.step()
             except (MySQLError, OSError) as error:
-                self._say_failure(error)
+                self._publish_failure(error)
             except Exception as error:
                 # boto3's exceptions share no ancestor but this; anything else is as well better told and tried again than left at.
-                self._say_failure(error)
+                self._publish_failure(error)
             # One action leads to the next at once; the same again means that it had no effect yet.
-            if decision is None or decision.action in IDLE or decision == last:
+            if decision is None or decision.action in NO_OPS or decision == last:
                 time.sleep(INTERVAL)
             last = decision
 
     def step(self) -> Decision:
         """Looks, decides and acts once."""
-        self._learn()
+        self._read_records()
         with self._role_lock():
-            seen = self._look()
+            seen = self._observe()
             decision = decide(seen)
-            self._tell(decision)
-            if decision.action not in IDLE:
+            self._publish_decision(decision)
+            if decision.action not in NO_OPS:
                 self._act(decision, seen)
-        self._renew_trust(well=decision.action is Action.REST)
+        self._refresh_certificates(well=decision.action is Action.HEALTHY)
         return decision
 
-    def _learn(self) -> None:
-        if self._claim is None:
-            self._claim = records.read_claim()
-        seeds = datadir.read().data is Data.RECIPIENT
+    def _read_records(self) -> None:
+        if self._primary_record is None:
+            self._primary_record = records.read_primary()
+        seeds = datadir.read().data is DataState.CLONE_TARGET
         if seeds and time.monotonic() - self._mode_at > MODE_INTERVAL:
             self._mode_read = False  # a person may decide what to do about a record that holds up a blank primary
-        if not self._mode_read and self._claim is not None and self._claim.primary == self._settings.host:
+        if not self._mode_read and self._primary_record is not None and self._primary_record.primary == self._settings.host:
             self._mode = records.read_mode()
             self._mode_read, self._mode_at = True, time.monotonic()
 
-    def _look(self) -> Observed:
+    def _observe(self) -> ObservedState:
         settings = self._settings
-        primary = self._claim.primary if self._claim else None
+        primary = self._primary_record.primary if self._primary_record else None
         record = datadir.read()
         local = self._with_start_error(local_view(self._server, cloned_before=record.cloned_before))
-        follows = primary is not None and primary != settings.host and record.data is Data.SEEDED
+        follows = primary is not None and primary != settings.host and record.data is DataState.SEEDED
         address = endpoint.address if primary and (endpoint := settings.endpoint(primary)) else ""
         leads = primary == settings.host and local is not None and not local.read_only
-        return Observed(
+        return ObservedState(
             host=settings.host,
             primary=primary,
-            replica=settings.replica,
-            patience=settings.patience,
+            has_replica=settings.has_replica,
+            ack_timeout=settings.ack_timeout,
             data=record.data,
             local=local,
             # Asked after the local server: what is missing there then really is.
@@ -114,30 +114,30 @@ class Agent:
             primary_address=address,
             peer=peer_view(settings.peer) if settings.peer and self._needs_peer(local, record.data, leads=leads) else None,
             mode=self._mode,
-            leaving=leads and settings.peer is not None and announced_leaving(self._server, settings.peer.host),
+            replica_stopping=leads and settings.peer is not None and has_announced_stop(self._server, settings.peer.host),
             stopping=paths.STOPPING.exists(),
-            lost_for=self._watch.lost_for(local, time.monotonic()),
-            baseline=self._baseline,
+            seconds_without_ack=self._ack_timer.seconds_without_ack(local, time.monotonic()),
+            semi_sync_baseline=self._baseline,
         )
 
-    def _needs_peer(self, local: LocalView | None, data: Data, *, leads: bool) -> bool:
-        return local is not None and (data is Data.RECIPIENT or (leads and self._mode is Mode.DEGRADED))
+    def _needs_peer(self, local: LocalView | None, data: DataState, *, leads: bool) -> bool:
+        return local is not None and (data is DataState.CLONE_TARGET or (leads and self._mode is ReplicationMode.DEGRADED))
 
-    def _primary_server(self, address: str) -> Server:
+    def _primary_server(self, address: str) -> MySQLClient:
         if self._primary is None:
-            password = partial(aws.secret, receiving.PURPOSE)
-            self._primary = Server("replication", address=address, password=password, patience=2.0, connect=1.0)
+            password = partial(aws.secret, receiver_password.PURPOSE)
+            self._primary = MySQLClient("replication", address=address, password=password, patience=2.0, connect=1.0)
         return self._primary
 
-    def _act(self, decision: Decision, seen: Observed) -> None:
+    def _act(self, decision: Decision, seen: ObservedState) -> None:
         if decision.action is Action.RECORD_DEGRADED:
-            self._record(Mode.DEGRADED, decision.reason)
+            self._record(ReplicationMode.DEGRADED, decision.reason)
         elif decision.action is Action.RECORD_LOSSLESS:
-            self._record(Mode.LOSSLESS, decision.reason)
+            self._record(ReplicationMode.LOSSLESS, decision.reason)
         elif decision.action is Action.START_APPLIER:
             self._start_applier(decision.reason)
         else:
-            self._hands.do(decision.action, decision.reason)
+            self._executor.execute(decision.action, decision.reason)
         if decision.action is Action.SEMI_SYNC_ON:
             after = local_view(self._server)
             self._baseline = after.executed if after else None
@@ -148,7 +148,7 @@ class Agent:
         # MySQL keeps no record of why an applier could not even begin: the statement's own error is all there is.
         self._start_error = ""
         try:
-            self._hands.do(Action.START_APPLIER, reason)
+            self._executor.execute(Action.START_APPLIER, reason)
         except MySQLError as error:
             self._start_error = str(error)
             raise
@@ -159,44 +159,44 @@ class Agent:
             return local
         return replace(local, applier_error=local.applier_error or self._start_error)
 
-    def _record(self, mode: Mode, reason: str) -> None:
+    def _record(self, mode: ReplicationMode, reason: str) -> None:
         records.write_mode(mode, primary=self._settings.host, reason=reason)
         self._mode = mode
 
-    def _renew_trust(self, *, well: bool) -> None:
+    def _refresh_certificates(self, *, well: bool) -> None:
         moment = time.monotonic()
-        if moment - self._trust_at < (TRUST_INTERVAL if well else TRUST_INTERVAL / 10):
+        if moment - self._certificates_at < (CERTIFICATE_INTERVAL if well else CERTIFICATE_INTERVAL / 10):
             return
-        self._trust_at = moment
+        self._certificates_at = moment
         if certificates.refresh():
             LOG.info("the hosts' certificates changed")
             self._server.run("ALTER INSTANCE RELOAD TLS")
             if self._primary is not None:
                 self._primary.close()
-        if moment - self._published_at >= certificates.PUBLISH_AGAIN:
+        if moment - self._published_at >= certificates.REPUBLISH_INTERVAL:
             certificates.publish()
             self._published_at = moment
 
-    def _tell(self, decision: Decision) -> None:
-        if decision == self._told:
+    def _publish_decision(self, decision: Decision) -> None:
+        if decision == self._last_decision:
             return
-        self._told = decision
-        level = logging.WARNING if decision.action in {Action.REFUSE, Action.BECOME_RECIPIENT, Action.RECORD_DEGRADED} else logging.INFO
+        self._last_decision = decision
+        level = logging.WARNING if decision.action in {Action.BLOCKED, Action.PREPARE_RECLONE, Action.RECORD_DEGRADED} else logging.INFO
         LOG.log(level, "%s: %s", decision.action.value, decision.reason)
         body = {
             "action": decision.action.value,
             "reason": decision.reason,
             "mode": self._mode.value if self._mode else "",
-            "time": now(),
+            "time": utc_timestamp(),
         }
         draft = paths.AGENT_STATUS.with_suffix(".new")
         draft.write_text(json.dumps(body, indent=2) + "\n")
         draft.replace(paths.AGENT_STATUS)
 
-    def _say_failure(self, error: Exception) -> None:
+    def _publish_failure(self, error: Exception) -> None:
         failed = Decision(action=Action.WAIT, reason=f"{type(error).__name__}: {error}")
-        if failed != self._told:
-            self._tell(failed)
+        if failed != self._last_decision:
+            self._publish_decision(failed)
 
     @contextmanager
     def _role_lock(self) -> Generator[None]:

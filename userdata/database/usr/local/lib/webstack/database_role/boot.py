@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Data(Enum):
+class DataState(Enum):
     """What the data directory holds."""
 
     BLANK = "blank"
     """Nothing that was ever finished."""
-    RECIPIENT = "recipient"
+    CLONE_TARGET = "recipient"
     """An empty server, made only to receive a clone. Nothing in it is worth keeping."""
     INITIALISED = "initialised"
     """A database begun here, not yet claimed in the bucket. No client has ever written to it."""
@@ -23,19 +23,19 @@ class Data(Enum):
     """The stack's data."""
 
 
-class Step(Enum):
+class BootStep(Enum):
     """What a boot does next."""
 
     INITIALISE = "initialise"
-    CLAIM = "claim"
+    CLAIM_PRIMARY = "claim"
     MARK_SEEDED = "mark seeded"
-    PREPARE_RECIPIENT = "prepare recipient"
+    PREPARE_CLONE_TARGET = "prepare recipient"
     START = "start"
-    REFUSE = "refuse"
+    BLOCKED = "refuse"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Claim:
+class PrimaryRecord:
     """The content of `database/primary.json`: who is primary, and which beginning it claimed (`data_id`)."""
 
     primary: str
@@ -43,15 +43,15 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class BootFacts:
+class BootState:
     """What a boot knows. `peer_has_data` is None when no other host answered; `prepared` tells that this boot made the recipient itself."""
 
     host: str
     first_host: str
-    data: Data
+    data: DataState
     data_id: str = ""
-    claim: Claim | None = None
-    replica: bool = True
+    primary_record: PrimaryRecord | None = None
+    has_replica: bool = True
     peer_has_data: bool | None = None
     prepared: bool = False
 
@@ -60,55 +60,58 @@ class BootFacts:
 class BootDecision:
     """The next step, and why."""
 
-    step: Step
+    step: BootStep
     reason: str
 
 
-def decide_boot(facts: BootFacts) -> BootDecision:
+def decide_boot(state: BootState) -> BootDecision:
     """The next step of this boot. Asked again after each step, until it says START or REFUSE."""
-    if facts.data is Data.SEEDED:
-        return _with_data(facts)
-    if facts.data is Data.INITIALISED:
-        return _with_unclaimed_beginning(facts)
-    if facts.claim is None and facts.host == facts.first_host:
-        return _with_nothing_anywhere(facts)
-    if facts.claim is not None and facts.claim.primary == facts.host and not facts.replica:
-        return _refuse(
-            f"the data volume of {facts.host} is blank, but database/primary.json says that this stack's data exists and there is no other"
+    if state.data is DataState.SEEDED:
+        return _with_data(state)
+    if state.data is DataState.INITIALISED:
+        return _with_unclaimed_database(state)
+    if state.primary_record is None and state.host == state.first_host:
+        return _with_no_database(state)
+    if state.primary_record is not None and state.primary_record.primary == state.host and not state.has_replica:
+        return _blocked(
+            f"the data volume of {state.host} is blank, but database/primary.json says that this stack's data exists and there is no other"
             " host to copy it from: attach the volume that holds it (or one restored from a backup)"
         )
-    if facts.data is Data.RECIPIENT and facts.prepared:
-        return BootDecision(step=Step.START, reason="an empty server waits for the other host's data")
-    return BootDecision(step=Step.PREPARE_RECIPIENT, reason="the volume holds no data of this stack: it will be copied from the other host")
-
-
-def _with_data(facts: BootFacts) -> BootDecision:
-    if facts.claim is None:
-        return _refuse(
-            f"the data volume of {facts.host} holds data, but database/primary.json is not in the bucket: nothing says which host may be"
-            f' written to. Put it back ({{"version": 1, "primary": "HOST", "data_id": ""}}) once you are sure which host is ahead'
-        )
-    return BootDecision(step=Step.START, reason=f"the volume holds the data; {facts.claim.primary} is primary")
-
-
-def _with_unclaimed_beginning(facts: BootFacts) -> BootDecision:
-    if facts.claim is None:
-        return BootDecision(step=Step.CLAIM, reason="a database begun here is not claimed yet")
-    if facts.data_id and facts.claim.data_id == facts.data_id:
-        return BootDecision(step=Step.MARK_SEEDED, reason="the claim names the very database that was begun here")
+    if state.data is DataState.CLONE_TARGET and state.prepared:
+        return BootDecision(step=BootStep.START, reason="an empty server waits for the other host's data")
     return BootDecision(
-        step=Step.PREPARE_RECIPIENT, reason=f"{facts.claim.primary} began this stack's database; what was begun here was never used"
+        step=BootStep.PREPARE_CLONE_TARGET, reason="the volume holds no data of this stack: it will be copied from the other host"
     )
 
 
-def _with_nothing_anywhere(facts: BootFacts) -> BootDecision:
+def _with_data(facts: BootState) -> BootDecision:
+    if facts.primary_record is None:
+        return _blocked(
+            f"the data volume of {facts.host} holds data, but database/primary.json is not in the bucket: nothing says which host may be"
+            f' written to. Put it back ({{"version": 1, "primary": "HOST", "data_id": ""}}) once you are sure which host is ahead'
+        )
+    return BootDecision(step=BootStep.START, reason=f"the volume holds the data; {facts.primary_record.primary} is primary")
+
+
+def _with_unclaimed_database(facts: BootState) -> BootDecision:
+    if facts.primary_record is None:
+        return BootDecision(step=BootStep.CLAIM_PRIMARY, reason="a database begun here is not claimed yet")
+    if facts.data_id and facts.primary_record.data_id == facts.data_id:
+        return BootDecision(step=BootStep.MARK_SEEDED, reason="the claim names the very database that was begun here")
+    return BootDecision(
+        step=BootStep.PREPARE_CLONE_TARGET,
+        reason=f"{facts.primary_record.primary} began this stack's database; what was begun here was never used",
+    )
+
+
+def _with_no_database(facts: BootState) -> BootDecision:
     if facts.peer_has_data:
-        return _refuse(
+        return _blocked(
             "database/primary.json is not in the bucket, yet the other host answers with data: a new database would hide it. Put the"
             " object back"
         )
-    return BootDecision(step=Step.INITIALISE, reason="the stack has no data yet, and this is its first database host")
+    return BootDecision(step=BootStep.INITIALISE, reason="the stack has no data yet, and this is its first database host")
 
 
-def _refuse(reason: str) -> BootDecision:
-    return BootDecision(step=Step.REFUSE, reason=reason)
+def _blocked(reason: str) -> BootDecision:
+    return BootDecision(step=BootStep.BLOCKED, reason=reason)

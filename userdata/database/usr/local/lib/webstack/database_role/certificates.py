@@ -16,8 +16,8 @@ from webstack_host.run import run
 from . import paths
 from .settings import Settings
 
-DAYS = 3650
-PUBLISH_AGAIN = 86400.0
+VALID_DAYS = 3650
+REPUBLISH_INTERVAL = 86400.0
 """Seconds after which a host puts its certificate again: the bucket forgets those that nobody renews (stack/artifacts.py)."""
 EXTENSIONS = ("basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", "extendedKeyUsage=serverAuth")
 """Python 3.13 is strict on them (`VERIFY_X509_STRICT`), and takes a certificate that it is told to trust without an authority above it
@@ -33,7 +33,7 @@ def ensure_pair(settings: Settings) -> None:
     # The subject is unique to this key: two certificates of one name would make the choice between them a guess.
     run(
         [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(DAYS)),
+            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(VALID_DAYS)),
             *("-subj", f"/CN={settings.host} {secrets.token_hex(8)}", "-addext", f"subjectAltName={names}"),
             *(word for extension in EXTENSIONS for word in ("-addext", extension)),
             *("-keyout", paths.TLS_KEY, "-out", paths.TLS_CERTIFICATE),
@@ -46,11 +46,11 @@ def ensure_pair(settings: Settings) -> None:
 
 def publish() -> None:
     """Puts this host's certificate where the others look for it."""
-    aws.put_object(f"{database_certificates.PREFIX}{aws.identity()}.pem", paths.TLS_CERTIFICATE.read_bytes())
+    aws.put_object(f"{database_certificates.PREFIX}{aws.user_id()}.pem", paths.TLS_CERTIFICATE.read_bytes())
 
 
 def refresh(own: Path = paths.TLS_CERTIFICATE) -> bool:
     """Trusts what is published now, and always this host's own; returns whether that changed. Raises what the AWS API raises."""
     found = {own.read_text()} if own.exists() else set[str]()
-    found.update(database_certificates.published())
-    return files.write(paths.TRUSTED, "".join(sorted(found)), owner=paths.AGENT_USER, group=paths.AGENT_USER)
+    found.update(database_certificates.fetch_published())
+    return files.write(paths.TRUSTED_CERTIFICATES, "".join(sorted(found)), owner=paths.AGENT_USER, group=paths.AGENT_USER)

@@ -3,6 +3,6 @@
 from datetime import UTC, datetime
 
 
-def now() -> str:
+def utc_timestamp() -> str:
     """UTC, ISO 8601 with microseconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

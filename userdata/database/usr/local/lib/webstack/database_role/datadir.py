@@ -11,8 +11,8 @@ from webstack_host import files
 from webstack_host.run import run
 
 from . import paths
-from .boot import Data
-from .clock import now
+from .boot import DataState
+from .clock import utc_timestamp
 
 LOCAL_ACCOUNTS = f"""SET sql_log_bin=0;
 INSTALL PLUGIN auth_socket SONAME 'auth_socket.so';
@@ -37,7 +37,7 @@ class DataRecord:
     already been made when this host became a recipient again: its success says nothing about the next.
     """
 
-    data: Data
+    data: DataState
     data_id: str = ""
     reason: str = ""
     cloned_before: str = ""
@@ -48,9 +48,9 @@ def read(path: Path = paths.DATA_RECORD) -> DataRecord:
     try:
         found: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
-        return DataRecord(data=Data.BLANK)
+        return DataRecord(data=DataState.BLANK)
     return DataRecord(
-        data=Data(found["data"]),
+        data=DataState(found["data"]),
         data_id=found.get("data_id", ""),
         reason=found.get("reason", ""),
         cloned_before=found.get("cloned_before", ""),
@@ -59,40 +59,40 @@ def read(path: Path = paths.DATA_RECORD) -> DataRecord:
 
 def write(record: DataRecord, path: Path = paths.DATA_RECORD) -> None:
     """Replaces the record, durably, as its folder's owner."""
-    body = {**asdict(record), "data": record.data.value, "time": now()}
+    body = {**asdict(record), "data": record.data.value, "time": utc_timestamp()}
     files.write(path, json.dumps(body, indent=2) + "\n", owner=paths.AGENT_USER, group=paths.AGENT_USER)
 
 
-def mark(data: Data, reason: str) -> None:
+def mark(data: DataState, reason: str) -> None:
     """Changes what the record says the data is."""
     write(replace(read(), data=data, reason=reason))
 
 
-def layout() -> None:
+def create_folders() -> None:
     """The folders of a mounted volume, with their owners. The mount itself is root's and readable, so that other users reach theirs."""
     files.directory(paths.VOLUME)
     files.directory(paths.TLS)
-    files.directory(paths.TRUST, owner=paths.AGENT_USER, group=paths.AGENT_USER)
-    files.directory(paths.RECORDS, owner=paths.AGENT_USER, group=paths.AGENT_USER)
-    files.directory(paths.RUN.parent)
-    files.directory(paths.RUN, owner=paths.AGENT_USER, group=paths.AGENT_USER)
+    files.directory(paths.TRUST_FOLDER, owner=paths.AGENT_USER, group=paths.AGENT_USER)
+    files.directory(paths.RECORD_FOLDER, owner=paths.AGENT_USER, group=paths.AGENT_USER)
+    files.directory(paths.RUN_FOLDER.parent)
+    files.directory(paths.RUN_FOLDER, owner=paths.AGENT_USER, group=paths.AGENT_USER)
     files.write(paths.ROLE_LOCK, "", owner=paths.AGENT_USER, group=paths.AGENT_USER)
 
 
-def initialise(data: Data, reason: str) -> None:
+def initialise(data: DataState, reason: str) -> None:
     """A new, empty server in place of whatever unfinished thing was there; recorded as `data` once it is complete.
 
     Raises RuntimeError where the record says that this volume holds the stack's data: that is never thrown away here.
     """
-    if read().data is Data.SEEDED:
+    if read().data is DataState.SEEDED:
         raise RuntimeError("refusing to make a new database over the stack's data")
     paths.DATA_RECORD.unlink(missing_ok=True)
-    shutil.rmtree(paths.DATA, ignore_errors=True)
-    files.directory(paths.DATA, owner="mysql", group="mysql", mode=0o750)
-    init = paths.RECORDS / "accounts.sql"
+    shutil.rmtree(paths.DATA_DIRECTORY, ignore_errors=True)
+    files.directory(paths.DATA_DIRECTORY, owner="mysql", group="mysql", mode=0o750)
+    init = paths.RECORD_FOLDER / "accounts.sql"
     files.write(init, LOCAL_ACCOUNTS, group="mysql")
     run(
         ["mysqld", f"--defaults-file={paths.CONFIGURATION}", "--initialize-insecure", "--user=mysql", f"--init-file={init}"],
         timeout=600,
     )
-    write(DataRecord(data=data, data_id=str(uuid.uuid4()) if data is Data.INITIALISED else "", reason=reason))
+    write(DataRecord(data=data, data_id=str(uuid.uuid4()) if data is DataState.INITIALISED else "", reason=reason))

@@ -8,40 +8,40 @@ opened before it is known which of two histories contains the other.
 from dataclasses import dataclass
 from enum import Enum
 
-from .boot import Data
-from .views import LocalView, Mode, Observed
+from .boot import DataState
+from .observed_state import LocalView, ObservedState, ReplicationMode
 
-MAXIMUM_CATCH_UP = 500
+MAX_MISSING_TRANSACTIONS = 500
 """Transactions a replica may lack when semi-sync is turned on: writes wait for it to receive them, so it must be a matter of moments."""
 
-PURGED = 1236
+ER_BINLOG_PURGED = 1236
 """ER_SERVER_... "fatal error from source": binlogs that are needed are gone, or the replica holds more than its source."""
 
 
 class Action(Enum):
     """What the agent can do. REST changes nothing and is well; WAIT changes nothing and is not where it should be."""
 
-    REST = "rest"
+    HEALTHY = "rest"
     WAIT = "wait"
-    REFUSE = "refuse"
+    BLOCKED = "refuse"
     RECORD_DEGRADED = "record degraded"
     RECORD_LOSSLESS = "record lossless"
     SEMI_SYNC_ON = "semi-sync on"
     SEMI_SYNC_OFF = "semi-sync off"
-    OPEN = "open for writes"
-    CLOSE = "close for writes"
+    SET_WRITABLE = "open for writes"
+    SET_READ_ONLY = "close for writes"
     DROP_CHANNEL = "drop replication channel"
     CLONE = "clone"
     ACCEPT_CLONE = "accept clone"
-    BECOME_RECIPIENT = "become recipient"
-    ATTACH = "attach"
-    REFETCH = "refetch relay log"
+    PREPARE_RECLONE = "become recipient"
+    SET_SOURCE = "attach"
+    RESET_RELAY_LOG = "refetch relay log"
     START_APPLIER = "start applier"
     START_RECEIVER = "start receiver"
     STOP_RECEIVER = "stop receiver"
 
 
-IDLE = frozenset({Action.REST, Action.WAIT, Action.REFUSE})
+NO_OPS = frozenset({Action.HEALTHY, Action.WAIT, Action.BLOCKED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,22 +52,22 @@ class Decision:
     reason: str
 
 
-def decide(seen: Observed) -> Decision:
+def decide(observed: ObservedState) -> Decision:
     """The next action for what was seen."""
-    local = seen.local
-    if seen.stopping:
+    local = observed.local
+    if observed.stopping:
         return _wait("mysqld is being stopped")
     if local is None:
         return _wait("mysqld does not answer yet")
-    if seen.primary is None:
+    if observed.primary is None:
         return _wait("waiting for the first database host to begin the database")
-    if seen.data is Data.RECIPIENT:
-        return _seed(seen, local)
-    if seen.data is not Data.SEEDED:
-        return _wait(f"the data directory is {seen.data.value}")
-    if seen.primary == seen.host:
-        return _lead(seen, local)
-    return _follow(seen, local)
+    if observed.data is DataState.CLONE_TARGET:
+        return _decide_clone(observed, local)
+    if observed.data is not DataState.SEEDED:
+        return _wait(f"the data directory is {observed.data.value}")
+    if observed.primary == observed.host:
+        return _decide_primary(observed, local)
+    return _decide_replica(observed, local)
 
 
 def _wait(reason: str) -> Decision:
@@ -81,76 +81,76 @@ def _do(action: Action, reason: str) -> Decision:
 # --- the primary -------------------------------------------------------------------------------------------------------------------
 
 
-def _lead(seen: Observed, local: LocalView) -> Decision:
+def _decide_primary(seen: ObservedState, local: LocalView) -> Decision:
     if local.source_address or local.receiver != "OFF" or local.applier != "OFF":
         return _do(Action.DROP_CHANNEL, "a primary follows nobody")
     if local.read_only:
-        return _open(seen, local)
-    off = _why_alone(seen)
+        return _decide_opening(seen, local)
+    off = _degraded_reason(seen)
     if off:
-        if seen.mode is not Mode.DEGRADED:
+        if seen.mode is not ReplicationMode.DEGRADED:
             return _do(Action.RECORD_DEGRADED, off)
         if local.semi_sync:
             return _do(Action.SEMI_SYNC_OFF, off)
-        return _do(Action.REST, f"primary, degraded: {off}")
-    if seen.mode is Mode.LOSSLESS:
+        return _do(Action.HEALTHY, f"primary, degraded: {off}")
+    if seen.mode is ReplicationMode.LOSSLESS:
         if not local.semi_sync:
             return _do(Action.RECORD_DEGRADED, "semi-sync is off although the record says lossless")
-        return _do(Action.REST, "primary, lossless")
-    return _strengthen(seen, local)
+        return _do(Action.HEALTHY, "primary, lossless")
+    return _decide_lossless(seen, local)
 
 
-def _open(seen: Observed, local: LocalView) -> Decision:
+def _decide_opening(seen: ObservedState, local: LocalView) -> Decision:
     if seen.mode is None:
         return _do(Action.RECORD_DEGRADED, "first start: no replica has been seen yet")
-    if not seen.replica and seen.mode is not Mode.DEGRADED:
+    if not seen.has_replica and seen.mode is not ReplicationMode.DEGRADED:
         return _do(Action.RECORD_DEGRADED, "configured without a replica")
-    if seen.mode is Mode.LOSSLESS and not local.semi_sync:
+    if seen.mode is ReplicationMode.LOSSLESS and not local.semi_sync:
         return _do(Action.SEMI_SYNC_ON, "the record says lossless: no write before the replica can acknowledge it")
-    return _do(Action.OPEN, f"named primary; the record says {seen.mode.value}")
+    return _do(Action.SET_WRITABLE, f"named primary; the record says {seen.mode.value}")
 
 
-def _why_alone(seen: Observed) -> str:
+def _degraded_reason(seen: ObservedState) -> str:
     """Why this primary cannot promise two copies now; empty when it can, or may soon."""
-    if not seen.replica:
+    if not seen.has_replica:
         return "configured without a replica"
-    if seen.leaving:
+    if seen.replica_stopping:
         return "the replica announced that it stops"
-    if seen.lost_for >= seen.patience:
-        return f"no replica has acknowledged for {seen.patience:g} s"
+    if seen.seconds_without_ack >= seen.ack_timeout:
+        return f"no replica has acknowledged for {seen.ack_timeout:g} s"
     return ""
 
 
-def _strengthen(seen: Observed, local: LocalView) -> Decision:
+def _decide_lossless(seen: ObservedState, local: LocalView) -> Decision:
     """From degraded towards lossless."""
     peer = seen.peer
     if peer is None:
-        return _do(Action.REST, "primary, degraded: the replica does not answer")
+        return _do(Action.HEALTHY, "primary, degraded: the replica does not answer")
     if peer.stopping or not peer.receiving or local.replicas < 1:
-        return _do(Action.REST, "primary, degraded: the replica is not connected")
-    if not local.semi_sync or seen.baseline is None:
+        return _do(Action.HEALTHY, "primary, degraded: the replica is not connected")
+    if not local.semi_sync or seen.semi_sync_baseline is None:
         lacking = (local.executed - peer.held).count()
-        if lacking > MAXIMUM_CATCH_UP:
-            return _do(Action.REST, f"primary, degraded: the replica lacks {lacking} transactions")
+        if lacking > MAX_MISSING_TRANSACTIONS:
+            return _do(Action.HEALTHY, f"primary, degraded: the replica lacks {lacking} transactions")
         return _do(Action.SEMI_SYNC_ON, "the replica is connected and nearly level")
-    if seen.baseline <= peer.held:
+    if seen.semi_sync_baseline <= peer.held:
         return _do(Action.RECORD_LOSSLESS, "the replica holds all from before semi-sync, and acknowledges all since")
-    return _do(Action.REST, "primary: the replica is receiving what it lacked")
+    return _do(Action.HEALTHY, "primary: the replica is receiving what it lacked")
 
 
 # --- the replica -------------------------------------------------------------------------------------------------------------------
 
 
-def _follow(seen: Observed, local: LocalView) -> Decision:
+def _decide_replica(seen: ObservedState, local: LocalView) -> Decision:
     if not local.super_read_only:
-        return _do(Action.CLOSE, f"{seen.primary} is primary, not this host")
+        return _do(Action.SET_READ_ONLY, f"{seen.primary} is primary, not this host")
     if local.semi_sync:
         return _do(Action.SEMI_SYNC_OFF, "on a replica its own applier would wait for acknowledgements")
     if local.source_address != seen.primary_address:
-        return _do(Action.ATTACH, f"to {seen.primary} at {seen.primary_address}")
+        return _do(Action.SET_SOURCE, f"to {seen.primary} at {seen.primary_address}")
     if local.applier == "OFF":
         return _applier_stopped(seen, local)
-    errant = _errant(seen, local)
+    errant = _decide_errant(seen, local)
     if errant:
         return errant
     if seen.primary_view is None:
@@ -159,10 +159,10 @@ def _follow(seen: Observed, local: LocalView) -> Decision:
         return _receiver_stopped(seen, local)
     if local.receiver != "ON":
         return _wait(f"connecting to {seen.primary}: {local.receiver_error or 'no error so far'}")
-    return _do(Action.REST, f"replicating from {seen.primary}")
+    return _do(Action.HEALTHY, f"replicating from {seen.primary}")
 
 
-def _errant(seen: Observed, local: LocalView) -> Decision | None:
+def _decide_errant(seen: ObservedState, local: LocalView) -> Decision | None:
     """What to do about transactions that only this host has; None when there are none, or the primary cannot be asked.
 
     Those born on the primary itself are left to MySQL: the primary may be waiting for the acknowledgement of one that is here already, and
@@ -177,34 +177,34 @@ def _errant(seen: Observed, local: LocalView) -> Decision | None:
     if local.receiver != "OFF":
         return _do(Action.STOP_RECEIVER, f"this host holds transactions that {seen.primary} does not: {errant}")
     if errant.sources() <= {local.server_uuid}:
-        return _do(Action.BECOME_RECIPIENT, f"transactions made on this host alone are given up for a new copy of {seen.primary}: {errant}")
+        return _do(Action.PREPARE_RECLONE, f"transactions made on this host alone are given up for a new copy of {seen.primary}: {errant}")
     return _do(
-        Action.REFUSE,
+        Action.BLOCKED,
         f"this host holds transactions that {seen.primary} does not and that were not made here: {errant}. One of them has lost data;"
         " nothing is copied over until a person decides",
     )
 
 
-def _applier_stopped(seen: Observed, local: LocalView) -> Decision:
+def _applier_stopped(seen: ObservedState, local: LocalView) -> Decision:
     """What was received is applied whether or not the primary answers: it was acknowledged, and may be the only copy."""
     if not local.applier_error:
         return _do(Action.START_APPLIER, "what was received must be applied")
     primary = seen.primary_view
     unreadable = any(words in local.applier_error.lower() for words in ("relay log", "metadata structure"))
     if unreadable and primary is not None and local.receiver == "OFF" and local.held <= primary.executed:
-        return _do(Action.REFETCH, f"the relay log cannot be read, and the primary still has all of it: {local.applier_error}")
-    return _do(Action.REFUSE, f"the applier stopped: {local.applier_error}")
+        return _do(Action.RESET_RELAY_LOG, f"the relay log cannot be read, and the primary still has all of it: {local.applier_error}")
+    return _do(Action.BLOCKED, f"the applier stopped: {local.applier_error}")
 
 
-def _receiver_stopped(seen: Observed, local: LocalView) -> Decision:
+def _receiver_stopped(seen: ObservedState, local: LocalView) -> Decision:
     primary = seen.primary_view
     if not local.receiver_errno or primary is None:
         return _do(Action.START_RECEIVER, f"to {seen.primary}")
-    if local.receiver_errno == PURGED and local.held <= primary.executed:
-        return _do(Action.BECOME_RECIPIENT, f"{seen.primary} no longer has the log from where this host stopped")
+    if local.receiver_errno == ER_BINLOG_PURGED and local.held <= primary.executed:
+        return _do(Action.PREPARE_RECLONE, f"{seen.primary} no longer has the log from where this host stopped")
     if not local.held <= primary.executed:
         return _do(
-            Action.REFUSE,
+            Action.BLOCKED,
             f"{seen.primary} lacks transactions that it made itself and this host holds: {local.held - primary.executed}. The primary has"
             " lost data; nothing is copied over until a person decides",
         )
@@ -214,7 +214,7 @@ def _receiver_stopped(seen: Observed, local: LocalView) -> Decision:
 # --- a volume without data -----------------------------------------------------------------------------------------------------------
 
 
-def _seed(seen: Observed, local: LocalView) -> Decision:
+def _decide_clone(seen: ObservedState, local: LocalView) -> Decision:
     """Takes the data from the other host.
 
     The named primary on a blank volume is the odd case: the object says that it leads, the other host holds the data. It copies that host
@@ -227,17 +227,17 @@ def _seed(seen: Observed, local: LocalView) -> Decision:
     peer = seen.peer
     if peer is None:
         return _wait("this volume is blank and the other host, which should hold the data, does not answer")
-    if peer.data is not Data.SEEDED:
+    if peer.data is not DataState.SEEDED:
         return _wait(f"this volume is blank and {peer.host} holds no data either: it says {peer.data.value}")
     if peer.stopping:
         return _wait(f"{peer.host} is being stopped")
     if leads and peer.writable:
-        return _do(Action.REFUSE, f"database/primary.json names this host, but {peer.host} takes writes")
+        return _do(Action.BLOCKED, f"database/primary.json names this host, but {peer.host} takes writes")
     if not leads and not peer.writable:
         return _wait(f"{peer.host} is not open for writes yet")
-    if leads and seen.mode is Mode.DEGRADED:
+    if leads and seen.mode is ReplicationMode.DEGRADED:
         return _do(
-            Action.REFUSE,
+            Action.BLOCKED,
             f"this volume is blank and {peer.host} may lack writes that were acknowledged (database/replication.json says degraded)."
             f" Attach the volume that was lost; or, to accept the loss and go on with what {peer.host} holds, delete that object",
         )

@@ -44,36 +44,36 @@ ERROR_LOG = Path("/var/log/mysql/error.log")
 
 def installed() -> bool:
     """Whether this host has a server, all of whose packages are set up."""
-    return shutil.which("mysqld") is not None and not _half_done()
+    return shutil.which("mysqld") is not None and not _unconfigured_packages()
 
 
 def install() -> None:
     """Installs the server if there is none; raises CommandError with apt's last lines and the server's own."""
     if not installed():
         files.directory(paths.VOLUME)
-        if not _half_done():
-            _know_a_server()
+        if not _unconfigured_packages():
+            _ensure_apt_source()
             try:
-                _apart([*APT, "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "mysql-server"])
+                _run_isolated([*APT, "--no-install-recommends", "-o", "Dpkg::Options::=--force-confold", "install", "mysql-server"])
             except CommandError as error:
-                if not _half_done():
+                if not _unconfigured_packages():
                     raise
-                print(f"{error}\n{_server_said()}\nonce more", flush=True)
-        if _half_done():
+                print(f"{error}\n{_error_log_tail()}\nonce more", flush=True)
+        if _unconfigured_packages():
             _finish()
-        _hold()
-    services.take_over("mysql.service")
+        _hold_packages()
+    services.disable_vendor_units("mysql.service")
 
 
 def _finish() -> None:
     # The package's script starts a server for a moment, which has been seen to fail on a busy host. It begins anew in an empty folder.
     try:
-        _apart([AWAIT_APT, "dpkg", "--configure", "--pending"])
+        _run_isolated([AWAIT_APT, "dpkg", "--configure", "--pending"])
     except CommandError as error:
-        raise CommandError(f"{error}\n{_server_said()}") from error
+        raise CommandError(f"{error}\n{_error_log_tail()}") from error
 
 
-def _apart(command: list[str]) -> None:
+def _run_isolated(command: list[str]) -> None:
     """Runs a command of apt or dpkg where the data volume and this stack's configuration are out of its sight."""
     shutil.rmtree(SCRATCH, ignore_errors=True)
     files.directory(SCRATCH)
@@ -85,7 +85,7 @@ def _apart(command: list[str]) -> None:
     shutil.rmtree(SCRATCH, ignore_errors=True)
 
 
-def _half_done() -> list[str]:
+def _unconfigured_packages() -> list[str]:
     """The server's packages that are unpacked but not set up, as an interrupted or failed installation leaves them."""
     states = {"unpacked", "half-configured", "half-installed", "triggers-awaited", "triggers-pending"}
     return [package for package, state in _packages() if state in states]
@@ -96,17 +96,17 @@ def _packages() -> list[tuple[str, str]]:
     return [(name, state) for name, _, state in (line.partition(" ") for line in listed.splitlines())]
 
 
-def _server_said() -> str:
+def _error_log_tail() -> str:
     lines = ERROR_LOG.read_text(errors="replace").splitlines()[-15:] if ERROR_LOG.exists() else ["nothing"]
     return "\n".join([f"{ERROR_LOG} says:", *lines])
 
 
-def _hold() -> None:
+def _hold_packages() -> None:
     # An upgrade's scripts would reach the data volume and restart the server at their own time.
     run([AWAIT_APT, "apt-mark", "hold", *(package for package, state in _packages() if state == "installed")])
 
 
-def _know_a_server() -> None:
+def _ensure_apt_source() -> None:
     if _candidate():
         return
     run([*APT, "update"], timeout=300)

@@ -1,4 +1,4 @@
-"""The one door to MySQL: statements in, rows as dictionaries out. Everything untyped of the driver stays in here."""
+"""The MySQL client: statements in, rows as dictionaries out. Everything untyped of the driver stays in here."""
 
 import ssl
 from collections.abc import Callable, Sequence
@@ -15,12 +15,12 @@ Row = dict[str, Any]
 MySQLError: type[Exception] = pymysql.MySQLError
 """What every failed connection and statement raises; `code(error)` tells which."""
 
-UNLOGGED = "SET SESSION long_query_time = 31536000"
+DISABLE_SLOW_LOG = "SET SESSION long_query_time = 31536000"
 """What keeps this stack's own statements out of the log of slow ones: CLONE INSTANCE takes as long as the data is large, and MySQL writes
 its password there as it was given (https://dev.mysql.com/doc/refman/9.7/en/password-logging.html lists the statements whose passwords it
 hides; CLONE is none of them)."""
 
-REFUSED = frozenset({1045, 1130})
+ACCESS_DENIED = frozenset({1045, 1130})
 """Access denied: a wrong password or no such account; or no account at all from where this comes."""
 
 
@@ -29,7 +29,7 @@ class _Connection(Protocol):
     def close(self) -> None: ...
 
 
-class Server:
+class MySQLClient:
     """A connection that is made at its first statement and again after one that failed.
 
     Through the local socket (as the system user that asks), or over TLS to `address`, whose certificate must be trusted and name it.
@@ -41,7 +41,7 @@ class Server:
         self, user: str, *, address: str = "", password: str | Callable[[], str] = "", patience: float = 5.0, connect: float = 2.0
     ) -> None:
         self._user, self._address, self._password = user, address, password
-        self._patience, self._connect = patience, connect
+        self._timeout, self._connect_timeout = patience, connect
         self._connection: _Connection | None = None
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
@@ -78,25 +78,25 @@ class Server:
         common: dict[str, Any] = {
             "user": self._user,
             "password": self._password if isinstance(self._password, str) else self._password(),
-            "connect_timeout": self._connect,
-            "read_timeout": self._patience,
-            "write_timeout": self._patience,
+            "connect_timeout": self._connect_timeout,
+            "read_timeout": self._timeout,
+            "write_timeout": self._timeout,
             "autocommit": True,
-            "init_command": UNLOGGED,
+            "init_command": DISABLE_SLOW_LOG,
             "cursorclass": DictCursor,
         }
         if self._address:
-            trusted = ssl.create_default_context(cafile=str(paths.TRUSTED))
+            trusted = ssl.create_default_context(cafile=str(paths.TRUSTED_CERTIFICATES))
             return cast(_Connection, pymysql.connect(host=self._address, port=paths.MYSQL_PORT, ssl=trusted, **common))
         return cast(_Connection, pymysql.connect(unix_socket=str(paths.SOCKET), **common))
 
 
-def code(error: Exception) -> int:
+def error_code(error: Exception) -> int:
     """MySQL's number for an error; 0 where it has none."""
     first = error.args[0] if error.args else 0
     return first if isinstance(first, int) else 0
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A string literal, for the statements that take no parameters."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

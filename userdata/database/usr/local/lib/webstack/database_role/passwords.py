@@ -7,78 +7,84 @@ primary one, so what is to be kept is made the primary one first: whatever was t
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from webstack_host import secrets
+from webstack_host import stack_secrets
 
-from .mysql import Server, quoted
+from .mysql import MySQLClient, quote
 
-HAS_TWO = """SELECT COALESCE(JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password'), 0) AS two
+HAS_SECONDARY = """SELECT COALESCE(JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password'), 0) AS two
  FROM mysql.user WHERE User = %s AND Host = %s"""
 
-Works = Callable[[str, str], bool]
+LoginCheck = Callable[[str, str], bool]
 """Whether an account can log in as others do, by a password."""
 
 
-class StillAcceptedError(RuntimeError):
+class PasswordMismatchError(RuntimeError):
     """A password that was given up works, or one that was given does not: the text says whose."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class DesiredPasswords:
     """Versions of an account's secret: the password that it is to have, and the one that it is to keep besides; empty for none."""
 
-    first: str
-    second: str = ""
+    primary: str
+    secondary: str = ""
 
     @classmethod
-    def of(cls, labels: secrets.Labels) -> "Wanted":
+    def from_labels(cls, labels: stack_secrets.StagingLabels) -> "DesiredPasswords":
         """What labels mean: the one to come beside the current one, else the current one beside the one before."""
         if labels.pending:
-            return cls(first=labels.pending, second=labels.current)
-        return cls(first=labels.current, second=labels.previous)
+            return cls(primary=labels.pending, secondary=labels.current)
+        return cls(primary=labels.current, secondary=labels.previous)
 
     @property
     def versions(self) -> list[str]:
         """Both, without what is none."""
-        return [version for version in (self.first, self.second) if version]
+        return [version for version in (self.primary, self.secondary) if version]
 
 
-def both(who: str, *, first: str, second: str) -> tuple[str, ...]:
+def dual_statements(account: str, *, first: str, second: str) -> tuple[str, ...]:
     """What gives an account two passwords, from whatever it has."""
-    return tuple(f"ALTER USER {who} IDENTIFIED BY {quoted(password)} RETAIN CURRENT PASSWORD" for password in (second, first))
+    return tuple(f"ALTER USER {account} IDENTIFIED BY {quote(password)} RETAIN CURRENT PASSWORD" for password in (second, first))
 
 
-def only(who: str, password: str) -> tuple[str, ...]:
+def single_statements(account: str, password: str) -> tuple[str, ...]:
     """What gives an account one password alone."""
-    return f"ALTER USER {who} IDENTIFIED BY {quoted(password)}", f"ALTER USER {who} DISCARD OLD PASSWORD"
+    return f"ALTER USER {account} IDENTIFIED BY {quote(password)}", f"ALTER USER {account} DISCARD OLD PASSWORD"
 
 
-class Keeper:
+class PasswordReconciler:
     """Keeps the password of one account."""
 
-    def __init__(self, root: Server, name: str, purpose: str, *, network: str, works: Works) -> None:
-        self._root, self._name, self._purpose, self._network, self._works = root, name, purpose, network, works
-        self._settled: Wanted | None = None
+    def __init__(self, root: MySQLClient, name: str, purpose: str, *, network: str, works: LoginCheck) -> None:
+        self._root, self._name, self._purpose, self._network, self._can_log_in = root, name, purpose, network, works
+        self._applied: DesiredPasswords | None = None
 
-    def settle(self, values: secrets.Values) -> list[str]:
+    def reconcile(self, values: stack_secrets.SecretCache) -> list[str]:
         """Makes the account accept what the labels say, and nothing else; the versions that it accepts.
 
         Raises StillAcceptedError where MySQL says otherwise afterwards, MySQLError, and what the AWS API raises.
         """
-        wanted = Wanted.of(secrets.labels(self._purpose))
-        if wanted != self._settled:
+        wanted = DesiredPasswords.from_labels(stack_secrets.labels(self._purpose))
+        if wanted != self._applied:
             self._change(wanted, values)
-            self._settled = wanted
+            self._applied = wanted
         return wanted.versions
 
-    def _change(self, wanted: Wanted, values: secrets.Values) -> None:
-        who = f"{quoted(self._name)}@{quoted(self._network)}"
-        passwords = [values.of(self._purpose, version) for version in wanted.versions]
-        has_two = bool(self._root.row(HAS_TWO, [self._name, self._network]).get("two"))
-        if has_two != bool(wanted.second) or not all(self._works(self._name, password) for password in passwords):
-            self._root.run(*(both(who, first=passwords[0], second=passwords[1]) if wanted.second else only(who, passwords[0])))
+    def _change(self, wanted: DesiredPasswords, values: stack_secrets.SecretCache) -> None:
+        who = f"{quote(self._name)}@{quote(self._network)}"
+        passwords = [values.get(self._purpose, version) for version in wanted.versions]
+        has_two = bool(self._root.row(HAS_SECONDARY, [self._name, self._network]).get("two"))
+        if has_two != bool(wanted.secondary) or not all(self._can_log_in(self._name, password) for password in passwords):
+            self._root.run(
+                *(
+                    dual_statements(who, first=passwords[0], second=passwords[1])
+                    if wanted.secondary
+                    else single_statements(who, passwords[0])
+                )
+            )
         for password in passwords:
-            if not self._works(self._name, password):
-                raise StillAcceptedError(f"account {self._name}: MySQL refuses a password that it was given")
-        for version in self._settled.versions if self._settled else ():
-            if version not in wanted.versions and self._works(self._name, values.of(self._purpose, version)):
-                raise StillAcceptedError(f"account {self._name}: MySQL still accepts a password that was given up")
+            if not self._can_log_in(self._name, password):
+                raise PasswordMismatchError(f"account {self._name}: MySQL refuses a password that it was given")
+        for version in self._applied.versions if self._applied else ():
+            if version not in wanted.versions and self._can_log_in(self._name, values.get(self._purpose, version)):
+                raise PasswordMismatchError(f"account {self._name}: MySQL still accepts a password that was given up")

@@ -12,30 +12,30 @@ from typing import Any, cast
 from botocore.exceptions import ClientError
 from webstack_host import aws, config
 
-from .boot import Claim
-from .clock import now
-from .views import Mode
+from .boot import PrimaryRecord
+from .clock import utc_timestamp
+from .observed_state import ReplicationMode
 
-CLAIM_KEY = "database/primary.json"
+PRIMARY_KEY = "database/primary.json"
 REPLICATION_KEY = "database/replication.json"
 
 
-def read_claim() -> Claim | None:
+def read_primary() -> PrimaryRecord | None:
     """Who is primary; None while nobody has claimed. Raises ClientError when the bucket cannot be asked, ValueError for a bad object."""
-    found = _read(CLAIM_KEY)
+    found = _read(PRIMARY_KEY)
     if found is None:
         return None
     try:
-        return Claim(primary=str(found["primary"]), data_id=str(found.get("data_id", "")))
+        return PrimaryRecord(primary=str(found["primary"]), data_id=str(found.get("data_id", "")))
     except KeyError as error:
-        raise ValueError(f"{CLAIM_KEY} has no field {error}") from error
+        raise ValueError(f"{PRIMARY_KEY} has no field {error}") from error
 
 
-def create_claim(claim: Claim) -> bool:
+def create_primary(claim: PrimaryRecord) -> bool:
     """Claims the stack's database for a host; False when somebody else has."""
-    body = {"version": 1, "primary": claim.primary, "data_id": claim.data_id, "time": now()}
+    body = {"version": 1, "primary": claim.primary, "data_id": claim.data_id, "time": utc_timestamp()}
     try:
-        aws.s3().put_object(Bucket=config.load().bucket, Key=CLAIM_KEY, Body=_text(body), IfNoneMatch="*")
+        aws.s3().put_object(Bucket=config.load().bucket, Key=PRIMARY_KEY, Body=_text(body), IfNoneMatch="*")
     except ClientError as error:
         if _code(error) in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
             return False
@@ -43,18 +43,20 @@ def create_claim(claim: Claim) -> bool:
     return True
 
 
-def read_mode() -> Mode | None:
+def read_mode() -> ReplicationMode | None:
     """What the last primary recorded; None when there is no record."""
     found = _read(REPLICATION_KEY)
     try:
-        return Mode(found["mode"]) if found else None
+        return ReplicationMode(found["mode"]) if found else None
     except (KeyError, ValueError):
         return None
 
 
-def write_mode(mode: Mode, *, primary: str, reason: str) -> None:
+def write_mode(mode: ReplicationMode, *, primary: str, reason: str) -> None:
     """Records what acknowledged writes are worth from now on. Returns only when it is stored."""
-    aws.put_object(REPLICATION_KEY, _text({"version": 1, "mode": mode.value, "primary": primary, "reason": reason, "time": now()}))
+    aws.put_object(
+        REPLICATION_KEY, _text({"version": 1, "mode": mode.value, "primary": primary, "reason": reason, "time": utc_timestamp()})
+    )
 
 
 def _read(key: str) -> dict[str, Any] | None:

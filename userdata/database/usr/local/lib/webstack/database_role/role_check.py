@@ -1,7 +1,7 @@
 """The small HTTP service on port 9200 that routing asks: is this the writable primary, is this a replica that keeps up?
 
-It asks MySQL itself, at most once in `FRESH` seconds however many ask, as a system user that can do nothing else. Only the web and database
-tiers reach it.
+It asks MySQL itself, at most once in `CACHE_SECONDS` seconds however many ask, as a system user that can do nothing else. Only the web and
+database tiers reach it.
 
     GET /primary                 200 when this host takes writes, else 503
     GET /replica?max_lag=SECONDS 200 when it replicates and lags no more than that (default 5), else 503
@@ -18,11 +18,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from . import datadir, paths
-from .looking import local_view
-from .mysql import MySQLError, Server
-from .views import LocalView
+from .mysql import MySQLClient, MySQLError
+from .observe import local_view
+from .observed_state import LocalView
 
-FRESH = 0.2
+CACHE_SECONDS = 0.2
 """Seconds for which one answer of MySQL serves all who ask: below every checker's interval."""
 
 DEFAULT_MAX_LAG = 5.0
@@ -35,14 +35,14 @@ _LAG = """SELECT
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
+class RoleReading:
     """One look at MySQL. `lag` is seconds, None when nothing is known of it."""
 
     local: LocalView | None
     lag: float | None
 
 
-def primary_answer(reading: Reading) -> tuple[int, str]:
+def primary_response(reading: RoleReading) -> tuple[int, str]:
     """Status and text for /primary."""
     local = reading.local
     if local is None:
@@ -52,7 +52,7 @@ def primary_answer(reading: Reading) -> tuple[int, str]:
     return 200, "primary"
 
 
-def replica_answer(reading: Reading, max_lag: float) -> tuple[int, str]:
+def replica_response(reading: RoleReading, max_lag: float) -> tuple[int, str]:
     """Status and text for /replica."""
     local = reading.local
     if local is None:
@@ -77,7 +77,7 @@ def seconds_behind(local: LocalView, silence: float | None, applying: float | No
 
 
 def status_body(
-    reading: Reading, *, data: str, stopping: bool, expects_replica: bool, lag_limit: float = DEFAULT_MAX_LAG
+    reading: RoleReading, *, data: str, stopping: bool, expects_replica: bool, lag_limit: float = DEFAULT_MAX_LAG
 ) -> dict[str, Any]:
     """What /status tells."""
     local = reading.local
@@ -86,8 +86,8 @@ def status_body(
     return {
         "data": data,
         "stopping": stopping,
-        "primary": primary_answer(reading)[0] == 200,
-        "replica": replica_answer(reading, lag_limit)[0] == 200,
+        "primary": primary_response(reading)[0] == 200,
+        "replica": replica_response(reading, lag_limit)[0] == 200,
         "writable": not local.read_only,
         "server_uuid": local.server_uuid,
         "executed": str(local.executed),
@@ -104,46 +104,46 @@ def status_body(
     }
 
 
-class Checker:
+class RoleChecker:
     """Asks MySQL for all who ask this service, one question at a time. `expects_replica`: whether this host is configured with one."""
 
     def __init__(self, *, expects_replica: bool) -> None:
         self._expects_replica = expects_replica
-        self._server = Server(paths.CHECK_USER, patience=1.0, connect=1.0)
+        self._server = MySQLClient(paths.CHECK_USER, patience=1.0, connect=1.0)
         self._lock = threading.Lock()
         self._read_at = float("-inf")
-        self._reading = Reading(local=None, lag=None)
+        self._reading = RoleReading(local=None, lag=None)
 
-    def reading(self) -> Reading:
+    def reading(self) -> RoleReading:
         """What MySQL says now, or said less than FRESH seconds ago."""
         with self._lock:
-            if time.monotonic() - self._read_at > FRESH:
+            if time.monotonic() - self._read_at > CACHE_SECONDS:
                 self._reading = self._ask()
                 self._read_at = time.monotonic()
             return self._reading
 
-    def _ask(self) -> Reading:
+    def _ask(self) -> RoleReading:
         local = local_view(self._server)
         if local is None:
-            return Reading(local=None, lag=None)
+            return RoleReading(local=None, lag=None)
         try:
             row = self._server.row(_LAG) if local.read_only else {}
         except MySQLError:
-            return Reading(local=None, lag=None)
+            return RoleReading(local=None, lag=None)
         silence, applying = (None if row.get(name) is None else float(row[name]) for name in ("silence", "applying"))
-        return Reading(local=local, lag=seconds_behind(local, silence, applying))
+        return RoleReading(local=local, lag=seconds_behind(local, silence, applying))
 
-    def answer(self, target: str) -> tuple[int, str, str]:
+    def respond(self, target: str) -> tuple[int, str, str]:
         """Status, content type and body for a request target."""
         url = urlsplit(target)
         if url.path == "/primary":
-            return _plain(*primary_answer(self.reading()))
+            return _plain(*primary_response(self.reading()))
         if url.path == "/replica":
             try:
                 max_lag = float(parse_qs(url.query).get("max_lag", [str(DEFAULT_MAX_LAG)])[0])
             except ValueError:
                 return _plain(400, "max_lag is a number of seconds")
-            return _plain(*replica_answer(self.reading(), max_lag))
+            return _plain(*replica_response(self.reading(), max_lag))
         if url.path == "/status":
             try:
                 body = status_body(
@@ -164,10 +164,10 @@ def _plain(status: int, text: str) -> tuple[int, str, str]:
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = 2
-    checker: Checker
+    checker: RoleChecker
 
     def do_GET(self) -> None:
-        status, kind, text = self.checker.answer(self.path)
+        status, kind, text = self.checker.respond(self.path)
         body = text.encode() + b"\n"
         # One write: HAProxy hangs up as soon as it has read the status line, and a second write would meet a reset connection.
         head = f"HTTP/1.0 {status} {'OK' if status == 200 else 'No'}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -191,6 +191,6 @@ class _CheckServer(ThreadingHTTPServer):
 
 def serve(address: str, *, expects_replica: bool) -> None:
     """Answers on this host's own address until it is stopped."""
-    handler = type("Handler", (_Handler,), {"checker": Checker(expects_replica=expects_replica)})
+    handler = type("Handler", (_Handler,), {"checker": RoleChecker(expects_replica=expects_replica)})
     with _CheckServer((address, paths.CHECK_PORT), handler) as server:
         server.serve_forever()

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, kw_only=True)
-class Endpoint:
+class DatabaseEndpoint:
     """One of the stack's database hosts."""
 
     host: str
@@ -22,27 +22,29 @@ class Settings:
     server_id: int
     address: str
     dns_name: str
-    hosts: tuple[Endpoint, ...]
-    replica: bool
+    hosts: tuple[DatabaseEndpoint, ...]
+    has_replica: bool
     volume_id: str
     network_cidr: str
     schema: str
-    patience: float
+    ack_timeout: float
 
     @classmethod
-    def of(cls, variables: Mapping[str, Any]) -> "Settings":
+    def from_variables(cls, variables: Mapping[str, Any]) -> "Settings":
         """The settings in a database host's variables. Raises KeyError naming what is missing."""
         return cls(
             host=variables["host"],
             server_id=int(variables["server_id"]),
             address=variables["private_address"],
             dns_name=variables["dns_name"],
-            hosts=tuple(Endpoint(host=each["host"], dns_name=each["dns_name"], address=each["address"]) for each in variables["databases"]),
-            replica=bool(variables["replica"]),
+            hosts=tuple(
+                DatabaseEndpoint(host=each["host"], dns_name=each["dns_name"], address=each["address"]) for each in variables["databases"]
+            ),
+            has_replica=bool(variables["replica"]),
             volume_id=variables["volume_id"],
             network_cidr=variables["network_cidr"],
             schema=variables["schema"],
-            patience=float(variables["patience_seconds"]),
+            ack_timeout=float(variables["patience_seconds"]),
         )
 
     @property
@@ -51,10 +53,10 @@ class Settings:
         return "db-1"
 
     @property
-    def peer(self) -> Endpoint | None:
+    def peer(self) -> DatabaseEndpoint | None:
         """The other database host, if the stack has one."""
-        return next((each for each in self.hosts if each.host != self.host), None) if self.replica else None
+        return next((each for each in self.hosts if each.host != self.host), None) if self.has_replica else None
 
-    def endpoint(self, host: str) -> Endpoint | None:
+    def endpoint(self, host: str) -> DatabaseEndpoint | None:
         """The host of that name, if the stack has it."""
         return next((each for each in self.hosts if each.host == host), None)

@@ -11,13 +11,13 @@ from webstack_host.run import run
 from . import paths
 
 UNIT = "var-lib-mysql.mount"
-BLANK = 2
+BLKID_NOTHING_FOUND = 2
 """blkid's exit code for "nothing recognised on it" (probing the device itself, not its cache)."""
 
 LABEL = "mysql-data"
 """XFS takes twelve characters (mkfs.xfs(8))."""
 
-ATTACHED_WITHIN = 60.0
+ATTACH_TIMEOUT = 60.0
 """Seconds for which one attempt waits for the volume."""
 
 
@@ -26,14 +26,14 @@ def device(volume_id: str) -> Path:
     return Path("/dev/disk/by-id") / f"nvme-Amazon_Elastic_Block_Store_{volume_id.replace('-', '')}"
 
 
-def wait(volume_id: str, *, say: Callable[[str], None]) -> Path:
+def wait(volume_id: str, *, progress: Callable[[str], None]) -> Path:
     """The device, as soon as it is attached: an instance boots before its volumes are attached.
 
-    `say` is told once that there is something to wait for. Raises TimeoutError when it has not come within ATTACHED_WITHIN.
+    `progress` is told once that there is something to wait for. Raises TimeoutError when it has not come within ATTACHED_WITHIN.
     """
-    found, deadline = device(volume_id), time.monotonic() + ATTACHED_WITHIN
+    found, deadline = device(volume_id), time.monotonic() + ATTACH_TIMEOUT
     if not found.exists():
-        say(f"waiting for volume {volume_id} to be attached")
+        progress(f"waiting for volume {volume_id} to be attached")
     while not found.exists():
         if time.monotonic() > deadline:
             raise TimeoutError(f"volume {volume_id} is not attached: there is no {found}")
@@ -46,7 +46,7 @@ def mount(found: Path) -> None:
     if Path(paths.VOLUME).is_mount():
         return
     probe = run(["blkid", "-p", "-s", "TYPE", "-o", "value", found], check=False)
-    if probe.returncode == BLANK:
+    if probe.returncode == BLKID_NOTHING_FOUND:
         run(["mkfs.xfs", "-q", "-L", LABEL, found], timeout=600)
     elif probe.returncode != 0:
         raise PermanentError(f"cannot tell what is on {found}: {probe.stderr.strip() or f'blkid ended with {probe.returncode}'}")

@@ -21,39 +21,39 @@ KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
 RUN = "/run/webstack"
 WEB_CERTIFICATE = "/run/webstack/web.pem"
 """The one certificate that web hosts are known by."""
-TLS_AGAIN = 45.0
+TLS_INTERVAL = 45.0
 """Seconds between two looks at the secret of the certificate: a renewed one is served within a minute."""
-AGAIN = 300.0
+REAPPLY_INTERVAL = 300.0
 """Seconds after which what is in force is applied again where nothing outside of it can change."""
-TAKES_OVER = 20.0
+RELOAD_TIMEOUT = 20.0
 """Seconds in which the new worker of a reload answers."""
 
 
 def configure(config: HostConfig) -> None:
     """keepalived; user data has written its configuration already."""
-    services.take_over(HAPROXY, "keepalived.service")
+    services.disable_vendor_units(HAPROXY, "keepalived.service")
     files.directory(RUN)
-    files.write(WEB_CERTIFICATE, internal_tls.pair()[1])
+    files.write(WEB_CERTIFICATE, internal_tls.key_and_certificate()[1])
     # The kernel's own value again: a host that had 1 from us before boots with it once more, as its file goes after that is read.
     run(["sysctl", "--quiet", "--write", "net.ipv4.tcp_retries2=15"])
     validate(["keepalived", "--config-test", "--log-console", "--use-file", KEEPALIVED_CONFIG])
     services.reload_if_running("keepalived.service")
 
 
-def apply_again_after(config: HostConfig) -> float:
+def reapply_interval(config: HostConfig) -> float:
     """Seconds: a certificate in a secret may be renewed at any time; one of this host's own changes with what is applied."""
-    return TLS_AGAIN if config.tls_mode == "secret" else AGAIN
+    return TLS_INTERVAL if config.tls_mode == "secret" else REAPPLY_INTERVAL
 
 
-def apply_configuration(config: HostConfig, wanted: Mapping[str, str]) -> bool:
+def apply_configuration(config: HostConfig, rendered: Mapping[str, str]) -> bool:
     """HAProxy's configuration and the certificate, tried together and then put in place; returns whether either changed."""
-    text, pem = wanted[HAPROXY_CONFIG], tls.pem(config)
+    text, pem = rendered[HAPROXY_CONFIG], tls.pem(config)
     with tempfile.TemporaryDirectory(dir=RUN) as folder:
         candidate, certificate = Path(folder, "haproxy.cfg"), Path(folder, "tls.pem")
         files.write(certificate, pem, mode=0o600)
-        files.write(candidate, text.replace(str(tls.SERVED), str(certificate)))
+        files.write(candidate, text.replace(str(tls.SERVED_FILE), str(certificate)))
         validate(["haproxy", "-c", "-f", candidate])
-    changed = files.write(tls.SERVED, pem, mode=0o600)
+    changed = files.write(tls.SERVED_FILE, pem, mode=0o600)
     return files.write(HAPROXY_CONFIG, text) or changed
 
 
@@ -63,7 +63,7 @@ def reload() -> None:
         return
     before = haproxy.worker()
     validate(["systemctl", "reload", HAPROXY])
-    deadline = time.monotonic() + TAKES_OVER
+    deadline = time.monotonic() + RELOAD_TIMEOUT
     while haproxy.worker() in ("", before):
         if time.monotonic() > deadline:
             raise PermanentError("HAProxy did not take over its new configuration\n" + "\n".join(services.journal([HAPROXY], 6)))

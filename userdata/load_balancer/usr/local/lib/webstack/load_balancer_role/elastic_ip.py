@@ -12,7 +12,7 @@ from pathlib import Path
 from webstack_host import aws, config, imds
 
 STATE = Path("/run/webstack/vrrp-state")
-LOOK = 0.2
+POLL = 0.2
 """Seconds between two looks at the state file."""
 RECONCILE = 15.0
 """Seconds after which the MASTER asks the API again whether the address is still its own."""
@@ -21,10 +21,12 @@ RECONCILE = 15.0
 def main() -> None:
     """Runs for ever."""
     loaded = config.load()
-    follow(lambda: associate(loaded.elastic_ip_allocation_id), clock=time.monotonic, sleep=time.sleep)
+    reconcile_loop(lambda: associate(loaded.elastic_ip_allocation_id), clock=time.monotonic, sleep=time.sleep)
 
 
-def follow(act: Callable[[], object], *, clock: Callable[[], float], sleep: Callable[[float], object], rounds: int | None = None) -> None:
+def reconcile_loop(
+    act: Callable[[], object], *, clock: Callable[[], float], sleep: Callable[[float], object], rounds: int | None = None
+) -> None:
     """Calls `act` when this host becomes MASTER and every RECONCILE seconds while it is; soon again after an error."""
     due = clock()
     was_master = False
@@ -39,7 +41,7 @@ def follow(act: Callable[[], object], *, clock: Callable[[], float], sleep: Call
                 print(f"webstack-elastic-ip: {error}", file=sys.stderr, flush=True)
                 due = clock() + 1
         was_master = master
-        sleep(LOOK)
+        sleep(POLL)
 
 
 def is_master() -> bool:
@@ -55,7 +57,7 @@ def own_id() -> str:
     return imds.instance_id()
 
 
-def holder(allocation_id: str) -> str:
+def current_holder(allocation_id: str) -> str:
     """The instance that the API says has the address; empty where none has."""
     addresses = aws.ec2().describe_addresses(AllocationIds=[allocation_id])["Addresses"]
     return next(iter(address.get("InstanceId", "") for address in addresses), "")
@@ -63,7 +65,7 @@ def holder(allocation_id: str) -> str:
 
 def associate(allocation_id: str) -> bool:
     """Takes the address to this instance unless it is here already; returns whether it was taken."""
-    if holder(allocation_id) == own_id():
+    if current_holder(allocation_id) == own_id():
         return False
     aws.ec2().associate_address(AllocationId=allocation_id, InstanceId=own_id(), AllowReassociation=True)
     print(f"webstack-elastic-ip: {allocation_id} is associated with {own_id()}", flush=True)

@@ -12,10 +12,10 @@ from webstack_host import files
 SOCKET = Path("/run/haproxy/admin.sock")
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 (nothing listens there)
 """Of a place that DNS has not filled yet; "-" once it has been emptied."""
-STATES = Path("/run/haproxy/servers.state")
+STATE_FILE = Path("/run/haproxy/servers.state")
 
 
-def ask(command: str, path: Path = SOCKET) -> str:
+def query(command: str, path: Path = SOCKET) -> str:
     """One command of HAProxy's runtime API and its answer; raises OSError where HAProxy does not listen."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(3)
@@ -30,24 +30,24 @@ def ask(command: str, path: Path = SOCKET) -> str:
 def worker() -> str:
     """The process id of the worker that answers now; empty where none does."""
     try:
-        lines = ask("show info").splitlines()
+        lines = query("show info").splitlines()
     except OSError:
         return ""
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("Pid:")), "")
 
 
-def keep_servers() -> None:
+def save_server_state() -> None:
     """Writes what is known of the servers to where haproxy.cfg's `server-state-file` points; nothing where HAProxy does not answer.
 
     Places without an address are left out: the new worker knows nothing of them anyway, and would tell of each that it is down.
     """
     try:
-        known = ask("show servers state")
+        known = query("show servers state")
     except OSError as error:
         print(f"the servers' states are not kept: {error}", file=sys.stderr)
         return
     lines = [line for line in known.splitlines() if line.split()[4:5] not in (["-"], [NO_ADDRESS])]
-    files.write(STATES, "\n".join(lines) + "\n")
+    files.write(STATE_FILE, "\n".join(lines) + "\n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,9 +58,9 @@ class Server:
     address: str
     up: bool
     """Whether requests are sent to it."""
-    sound: bool
+    healthy: bool
     """Whether its last check passed; one that DNS has just named gets requests before it was checked at all."""
-    said: str
+    check_result: str
     """What became of its last check: `L7STS 400`, `L4CON Connection refused`."""
     code: int | None = None
     """The status of an HTTP answer."""
@@ -93,7 +93,7 @@ def _server(row: Mapping[str, str]) -> Server:
         name=row["svname"],
         address=row["addr"].rpartition(":")[0] or row["addr"],
         up=row["status"].startswith("UP"),
-        sound=sound,
-        said=said,
+        healthy=sound,
+        check_result=said,
         code=int(code) if code.isdecimal() else None,
     )

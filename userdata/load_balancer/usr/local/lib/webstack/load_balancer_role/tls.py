@@ -15,8 +15,8 @@ from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.run import run
 
-SERVED = Path("/run/webstack/tls.pem")
-KEPT = Path("/var/lib/webstack/tls.pem")
+SERVED_FILE = Path("/run/webstack/tls.pem")
+SELF_SIGNED_FILE = Path("/var/lib/webstack/tls.pem")
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 VALID_DAYS = 825
 """The longest that Apple's clients accept for a certificate that the user installed (support.apple.com/103769)."""
@@ -35,15 +35,15 @@ def pem(wanted: HostConfig) -> str:
                 "its chain and the unencrypted private key, in PEM"
             )
         return text if text.endswith("\n") else text + "\n"
-    if not usable(KEPT, wanted.domain):
-        files.write(KEPT, self_signed(wanted.domain), mode=0o600)
-    return KEPT.read_text()
+    if not usable(SELF_SIGNED_FILE, wanted.domain):
+        files.write(SELF_SIGNED_FILE, self_signed(wanted.domain), mode=0o600)
+    return SELF_SIGNED_FILE.read_text()
 
 
 def facts() -> dict[str, str]:
     """What this host's record tells of the certificate that is served: SHA-256 of its DER, and the secret that it is from."""
     try:
-        found = CERTIFICATE.search(SERVED.read_text())
+        found = CERTIFICATE.search(SERVED_FILE.read_text())
     except OSError:
         return {}
     if found is None:

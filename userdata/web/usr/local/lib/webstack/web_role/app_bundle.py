@@ -14,7 +14,7 @@ TARGET = Path("/opt/app")
 # Debian's package python3-venv brings pip as a wheel here.
 PIP_WHEELS = Path("/usr/share/python-wheels")
 FORMAT = "webstack app 1 cp313 manylinux_2_40_x86_64"
-INSTALLED = ".installed"
+INSTALLED_MARKER = ".installed"
 
 
 class BundleError(Exception):
@@ -28,7 +28,7 @@ def install(tarball: Path, sha256: str, target: Path = TARGET, *, pip_wheels: Pa
     then what it was before.
     """
     release = target / "releases" / sha256
-    if not (release / INSTALLED).exists():
+    if not (release / INSTALLED_MARKER).exists():
         umask = os.umask(0o022)
         try:
             # Made at its last path, because a virtual environment's scripts name it; not complete before INSTALLED is there.
@@ -38,7 +38,7 @@ def install(tarball: Path, sha256: str, target: Path = TARGET, *, pip_wheels: Pa
             _verify(release / "app", sha256)
             _make_environment(release, pip_wheels)
             shutil.rmtree(release / "wheels", ignore_errors=True)
-            (release / INSTALLED).touch()
+            (release / INSTALLED_MARKER).touch()
         except BaseException:
             shutil.rmtree(release, ignore_errors=True)
             raise

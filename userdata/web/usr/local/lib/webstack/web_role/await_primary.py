@@ -10,14 +10,14 @@ from web_role import database_ca, environment
 
 POLL = 0.25
 """Seconds between two looks."""
-PATIENCE = 3.0
+GREETING_TIMEOUT = 3.0
 """Seconds for the primary's first word."""
 
 
 def main() -> int:
     """Waits until both are there."""
     told = ""
-    while reason := lacking():
+    while reason := missing_reason():
         if reason != told:
             print(reason, flush=True)
             told = reason
@@ -25,10 +25,10 @@ def main() -> int:
     return 0
 
 
-def lacking() -> str:
+def missing_reason() -> str:
     """What is not there yet; empty where nothing is."""
     try:
-        if not answers():
+        if not primary_greets():
             return "the primary database is not reachable yet"
         if not database_ca.refresh():
             return "no database host has published its certificate yet"
@@ -37,13 +37,13 @@ def lacking() -> str:
     return ""
 
 
-def answers() -> bool:
+def primary_greets() -> bool:
     """Whether a primary greets through this host's proxy, which lets nobody through to a host that takes no writes.
 
     In MySQL's protocol the server speaks first (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html).
     """
     try:
-        with socket.create_connection(("127.0.0.1", environment.WRITE_PORT), timeout=PATIENCE) as connection:
+        with socket.create_connection(("127.0.0.1", environment.WRITE_PORT), timeout=GREETING_TIMEOUT) as connection:
             return bool(connection.recv(1))
     except OSError:
         return False

@@ -1,10 +1,10 @@
 """Puts a web host's files in place and validates each by its own program."""
 
-from webstack_host import files, internal_tls, secrets, services
+from webstack_host import files, internal_tls, services, stack_secrets
 from webstack_host.config import HostConfig
 from webstack_host.run import validate
 
-from web_role import database_ca, environment, following, release
+from web_role import database_ca, environment, release, secret_sync
 
 PROXY_CONFIG = "/etc/webstack/database-proxy.cfg"
 TLS_KEY, TLS_CERTIFICATE = "/run/webstack/web.key", "/run/webstack/web.pem"
@@ -13,13 +13,13 @@ TLS_KEY, TLS_CERTIFICATE = "/run/webstack/web.key", "/run/webstack/web.pem"
 
 def configure(config: HostConfig) -> None:
     """The release, the app's environment, validation; user data has written the configurations already."""
-    services.take_over("nginx.service", "haproxy.service")
+    services.disable_vendor_units("nginx.service", "haproxy.service")
     files.directory("/run/webstack")
     changed = release.install(config.app_bundle.key, config.app_bundle.sha256)
-    found = environment.fetch(secrets.Values())
+    found = environment.fetch(stack_secrets.SecretCache())
     changed |= environment.write(config, found)
     database_ca.refresh()
-    key, certificate = internal_tls.pair()
+    key, certificate = internal_tls.key_and_certificate()
     files.write(TLS_KEY, key, mode=0o600)
     files.write(TLS_CERTIFICATE, certificate)
     validate(["haproxy", "-c", "-f", PROXY_CONFIG])
@@ -27,4 +27,4 @@ def configure(config: HostConfig) -> None:
     services.reload_if_running("webstack-database-proxy.service", "nginx.service")
     if changed:
         services.restart_if_running("webstack-migrate.service", "webstack-app.service")
-    following.tell(found)
+    secret_sync.save_versions(found)

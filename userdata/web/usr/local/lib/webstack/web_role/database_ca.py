@@ -4,7 +4,7 @@ import sys
 
 from webstack_host import database_certificates, files
 
-TRUSTED = "/run/webstack/database-ca.pem"
+CA_FILE = "/run/webstack/database-ca.pem"
 
 
 def main() -> int:
@@ -17,7 +17,7 @@ def main() -> int:
 
 def refresh() -> int:
     """Writes all published certificates into one file and returns their number; keeps the old file where there are none."""
-    certificates = database_certificates.published()
+    certificates = database_certificates.fetch_published()
     if certificates:
-        files.write(TRUSTED, "".join(certificates))
+        files.write(CA_FILE, "".join(certificates))
     return len(certificates)

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from webstack_host import files, secrets
+from webstack_host import files, stack_secrets
 from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 
-APP = "/run/webstack/app.env"
-MIGRATE = "/run/webstack/migrate.env"
+APP_FILE = "/run/webstack/app.env"
+MIGRATE_FILE = "/run/webstack/migrate.env"
 DATABASE_CA = "/run/webstack/database-ca.pem"
 MIGRATE_MARGIN = 30
 """Seconds before its limit at which the migration's own patience ends: what it says then is better than being stopped."""
@@ -19,7 +19,7 @@ READ_PORT = 3307
 
 
 @dataclass(frozen=True, kw_only=True)
-class Secrets:
+class AppSecrets:
     """What this host is told in secret. `fallbacks`: session keys that are accepted and sign nothing, the one to come first."""
 
     migrator: str
@@ -31,18 +31,18 @@ class Secrets:
     """Purpose → the versions that these are of."""
 
 
-def fetch(values: secrets.Values) -> Secrets:
+def fetch(values: stack_secrets.SecretCache) -> AppSecrets:
     """The secrets as their labels are now. Raises what the AWS API raises."""
     versions: dict[str, list[str]] = {}
 
     def used(purpose: str) -> str:
-        versions[purpose] = [secrets.labels(purpose).current]
-        return values.of(purpose, versions[purpose][0])
+        versions[purpose] = [stack_secrets.labels(purpose).current]
+        return values.get(purpose, versions[purpose][0])
 
-    key = secrets.labels("app-session-key")
+    key = stack_secrets.labels("app-session-key")
     versions["app-session-key"] = [version for version in (key.current, key.pending, key.previous) if version]
-    session_key, *fallbacks = (values.of("app-session-key", version) for version in versions["app-session-key"])
-    return Secrets(
+    session_key, *fallbacks = (values.get("app-session-key", version) for version in versions["app-session-key"])
+    return AppSecrets(
         migrator=used("app-migrator"),
         writer=used("app-writer"),
         reader=used("app-reader"),
@@ -52,13 +52,13 @@ def fetch(values: secrets.Values) -> Secrets:
     )
 
 
-def write(config: HostConfig, found: Secrets) -> bool:
+def write(config: HostConfig, found: AppSecrets) -> bool:
     """Writes both files; whether the app's own changed."""
-    files.write(MIGRATE, text(migration(config, found.migrator)), mode=0o600)
-    return files.write(APP, text(app_of(config, found)), mode=0o600)
+    files.write(MIGRATE_FILE, text(migration(config, found.migrator)), mode=0o600)
+    return files.write(APP_FILE, text(app_variables(config, found)), mode=0o600)
 
 
-def app_of(config: HostConfig, found: Secrets) -> dict[str, str]:
+def app_variables(config: HostConfig, found: AppSecrets) -> dict[str, str]:
     """The variables of the running app, with these secrets."""
     return app(config, writer=found.writer, reader=found.reader, session_key=found.session_key, fallbacks=found.fallbacks)
 

@@ -1,19 +1,19 @@
 """What stands in the migration's way, in words."""
 
 from webstack_host import services
-from webstack_host.readiness import Check
+from webstack_host.readiness import CheckResult
 
 UNIT = "webstack-migrate.service"
-AWAITS = "webstack-await-primary.service"
+WAIT_UNIT = "webstack-await-primary.service"
 
 
-def not_done() -> Check:
+def pending_check() -> CheckResult:
     """Why the migration is not done: it waits, it runs, or it does neither."""
-    shown = services.show([AWAITS, UNIT], ["ActiveState", "SubState", "TimeoutStartUSec"])
-    awaits, migrates = shown.get(AWAITS, {}), shown.get(UNIT, {})
+    shown = services.show([WAIT_UNIT, UNIT], ["ActiveState", "SubState", "TimeoutStartUSec"])
+    awaits, migrates = shown.get(WAIT_UNIT, {}), shown.get(UNIT, {})
     if awaits.get("ActiveState") == "activating":
-        return Check(ok=False, reason="waits for the primary database", units=(AWAITS,))
+        return CheckResult(ok=False, reason="waits for the primary database", units=(WAIT_UNIT,))
     if migrates.get("SubState") == "start":
         limit = migrates.get("TimeoutStartUSec", "")
-        return Check(ok=False, reason=f"migrate.py runs (at most {limit}: web.migrateTimeout)", units=(UNIT,))
-    return Check(ok=False, reason=f"{UNIT} does not run yet", units=(UNIT,))
+        return CheckResult(ok=False, reason=f"migrate.py runs (at most {limit}: web.migrateTimeout)", units=(UNIT,))
+    return CheckResult(ok=False, reason=f"{UNIT} does not run yet", units=(UNIT,))

@@ -24,7 +24,7 @@ def install(key: str, sha256: str, *, home: Path = HOME, fetch: Fetch = aws.down
     Raises PermanentError for a bundle that is not what its name says.
     """
     release, current = home / "releases" / sha256, home / "current"
-    if (release / app_bundle.INSTALLED).exists() and current.resolve() == release.resolve():
+    if (release / app_bundle.INSTALLED_MARKER).exists() and current.resolve() == release.resolve():
         return False
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=home, prefix=".bundle-") as tarball:
@@ -34,11 +34,11 @@ def install(key: str, sha256: str, *, home: Path = HOME, fetch: Fetch = aws.down
             app_bundle.install(Path(tarball.name), sha256, home)
         except app_bundle.BundleError as error:
             raise PermanentError(str(error)) from error
-    date_by_content(release / "app" / "static")
+    set_mtime_from_content(release / "app" / "static")
     return True
 
 
-def date_by_content(folder: Path) -> None:
+def set_mtime_from_content(folder: Path) -> None:
     """Gives each file a time made from its content.
 
     Nginx makes an ETag of a file's time and size. The bundle has one time for all, for reproducible builds, so a changed file of the same

@@ -1,0 +1,89 @@
+"""Asks a lab's daemon: HTTP with JSON over its Unix socket. Nothing here needs the daemon's own packages.
+
+    GET  /status                              {"name", "api_endpoint", "problem", "rule_problems", "faults", "hosts": [{"name", "role",
+                                              "zone", "private_ip", "public_ip", "instance_id", "state", "ready", "reason", "said",
+                                              "age_seconds", "facts", "measures", "problems"}]}
+    POST /hosts/<name or id>/kill|stop|start  returns when the host is off (kill, stop) or its start is under way
+    GET  /hosts/<name or id>/pid              {"pid": the host's PID 1 as seen from here, or null}
+    GET  /reach?from=&to=&protocol=&port=     sends a packet and names the rules: see `lab.hypervisor.reachability.Reach.as_dict`
+    GET  /faults                              {"faults": [{"id", "words", "missing", "until", "fault"}]}: what is made to go wrong
+    POST /faults                              {"fault": {"kind", …}, "seconds": null or a number}: gives one, and answers as above with it
+    DELETE /faults/<id>,<id>… and /faults     takes these, or all, back; answers with what has ended
+    POST /shutdown                            the whole lab goes
+
+An answer with `{"error": …}` says for people what was wrong.
+"""
+
+import http.client
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from lab.errors import LabError
+from lab.names import LabNames
+from lab.unix_http import UnixConnection
+
+HOST_ACTIONS = ("kill", "stop", "start")
+
+_SHORT_TIMEOUT = 30.0
+_LONG_TIMEOUT = 180.0
+"""Seconds; a clean stop may take the two minutes after which the power is cut."""
+
+
+class ControlError(LabError):
+    """The daemon does not answer, or refuses; the message says which and why."""
+
+
+def status(names: LabNames) -> dict[str, Any]:
+    """The lab and its hosts. Raises `ControlError`."""
+    return _request(names, "GET", "/status", _SHORT_TIMEOUT)
+
+
+def host_action(names: LabNames, host: str, action: str) -> None:
+    """Does one of `HOST_ACTIONS` to a host. Raises `ControlError`."""
+    _request(names, "POST", f"/hosts/{host}/{action}", _LONG_TIMEOUT)
+
+
+def init_pid(names: LabNames, host: str) -> int | None:
+    """The host's PID 1 as seen from here, whose namespaces `nsenter` enters; None when it is off. Raises `ControlError`."""
+    pid = _request(names, "GET", f"/hosts/{host}/pid", _SHORT_TIMEOUT)["pid"]
+    return int(pid) if pid is not None else None
+
+
+def reach(names: LabNames, source: str, target: str, protocol: int, port: int | None) -> dict[str, Any]:
+    """Whether a packet passes between two hosts or addresses, and which rules decide. Raises `ControlError`."""
+    asked = {"from": source, "to": target, "protocol": str(protocol)} | ({"port": str(port)} if port is not None else {})
+    return _request(names, "GET", f"/reach?{urlencode(asked)}", _SHORT_TIMEOUT)
+
+
+def faults(names: LabNames) -> list[dict[str, Any]]:
+    """What is made to go wrong at the moment. Raises `ControlError`."""
+    return _request(names, "GET", "/faults", _SHORT_TIMEOUT)["faults"]
+
+
+def inject_fault(names: LabNames, description: Mapping[str, Any], seconds: float | None) -> dict[str, Any]:
+    """Makes something go wrong (see `lab.hypervisor.faults.kinds`), for so many seconds or until taken back. Raises `ControlError`."""
+    return _request(names, "POST", "/faults", _LONG_TIMEOUT, {"fault": dict(description), "seconds": seconds})["faults"][0]
+
+
+def clear_faults(names: LabNames, fault_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Takes these faults back, or all where none is named; what has ended. Raises `ControlError`, and none has, where one is not on."""
+    return _request(names, "DELETE", "/faults" + (f"/{quote(','.join(fault_ids), safe='')}" if fault_ids else ""), _LONG_TIMEOUT)["faults"]
+
+
+def _request(names: LabNames, method: str, path: str, timeout: float, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    connection = UnixConnection(names.control_socket, timeout=timeout)
+    try:
+        connection.request(method, path, body=None if body is None else json.dumps(body))
+        response = connection.getresponse()
+        answer = cast("dict[str, Any]", json.loads(response.read()))
+    except TimeoutError as error:
+        raise ControlError(f"the daemon of lab {names.name!r} gave no answer to {method} {path} within {timeout:.0f} s") from error
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ControlError(f"the daemon of lab {names.name!r} does not answer ({error}); is the lab up?") from error
+    finally:
+        connection.close()
+    if response.status >= 400:
+        raise ControlError(str(answer.get("error", response.status)))
+    return answer

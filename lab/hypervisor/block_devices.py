@@ -1,0 +1,35 @@
+"""Which block device is behind which disk of a lab at the moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.hypervisor import io_throttle, volumes
+from lab.hypervisor.root_disk import RootDisk
+from lab.names import LabNames
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockDevices:
+    """The lab's loop devices, as `scan` found them."""
+
+    names: LabNames
+    loops: Mapping[Path, Path]
+    """The file behind each device."""
+
+    @classmethod
+    def scan(cls, names: LabNames) -> "BlockDevices":
+        """Asks this system."""
+        return cls(names=names, loops=volumes.loop_by_file(names.state_dir))
+
+    def volume(self, volume_id: str) -> str | None:
+        """The device number (`7:2`) of a data volume; None while it is attached nowhere."""
+        return self._number(self.names.volume_file(volume_id))
+
+    def root(self, instance_id: str) -> str | None:
+        """The device number of a host's root disk; None before it has one."""
+        return self._number(RootDisk(folder=self.names.machine_dir(instance_id)).image)
+
+    def _number(self, file: Path) -> str | None:
+        loop = self.loops.get(file)
+        return io_throttle.device_number(loop) if loop else None

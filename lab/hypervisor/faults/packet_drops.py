@@ -1,0 +1,122 @@
+"""What vanishes on its way: cut zones, drops and losses as one nftables table of the router.
+
+The table stands where packets are passed on, between the sender's security groups and the target's: a packet that a fault takes has left
+its sender as on EC2, and its connection is tracked there. Packets are told apart by the links that they come and go by, whatever addresses
+they bear: a host's other addresses, and a way by its public one, suffer alike, and so do connections that are open.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from ipaddress import IPv4Address
+
+from lab.hypervisor.desired import DesiredMachine
+from lab.hypervisor.faults.fault import Fault, LabSnapshot
+from lab.hypervisor.faults.network import AWS, INTERNET, Drop, Loss, ZonePartition
+from lab.hypervisor.router import WAN
+
+TABLE = "faults"
+_DELETE_TABLE = f"table ip {TABLE}\ndelete table ip {TABLE}\n"
+
+_PASSING, _TO_ROUTER, _FROM_ROUTER = "passing", "to_router", "from_router"
+_HOOKS = {_PASSING: "forward", _TO_ROUTER: "input", _FROM_ROUTER: "output"}
+"""AWS's endpoints are addresses of the router, so a way from or to them passes other hooks."""
+
+_Rule = tuple[str, str]
+"""Chain and rule."""
+
+
+class PacketDropInjector:
+    """The effector of faults that take packets away."""
+
+    def __init__(self, load: Callable[[str], None]) -> None:
+        self._load = load
+        self._loaded: str | None = None
+
+    def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
+        """See `fault.FaultInjector`. Raises CommandError when nft refuses, and then the old table still stands."""
+        wanted = drop_rules_script(faults, snapshot)
+        if wanted != self._loaded:
+            self._loaded = None
+            self._load(wanted)
+            self._loaded = wanted
+
+    def before_boot(self, instance_id: str) -> None:
+        """Nothing to forget: the table is the router's, and a link's name stays the same."""
+
+
+def drop_rules_script(faults: Iterable[Fault], snapshot: LabSnapshot) -> str:
+    """The nftables script that makes the router's table of faults anew, in one transaction."""
+    rules = [rule for fault in faults for rule in _rules(fault, snapshot)]
+    if not rules:
+        return _DELETE_TABLE
+    lines = [f"table ip {TABLE} {{"]
+    for chain, hook in _HOOKS.items():
+        lines += [f"  chain {chain} {{", f"    type filter hook {hook} priority filter - 30; policy accept;"]
+        lines += [f"    {rule}" for of, rule in rules if of == chain]
+        lines.append("  }")
+    return _DELETE_TABLE + "\n".join([*lines, "}", ""])
+
+
+def _path_match(source: str, target: str, snapshot: LabSnapshot) -> _Rule | None:
+    """Chain and match of the packets from one end to another; None where an end is no host that is there."""
+    host = target if source == AWS else source
+    leave, arrive = router_links(host, snapshot), router_links(target, snapshot)
+    if AWS in (source, target) and leave:
+        endpoints = nft_set(_endpoints(snapshot))
+        if source == AWS:
+            return _FROM_ROUTER, f"oifname {nft_set(leave)} ip saddr {endpoints}"
+        return _TO_ROUTER, f"iifname {nft_set(leave)} ip daddr {endpoints}"
+    return (_PASSING, f"iifname {nft_set(leave)} oifname {nft_set(arrive)}") if leave and arrive else None
+
+
+def _rules(fault: Fault, snapshot: LabSnapshot) -> Iterator[_Rule]:
+    if isinstance(fault, ZonePartition):
+        yield from _partition_rules(fault.zone, snapshot)
+    if isinstance(fault, Drop | Loss):
+        chance = f"numgen random mod 10000 < {round(fault.percent * 100)} " if isinstance(fault, Loss) else ""
+        for source, target in fault.directions():
+            if found := _path_match(source, target, snapshot):
+                yield found[0], f"{found[1]} {chance}counter drop"
+
+
+def _partition_rules(zone: str, snapshot: LabSnapshot) -> Iterator[_Rule]:
+    inside = [snapshot.names.router_link(machine.instance_id) for machine in snapshot.live_machines if machine.zone == zone]
+    if inside:
+        ours, endpoints = nft_set(inside), nft_set(_endpoints(snapshot))
+        yield _PASSING, f"iifname {ours} oifname != {ours} counter drop"
+        yield _PASSING, f"iifname != {ours} oifname {ours} counter drop"
+        yield _TO_ROUTER, f"iifname {ours} ip daddr {endpoints} counter drop"
+        yield _FROM_ROUTER, f"oifname {ours} ip saddr {endpoints} counter drop"
+    for machine in snapshot.live_machines:
+        if loses_nat_gateway(machine, zone):
+            yield from _no_egress_rules(machine, snapshot)
+
+
+def loses_nat_gateway(machine: DesiredMachine, zone: str) -> bool:
+    """Whether a host of another zone leaves by a NAT gateway in this one."""
+    return machine.egress_zone == zone != machine.zone
+
+
+def _no_egress_rules(machine: DesiredMachine, snapshot: LabSnapshot) -> Iterator[_Rule]:
+    """Nothing by the NAT gateway: not the internet, not a host by its public address, not AWS; S3 alone by an endpoint."""
+    link = nft_set([snapshot.names.router_link(machine.instance_id)])
+    endpoints = nft_set([snapshot.names.api_address] if machine.s3_endpoint else _endpoints(snapshot))
+    yield _PASSING, f'iifname {link} oifname "{WAN}" counter drop'
+    yield _PASSING, f'iifname "{WAN}" oifname {link} counter drop'
+    yield _PASSING, f"iifname {link} ct direction original ct status dnat counter drop"
+    yield _TO_ROUTER, f"iifname {link} ip daddr {endpoints} counter drop"
+    yield _FROM_ROUTER, f"oifname {link} ip saddr {endpoints} counter drop"
+
+
+def router_links(endpoint: str, snapshot: LabSnapshot) -> list[str]:
+    """The router's links to an end: two where two instances bear a name, none where none is there."""
+    return [WAN] if endpoint == INTERNET else [snapshot.names.router_link(machine.instance_id) for machine in snapshot.hosts(endpoint)]
+
+
+def _endpoints(snapshot: LabSnapshot) -> list[IPv4Address]:
+    return [snapshot.names.api_address, snapshot.names.s3_address]
+
+
+def nft_set(members: Iterable[object]) -> str:
+    """An nftables set of these members, links by their names or addresses; there must be some."""
+    quoted = (f'"{member}"' if isinstance(member, str) else str(member) for member in members)
+    return f"{{ {', '.join(quoted)} }}"

@@ -1,0 +1,186 @@
+"""What is slow on its way: bandwidth and delay, as queues at the router's end of the target's link.
+
+A link that any slow way leads to has a class for each of them (HTB, itself without a limit), and in the class the delay (netem) and the
+narrow place (a token bucket, TBF). A packet gets into the class of its way by its priority, which a table of the router sets by the link
+that it came by; all others pass as before. TBF cuts the large segments that hosts hand over into packets first, so that a narrow way is as
+smooth as a real one. (The kernel remarks in its log that a TBF below HTB is "non-work-conserving": it is meant to be.)
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lab.hypervisor.faults.fault import Fault, FaultError, LabSnapshot
+from lab.hypervisor.faults.network import Bandwidth, Delay
+from lab.hypervisor.faults.packet_drops import nft_set, router_links
+from lab.hypervisor.run import CommandError, run
+from lab.names import LabNames
+
+TABLE = "slow_ways"
+_DELETE_TABLE = f"table ip {TABLE}\ndelete table ip {TABLE}\n"
+
+_NO_LIMIT = "100gbit"
+_QUEUE_SECONDS = 0.2
+"""Seconds of traffic that wait at a narrow place; what comes when it is full is dropped."""
+_MIN_QUEUE_BYTES = 32 * 1024
+"""Bytes: with less, the first packets of a connection would be lost already."""
+_BURST_SECONDS = 0.002
+"""Seconds of traffic that pass at once."""
+_MIN_BURST_BYTES = 5 * 1024
+"""Bytes: the largest packet has to fit."""
+_NETEM_LIMIT = 100_000
+"""Packets that may be delayed at one time."""
+
+_QDISC_PROBES = {"htb": (), "tbf": ("rate", "1mbit", "burst", "5k", "limit", "32k"), "netem": ("delay", "1ms")}
+"""The queues in use, with options that tc accepts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkShaping:
+    """What one way suffers."""
+
+    bits: int | None = None
+    """A second, at the most."""
+    milliseconds: float = 0.0
+
+
+ShapingBySource = Mapping[str, LinkShaping]
+"""Link of the source → what the way from there suffers."""
+
+ShapingPlan = Mapping[str, ShapingBySource]
+"""By the target's link."""
+
+
+class TrafficShaper:
+    """The effector of slow ways.
+
+    `load` loads an nftables script into the router; `control` runs tc(8) there, with these arguments and input, and returns its output;
+    `lacks` says whether the kernel has no such kind of queue.
+    """
+
+    def __init__(self, load: Callable[[str], None], control: Callable[[Sequence[str], str], str], lacks: Callable[[str], bool]) -> None:
+        self._load = load
+        self._tc = control
+        self._qdisc_missing = lacks
+        self._loaded: str | None = None
+        self._shaped: dict[str, ShapingBySource | None] | None = None
+        """What was done to links; None where it is not known."""
+
+    def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
+        """See `fault.FaultInjector`. Raises FaultError where the kernel lacks a queue, CommandError where it refuses one."""
+        wanted = shaping_plan(faults, snapshot)
+        for kind in required_qdiscs(wanted):
+            if self._qdisc_missing(kind):
+                raise FaultError(
+                    f"{'delay' if kind == 'netem' else 'bandwidth'}: this machine's kernel has no queue of the kind {kind!r}, which does "
+                    f"that; it needs the module sch_{kind} (CONFIG_NET_SCH_{kind.upper()}). Faults that drop packets do without it"
+                )
+        self._shape(wanted)
+        rules = classifier_script(wanted)
+        if rules != self._loaded:
+            self._loaded = None
+            self._load(rules)
+            self._loaded = rules
+
+    def before_boot(self, instance_id: str) -> None:
+        """The machine's link is new, and nothing has been done to it."""
+        if self._shaped is not None:
+            self._shaped.pop(LabNames.router_link(instance_id), None)
+
+    def _shape(self, wanted: ShapingPlan) -> None:
+        if self._shaped is not None and all(self._shaped.get(link) == wanted.get(link) for link in self._shaped.keys() | wanted.keys()):
+            return
+        roots = self._root_qdiscs()
+        if self._shaped is None:
+            self._shaped = {link: None for link, kind in roots.items() if kind == "htb"}
+        for link in sorted(self._shaped.keys() | wanted.keys()):
+            ways = wanted.get(link)
+            if link not in roots:  # its host is off: this is done when it boots
+                self._shaped.pop(link, None)
+            elif self._shaped.get(link, {}) != (ways or {}):
+                was, self._shaped[link] = roots[link], None
+                if was == "htb":
+                    self._tc(["qdisc", "del", "dev", link, "root"], "")
+                if ways:
+                    self._tc(["-batch", "-"], tc_commands(link, ways))
+                    self._shaped[link] = ways
+                else:
+                    del self._shaped[link]
+
+    def _root_qdiscs(self) -> dict[str, str]:
+        """The kind of the first queue of each of the router's links."""
+        found = json.loads(self._tc(["-json", "qdisc", "show"], ""))
+        return {entry["dev"]: entry["kind"] for entry in found if entry.get("root")}
+
+
+def shaping_plan(faults: Iterable[Fault], snapshot: LabSnapshot) -> ShapingPlan:
+    """What each way suffers from all faults together: the narrowest bandwidth, and the sum of delays."""
+    found: defaultdict[str, dict[str, LinkShaping]] = defaultdict(dict)
+    for fault in faults:
+        if isinstance(fault, Bandwidth | Delay):
+            for source, target in fault.directions():
+                for arrive in router_links(target, snapshot):
+                    for leave in router_links(source, snapshot):
+                        found[arrive][leave] = _combine(found[arrive].get(leave, LinkShaping()), fault)
+    return {arrive: dict(sorted(ways.items())) for arrive, ways in sorted(found.items())}
+
+
+def required_qdiscs(wanted: ShapingPlan) -> list[str]:
+    """The kinds of queues that a plan takes."""
+    ways = [slow for of_link in wanted.values() for slow in of_link.values()]
+    needed = {"htb": bool(ways), "tbf": any(slow.bits for slow in ways), "netem": any(slow.milliseconds for slow in ways)}
+    return [kind for kind, is_needed in needed.items() if is_needed]
+
+
+def classifier_script(wanted: ShapingPlan) -> str:
+    """The nftables script that puts each packet of a slow way into its class."""
+    rules = [
+        f"    iifname {nft_set([leave])} oifname {nft_set([arrive])} meta priority set 1:{number:x}"
+        for arrive, ways in wanted.items()
+        for number, leave in enumerate(ways, start=1)
+    ]
+    if not rules:
+        return _DELETE_TABLE
+    hook = "    type filter hook forward priority filter - 25; policy accept;"
+    return _DELETE_TABLE + "\n".join([f"table ip {TABLE} {{", "  chain passing {", hook, *rules, "  }", "}", ""])
+
+
+def tc_commands(link: str, shapings: ShapingBySource) -> str:
+    """The commands of tc(8) that give a link without queues those of its slow ways. Packets without a class pass at once (`default 0`)."""
+    lines = [f"qdisc add dev {link} root handle 1: htb default 0"]
+    for number, slow in enumerate(shapings.values(), start=1):
+        lines += _class_commands(link, number, slow)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _class_commands(link: str, number: int, slow: LinkShaping) -> Iterator[str]:
+    parent = f"1:{number:x}"
+    yield f"class add dev {link} parent 1: classid {parent} htb rate {_NO_LIMIT} quantum 60000"
+    if slow.milliseconds:
+        handle = f"{0x1000 + number:x}:"
+        microseconds = round(slow.milliseconds * 1000)
+        yield f"qdisc add dev {link} parent {parent} handle {handle} netem limit {_NETEM_LIMIT} delay {microseconds}us"
+        parent = f"{handle}1"
+    if slow.bits:
+        rate = slow.bits / 8
+        burst, waiting = max(_MIN_BURST_BYTES, int(rate * _BURST_SECONDS)), max(_MIN_QUEUE_BYTES, int(rate * _QUEUE_SECONDS))
+        handle = f"{0x2000 + number:x}:"
+        yield f"qdisc add dev {link} parent {parent} handle {handle} tbf rate {slow.bits}bit burst {burst} limit {waiting}"
+
+
+def _combine(slow: LinkShaping, fault: Bandwidth | Delay) -> LinkShaping:
+    if isinstance(fault, Delay):
+        return replace(slow, milliseconds=slow.milliseconds + fault.milliseconds)
+    return replace(slow, bits=min(fault.bits, slow.bits or fault.bits))
+
+
+def qdisc_missing(kind: str) -> bool:
+    """Whether this machine's kernel has no queue of that kind, tried in a network namespace that goes at once. Loads its module."""
+    try:
+        run(["unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", "handle", "1:", kind, *_QDISC_PROBES[kind]], timeout=30)
+    except CommandError as error:
+        if "unknown" in error.output:
+            return True
+        raise
+    return False

@@ -1,0 +1,226 @@
+"""What differs between what is (the state, drift included) and what the program wants, and what that change takes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+from lab.provider.codec import UNKNOWN, Asset, Props, is_unknown, unwrap
+from lab.provider.rules.model import TypeRules, as_list
+from lab.provider.schema import Field, Shape, force_new_paths, nested_fields, resource_fields, rules_of
+
+Kind = Literal["add", "delete", "update"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """One changed path (`tags.Name`, `ingress[0].fromPort`), as the engine shows it."""
+
+    path: str
+    kind: Kind
+    replaces: bool = False
+
+    @property
+    def property_name(self) -> str:
+        """The property that the path lies in."""
+        return re.split(r"[.\[]", self.path, maxsplit=1)[0]
+
+
+@dataclass(frozen=True)
+class Diff:
+    """All changes; `delete_before_replace` where the old one has to go before its replacement can be made."""
+
+    changes: tuple[Change, ...]
+    delete_before_replace: bool
+
+    @property
+    def replaces(self) -> tuple[str, ...]:
+        """The paths that replace."""
+        return tuple(change.path for change in self.changes if change.replaces)
+
+    @property
+    def property_names(self) -> frozenset[str]:
+        """The changed properties."""
+        return frozenset(change.property_name for change in self.changes)
+
+
+def compute_diff(
+    token: str, *, state: Mapping[str, Any], old_inputs: Mapping[str, Any], news: Mapping[str, Any], ignored: Iterable[str] = ()
+) -> Diff:
+    """Compare by the type's own meaning: lists without order, policies as documents, absent properties as AWS reads them."""
+    rules, fields = rules_of(token), _fields(token)
+    olds, was, wanted = unwrap(state), unwrap(old_inputs), _with_nested_defaults(rules, unwrap(state), unwrap(news))
+    found: list[Change] = []
+    for name, shape in fields.items():
+        found.extend(_property(rules, shape, name, olds, was, wanted))
+    found = [change for change in found if not any(_covers(path, change.path) for path in ignored) and not _keeps_computed(rules, change)]
+    force_new = force_new_paths(token)
+    if rules.replace_if is not None and found:
+        force_new |= rules.replace_if(olds, wanted, frozenset(change.property_name for change in found))
+    marked = tuple(
+        Change(change.path, change.kind, any(_covers(path, re.sub(r"\[\d+\]", "", change.path)) for path in force_new)) for change in found
+    )
+    return Diff(marked, any(change.replaces for change in marked) and _delete_before_replace(rules, wanted))
+
+
+def with_replacements(token: str, diff: Diff, replacing: frozenset[str], news: Mapping[str, Any]) -> Diff:
+    """The same changes, of which those of the named properties replace as well."""
+    marked = tuple(Change(change.path, change.kind, change.replaces or change.property_name in replacing) for change in diff.changes)
+    return Diff(marked, any(change.replaces for change in marked) and _delete_before_replace(rules_of(token), news))
+
+
+def _keeps_computed(rules: TypeRules, change: Change) -> bool:
+    """Whether a property inside an object is no longer spoken of, and AWS has a value for it: that one stays."""
+    return change.kind == "delete" and "." in change.path and re.sub(r"\[\d+\]", "[]", change.path) in rules.computed
+
+
+def _with_nested_defaults(rules: TypeRules, olds: Props, news: Props) -> Props:
+    """What an absent property of a given object means, where the provider's schema gives it a value of its own."""
+    filled = dict(news)
+    for path, value in rules.defaults.items():
+        outer, dot, inner = path.partition(".")
+        if dot and isinstance(filled.get(outer), dict) and isinstance(olds.get(outer), dict) and olds[outer].get(inner) is not None:
+            filled[outer] = {inner: value, **filled[outer]}
+    return filled
+
+
+def values_equal(token: str, name: str, live: object, desired: object) -> bool:
+    """Whether a live value is what was given, by the property's own meaning."""
+    rules, fields = rules_of(token), _fields(token)
+    if name not in fields:
+        return live == desired
+    return not list(_property(rules, fields[name], name, {name: unwrap(live)}, {}, {name: unwrap(desired)}))
+
+
+def _fields(token: str) -> dict[str, Shape]:
+    shapes = {name: field.shape for name, field in resource_fields(token).items()}
+    if "tags" in shapes:
+        shapes["tagsAll"] = shapes["tags"]
+    return shapes
+
+
+def _delete_before_replace(rules: TypeRules, news: Mapping[str, Any]) -> bool:
+    defaults = cast("list[str]", news.get("__defaults") or [])
+    named = rules.naming is not None and news.get(rules.naming.field) is not None and rules.naming.field not in defaults
+    return rules.delete_before_replace or named
+
+
+def _covers(path: str, changed: str) -> bool:
+    return changed == path or changed.startswith((f"{path}.", f"{path}["))
+
+
+def _property(rules: TypeRules, shape: Shape, name: str, olds: Props, was: Props, news: Props) -> Iterable[Change]:
+    old, new = olds.get(name), news.get(name)
+    if new is None:
+        if name in rules.defaults:
+            if old is not None and old != rules.defaults[name]:
+                yield Change(name, "update")
+        elif name not in rules.computed and was.get(name) is not None and old not in (None, "", [], {}):
+            yield Change(name, "delete")
+        return
+    if old is None and name in rules.local_only and new is False:
+        return
+    if name in rules.normalizers and isinstance(old, str) and isinstance(new, str):
+        old, new = rules.normalizers[name](old), rules.normalizers[name](new)
+    if name in rules.json_documents and not is_unknown(new) and old is not None:
+        if canonical(old) != canonical(new):
+            yield Change(name, "update")
+        return
+    yield from _compare(shape, old, new, was.get(name), name)
+
+
+def _compare(shape: Shape, old: Any, new: Any, was: Any, path: str) -> Iterable[Change]:
+    if new is UNKNOWN or old is None or old is UNKNOWN:
+        if old is not None or new not in ([], {}, "", False):
+            yield Change(path, "add" if old is None else "update")
+    elif isinstance(old, Asset) and isinstance(new, Asset):
+        if old.hash != new.hash:
+            yield Change(path, "update")
+    elif shape.kind == "list" and isinstance(old, list) and isinstance(new, list):
+        yield from _lists(shape.inner[0], cast("list[Any]", old), cast("list[Any]", new), as_list(was), path)
+    elif shape.kind == "map" and isinstance(old, dict) and isinstance(new, dict):
+        yield from _maps(shape.inner[0], cast("Props", old), cast("Props", new), path)
+    elif shape.cls is not None and isinstance(old, dict) and isinstance(new, dict):
+        yield from _objects(
+            nested_fields(shape), cast("Props", old), cast("Props", new), cast("Props", was if isinstance(was, dict) else {}), path
+        )
+    elif old != new:
+        yield Change(path, "update")
+
+
+def _maps(inner: Shape, old: Props, new: Props, path: str) -> Iterable[Change]:
+    for key in sorted(old.keys() | new.keys()):
+        if key not in new:
+            yield Change(f"{path}.{key}", "delete")
+        elif key not in old:
+            yield Change(f"{path}.{key}", "add")
+        else:
+            yield from _compare(inner, old[key], new[key], None, f"{path}.{key}")
+
+
+def _objects(fields: Mapping[str, Field], old: Props, new: Props, was: Props, path: str) -> Iterable[Change]:
+    for name, field in fields.items():
+        if new.get(name) is not None:
+            yield from _compare(field.shape, old.get(name), new[name], was.get(name), f"{path}.{name}")
+        elif was.get(name) is not None and old.get(name) not in (None, "", [], {}, False):
+            yield Change(f"{path}.{name}", "delete")
+
+
+def _lists(inner: Shape, old: list[Any], new: list[Any], was: list[Any], path: str) -> Iterable[Change]:
+    """Order has no meaning in any list of the implemented types; what is left unmatched is shown by its index.
+
+    An item may be less than it was: so each live one is compared with what the program last said of it.
+    """
+    said = [_last_input_for(inner, item, was, at) for at, item in enumerate(old)]
+    left = list(range(len(old)))
+    unmatched: list[int] = []
+    for index, item in enumerate(new):
+        match = next((at for at in left if not list(_compare(inner, old[at], item, said[at], ""))), None)
+        if match is None:
+            unmatched.append(index)
+        else:
+            left.remove(match)
+    for index in unmatched:
+        if left:
+            at = min(left, key=lambda at: (len(list(_compare(inner, old[at], new[index], said[at], ""))), at != index))
+            left.remove(at)
+            yield from _compare(inner, old[at], new[index], said[at], f"{path}[{index}]")
+        else:
+            yield Change(f"{path}[{index}]", "add")
+    for at in left:
+        yield Change(f"{path}[{at}]", "delete")
+
+
+def _last_input_for(inner: Shape, live: Any, was: list[Any], index: int) -> Any:
+    """The program's earlier item that a live one is: the one that it equals, else (after a drift) the one at its place."""
+    equal = (item for item in was if not list(_compare(inner, live, item, None, "")))
+    return next(equal, was[index] if index < len(was) else None)
+
+
+def canonical(document: Any) -> Any:
+    """A policy document in a form in which equivalent ones are equal: one action as a list of one, lists without order."""
+    if isinstance(document, str):
+        try:
+            document = json.loads(document)
+        except ValueError:
+            return document
+    return _canonical(document)
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _set(item) if key in _SETS else _canonical(item) for key, item in cast("Props", value).items()}
+    if isinstance(value, list):
+        return [_canonical(item) for item in cast("list[Any]", value)]
+    return value
+
+
+_SETS = frozenset({"Action", "NotAction", "Resource", "NotResource", "AWS", "Service", "Federated", "Statement"})
+
+
+def _set(value: Any) -> Any:
+    items = cast("list[Any]", value) if isinstance(value, list) else [value]
+    return sorted((_canonical(item) for item in items), key=lambda item: json.dumps(item, sort_keys=True, default=str))

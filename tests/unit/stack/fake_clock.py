@@ -1,0 +1,17 @@
+"""A clock for what waits, so that its tests need no time."""
+
+from stack.readiness import Clock
+
+
+class FakeClock:
+    """A clock that only waiting moves."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(now=lambda: self.seconds, sleep=self.sleep)

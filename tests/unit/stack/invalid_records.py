@@ -1,0 +1,48 @@
+"""Records as a host may write them into its own object, and why each is none: whoever reads records is tried with them."""
+
+import json
+from typing import Any, Final
+
+
+def _record(**changes: Any) -> bytes:
+    told: dict[str, Any] = {
+        "state": "ready",
+        "reason": "serves",
+        "time": "2026-01-01T12:00:05.000000Z",
+        "facts": {},
+        "measures": {},
+        "detail": [],
+    }
+    return json.dumps({**told, **changes}).encode()
+
+
+INVALID_RECORDS: Final[dict[str, tuple[bytes, str]]] = {
+    "words": (b"not json", "it is no JSON"),
+    "nothing": (b"", "it is no JSON"),
+    "bytes": (b"\xff\xfe\x00", "it is no JSON"),
+    "no end": (b"[" * 200_000, "it is no JSON"),
+    "megabytes": (b'"' + b"x" * 3_000_000 + b'"', "it is larger than 256 KB"),
+    "a list": (b"[1,2]", "it is no JSON object"),
+    "null": (b"null", "it is no JSON object"),
+    "a number without an end": (b'{"renewed_every": 1' + b"0" * 4000 + b"}", "`renewed_every` is no number of seconds"),
+    "no number": (b'{"renewed_every": NaN}', "it is no JSON"),
+    "how often in words": (_record(renewed_every="often"), "`renewed_every` is no number of seconds"),
+    "how often as yes": (_record(renewed_every=True), "`renewed_every` is no number of seconds"),
+    "never again": (_record(renewed_every=-1), "`renewed_every` is no number of seconds"),
+    "beyond all dates": (_record(time="9999-12-31T23:59:59-14:00"), "`time` is no date and time with an offset"),
+    "before all dates": (_record(time="0001-01-01T00:00:00+14:00"), "`time` is no date and time with an offset"),
+    "no date": (_record(time="yesterday"), "`time` is no date and time with an offset"),
+    "no zone": (_record(time="2026-01-01T12:00:05"), "`time` is no date and time with an offset"),
+    "a date as a number": (_record(time=7), "`time` is no date and time with an offset"),
+    "a state that is none": (_record(state=["ready"]), "`state` is no text"),
+    "a reason that is none": (_record(reason={"a": 1}), "`reason` is no text"),
+    "a hash that is none": (_record(user_data_sha256=1), "`user_data_sha256` is no text"),
+    "lines that are none": (_record(detail="one"), "`detail` is no list of lines"),
+    "a line that is none": (_record(detail=["one", 2]), "`detail` is no list of lines"),
+    "facts that are none": (_record(facts=["a"]), "`facts` is no JSON object"),
+    "a fact that is none": (_record(facts={"role": ["primary"]}), "`facts.role` is no text"),
+    "too many facts": (_record(facts={str(number): "" for number in range(101)}), "`facts` has more than 100 entries"),
+    "a measure that is none": (_record(measures={"lag": 1.5}), "`measures.lag` is no text"),
+    "a problem that is none": (_record(configuration_problem="x"), "`configuration_problem` is no JSON object"),
+}
+"""Name → the object's bytes, and why they are no record."""

@@ -1,0 +1,62 @@
+"""The reboot that an upgrade needs: on the day set for it, after this host's own upgrades, and while all others of its tier serve."""
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from webstack_host import config, tier
+from webstack_host.config import HostConfig
+from webstack_host.run import run
+
+REQUIRED = Path("/run/reboot-required")
+"""Made by /etc/kernel/postinst.d/unattended-upgrades, after a kernel's installation."""
+PACKAGES = Path("/run/reboot-required.pkgs")
+PROC = Path("/proc")
+
+
+def reasons() -> list[str]:
+    """What needs a reboot: packages, and programs that run with a file which an upgrade replaced. Empty where nothing does."""
+    packages = sorted(set(PACKAGES.read_text().split())) if PACKAGES.exists() else []
+    return [*(packages or (["something installed"] if REQUIRED.exists() else [])), *sorted(_outdated())]
+
+
+def _outdated() -> set[str]:
+    """Names of programs with code in memory whose file in /usr is gone (proc_pid_maps(5)): a library's fix is not theirs yet."""
+    found: set[str] = set()
+    for maps in PROC.glob("[0-9]*/maps"):
+        try:
+            mapped = [line.split(maxsplit=5) for line in maps.read_text().splitlines()]
+            if any("x" in fields[1] and fields[-1].startswith("/usr/") and fields[-1].endswith(" (deleted)") for fields in mapped):
+                found.add((maps.parent / "comm").read_text().strip())
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def is_due(loaded: HostConfig, now: datetime) -> bool:
+    """Whether this is a day on which this host may reboot."""
+    return loaded.reboot_day in ("daily", f"{now:%A}".lower())
+
+
+def main() -> int:
+    """Reboots where it is needed and may be; else says why not, and the next day tries again."""
+    loaded, causes = config.load(), reasons()
+    if not causes:
+        print("no reboot is needed")
+        return 0
+    print(f"a reboot is needed by {', '.join(causes)}", flush=True)
+    if not is_due(loaded, datetime.now(UTC)):
+        print(f"it is put off: patching.rebootDay is {loaded.reboot_day or 'never'}")
+        return 0
+    try:
+        words = tier.peer_records()
+    except Exception as error:
+        print(f"it is put off: nobody tells whether the others of this tier serve: {error}", file=sys.stderr)
+        return 1
+    if loaded.host not in words or not all(word.is_serving for word in words.values()):
+        waited = [str(word) for word in words.values() if not word.is_serving] or [f"{loaded.host} has told nothing"]
+        print(f"it is put off: {'; '.join(waited)}", file=sys.stderr)
+        return 1
+    print(f"all of this tier serve ({', '.join(sorted(words))}): rebooting", flush=True)
+    run(["systemctl", "reboot"])
+    return 0

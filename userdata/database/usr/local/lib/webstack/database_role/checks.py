@@ -1,0 +1,166 @@
+"""Whether this database host serves: asked of its own role check and its agent, as routing and people would ask."""
+
+import json
+import urllib.request
+from dataclasses import dataclass, replace
+from typing import Any
+
+from webstack_host import services, stack_secrets
+from webstack_host.api_cache import CachedAnswer
+from webstack_host.config import HostConfig
+from webstack_host.readiness import CheckResult
+
+from . import accounts, filesystem, paths, records
+from .boot import DataState, PrimaryRecord
+from .configuration import record_facts
+from .decision import Action
+from .observed_state import ReplicationMode
+from .settings import DatabaseEndpoint, Settings
+
+UNITS = ("mysql.service", "webstack-database-agent.service", "webstack-database-check.service", "webstack-database-accounts.service")
+
+
+RESEED = "webstack-database reseed"
+"""Run on a replica, it gives up what the replica holds for a new copy of the primary (see `reseeding`)."""
+
+PRIMARY_CACHE: CachedAnswer[PrimaryRecord | None] = CachedAnswer()
+MODE_CACHE: CachedAnswer[ReplicationMode | None] = CachedAnswer()
+"""The two records in the artifact bucket. What of them matters at once is seen at the hosts themselves."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthInputs:
+    """What was found. `status` and `primary_status` are /status of this host and of the primary; None where there was no answer.
+
+    `bucket_error`: why the bucket did not say who is primary, or what acknowledged writes are worth; empty where it did.
+    """
+
+    primary_record: PrimaryRecord | None
+    status: dict[str, Any] | None
+    agent: dict[str, str]
+    accounts: bool
+    primary_status: dict[str, Any] | None = None
+    mode: ReplicationMode | None = None
+    bucket_error: str = ""
+
+
+def evaluate(settings: Settings, inputs: HealthInputs) -> CheckResult:
+    """Ready or not, with the one reason that matters most. Pure."""
+    doing = f"{inputs.agent.get('action', 'no word')}: {inputs.agent.get('reason', 'the agent has not spoken yet')}"
+    if inputs.primary_record is None and inputs.bucket_error:
+        return _without_primary_record(settings, inputs, doing)
+    facts = record_facts(settings, inputs.primary_record)
+    if inputs.primary_record is None:
+        return CheckResult(ok=False, reason="waiting for the first database host to begin the database", facts=facts)
+    if inputs.status is None:
+        return CheckResult(ok=False, reason=f"the role check does not answer ({doing})", facts=facts, units=UNITS)
+    if inputs.primary_record.primary == settings.host:
+        facts["replication"] = inputs.agent.get("mode", "")
+        if not inputs.status["primary"]:
+            return _not_yet(f"not open for writes: {doing}", facts, inputs)
+        if not inputs.accounts:
+            return CheckResult(ok=False, reason="open for writes, making accounts", facts=facts, units=UNITS)
+        return CheckResult(ok=True, reason=f"primary, {facts['replication']}", facts=facts)
+    return replace(_replica(inputs.primary_record.primary, inputs, facts, doing), metrics=_measures(inputs.status))
+
+
+def _replica(primary: str, found: HealthInputs, facts: dict[str, str], doing: str) -> CheckResult:
+    status, beside = found.status or {}, found.primary_status
+    if not status["replica"]:
+        return _not_replicating(primary, status, facts, found, doing)
+    if beside and not beside.get("expects_replica", True):
+        # The replica is new to the stack: the primary is told of it by its own change, which comes once this host is ready.
+        return CheckResult(ok=True, reason=f"replica of {primary}, which is not configured with one yet", facts=facts)
+    lossless = found.mode is ReplicationMode.LOSSLESS or bool(found.bucket_error)
+    if not (lossless and beside and beside["semi_sync"]):
+        reason = f"replicating, but {primary} does not wait for this replica's acknowledgement yet"
+        return CheckResult(ok=False, reason=reason, facts=facts, units=UNITS, recovering=True)
+    return CheckResult(ok=True, reason=f"replica of {primary}", facts=facts, unverified=found.bucket_error)
+
+
+def _not_replicating(primary: str, status: dict[str, Any], facts: dict[str, str], found: HealthInputs, doing: str) -> CheckResult:
+    if status.get("data") == DataState.SEEDED.value:
+        if status.get("applier") == "OFF" and (error := status.get("applier_error") or _applier_error(found)):
+            return CheckResult(ok=False, reason=f"the applier stopped: {error}", facts=facts, detail=[remedy(primary)], permanent=True)
+        if status.get("receiver") == status.get("applier") == "ON" and status.get("lag_seconds") is not None:
+            return CheckResult(ok=False, reason=f"too far behind {primary}: reads go there", facts=facts, recovering=True)
+    return _not_yet(f"not replicating yet: {doing}", facts, found)
+
+
+def _applier_error(found: HealthInputs) -> str:
+    """Why an applier could not even begin: the agent has the statement's own error."""
+    return found.agent.get("reason", "").removeprefix("the applier stopped: ") if found.agent.get("action") == Action.BLOCKED.value else ""
+
+
+def remedy(primary: str) -> str:
+    """What a person may do about an applier that stopped for good."""
+    return f"`{RESEED}` on this host gives its data up for a new copy of {primary}'s; read docs/runbooks.md, A replica's applier stopped"
+
+
+def _not_yet(reason: str, facts: dict[str, str], found: HealthInputs) -> CheckResult:
+    copying = (found.status or {}).get("data") == DataState.CLONE_TARGET.value and found.agent.get("action") != Action.BLOCKED.value
+    return CheckResult(ok=False, reason=reason, facts=facts, units=UNITS, recovering=copying)
+
+
+def _without_primary_record(settings: Settings, found: HealthInputs, doing: str) -> CheckResult:
+    """What this host itself shows, where the bucket does not say which it is to be."""
+    facts = filesystem.facts()
+    if found.status is None:
+        return CheckResult(ok=False, reason=f"the role check does not answer ({doing})", facts=facts, units=UNITS)
+    for role, serves in (("primary", "takes writes"), ("replica", "replicates")):
+        if found.status[role]:
+            return CheckResult(
+                ok=True, reason=serves, facts={**facts, "role": role}, metrics=_measures(found.status), unverified=found.bucket_error
+            )
+    return _not_yet(f"neither takes writes nor replicates: {doing}", facts, found)
+
+
+def _measures(status: dict[str, Any]) -> dict[str, str]:
+    lag = status.get("lag_seconds")
+    return {} if status.get("writable", True) or lag is None else {"lag": f"{lag:.1f} s"}
+
+
+def check(config: HostConfig) -> CheckResult:
+    """Looks once; quick, and never raises for what is not there yet. The bucket is asked rarely."""
+    settings = Settings.from_variables(config.variables)
+    own = settings.endpoint(settings.host)
+    status = _status(own) if own else None
+    claim, mode, unasked = None, None, ""
+    primary: DatabaseEndpoint | None = None
+    try:
+        claim = PRIMARY_CACHE.get(records.read_primary, good=lambda claim: claim is not None)
+        primary = settings.endpoint(claim.primary) if claim and claim.primary != settings.host else None
+        if primary and status and status["replica"]:
+            mode = MODE_CACHE.get(records.read_mode, good=lambda mode: mode is ReplicationMode.LOSSLESS)
+    except Exception as error:
+        unasked = f"the artifact bucket cannot be asked: {error}"
+    found = evaluate(
+        settings,
+        HealthInputs(
+            primary_record=claim,
+            status=status,
+            agent=_agent(),
+            accounts=paths.ACCOUNTS_DONE.exists(),
+            primary_status=_status(primary) if primary else None,
+            mode=mode,
+            bucket_error=unasked,
+        ),
+    )
+    if found.ok and not services.is_active(services.FIREWALL):  # it serves without, and one host can take that from all others
+        found = replace(found, ok=False, reason="the firewall's rules are not in force", units=(services.FIREWALL,))
+    return replace(found, facts={**found.facts, **stack_secrets.record_fact(accounts.secret_versions())})
+
+
+def _status(host: DatabaseEndpoint) -> dict[str, Any] | None:
+    try:
+        with urllib.request.urlopen(f"http://{host.address}:{paths.CHECK_PORT}/status", timeout=1.5) as answer:
+            return json.loads(answer.read())
+    except (OSError, ValueError):
+        return None
+
+
+def _agent() -> dict[str, str]:
+    try:
+        return json.loads(paths.AGENT_STATUS.read_text())
+    except (OSError, ValueError):
+        return {}

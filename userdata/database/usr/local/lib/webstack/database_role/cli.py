@@ -1,0 +1,45 @@
+"""The command `webstack-database`: one word says which part of the role this process is."""
+
+import os
+import sys
+
+from webstack_host import config
+
+from .settings import Settings
+
+USAGE = """usage: webstack-database agent | role-check | accounts | follow-volume | stop
+       webstack-database reseed [--discard]"""
+
+
+def main(arguments: list[str]) -> int:
+    """Runs the part that is named; returns the exit code."""
+    if arguments[:1] == ["reseed"] and arguments[1:] in ([], ["--discard"]):
+        from . import reseed
+
+        return reseed.main(Settings.from_variables(config.load().variables), discard=bool(arguments[1:]))
+    if len(arguments) != 1 or arguments[0] not in {"agent", "role-check", "accounts", "follow-volume", "stop"}:
+        print(USAGE, file=sys.stderr)
+        return 2
+    settings = Settings.from_variables(config.load().variables)
+    part = arguments[0]
+    if part == "agent":
+        from . import agent
+
+        agent.main(settings)
+    elif part == "role-check":
+        from . import role_check
+
+        role_check.serve(settings.address, expects_replica=settings.has_replica)
+    elif part == "accounts":
+        from . import accounts
+
+        accounts.main(settings)
+    elif part == "follow-volume":
+        from . import filesystem
+
+        return 0 if filesystem.grow() else 1
+    else:
+        from . import shutdown
+
+        shutdown.stop(settings, int(os.environ.get("MAINPID", "0")))
+    return 0

@@ -1,0 +1,106 @@
+"""A database host's part of configuring itself: volume, server, certificates, and what its data is. Root runs it at each boot."""
+
+from collections.abc import Callable
+
+from webstack_host import readiness, services
+from webstack_host.config import HostConfig
+from webstack_host.errors import PermanentError
+from webstack_host.run import run, validate
+
+from . import certificates, datadir, filesystem, install, paths, records, volume
+from .boot import BootState, BootStep, DataState, PrimaryRecord, decide_boot
+from .observe import peer_view
+from .settings import Settings
+
+WAITING_FOR_PRIMARY = {"waiting_for": "primary"}
+"""What this host publishes while nobody has begun the database: the program creates db-1 only after db-2 has said so."""
+
+ProgressCallback = Callable[[str], None]
+
+
+class BootBlockedError(PermanentError):
+    """This host must not serve as things stand; the message says why and what to do."""
+
+
+def configure(config: HostConfig) -> None:
+    """Prepares everything up to the start of mysqld.
+
+    Raises NotReadyError where this host must not serve, and what came in the way where a later attempt may get further.
+    """
+    settings = Settings.from_variables(config.variables)
+
+    def say(reason: str) -> None:
+        print(f"webstack: {reason}", flush=True)
+        try:
+            readiness.publish("starting", reason, facts=record_facts(settings, records.read_primary()))
+        except Exception as error:
+            print(f"webstack: progress not published: {error}", flush=True)
+
+    say("looking for the data volume")
+    run(["systemd-sysusers"])
+    if services.is_active("mysql.service"):
+        say("mysqld runs already")
+    else:
+        volume.mount(volume.wait(settings.volume_id, progress=say))
+        filesystem.grow(seconds=filesystem.BOOT_TIMEOUT)
+        if not install.installed():
+            say("installing MySQL")
+        install.install()
+    datadir.create_folders()
+    if not services.is_active("mysql.service"):
+        certificates.ensure_pair(settings)
+    certificates.publish()
+    certificates.refresh()
+    validate(["mysqld", f"--defaults-file={paths.CONFIGURATION}", "--validate-config"])
+    if not services.is_active("mysql.service"):
+        prepare_data(settings, say, records.read_primary)
+    paths.ACCOUNTS_DONE.unlink(missing_ok=True)
+    paths.PREPARED.touch()
+
+
+def record_facts(settings: Settings, claim: PrimaryRecord | None) -> dict[str, str]:
+    """What this host's record tells besides its state."""
+    facts = filesystem.facts()
+    if claim is None:
+        return facts if settings.host == settings.first_host else {**facts, **WAITING_FOR_PRIMARY}
+    return {**facts, "role": "primary" if claim.primary == settings.host else "replica"}
+
+
+def prepare_data(settings: Settings, progress: ProgressCallback, read_claim: Callable[[], PrimaryRecord | None]) -> None:
+    """Takes the boot's steps until there is something to start. Raises NotReadyError where there must not be."""
+    prepared = False
+    while True:
+        record = datadir.read()
+        claim = read_claim()
+        decision = decide_boot(
+            BootState(
+                host=settings.host,
+                first_host=settings.first_host,
+                data=record.data,
+                data_id=record.data_id,
+                primary_record=claim,
+                has_replica=settings.has_replica,
+                peer_has_data=_peer_has_data(settings) if claim is None else None,
+                prepared=prepared,
+            )
+        )
+        progress(decision.reason)
+        if decision.step is BootStep.START:
+            return
+        if decision.step is BootStep.BLOCKED:
+            raise BootBlockedError(decision.reason)
+        if decision.step is BootStep.INITIALISE:
+            datadir.initialise(DataState.INITIALISED, decision.reason)
+        elif decision.step is BootStep.CLAIM_PRIMARY:
+            # Lost to somebody else or not: the next look at the claim tells which.
+            records.create_primary(PrimaryRecord(primary=settings.host, data_id=record.data_id))
+        elif decision.step is BootStep.MARK_SEEDED:
+            datadir.mark(DataState.SEEDED, decision.reason)
+        else:
+            datadir.initialise(DataState.CLONE_TARGET, decision.reason)
+            prepared = True
+
+
+def _peer_has_data(settings: Settings) -> bool | None:
+    found = peer_view(settings.peer) if settings.peer else None
+    return None if found is None else found.data is DataState.SEEDED

@@ -1,0 +1,158 @@
+"""What happens before mysqld is told to stop, on purpose and by systemd (ExecStop of mysql.service, so in every orderly way to stop it).
+
+A primary fences new writes and waits until every write it is about to acknowledge is on the replica. Stopped with a commit still waiting,
+mysqld would acknowledge it with nobody's copy (tried). So when the replica does not answer for the patience, either "degraded" is
+recorded first and the wait ended by that, or, where that cannot be recorded, mysqld is killed: then nothing is acknowledged.
+
+A replica tells the primary that it leaves, and waits until the primary no longer waits for it. It tells by taking a named lock on the
+primary over the replication account: authenticated by its secret, over TLS, without a right more, and gone with the connection.
+"""
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+from webstack_host import aws
+
+from . import paths, records
+from .mysql import MySQLClient, MySQLError
+from .observe import STOP_LOCK, local_view
+from .observed_state import ReplicationMode
+from .settings import Settings
+
+LOG = logging.getLogger("webstack.stop")
+
+SESSION_GRACE = 3.0
+"""Seconds that are left to statements which hold up the fence, after their sessions were told to end."""
+
+LEAVE_MARGIN = 3.0
+"""Seconds beyond the patience that a leaving replica waits for the primary's answer."""
+
+RECORD_DEADLINE = 10.0
+"""Seconds in which "degraded" must be recorded, before mysqld is killed instead."""
+
+
+def stop(settings: Settings, main_pid: int) -> None:
+    """Prepares this host's mysqld for its stop. Never raises: systemd stops mysqld next, whatever was said here."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("botocore").setLevel(logging.WARNING)
+    with suppress(OSError):
+        paths.STOPPING.touch()
+    with role_lock(5.0):
+        root = MySQLClient("root", patience=5.0)
+        try:
+            local = local_view(root)
+            if local is None:
+                LOG.info("mysqld does not answer: nothing to prepare")
+            elif not local.read_only:
+                _fence(settings, root, main_pid)
+            elif local.receiver == "ON" and local.source_address:
+                announce_stop(settings, root, local.source_address)
+        except Exception:
+            LOG.exception("the stop was not prepared")
+            local = local_view(root)
+            if local is not None and not local.read_only:
+                _kill(main_pid, "writes could not be fenced")
+
+
+def _fence(settings: Settings, root: MySQLClient, main_pid: int) -> None:
+    fencing = threading.Thread(target=_close_for_writes, daemon=True)
+    fencing.start()
+    if _fenced(root, fencing, settings.ack_timeout):
+        LOG.info("fenced: every acknowledged write is where it should be")
+        return
+    if _waiting(root):
+        recorder = threading.Thread(target=_record_degraded, args=(settings, root), daemon=True)
+        recorder.start()
+        recorder.join(RECORD_DEADLINE)
+    else:
+        _end_sessions(root)
+    if not _fenced(root, fencing, SESSION_GRACE):
+        _kill(main_pid, "writes are not acknowledged and cannot be fenced")
+
+
+def _close_for_writes() -> None:
+    # A session of its own: the statement waits behind commits that wait for the replica, and blocks later ones from that moment on.
+    try:
+        MySQLClient("root", patience=120.0).run("SET GLOBAL super_read_only = ON")
+    except MySQLError as error:
+        LOG.warning("fence: %s", error)
+
+
+def _fenced(root: MySQLClient, fencing: threading.Thread, patience: float) -> bool:
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline:
+        local = local_view(root)
+        if local is None or (local.super_read_only and local.waiting == 0):
+            return True
+        fencing.join(0.05)
+        time.sleep(0.05)
+    return False
+
+
+def _waiting(root: MySQLClient) -> bool:
+    local = local_view(root)
+    return local is not None and local.waiting > 0
+
+
+def _record_degraded(settings: Settings, root: MySQLClient) -> None:
+    try:
+        records.write_mode(ReplicationMode.DEGRADED, primary=settings.host, reason="stopped while the replica did not acknowledge")
+        root.run("SET GLOBAL rpl_semi_sync_source_enabled = OFF")
+        LOG.warning("degraded: stopped while the replica did not acknowledge")
+    except Exception:
+        LOG.exception("degraded could not be recorded")
+
+
+def _end_sessions(root: MySQLClient) -> None:
+    sessions = root.rows(
+        "SELECT PROCESSLIST_ID AS id FROM performance_schema.threads WHERE TYPE = 'FOREGROUND' AND PROCESSLIST_ID <> CONNECTION_ID()"
+        " AND PROCESSLIST_USER LIKE 'app\\_%%'"
+    )
+    for session in sessions:
+        with suppress(MySQLError):
+            root.run(f"KILL {int(session['id'])}")
+
+
+def _kill(main_pid: int, reason: str) -> None:
+    LOG.warning("mysqld is killed rather than stopped: %s", reason)
+    if main_pid > 1:
+        os.kill(main_pid, signal.SIGKILL)
+
+
+def announce_stop(settings: Settings, root: MySQLClient, address: str) -> None:
+    """Tells the primary at that address that this replica leaves, waits until it is not waited for, and stops receiving."""
+    deadline = time.monotonic() + settings.ack_timeout + LEAVE_MARGIN
+    primary = MySQLClient("replication", address=address, password=aws.secret("database-replication"), patience=2.0)
+    try:
+        primary.row("SELECT GET_LOCK(%s, 0) AS held", [STOP_LOCK.format(host=settings.host)])
+        while time.monotonic() < deadline:
+            if not primary.row("SELECT @@global.rpl_semi_sync_source_enabled AS semi_sync")["semi_sync"]:
+                LOG.info("the primary no longer waits for this replica")
+                break
+            time.sleep(0.05)
+        else:
+            LOG.warning("the primary did not answer in time: its writes stop for its patience")
+    except MySQLError as error:
+        LOG.warning("the primary could not be told: %s", error)
+    root.run("STOP REPLICA IO_THREAD")
+    primary.close()
+
+
+@contextmanager
+def role_lock(timeout: float) -> Generator[None]:
+    """The lock of roles, if it can be had in time: an agent in the middle of a long copy does not hold up a stop."""
+    with paths.ROLE_LOCK.open("a") as file:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(0.05)
+        yield
