@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 from zxcvbn import zxcvbn
 
-from . import logins, web
+from . import login_throttle, web
 from .database import UnavailableError
 from .model import User
 
@@ -19,19 +19,22 @@ log = logging.getLogger(__name__)
 
 # scrypt by Python's own OpenSSL, so that no compiled wheel is needed; these are parameters that OWASP's password storage cheat sheet names
 # as equal to Argon2id's (N=2^15, r=8, p=3: 32 MB).
-METHOD = "scrypt:32768:8:3"
+HASH_METHOD = "scrypt:32768:8:3"
 # Compared with when there is no such user, so that the time of an answer does not tell who is a customer.
-NOBODY = (
+DUMMY_HASH = (
     "scrypt:32768:8:3$cFqpn9bGcYJtnRCw$"
     "0000000000000000000000000000000000000000000000000000000000000000"
     "0000000000000000000000000000000000000000000000000000000000000000"
 )
-SHORTEST, LONGEST = 12, 200
-STRONG_ENOUGH = 3
+MIN_PASSWORD_LENGTH, MAX_PASSWORD_LENGTH = 12, 200
+MIN_STRENGTH_SCORE = 3
 """zxcvbn's score of what is safe from offline guessing where the hash is slow (https://github.com/dropbox/zxcvbn)."""
-LOOKED_AT = 72
+MAX_SCORED_LENGTH = 72
 """Characters of a password that are judged: the time it takes grows with the square."""
-EMAIL = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
+_SYMBOLS = str.maketrans("@{[<(!|$+%", "acccciistx")
+"""Symbols that zxcvbn takes for letters, and the letter. Left as they are, it tries each combination of what several for one letter may
+stand for (`enumerate_l33t_subs` in its matching.py): seconds of a processor for one password."""
+EMAIL_PATTERN = re.compile(r"[a-z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-z0-9-]+(\.[a-z0-9-]+)+")
 
 
 @dataclass(frozen=True)
@@ -49,25 +52,30 @@ class EmailTakenError(Exception):
     """There is an account with this address already."""
 
 
-def problems(name: str, email: str, password: str) -> dict[str, str]:
+def sign_up_problems(name: str, email: str, password: str) -> dict[str, str]:
     """What is wrong with a sign-up, by field; empty when nothing is."""
     found: dict[str, str] = {}
     if not 1 <= len(name.strip()) <= 80 or not name.isprintable():
         found["name"] = "Please give a name of up to 80 characters."
-    if len(email.strip()) > 254 or not EMAIL.fullmatch(email.strip().lower()):
+    if len(email.strip()) > 254 or not EMAIL_PATTERN.fullmatch(email.strip().lower()):
         found["email"] = "This does not look like an email address."
-    if not SHORTEST <= len(password) <= LONGEST:
-        found["password"] = f"Please choose a password of {SHORTEST} to {LONGEST} characters."
-    elif zxcvbn(password[:LOOKED_AT], [name[:80], email[:254]])["score"] < STRONG_ENOUGH:
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        found["password"] = f"Please choose a password of {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters."
+    elif _strength(password, name, email) < MIN_STRENGTH_SCORE:
         found["password"] = (
             "This password is easy to guess. Please choose another, such as four words that have nothing to do with each other."  # noqa: S105 - a message
         )
     return found
 
 
+def _strength(password: str, name: str, email: str) -> int:
+    text, *known = (one.translate(_SYMBOLS) for one in (password[:MAX_SCORED_LENGTH], name[:80], email[:254]))
+    return zxcvbn(text, known)["score"]
+
+
 def sign_up(name: str, email: str, password: str) -> Customer:
-    """Make an account of values that have no `problems`. Raises EmailTakenError."""
-    user = User(name=name.strip(), email=email.strip().lower(), password_hash=generate_password_hash(password, METHOD))
+    """Make an account of values that have no `sign_up_problems`. Raises EmailTakenError."""
+    user = User(name=name.strip(), email=email.strip().lower(), password_hash=generate_password_hash(password, HASH_METHOD))
 
     def insert(session: Session) -> Customer:
         session.add(user)
@@ -78,30 +86,30 @@ def sign_up(name: str, email: str, password: str) -> Customer:
         made = web.write(insert)
     except IntegrityError:
         raise EmailTakenError from None
-    log.info("account %.12s is made", logins.account_of(made.email))
+    log.info("account %.12s is made", login_throttle.account_key(made.email))
     return made
 
 
 def log_in(email: str, password: str) -> Customer | None:
     """The customer with this address and password, or None. Raises TooManyTriesError where logins to it have failed too often."""
-    account = logins.account_of(email)
-    failed_lately = logins.require_few(account)
+    account = login_throttle.account_key(email)
+    failed_lately = login_throttle.require_not_locked(account)
 
     def find(session: Session) -> User | None:
         return session.scalar(select(User).where(User.email == email.strip().lower()))
 
     # Who signed up a moment ago on another device may not have reached the replica.
-    user = (web.read(find) or web.read_from_writer(find)) if EMAIL.fullmatch(email.strip().lower()) else None
+    user = (web.read(find) or web.read_from_writer(find)) if EMAIL_PATTERN.fullmatch(email.strip().lower()) else None
     # Which database was asked would tell who is a customer.
     g.pop("database_host", None)
-    if not check_password_hash(user.password_hash if user else NOBODY, password[:LONGEST]) or user is None:
-        logins.failed(account)
+    if not check_password_hash(user.password_hash if user else DUMMY_HASH, password[:MAX_PASSWORD_LENGTH]) or user is None:
+        login_throttle.record_failure(account)
         return None
-    logins.succeeded(account, failed_lately=failed_lately)
+    login_throttle.record_success(account, failed_lately=failed_lately)
     return _customer(user)
 
 
-def holds(user_id: int, session_number: int) -> bool:
+def is_session_valid(user_id: int, session_number: int) -> bool:
     """Whether a login of that number holds still: the customer is there, and has not logged out since."""
 
     def find(session: Session) -> int | None:

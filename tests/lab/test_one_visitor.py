@@ -11,7 +11,8 @@ import pytest
 from stack.sections import LimitsSettings
 from tests.lab import attacks
 from tests.lab.harness import LabUnderTest, wait_until
-from tests.lab.visitors import looking as others
+from tests.lab.shop import any_product, sign_up
+from tests.lab.visitors import background_browsing as others
 
 LIMITS = LimitsSettings()
 STATIC = "/static/shop.css"
@@ -39,8 +40,8 @@ def stat(lab: LabUnderTest, frontend: str, field: str) -> int:
 _ASK = """
 import sys
 sys.path.insert(0, "/usr/local/lib/webstack")
-from load_balancer_role.haproxy import ask
-print(ask(sys.argv[1]))
+from load_balancer_role.haproxy import query
+print(query(sys.argv[1]))
 """
 
 
@@ -50,7 +51,7 @@ def test_eight_thousand_silent_connections_take_no_place_of_others(
 ) -> None:
     each = 2050
     before = stat(lab, frontend, "dcon")
-    with others(lab), attacks.many_files(20_000), attacks.silent(site, port, sources, each):
+    with others(lab), attacks.file_limit(20_000), attacks.silent_connections(site, port, sources, each):
         refused = stat(lab, frontend, "dcon") - before
         assert refused >= len(sources) * (each - LIMITS.connections - 1)
 
@@ -72,14 +73,14 @@ def test_a_login_is_known_however_its_path_is_written(lab: LabUnderTest, sources
     ],
 )
 def test_the_slow_take_nobodys_time(lab: LabUnderTest, sources: list[str], site: str, begins: bytes) -> None:
-    with others(lab), attacks.slow(site, sources, 25, begins=begins) as opened:
+    with others(lab), attacks.stalled_connections(site, sources, 25, head=begins) as opened:
         pass
     assert len(opened) == len(sources) * 25
 
 
 def test_a_slow_header_is_ended_and_told_so(site: str, sources: list[str]) -> None:
-    with attacks.slow(site, sources[:1], 3, begins=b"GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: ") as opened:
-        wait_until(lambda: all(attacks.closed(opened)), seconds=30, what="the load balancer ends them")
+    with attacks.stalled_connections(site, sources[:1], 3, head=b"GET / HTTP/1.1\r\nHost: shop\r\nX-Slow: ") as opened:
+        wait_until(lambda: all(attacks.are_closed(opened)), seconds=30, what="the load balancer ends them")
 
 
 def test_a_flood_of_streams_is_counted_as_requests(lab: LabUnderTest, sources: list[str], site: str) -> None:
@@ -102,7 +103,7 @@ def under_way(lab: LabUnderTest, source: str) -> int:
 
 
 def test_bodies_that_never_end_take_an_address_its_share_and_no_more(lab: LabUnderTest, sources: list[str], site: str) -> None:
-    with others(lab), attacks.endless(site, sources[0], "/orders", LIMITS.request_concurrency + 100) as answers:
+    with others(lab), attacks.unfinished_requests(site, sources[0], "/orders", LIMITS.request_concurrency + 100) as answers:
         wait_until(lambda: answers()["429"] == 100, seconds=30, what="what is beyond the limit is told so")
         assert under_way(lab, sources[0]) == LIMITS.request_concurrency
         assert set(answers()) <= {"429", "refused"}, "a stream that is answered early is reset afterwards (RFC 9113, section 8.1)"
@@ -111,7 +112,7 @@ def test_bodies_that_never_end_take_an_address_its_share_and_no_more(lab: LabUnd
 @pytest.mark.parametrize("answered", [False, True], ids=["bodies-without-an-end", "answers-that-nobody-takes"])
 def test_who_keeps_requests_at_the_login_keeps_nobody_from_it(lab: LabUnderTest, sources: list[str], site: str, answered: bool) -> None:
     kept = LIMITS.total_credential_rate
-    with attacks.endless(site, sources[0], "/api/session", 4 * kept, answered=answered):
+    with attacks.unfinished_requests(site, sources[0], "/api/session", 4 * kept, answered=answered):
         wait_until(lambda: under_way(lab, sources[0]) >= kept, seconds=30, what="they are under way")
         wait_until(
             lambda: attacks.log_ins(site, sources[1], ["/api/session"], email="nobody@example.com") == [(401, None)],
@@ -124,12 +125,33 @@ def test_who_keeps_requests_at_the_login_keeps_nobody_from_it(lab: LabUnderTest,
 
 def test_answers_that_nobody_takes_do_not_pile_up(lab: LabUnderTest, sources: list[str], site: str) -> None:
     limit = LIMITS.request_concurrency
-    with attacks.endless(site, sources[0], "/", limit + 500, answered=True) as answers:
+    with attacks.unfinished_requests(site, sources[0], "/", limit + 500, answered=True) as answers:
         wait_until(lambda: answers()["429"] >= 500, seconds=30, what="what is beyond the limit is told so")
         assert under_way(lab, sources[0]) <= limit
 
 
 def test_headers_beyond_all_measure_are_refused(lab: LabUnderTest) -> None:
-    with lab.browser() as browser:
+    with lab.http_client() as browser:
         assert browser.get("/", headers={"X-Large": "x" * 40_000}).status_code == 400
         assert browser.get("/", headers={"Cookie": "x=" + "y" * 7_000}).status_code == 200
+
+
+def worker(lab: LabUnderTest) -> str:
+    """HAProxy's process that serves."""
+    return lab.run_on("lb-1", "python3", "-c", _ASK, "show info").partition("\nPid: ")[2].partition("\n")[0]
+
+
+def test_a_connection_that_changes_its_keys_without_an_end_ends_no_worker(lab: LabUnderTest, sources: list[str], site: str) -> None:
+    before = worker(lab)
+    with others(lab):
+        sent = attacks.key_updates(site, sources[0], 400_000, seconds=15)
+    assert sent > 1_000_000, "the flood was one"
+    assert worker(lab) == before
+
+
+def test_an_upload_of_the_largest_body_comes_through(lab: LabUnderTest) -> None:
+    with lab.http_client() as browser:
+        token, product = sign_up(browser), any_product(browser)
+        order = {"id": "large", "product": product, "quantity": 1, "note": "x" * 10_000_000}
+        answer = browser.post("/api/orders", json=order, headers={"Authorization": f"Bearer {token}"}, timeout=120)
+    assert answer.status_code < 500, answer.text

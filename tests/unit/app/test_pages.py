@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from flask import Flask
-from shop import accounts, logins, logs
+from shop import accounts, login_throttle, logs
 from shop.model import Order, User, utc_now
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
+from zxcvbn.matching import L33T_TABLE, enumerate_l33t_subs, relevant_l33t_subtable
 
 if TYPE_CHECKING:
     from .conftest import Browser
@@ -166,7 +167,7 @@ def test_passwords_are_kept_as_scrypt_at_the_strength_that_owasp_names(
     app: Flask, browser: "Browser", monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.undo()
-    assert accounts.METHOD == "scrypt:32768:8:3"
+    assert accounts.HASH_METHOD == "scrypt:32768:8:3"
     browser.sign_up()
     with Session(app.extensions["shop"].database.writer) as session:
         kept = session.scalars(select(User.password_hash)).one()
@@ -203,18 +204,18 @@ def test_nobody_may_try_for_a_while_after_ten_failures_whoever_has_the_account(
 ) -> None:
     browser.sign_up()
     for email in ("ann@example.org", "nobody@example.org"):
-        answers = [new_browser().send("/login", email=email, password="wrong horse") for _ in range(logins.MOST + 1)]
-        assert [answer.status_code for answer in answers] == [401] * logins.MOST + [429]
+        answers = [new_browser().send("/login", email=email, password="wrong horse") for _ in range(login_throttle.MAX_FAILURES + 1)]
+        assert [answer.status_code for answer in answers] == [401] * login_throttle.MAX_FAILURES + [429]
     assert new_browser().send("/login", email="ann@example.org", password="correct horse").status_code == 429
     assert new_browser().send("/login", email="bea@example.org", password="wrong horse").status_code == 401, "others are not meant"
-    later = utc_now() + logins.WINDOW
-    monkeypatch.setattr(logins, "utc_now", lambda: later)
+    later = utc_now() + login_throttle.WINDOW
+    monkeypatch.setattr(login_throttle, "utc_now", lambda: later)
     assert new_browser().send("/login", email="ann@example.org", password="correct horse").status_code == 303
 
 
 def test_a_login_forgets_the_failures_before_it(browser: "Browser", new_browser: "Callable[[], Browser]") -> None:
     browser.sign_up()
-    for password in (*["wrong horse"] * (logins.MOST - 1), "correct horse", "wrong horse", "correct horse"):
+    for password in (*["wrong horse"] * (login_throttle.MAX_FAILURES - 1), "correct horse", "wrong horse", "correct horse"):
         status = new_browser().send("/login", email="ann@example.org", password=password).status_code
         assert status == (303 if password == "correct horse" else 401)
 
@@ -234,6 +235,26 @@ def test_a_password_that_is_guessed_at_once_is_refused(browser: "Browser", passw
     assert "easy to guess" in answer.text
 
 
+def test_no_password_takes_seconds_to_judge(browser: "Browser", monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library looks at all words of a password once for each way to read its symbols as letters."""
+    judged: list[str] = []
+
+    def scored(password: str, _words: list[str]) -> dict[str, int]:
+        judged.append(password)
+        return {"score": 4}
+
+    monkeypatch.setattr(accounts, "zxcvbn", scored)
+    browser.send("/sign-up", name="Ann", email="ann@example.org", password="p4ssw0rd({[<369&#!|1/0$5+7%2@8'*3}" * 3)
+    [password] = judged
+    assert len(password) == accounts.MAX_SCORED_LENGTH
+    assert len(list(enumerate_l33t_subs(relevant_l33t_subtable(password, L33T_TABLE)))) <= 8
+
+
+@pytest.mark.parametrize("password", ["p@ssw0rd1234", "{omputer1234"])
+def test_a_symbol_for_a_letter_makes_a_password_no_better(browser: "Browser", password: str) -> None:
+    assert browser.send("/sign-up", name="Ann", email="ann@example.org", password=password).status_code == 400
+
+
 def test_logins_are_told_without_addresses_and_nobody_forges_a_line(
     app: Flask, browser: "Browser", caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -246,4 +267,6 @@ def test_logins_are_told_without_addresses_and_nobody_forges_a_line(
     assert not any("ann@" in line for line in told)
     record = app.logger.makeRecord("shop", 30, "x", 1, "GET %s", ("/a\n[now] INFO: login of ada succeeded\x1b[2J",), None)
     record.request_id = "-"
-    assert logs.OneLine(logs.FORMAT).format(record).splitlines()[0].endswith(r"GET /a\n[now] INFO: login of ada succeeded\x1b[2J")
+    assert (
+        logs.SingleLineFormatter(logs.FORMAT).format(record).splitlines()[0].endswith(r"GET /a\n[now] INFO: login of ada succeeded\x1b[2J")
+    )

@@ -8,7 +8,7 @@ from userdata.render import ROOT
 
 Unit = dict[str, list[tuple[str, str]]]
 
-RESTARTED = {
+RESTART_POLICIES = {
     # Always: what has ended does not serve.
     "haproxy.service": "always",
     "keepalived.service": "always",
@@ -26,11 +26,12 @@ RESTARTED = {
     "mysql.service": "on-failure",
     "webstack-await-primary.service": "on-failure",
     "webstack-migrate.service": "on-failure",
+    "webstack-firewall.service": "on-failure",
 }
 REPEATED_BY_TIMER = {"webstack-data-volume.service", "webstack-database-ca.service", "webstack-session-manager.service"}
 DAILY = {"webstack-upgrade.service"}
 """At an hour of the host's own."""
-CANNOT_FAIL = {"webstack-drain.service"}
+NEVER_FAILS = {"webstack-drain.service"}
 """Its start removes a file that need not be there."""
 
 
@@ -40,11 +41,11 @@ def units() -> dict[str, Unit]:
     for path in sorted(ROOT.glob("*/etc/systemd/system/*.service")) + sorted(ROOT.glob("*/etc/systemd/system/*.service.d/*.conf")):
         name = path.name if path.suffix == ".service" else path.parent.name.removesuffix(".d")
         assert name not in found, f"{name} stands twice"
-        found[name] = parsed(path)
+        found[name] = parse_unit(path)
     return found
 
 
-def parsed(path: Path) -> Unit:
+def parse_unit(path: Path) -> Unit:
     """The settings of a unit file, by section, in their order."""
     sections: Unit = {}
     section = ""
@@ -64,7 +65,7 @@ def setting(unit: Unit, section: str, key: str) -> str | None:
 
 
 def test_the_table_holds_every_service_of_the_hosts() -> None:
-    assert set(units()) == set(RESTARTED) | REPEATED_BY_TIMER | DAILY | CANNOT_FAIL
+    assert set(units()) == set(RESTART_POLICIES) | REPEATED_BY_TIMER | DAILY | NEVER_FAILS
 
 
 @pytest.mark.parametrize("name", sorted(units()))
@@ -74,7 +75,7 @@ def test_a_service_may_be_started_as_often_as_it_takes(name: str) -> None:
     assert setting(units()[name], "Service", "StartLimitIntervalSec") is None, "systemd reads it in [Unit] alone"
 
 
-@pytest.mark.parametrize(("name", "policy"), RESTARTED.items())
+@pytest.mark.parametrize(("name", "policy"), RESTART_POLICIES.items())
 def test_a_service_that_failed_is_started_again_soon(name: str, policy: str) -> None:
     unit = units()[name]
     assert setting(unit, "Service", "Restart") == policy
@@ -84,7 +85,7 @@ def test_a_service_that_failed_is_started_again_soon(name: str, policy: str) -> 
 @pytest.mark.parametrize("name", sorted(REPEATED_BY_TIMER))
 def test_what_is_done_from_time_to_time_is_repeated_whether_it_succeeded_or_not(name: str) -> None:
     [timer] = ROOT.glob(f"*/etc/systemd/system/{Path(name).stem}.timer")
-    assert setting(parsed(timer), "Timer", "OnUnitInactiveSec"), "counted from its end, also from a failed one"
+    assert setting(parse_unit(timer), "Timer", "OnUnitInactiveSec"), "counted from its end, also from a failed one"
     assert setting(units()[name], "Service", "Type") == "oneshot"
 
 
@@ -104,6 +105,16 @@ def test_the_migration_waits_for_the_primary_before_each_attempt_and_does_not_fa
     assert setting(awaits, "Service", "RemainAfterExit") is None
     assert setting(awaits, "Service", "TimeoutStartSec") == "infinity"
     assert setting(awaits, "Service", "RestartMode") == "direct"
+
+
+@pytest.mark.parametrize(("role", "guarded"), [("load_balancer", "haproxy.service"), ("database", "mysql.service")])
+def test_the_firewall_comes_before_what_it_guards_and_is_looked_after(role: str, guarded: str) -> None:
+    """What the target wants is looked at by `unit_failures`. Not required: a site without its limits is better than none, and says so."""
+    wanted = parse_unit(ROOT / role / f"etc/systemd/system/webstack.target.d/{role}.conf")
+    assert "webstack-firewall.service" in str(setting(wanted, "Unit", "Wants")).split()
+    unit = units()[guarded]
+    assert "webstack-firewall.service" in " ".join(value for key, value in unit["Unit"] if key == "After").split()
+    assert (ROOT / role / "etc/webstack/firewall.nft").exists()
 
 
 @pytest.mark.parametrize("name", sorted(units()))
