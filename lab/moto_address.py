@@ -1,4 +1,4 @@
-"""The address of a bare API server, the one behind the gateway, and how it is reached.
+"""The address of a moto server, the one behind the gateway, and how it is reached.
 
 It checks nobody. So a lab's listens on a Unix socket that only root can open, `unix:PATH`; one that holds nothing and ends with the command
 that started it (`lab.standalone_moto`) may be at a URL, `http://127.0.0.1:PORT`.

@@ -157,7 +157,7 @@ class LabNames:
 
     @property
     def moto_address(self) -> str:
-        """The bare API server's address: what the lab's own parts read must not be throttled by a fault, nor stand in the call log."""
+        """The moto server's address: what the lab's own parts read must not be throttled by a fault, nor stand in the call log."""
         return from_socket(self.moto_socket)
 
     @property

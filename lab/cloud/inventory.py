@@ -27,7 +27,7 @@ InstanceLookup = Callable[[str], str | None]
 
 
 class MotoClients:
-    """boto3 clients of the bare API server, made when first needed. Their calls block: make them in threads."""
+    """boto3 clients of the moto server, made when first needed. Their calls block: make them in threads."""
 
     def __init__(self, address: str) -> None:
         """`address`: `lab.moto_address`."""

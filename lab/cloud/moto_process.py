@@ -29,7 +29,7 @@ class MotoProcess:
 
     @property
     def address(self) -> str:
-        """The bare server's address: `lab.moto_address`."""
+        """The moto server's address: `lab.moto_address`."""
         return self._names.moto_address
 
     async def start(self) -> bool:

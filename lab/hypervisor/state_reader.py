@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Ec2StateReader:
-    """A reader of one bare API server (`lab.moto_address`). Blocking: call `read` in a thread."""
+    """A reader of one moto server (`lab.moto_address`). Blocking: call `read` in a thread."""
 
     def __init__(self, address: str) -> None:
         self._caller = internal_clients(address)

@@ -24,7 +24,7 @@ OTHER_PORTS: Final = (22, 25)
 
 PROTOCOL: Final = 10
 """The first byte of MySQL's greeting: https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html"""
-EACH: Final = 120
+EACH: Final = 140
 """Connections to MySQL that one host gets (userdata/database/etc/webstack/firewall.nft)."""
 
 Said = dict[str, dict[str, bool | str]]

@@ -53,7 +53,7 @@ class GatewayEndpoint:
 
 
 class PolicyStore:
-    """Reads policies by clients of the bare API server. A policy that is no JSON of the known form raises ValueError."""
+    """Reads policies by clients of the moto server. A policy that is no JSON of the known form raises ValueError."""
 
     def __init__(self, clients: MotoClients) -> None:
         self._clients = clients

@@ -31,7 +31,7 @@ class RoleSession:
 
 
 class RoleSessions:
-    """The sessions that the API server knows, asked for over `http`, a client of the bare server."""
+    """The sessions that the API server knows, asked for over `http`, a client of the moto server."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http

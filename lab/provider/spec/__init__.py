@@ -1,6 +1,6 @@
 """What AWS's own provider does with each type and function of the program, as data with the place it was read in beside every line.
 
-The data (one YAML file for each service) are what the lab's provider takes its tables from (`rules/sourced.py`), what the unit tests'
+The data (one YAML file for each service) are what the lab's provider takes its tables from (`rules/from_spec.py`), what the unit tests'
 strict monitor makes its answers of, and what the tests derive their cases from. `docs/conformance.md` says how to add to them.
 """
 

@@ -45,7 +45,7 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Output:
-    """A computed value. `format` is a template (`formats.py`) of the text, or of each item where `list` is true."""
+    """A computed value. `format` is a template (`text_templates.py`) of the text, or of each item where `list` is true."""
 
     format: str
     source: str

@@ -1,4 +1,4 @@
-"""Pages in a browser: neither the door nor the bare server answers them, and nothing that either says is for a page to read."""
+"""Pages in a browser: neither the door nor the moto server answers them, and nothing that either says is for a page to read."""
 
 import http.client
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The bare API server on its Unix socket: for root alone, and for every kind of client that the lab's own parts have."""
+"""The moto server on its Unix socket: for root alone, and for every kind of client that the lab's own parts have."""
 
 import os
 import socket
