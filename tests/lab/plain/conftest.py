@@ -36,7 +36,7 @@ SETTINGS = (f"environment.ami={PLAIN_IMAGE}", "web.count=1")
 def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabUnderTest]:
     """A lab of its own, on the plain image; nothing of it is there afterwards."""
     clone = copy_program(tmp_path_factory.mktemp("clone"), extra=("lab", "ops", "tools", "pyproject.toml"))
-    render, last = clone / "userdata" / "render.py", '        "runcmd": [[BOOT]],\n'
+    render, last = clone / "userdata" / "render.py", '        "runcmd": [[BOOT_SCRIPT]],\n'
     assert last in render.read_text(), "render.py has changed: change this test with it"
     upgrades = ["systemd-run", "--no-block", "--unit=upgrades", "--property=DefaultDependencies=no", "/usr/bin/python3", "-c", UPGRADES]
     bootcmd = f'        **({{"bootcmd": [{upgrades!r}]}} if variables.host == "lb-1" else {{}}),\n'

@@ -247,6 +247,9 @@ def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, program
     key, certificate = tmp_path / "web.key", tmp_path / "web.pem"
     monkeypatch.setattr(configuration, "TLS_KEY", key)
     monkeypatch.setattr(configuration, "TLS_CERTIFICATE", certificate)
+    log = tmp_path / "access.log"
+    log.touch(0o644)
+    monkeypatch.setattr(configuration, "NGINX_LOGS", tmp_path)
     write, me = files.write, pwd.getpwuid(os.getuid()).pw_name
     monkeypatch.setattr(files, "write", partial(write, owner=me, group=me))
     for changed in (False, True):
@@ -259,6 +262,7 @@ def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, program
         assert ("systemctl restart webstack-migrate.service webstack-app.service" in lines) == changed
         assert secret_sync.load_versions() == found.versions
     assert (key.read_text(), key.stat().st_mode & 0o777, certificate.read_text()) == ("key", 0o600, "certificate")
+    assert log.stat().st_mode & 0o777 == 0o640, "what visitors ask is not everybody's to read"
 
 
 def test_a_host_that_drains_says_so_first_and_then_waits_as_long_as_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

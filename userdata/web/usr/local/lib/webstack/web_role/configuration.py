@@ -1,5 +1,7 @@
 """Puts a web host's files in place and validates each by its own program."""
 
+from pathlib import Path
+
 from webstack_host import files, internal_tls, services, stack_secrets
 from webstack_host.config import HostConfig
 from webstack_host.run import validate
@@ -9,6 +11,7 @@ from web_role import database_ca, environment, release, secret_sync
 PROXY_CONFIG = "/etc/webstack/database-proxy.cfg"
 TLS_KEY, TLS_CERTIFICATE = "/run/webstack/web.key", "/run/webstack/web.pem"
 """What Nginx's conf.d/tls.conf names."""
+NGINX_LOGS = Path("/var/log/nginx")
 
 
 def configure(config: HostConfig) -> None:
@@ -24,6 +27,8 @@ def configure(config: HostConfig) -> None:
     files.write(TLS_CERTIFICATE, certificate)
     validate(["haproxy", "-c", "-f", PROXY_CONFIG])
     validate(["nginx", "-t", "-q"])
+    for log in NGINX_LOGS.glob("*.log"):
+        log.chmod(0o640)  # the package made them for everybody to read
     services.reload_if_running("webstack-database-proxy.service", "nginx.service")
     if changed:
         services.restart_if_running("webstack-migrate.service", "webstack-app.service")
