@@ -47,7 +47,7 @@ def ensure_admin_key(names: LabNames) -> AccessKey:
 
 
 def read_admin_key(names: LabNames) -> AccessKey:
-    """The lab's keys. Raises KeysError where it has none, and for all but root."""
+    """The lab's keys. Raises AdminKeysError where it has none, and for all but root."""
     try:
         return AccessKey(**json.loads(names.keys_file.read_text()))
     except FileNotFoundError:

@@ -31,7 +31,7 @@ class ClientFactory:
 
 
 def admin_clients(names: LabNames) -> ClientFactory:
-    """Who may do everything in the lab's account, through the API gateway. Raises KeysError for all but root."""
+    """Who may do everything in the lab's account, through the API gateway. Raises AdminKeysError for all but root."""
     keys = read_admin_key(names)
     session = boto3.session.Session(aws_access_key_id=keys.access_key_id, aws_secret_access_key=keys.secret)
     return ClientFactory(endpoint=names.api_endpoint, session=session)

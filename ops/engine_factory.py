@@ -18,7 +18,7 @@ from ops.options import EngineRequest, Provider
 
 @contextlib.contextmanager
 def lab_engine(session: LabHandle, stack: str, request: EngineRequest) -> Generator[Engine]:
-    """The engine of a running lab. Raises SettingError, EngineBusyError, ProviderError, and KeysError for all but root."""
+    """The engine of a running lab. Raises SettingError, EngineBusyError, ProviderError, and AdminKeysError for all but root."""
     options = EngineOptions(
         home=session.engine_home,
         repository=REPOSITORY,

@@ -102,7 +102,7 @@ def find_problems(status: Mapping[str, Any]) -> list[str]:
 
 
 def table(hosts: Sequence[Host]) -> Group:
-    """The hosts for people: a row each, and under it what the host says, MOST_SAID characters of it. 80 columns hold every row."""
+    """The hosts for people: a row each, and under it what the host says, MAX_DETAIL_CHARS characters of it. 80 columns hold every row."""
     headings = ("host", "zone", "private ip", "public ip", "state")
     rows = [(host.name, host.zone, host.private_ip, host.public_ip, host.state) for host in hosts]
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]

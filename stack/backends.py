@@ -62,7 +62,7 @@ class BackendWaiter:
         bucket: pulumi.Output[str],
         after: Sequence[pulumi.Output[Any]],
     ) -> pulumi.Output[None]:
-        """Done once every load balancer sends requests to every web host. Raises NotBalancedError.
+        """Done once every load balancer sends requests to every web host. Raises BackendsNotReadyError.
 
         `balancers`: host → role id and instance id; `web_hosts`: host → private address; the wait begins `after` all those.
         """
@@ -77,7 +77,7 @@ class BackendWaiter:
         return pulumi.Output.all(given, dict(web_hosts), bucket, *after).apply(waited)
 
     async def poll_until_ready(self, bucket: str, keys: Mapping[str, str], web_hosts: Mapping[str, str]) -> None:
-        """Looks at the records at `keys` until each lists all `web_hosts` (host → address). Raises NotBalancedError."""
+        """Looks at the records at `keys` until each lists all `web_hosts` (host → address). Raises BackendsNotReadyError."""
         found = await asyncio.gather(
             *(self._poll_balancer(self._client_factory(), bucket, host, key, web_hosts) for host, key in keys.items())
         )

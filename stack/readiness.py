@@ -150,7 +150,7 @@ class ReadinessWaiter:
         return pulumi.Output.all(instance, bucket, role_id, user_data, configuration, *after).apply(begin)
 
     def require_ready(self, results: Sequence[pulumi.Output[WaitResult]], value: pulumi.Input[T]) -> pulumi.Output[T]:
-        """`value`, once every host is ready. Raises NotReadyError, with every host that is not."""
+        """`value`, once every host is ready. Raises HostsNotReadyError, with every host that is not."""
 
         def judged(results: list[Any]) -> T:
             *found, held = results

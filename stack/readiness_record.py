@@ -57,7 +57,7 @@ class ReadinessRecord:
 
 
 def parse_record(body: bytes) -> ReadinessRecord:
-    """The record in an object of at most LARGEST bytes. Raises UnreadableRecordError."""
+    """The record in an object of at most MAX_RECORD_BYTES bytes. Raises InvalidRecordError."""
     if len(body) > MAX_RECORD_BYTES:
         raise InvalidRecordError(f"it is larger than {MAX_RECORD_BYTES // 1024} KB")
     try:

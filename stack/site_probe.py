@@ -52,7 +52,7 @@ class ProbeError(Exception):
 
 
 def probe_site(endpoint: SiteEndpoint) -> None:
-    """One visitor's look, each request over a connection of its own. Raises RefusedError.
+    """One visitor's look, each request over a connection of its own. Raises ProbeError.
 
     `/healthz` must be answered with 200, the first page without an error of the server's, and http with a redirect to https.
     """
@@ -70,7 +70,7 @@ def certificate_error(endpoint: SiteEndpoint) -> str:
 
 
 def require_unexpired_certificate(endpoint: SiteEndpoint) -> None:
-    """A certificate that has ended serves nobody, whoever made it: browsers do not go on. Raises RefusedError."""
+    """A certificate that has ended serves nobody, whoever made it: browsers do not go on. Raises ProbeError."""
     shown = _peer_certificate(endpoint)
     if not shown:
         return  # it has answered just now
@@ -107,7 +107,7 @@ def _unverified_context() -> ssl.SSLContext:
 
 
 def resolve_ipv4(name: str) -> "list[str] | None":
-    """The IPv4 addresses that a name leads to; None where nobody says within LOOK_UP_SECONDS."""
+    """The IPv4 addresses that a name leads to; None where nobody says within DNS_TIMEOUT."""
     answers: queue.Queue[list[str] | None] = queue.Queue()
 
     def look() -> None:
@@ -127,7 +127,7 @@ def resolve_ipv4(name: str) -> "list[str] | None":
 
 
 def _get(place: SiteEndpoint, path: str, expected: range, *, encrypted: bool = True) -> str:
-    """Asks for a page and gives its answer's Location. Raises RefusedError, with the beginning of the body, where the status is not good.
+    """Asks for a page and gives its answer's Location. Raises ProbeError, with the beginning of the body, where the status is not good.
 
     The body of a good answer is not waited for: it may be a stream that never ends.
     """
@@ -162,7 +162,7 @@ def _get(place: SiteEndpoint, path: str, expected: range, *, encrypted: bool = T
 
 @contextlib.contextmanager
 def _deadline(connection: socket.socket) -> Generator[threading.Event]:
-    """Ends what goes on over the connection after ANSWER_SECONDS: a limit of each single read does not limit their sum.
+    """Ends what goes on over the connection after RESPONSE_TIMEOUT: a limit of each single read does not limit their sum.
 
     The event is set where that was so.
     """

@@ -91,7 +91,7 @@ def sign_up(name: str, email: str, password: str) -> Customer:
 
 
 def log_in(email: str, password: str) -> Customer | None:
-    """The customer with this address and password, or None. Raises TooManyTriesError where logins to it have failed too often."""
+    """The customer with this address and password, or None. Raises TooManyAttemptsError where logins to it have failed too often."""
     account = login_throttle.account_key(email)
     failed_lately = login_throttle.require_not_locked(account)
 

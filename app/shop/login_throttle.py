@@ -32,7 +32,7 @@ def account_key(email: str) -> str:
 
 
 def require_not_locked(account: str) -> bool:
-    """Whether a login failed lately. Raises TooManyTriesError where too many did."""
+    """Whether a login failed lately. Raises TooManyAttemptsError where too many did."""
 
     def find(session: Session) -> LoginFailures | None:
         return session.get(LoginFailures, account)

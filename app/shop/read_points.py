@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection, text
 
-# A set grows by a range for each server that was ever the primary. One that does not fit a cookie is given up for ANY_WRITE.
+# A set grows by a range for each server that was ever the primary. One that does not fit a cookie is given up for WRITER_ONLY.
 MAX_LENGTH = 1000
 # The read point that only the writer can serve.
 WRITER_ONLY = "*"

@@ -31,7 +31,7 @@ class Backend:
         return f"{self.folder.as_uri()}?metadata=skip"
 
     def prepare(self, project: str, stack: str) -> None:
-        """Makes the folder what an engine can start on, whatever the last one left. Raises DamagedStateError, StateAccessError."""
+        """Makes the folder what an engine can start on, whatever the last one left. Raises CorruptStateError, StateAccessError."""
         with translate_state_errors(self.folder):
             self._prepare(project, stack)
 

@@ -29,7 +29,7 @@ class StateAccessError(LabError):
 def translate_state_errors(where: Path) -> Generator[None]:
     """Says in words what the engine's own files below `where` refuse.
 
-    Raises DamagedStateError where a folder stands in a file's place, or a file in a folder's; StateAccessError for a full disk, missing
+    Raises CorruptStateError where a folder stands in a file's place, or a file in a folder's; StateAccessError for a full disk, missing
     rights and all else.
     """
     try:

@@ -90,7 +90,7 @@ def write_workspace(
     Of the user's file only `config` is taken, and of that nothing that says who calls AWS and how: salt, encrypted key, secrets provider
     and environments belong to the stack on AWS, and the lab has neither its keys nor its accounts. Keeps the encryption salt that the
     engine wrote there at the stack's first run. Raises SettingError, also where a value is secure and no setting replaces it, and
-    DamagedStateError and StateAccessError where the folder cannot be written.
+    CorruptStateError and StateAccessError where the folder cannot be written.
     """
     source = _source(repository, stack, config_file)
     project = _bytes(repository / "Pulumi.yaml")

@@ -39,7 +39,7 @@ class Repository:
 
 
 def trust_policy(repository: Repository, kind: DeployerKind, scope: PolicyScope) -> dict[str, Any]:
-    """The trust policy of the role. Raises RightsError."""
+    """The trust policy of the role. Raises PolicyError."""
     condition = {
         "StringEquals": {f"{ISSUER}:aud": AUDIENCE, f"{ISSUER}:sub": [_escape_variables(one) for one in subjects(repository, kind)]}
     }
@@ -49,7 +49,7 @@ def trust_policy(repository: Repository, kind: DeployerKind, scope: PolicyScope)
 
 
 def subjects(repository: Repository, kind: DeployerKind) -> list[str]:
-    """The subjects of tokens that may take the role: by names, and by names and ids where they are known. Raises RightsError."""
+    """The subjects of tokens that may take the role: by names, and by names and ids where they are known. Raises PolicyError."""
     _check(repository, kind)
     owner, _, name = repository.name.partition("/")
     forms = [f"{owner}/{name}"]

@@ -143,7 +143,7 @@ def _condition(service: str, under: ConditionKind, resources: frozenset[str], pl
 
 
 def pack_policies(found: Sequence[Statement]) -> list[Document]:
-    """Policies of at most 6,144 characters, a statement too long for one being cut by its actions. Raises RightsError."""
+    """Policies of at most 6,144 characters, a statement too long for one being cut by its actions. Raises PolicyError."""
     pieces = [piece for statement in found for piece in _split_statement(statement)]
     documents: list[Document] = []
     for piece in sorted(pieces, key=lambda one: policy_size(_document([one])), reverse=True):

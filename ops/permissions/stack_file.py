@@ -20,7 +20,7 @@ _STACK = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 
 def policy_scope(repository: Path, stack: str, account: str | None) -> PolicyScope:
-    """The place of a stack with a file here, in this account or in the only one that the file allows. Raises RightsError, SettingError."""
+    """The place of a stack with a file here, in this account or in the only one that the file allows. Raises PolicyError, SettingError."""
     if not _STACK.fullmatch(stack):  # in a policy a `*` would be every stack
         rule = "a stack's name has 1 to 100 letters, digits, hyphens, underscores and full stops"
         raise PolicyError(f"--stack {stack!r}: {rule}; rename the stack and its file")

@@ -32,7 +32,7 @@ class StateBackend:
 
 
 def state_statements(backend: StateBackend, kind: DeployerKind, scope: PolicyScope) -> list[dict[str, Any]]:
-    """The statements for the state of one stack. Raises RightsError.
+    """The statements for the state of one stack. Raises PolicyError.
 
     Listing is not narrowed by `s3:prefix`: S3 tells a missing object from a forbidden one (404, not 403) only to who may list the bucket
     (https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html, Permissions), such a read has no prefix, and Pulumi must be told.

@@ -40,7 +40,7 @@ def clients_for_aws(repository: Path, stack: str) -> AwsClients:
 
 
 def clients_for_lab(repository: Path, stack: str, lab: LabHandle) -> AwsClients:
-    """By a lab's own API. Raises DaemonError where it does not run, KeysError for all but root."""
+    """By a lab's own API. Raises DaemonError where it does not run, AdminKeysError for all but root."""
     region = _region(read_config(repository, stack), stack)
     lab.require_running()
     caller = aws_clients.admin_clients(lab.names)

@@ -20,7 +20,7 @@ class RotationTimeoutError(UserError):
 def rotate(
     fleet: Fleet, purposes: Sequence[str], *, revoke: bool, timeout: float, say: ProgressCallback, sleep: Sleep = time.sleep
 ) -> None:
-    """Rotates secrets. Raises NotYetError."""
+    """Rotates secrets. Raises RotationTimeoutError."""
 
     def step(rotations: list[Rotation]) -> list[PendingHost]:
         hosts = fleet.hosts()
@@ -36,7 +36,7 @@ def rotate(
 
 
 def wait(poll: Callable[[], list[PendingHost] | None], *, timeout: float, say: ProgressCallback, sleep: Sleep = time.sleep) -> None:
-    """Looks until there is nobody to wait for any more (None), and tells each thing that is awaited once. Raises NotYetError."""
+    """Looks until there is nobody to wait for any more (None), and tells each thing that is awaited once. Raises RotationTimeoutError."""
     began = time.monotonic()
     told: set[str] = set()
     while (found := poll()) is not None:

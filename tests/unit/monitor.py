@@ -289,7 +289,7 @@ def run(
     preview: bool = False,
     monitor: StrictMonitor | None = None,
 ) -> RecordedProgram:
-    """Runs a program to its very end and returns what it registered. Raises what the program raises, or RefusedError."""
+    """Runs a program to its very end and returns what it registered. Raises what the program raises, or ViolationError."""
     strict = monitor or StrictMonitor(preview=preview)
     lines = strict.program.log
     logger = logging.Logger("program", level=logging.INFO)

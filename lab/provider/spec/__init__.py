@@ -21,7 +21,7 @@ __all__ = ["FOLDER", "load_spec", "spec_of"]
 
 @functools.cache
 def load_spec() -> ProviderSpec:
-    """Everything in this folder. Raises FactsError for a line that is malformed or names no source."""
+    """Everything in this folder. Raises SpecError for a line that is malformed or names no source."""
     found = parse(SOURCES.name, SOURCES.read_text(), {})
     for path in sorted(set(FOLDER.glob("*.yaml")) - {SOURCES}):
         found = found.merge(parse(path.name, path.read_text(), found.sources), path.name)

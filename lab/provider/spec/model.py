@@ -148,7 +148,7 @@ class ProviderSpec:
     functions: Mapping[str, FunctionSpec] = field(default_factory=dict[str, FunctionSpec])
 
     def merge(self, other: ProviderSpec, name: str) -> ProviderSpec:
-        """Both together. Raises FactsError where both speak of the same thing. `name`: the file of the other one."""
+        """Both together. Raises SpecError where both speak of the same thing. `name`: the file of the other one."""
         merged: dict[str, dict[str, Any]] = {}
         for part in fields(self):
             ours, theirs = getattr(self, part.name), getattr(other, part.name)

@@ -35,7 +35,7 @@ _KINDS: Final[dict[str, type]] = (
 
 
 def parse(name: str, text: str, sources: Mapping[str, str]) -> ProviderSpec:
-    """The facts of one file; `sources` are those that its lines may name besides its own. Raises FactsError: the place and the rule."""
+    """The facts of one file; `sources` are those that its lines may name besides its own. Raises SpecError: the place and the rule."""
     try:
         given = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
     except yaml.YAMLError as error:

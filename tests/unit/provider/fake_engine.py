@@ -96,7 +96,7 @@ class FakeEngine:
         self.servicer.Configure(provider_pb2.ConfigureRequest(args=encode(arguments)), Connection(peer))
 
     def check(self, token: str, name: str, props: Mapping[str, object], olds: Props | None = None) -> Props:
-        """The completed inputs. Raises RefusedError with one line per problem."""
+        """The completed inputs. Raises CheckFailedError with one line per problem."""
         request = provider_pb2.CheckRequest(urn=_urn(token, name), news=encode(props), olds=encode(olds or {}), randomSeed=b"seed")
         answer = self.servicer.Check(request, Connection(self.peer))
         if answer.failures:
@@ -159,7 +159,7 @@ class FakeEngine:
         self.servicer.Delete(request, Connection(self.peer))
 
     def invoke(self, token: str, /, **arguments: object) -> Props:
-        """A data source. Raises RefusedError with its failures."""
+        """A data source. Raises CheckFailedError with its failures."""
         answer = self.servicer.Invoke(provider_pb2.InvokeRequest(tok=token, args=encode(arguments)), Connection(self.peer))
         if answer.failures:
             raise CheckFailedError("\n".join(failure.reason for failure in answer.failures))

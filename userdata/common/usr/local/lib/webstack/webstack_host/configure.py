@@ -107,7 +107,7 @@ class RefusalTimer:
         self._reason, self._since = "", 0.0
 
     def has_expired(self, found: CheckResult) -> bool:
-        """Whether this one has gone on for REFUSED_FOR."""
+        """Whether this one has gone on for REFUSAL_GRACE."""
         reason = found.reason if found.refused else ""
         if reason != self._reason:
             self._reason, self._since = reason, time.monotonic()

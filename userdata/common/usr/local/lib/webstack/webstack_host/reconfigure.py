@@ -56,7 +56,7 @@ class BootConfiguration:
     def fetch(self) -> DesiredConfig | None:
         """The object that this boot puts in force; None where the host has none.
 
-        Raises what the API raises, and WaitsForStopError for some time where the object belongs to other user data than this boot's:
+        Raises what the API raises, and PendingStopError for some time where the object belongs to other user data than this boot's:
         the provider changes an instance's type and its user data in two cycles of stop, change and start, the type first
         (terraform-provider-aws, internal/service/ec2/ec2_instance.go, resourceInstanceUpdate), and the boot between them has the old
         user data.

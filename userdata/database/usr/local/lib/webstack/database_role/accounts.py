@@ -83,7 +83,7 @@ class AccountReconciler:
     def reconcile(self) -> bool:
         """Does what is to be done now, and notes which versions hold; whether this host was in a state for it.
 
-        Raises MySQLError, StillAcceptedError, or what the AWS API raises.
+        Raises MySQLError, PasswordMismatchError, or what the AWS API raises.
         """
         claim = records.read_primary()
         if claim is not None and claim.primary != self._settings.host:

@@ -25,7 +25,7 @@ class BootBlockedError(PermanentError):
 def configure(config: HostConfig) -> None:
     """Prepares everything up to the start of mysqld.
 
-    Raises NotReadyError where this host must not serve, and what came in the way where a later attempt may get further.
+    Raises BootBlockedError where this host must not serve, and what came in the way where a later attempt may get further.
     """
     settings = Settings.from_variables(config.variables)
 
@@ -67,7 +67,7 @@ def record_facts(settings: Settings, claim: PrimaryRecord | None) -> dict[str, s
 
 
 def prepare_data(settings: Settings, progress: ProgressCallback, read_claim: Callable[[], PrimaryRecord | None]) -> None:
-    """Takes the boot's steps until there is something to start. Raises NotReadyError where there must not be."""
+    """Takes the boot's steps until there is something to start. Raises BootBlockedError where there must not be."""
     prepared = False
     while True:
         record = datadir.read()

@@ -62,7 +62,7 @@ class PasswordReconciler:
     def reconcile(self, values: stack_secrets.SecretCache) -> list[str]:
         """Makes the account accept what the labels say, and nothing else; the versions that it accepts.
 
-        Raises StillAcceptedError where MySQL says otherwise afterwards, MySQLError, and what the AWS API raises.
+        Raises PasswordMismatchError where MySQL says otherwise afterwards, MySQLError, and what the AWS API raises.
         """
         wanted = DesiredPasswords.from_labels(stack_secrets.labels(self._purpose))
         if wanted != self._applied:

@@ -59,8 +59,8 @@ def main(settings: Settings, *, discard: bool) -> int:
 def begin(settings: Settings, *, discard: bool) -> str:
     """Marks this host's data to be copied anew; returns the primary's name.
 
-    Raises RefusedError on a primary, where the primary does not answer, and where this host alone holds transactions, unless they are to
-    be discarded; MySQLError where this host's server fails in the middle, and then the same command goes on.
+    Raises ReseedRefusedError on a primary, where the primary does not answer, and where this host alone holds transactions, unless they
+    are to be discarded; MySQLError where this host's server fails in the middle, and then the same command goes on.
     """
     if os.geteuid() != 0:
         raise ReseedRefusedError("this takes root (on AWS: `sudo webstack-database reseed`)")

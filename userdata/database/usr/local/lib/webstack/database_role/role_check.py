@@ -115,7 +115,7 @@ class RoleChecker:
         self._reading = RoleReading(local=None, lag=None)
 
     def reading(self) -> RoleReading:
-        """What MySQL says now, or said less than FRESH seconds ago."""
+        """What MySQL says now, or said less than CACHE_SECONDS seconds ago."""
         with self._lock:
             if time.monotonic() - self._read_at > CACHE_SECONDS:
                 self._reading = self._ask()

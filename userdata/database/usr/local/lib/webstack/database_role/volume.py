@@ -29,7 +29,7 @@ def device(volume_id: str) -> Path:
 def wait(volume_id: str, *, progress: Callable[[str], None]) -> Path:
     """The device, as soon as it is attached: an instance boots before its volumes are attached.
 
-    `progress` is told once that there is something to wait for. Raises TimeoutError when it has not come within ATTACHED_WITHIN.
+    `progress` is told once that there is something to wait for. Raises TimeoutError when it has not come within ATTACH_TIMEOUT.
     """
     found, deadline = device(volume_id), time.monotonic() + ATTACH_TIMEOUT
     if not found.exists():
