@@ -67,19 +67,17 @@ class Databases(Component):
         )
 
     def _host(self, number: int, needs: list[Any]) -> Host:
-        foundation = self._context
-        environment = foundation.environment
-        place = SPEC.placement(environment.address_plan, number)
+        context = self._context
+        environment = context.environment
         return Host(
             environment.resource_name(f"{SPEC.host_name(number)}-host"),
             HostArgs(
-                context=foundation,
+                context=context,
                 spec=SPEC,
                 number=number,
-                subnet=foundation.network.subnet(place.tier, place.zone),
                 volume=self.volumes[number],
-                documents=render_documents(foundation, SPEC, number, volume_id=self.volumes[number].id),
-                depends_on=[*foundation.boot_dependencies(SPEC.name, subnet=(place.tier, place.zone)), *needs],
+                documents=render_documents(context, SPEC, number, volume_id=self.volumes[number].id),
+                depends_on=needs,
             ),
             self.child(),
         )

@@ -77,9 +77,9 @@ class HostArgs:
     context: HostContext
     spec: RoleSpec
     number: int
-    subnet: aws.ec2.Subnet
     documents: HostDocuments
     depends_on: Sequence[pulumi.Resource | pulumi.Output[Any]]
+    """What must be there before it boots, besides what every host needs."""
     volume: aws.ebs.Volume | None = None
 
 
@@ -88,16 +88,17 @@ class Host(Component):
 
     def __init__(self, name: str, args: HostArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        foundation, spec, role = args.context, args.spec, args.spec.name
-        environment = foundation.environment
+        context, spec, role = args.context, args.spec, args.spec.name
+        environment = context.environment
         self.host = spec.host_name(args.number)
         self.pet = spec.is_fixed
         resource = environment.resource_name(self.host)
         tags: dict[str, pulumi.Input[str]] = {
             **environment.tags(spec.component, resource, host=self.host, role=role),
-            STACK_ID_TAG: foundation.credentials.stack_id,
+            STACK_ID_TAG: context.credentials.stack_id,
         }
-        needs = list(args.depends_on)
+        zone = environment.address_plan.zone_of(args.number)
+        needs = [*context.boot_dependencies(role, subnet=(spec.subnet, zone)), *args.depends_on]
         beside: list[pulumi.Output[Any]] = []
         if self.pet:
             # The instance comes after it: a pet that starts finds out whether its user data is the one that is wanted.
@@ -106,12 +107,12 @@ class Host(Component):
             beside.append(published.id)
         self.instance = aws.ec2.Instance(
             resource,
-            ami=foundation.ami,
+            ami=context.ami,
             instance_type=spec.settings(environment.settings).instance_type,
-            subnet_id=args.subnet.id,
+            subnet_id=context.network.subnet(spec.subnet, zone).id,
             private_ip=str(spec.placement(environment.address_plan, args.number).address) if self.pet else None,
-            vpc_security_group_ids=[foundation.firewall.groups[role].id],
-            iam_instance_profile=foundation.identity.profiles[role].name,
+            vpc_security_group_ids=[context.firewall.groups[role].id],
+            iam_instance_profile=context.identity.profiles[role].name,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1
             ),
@@ -140,11 +141,11 @@ class Host(Component):
                 opts=self.child(delete_before_replace=True),
             )
             beside.append(attachment.id)
-        self.role_id = foundation.identity.roles[role].unique_id
-        self.wait_result: pulumi.Output[WaitResult] = foundation.readiness.wait(
+        self.role_id = context.identity.roles[role].unique_id
+        self.wait_result: pulumi.Output[WaitResult] = context.readiness.wait(
             self.host,
             instance=self.instance.id,
-            bucket=foundation.artifacts.bucket_name,
+            bucket=context.artifacts.bucket_name,
             role_id=self.role_id,
             user_data=args.documents.user_data,
             configuration=args.documents.configuration if spec.supports_reload else None,
@@ -155,16 +156,16 @@ class Host(Component):
 
     def _configuration_object(self, args: HostArgs, needs: Sequence[pulumi.Resource | pulumi.Output[Any]]) -> aws.s3.BucketObjectv2:
         """The configuration object. It waits for what the instance waits for: a running host applies it at once."""
-        foundation = args.context
-        resource = foundation.environment.resource_name(f"{self.host}-configuration")
+        context = args.context
+        resource = context.environment.resource_name(f"{self.host}-configuration")
         return aws.s3.BucketObjectv2(
             resource,
-            bucket=foundation.artifacts.bucket_name,
+            bucket=context.artifacts.bucket_name,
             key=configuration_key(self.host),
             content=args.documents.configuration,
             content_type="application/yaml",
-            tags=foundation.environment.tags("artifacts", resource),
-            opts=self.child(depends_on=[*foundation.artifacts.bucket_settings, *cast("list[pulumi.Resource]", needs)]),
+            tags=context.environment.tags("artifacts", resource),
+            opts=self.child(depends_on=[*context.artifacts.bucket_settings, *cast("list[pulumi.Resource]", needs)]),
         )
 
 

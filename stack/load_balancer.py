@@ -39,32 +39,30 @@ class LoadBalancers(Component):
 
     def __init__(self, name: str, args: LoadBalancersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        foundation = args.context
-        environment = foundation.environment
+        context = args.context
+        environment = context.environment
         if environment.protected and environment.settings.load_balancer.tls.mode == "self-signed":
             pulumi.log.warn(SELF_SIGNED_WARNING)
         self.hosts: list[Host] = []
         for number in SPEC.numbers(environment.settings):
-            place = SPEC.placement(environment.address_plan, number)
             host = SPEC.host_name(number)
-            held_back = foundation.readiness.gate_change(
+            held_back = context.readiness.gate_change(
                 host,
                 args.web_results,
-                bucket=foundation.artifacts.bucket_name,
-                role_id=foundation.identity.roles[SPEC.name].unique_id,
-                stack_tags=foundation.credentials.stack_id.apply(partial(stack_tags, environment.name)),
+                bucket=context.artifacts.bucket_name,
+                role_id=context.identity.roles[SPEC.name].unique_id,
+                stack_tags=context.credentials.stack_id.apply(partial(stack_tags, environment.name)),
             )
-            told = render_documents(foundation, SPEC, number, allocation_id=args.elastic_ip.id, address=args.elastic_ip.public_ip)
+            told = render_documents(context, SPEC, number, allocation_id=args.elastic_ip.id, address=args.elastic_ip.public_ip)
             self.hosts.append(
                 Host(
                     environment.resource_name(f"{host}-host"),
                     HostArgs(
-                        context=foundation,
+                        context=context,
                         spec=SPEC,
                         number=number,
-                        subnet=foundation.network.subnet(place.tier, place.zone),
                         documents=told,
-                        depends_on=[*foundation.boot_dependencies(SPEC.name, subnet=(place.tier, place.zone)), *args.depends_on, held_back],
+                        depends_on=[*args.depends_on, held_back],
                     ),
                     self.child(),
                 )

@@ -24,21 +24,19 @@ class PlainHosts(Component):
 
     def __init__(self, name: str, args: PlainHostsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        foundation, spec = args.context, args.spec
-        environment = foundation.environment
+        context, spec = args.context, args.spec
+        environment = context.environment
         self.hosts: list[Host] = []
         for number in spec.numbers(environment.settings):
-            place = spec.placement(environment.address_plan, number)
             self.hosts.append(
                 Host(
                     environment.resource_name(f"{spec.host_name(number)}-host"),
                     HostArgs(
-                        context=foundation,
+                        context=context,
                         spec=spec,
                         number=number,
-                        subnet=foundation.network.subnet(place.tier, place.zone),
-                        documents=render_documents(foundation, spec, number),
-                        depends_on=[*foundation.boot_dependencies(spec.name, subnet=(place.tier, place.zone)), *args.dns_zone.boot_records],
+                        documents=render_documents(context, spec, number),
+                        depends_on=args.dns_zone.boot_records,
                     ),
                     self.child(),
                 )

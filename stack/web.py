@@ -48,18 +48,16 @@ class WebHosts(Component):
         self.register_outputs({})
 
     def _host(self, number: int, needs: list[pulumi.Resource]) -> Host:
-        foundation = self._context
-        environment = foundation.environment
-        zone = environment.address_plan.zone_of(number)
+        context = self._context
+        environment = context.environment
         return Host(
             environment.resource_name(f"{SPEC.host_name(number)}-host"),
             HostArgs(
-                context=foundation,
+                context=context,
                 spec=SPEC,
                 number=number,
-                subnet=foundation.network.subnet(SPEC.subnet, zone),
-                documents=render_documents(foundation, SPEC, number, app_bundle=foundation.artifacts.app_bundle, address=self._address),
-                depends_on=[*foundation.boot_dependencies(SPEC.name, subnet=(SPEC.subnet, zone)), *needs],
+                documents=render_documents(context, SPEC, number, app_bundle=context.artifacts.app_bundle, address=self._address),
+                depends_on=needs,
             ),
             self.child(),
         )

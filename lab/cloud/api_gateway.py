@@ -71,7 +71,7 @@ class Authorizer(Protocol):
 
 
 class ApiGateway:
-    """Passes calls on to the API server at `address` (`lab.moto_address`). Doors are opened on sockets that listen already."""
+    """Forwards calls to the moto server at `address` (`lab.moto_address`). Its listeners are sockets that listen already."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class ApiGateway:
     async def add_listener(self, listening: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         """Serves on a listening socket, with TLS if a context is given."""
         if self._runner is None:
-            raise RuntimeError("the front has not been started")
+            raise RuntimeError("the gateway has not been started")
         await web.SockSite(self._runner, listening, ssl_context=tls).start()
 
     async def stop(self) -> None:
@@ -180,7 +180,7 @@ class ApiGateway:
         if verdict.error is not None:
             return _error_response(call, verdict.error)
         if self._session is None:
-            raise RuntimeError("the front has not been started")
+            raise RuntimeError("the gateway has not been started")
         url = URL(f"{base_url(self._upstream)}{target}", encoded=True)  # as sent: the path is part of what is signed
         try:
             async with self._session.request(

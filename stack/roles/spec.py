@@ -99,7 +99,7 @@ class CommonVariables(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class RoleSpec:
-    """A role of hosts. A spec in `stack.roles.SPECS` is all that firewall, identity, credentials, configuration and audit ask."""
+    """A role of hosts. What iterates over `stack.roles.SPECS` asks it, and no role by its name."""
 
     name: Role
     """Also its tree under `userdata/` and its folder of bundles."""
@@ -167,10 +167,6 @@ class RoleSpec:
         if self.fixed_offset is None:
             raise ValueError(f"{self.host_name(number)} has no fixed address")
         return plan.fixed(self.subnet, number, self.fixed_offset)
-
-    def zone(self, plan: AddressPlan, number: int) -> int:
-        """The zone of a host, counted from 0: each is in the next."""
-        return plan.zone_of(number)
 
     def common_variables(self, environment: Environment, number: int, inputs: HostInputs) -> CommonVariables:
         """The variables that are made alike for every role."""
