@@ -6,12 +6,12 @@ from typing import Final
 
 import pulumi
 import pulumi_aws as aws
+from webstack_host.variables import Bundle, Role
 
 from stack.bundles import BuiltBundle
 from stack.component import Component
 from stack.environment import Environment
 from stack.publishing import Publisher
-from userdata.variables import Bundle, Role
 
 NONCURRENT_DAYS: Final = 30
 RECORD_NONCURRENT_DAYS: Final = 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pulumi
 import pulumi_aws as aws
 from pulumi.runtime import config as engine_config
+from webstack_host.variables import Bundle
 
 from stack.aws_config import AwsConfig, aws_config_problems
 from stack.aws_sessions import FAIL_FAST, make_client, make_session, shared_file_problems
@@ -30,7 +31,6 @@ from stack.roles.spec import HostInputs, RoleSpec
 from stack.settings import NAMESPACE, SECTIONS, Settings, parse_with_problems, with_current_keys
 from stack.zones import choose_zones
 from userdata.render import RenderError, render_user_data
-from userdata.variables import Bundle
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client

@@ -7,13 +7,13 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 import pulumi_random as random
+from webstack_host.variables import Role
 
 from stack.component import Component
 from stack.environment import Environment
 from stack.naming import secret_prefix
 from stack.roles import role_spec
 from stack.secret_specs import SECRET_SPECS
-from userdata.variables import Role
 
 RECOVERY_DAYS: Final = 30
 STACK_ID_LENGTH: Final = 8

@@ -10,13 +10,13 @@ from typing import Final, Literal
 
 import pulumi
 import pulumi_aws as aws
+from webstack_host.variables import Role
 
 from stack.addressing import ANY_IPV4
 from stack.component import Component
 from stack.environment import Environment
 from stack.roles import SPECS, role_spec
 from stack.roles.spec import HTTP_PORT, HTTPS_PORT, INTERNET
-from userdata.variables import Role
 
 MAX_RULES: Final = 60
 """Rules of one security group and direction, IPv4: https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"""

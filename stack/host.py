@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 
 import pulumi
 import pulumi_aws as aws
+from webstack_host.variables import Bundle, HostVariables, Role
 
 from stack.artifacts import Artifacts
 from stack.component import Component
@@ -24,7 +25,6 @@ from stack.roles.spec import HostInputs, RoleSpec
 from stack.tags import STACK_ID_TAG
 from stack.wait_result import WaitResult
 from userdata.render import RenderError, render_configuration, render_user_data
-from userdata.variables import Bundle, HostVariables, Role
 
 DEBIAN_PARAMETER: Final = "/aws/service/debian/release/13/latest/amd64"
 ROOT_VOLUME_GIB: Final = 10

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pulumi
 import pulumi_aws as aws
+from webstack_host.variables import Role
 
 from stack.component import Component
 from stack.environment import Environment
@@ -16,7 +17,6 @@ from stack.naming import SECRETS_CHANGED_KEY, configuration_key
 from stack.network import Network
 from stack.roles import SPECS
 from stack.roles.spec import CALLER_USER_ID, PolicyInputs, RoleSpec, Statement, allow
-from userdata.variables import Role
 
 SESSION_MANAGER_STATEMENT: Final[Statement] = {
     # AmazonSSMManagedInstanceCore without its right to read every parameter of the account.

@@ -5,6 +5,7 @@ Keys are camelCase in YAML and snake_case in Python. No key holds a secret. What
 
 from typing import Annotated, Literal, get_args
 
+from load_balancer_role.variables import BackendMode, Balance
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt
 from pydantic.alias_generators import to_camel
 
@@ -24,7 +25,6 @@ from stack.setting_types import (
     UrlPath,
     VpcCidr,
 )
-from userdata.variables import BackendMode, Balance
 
 EnvironmentClass = Literal["development", "production", "ephemeral"]
 Nat = Literal["single", "per-az"]

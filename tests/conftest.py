@@ -10,6 +10,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
+# From here on the hosts' own packages can be imported.
+import userdata  # noqa: F401  # pyright: ignore[reportUnusedImport]
+
 TESTS = Path(__file__).parent
 # How long an example takes says how busy the machine is.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -33,6 +33,8 @@ def _decision_rows() -> Iterator[str]:
 
 PACKAGES = ("app", "userdata", "stack", "lab", "ops", "audit", "benchmarks")
 """From the lowest up: each may import what stands before it."""
+HOST_PACKAGES = frozenset(path.name for path in ROOT.glob("userdata/*/usr/local/lib/webstack/*") if path.is_dir())
+"""The packages in the trees of `userdata`: part of it."""
 
 
 def imports_table() -> list[str]:
@@ -40,7 +42,8 @@ def imports_table() -> list[str]:
     counts = {(upper, lower): 0 for upper in PACKAGES for lower in PACKAGES}
     for package in PACKAGES:
         for path in (ROOT / package).rglob("*.py"):
-            for name in _imported(path):
+            for found in _imported(path):
+                name = "userdata" if found in HOST_PACKAGES else found
                 if name != package and name in PACKAGES:
                     counts[package, name] += 1
     rows = [[package, *(str(counts[package, other] or "") if other != package else "·" for other in PACKAGES)] for package in PACKAGES]

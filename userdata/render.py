@@ -16,8 +16,7 @@ from typing import Final, cast
 
 import jinja2
 import yaml
-
-from userdata.variables import HostVariables, Role
+from webstack_host.variables import HostVariables, Role
 
 ROOT: Final = Path(__file__).parent
 
@@ -104,7 +103,7 @@ def render_configuration(variables: HostVariables, *, root: Path = ROOT) -> str:
     document: dict[str, object] = {
         "host": variables.host,
         "user_data_sha256": hashlib.sha256(render_user_data(variables, root=root).encode()).hexdigest(),
-        "values": {name: value for name, value in _jsonable(variables).items() if name in variables.reloadable},
+        "values": {name: value for name, value in _jsonable(variables).items() if name in variables.reloadable()},
         "files": [{"path": path, "content": rendered[path]} for path in variables.reloadable_files if path in rendered],
     }
     return _yaml(document)
@@ -112,7 +111,7 @@ def render_configuration(variables: HostVariables, *, root: Path = ROOT) -> str:
 
 def host_file(variables: HostVariables) -> str:
     """The content of `/etc/webstack/host.json`: every variable that no reload applies, in the order in which the dataclass names them."""
-    values = {name: value for name, value in _jsonable(variables).items() if name not in variables.reloadable}
+    values = {name: value for name, value in _jsonable(variables).items() if name not in variables.reloadable()}
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -2,9 +2,10 @@
 
 from typing import Final
 
+from webstack_host.variables import Role
+
 from stack.roles import database, load_balancer, web
 from stack.roles.spec import RoleSpec
-from userdata.variables import Role
 
 SPECS: Final[tuple[RoleSpec, ...]] = (load_balancer.SPEC, web.SPEC, database.SPEC)
 ROLES: Final[tuple[Role, ...]] = tuple(spec.name for spec in SPECS)

@@ -1,7 +1,9 @@
 """The database hosts: MySQL with its data on volumes of their own. Names are neutral, because primary and replica may change places."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Final
+
+from database_role.variables import DatabaseVariables
+from webstack_host.variables import DatabaseEndpoint, Role
 
 from stack.environment import Environment
 from stack.roles.spec import (
@@ -15,51 +17,15 @@ from stack.roles.spec import (
     allow,
     database_listing,
 )
-from userdata.variables import HostVariables, Role
 
-NAME: Final[Role] = "database"
+NAME: Final[Role] = DatabaseVariables.role
 MYSQL_PORT: Final = 3306
 ROLE_CHECK_PORT: Final = 9200
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatabaseEndpoint:
-    """One database host as others reach it: by its name in the private zone or by its fixed address."""
-
-    host: str
-    dns_name: str
-    address: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class DatabaseVariables(HostVariables):
-    """What a database host is told."""
-
-    packages: ClassVar[tuple[str, ...]] = (
-        "gpgv", "logrotate", "nftables", "openssl", "python3-boto3", "python3-pymysql", "unattended-upgrades", "xfsprogs",
-    )  # fmt: skip
-    role: Role = field(default=NAME, init=False)
-    server_id: int
-    private_address: str
-    dns_name: str
-    databases: tuple[DatabaseEndpoint, ...]
-    """Every database host, this one included."""
-    replica: bool
-    """Whether there is a second database host."""
-    volume_id: str
-    network_cidr: str
-    schema: str
-    patience_seconds: int
-    """How long writes wait for a lost replica before the primary goes on without it."""
-    buffer_pool_mb: int
-
-
 def endpoint(environment: Environment, number: int) -> DatabaseEndpoint:
     """How others reach a database host."""
-    host = SPEC.host_name(number)
-    return DatabaseEndpoint(
-        host=host, dns_name=f"{host}.{environment.dns_zone}", address=str(SPEC.placement(environment.address_plan, number).address)
-    )
+    return DatabaseEndpoint(host=SPEC.host_name(number), address=str(SPEC.placement(environment.address_plan, number).address))
 
 
 def endpoints(environment: Environment) -> tuple[DatabaseEndpoint, ...]:
@@ -75,13 +41,13 @@ def make_variables(environment: Environment, number: int, inputs: HostInputs) ->
         readiness_timeout=HOST_CHECK_TIMEOUT,
         server_id=number,
         private_address=own.address,
-        dns_name=own.dns_name,
+        dns_name=f"{own.host}.{environment.dns_zone}",
         databases=endpoints(environment),
-        replica=chosen.replica,
+        has_replica=chosen.replica,
         volume_id=inputs.volume_id,
         network_cidr=environment.settings.network.cidr,
         schema=chosen.schema_name,
-        patience_seconds=chosen.semi_sync_timeout,
+        semi_sync_timeout_seconds=chosen.semi_sync_timeout,
         buffer_pool_mb=chosen.buffer_pool,
     )
 

@@ -1,7 +1,9 @@
 """The load balancers: HAProxy hosts of which the active one holds the site's address."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Final
+
+from load_balancer_role.variables import Limits, LoadBalancerVariables
+from webstack_host.variables import Role
 
 from stack.environment import Environment
 from stack.roles.spec import (
@@ -18,66 +20,11 @@ from stack.roles.spec import (
 )
 from stack.settings import Settings
 from stack.tags import STACK_ID_TAG
-from userdata.variables import BackendMode, Balance, HostVariables, Role, TlsMode
 
-NAME: Final[Role] = "load_balancer"
+NAME: Final[Role] = LoadBalancerVariables.role
 
 SERVER_SLOT_SIZES = (16, 64, 256, 512)
 """Sizes of HAProxy's list of servers: coarse, so that scaling the web tier seldom changes a load balancer's configuration."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What one source address gets of a load balancer, those in `exempt_cidrs` apart."""
-
-    connections: int
-    """Open at a time."""
-    connection_rate: int
-    """Opened in ten seconds."""
-    request_rate: int
-    """Requests in ten seconds."""
-    request_concurrency: int
-    """Requests under way at a time."""
-    credential_paths: tuple[str, ...]
-    """Pages that check or take passwords; the limits below are for them alone."""
-    credential_rate: int
-    """Requests in a minute that are no GET."""
-    total_credential_rate: int
-    """The same in a second, of all addresses together."""
-    exempt_cidrs: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadBalancerVariables(HostVariables):
-    """What a load balancer is told."""
-
-    packages: ClassVar[tuple[str, ...]] = (
-        "gpgv", "haproxy", "keepalived", "nftables", "openssl", "python3-boto3", "unattended-upgrades",
-    )  # fmt: skip
-    reloadable: ClassVar[tuple[str, ...]] = (
-        "tls_mode", "tls_secret", "domain", "aliases", "balance", "activity", "web_slots", "limits",
-    )  # fmt: skip
-    reloadable_files: ClassVar[tuple[str, ...]] = ("/etc/haproxy/haproxy.cfg",)
-
-    role: Role = field(default=NAME, init=False)
-    private_address: str
-    peer_address: str
-    """The other load balancer's planned address; keepalived needs a peer even where there is none yet."""
-    network_cidr: str
-    elastic_ip_allocation_id: str
-    elastic_ip_address: str
-    tls_mode: TlsMode
-    tls_secret: str
-    """The name of the Secrets Manager secret with the PEM (chain and key); empty unless `tls_mode` is `secret`."""
-    domain: str
-    """The name the certificate is for; the Elastic IP's address where the user gave none."""
-    aliases: tuple[str, ...]
-    """Further names, whose visitors are sent on to `domain`."""
-    balance: Balance
-    activity: BackendMode
-    web_slots: int
-    """Servers that HAProxy keeps places for: more than there are, so that replacements and scaling change no configuration."""
-    limits: Limits
 
 
 def make_variables(environment: Environment, number: int, inputs: HostInputs) -> LoadBalancerVariables:
@@ -89,7 +36,6 @@ def make_variables(environment: Environment, number: int, inputs: HostInputs) ->
         readiness_timeout=HOST_CHECK_TIMEOUT,
         private_address=str(SPEC.placement(plan, number).address),
         peer_address=str(SPEC.placement(plan, 3 - number).address),
-        network_cidr=environment.settings.network.cidr,
         elastic_ip_allocation_id=inputs.allocation_id,
         elastic_ip_address=inputs.address,
         tls_mode="secret" if chosen.tls.mode == "secret" else "self-signed",

@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypedDict
 
+from webstack_host.variables import Bundle, HostVariables, Role
+
 from stack.addressing import AddressPlan, Placement, Tier
 from stack.environment import Environment
-from stack.naming import PROJECT, configuration_key
+from stack.naming import configuration_key
 from stack.patching import reboot_day, upgrade_schedule
 from stack.settings import NAMESPACE, Settings
-from userdata.variables import Bundle, HostVariables, Role
 
 HTTP_PORT: Final = 80
 HTTPS_PORT: Final = 443
@@ -84,8 +85,6 @@ class HostInputs:
 class CommonVariables(TypedDict):
     """The fields of `HostVariables` that are made alike for every role."""
 
-    project: str
-    environment: str
     host: str
     region: str
     zone: str
@@ -143,7 +142,7 @@ class RoleSpec:
     @property
     def supports_reload(self) -> bool:
         """Whether a reload applies anything on its hosts."""
-        return bool(self.variables_type.reloadable or self.variables_type.reloadable_files)
+        return bool(self.variables_type.reloadable() or self.variables_type.reloadable_files)
 
     @property
     def instance_type_key(self) -> str:
@@ -172,8 +171,6 @@ class RoleSpec:
         """The variables that are made alike for every role."""
         host, patching = self.host_name(number), environment.settings.patching
         return CommonVariables(
-            project=PROJECT,
-            environment=environment.name,
             host=host,
             region=environment.region,
             zone=environment.dns_zone,

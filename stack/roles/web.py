@@ -1,48 +1,19 @@
 """The web hosts: Nginx and Gunicorn with the app. They are replaced, a new one before the old one leaves."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Final
+
+from web_role.variables import WebVariables
+from webstack_host.variables import Role
 
 from stack.environment import Environment
 from stack.roles import database, load_balancer
-from stack.roles.database import DatabaseEndpoint
 from stack.roles.spec import HOST_CHECK_TIMEOUT, HostInputs, InboundFlow, PolicyInputs, RoleSpec, Statement, allow, database_listing
-from userdata.variables import Bundle, HostVariables, Role
 
-NAME: Final[Role] = "web"
+NAME: Final[Role] = WebVariables.role
 PORT: Final = 8443
 
 MIGRATION_ALLOWANCE = 600
 """What of `HOST_CHECK_TIMEOUT` a migration may take; the host waits longer by what it is given more."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WebVariables(HostVariables):
-    """What a web host is told."""
-
-    packages: ClassVar[tuple[str, ...]] = (
-        "gpgv", "haproxy", "logrotate", "nginx", "openssl", "python3-boto3", "python3-pymysql", "python3-venv", "unattended-upgrades",
-    )  # fmt: skip
-    role: Role = field(default=NAME, init=False)
-    app_bundle: Bundle
-    app_module: str
-    """The WSGI callable, `module:name`."""
-    load_balancer_addresses: tuple[str, ...]
-    """All planned load balancers: whose word on the client's address is believed."""
-    databases: tuple[DatabaseEndpoint, ...]
-    schema: str
-    workers: int
-    """Gunicorn's worker processes; 0 lets the host count its processors."""
-    drain_seconds: int
-    """How long a stopping host answers `/healthz` with 503 before it stops serving."""
-    migrate_timeout: int
-    """Seconds after which one run of `migrate.py` is stopped."""
-    site_host: str
-    """The name that visitors ask for: what the app's checks are asked with, and what it is told as SITE_HOST."""
-    check_path: str
-    """The app's page behind Nginx's `/healthz`."""
-    ready_path: str
-    """The app's page behind Nginx's `/readyz`."""
 
 
 def make_variables(environment: Environment, number: int, inputs: HostInputs) -> WebVariables:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from webstack_host.variables import Bundle, HostVariables, Role
 
 from lab.image.build import build
 from lab.image.store import ImageStore
@@ -24,7 +25,6 @@ from stack.roles.spec import HostInputs
 from tests.lab.harness import REGION
 from tests.program_files import stack_config
 from userdata.render import render_configuration, render_user_data
-from userdata.variables import Bundle, HostVariables, Role
 
 ZONES = tuple(f"{REGION}{letter}" for letter in "abc")
 USER_DATA = "/user-data"

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from load_balancer_role.variables import BackendMode, Balance
+from webstack_host.variables import Role
 
 from stack.roles import ROLES
 from tests.lab.host_artifacts import USER_DATA, StackCase, build_tree, run_in_image
-from userdata.variables import BackendMode, Balance, Role
 
 DEV, PROD = StackCase(stack="dev"), StackCase(stack="prod")
 MYSQL = "/etc/mysql/mysql.conf.d/zz-webstack.cnf"

@@ -1,4 +1,4 @@
-"""Puts the programs of the hosts on the path, as their scripts do on a host, and takes the AWS API and other programs away from them."""
+"""Takes the AWS API and other programs away from what hosts run."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -7,24 +7,20 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
+from webstack_host.variables import Bundle, HostVariables
 
 ROOT = Path(__file__).parents[3]
-for tree in ("common", "load_balancer", "web"):
-    sys.path.insert(0, str(ROOT / "userdata" / tree / "usr/local/lib/webstack"))
-
-HOST: dict[str, Any] = {
-    "role": "web",
-    "project": "webstack",
-    "environment": "dev",
-    "host": "web-1",
-    "region": "eu-central-1",
-    "zone": "dev.webstack.internal",
-    "bucket": "artifacts-1234567",
-    "role_bundle": {"key": "roles/web/x.tar.gz", "sha256": "a" * 64},
-    "readiness_timeout": 600,
-    "upgrades_at": "",
-    "reboot_day": "sunday",
-}
+HOST = HostVariables(
+    role="web",
+    host="web-1",
+    region="eu-central-1",
+    zone="dev.webstack.internal",
+    bucket="artifacts-1234567",
+    role_bundle=Bundle(key="roles/web/x.tar.gz", sha256="a" * 64),
+    secret_prefix="webstack/dev",
+    readiness_timeout=600,
+    reboot_day="sunday",
+)
 
 
 def returning(value: object) -> Callable[..., Any]:

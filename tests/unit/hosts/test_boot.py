@@ -6,12 +6,14 @@ import json
 import runpy
 import sys
 import tarfile
+from dataclasses import asdict, replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from types import ModuleType
 from typing import Any
 
 import pytest
+from webstack_host.variables import Bundle
 
 from .conftest import HOST, ROOT
 
@@ -115,7 +117,8 @@ class Host:
     def boot(self, data: bytes, *, sha256: str = "", timeout: int = 600) -> None:
         key = "roles/web/x.tar.gz"
         self.api.objects[key] = data
-        host = {**HOST, "readiness_timeout": timeout, "role_bundle": {"key": key, "sha256": sha256 or hashlib.sha256(data).hexdigest()}}
+        role_bundle = Bundle(key=key, sha256=sha256 or hashlib.sha256(data).hexdigest())
+        host = asdict(replace(HOST, readiness_timeout=timeout, role_bundle=role_bundle))
         (self.root / "etc/webstack").mkdir(parents=True, exist_ok=True)
         (self.root / "etc/webstack/host.json").write_text(json.dumps(host))
         user_data = self.root / "var/lib/cloud/instance/user-data.txt"

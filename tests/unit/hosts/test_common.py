@@ -6,14 +6,14 @@ import json
 import os
 import pwd
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import NoCredentialsError
-from webstack_host import aws, backoff, config, configure, desired_config, files, imds, readiness, reconfigure, run, services
-from webstack_host.config import HostConfig
+from webstack_host import aws, backoff, config, configure, files, imds, readiness, reconfigure, run, services
 from webstack_host.errors import PermanentError
 from webstack_host.readiness import CheckResult
 
@@ -27,28 +27,6 @@ OURS: dict[str, Any] = {"owner": ME, "group": ME}
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-def write_host(tmp_path: Path, **changes: Any) -> str:
-    path = tmp_path / "host.json"
-    path.write_text(json.dumps({**HOST, **changes}))
-    return str(path)
-
-
-def test_every_variable_is_an_attribute_and_what_is_inside_too(tmp_path: Path) -> None:
-    loaded = config.load(write_host(tmp_path, databases=[{"host": "db-1"}, {"host": "db-2"}]))
-    assert (loaded.host, loaded.zone, loaded.role_bundle.key) == ("web-1", "dev.webstack.internal", "roles/web/x.tar.gz")
-    assert [database.host for database in loaded.databases] == ["db-1", "db-2"]
-    assert loaded.variables["bucket"] == "artifacts-1234567"
-
-
-def test_an_unknown_variable_names_the_file_and_what_there_is(tmp_path: Path) -> None:
-    path = write_host(tmp_path)
-    with pytest.raises(AttributeError, match=r"host\.json has no 'drain_seconds'; it has bucket,"):
-        _ = config.load(path).drain_seconds
-    Path(path).write_text("[]")
-    with pytest.raises(TypeError, match=r"host\.json holds no JSON object"):
-        config.load(path)
 
 
 def test_a_file_is_written_once_and_again_only_when_something_differs(tmp_path: Path) -> None:
@@ -94,10 +72,9 @@ def test_a_failed_program_is_named_with_its_last_lines() -> None:
     assert run.run(["cat"], input="in").stdout == "in"
 
 
-def test_a_record_counts_by_the_hash_of_this_boots_user_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_record_counts_by_the_hash_of_this_boots_user_data(monkeypatch: pytest.MonkeyPatch) -> None:
     put: dict[str, bytes] = {}
-    loaded = config.load(write_host(tmp_path))
-    monkeypatch.setattr(config, "load", returning(loaded))
+    monkeypatch.setattr(config, "load_common", returning(HOST))
     monkeypatch.setattr(imds, "instance_id", returning("i-0123456789abcdef0"))
     monkeypatch.setattr(imds, "user_data", returning(b"#cloud-config\n"))
     monkeypatch.setattr(aws, "user_id", returning("AROAEXAMPLE:i-0123456789abcdef0"))
@@ -124,12 +101,12 @@ class FakeRole:
         self.attempts = list(attempts)
         self.configured = 0
 
-    def configure(self, config: HostConfig) -> None:
+    def configure(self) -> None:
         self.configured += 1
         if (error := self.attempts.pop(0) if len(self.attempts) > 1 else self.attempts[0]) is not None:
             raise error
 
-    def check(self, config: HostConfig) -> CheckResult:
+    def check(self) -> CheckResult:
         found = self.checks.pop(0) if len(self.checks) > 1 else self.checks[0]
         if isinstance(found, Exception):
             raise found
@@ -181,7 +158,7 @@ def told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: FakePrograms
 
 
 def serve(told: Told, role: FakeRole, **changes: Any) -> None:
-    configure.run_until_ready(HostConfig({**HOST, **changes}, "host.json"), lambda: role, publish=told.say)
+    configure.run_until_ready(replace(HOST, **changes), lambda: role, publish=told.say)
 
 
 def test_a_host_tells_each_new_reason_once_and_then_that_it_is_ready(told: Told, programs: FakePrograms) -> None:
@@ -214,9 +191,9 @@ def test_nothing_is_started_before_the_configuration_has_succeeded(told: Told, p
         return any(call[:2] == ["systemctl", "start"] for call in programs.calls)
 
     class Watching(FakeRole):
-        def configure(self, config: HostConfig) -> None:
+        def configure(self) -> None:
             assert not started()
-            super().configure(config)
+            super().configure()
 
     serve(told, Watching(SERVES, attempts=[OSError("no route"), None]))
     assert started()
@@ -227,7 +204,7 @@ def test_the_policy_that_keeps_packages_from_starting_services_ends_with_the_con
     policy.write_text("#!/bin/sh\nexit 101\n")
 
     class Installing(FakeRole):
-        def configure(self, config: HostConfig) -> None:
+        def configure(self) -> None:
             assert policy.exists(), "the role's packages are installed here"
 
     serve(told, Installing(SERVES))
@@ -282,7 +259,7 @@ def test_a_role_whose_packages_are_not_there_yet_is_looked_for_again(told: Told)
             raise found
         return found
 
-    configure.run_until_ready(HostConfig(HOST, "host.json"), find, publish=told.say)
+    configure.run_until_ready(HOST, find, publish=told.say)
     assert told[-1] == ("ready", "serves")
 
 
@@ -302,7 +279,7 @@ def test_one_writer_at_a_time_tells_of_a_host(monkeypatch: pytest.MonkeyPatch, p
     def serving(*_: object, **__: object) -> None:
         order.append(" ".join(programs.calls[-1]))
 
-    monkeypatch.setattr(config, "load", returning(HostConfig(HOST, "host.json")))
+    monkeypatch.setattr(config, "load_common", returning(HOST))
     monkeypatch.setattr(configure, "run_until_ready", serving)
     assert configure.main() == 0
     assert order == ["systemctl stop webstack-report.service"]
@@ -319,7 +296,7 @@ def test_upgrades_come_at_the_hosts_own_time_and_not_before_it_serves(
     def write(path: Path, content: str) -> None:
         written.append((len(programs.calls), path, content))
 
-    loaded = HostConfig({**HOST, "upgrades_at": upgrades_at}, "host.json")
+    loaded = replace(HOST, upgrades_at=upgrades_at)
 
     def serving(*_: object, **__: object) -> None:
         assert configure.try_configure(loaded, lambda: FakeRole(SERVES), reconfigure.BootConfiguration(loaded)) is None
@@ -327,7 +304,7 @@ def test_upgrades_come_at_the_hosts_own_time_and_not_before_it_serves(
 
     monkeypatch.setattr(services.files, "write", write)
     monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
-    monkeypatch.setattr(config, "load", returning(loaded))
+    monkeypatch.setattr(config, "load_common", returning(loaded))
     monkeypatch.setattr(configure, "run_until_ready", serving)
     assert configure.main() == 0
     start = ["systemctl", "start", "webstack-upgrade.timer"]
@@ -351,7 +328,7 @@ def test_debians_own_upgrades_which_all_hosts_have_at_once_are_taken_out_of_the_
         (tmp_path / unit).symlink_to("/usr/lib/systemd/system/" + Path(unit).name)
     monkeypatch.setattr(services, "UNITS", tmp_path)
     monkeypatch.setattr(configure, "PACKAGE_POLICY", tmp_path / "policy-rc.d")
-    role, loaded = FakeRole(SERVES), HostConfig(HOST, "host.json")
+    role, loaded = FakeRole(SERVES), HOST
     assert configure.try_configure(loaded, lambda: role, reconfigure.BootConfiguration(loaded)) is None
     at = programs.calls.index(["systemctl", "disable", "--now", "apt-daily.timer", "apt-daily-upgrade.timer"])
     assert at < programs.calls.index(["systemctl", "start", "--no-block", "webstack.target"])
@@ -360,9 +337,9 @@ def test_debians_own_upgrades_which_all_hosts_have_at_once_are_taken_out_of_the_
 @pytest.mark.parametrize("deaf", [1, 40])
 def test_ready_is_told_until_it_was_heard(told: Told, deaf: int) -> None:
     class Deafening(FakeRole):
-        def check(self, config: HostConfig) -> CheckResult:
+        def check(self) -> CheckResult:
             told.deaf = deaf
-            return super().check(config)
+            return super().check()
 
     serve(told, Deafening(SERVES))
     assert told == [("starting", "being configured"), ("ready", "serves")]
@@ -413,7 +390,7 @@ def test_a_client_is_made_only_of_credentials(monkeypatch: pytest.MonkeyPatch) -
             return f"client of {service}"
 
     monkeypatch.setattr("boto3.Session", Session)
-    monkeypatch.setattr(config, "load", returning(HostConfig(HOST, "host.json")))
+    monkeypatch.setattr(config, "load_common", returning(HOST))
     aws.s3.cache_clear()
     try:
         with pytest.raises(NoCredentialsError):
@@ -428,7 +405,7 @@ def test_a_secret_is_asked_for_by_the_prefix_that_the_stack_gave_its_secrets(mon
         def get_secret_value(self, **asked: str) -> dict[str, str]:
             return {"SecretString": f"the text of {asked['SecretId']}"}
 
-    monkeypatch.setattr(config, "load", returning(HostConfig({**HOST, "secret_prefix": "webstack/dev-a1b2c3d4"}, "host.json")))
+    monkeypatch.setattr(config, "load_common", returning(replace(HOST, secret_prefix="webstack/dev-a1b2c3d4")))
     monkeypatch.setattr(aws, "secrets", Secrets)
     assert aws.secret("app-writer") == "the text of webstack/dev-a1b2c3d4/app-writer"
 
@@ -443,16 +420,3 @@ def test_units_of_packages_are_taken_out_of_the_boot_only_where_they_are_enabled
     (tmp_path / "multi-user.target.wants" / "haproxy.service").symlink_to("/usr/lib/systemd/system/haproxy.service")
     services.disable_vendor_units("haproxy.service", "keepalived.service")
     assert programs.calls == [["systemctl", "disable", "--now", "haproxy.service"]]
-
-
-def test_a_check_knows_the_values_of_the_configuration_that_this_boot_put_in_force(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They come after the host's own file was read: at a first boot it has none of them."""
-    body = b"user_data_sha256: x\nvalues: {domain: shop.example}\nfiles: []\n"
-    monkeypatch.setattr(desired_config, "read_applied", lambda: desired_config.parse(body))
-
-    class Naming(FakeRole):
-        def check(self, config: HostConfig) -> CheckResult:
-            return CheckResult(ok=config.variables.get("domain") == "shop.example", reason="knows its name")
-
-    serve(told, Naming(SERVES))
-    assert told[-1] == ("ready", "knows its name")

@@ -16,7 +16,6 @@ import pytest
 from botocore.exceptions import ClientError
 from web_role import app_bundle, release
 from webstack_host import aws, config
-from webstack_host.config import HostConfig
 
 from .conftest import HOST, returning
 
@@ -95,7 +94,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
             aws_secret_access_key="secret",
         )
         monkeypatch.setattr(aws, "s3", returning(client))
-        monkeypatch.setattr(config, "load", returning(HostConfig(HOST, "host.json")))
+        monkeypatch.setattr(config, "load_common", returning(HOST))
         yield server
         server.shutdown()
 

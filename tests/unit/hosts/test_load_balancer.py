@@ -4,6 +4,7 @@ import os
 import pwd
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,13 @@ import pytest
 from load_balancer_role import checks, configuration, elastic_ip, haproxy, servers, tls
 from webstack_host import aws, files, imds, internal_tls, services
 from webstack_host.api_cache import CachedAnswer
-from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.http_check import CheckResponse
 
-from .conftest import HOST, FakePrograms, returning
+from ..userdata.test_host_files import LOAD_BALANCER
+from .conftest import FakePrograms, returning
 
-CONFIG = HostConfig(
-    {
-        **HOST,
-        "role": "load_balancer",
-        "host": "lb-1",
-        "elastic_ip_allocation_id": "eipalloc-1",
-        "elastic_ip_address": "198.51.100.7",
-        "tls_mode": "self-signed",
-        "tls_secret": "",
-        "domain": "198.51.100.7",
-    },
-    "host.json",
-)
+CONFIG = replace(LOAD_BALANCER, elastic_ip_allocation_id="eipalloc-1")
 PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n-----BEGIN PRIVATE KEY-----\ny\n-----END PRIVATE KEY-----"
 
 
@@ -302,7 +291,7 @@ def test_configuring_checks_each_file_by_its_own_program(programs: FakePrograms,
     monkeypatch.setattr(internal_tls, "key_and_certificate", returning(("key", "certificate")))
     written: dict[str, str] = {}
     monkeypatch.setattr(files, "write", lambda path, content, **_: written.update({str(path): content}))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    configuration.configure(CONFIG)
+    configuration.configure()
     assert written == {"/run/webstack/web.pem": "certificate"}, "a load balancer keeps no key of web hosts"
     lines = [" ".join(call) for call in programs.calls]
     assert "sysctl --quiet --write net.ipv4.tcp_retries2=15" in lines, "visitors' connections have it too"
@@ -459,7 +448,7 @@ def test_a_certificate_that_ends_soon_or_names_another_is_made_anew(tmp_path: Pa
 def test_the_users_pem_never_touches_the_disk_and_is_refused_without_its_key(
     pems: dict[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    secret = HostConfig({**CONFIG.variables, "tls_mode": "secret", "tls_secret": "my/tls"}, "host.json")
+    secret = replace(CONFIG, tls_mode="secret", tls_secret="my/tls")
     values = {"my/tls": PEM}
     monkeypatch.setattr(aws, "named_secret", values.__getitem__)
     assert tls.pem(secret) == PEM + "\n"

@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 from webstack_host import aws, config, reboot, tier
-from webstack_host.config import HostConfig
 
 from .conftest import HOST, FakePrograms, returning
 
@@ -73,7 +73,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: FakePrograms
     monkeypatch.setattr(reboot, "datetime", Now)
 
     def run(*, status: int = 0, **changes: Any) -> list[list[str]]:
-        monkeypatch.setattr(config, "load", returning(HostConfig({**HOST, **changes}, "host.json")))
+        monkeypatch.setattr(config, "load_common", returning(replace(HOST, **changes)))
         assert reboot.main() == status
         return programs.calls
 

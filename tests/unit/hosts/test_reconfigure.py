@@ -1,34 +1,50 @@
 """The configuration object on a host: at a boot, on a running host, and where something is wrong with it."""
 
 import hashlib
+import json
 import os
 import pwd
-from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import yaml
 from webstack_host import aws, backoff, config, configure, desired_config, files, imds, readiness, reconfigure
-from webstack_host.config import HostConfig
+from webstack_host.desired_config import DesiredConfig
 from webstack_host.errors import PermanentError
 from webstack_host.readiness import CheckResult
 from webstack_host.reconfigure import ConfigReconciler
 from webstack_host.report import Reporter
+from webstack_host.variables import Configuration, HostVariables
 
 from .conftest import HOST, FakePrograms, returning
 
 USER_DATA = b"#cloud-config\n"
 OWN = hashlib.sha256(USER_DATA).hexdigest()
 KEY = "configuration/lb-1.yaml"
-LOADED = HostConfig({**HOST, "configuration_key": KEY}, "host.json")
+LOADED = replace(HOST, configuration_key=KEY)
 
 
-def body(balance: str = "roundrobin", *, user_data: str = OWN) -> bytes:
+@dataclass(frozen=True, kw_only=True)
+class BalancerConfiguration(Configuration):
+    """What a reload applies."""
+
+    balance: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BalancerVariables(HostVariables, BalancerConfiguration):
+    """All that the host is told."""
+
+    configuration: ClassVar[type[Configuration]] = BalancerConfiguration
+
+
+def body(balance: str = "roundrobin", *, user_data: str = OWN, **more: str) -> bytes:
     document = {
         "host": "lb-1",
         "user_data_sha256": user_data,
-        "values": {"balance": balance},
+        "values": {"balance": balance, **more},
         "files": [{"path": "/etc/haproxy/haproxy.cfg", "content": f"balance {balance}\n"}],
     }
     return yaml.safe_dump(document).encode()
@@ -51,20 +67,22 @@ class Balancer:
         self.again = 300.0
         self.check_ok = True
 
-    def configure(self, config: HostConfig) -> None:
+    def configure(self) -> None:
         """Nothing to do."""
 
-    def apply_configuration(self, config: HostConfig, files: Mapping[str, str]) -> bool:
+    def apply_configuration(self, desired: DesiredConfig) -> bool:
         if self.away:
             self.away -= 1
             raise ConnectionError("Secrets Manager is away")
-        if "sideways" in config.balance:
+        if "sideways" in desired.parse_values(BalancerConfiguration).balance:
             raise PermanentError("haproxy -c: exit code 1\nunknown algorithm")
-        changed = (files["/etc/haproxy/haproxy.cfg"], self.certificate) != (self.installed, self.served)
-        self.installed, self.served = files["/etc/haproxy/haproxy.cfg"], self.certificate
+        file = desired.files["/etc/haproxy/haproxy.cfg"]
+        changed = (file, self.certificate) != (self.installed, self.served)
+        self.installed, self.served = file, self.certificate
         return changed
 
-    def reapply_interval(self, config: HostConfig) -> float:
+    def reapply_interval(self, desired: DesiredConfig) -> float:
+        desired.parse_values(BalancerConfiguration)
         return self.again
 
     def reload(self) -> None:
@@ -72,7 +90,7 @@ class Balancer:
             raise PermanentError("HAProxy did not take over its new configuration")
         self.reloads.append(self.installed)
 
-    def check(self, config: HostConfig) -> CheckResult:
+    def check(self) -> CheckResult:
         return CheckResult(ok=self.check_ok, reason="serves" if self.check_ok else "no web host is up")
 
 
@@ -96,8 +114,9 @@ class Host:
         monkeypatch.setattr(imds, "user_data", returning(USER_DATA))
         monkeypatch.setattr(desired_config, "APPLIED_PATH", root / "configuration.yaml")
         monkeypatch.setattr(desired_config, "FAILURE_PATH", root / "problem.json")
+        (root / "host.json").write_text(json.dumps(asdict(LOADED)))
+        monkeypatch.setattr(config, "PATH", str(root / "host.json"))
         monkeypatch.setattr(config, "VALUES_PATH", str(root / "configuration.json"))
-        monkeypatch.setattr(config, "load", returning(LOADED))
         for module in (reconfigure, configure):
             monkeypatch.setattr(module, "time", self)
 
@@ -124,7 +143,7 @@ class Host:
 
     def running(self) -> ConfigReconciler:
         """What runs once the host serves: this and the reporter, which has told so."""
-        self.reporter = Reporter(lambda: self.role.check(LOADED), self.tell, now=self.monotonic, spread=returning(0.0))
+        self.reporter = Reporter(lambda: self.role.check(), self.tell, now=self.monotonic, spread=returning(0.0))
         self.reporter.step()
         self.said.clear()
         return ConfigReconciler(LOADED, self.role)
@@ -172,7 +191,7 @@ def test_a_boot_between_two_stops_starts_nothing_and_waits_for_the_stop(host: Ho
 def test_a_stop_that_never_comes_keeps_no_host_down(host: Host, programs: FakePrograms, capsys: pytest.CaptureFixture[str]) -> None:
     host.content = body(user_data="0" * 64)
     started: list[float] = []
-    host.role.configure = lambda config: started.append(host.now)
+    host.role.configure = lambda: started.append(host.now)
     host.boot()
     assert len(started) == 1
     assert 300 <= started[0] <= 300 + backoff.MAXIMUM
@@ -183,10 +202,10 @@ def test_a_role_that_reloads_nothing_waits_for_its_user_data_all_the_same(host: 
     class Database:
         metadata_users: tuple[str, ...] = ()
 
-        def configure(self, config: HostConfig) -> None:
+        def configure(self) -> None:
             assert host.now >= 50, "nothing of MySQL is touched before"
 
-        def check(self, config: HostConfig) -> CheckResult:
+        def check(self) -> CheckResult:
             return CheckResult(ok=True, reason="leads")
 
     host.content, host.at[50] = body(user_data="0" * 64), body()
@@ -298,6 +317,51 @@ def test_a_running_host_leaves_an_object_for_newer_user_data_to_the_boot_that_br
     host.content = body("leastconn", user_data="0" * 64)
     host.steps(following, 30)
     assert (host.role.installed, host.role.reloads, host.said) == ("balance roundrobin\n", [], [])
+
+
+def test_a_check_knows_the_values_of_the_configuration_that_this_boot_put_in_force(
+    host: Host, programs: FakePrograms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come after the host's own file was read: at a first boot it has none of them, later those of the release before."""
+
+    def check() -> CheckResult:
+        return CheckResult(ok=True, reason=f"serves by {config.load(BalancerVariables).balance}")
+
+    monkeypatch.setattr(host.role, "check", check)
+    host.boot()
+    assert host.said[-1][:2] == ("ready", "serves by roundrobin")
+    Path(config.VALUES_PATH).write_text('{"algorithm": "source"}')
+    host.content = body("leastconn")
+    host.boot()
+    assert host.said[-1][:2] == ("ready", "serves by leastconn")
+
+
+def test_values_that_do_not_fit_the_hosts_own_release_are_refused_and_the_old_ones_stay(host: Host, programs: FakePrograms) -> None:
+    """An `up` with another release was interrupted: its object is there, and the user data that brings its programs never came."""
+    host.boot()
+    host.content = body("leastconn", user_data="0" * 64, colour="red")
+    host.boot()
+    state, _, told = host.said[-1]
+    problem: Any = told["configuration_problem"]
+    assert (state, told["configuration_sha256"], problem["refused"]) == ("ready", sha256(body()), True)
+    assert problem["reason"] == "the configuration object: colour is unknown: BalancerConfiguration has balance"
+    assert host.role.installed == "balance roundrobin\n"
+    following = host.running()
+    host.steps(following, 30)
+    assert host.said == [], "a running host does not look at what another boot is to bring"
+
+
+def test_values_that_do_not_fit_are_told_by_a_running_host_and_a_good_object_heals_it(host: Host, programs: FakePrograms) -> None:
+    host.boot()
+    following = host.running()
+    host.content = body(colour="red")
+    host.steps(following, 60)
+    (told,) = [told for _, _, told in host.said]
+    problem: Any = told["configuration_problem"]
+    assert (problem["refused"], problem["reason"].partition(":")[0]) == (True, "the configuration object")
+    host.content = body("leastconn")
+    host.steps(following, 10)
+    assert host.said[-1][2]["configuration_problem"] is None
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"host: lb-1\n", b"{", b"values: {}\nfiles: 3\nuser_data_sha256: x\n"])

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from webstack_host import aws, config, desired_config, imds, readiness, report, unit_failures
-from webstack_host.config import HostConfig
 from webstack_host.configure import run_check
 from webstack_host.readiness import CheckResult
 from webstack_host.report import CHECK_INTERVAL, FAILED_AFTER, Reporter
@@ -151,12 +150,12 @@ def test_a_check_that_raises_found_nothing_that_serves() -> None:
     class Broken:
         metadata_users: tuple[str, ...] = ()
 
-        def configure(self, config: HostConfig) -> None: ...
+        def configure(self) -> None: ...
 
-        def check(self, config: HostConfig) -> CheckResult:
+        def check(self) -> CheckResult:
             raise OSError("no socket")
 
-    assert run_check(HostConfig({}, "host.json"), Broken) == CheckResult(ok=False, reason="cannot be checked: no socket")
+    assert run_check(Broken) == CheckResult(ok=False, reason="cannot be checked: no socket")
 
 
 def test_a_host_whose_api_does_not_answer_is_told_by_what_is_seen_here(host: Host) -> None:
@@ -167,7 +166,7 @@ def test_a_host_whose_api_does_not_answer_is_told_by_what_is_seen_here(host: Hos
 
 def test_the_record_says_how_often_it_is_renewed(monkeypatch: pytest.MonkeyPatch) -> None:
     put: dict[str, bytes] = {}
-    monkeypatch.setattr(config, "load", returning(HostConfig(HOST, "host.json")))
+    monkeypatch.setattr(config, "load_common", returning(HOST))
     monkeypatch.setattr(imds, "instance_id", returning("i-1"))
     monkeypatch.setattr(imds, "user_data", returning(b""))
     monkeypatch.setattr(aws, "user_id", returning("AROA:i-1"))

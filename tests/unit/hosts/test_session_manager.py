@@ -5,7 +5,6 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
-from types import SimpleNamespace
 from typing import Any
 from urllib.error import HTTPError
 
@@ -91,7 +90,7 @@ class Aws:
 @pytest.fixture
 def aws(monkeypatch: pytest.MonkeyPatch) -> Aws:
     stand_in = Aws()
-    monkeypatch.setattr(config, "load", returning(SimpleNamespace(**HOST)))
+    monkeypatch.setattr(config, "load_common", returning(HOST))
     monkeypatch.setattr("urllib.request.urlopen", stand_in.answer)
     monkeypatch.setattr(session_manager, "run", stand_in.run)
     return stand_in

@@ -3,6 +3,7 @@
 import json
 import os
 import pwd
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,25 +11,11 @@ from types import SimpleNamespace
 import pytest
 from web_role import environment, secret_sync
 from webstack_host import aws, config, files, stack_secrets
-from webstack_host.config import HostConfig
 
-from .conftest import HOST, FakePrograms, returning
+from ..userdata.test_host_files import WEB
+from .conftest import FakePrograms, returning
 
-LOADED = HostConfig(
-    {
-        **HOST,
-        "app_bundle": {"key": "app/1.tar.gz", "sha256": "1" * 64},
-        "app_module": "wsgi:app",
-        "schema": "app",
-        "workers": 2,
-        "secret_prefix": "webstack/dev-1234abcd",
-        "migrate_timeout": 600,
-        "site_host": "shop.example",
-        "check_path": "/healthz",
-        "ready_path": "/readyz",
-    },
-    "host.json",
-)
+LOADED = replace(WEB, workers=2, secret_prefix="webstack/dev-1234abcd", check_path="/healthz", ready_path="/readyz")
 PURPOSES = ("app-migrator", "app-writer", "app-reader", "app-session-key")
 
 
@@ -63,7 +50,7 @@ class Manager:
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Manager:
     made = Manager()
-    monkeypatch.setattr(config, "load", returning(LOADED))
+    monkeypatch.setattr(config, "load_common", returning(LOADED))
     monkeypatch.setattr(aws, "secrets", returning(made))
     monkeypatch.setattr(aws, "fetch_object", made.fetch_object)
     me = pwd.getpwuid(os.getuid()).pw_name

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from webstack_host import configure, services, unit_exit, unit_failures
-from webstack_host.config import HostConfig
 from webstack_host.readiness import CheckResult
 
 from .conftest import HOST, ROOT, FakePrograms
@@ -253,7 +252,7 @@ def said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: FakePrograms
 
 def test_a_host_without_failing_units_tells_what_its_role_found(said: Told) -> None:
     role = FakeRole(CheckResult(ok=False, reason="no"), SERVES)
-    configure.run_until_ready(HostConfig(HOST, "host.json"), lambda: role, publish=said.say)
+    configure.run_until_ready(HOST, lambda: role, publish=said.say)
     assert said[1:] == [("starting", "no"), ("ready", "serves")]
 
 
@@ -262,7 +261,7 @@ def test_a_failing_unit_takes_the_place_of_what_the_check_found_and_ends_the_wai
     looks = [waiting(0), waiting(1), waiting(2), waiting(3), waiting(4), waiting(5)]
 
     class Role(FakeRole):
-        def check(self, config: HostConfig) -> CheckResult:
+        def check(self) -> CheckResult:
             if not looks:
                 return SERVES
             state, sub, restarts = looks.pop(0)
@@ -270,7 +269,7 @@ def test_a_failing_unit_takes_the_place_of_what_the_check_found_and_ends_the_wai
             return CheckResult(ok=False, reason=f"{UNIT} does not run yet", units=(UNIT,))
 
     role = Role(SERVES)
-    configure.run_until_ready(HostConfig(HOST, "host.json"), lambda: role, publish=said.say)
+    configure.run_until_ready(HOST, lambda: role, publish=said.say)
     assert [(state, reason.partition(" (")[0]) for state, reason in said[1:]] == [
         ("starting", f"{UNIT} does not run yet"),
         ("starting", f"{UNIT} has failed 2 times"),
@@ -290,13 +289,13 @@ def test_a_systemd_that_cannot_be_asked_is_no_reason_to_end(said: Told, monkeypa
 
     role = FakeRole(CheckResult(ok=False, reason="no"), SERVES)
     monkeypatch.setattr(services, "target_services", broken)
-    configure.run_until_ready(HostConfig(HOST, "host.json"), lambda: role, publish=said.say)
+    configure.run_until_ready(HOST, lambda: role, publish=said.say)
     assert said[1:] == [("starting", "no"), ("ready", "serves")]
 
 
 def test_the_pauses_of_what_runs_begin_anew_once_the_host_serves(said: Told, systemd: Systemd, programs: FakePrograms) -> None:
     systemd.says("active", "running", kind="notify", restarts=3)
-    configure.run_until_ready(HostConfig(HOST, "host.json"), lambda: FakeRole(SERVES), publish=said.say)
+    configure.run_until_ready(HOST, lambda: FakeRole(SERVES), publish=said.say)
     assert ["systemctl", "reset-failed", UNIT] in programs.calls
     programs.calls.clear()
     systemd.says("active", "running", kind="notify", restarts=0)

@@ -6,6 +6,7 @@ import runpy
 import shlex
 import socket
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -15,30 +16,17 @@ from annotated_types import Le
 from web_role import await_primary, checks, configuration, database_ca, environment, release, secret_sync
 from web_role.app_bundle import INSTALLED_MARKER, BundleError
 from webstack_host import config, files, internal_tls, services
-from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.http_check import CheckResponse
+from webstack_host.variables import Bundle
 
 from stack.sections import WebSettings
 from stack.settings import reference_rows
 
-from .conftest import HOST, ROOT, FakePrograms, returning
+from ..userdata.test_host_files import WEB
+from .conftest import ROOT, FakePrograms, returning
 
-CONFIG = HostConfig(
-    {
-        **HOST,
-        "app_bundle": {"key": "app/1.tar.gz", "sha256": "1" * 64},
-        "app_module": "wsgi:app",
-        "schema": "app",
-        "workers": 0,
-        "drain_seconds": 12,
-        "migrate_timeout": 600,
-        "site_host": "shop.example",
-        "check_path": "/up/",
-        "ready_path": "/up/deep",
-    },
-    "host.json",
-)
+CONFIG = replace(WEB, app_bundle=Bundle(key="app/1.tar.gz", sha256="1" * 64))
 
 
 @pytest.fixture
@@ -125,7 +113,7 @@ def test_the_number_of_workers_is_the_users_or_the_processors(
     monkeypatch: pytest.MonkeyPatch, chosen: int, processors: int, workers: int
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", returning(processors))
-    config = HostConfig({**CONFIG.variables, "workers": chosen}, "host.json")
+    config = replace(CONFIG, workers=chosen)
     assert environment.app(config, writer="w", reader="r", session_key="k")["WEB_CONCURRENCY"] == str(workers)
     [described] = [meaning for key, _, meaning in reference_rows() if key == "webstack:web.workers"]
     assert described.endswith("0 is one for each processor, two at least")

@@ -4,6 +4,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,15 @@ from typing import Any
 import pytest
 from web_role import checks
 from webstack_host import http_check
-from webstack_host.config import HostConfig
 from webstack_host.readiness import CheckResult
+from webstack_host.variables import Bundle
 
 from userdata.render import rendered_files
 
-from ..userdata.test_host_files import LOAD_BALANCER
-from .conftest import HOST, FakePrograms
+from ..userdata.test_host_files import LOAD_BALANCER, WEB
+from .conftest import FakePrograms
 
-CONFIG = HostConfig(
-    {
-        **HOST,
-        "app_bundle": {"key": "app/1.tar.gz", "sha256": "1" * 64},
-        "site_host": "shop.example",
-        "check_path": "/up/",
-        "ready_path": "/up/deep",
-    },
-    "host.json",
-)
+CONFIG = replace(WEB, app_bundle=Bundle(key="app/1.tar.gz", sha256="1" * 64))
 
 Told = tuple[int, dict[str, str], bytes]
 """Status, headers, body."""

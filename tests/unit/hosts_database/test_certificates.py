@@ -1,16 +1,18 @@
 """What a database host certifies of itself, made and judged by openssl."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from database_role import certificates, paths
 
+from .test_parts import DB_1
+
 pytestmark = pytest.mark.programs
 
-ITSELF = SimpleNamespace(host="db-1", dns_name="db-1.dev.webstack.internal", address="10.20.128.10")
+ITSELF = replace(DB_1, private_address="10.20.128.10")
 
 
 @pytest.fixture
@@ -27,7 +29,7 @@ def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def made() -> None:
-    certificates.ensure_pair(cast("Any", ITSELF))
+    certificates.ensure_pair(ITSELF)
 
 
 def openssl(*words: str | Path, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -7,19 +7,19 @@ import pytest
 from database_role import checks, records
 from database_role.checks import HealthInputs, evaluate
 from database_role.observed_state import ReplicationMode
-from database_role.settings import DatabaseEndpoint, Settings
+from database_role.variables import DatabaseVariables
 from webstack_host import services
 from webstack_host.api_cache import CachedAnswer
-from webstack_host.config import HostConfig
+from webstack_host.variables import DatabaseEndpoint
 
-from .test_parts import CLAIM, DB_1, DB_2, VARIABLES
+from .test_parts import CLAIM, DB_1, DB_2
 
 STATUS: dict[str, Any] = {"primary": False, "replica": False, "semi_sync": True}
 AGENT = {"action": "rest", "reason": "primary, lossless", "mode": "lossless"}
 
 
 @pytest.mark.parametrize(
-    ("settings", "found", "ok", "reason", "facts"),
+    ("variables", "found", "ok", "reason", "facts"),
     [
         (
             DB_2,
@@ -97,8 +97,8 @@ AGENT = {"action": "rest", "reason": "primary, lossless", "mode": "lossless"}
         ),
     ],
 )
-def test_readiness(settings: Settings, found: HealthInputs, ok: bool, reason: str, facts: dict[str, str] | None) -> None:
-    check = evaluate(settings, found)
+def test_readiness(variables: DatabaseVariables, found: HealthInputs, ok: bool, reason: str, facts: dict[str, str] | None) -> None:
+    check = evaluate(variables, found)
     assert check.ok is ok
     assert reason in check.reason
     assert facts is None or check.facts == facts
@@ -175,7 +175,7 @@ def test_how_far_a_replica_is_behind_is_a_measure_and_no_news() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "found", "ok", "reason"),
+    ("variables", "found", "ok", "reason"),
     [
         (DB_1, of_replica({**WELL, "primary": True, "replica": False, "writable": True}, primary_record=None), True, "takes writes"),
         (DB_2, of_replica(REPLICA, primary_record=None), True, "replicates"),
@@ -187,9 +187,9 @@ def test_how_far_a_replica_is_behind_is_a_measure_and_no_news() -> None:
     ],
 )
 def test_a_bucket_that_does_not_answer_makes_no_database_that_serves_look_failed(
-    settings: Settings, found: HealthInputs, ok: bool, reason: str
+    variables: DatabaseVariables, found: HealthInputs, ok: bool, reason: str
 ) -> None:
-    check = evaluate(settings, replace(found, bucket_error="the artifact bucket cannot be asked: SlowDown"))
+    check = evaluate(variables, replace(found, bucket_error="the artifact bucket cannot be asked: SlowDown"))
     assert check.ok is ok
     assert check.reason.startswith(reason)
     assert check.unverified == ("the artifact bucket cannot be asked: SlowDown" if ok else "")
@@ -213,14 +213,13 @@ def test_the_bucket_is_asked_rarely_and_its_last_answers_stand_while_it_is_away(
     monkeypatch.setattr(records, "read_mode", lambda: answer("mode", ReplicationMode.LOSSLESS))
     monkeypatch.setattr(checks, "_status", status)
     monkeypatch.setattr(services, "is_active", lambda _: True)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
-    config = HostConfig({**VARIABLES, "host": "db-2"}, "host.json")
     for second in range(0, 600, 5):
         now[0] = float(second)
-        assert checks.check(config).ok
+        assert checks.check(DB_2).ok
     assert len(asked) == 40
     away.append(True)
     now[0] = 2000.0
-    found = checks.check(config)
+    found = checks.check(DB_2)
     assert (found.ok, found.reason, found.unverified) == (True, "replica of db-1", "")
 
 
@@ -238,5 +237,5 @@ def test_a_host_without_the_firewalls_rules_says_so(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(records, "read_mode", lambda: ReplicationMode.LOSSLESS)
     monkeypatch.setattr(checks, "_status", status)
     monkeypatch.setattr(services, "is_active", is_active)
-    found = checks.check(HostConfig({**VARIABLES, "host": "db-2"}, "host.json"))
+    found = checks.check(DB_2)
     assert (found.ok, found.reason) == (active, reason)

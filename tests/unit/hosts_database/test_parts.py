@@ -1,8 +1,9 @@
-"""The parts around the decisions: how long a replica is lost, accounts, records, the volume, packages, settings."""
+"""The parts around the decisions: how long a replica is lost, accounts, records, the volume, packages, variables."""
 
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import Any
@@ -17,32 +18,35 @@ from database_role.gtid import GtidSet
 from database_role.mysql import quote
 from database_role.observe import parse_peer
 from database_role.observed_state import LocalView, ReplicationMode
-from database_role.settings import Settings
+from database_role.variables import DatabaseVariables
 from webstack_host import aws, config
 from webstack_host.errors import PermanentError
 from webstack_host.packages import AWAIT_APT
 from webstack_host.run import CommandError
+from webstack_host.variables import Bundle, DatabaseEndpoint
 
 UUID = "11111111-0000-0000-0000-000000000000"
-VARIABLES: dict[str, Any] = {
-    "host": "db-1",
-    "server_id": 1,
-    "private_address": "10.20.4.11",
-    "dns_name": "db-1.dev.webstack.internal",
-    "databases": [
-        {"host": "db-1", "dns_name": "db-1.dev.webstack.internal", "address": "10.20.4.11"},
-        {"host": "db-2", "dns_name": "db-2.dev.webstack.internal", "address": "10.20.5.11"},
-    ],
-    "replica": True,
-    "volume_id": "vol-0123456789abcdef0",
-    "network_cidr": "10.20.0.0/16",
-    "schema": "app",
-    "patience_seconds": 5,
-    "bucket": "artifacts",
-}
+DB_1 = DatabaseVariables(
+    host="db-1",
+    region="eu-central-1",
+    zone="dev.webstack.internal",
+    bucket="artifacts",
+    role_bundle=Bundle(key="roles/database/x.tar.gz", sha256="a" * 64),
+    secret_prefix="webstack/dev",
+    readiness_timeout=900,
+    server_id=1,
+    private_address="10.20.4.11",
+    dns_name="db-1.dev.webstack.internal",
+    databases=(DatabaseEndpoint(host="db-1", address="10.20.4.11"), DatabaseEndpoint(host="db-2", address="10.20.5.11")),
+    has_replica=True,
+    volume_id="vol-0123456789abcdef0",
+    network_cidr="10.20.0.0/16",
+    schema="app",
+    semi_sync_timeout_seconds=5,
+    buffer_pool_mb=512,
+)
+DB_2 = replace(DB_1, host="db-2", server_id=2, private_address="10.20.5.11")
 CLAIM = PrimaryRecord(primary="db-1", data_id="one")
-DB_1 = Settings.from_variables(VARIABLES)
-DB_2 = Settings.from_variables({**VARIABLES, "host": "db-2", "server_id": 2, "private_address": "10.20.5.11"})
 
 
 def returning(value: object) -> Callable[..., Any]:
@@ -140,7 +144,7 @@ class Bucket:
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Bucket:
     fake = Bucket()
     monkeypatch.setattr(aws, "s3", lambda: fake)
-    monkeypatch.setattr(config, "load", lambda: config.HostConfig(VARIABLES, "host.json"))
+    monkeypatch.setattr(config, "load_common", lambda: DB_1)
     return fake
 
 
@@ -269,7 +273,7 @@ def test_a_boot_gives_an_extension_that_hangs_no_more_than_seconds(monkeypatch: 
     monkeypatch.setattr(configuration.volume, "mount", returning(None))
     monkeypatch.setattr(configuration.records, "read_primary", returning(None))
     with pytest.raises(StopIteration):
-        configuration.configure(config.HostConfig(VARIABLES, "host.json"))
+        configuration.configure(DB_1)
     assert given == [filesystem.BOOT_TIMEOUT]
     assert filesystem.BOOT_TIMEOUT <= 10
 
@@ -419,10 +423,10 @@ def test_what_an_earlier_boot_left_half_done_is_finished(monkeypatch: pytest.Mon
     assert not any("install mysql-server" in call for call in dpkg.calls)
 
 
-def test_settings_name_the_other_host_only_where_a_replica_is_configured() -> None:
+def test_the_variables_name_the_other_host_only_where_a_replica_is_configured() -> None:
     assert DB_1.peer is not None
     assert DB_1.peer.host == "db-2"
-    assert Settings.from_variables({**VARIABLES, "replica": False, "databases": VARIABLES["databases"][:1]}).peer is None
+    assert replace(DB_1, has_replica=False, databases=DB_1.databases[:1]).peer is None
 
 
 def test_a_peers_status_is_read_as_a_view() -> None:

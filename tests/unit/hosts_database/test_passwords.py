@@ -3,6 +3,7 @@
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from database_role import passwords, paths, receiver_password
 from database_role.passwords import DesiredPasswords, PasswordMismatchError, PasswordReconciler
 from webstack_host import aws, config, stack_secrets
+
+from .test_parts import DB_1
 
 PURPOSE, NETWORK = "app-writer", "10.20.0.0/16"
 STATEMENT = re.compile(
@@ -68,7 +71,7 @@ class Manager:
 @pytest.fixture
 def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
     made = Manager(current="v1")
-    monkeypatch.setattr(config, "load", lambda: SimpleNamespace(secret_prefix="webstack/dev-1"))
+    monkeypatch.setattr(config, "load_common", lambda: replace(DB_1, secret_prefix="webstack/dev-1"))
     monkeypatch.setattr(aws, "secrets", lambda: made)
     return made
 

@@ -13,7 +13,7 @@ from database_role.cli import main as command
 from database_role.datadir import DataRecord
 from database_role.gtid import GtidSet
 from database_role.observed_state import LocalView, PeerView
-from database_role.settings import Settings
+from database_role.variables import DatabaseVariables
 
 from .test_parts import CLAIM, DB_1, DB_2, UUID, returning, server
 
@@ -49,8 +49,8 @@ class World:
         self.did: list[str] = []
         self.now = 0.0
 
-    def begin(self, settings: Settings = DB_2, *, discard: bool = False) -> str:
-        return reseed.begin(settings, discard=discard)
+    def begin(self, variables: DatabaseVariables = DB_2, *, discard: bool = False) -> str:
+        return reseed.begin(variables, discard=discard)
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_a_replica_that_receives_nothing_has_nobody_to_leave(world: World) -> No
 
 
 @pytest.mark.parametrize(
-    ("settings", "change", "reason"),
+    ("variables", "change", "reason"),
     [
         (DB_1, {}, "it is the primary, and its data is the stack's. A replica is copied anew on the replica: db-2"),
         (DB_2, {"root": False}, "this takes root"),
@@ -129,14 +129,14 @@ def test_a_replica_that_receives_nothing_has_nobody_to_leave(world: World) -> No
     ],
 )
 def test_what_would_lose_data_or_copy_nothing_is_refused_in_words_and_nothing_is_touched(
-    world: World, capsys: pytest.CaptureFixture[str], settings: Settings, change: dict[str, Any], reason: str
+    world: World, capsys: pytest.CaptureFixture[str], variables: DatabaseVariables, change: dict[str, Any], reason: str
 ) -> None:
     for name, value in change.items():
         setattr(world, name, value)
-    assert reseed.main(settings, discard=False) == 1
+    assert reseed.main(variables, discard=False) == 1
     assert world.did == []
     said = capsys.readouterr().err
-    assert said.startswith(f"{settings.host} is not copied anew: ")
+    assert said.startswith(f"{variables.host} is not copied anew: ")
     assert reason in said
 
 
@@ -174,7 +174,7 @@ def test_what_the_agent_does_is_shown_until_the_host_replicates(
         ("start applier", "what was received must be applied", "7"),
     ]
 
-    def replicates(_: Settings) -> bool:
+    def replicates(_: DatabaseVariables) -> bool:
         if not steps:
             return True
         says(*steps.pop(0))

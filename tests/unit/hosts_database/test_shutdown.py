@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from database_role import shutdown
 from database_role.mysql import MySQLError
 from database_role.observed_state import LocalView, ReplicationMode
-from database_role.settings import Settings
+from database_role.variables import DatabaseVariables
 
 from .test_parts import DB_1, DB_2, returning, server
 
@@ -76,7 +76,7 @@ Stop = Callable[..., Outcome]
 def stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stop:
     """Stops a host's mysqld on a clock of the test's own. `recorded`: whether "degraded" can be recorded."""
 
-    def stopped(fake: Server, settings: Settings = DB_1, *, recorded: bool = True) -> Outcome:
+    def stopped(fake: Server, variables: DatabaseVariables = DB_1, *, recorded: bool = True) -> Outcome:
         outcome = Outcome([], [])
 
         def record(mode: ReplicationMode, **_: str) -> None:
@@ -97,7 +97,7 @@ def stop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stop:
         monkeypatch.setattr(shutdown.os, "kill", kill)
         monkeypatch.setattr(shutdown.time, "monotonic", lambda: next(ticks) / 2)
         monkeypatch.setattr(shutdown.time, "sleep", returning(None))
-        shutdown.stop(settings, 4711)
+        shutdown.stop(variables, 4711)
         assert (tmp_path / "stopping").exists()
         return outcome
 

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from webstack_host.variables import Role
 
 from lab.cloud.iam.evaluation import ApplicablePolicies, deny_reason
 from lab.cloud.iam.permission import RESOURCE_TAG_KEYS, resource_tag_context
@@ -13,7 +14,6 @@ from lab.paths import REPOSITORY
 from stack.identity import policy_document
 from stack.roles import ROLES, role_spec
 from stack.roles.spec import PolicyInputs
-from userdata.variables import Role
 
 ACCOUNT = "123456789012"
 SOMEBODY = Principal(account=ACCOUNT, role_arn=f"arn:aws:iam::{ACCOUNT}:role/x", session_arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/x/y")

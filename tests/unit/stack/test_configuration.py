@@ -8,6 +8,7 @@ from unittest import mock
 import pulumi
 import pytest
 import yaml
+from webstack_host.variables import Bundle, HostVariables
 
 from stack import configuration
 from stack.configuration import app_problems, validate
@@ -20,7 +21,6 @@ from stack.zones import choose_zones
 from tests.unit.monitor import StrictMonitor, run
 from tests.unit.stack.conftest import REPOSITORY, stack_config
 from userdata.render import MAX_USER_DATA_BYTES, TooLargeError, render_user_data
-from userdata.variables import Bundle, HostVariables
 
 ZONES = ("eu-central-1a", "eu-central-1b", "eu-central-1c")
 

@@ -4,12 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from webstack_host.variables import Role
 
 from stack.identity import policy_document
 from stack.roles import ROLES, role_spec
 from stack.roles.spec import PolicyInputs
 from tests.unit.stack.conftest import ProgramRunner
-from userdata.variables import Role
 
 BUCKET = "arn:aws:s3:::artifacts"
 ROLE_ID = "AROAEXAMPLE"

@@ -8,12 +8,12 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from webstack_host.variables import Role
 
 from stack.patching import STAGGER_MINUTES, reboot_day, upgrade_schedule
 from stack.roles import ROLES, role_spec
 from stack.sections import PatchingSettings
 from tests.unit.stack.conftest import ProgramRunner
-from userdata.variables import Role
 
 HOURS = st.integers(0, 23)
 

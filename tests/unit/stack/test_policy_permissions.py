@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from webstack_host.variables import Role
 
 from lab.cloud.iam.evaluation import ApplicablePolicies, deny_reason
 from lab.cloud.iam.request_context import Principal, RequestContext
@@ -11,7 +12,6 @@ from lab.cloud.iam.statements import AuthorizationRequest, parse_policy
 from stack.identity import SESSION_MANAGER_STATEMENT, policy_document
 from stack.roles import ROLES, role_spec
 from stack.roles.spec import PolicyInputs
-from userdata.variables import Role
 
 ACCOUNT = "123456789012"
 EC2 = f"arn:aws:ec2:eu-central-1:{ACCOUNT}"

@@ -52,23 +52,32 @@ def test_a_role_that_is_not_there_is_named() -> None:
         role_spec("cache")
 
 
-CACHE = '''"""A role that a test adds."""
+CACHE_VARIABLES = '''"""What a cache is told."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from stack.environment import Environment
-from stack.roles.spec import HOST_CHECK_TIMEOUT, HostInputs, InboundFlow, PolicyInputs, RoleSpec, Statement, allow
-from userdata.variables import HostVariables, Role
-
-NAME: Final[Role] = "cache"
+from webstack_host.variables import HostVariables
 
 
 @dataclass(frozen=True, kw_only=True)
 class CacheVariables(HostVariables):
     packages: ClassVar[tuple[str, ...]] = ("openssl", "python3-boto3")
-    role: Role = field(default=NAME, init=False)
+    role: Literal["cache"] = "cache"
     memory: int
+'''
+
+CACHE = '''"""A role that a test adds."""
+
+from typing import Final
+
+from cache_role.variables import CacheVariables
+from webstack_host.variables import Role
+
+from stack.environment import Environment
+from stack.roles.spec import HOST_CHECK_TIMEOUT, HostInputs, InboundFlow, PolicyInputs, RoleSpec, Statement, allow
+
+NAME: Final[Role] = CacheVariables.role
 
 
 def make_variables(environment: Environment, number: int, inputs: HostInputs) -> CacheVariables:
@@ -131,9 +140,13 @@ def test_a_role_more_is_its_spec_its_tree_and_one_line(tmp_path: Path) -> None:
     """As CONTRIBUTING.md says it. Its settings are another role's here."""
     clone = copy_program(tmp_path, extra=("lab", "ops", "tests", "audit"))
     (clone / "stack" / "roles" / "cache.py").write_text(CACHE)
-    tree = clone / "userdata" / "cache" / "etc" / "cache.conf.j2"
-    tree.parent.mkdir(parents=True)
-    tree.write_text("memory {{ memory }}\n")
+    tree = clone / "userdata" / "cache"
+    for path, content in {
+        "etc/cache.conf.j2": "memory {{ memory }}\n",
+        "usr/local/lib/webstack/cache_role/variables.py": CACHE_VARIABLES,
+    }.items():
+        (tree / path).parent.mkdir(parents=True)
+        (tree / path).write_text(content)
     line = clone / "stack" / "roles" / "__init__.py"
     text = line.read_text()
     text = text.replace("import database, load_balancer, web", "import cache, database, load_balancer, web")

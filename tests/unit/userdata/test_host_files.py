@@ -8,19 +8,16 @@ from typing import get_args
 
 import pytest
 from annotated_types import Ge
+from load_balancer_role.variables import BackendMode, Balance, Limits, LoadBalancerVariables
+from web_role.variables import WebVariables
+from webstack_host.variables import Bundle, DatabaseEndpoint
 
 from stack import dns
 from stack.roles import ROLES
-from stack.roles.database import DatabaseEndpoint
-from stack.roles.load_balancer import Limits, LoadBalancerVariables
-from stack.roles.web import WebVariables
 from stack.sections import LimitsSettings, WebSettings
 from userdata.render import ROOT, rendered_files
-from userdata.variables import BackendMode, Balance, Bundle
 
 LOAD_BALANCER = LoadBalancerVariables(
-    project="webstack",
-    environment="dev",
     host="lb-1",
     region="eu-central-1",
     zone="dev.webstack.internal",
@@ -30,7 +27,6 @@ LOAD_BALANCER = LoadBalancerVariables(
     readiness_timeout=600,
     private_address="10.20.0.10",
     peer_address="10.20.16.10",
-    network_cidr="10.20.0.0/16",
     elastic_ip_allocation_id="eipalloc-0123456789abcdef0",
     elastic_ip_address="198.51.100.7",
     tls_mode="self-signed",
@@ -43,8 +39,6 @@ LOAD_BALANCER = LoadBalancerVariables(
     limits=Limits(**LimitsSettings().model_dump()),
 )
 WEB = WebVariables(
-    project="webstack",
-    environment="dev",
     host="web-1",
     region="eu-central-1",
     zone="dev.webstack.internal",
@@ -55,8 +49,8 @@ WEB = WebVariables(
     app_module="wsgi:app",
     load_balancer_addresses=("10.20.0.10", "10.20.16.10"),
     databases=(
-        DatabaseEndpoint(host="db-1", dns_name="db-1.dev.webstack.internal", address="10.20.128.10"),
-        DatabaseEndpoint(host="db-2", dns_name="db-2.dev.webstack.internal", address="10.20.144.10"),
+        DatabaseEndpoint(host="db-1", address="10.20.128.10"),
+        DatabaseEndpoint(host="db-2", address="10.20.144.10"),
     ),
     schema="app",
     secret_prefix="webstack/dev",

@@ -10,11 +10,12 @@ from typing import Any, cast
 
 import pytest
 import yaml
+from database_role.variables import DatabaseVariables
+from load_balancer_role.variables import Limits, LoadBalancerVariables
+from web_role.variables import WebVariables
+from webstack_host.variables import Bundle, DatabaseEndpoint, HostVariables, Role
 
 from stack.roles import ROLES, SPECS
-from stack.roles.database import DatabaseEndpoint, DatabaseVariables
-from stack.roles.load_balancer import Limits, LoadBalancerVariables
-from stack.roles.web import WebVariables
 from userdata.render import (
     MAX_USER_DATA_BYTES,
     RenderError,
@@ -25,7 +26,6 @@ from userdata.render import (
     rendered_files,
     templates,
 )
-from userdata.variables import Bundle, HostVariables, Role
 
 LIMITS = Limits(
     connections=500,
@@ -38,15 +38,13 @@ LIMITS = Limits(
     exempt_cidrs=(),
 )
 DATABASES = (
-    DatabaseEndpoint(host="db-1", dns_name="db-1.dev.webstack.internal", address="10.20.128.10"),
-    DatabaseEndpoint(host="db-2", dns_name="db-2.dev.webstack.internal", address="10.20.144.10"),
+    DatabaseEndpoint(host="db-1", address="10.20.128.10"),
+    DatabaseEndpoint(host="db-2", address="10.20.144.10"),
 )
 
 
 def variables(role: Role) -> HostVariables:
     base: dict[str, Any] = {
-        "project": "webstack",
-        "environment": "dev",
         "region": "eu-central-1",
         "zone": "dev.webstack.internal",
         "bucket": "artifacts-1234567",
@@ -60,7 +58,6 @@ def variables(role: Role) -> HostVariables:
             host="lb-1",
             private_address="10.20.0.10",
             peer_address="10.20.16.10",
-            network_cidr="10.20.0.0/16",
             elastic_ip_allocation_id="eipalloc-0123456789abcdef0",
             elastic_ip_address="198.51.100.7",
             tls_mode="self-signed",
@@ -95,11 +92,11 @@ def variables(role: Role) -> HostVariables:
         private_address="10.20.128.10",
         dns_name="db-1.dev.webstack.internal",
         databases=DATABASES,
-        replica=True,
+        has_replica=True,
         volume_id="vol-0123456789abcdef0",
         network_cidr="10.20.0.0/16",
         schema="app",
-        patience_seconds=5,
+        semi_sync_timeout_seconds=5,
         buffer_pool_mb=128,
     )
 
@@ -179,7 +176,7 @@ def test_what_a_reload_applies_changes_no_byte_of_the_user_data_and_all_else_doe
         if item.name in ("role", "configuration_key"):
             continue
         changed = replace(told, **{item.name: changed_value(item.name, getattr(told, item.name))})
-        assert (render_user_data(changed) == render_user_data(told)) is (item.name in told.reloadable), item.name
+        assert (render_user_data(changed) == render_user_data(told)) is (item.name in told.reloadable()), item.name
         assert render_configuration(changed) != render_configuration(told), f"{item.name}: the object names the user data as well"
 
 
@@ -188,7 +185,7 @@ def test_a_configuration_says_which_user_data_belongs_to_it_and_holds_what_a_rel
     document = yaml.safe_load(render_configuration(balancer))
     assert document["user_data_sha256"] == hashlib.sha256(render_user_data(balancer).encode()).hexdigest()
     values = json.loads(json.dumps(asdict(balancer)))
-    assert document["values"] == {name: values[name] for name in balancer.reloadable}
+    assert document["values"] == {name: values[name] for name in balancer.reloadable()}
     assert document["files"] == [{"path": path, "content": rendered_files(balancer)[path]} for path in balancer.reloadable_files]
     assert not set(balancer.reloadable_files) & set(written_files(render_user_data(balancer)))
     database = yaml.safe_load(render_configuration(variables("database")))

@@ -72,7 +72,7 @@ def fetch_object(key: str, *, max_bytes: int | None = None) -> bytes:
 
     Of what another host wrote no more than `max_bytes` bytes and one are read: so whoever reads can tell, and keeps its memory.
     """
-    body = s3().get_object(Bucket=config.load().bucket, Key=key)["Body"]
+    body = s3().get_object(Bucket=config.load_common().bucket, Key=key)["Body"]
     return body.read() if max_bytes is None else body.read(max_bytes + 1)
 
 
@@ -87,23 +87,23 @@ def download_object(key: str, file: IO[bytes]) -> None:
 
     # What waits to be written is bounded too: 16 blocks of 256 KiB, where the default is a thousand.
     limits = TransferConfig(max_concurrency=4, max_io_queue=16)
-    s3().download_fileobj(config.load().bucket, key, file, Config=limits)
+    s3().download_fileobj(config.load_common().bucket, key, file, Config=limits)
 
 
 def put_object(key: str, body: bytes) -> None:
     """Writes an object of the artifact bucket."""
-    s3().put_object(Bucket=config.load().bucket, Key=key, Body=body)
+    s3().put_object(Bucket=config.load_common().bucket, Key=key, Body=body)
 
 
 def list_objects(prefix: str) -> list[str]:
     """The keys of the artifact bucket that begin with `prefix`, sorted."""
-    pages = s3().get_paginator("list_objects_v2").paginate(Bucket=config.load().bucket, Prefix=prefix)
+    pages = s3().get_paginator("list_objects_v2").paginate(Bucket=config.load_common().bucket, Prefix=prefix)
     return sorted(item["Key"] for page in pages for item in page.get("Contents", []) if "Key" in item)
 
 
 def secret(purpose: str) -> str:
     """The value of this stack's secret for a purpose, as app-writer. The roles that read secrets are told the prefix of their names."""
-    return named_secret(f"{config.load().secret_prefix}/{purpose}")
+    return named_secret(f"{config.load_common().secret_prefix}/{purpose}")
 
 
 def named_secret(name: str) -> str:
@@ -112,7 +112,7 @@ def named_secret(name: str) -> str:
 
 
 def _region() -> str:
-    return config.load().region
+    return config.load_common().region
 
 
 def _settings() -> "Config":

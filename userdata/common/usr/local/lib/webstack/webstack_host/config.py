@@ -1,77 +1,114 @@
-"""The parameters of this host: from the file that user data writes, and from the one with what a reload applies."""
+"""What this host is told, as objects of the dataclasses by which the program wrote it (`webstack_host.variables`).
+
+User data writes one file at each boot; a role whose hosts reload something has another, with the values that are in force. The model on a
+host is always of the release that wrote its files: all of it is named by the same user data. So a file holds exactly the model's fields.
+"""
 
 import json
+from collections.abc import Callable, Mapping, Set
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
+
+from webstack_host.errors import PermanentError
+from webstack_host.variables import HostVariables
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 PATH = "/etc/webstack/host.json"
 VALUES_PATH = "/etc/webstack/configuration.json"
 """The values of the configuration object that is in force; not there where a host has none."""
 
+Model = TypeVar("Model", bound="DataclassInstance")
+Variables = TypeVar("Variables", bound=HostVariables)
 
-class Section:
-    """A JSON object whose fields are attributes; objects inside are sections, lists are tuples."""
-
-    def __init__(self, variables: dict[str, Any], name: str) -> None:
-        self.variables = variables
-        self._name = name
-
-    def __getattr__(self, field: str) -> Any:
-        if field.startswith("__") or field not in self.variables:
-            raise AttributeError(f"{self._name} has no {field!r}; it has {', '.join(sorted(self.variables))}")
-        return _wrap(self.variables[field], f"{self._name}: {field}")
-
-    def __repr__(self) -> str:
-        return f"<{self._name}>"
+_SCALARS: Mapping[object, str] = {str: "a string", int: "an integer", bool: "true or false"}
+_MAX_SHOWN = 80
+"""Characters of a wrong value that an error shows."""
 
 
-class HostConfig(Section):
-    """All variables of a host's role as attributes; those that every host has are typed here."""
-
-    @property
-    def host(self) -> str:
-        """The host's name, as web-1."""
-        return self.variables["host"]
-
-    @property
-    def role(self) -> str:
-        """load_balancer, web or database."""
-        return self.variables["role"]
-
-    @property
-    def environment(self) -> str:
-        """The stack's name."""
-        return self.variables["environment"]
-
-    @property
-    def region(self) -> str:
-        """AWS region of every call."""
-        return self.variables["region"]
-
-    @property
-    def bucket(self) -> str:
-        """The artifact bucket."""
-        return self.variables["bucket"]
-
-    @property
-    def zone(self) -> str:
-        """The private DNS zone, without a trailing dot."""
-        return self.variables["zone"]
+class ConfigError(PermanentError):
+    """What a host is told does not fit the model; the message names file, key and rule."""
 
 
-def load(path: str = PATH) -> HostConfig:
-    """Reads the parameters; raises TypeError naming the file when it is not a JSON object, OSError when it cannot be read."""
-    loaded: Any = json.loads(Path(path).read_text())
-    if not isinstance(loaded, dict):
-        raise TypeError(f"{path} holds no JSON object; user data writes one at each boot")
-    values = Path(VALUES_PATH)
-    later: dict[str, Any] = json.loads(values.read_text()) if values.exists() else {}
-    return HostConfig({**cast("dict[str, Any]", loaded), **later}, path)
+def load_common() -> HostVariables:
+    """What every host is told, whatever its role. Raises ConfigError, and OSError where there is no file to read."""
+    document = _read(PATH)
+    names = {field.name for field in fields(HostVariables)}
+    return parse(HostVariables, {key: value for key, value in document.items() if key in names}, PATH)
 
 
-def _wrap(value: Any, name: str) -> Any:
-    if isinstance(value, dict):
-        return Section(cast("dict[str, Any]", value), name)
-    if isinstance(value, list):
-        return tuple(_wrap(item, name) for item in cast("list[Any]", value))
+def load(model: type[Variables]) -> Variables:
+    """All that a host of the model's role is told. Raises ConfigError, and OSError where there is no file to read: the one with the values
+    of the configuration object comes with the first boot that puts them in force."""
+    reloadable = frozenset(model.reloadable())
+    values = _convert_fields(model, _read(PATH), PATH, without=reloadable)
+    if reloadable:
+        values |= _convert_fields(model.configuration, _read(VALUES_PATH), VALUES_PATH)
+    return _construct(model, values)
+
+
+def parse(model: type[Model], document: object, source: str) -> Model:
+    """An object of a dataclass from what JSON or YAML gave; `source` is where it stands. Raises ConfigError."""
+    return _construct(model, _convert_fields(model, document, source))
+
+
+def _read(path: str) -> dict[str, object]:
+    try:
+        document: object = json.loads(Path(path).read_text())
+    except ValueError as error:
+        raise ConfigError(f"{path} is no JSON: {error}") from error
+    return _as_object(document, path, "")
+
+
+def _construct(model: type[Model], values: dict[str, object]) -> Model:
+    return cast("Callable[..., Model]", model)(**values)
+
+
+def _convert_fields(
+    model: "type[DataclassInstance]", document: object, source: str, *, key: str = "", without: Set[str] = frozenset()
+) -> dict[str, object]:
+    """The values for a dataclass by its fields' names; `key` is where in the source it stands."""
+    values = _as_object(document, source, key)
+    names = [field.name for field in fields(model) if field.name not in without]
+    if missing := [name for name in names if name not in values]:
+        raise ConfigError(f"{source}: {_join(key, missing[0])} is missing: every field of {model.__name__} must be there")
+    if unknown := [name for name in values if name not in names]:
+        raise ConfigError(f"{source}: {_join(key, unknown[0])} is unknown: {model.__name__} has {', '.join(names)}")
+    types: dict[str, object] = get_type_hints(model)
+    return {name: _convert(types[name], values[name], source, _join(key, name)) for name in names}
+
+
+def _convert(kind: object, value: object, source: str, key: str) -> object:
+    """A value as a field of a type holds it."""
+    if isinstance(kind, type) and is_dataclass(kind):
+        return _construct(kind, _convert_fields(kind, value, source, key=key))
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise _wrong(source, key, f"one of {', '.join(get_args(kind))}", value)
+        return value
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            raise _wrong(source, key, "a list", value)
+        items = cast("list[object]", value)
+        return tuple(_convert(get_args(kind)[0], item, source, f"{key}[{number}]") for number, item in enumerate(items))
+    if type(value) is not kind:  # to Python, True is an int
+        raise _wrong(source, key, _SCALARS[kind], value)
     return value
+
+
+def _as_object(document: object, source: str, key: str) -> dict[str, object]:
+    if not isinstance(document, dict):
+        raise _wrong(source, key, "an object", document)
+    return cast("dict[str, object]", document)
+
+
+def _wrong(source: str, key: str, rule: str, value: object) -> ConfigError:
+    shown = json.dumps(value, default=str)
+    shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}…"
+    return ConfigError(f"{source}: {key or 'all of it'} must be {rule}, and is {shown}")
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name

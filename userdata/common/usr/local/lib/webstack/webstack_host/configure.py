@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Protocol, cast
 
 from webstack_host import backoff, config, hardening, imds_access, readiness, reconfigure, services, unit_failures
-from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.readiness import CheckResult
 from webstack_host.run import CommandError
 from webstack_host.unit_failures import FailingUnit
+from webstack_host.variables import HostVariables
 
 POLL = 0.25
 """Seconds between two looks at the host's own services, at first."""
@@ -44,23 +44,23 @@ PublishState = Callable[[readiness.State, CheckResult], bool]
 
 
 class Role(Protocol):
-    """What a role's module offers; one with a configuration offers `reconfigure.Role` as well."""
+    """What a role's module `role` offers; of a role whose hosts reload something, `reconfigure.Role` as well."""
 
     metadata_users: tuple[str, ...]
     """Users, besides root, whose programs call AWS by this host's role."""
 
-    def configure(self, config: HostConfig) -> None:
+    def configure(self) -> None:
         """Puts files in place and validates them; starts nothing new. Harmless after an attempt of its own that did not get to its end."""
         ...
 
-    def check(self, config: HostConfig) -> CheckResult:
+    def check(self) -> CheckResult:
         """Tries the host's services as its clients would; quick, and never raises for a service that is not there yet."""
         ...
 
 
 def main() -> int:
     """Configures, starts and checks this host; returns the exit code once it serves."""
-    loaded = config.load()
+    loaded = config.load_common()
     with contextlib.suppress(CommandError):
         services.stop_reporting()
     run_until_ready(loaded, lambda: load_role(loaded), publish=publish_state)
@@ -68,16 +68,16 @@ def main() -> int:
     return 0
 
 
-def load_role(loaded: HostConfig) -> Role:
+def load_role(loaded: HostVariables) -> Role:
     """The module of this host's role; what it imports may have come by a package since the last attempt."""
     importlib.invalidate_caches()
-    return cast(Role, importlib.import_module(f"{loaded.role}_role"))
+    return cast(Role, importlib.import_module(f"{loaded.role}_role.role"))
 
 
-def run_until_ready(loaded: HostConfig, role: Callable[[], Role], *, publish: PublishState) -> None:
+def run_until_ready(loaded: HostVariables, role: Callable[[], Role], *, publish: PublishState) -> None:
     """Brings the host to where it serves, however long that takes, and tells how it stands meanwhile."""
     began = time.monotonic()
-    progress = ProgressReporter(publish, deadline=began + int(loaded.readiness_timeout))
+    progress = ProgressReporter(publish, deadline=began + loaded.readiness_timeout)
     progress.report(CheckResult(ok=False, reason="being configured"))
     pause = backoff.exponential()
     boot = reconfigure.BootConfiguration(loaded)
@@ -85,8 +85,7 @@ def run_until_ready(loaded: HostConfig, role: Callable[[], Role], *, publish: Pu
         progress.report(configuration_failure(error), permanent=isinstance(error, PermanentError))
         time.sleep(next(pause))
     units, refusals = unit_failures.FailureMonitor(), RefusalTimer()
-    here = boot.applied()
-    while not (found := require_complete(run_check(here, role))).ok:
+    while not (found := require_complete(run_check(role))).ok:
         unit = failing_unit(units)
         progress.report(
             unit.check(found) if unit else found,
@@ -114,7 +113,7 @@ class RefusalTimer:
         return bool(reason) and time.monotonic() - self._since >= REFUSAL_GRACE
 
 
-def start_reporter(loaded: HostConfig) -> None:
+def start_reporter(loaded: HostVariables) -> None:
     """Leaves the record to the reporter. Only from now on may upgrades come."""
     for pause in backoff.exponential():
         try:
@@ -128,7 +127,7 @@ def start_reporter(loaded: HostConfig) -> None:
             return
 
 
-def try_configure(loaded: HostConfig, role: Callable[[], Role], boot: reconfigure.BootConfiguration) -> Exception | None:
+def try_configure(loaded: HostVariables, role: Callable[[], Role], boot: reconfigure.BootConfiguration) -> Exception | None:
     """One attempt at the configuration, with the start of all services at its end; what came in its way."""
     try:
         hardening.apply()
@@ -137,7 +136,7 @@ def try_configure(loaded: HostConfig, role: Callable[[], Role], boot: reconfigur
         services.daemon_reload()
         services.disable_vendor_units(*services.VENDOR_UPGRADE_UNITS)
         found = boot.fetch()
-        role().configure(loaded)
+        role().configure()
         imds_access.restrict(role().metadata_users)
         boot.apply(found, role())
         PACKAGE_POLICY.unlink(missing_ok=True)
@@ -155,10 +154,10 @@ def configuration_failure(error: Exception) -> CheckResult:
     return CheckResult(ok=False, reason=f"not configured: {reason}", detail=lines)
 
 
-def run_check(loaded: HostConfig, role: Callable[[], Role]) -> CheckResult:
+def run_check(role: Callable[[], Role]) -> CheckResult:
     """What the role's check found; one that raises found nothing that serves."""
     try:
-        return role().check(loaded)
+        return role().check()
     except Exception as error:
         return CheckResult(ok=False, reason=f"cannot be checked: {error}")
 

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from webstack_host import aws, config, files
-from webstack_host.config import HostConfig
+from webstack_host.config import Model
 from webstack_host.errors import PermanentError
 
 APPLIED_PATH = Path("/var/lib/webstack/configuration.yaml")
@@ -27,7 +27,8 @@ class DesiredConfig:
     body: bytes
     user_data_sha256: str
     """The user data that belongs to it; another one at a boot means that the engine is not done with this host."""
-    values: Mapping[str, Any]
+    values: Mapping[str, object]
+    """The fields of the role's `Configuration`, not looked at yet."""
     files: Mapping[str, str]
     """Path → content."""
 
@@ -36,9 +37,9 @@ class DesiredConfig:
         """By this its readers speak of it."""
         return hashlib.sha256(self.body).hexdigest()
 
-    def merged_into(self, loaded: HostConfig) -> HostConfig:
-        """The host's parameters with the object's values."""
-        return HostConfig({**loaded.variables, **self.values}, config.PATH)
+    def parse_values(self, model: type[Model]) -> Model:
+        """Its values as a role's `Configuration`. Raises ConfigError."""
+        return config.parse(model, dict(self.values), "the configuration object")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,7 +73,7 @@ def build_record(
     """The record as JSON holds it. It counts only with the hashes of what is in force and a time after the launch."""
     return {
         "version": 1,
-        "host": config.load().host,
+        "host": config.load_common().host,
         "instance_id": imds.instance_id(),
         "state": state,
         "reason": (reason.splitlines() or [""])[0][:MAX_LINE_LENGTH],

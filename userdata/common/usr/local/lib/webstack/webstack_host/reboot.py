@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from webstack_host import config, tier
-from webstack_host.config import HostConfig
 from webstack_host.run import run
+from webstack_host.variables import HostVariables
 
 REQUIRED = Path("/run/reboot-required")
 """Made by /etc/kernel/postinst.d/unattended-upgrades, after a kernel's installation."""
@@ -33,14 +33,14 @@ def _outdated() -> set[str]:
     return found
 
 
-def is_due(loaded: HostConfig, now: datetime) -> bool:
+def is_due(loaded: HostVariables, now: datetime) -> bool:
     """Whether this is a day on which this host may reboot."""
     return loaded.reboot_day in ("daily", f"{now:%A}".lower())
 
 
 def main() -> int:
     """Reboots where it is needed and may be; else says why not, and the next day tries again."""
-    loaded, causes = config.load(), reasons()
+    loaded, causes = config.load_common(), reasons()
     if not causes:
         print("no reboot is needed")
         return 0

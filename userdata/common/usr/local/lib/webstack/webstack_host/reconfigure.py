@@ -4,13 +4,12 @@ import hashlib
 import importlib
 import sys
 import time
-from collections.abc import Mapping
 from typing import Protocol, cast
 
 from webstack_host import config, desired_config, imds
-from webstack_host.config import HostConfig
 from webstack_host.desired_config import ConfigurationFailure, DesiredConfig
 from webstack_host.errors import PermanentError
+from webstack_host.variables import HostVariables
 
 POLL = 5.0
 """Seconds between two looks at the object: what a change waits at most."""
@@ -25,12 +24,12 @@ STOP_DEADLINE = 300.0
 class Role(Protocol):
     """What the module of a role with a configuration offers."""
 
-    def apply_configuration(self, config: HostConfig, files: Mapping[str, str]) -> bool:
+    def apply_configuration(self, desired: DesiredConfig) -> bool:
         """Validates, then puts in place; returns whether anything changed. Raises PermanentError, and has changed nothing."""
         ...
 
-    def reapply_interval(self, config: HostConfig) -> float:
-        """Seconds after which what is in force is applied again, for what changes outside the object."""
+    def reapply_interval(self, desired: DesiredConfig) -> float:
+        """Seconds after which an object is applied again, for what changes outside of it. Raises PermanentError."""
         ...
 
     def reload(self) -> None:
@@ -48,9 +47,8 @@ class PendingStopError(RuntimeError):
 class BootConfiguration:
     """The object at a boot. Every attempt asks it anew."""
 
-    def __init__(self, loaded: HostConfig) -> None:
-        self._loaded = loaded
-        self._key = str(loaded.variables.get("configuration_key") or "")
+    def __init__(self, loaded: HostVariables) -> None:
+        self._key = loaded.configuration_key
         self._began = time.monotonic()
 
     def fetch(self) -> DesiredConfig | None:
@@ -75,11 +73,6 @@ class BootConfiguration:
             )
         return found
 
-    def applied(self) -> HostConfig:
-        """The host's parameters, with the values of what is in force."""
-        here = desired_config.read_applied()
-        return self._loaded if here is None else here.merged_into(self._loaded)
-
     def _newest(self) -> DesiredConfig:
         """The object; after a while the one in force, where there is one and the API does not answer."""
         try:
@@ -101,25 +94,25 @@ class BootConfiguration:
         able = cast(Role, role)
         before = desired_config.read_applied()
         try:
-            apply(found, self._loaded, able)
+            apply(found, able)
         except PermanentError as error:
             if before is None or before.sha256 == found.sha256:
                 raise
             desired_config.save_failure(failure_of(found, error))
-            able.apply_configuration(before.merged_into(self._loaded), before.files)
+            able.apply_configuration(before)
 
 
-def apply(desired: DesiredConfig, loaded: HostConfig, role: Role) -> bool:
+def apply(desired: DesiredConfig, role: Role) -> bool:
     """Puts an object in force; returns whether anything changed. Raises what stood in the way, with the old one in force."""
     before = desired_config.read_applied()
     new = before is None or before.sha256 != desired.sha256
-    changed = role.apply_configuration(desired.merged_into(loaded), desired.files)
+    changed = role.apply_configuration(desired)
     try:
         if changed or new:
             role.reload()
     except PermanentError:
         if before is not None:
-            role.apply_configuration(before.merged_into(loaded), before.files)
+            role.apply_configuration(before)
         raise
     desired_config.save_applied(desired)
     return changed or new
@@ -134,15 +127,15 @@ def failure_of(desired: DesiredConfig, error: Exception) -> ConfigurationFailure
 class ConfigReconciler:
     """What follows the object on a running host, one step at a time. What is in force then, the reporter sees and tells."""
 
-    def __init__(self, loaded: HostConfig, role: Role) -> None:
-        self._loaded, self._role = loaded, role
+    def __init__(self, loaded: HostVariables, role: Role) -> None:
+        self._key, self._role = loaded.configuration_key, role
         self._user_data_sha256 = hashlib.sha256(imds.user_data()).hexdigest()
         self._found: DesiredConfig | None = None
         self._due = 0.0
 
     def step(self, now: float) -> None:
         """Looks at the object, and applies it where it is new or due again. Raises what the API raises."""
-        newest = desired_config.fetch(self._loaded.configuration_key)
+        newest = desired_config.fetch(self._key)
         if self._found is None or newest.sha256 != self._found.sha256:
             self._found, self._due = newest, now
         if now >= self._due:
@@ -150,11 +143,12 @@ class ConfigReconciler:
 
     def _attempt(self, found: DesiredConfig) -> float:
         """Tries to put it in force; returns the seconds until the next try."""
-        again = self._role.reapply_interval(found.merged_into(self._loaded))
         if found.user_data_sha256 != self._user_data_sha256:
-            return again  # the stop that brings the user data for it brings it in force as well
+            return RETRY  # the stop that brings the user data for it, and perhaps another model, brings it in force as well
+        again = RETRY
         try:
-            changed = apply(found, self._loaded, self._role)
+            again = self._role.reapply_interval(found)
+            changed = apply(found, self._role)
         except Exception as error:
             print(f"webstack-reconfigure: {error}", file=sys.stderr, flush=True)
             current = desired_config.read_applied()
@@ -168,8 +162,8 @@ class ConfigReconciler:
 
 def main() -> None:
     """Runs for ever."""
-    loaded = config.load()
-    role = cast(Role, importlib.import_module(f"{loaded.role}_role"))
+    loaded = config.load_common()
+    role = cast(Role, importlib.import_module(f"{loaded.role}_role.role"))
     following = ConfigReconciler(loaded, role)
     while True:
         try:

@@ -106,11 +106,10 @@ def publish(state: State, result: CheckResult, news: bool) -> bool:
 def main() -> None:
     """Runs for ever."""
     aws.use_short_timeouts()
-    role, units = load_role(config.load()), UnitMonitor(time.monotonic)
+    role, units = load_role(config.load_common()), UnitMonitor(time.monotonic)
 
     def look() -> CheckResult:
-        # The parameters anew: a reload changes some of them.
-        return units.explain(run_check(config.load(), lambda: role))
+        return units.explain(run_check(lambda: role))
 
     reporter = Reporter(look, publish, now=time.monotonic, spread=lambda: secrets.SystemRandom().uniform(0, readiness.JITTER))
     while True:

@@ -26,7 +26,7 @@ def install() -> None:
 
     Raises OSError where it is not to be had, SignatureError where it is not AWS's, CommandError where apt could not install it.
     """
-    region = config.load().region
+    region = config.load_common().region
     url = f"https://s3.{region}.amazonaws.com/amazon-ssm-{region}/latest/debian_amd64/amazon-ssm-agent.deb"
     with tempfile.TemporaryDirectory() as folder:
         package, signature = Path(folder, "amazon-ssm-agent.deb"), Path(folder, "amazon-ssm-agent.deb.sig")

@@ -93,4 +93,4 @@ class ChangeNotice:
 
 
 def _name(purpose: str) -> str:
-    return f"{config.load().secret_prefix}/{purpose}"
+    return f"{config.load_common().secret_prefix}/{purpose}"

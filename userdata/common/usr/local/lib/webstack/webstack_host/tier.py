@@ -46,7 +46,7 @@ def peer_records() -> dict[str, PeerRecord]:
 
 
 def _peer_record(key: str) -> PeerRecord:
-    answer = aws.s3().get_object(Bucket=config.load().bucket, Key=key)
+    answer = aws.s3().get_object(Bucket=config.load_common().bucket, Key=key)
     told = cast("Mapping[str, object]", json.loads(answer["Body"].read()))
     date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
     now = parsedate_to_datetime(date) if date else datetime.now(UTC)

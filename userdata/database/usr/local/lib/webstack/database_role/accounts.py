@@ -15,7 +15,7 @@ from webstack_host import stack_secrets
 from . import paths, receiver_password, records
 from .mysql import ACCESS_DENIED, MySQLClient, MySQLError, error_code, quote
 from .passwords import PasswordReconciler
-from .settings import Settings
+from .variables import DatabaseVariables
 
 LOG = logging.getLogger("webstack.accounts")
 
@@ -71,13 +71,13 @@ def can_log_in(address: str, name: str, password: str) -> bool:
 class AccountReconciler:
     """What one database host does about accounts: on the primary it makes and keeps them, on a replica it follows."""
 
-    def __init__(self, settings: Settings, root: MySQLClient) -> None:
-        self._settings, self._root = settings, root
+    def __init__(self, variables: DatabaseVariables, root: MySQLClient) -> None:
+        self._variables, self._root = variables, root
         self._values = stack_secrets.SecretCache()
-        log_in = partial(can_log_in, settings.address)
+        log_in = partial(can_log_in, variables.private_address)
         self._password_reconcilers = {
-            account.purpose: PasswordReconciler(root, account.name, account.purpose, network=settings.network_cidr, works=log_in)
-            for account in accounts(settings.schema)
+            account.purpose: PasswordReconciler(root, account.name, account.purpose, network=variables.network_cidr, works=log_in)
+            for account in accounts(variables.schema)
         }
 
     def reconcile(self) -> bool:
@@ -86,7 +86,7 @@ class AccountReconciler:
         Raises MySQLError, PasswordMismatchError, or what the AWS API raises.
         """
         claim = records.read_primary()
-        if claim is not None and claim.primary != self._settings.host:
+        if claim is not None and claim.primary != self._variables.host:
             version = receiver_password.refresh(self._root)
             return bool(version) and _save_versions({receiver_password.PURPOSE: [version]})
         if self._root.row("SELECT @@global.read_only AS read_only")["read_only"]:
@@ -97,14 +97,14 @@ class AccountReconciler:
         return True
 
     def _create_missing(self) -> None:
-        settings = self._settings
-        if not self._root.rows("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", [settings.schema]):
-            self._root.run(f"CREATE DATABASE `{settings.schema}`")
-        for account in accounts(settings.schema):
-            if not self._root.rows("SELECT 1 FROM mysql.user WHERE User = %s AND Host = %s", [account.name, settings.network_cidr]):
+        variables = self._variables
+        if not self._root.rows("SELECT 1 FROM information_schema.schemata WHERE schema_name = %s", [variables.schema]):
+            self._root.run(f"CREATE DATABASE `{variables.schema}`")
+        for account in accounts(variables.schema):
+            if not self._root.rows("SELECT 1 FROM mysql.user WHERE User = %s AND Host = %s", [account.name, variables.network_cidr]):
                 LOG.info("account %s: made", account.name)
                 password = stack_secrets.current(account.purpose)[1]
-                self._root.run(*statements(account, network=settings.network_cidr, password=password))
+                self._root.run(*statements(account, network=variables.network_cidr, password=password))
 
 
 def secret_versions() -> dict[str, list[str]]:
@@ -122,11 +122,11 @@ def _save_versions(versions: dict[str, list[str]]) -> bool:
     return True
 
 
-def main(settings: Settings) -> None:
+def main(variables: DatabaseVariables) -> None:
     """Looks until this host has its part done, and then as often as secrets may change. Runs for ever."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    kept, notice = AccountReconciler(settings, MySQLClient("root", patience=30.0)), stack_secrets.ChangeNotice()
+    kept, notice = AccountReconciler(variables, MySQLClient("root", patience=30.0)), stack_secrets.ChangeNotice()
     first = True
     while True:
         try:

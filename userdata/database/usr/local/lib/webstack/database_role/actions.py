@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 
 from webstack_host import aws
+from webstack_host.variables import DatabaseEndpoint
 
 from . import datadir, paths, receiver_password
 from .boot import DataState
 from .decision import Action
 from .mysql import MySQLClient, MySQLError, quote
 from .observe import last_clone
-from .settings import DatabaseEndpoint
 
 CLONE_TIMEOUT = 6 * 3600.0
 """Seconds for one clone statement: it copies everything."""

@@ -21,7 +21,7 @@ from .gtid import GtidSet
 from .mysql import MySQLClient, MySQLError
 from .observe import has_announced_stop, local_view, peer_view, primary_view
 from .observed_state import LocalView, ObservedState, ReplicationMode
-from .settings import Settings
+from .variables import DatabaseVariables
 
 LOG = logging.getLogger("webstack.agent")
 
@@ -38,10 +38,10 @@ CERTIFICATE_INTERVAL = 30.0
 class Agent:
     """One host's agent. `step()` is one look with what follows from it; `run()` does it for ever."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+    def __init__(self, variables: DatabaseVariables) -> None:
+        self._variables = variables
         self._server = MySQLClient(paths.AGENT_USER, patience=10.0)
-        self._executor = ActionExecutor(server=self._server, peer=settings.peer)
+        self._executor = ActionExecutor(server=self._server, peer=variables.peer)
         self._ack_timer = AckTimer()
         self._primary_record: PrimaryRecord | None = None
         self._mode: ReplicationMode | None = None
@@ -90,31 +90,31 @@ class Agent:
         seeds = datadir.read().data is DataState.CLONE_TARGET
         if seeds and time.monotonic() - self._mode_at > MODE_INTERVAL:
             self._mode_read = False  # a person may decide what to do about a record that holds up a blank primary
-        if not self._mode_read and self._primary_record is not None and self._primary_record.primary == self._settings.host:
+        if not self._mode_read and self._primary_record is not None and self._primary_record.primary == self._variables.host:
             self._mode = records.read_mode()
             self._mode_read, self._mode_at = True, time.monotonic()
 
     def _observe(self) -> ObservedState:
-        settings = self._settings
+        variables = self._variables
         primary = self._primary_record.primary if self._primary_record else None
         record = datadir.read()
         local = self._with_start_error(local_view(self._server, cloned_before=record.cloned_before))
-        follows = primary is not None and primary != settings.host and record.data is DataState.SEEDED
-        address = endpoint.address if primary and (endpoint := settings.endpoint(primary)) else ""
-        leads = primary == settings.host and local is not None and not local.read_only
+        follows = primary is not None and primary != variables.host and record.data is DataState.SEEDED
+        address = endpoint.address if primary and (endpoint := variables.endpoint(primary)) else ""
+        leads = primary == variables.host and local is not None and not local.read_only
         return ObservedState(
-            host=settings.host,
+            host=variables.host,
             primary=primary,
-            has_replica=settings.has_replica,
-            ack_timeout=settings.ack_timeout,
+            has_replica=variables.has_replica,
+            ack_timeout=variables.semi_sync_timeout_seconds,
             data=record.data,
             local=local,
             # Asked after the local server: what is missing there then really is.
             primary_view=primary_view(self._primary_server(address)) if follows and address else None,
             primary_address=address,
-            peer=peer_view(settings.peer) if settings.peer and self._needs_peer(local, record.data, leads=leads) else None,
+            peer=peer_view(variables.peer) if variables.peer and self._needs_peer(local, record.data, leads=leads) else None,
             mode=self._mode,
-            replica_stopping=leads and settings.peer is not None and has_announced_stop(self._server, settings.peer.host),
+            replica_stopping=leads and variables.peer is not None and has_announced_stop(self._server, variables.peer.host),
             stopping=paths.STOPPING.exists(),
             seconds_without_ack=self._ack_timer.seconds_without_ack(local, time.monotonic()),
             semi_sync_baseline=self._baseline,
@@ -160,7 +160,7 @@ class Agent:
         return replace(local, applier_error=local.applier_error or self._start_error)
 
     def _record(self, mode: ReplicationMode, reason: str) -> None:
-        records.write_mode(mode, primary=self._settings.host, reason=reason)
+        records.write_mode(mode, primary=self._variables.host, reason=reason)
         self._mode = mode
 
     def _refresh_certificates(self, *, well: bool) -> None:
@@ -206,8 +206,8 @@ class Agent:
             yield
 
 
-def main(settings: Settings) -> None:
+def main(variables: DatabaseVariables) -> None:
     """Runs this host's agent."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    Agent(settings).run()
+    Agent(variables).run()

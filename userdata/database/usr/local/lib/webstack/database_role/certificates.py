@@ -14,7 +14,7 @@ from webstack_host import aws, database_certificates, files
 from webstack_host.run import run
 
 from . import paths
-from .settings import Settings
+from .variables import DatabaseVariables
 
 VALID_DAYS = 3650
 REPUBLISH_INTERVAL = 86400.0
@@ -24,9 +24,9 @@ EXTENSIONS = ("basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSi
 (`VERIFY_X509_PARTIAL_CHAIN`): https://docs.python.org/3.13/library/ssl.html#ssl.create_default_context."""
 
 
-def ensure_pair(settings: Settings) -> None:
+def ensure_pair(variables: DatabaseVariables) -> None:
     """Makes key and certificate where they are missing, or are for other names or purposes than now. mysqld must not run."""
-    names = f"DNS:{settings.dns_name},IP:{settings.address},IP:127.0.0.1"
+    names = f"DNS:{variables.dns_name},IP:{variables.private_address},IP:127.0.0.1"
     record, wanted = paths.TLS / "names", "\n".join([names, *EXTENSIONS])
     if paths.TLS_KEY.exists() and paths.TLS_CERTIFICATE.exists() and record.exists() and record.read_text() == wanted:
         return
@@ -34,7 +34,7 @@ def ensure_pair(settings: Settings) -> None:
     run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(VALID_DAYS)),
-            *("-subj", f"/CN={settings.host} {secrets.token_hex(8)}", "-addext", f"subjectAltName={names}"),
+            *("-subj", f"/CN={variables.host} {secrets.token_hex(8)}", "-addext", f"subjectAltName={names}"),
             *(word for extension in EXTENSIONS for word in ("-addext", extension)),
             *("-keyout", paths.TLS_KEY, "-out", paths.TLS_CERTIFICATE),
         ]

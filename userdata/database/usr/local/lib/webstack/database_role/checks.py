@@ -7,15 +7,15 @@ from typing import Any
 
 from webstack_host import services, stack_secrets
 from webstack_host.api_cache import CachedAnswer
-from webstack_host.config import HostConfig
 from webstack_host.readiness import CheckResult
+from webstack_host.variables import DatabaseEndpoint
 
 from . import accounts, filesystem, paths, records
 from .boot import DataState, PrimaryRecord
 from .configuration import record_facts
 from .decision import Action
 from .observed_state import ReplicationMode
-from .settings import DatabaseEndpoint, Settings
+from .variables import DatabaseVariables
 
 UNITS = ("mysql.service", "webstack-database-agent.service", "webstack-database-check.service", "webstack-database-accounts.service")
 
@@ -44,17 +44,17 @@ class HealthInputs:
     bucket_error: str = ""
 
 
-def evaluate(settings: Settings, inputs: HealthInputs) -> CheckResult:
+def evaluate(variables: DatabaseVariables, inputs: HealthInputs) -> CheckResult:
     """Ready or not, with the one reason that matters most. Pure."""
     doing = f"{inputs.agent.get('action', 'no word')}: {inputs.agent.get('reason', 'the agent has not spoken yet')}"
     if inputs.primary_record is None and inputs.bucket_error:
-        return _without_primary_record(settings, inputs, doing)
-    facts = record_facts(settings, inputs.primary_record)
+        return _without_primary_record(variables, inputs, doing)
+    facts = record_facts(variables, inputs.primary_record)
     if inputs.primary_record is None:
         return CheckResult(ok=False, reason="waiting for the first database host to begin the database", facts=facts)
     if inputs.status is None:
         return CheckResult(ok=False, reason=f"the role check does not answer ({doing})", facts=facts, units=UNITS)
-    if inputs.primary_record.primary == settings.host:
+    if inputs.primary_record.primary == variables.host:
         facts["replication"] = inputs.agent.get("mode", "")
         if not inputs.status["primary"]:
             return _not_yet(f"not open for writes: {doing}", facts, inputs)
@@ -102,7 +102,7 @@ def _not_yet(reason: str, facts: dict[str, str], found: HealthInputs) -> CheckRe
     return CheckResult(ok=False, reason=reason, facts=facts, units=UNITS, recovering=copying)
 
 
-def _without_primary_record(settings: Settings, found: HealthInputs, doing: str) -> CheckResult:
+def _without_primary_record(variables: DatabaseVariables, found: HealthInputs, doing: str) -> CheckResult:
     """What this host itself shows, where the bucket does not say which it is to be."""
     facts = filesystem.facts()
     if found.status is None:
@@ -120,22 +120,21 @@ def _measures(status: dict[str, Any]) -> dict[str, str]:
     return {} if status.get("writable", True) or lag is None else {"lag": f"{lag:.1f} s"}
 
 
-def check(config: HostConfig) -> CheckResult:
+def check(variables: DatabaseVariables) -> CheckResult:
     """Looks once; quick, and never raises for what is not there yet. The bucket is asked rarely."""
-    settings = Settings.from_variables(config.variables)
-    own = settings.endpoint(settings.host)
+    own = variables.endpoint(variables.host)
     status = _status(own) if own else None
     claim, mode, unasked = None, None, ""
     primary: DatabaseEndpoint | None = None
     try:
         claim = PRIMARY_CACHE.get(records.read_primary, good=lambda claim: claim is not None)
-        primary = settings.endpoint(claim.primary) if claim and claim.primary != settings.host else None
+        primary = variables.endpoint(claim.primary) if claim and claim.primary != variables.host else None
         if primary and status and status["replica"]:
             mode = MODE_CACHE.get(records.read_mode, good=lambda mode: mode is ReplicationMode.LOSSLESS)
     except Exception as error:
         unasked = f"the artifact bucket cannot be asked: {error}"
     found = evaluate(
-        settings,
+        variables,
         HealthInputs(
             primary_record=claim,
             status=status,

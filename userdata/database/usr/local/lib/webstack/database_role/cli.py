@@ -5,7 +5,7 @@ import sys
 
 from webstack_host import config
 
-from .settings import Settings
+from .variables import DatabaseVariables
 
 USAGE = """usage: webstack-database agent | role-check | accounts | follow-volume | stop
        webstack-database reseed [--discard]"""
@@ -16,24 +16,24 @@ def main(arguments: list[str]) -> int:
     if arguments[:1] == ["reseed"] and arguments[1:] in ([], ["--discard"]):
         from . import reseed
 
-        return reseed.main(Settings.from_variables(config.load().variables), discard=bool(arguments[1:]))
+        return reseed.main(config.load(DatabaseVariables), discard=bool(arguments[1:]))
     if len(arguments) != 1 or arguments[0] not in {"agent", "role-check", "accounts", "follow-volume", "stop"}:
         print(USAGE, file=sys.stderr)
         return 2
-    settings = Settings.from_variables(config.load().variables)
+    variables = config.load(DatabaseVariables)
     part = arguments[0]
     if part == "agent":
         from . import agent
 
-        agent.main(settings)
+        agent.main(variables)
     elif part == "role-check":
         from . import role_check
 
-        role_check.serve(settings.address, expects_replica=settings.has_replica)
+        role_check.serve(variables.private_address, expects_replica=variables.has_replica)
     elif part == "accounts":
         from . import accounts
 
-        accounts.main(settings)
+        accounts.main(variables)
     elif part == "follow-volume":
         from . import filesystem
 
@@ -41,5 +41,5 @@ def main(arguments: list[str]) -> int:
     else:
         from . import shutdown
 
-        shutdown.stop(settings, int(os.environ.get("MAINPID", "0")))
+        shutdown.stop(variables, int(os.environ.get("MAINPID", "0")))
     return 0

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 from webstack_host import readiness, services
-from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.run import run, validate
 
 from . import certificates, datadir, filesystem, install, paths, records, volume
 from .boot import BootState, BootStep, DataState, PrimaryRecord, decide_boot
 from .observe import peer_view
-from .settings import Settings
+from .variables import DatabaseVariables
 
 WAITING_FOR_PRIMARY = {"waiting_for": "primary"}
 """What this host publishes while nobody has begun the database: the program creates db-1 only after db-2 has said so."""
@@ -22,17 +21,16 @@ class BootBlockedError(PermanentError):
     """This host must not serve as things stand; the message says why and what to do."""
 
 
-def configure(config: HostConfig) -> None:
+def configure(variables: DatabaseVariables) -> None:
     """Prepares everything up to the start of mysqld.
 
     Raises BootBlockedError where this host must not serve, and what came in the way where a later attempt may get further.
     """
-    settings = Settings.from_variables(config.variables)
 
     def say(reason: str) -> None:
         print(f"webstack: {reason}", flush=True)
         try:
-            readiness.publish("starting", reason, facts=record_facts(settings, records.read_primary()))
+            readiness.publish("starting", reason, facts=record_facts(variables, records.read_primary()))
         except Exception as error:
             print(f"webstack: progress not published: {error}", flush=True)
 
@@ -41,32 +39,32 @@ def configure(config: HostConfig) -> None:
     if services.is_active("mysql.service"):
         say("mysqld runs already")
     else:
-        volume.mount(volume.wait(settings.volume_id, progress=say))
+        volume.mount(volume.wait(variables.volume_id, progress=say))
         filesystem.grow(seconds=filesystem.BOOT_TIMEOUT)
         if not install.installed():
             say("installing MySQL")
         install.install()
     datadir.create_folders()
     if not services.is_active("mysql.service"):
-        certificates.ensure_pair(settings)
+        certificates.ensure_pair(variables)
     certificates.publish()
     certificates.refresh()
     validate(["mysqld", f"--defaults-file={paths.CONFIGURATION}", "--validate-config"])
     if not services.is_active("mysql.service"):
-        prepare_data(settings, say, records.read_primary)
+        prepare_data(variables, say, records.read_primary)
     paths.ACCOUNTS_DONE.unlink(missing_ok=True)
     paths.PREPARED.touch()
 
 
-def record_facts(settings: Settings, claim: PrimaryRecord | None) -> dict[str, str]:
+def record_facts(variables: DatabaseVariables, claim: PrimaryRecord | None) -> dict[str, str]:
     """What this host's record tells besides its state."""
     facts = filesystem.facts()
     if claim is None:
-        return facts if settings.host == settings.first_host else {**facts, **WAITING_FOR_PRIMARY}
-    return {**facts, "role": "primary" if claim.primary == settings.host else "replica"}
+        return facts if variables.host == variables.first_host else {**facts, **WAITING_FOR_PRIMARY}
+    return {**facts, "role": "primary" if claim.primary == variables.host else "replica"}
 
 
-def prepare_data(settings: Settings, progress: ProgressCallback, read_claim: Callable[[], PrimaryRecord | None]) -> None:
+def prepare_data(variables: DatabaseVariables, progress: ProgressCallback, read_claim: Callable[[], PrimaryRecord | None]) -> None:
     """Takes the boot's steps until there is something to start. Raises BootBlockedError where there must not be."""
     prepared = False
     while True:
@@ -74,13 +72,13 @@ def prepare_data(settings: Settings, progress: ProgressCallback, read_claim: Cal
         claim = read_claim()
         decision = decide_boot(
             BootState(
-                host=settings.host,
-                first_host=settings.first_host,
+                host=variables.host,
+                first_host=variables.first_host,
                 data=record.data,
                 data_id=record.data_id,
                 primary_record=claim,
-                has_replica=settings.has_replica,
-                peer_has_data=_peer_has_data(settings) if claim is None else None,
+                has_replica=variables.has_replica,
+                peer_has_data=_peer_has_data(variables) if claim is None else None,
                 prepared=prepared,
             )
         )
@@ -93,7 +91,7 @@ def prepare_data(settings: Settings, progress: ProgressCallback, read_claim: Cal
             datadir.initialise(DataState.INITIALISED, decision.reason)
         elif decision.step is BootStep.CLAIM_PRIMARY:
             # Lost to somebody else or not: the next look at the claim tells which.
-            records.create_primary(PrimaryRecord(primary=settings.host, data_id=record.data_id))
+            records.create_primary(PrimaryRecord(primary=variables.host, data_id=record.data_id))
         elif decision.step is BootStep.MARK_SEEDED:
             datadir.mark(DataState.SEEDED, decision.reason)
         else:
@@ -101,6 +99,6 @@ def prepare_data(settings: Settings, progress: ProgressCallback, read_claim: Cal
             prepared = True
 
 
-def _peer_has_data(settings: Settings) -> bool | None:
-    found = peer_view(settings.peer) if settings.peer else None
+def _peer_has_data(variables: DatabaseVariables) -> bool | None:
+    found = peer_view(variables.peer) if variables.peer else None
     return None if found is None else found.data is DataState.SEEDED

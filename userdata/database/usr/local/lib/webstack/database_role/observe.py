@@ -4,12 +4,13 @@ import json
 import urllib.request
 from typing import Any
 
+from webstack_host.variables import DatabaseEndpoint
+
 from . import paths
 from .boot import DataState
 from .gtid import GtidSet
 from .mysql import MySQLClient, MySQLError, Row
 from .observed_state import LocalView, PeerView, PrimaryView
-from .settings import DatabaseEndpoint
 
 STOP_LOCK = "webstack.leaving.{host}"
 """The name of the lock that a replica takes on the primary, over its own account, to say that it is about to stop."""

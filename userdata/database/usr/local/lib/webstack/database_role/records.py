@@ -35,7 +35,7 @@ def create_primary(claim: PrimaryRecord) -> bool:
     """Claims the stack's database for a host; False when somebody else has."""
     body = {"version": 1, "primary": claim.primary, "data_id": claim.data_id, "time": utc_timestamp()}
     try:
-        aws.s3().put_object(Bucket=config.load().bucket, Key=PRIMARY_KEY, Body=_text(body), IfNoneMatch="*")
+        aws.s3().put_object(Bucket=config.load_common().bucket, Key=PRIMARY_KEY, Body=_text(body), IfNoneMatch="*")
     except ClientError as error:
         if _code(error) in {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}:
             return False

@@ -12,6 +12,8 @@ import time
 import urllib.request
 from typing import Any
 
+from webstack_host.variables import DatabaseEndpoint
+
 from . import datadir, paths, records, shutdown
 from .actions import ActionExecutor
 from .boot import DataState
@@ -21,7 +23,7 @@ from .gtid import EMPTY, GtidSet
 from .mysql import MySQLClient, MySQLError
 from .observe import local_view, peer_view
 from .observed_state import LocalView
-from .settings import DatabaseEndpoint, Settings
+from .variables import DatabaseVariables
 
 REASON = "asked for by `webstack-database reseed`"
 
@@ -39,24 +41,24 @@ class ReseedRefusedError(RuntimeError):
     """Nothing was changed; the message says why, and what to do."""
 
 
-def main(settings: Settings, *, discard: bool) -> int:
+def main(variables: DatabaseVariables, *, discard: bool) -> int:
     """Marks this host's data, and shows what follows until it replicates. Returns the exit code."""
     try:
         since = utc_timestamp()
-        primary = begin(settings, discard=discard)
-        return watch_progress(settings, primary, since=since)
+        primary = begin(variables, discard=discard)
+        return watch_progress(variables, primary, since=since)
     except ReseedRefusedError as error:
-        print(f"{settings.host} is not copied anew: {error}", file=sys.stderr)
+        print(f"{variables.host} is not copied anew: {error}", file=sys.stderr)
         return 1
     except MySQLError as error:
-        print(f"{settings.host}: {error}. Run this again", file=sys.stderr)
+        print(f"{variables.host}: {error}. Run this again", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nThe copy goes on by itself: `journalctl -u webstack-database-agent` tells of it.", file=sys.stderr)
         return 130
 
 
-def begin(settings: Settings, *, discard: bool) -> str:
+def begin(variables: DatabaseVariables, *, discard: bool) -> str:
     """Marks this host's data to be copied anew; returns the primary's name.
 
     Raises ReseedRefusedError on a primary, where the primary does not answer, and where this host alone holds transactions, unless they
@@ -64,11 +66,11 @@ def begin(settings: Settings, *, discard: bool) -> str:
     """
     if os.geteuid() != 0:
         raise ReseedRefusedError("this takes root (on AWS: `sudo webstack-database reseed`)")
-    primary = _primary(settings)
+    primary = _primary(variables)
     with shutdown.role_lock(CATCH_UP_DEADLINE):
         record = datadir.read()
         if record.data is DataState.CLONE_TARGET:
-            print(f"{settings.host} is being copied already: {record.reason}", flush=True)
+            print(f"{variables.host} is being copied already: {record.reason}", flush=True)
             return primary.host
         if record.data is not DataState.SEEDED:
             raise ReseedRefusedError(f"it holds no data of the stack yet: {record.data.value}")
@@ -84,23 +86,23 @@ def begin(settings: Settings, *, discard: bool) -> str:
                 )
             print(f"given up: {lost}", flush=True)
         if local.receiver == "ON":
-            shutdown.announce_stop(settings, root, local.source_address)
+            shutdown.announce_stop(variables, root, local.source_address)
         ActionExecutor(server=root, peer=primary).execute(Action.PREPARE_RECLONE, REASON)
-    print(f"{settings.host} gives its data up for a copy of {primary.host}'s", flush=True)
+    print(f"{variables.host} gives its data up for a copy of {primary.host}'s", flush=True)
     return primary.host
 
 
-def _primary(settings: Settings) -> DatabaseEndpoint:
+def _primary(variables: DatabaseVariables) -> DatabaseEndpoint:
     try:
         claim = records.read_primary()
     except Exception as error:
         raise ReseedRefusedError(f"the artifact bucket does not say who is primary: {error}") from error
     if claim is None:
         raise ReseedRefusedError("nobody has begun this stack's database yet")
-    if claim.primary == settings.host:
-        others = ", ".join(each.host for each in settings.hosts if each.host != settings.host) or "there is none"
+    if claim.primary == variables.host:
+        others = ", ".join(each.host for each in variables.databases if each.host != variables.host) or "there is none"
         raise ReseedRefusedError(f"it is the primary, and its data is the stack's. A replica is copied anew on the replica: {others}")
-    primary = settings.endpoint(claim.primary)
+    primary = variables.endpoint(claim.primary)
     if primary is None:
         raise ReseedRefusedError(f"{claim.primary} is primary, and this host is not told of it")
     seen = peer_view(primary, timeout=5.0)
@@ -128,10 +130,10 @@ def _errant_transactions(root: MySQLClient, primary: DatabaseEndpoint, local: Lo
         time.sleep(0.25)
 
 
-def watch_progress(settings: Settings, primary: str, *, since: str) -> int:
+def watch_progress(variables: DatabaseVariables, primary: str, *, since: str) -> int:
     """Prints what the agent does until this host replicates; returns the exit code. What it said before `since` is an old story."""
     told = ""
-    while not _replicates(settings):
+    while not _replicates(variables):
         agent = _agent(since)
         doing = f"{agent['action']}: {agent['reason']}" if agent else "the agent has not spoken yet"
         if agent.get("action") == Action.BLOCKED.value and datadir.read().data is DataState.CLONE_TARGET:
@@ -141,12 +143,12 @@ def watch_progress(settings: Settings, primary: str, *, since: str) -> int:
             print(line, flush=True)
         told = line
         time.sleep(POLL)
-    print(f"{settings.host} replicates from {primary}", flush=True)
+    print(f"{variables.host} replicates from {primary}", flush=True)
     return 0
 
 
-def _replicates(settings: Settings) -> bool:
-    own = settings.endpoint(settings.host)
+def _replicates(variables: DatabaseVariables) -> bool:
+    own = variables.endpoint(variables.host)
     if own is None or datadir.read().data is not DataState.SEEDED:
         return False
     try:

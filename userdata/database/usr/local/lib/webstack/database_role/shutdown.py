@@ -1,7 +1,7 @@
 """What happens before mysqld is told to stop, on purpose and by systemd (ExecStop of mysql.service, so in every orderly way to stop it).
 
 A primary fences new writes and waits until every write it is about to acknowledge is on the replica. Stopped with a commit still waiting,
-mysqld would acknowledge it with nobody's copy (tried). So when the replica does not answer for the patience, either "degraded" is
+mysqld would acknowledge it with nobody's copy (tried). So when the replica does not answer for the semi-sync timeout, either "degraded" is
 recorded first and the wait ended by that, or, where that cannot be recorded, mysqld is killed: then nothing is acknowledged.
 
 A replica tells the primary that it leaves, and waits until the primary no longer waits for it. It tells by taking a named lock on the
@@ -23,7 +23,7 @@ from . import paths, records
 from .mysql import MySQLClient, MySQLError
 from .observe import STOP_LOCK, local_view
 from .observed_state import ReplicationMode
-from .settings import Settings
+from .variables import DatabaseVariables
 
 LOG = logging.getLogger("webstack.stop")
 
@@ -31,13 +31,13 @@ SESSION_GRACE = 3.0
 """Seconds that are left to statements which hold up the fence, after their sessions were told to end."""
 
 LEAVE_MARGIN = 3.0
-"""Seconds beyond the patience that a leaving replica waits for the primary's answer."""
+"""Seconds beyond the semi-sync timeout that a leaving replica waits for the primary's answer."""
 
 RECORD_DEADLINE = 10.0
 """Seconds in which "degraded" must be recorded, before mysqld is killed instead."""
 
 
-def stop(settings: Settings, main_pid: int) -> None:
+def stop(variables: DatabaseVariables, main_pid: int) -> None:
     """Prepares this host's mysqld for its stop. Never raises: systemd stops mysqld next, whatever was said here."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
@@ -50,9 +50,9 @@ def stop(settings: Settings, main_pid: int) -> None:
             if local is None:
                 LOG.info("mysqld does not answer: nothing to prepare")
             elif not local.read_only:
-                _fence(settings, root, main_pid)
+                _fence(variables, root, main_pid)
             elif local.receiver == "ON" and local.source_address:
-                announce_stop(settings, root, local.source_address)
+                announce_stop(variables, root, local.source_address)
         except Exception:
             LOG.exception("the stop was not prepared")
             local = local_view(root)
@@ -60,14 +60,14 @@ def stop(settings: Settings, main_pid: int) -> None:
                 _kill(main_pid, "writes could not be fenced")
 
 
-def _fence(settings: Settings, root: MySQLClient, main_pid: int) -> None:
+def _fence(variables: DatabaseVariables, root: MySQLClient, main_pid: int) -> None:
     fencing = threading.Thread(target=_close_for_writes, daemon=True)
     fencing.start()
-    if _fenced(root, fencing, settings.ack_timeout):
+    if _fenced(root, fencing, variables.semi_sync_timeout_seconds):
         LOG.info("fenced: every acknowledged write is where it should be")
         return
     if _waiting(root):
-        recorder = threading.Thread(target=_record_degraded, args=(settings, root), daemon=True)
+        recorder = threading.Thread(target=_record_degraded, args=(variables, root), daemon=True)
         recorder.start()
         recorder.join(RECORD_DEADLINE)
     else:
@@ -100,9 +100,9 @@ def _waiting(root: MySQLClient) -> bool:
     return local is not None and local.waiting > 0
 
 
-def _record_degraded(settings: Settings, root: MySQLClient) -> None:
+def _record_degraded(variables: DatabaseVariables, root: MySQLClient) -> None:
     try:
-        records.write_mode(ReplicationMode.DEGRADED, primary=settings.host, reason="stopped while the replica did not acknowledge")
+        records.write_mode(ReplicationMode.DEGRADED, primary=variables.host, reason="stopped while the replica did not acknowledge")
         root.run("SET GLOBAL rpl_semi_sync_source_enabled = OFF")
         LOG.warning("degraded: stopped while the replica did not acknowledge")
     except Exception:
@@ -125,12 +125,12 @@ def _kill(main_pid: int, reason: str) -> None:
         os.kill(main_pid, signal.SIGKILL)
 
 
-def announce_stop(settings: Settings, root: MySQLClient, address: str) -> None:
+def announce_stop(variables: DatabaseVariables, root: MySQLClient, address: str) -> None:
     """Tells the primary at that address that this replica leaves, waits until it is not waited for, and stops receiving."""
-    deadline = time.monotonic() + settings.ack_timeout + LEAVE_MARGIN
+    deadline = time.monotonic() + variables.semi_sync_timeout_seconds + LEAVE_MARGIN
     primary = MySQLClient("replication", address=address, password=aws.secret("database-replication"), patience=2.0)
     try:
-        primary.row("SELECT GET_LOCK(%s, 0) AS held", [STOP_LOCK.format(host=settings.host)])
+        primary.row("SELECT GET_LOCK(%s, 0) AS held", [STOP_LOCK.format(host=variables.host)])
         while time.monotonic() < deadline:
             if not primary.row("SELECT @@global.rpl_semi_sync_source_enabled AS semi_sync")["semi_sync"]:
                 LOG.info("the primary no longer waits for this replica")

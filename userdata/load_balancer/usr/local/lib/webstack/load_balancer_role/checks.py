@@ -5,11 +5,11 @@ import ssl
 
 from webstack_host import http_check, services
 from webstack_host.api_cache import CachedAnswer
-from webstack_host.config import HostConfig
 from webstack_host.http_check import CheckResponse
 from webstack_host.readiness import CheckResult
 
 from load_balancer_role import elastic_ip, haproxy, servers, tls
+from load_balancer_role.variables import LoadBalancerVariables
 
 HOLDER_CACHE: CachedAnswer[str] = CachedAnswer()
 """The instance that EC2 says has the address."""
@@ -17,7 +17,7 @@ TIMEOUT = 5.0
 """Seconds for an answer by HTTPS."""
 
 
-def check(config: HostConfig) -> CheckResult:
+def check(variables: LoadBalancerVariables) -> CheckResult:
     """HAProxy, the web hosts, a request through the whole way, and last, as it asks the API, the Elastic IP."""
     try:
         statistics = haproxy.query("show stat")
@@ -28,7 +28,7 @@ def check(config: HostConfig) -> CheckResult:
     if not services.is_active(services.FIREWALL):  # it serves without, and one address can take that from all others
         return CheckResult(ok=False, reason="the firewall's rules are not in force", units=(services.FIREWALL,))
     found = servers.summarize(statistics)
-    facts, detail = found.facts(), found.problems(config.domain)
+    facts, detail = found.facts(), found.problems(variables.domain)
     count = len(found.up) + len(found.down)
     if not count:
         return CheckResult(ok=False, reason="DNS names no web host yet", facts=facts)
@@ -36,16 +36,16 @@ def check(config: HostConfig) -> CheckResult:
         hosts = f"none of {count} web hosts is up" if count > 1 else "the only web host is not up"
         return CheckResult(ok=False, reason=f"{hosts}: {facts['servers_down']}", detail=detail, facts=facts)
     try:
-        answer = get_healthz(config.domain)
+        answer = get_healthz(variables.domain)
     except OSError as error:
         return CheckResult(ok=False, reason=f"HTTPS does not answer: {error}", detail=detail, units=("haproxy.service",), facts=facts)
     if not answer.ok:
-        reason = f"HTTPS answers /healthz (Host {config.domain}) with {answer.status}"
+        reason = f"HTTPS answers /healthz (Host {variables.domain}) with {answer.status}"
         return CheckResult(ok=False, reason=reason, detail=[*detail, *answer.excerpt()], facts=facts)
-    return check_association(config, f"serves HTTPS from {found.serving} web host{'s' if found.serving > 1 else ''}", detail, facts)
+    return check_association(variables, f"serves HTTPS from {found.serving} web host{'s' if found.serving > 1 else ''}", detail, facts)
 
 
-def check_association(config: HostConfig, serves: str, detail: list[str], facts: dict[str, str]) -> CheckResult:
+def check_association(variables: LoadBalancerVariables, serves: str, detail: list[str], facts: dict[str, str]) -> CheckResult:
     """Whether the Elastic IP is where it should be: here if this is the MASTER, and in any case with somebody.
 
     EC2 is asked for it rarely, and at once where this host's part has changed.
@@ -53,7 +53,7 @@ def check_association(config: HostConfig, serves: str, detail: list[str], facts:
     master, own = elastic_ip.is_master(), elastic_ip.own_id()
     try:
         holder = HOLDER_CACHE.get(
-            lambda: elastic_ip.current_holder(config.elastic_ip_allocation_id),
+            lambda: elastic_ip.current_holder(variables.elastic_ip_allocation_id),
             good=lambda holder: holder == own if master else bool(holder),
             about=master,
         )
@@ -62,14 +62,15 @@ def check_association(config: HostConfig, serves: str, detail: list[str], facts:
     here = holder == own
     if not here and master:
         units = ("webstack-elastic-ip.service", "keepalived.service")
-        return CheckResult(ok=False, reason=f"{config.elastic_ip_address} is not associated with this host yet", units=units, facts=facts)
+        reason = f"{variables.elastic_ip_address} is not associated with this host yet"
+        return CheckResult(ok=False, reason=reason, units=units, facts=facts)
     if not holder:
         return CheckResult(ok=False, reason="keepalived has not become MASTER", units=("keepalived.service",), facts=facts)
     return CheckResult(
         ok=True,
         reason=serves,
         detail=detail,
-        facts={**facts, "active": str(here).lower(), "elastic_ip": config.elastic_ip_address, **tls.facts()},
+        facts={**facts, "active": str(here).lower(), "elastic_ip": variables.elastic_ip_address, **tls.facts(variables)},
     )
 
 

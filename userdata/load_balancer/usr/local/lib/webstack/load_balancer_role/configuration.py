@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from webstack_host import files, internal_tls, services
-from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
 from webstack_host.run import run, validate
 
 from load_balancer_role import haproxy, tls
+from load_balancer_role.variables import LoadBalancerConfiguration
 
 HAPROXY = "haproxy.service"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
@@ -29,7 +29,7 @@ RELOAD_TIMEOUT = 20.0
 """Seconds in which the new worker of a reload answers."""
 
 
-def configure(config: HostConfig) -> None:
+def configure() -> None:
     """keepalived; user data has written its configuration already."""
     services.disable_vendor_units(HAPROXY, "keepalived.service")
     files.directory(RUN)
@@ -40,14 +40,14 @@ def configure(config: HostConfig) -> None:
     services.reload_if_running("keepalived.service")
 
 
-def reapply_interval(config: HostConfig) -> float:
+def reapply_interval(wanted: LoadBalancerConfiguration) -> float:
     """Seconds: a certificate in a secret may be renewed at any time; one of this host's own changes with what is applied."""
-    return TLS_INTERVAL if config.tls_mode == "secret" else REAPPLY_INTERVAL
+    return TLS_INTERVAL if wanted.tls_mode == "secret" else REAPPLY_INTERVAL
 
 
-def apply_configuration(config: HostConfig, rendered: Mapping[str, str]) -> bool:
+def apply_configuration(wanted: LoadBalancerConfiguration, rendered: Mapping[str, str]) -> bool:
     """HAProxy's configuration and the certificate, tried together and then put in place; returns whether either changed."""
-    text, pem = rendered[HAPROXY_CONFIG], tls.pem(config)
+    text, pem = rendered[HAPROXY_CONFIG], tls.pem(wanted)
     with tempfile.TemporaryDirectory(dir=RUN) as folder:
         candidate, certificate = Path(folder, "haproxy.cfg"), Path(folder, "tls.pem")
         files.write(certificate, pem, mode=0o600)

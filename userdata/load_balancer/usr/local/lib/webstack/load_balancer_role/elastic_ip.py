@@ -11,6 +11,8 @@ from pathlib import Path
 
 from webstack_host import aws, config, imds
 
+from load_balancer_role.variables import LoadBalancerVariables
+
 STATE = Path("/run/webstack/vrrp-state")
 POLL = 0.2
 """Seconds between two looks at the state file."""
@@ -20,7 +22,7 @@ RECONCILE = 15.0
 
 def main() -> None:
     """Runs for ever."""
-    loaded = config.load()
+    loaded = config.load(LoadBalancerVariables)
     reconcile_loop(lambda: associate(loaded.elastic_ip_allocation_id), clock=time.monotonic, sleep=time.sleep)
 
 

@@ -10,10 +10,11 @@ import ssl
 import tempfile
 from pathlib import Path
 
-from webstack_host import aws, config, files
-from webstack_host.config import HostConfig
+from webstack_host import aws, files
 from webstack_host.errors import PermanentError
 from webstack_host.run import run
+
+from load_balancer_role.variables import LoadBalancerConfiguration
 
 SERVED_FILE = Path("/run/webstack/tls.pem")
 SELF_SIGNED_FILE = Path("/var/lib/webstack/tls.pem")
@@ -24,7 +25,7 @@ RENEW_SECONDS = 30 * 24 * 3600
 """A boot within this time before the end makes a new certificate."""
 
 
-def pem(wanted: HostConfig) -> str:
+def pem(wanted: LoadBalancerConfiguration) -> str:
     """The PEM for HAProxy. Raises PermanentError where the user's secret is not a certificate with its key."""
     if wanted.tls_mode == "secret":
         text = aws.named_secret(wanted.tls_secret)
@@ -40,7 +41,7 @@ def pem(wanted: HostConfig) -> str:
     return SELF_SIGNED_FILE.read_text()
 
 
-def facts() -> dict[str, str]:
+def facts(in_force: LoadBalancerConfiguration) -> dict[str, str]:
     """What this host's record tells of the certificate that is served: SHA-256 of its DER, and the secret that it is from."""
     try:
         found = CERTIFICATE.search(SERVED_FILE.read_text())
@@ -48,8 +49,7 @@ def facts() -> dict[str, str]:
         return {}
     if found is None:
         return {}
-    in_force = config.load().variables
-    named = {"tls_secret": str(in_force["tls_secret"])} if in_force.get("tls_mode") == "secret" else {}
+    named = {"tls_secret": in_force.tls_secret} if in_force.tls_mode == "secret" else {}
     return {"certificate": hashlib.sha256(ssl.PEM_cert_to_DER_cert(found[0])).hexdigest(), **named}
 
 

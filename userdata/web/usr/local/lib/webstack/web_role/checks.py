@@ -5,11 +5,11 @@ import socket
 from pathlib import Path
 
 from webstack_host import http_check, services, stack_secrets
-from webstack_host.config import HostConfig
 from webstack_host.http_check import CheckResponse
 from webstack_host.readiness import CheckResult
 
 from web_role import migration, secret_sync
+from web_role.variables import WebVariables
 
 UNITS = ("webstack-database-proxy.service", "webstack-migrate.service", "webstack-app.service", "nginx.service")
 """In the order in which they start."""
@@ -19,7 +19,7 @@ TIMEOUT = 10.0
 """Seconds for an answer; Nginx itself waits 2 s for /healthz."""
 
 
-def check(config: HostConfig) -> CheckResult:
+def check(variables: WebVariables) -> CheckResult:
     """The first unit that does not run yet, with its log; else what the app answers to /healthz, and then to /readyz."""
     for unit in UNITS:
         if not services.is_active(unit) and not (unit == "webstack-migrate.service" and was_skipped(unit)):
@@ -30,17 +30,17 @@ def check(config: HostConfig) -> CheckResult:
             )
     if DRAINING.exists():
         return CheckResult(ok=False, reason="drains: load balancers are told to leave this host, which is about to stop")
-    for path, asked, setting in (("/healthz", config.check_path, "web.checkPath"), ("/readyz", config.ready_path, "web.readyPath")):
+    for path, asked, setting in (("/healthz", variables.check_path, "web.checkPath"), ("/readyz", variables.ready_path, "web.readyPath")):
         try:
-            answer = get_page(path, config.site_host)
+            answer = get_page(path, variables.site_host)
         except OSError as error:
             return CheckResult(ok=False, reason=f"Nginx does not answer: {error}", units=("nginx.service",))
         if not answer.ok:
-            return failed_check(answer, asked, setting=setting, site=config.site_host)
+            return failed_check(answer, asked, setting=setting, site=variables.site_host)
     return CheckResult(
         ok=True,
         reason="serves the app",
-        facts={"release": config.app_bundle.sha256[:16], **stack_secrets.record_fact(secret_sync.load_versions())},
+        facts={"release": variables.app_bundle.sha256[:16], **stack_secrets.record_fact(secret_sync.load_versions())},
     )
 
 

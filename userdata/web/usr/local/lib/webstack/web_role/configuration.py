@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from webstack_host import files, internal_tls, services, stack_secrets
-from webstack_host.config import HostConfig
 from webstack_host.run import validate
 
 from web_role import database_ca, environment, release, secret_sync
+from web_role.variables import WebVariables
 
 PROXY_CONFIG = "/etc/webstack/database-proxy.cfg"
 TLS_KEY, TLS_CERTIFICATE = "/run/webstack/web.key", "/run/webstack/web.pem"
@@ -14,13 +14,13 @@ TLS_KEY, TLS_CERTIFICATE = "/run/webstack/web.key", "/run/webstack/web.pem"
 NGINX_LOGS = Path("/var/log/nginx")
 
 
-def configure(config: HostConfig) -> None:
+def configure(variables: WebVariables) -> None:
     """The release, the app's environment, validation; user data has written the configurations already."""
     services.disable_vendor_units("nginx.service", "haproxy.service")
     files.directory("/run/webstack")
-    changed = release.install(config.app_bundle.key, config.app_bundle.sha256)
+    changed = release.install(variables.app_bundle.key, variables.app_bundle.sha256)
     found = environment.fetch(stack_secrets.SecretCache())
-    changed |= environment.write(config, found)
+    changed |= environment.write(variables, found)
     database_ca.refresh()
     key, certificate = internal_tls.key_and_certificate()
     files.write(TLS_KEY, key, mode=0o600)

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from webstack_host import files, stack_secrets
-from webstack_host.config import HostConfig
 from webstack_host.errors import PermanentError
+
+from web_role.variables import WebVariables
 
 APP_FILE = "/run/webstack/app.env"
 MIGRATE_FILE = "/run/webstack/migrate.env"
@@ -52,37 +53,37 @@ def fetch(values: stack_secrets.SecretCache) -> AppSecrets:
     )
 
 
-def write(config: HostConfig, found: AppSecrets) -> bool:
+def write(variables: WebVariables, found: AppSecrets) -> bool:
     """Writes both files; whether the app's own changed."""
-    files.write(MIGRATE_FILE, text(migration(config, found.migrator)), mode=0o600)
-    return files.write(APP_FILE, text(app_variables(config, found)), mode=0o600)
+    files.write(MIGRATE_FILE, text(migration(variables, found.migrator)), mode=0o600)
+    return files.write(APP_FILE, text(app_variables(variables, found)), mode=0o600)
 
 
-def app_variables(config: HostConfig, found: AppSecrets) -> dict[str, str]:
+def app_variables(variables: WebVariables, found: AppSecrets) -> dict[str, str]:
     """The variables of the running app, with these secrets."""
-    return app(config, writer=found.writer, reader=found.reader, session_key=found.session_key, fallbacks=found.fallbacks)
+    return app(variables, writer=found.writer, reader=found.reader, session_key=found.session_key, fallbacks=found.fallbacks)
 
 
-def app(config: HostConfig, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()) -> dict[str, str]:
+def app(variables: WebVariables, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()) -> dict[str, str]:
     """The variables of the running app."""
     return {
-        "APP_MODULE": config.app_module,
-        "WEB_CONCURRENCY": str(config.workers or max(2, os.cpu_count() or 1)),
-        "WEB_HOST": config.host,
-        "SITE_HOST": config.site_host,
-        "DATABASE_WRITE_URL": url("app_writer", writer, WRITE_PORT, config.schema),
-        "DATABASE_READ_URL": url("app_reader", reader, READ_PORT, config.schema),
+        "APP_MODULE": variables.app_module,
+        "WEB_CONCURRENCY": str(variables.workers or max(2, os.cpu_count() or 1)),
+        "WEB_HOST": variables.host,
+        "SITE_HOST": variables.site_host,
+        "DATABASE_WRITE_URL": url("app_writer", writer, WRITE_PORT, variables.schema),
+        "DATABASE_READ_URL": url("app_reader", reader, READ_PORT, variables.schema),
         "DATABASE_CA": DATABASE_CA,
         "SESSION_KEY": session_key,
         "SESSION_KEY_FALLBACKS": ",".join(fallbacks),
     }
 
 
-def migration(config: HostConfig, password: str) -> dict[str, str]:
+def migration(variables: WebVariables, password: str) -> dict[str, str]:
     """The variables of the schema's migration: its own account, and nothing of the app's."""
     return {
-        "MIGRATE_DATABASE_URL": url("app_migrator", password, WRITE_PORT, config.schema),
-        "MIGRATE_TIMEOUT": str(config.migrate_timeout - MIGRATE_MARGIN),
+        "MIGRATE_DATABASE_URL": url("app_migrator", password, WRITE_PORT, variables.schema),
+        "MIGRATE_TIMEOUT": str(variables.migrate_timeout - MIGRATE_MARGIN),
         "DATABASE_CA": DATABASE_CA,
     }
 

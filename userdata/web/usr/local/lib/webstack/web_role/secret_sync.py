@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import cast
 
 from webstack_host import config, files, services, stack_secrets
-from webstack_host.config import HostConfig
 from webstack_host.run import run
 
 from web_role import environment
 from web_role.environment import AppSecrets
+from web_role.variables import WebVariables
 
 APP = "webstack-app.service"
 RUNTIME = Path("/run/webstack-app")
@@ -26,7 +26,7 @@ RELOAD_TIMEOUT = 90.0
 class SecretSync:
     """What follows the secrets on a running host, one look at a time."""
 
-    def __init__(self, loaded: HostConfig) -> None:
+    def __init__(self, loaded: WebVariables) -> None:
         self._loaded = loaded
         self._values = stack_secrets.SecretCache()
         self._notice = stack_secrets.ChangeNotice()
@@ -52,7 +52,7 @@ class SecretSync:
         return changed
 
 
-def apply_secrets(loaded: HostConfig, found: AppSecrets) -> None:
+def apply_secrets(loaded: WebVariables, found: AppSecrets) -> None:
     """Makes the app use these secrets; returns once no process uses others. Raises RuntimeError where that is not so yet."""
     environment.write(loaded, found)
     reload(environment.app_variables(loaded, found))
@@ -113,7 +113,7 @@ def load_versions() -> dict[str, list[str]]:
 
 def main() -> None:
     """Runs for ever."""
-    following = SecretSync(config.load())
+    following = SecretSync(config.load(WebVariables))
     while True:
         try:
             if following.step(time.monotonic()):

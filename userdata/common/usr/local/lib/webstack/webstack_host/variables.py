@@ -1,20 +1,19 @@
-"""What a host is told. A role's own dataclass, made of `HostVariables`, stands beside its spec in `stack/roles/`.
+"""What every host is told. A role's own dataclasses, made of these, stand in its tree: `<role>_role/variables.py`.
 
-It is the only data that travels from the stack into user data.
+The program makes an object of them and renders it; hosts load an equal one (`webstack_host.config`). It is the only data that travels from
+the stack into user data.
 
 The fields are the context of every template under `userdata/` and, in this order, the keys of `/etc/webstack/host.json`, which is the one
 place that programs on the host read their parameters from. No field may ever hold a secret: user data is readable by
-everybody who may describe the instance.
+everybody who may describe the instance. `config` knows the types that a field may have: `str`, `int`, `bool`, `Literal`, another
+dataclass, and tuples of these.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from dataclasses import dataclass, fields
+from typing import ClassVar
 
 Role = str
-"""The name of a role: of its tree here and of its spec in `stack/roles/`."""
-Balance = Literal["roundrobin", "leastconn", "random", "source", "uri"]
-BackendMode = Literal["active-active", "active-passive"]
-TlsMode = Literal["self-signed", "secret"]
+"""The name of a role: of its tree under `userdata/` and of its spec in `stack/roles/`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,27 +25,40 @@ class Bundle:
 
 
 @dataclass(frozen=True, kw_only=True)
-class HostVariables:
-    """What every role is told."""
+class DatabaseEndpoint:
+    """One database host as others reach it."""
 
-    packages: ClassVar[tuple[str, ...]]
-    """Debian's packages, installed by the boot script at a host's first boot. MySQL's: `database_role.install`."""
-    reloadable: ClassVar[tuple[str, ...]] = ()
-    """Variables that only files and programs use which a running host takes over by a reload, so that a change of them needs no stop.
+    host: str
+    address: str
+    """Its fixed private address."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """The values of a configuration object: variables that only files and programs use which a running host takes over by a reload, so
+    that a change of them needs no stop. These are the ones of a role without any.
 
     EC2 changes user data only while an instance is stopped
     (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyInstanceAttribute.html, `UserData`): what stands here is therefore
     not in the user data but in the host's configuration object in the artifact bucket.
     """
-    reloadable_files: ClassVar[tuple[str, ...]] = ()
-    """The same for rendered files, by their paths on the host."""
 
-    project: str
-    environment: str
+
+@dataclass(frozen=True, kw_only=True)
+class HostVariables:
+    """What every role is told. One whose hosts reload something derives its variables of its `Configuration` besides."""
+
+    packages: ClassVar[tuple[str, ...]]
+    """Debian's packages, installed by the boot script at a host's first boot. MySQL's: `database_role.install`."""
+    configuration: ClassVar[type[Configuration]] = Configuration
+    reloadable_files: ClassVar[tuple[str, ...]] = ()
+    """Rendered files that are in the configuration object, by their paths on the host."""
+
     role: Role
     host: str
     """`web-1`: the host's name, unique in its environment."""
     region: str
+    """AWS region of every call."""
     zone: str
     """The private DNS zone, without a dot at its end."""
     bucket: str
@@ -62,3 +74,8 @@ class HostVariables:
     """When security upgrades are installed, as systemd.time(7) has it: `*-*-* 03:00 UTC`. Empty where nobody installs them."""
     reboot_day: str = ""
     """The day in UTC, as `sunday`, on which a reboot that an upgrade needs follows it; `daily`, or empty for never."""
+
+    @classmethod
+    def reloadable(cls) -> tuple[str, ...]:
+        """The names of the variables that a reload applies."""
+        return tuple(field.name for field in fields(cls.configuration))

@@ -1,0 +1,19 @@
+"""What `webstack-configure` calls on a web host."""
+
+from webstack_host import config
+from webstack_host.readiness import CheckResult
+
+from web_role import checks, configuration
+from web_role.variables import WebVariables
+
+metadata_users: tuple[str, ...] = ()
+
+
+def configure() -> None:
+    """Puts this host's files in place (see `configuration.configure`)."""
+    configuration.configure(config.load(WebVariables))
+
+
+def check() -> CheckResult:
+    """Whether this host serves (see `checks.check`)."""
+    return checks.check(config.load(WebVariables))
