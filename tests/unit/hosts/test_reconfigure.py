@@ -31,6 +31,8 @@ class BalancerConfiguration(Configuration):
     """What a reload applies."""
 
     balance: str
+    weight: int = 1
+    """New in this release."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +42,7 @@ class BalancerVariables(HostVariables, BalancerConfiguration):
     configuration: ClassVar[type[Configuration]] = BalancerConfiguration
 
 
-def body(balance: str = "roundrobin", *, user_data: str = OWN, **more: str) -> bytes:
+def body(balance: str = "roundrobin", *, user_data: str = OWN, **more: str | int) -> bytes:
     document = {
         "host": "lb-1",
         "user_data_sha256": user_data,
@@ -344,11 +346,23 @@ def test_values_that_do_not_fit_the_hosts_own_release_are_refused_and_the_old_on
     state, _, told = host.said[-1]
     problem: Any = told["configuration_problem"]
     assert (state, told["configuration_sha256"], problem["refused"]) == ("ready", sha256(body()), True)
-    assert problem["reason"] == "the configuration object: colour is unknown: BalancerConfiguration has balance"
+    assert problem["reason"] == "the configuration object: colour is unknown: BalancerConfiguration has balance, weight"
     assert host.role.installed == "balance roundrobin\n"
     following = host.running()
     host.steps(following, 30)
     assert host.said == [], "a running host does not look at what another boot is to bring"
+
+
+@pytest.mark.parametrize(("older", "serves"), [(body(), True), (body(colour="red"), False)], ids=["without the new key", "with an old key"])
+def test_a_new_release_whose_object_is_refused_returns_to_the_older_one_where_that_fits(
+    host: Host, programs: FakePrograms, older: bytes, serves: bool
+) -> None:
+    desired_config.save_applied(desired_config.parse(older))
+    host.content, host.at[40] = body("sideways", weight=2), body("leastconn", weight=2)
+    host.boot()
+    failed = ("failed", "not configured: haproxy -c: exit code 1")
+    assert (failed in [(state, reason) for state, reason, _ in host.said]) != serves, "what is to be mended is the new one"
+    assert host.role.installed == ("balance roundrobin\n" if serves else "balance leastconn\n")
 
 
 def test_values_that_do_not_fit_are_told_by_a_running_host_and_a_good_object_heals_it(host: Host, programs: FakePrograms) -> None:

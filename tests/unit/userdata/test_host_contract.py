@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from webstack_host import config, desired_config
+from webstack_host import config, configure, desired_config
 from webstack_host.config import ConfigError
+from webstack_host.readiness import CheckResult
 from webstack_host.variables import Bundle, Configuration, HostVariables
 
 from stack.configuration import validate
@@ -95,6 +96,23 @@ def test_a_host_loads_what_the_program_told_it(spec: RoleSpec, stack: str, tmp_p
     }
 
 
+@EVERY_ROLE
+def test_a_roles_module_gives_what_is_loaded_to_its_check(spec: RoleSpec, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[object] = []
+
+    def check(told: HostVariables) -> CheckResult:
+        given.append(told)
+        return CheckResult(ok=True, reason="serves")
+
+    monkeypatch.setattr(f"{spec.name}_role.checks.check", check)
+    role = configure.load_role(config.load_common())
+    assert role.check().ok
+    assert given == [variables(spec, "dev")]
+    assert callable(role.configure)
+    assert "root" not in role.metadata_users
+    assert all(hasattr(role, name) == spec.supports_reload for name in ("apply_configuration", "reapply_interval", "reload"))
+
+
 LOAD = """
 import sys
 sys.path[:0] = sys.argv[3:]
@@ -133,12 +151,12 @@ def test_no_variable_has_two_places_and_a_type_that_hosts_do_not_know(spec: Role
 @pytest.mark.parametrize(
     ("key", "value", "error"),
     [
-        ("region", ABSENT, "region is missing: every field of {model} must be there"),
+        ("region", ABSENT, "region is missing: {model} has no default for it"),
         ("colour", "red", "colour is unknown: {model} has "),
         ("readiness_timeout", "soon", 'readiness_timeout must be an integer, and is "soon"'),
         ("readiness_timeout", True, "readiness_timeout must be an integer, and is true"),
         ("region", None, "region must be a string, and is null"),
-        ("role_bundle.sha256", ABSENT, "role_bundle.sha256 is missing: every field of Bundle must be there"),
+        ("role_bundle.sha256", ABSENT, "role_bundle.sha256 is missing: Bundle has no default for it"),
         ("role_bundle.size", 7, "role_bundle.size is unknown: Bundle has key, sha256"),
         ("role_bundle", [], "role_bundle must be an object, and is []"),
         ("role", "cache", 'role must be one of {role}, and is "cache"'),
@@ -157,7 +175,7 @@ def test_a_file_that_does_not_fit_is_refused_by_its_name_the_key_and_the_rule(
 @pytest.mark.parametrize(
     ("key", "value", "error"),
     [
-        ("domain", ABSENT, "domain is missing: every field of LoadBalancerConfiguration must be there"),
+        ("domain", ABSENT, "domain is missing: LoadBalancerConfiguration has no default for it"),
         ("region", "eu-central-1", "region is unknown: LoadBalancerConfiguration has tls_mode, "),
         ("balance", "sideways", 'balance must be one of roundrobin, leastconn, random, source, uri, and is "sideways"'),
         ("limits.connections", "many", 'limits.connections must be an integer, and is "many"'),

@@ -1,12 +1,13 @@
 """What this host is told, as objects of the dataclasses by which the program wrote it (`webstack_host.variables`).
 
 User data writes one file at each boot; a role whose hosts reload something has another, with the values that are in force. The model on a
-host is always of the release that wrote its files: all of it is named by the same user data. So a file holds exactly the model's fields.
+host is of the release that wrote its files: all of it is named by the same user data. So a file has no key that the model does not know.
+Only an older configuration object, to which a host returns whose new one is refused, may lack some: those of fields with a default.
 """
 
 import json
 from collections.abc import Callable, Mapping, Set
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar, cast, get_args, get_origin, get_type_hints
 
@@ -71,13 +72,14 @@ def _convert_fields(
 ) -> dict[str, object]:
     """The values for a dataclass by its fields' names; `key` is where in the source it stands."""
     values = _as_object(document, source, key)
-    names = [field.name for field in fields(model) if field.name not in without]
-    if missing := [name for name in names if name not in values]:
-        raise ConfigError(f"{source}: {_join(key, missing[0])} is missing: every field of {model.__name__} must be there")
+    known = [field for field in fields(model) if field.name not in without]
+    names = [field.name for field in known]
+    if missing := [field.name for field in known if field.default is MISSING and field.name not in values]:
+        raise ConfigError(f"{source}: {_join(key, missing[0])} is missing: {model.__name__} has no default for it")
     if unknown := [name for name in values if name not in names]:
         raise ConfigError(f"{source}: {_join(key, unknown[0])} is unknown: {model.__name__} has {', '.join(names)}")
     types: dict[str, object] = get_type_hints(model)
-    return {name: _convert(types[name], values[name], source, _join(key, name)) for name in names}
+    return {name: _convert(types[name], values[name], source, _join(key, name)) for name in names if name in values}
 
 
 def _convert(kind: object, value: object, source: str, key: str) -> object:

@@ -7,6 +7,7 @@ import time
 from typing import Protocol, cast
 
 from webstack_host import config, desired_config, imds
+from webstack_host.config import ConfigError
 from webstack_host.desired_config import ConfigurationFailure, DesiredConfig
 from webstack_host.errors import PermanentError
 from webstack_host.variables import HostVariables
@@ -85,7 +86,7 @@ class BootConfiguration:
             return here
 
     def apply(self, found: DesiredConfig | None, role: object) -> None:
-        """Puts the object in force, or the one that was, where it is refused. Raises the refusal where there is no older one."""
+        """Puts the object in force, or the one that was, where it is refused. Raises the refusal where there is no older one that fits."""
         if found is None:
             return
         if not callable(getattr(role, "apply_configuration", None)):
@@ -99,7 +100,10 @@ class BootConfiguration:
             if before is None or before.sha256 == found.sha256:
                 raise
             desired_config.save_failure(failure_of(found, error))
-            able.apply_configuration(before)
+            try:
+                able.apply_configuration(before)
+            except ConfigError as older:  # another release's
+                raise error from older
 
 
 def apply(desired: DesiredConfig, role: Role) -> bool:
