@@ -17,11 +17,9 @@ from typing import Final
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
-from lab.provider.api_client import DEADLINE_SECONDS, POLL_SECONDS, ApiClient, ClientCache, Credentials
+from lab.provider.api_client import DEADLINE_SECONDS, DEFAULT_DEBIAN_AMI, POLL_SECONDS, ApiClient, ClientCache, Credentials
 from lab.provider.configuration import DEFAULT_REGION
-from lab.provider.invokes import DEFAULT_DEBIAN_AMI, invokes
 from lab.provider.servicer import Servicer
-from lab.provider.services import AWS, RANDOM
 
 WORKERS: Final = 32
 """More than the engine ever calls at once (4 x its processors): a wait for a machine must not keep others out."""
@@ -62,16 +60,14 @@ def main(arguments: list[str]) -> int:
         clients=ClientCache(options.endpoint),
         region=DEFAULT_REGION,
         credentials=Credentials.from_environment(),
-        unlisted_images=frozenset({options.debian_ami}),
+        debian_ami=options.debian_ami,
         poll_seconds=options.poll_seconds,
         deadline_seconds=options.deadline_seconds,
     )
     running: list[grpc.Server] = []
     ports: dict[str, int] = {}
-    for package, handlers in (("aws", AWS), ("random", RANDOM)):
-        answers = invokes(options.debian_ami) if package == "aws" else {}
-        servicer = Servicer(package, metadata.version(f"pulumi-{package}"), handlers, answers, base)
-        server, ports[package] = serve(servicer)
+    for package in ("aws", "random"):
+        server, ports[package] = serve(Servicer(package, metadata.version(f"pulumi-{package}"), base))
         running.append(server)
     if options.ports_file is not None:
         unfinished = options.ports_file.with_suffix(".new")

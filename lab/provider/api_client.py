@@ -20,6 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
+DEFAULT_DEBIAN_AMI: Final = "ami-0deb1a0000000013f"
 POLL_SECONDS: Final = 0.1
 DEADLINE_SECONDS: Final = 300.0
 THROTTLING_CODES: Final = ("RequestLimitExceeded", "SlowDown", "Throttling", "ThrottlingException")
@@ -115,8 +116,8 @@ class ApiClient:
     credentials: Credentials = field(default_factory=Credentials)
     default_tags: Mapping[str, str] = field(default_factory=dict[str, str])
     cancelled: threading.Event = field(default_factory=threading.Event)
-    unlisted_images: frozenset[str] = frozenset()
-    """Images that exist although the API does not list them."""
+    debian_ami: str = DEFAULT_DEBIAN_AMI
+    """The image that Debian's public SSM parameter names; it exists although the API does not list it."""
     poll_seconds: float = POLL_SECONDS
     deadline_seconds: float = DEADLINE_SECONDS
 

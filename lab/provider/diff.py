@@ -104,8 +104,7 @@ def _fields(token: str) -> dict[str, Shape]:
 
 def _delete_before_replace(rules: TypeRules, news: Mapping[str, Any]) -> bool:
     defaults = cast("list[str]", news.get("__defaults") or [])
-    named = rules.naming is not None and news.get(rules.naming.field) is not None and rules.naming.field not in defaults
-    return rules.delete_before_replace or named
+    return rules.naming is not None and news.get(rules.naming.field) is not None and rules.naming.field not in defaults
 
 
 def _covers(path: str, changed: str) -> bool:

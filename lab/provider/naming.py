@@ -8,7 +8,7 @@ import secrets
 import time
 from typing import Final
 
-from lab.provider.rules.model import AutoNaming
+from lab.provider.spec.model import AutoNaming
 
 _DIGITS: Final = 7
 _counter: Final = itertools.count(1)
@@ -19,7 +19,7 @@ def auto_name(naming: AutoNaming, resource: str, seed: bytes) -> str:
 
     seed: the engine's, which is another one in the preview than in the update; random where it is empty.
     """
-    base = naming.prefix + (resource.lower() if naming.lowercase else resource)
+    base = resource.lower() if naming.lowercase else resource
     if not naming.suffix:
         return base
     digits = hashlib.sha256(seed + resource.encode()).hexdigest()[:_DIGITS] if seed else secrets.token_hex(4)[:_DIGITS]

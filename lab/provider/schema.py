@@ -22,13 +22,12 @@ import pulumi
 import pulumi._types as sdk_types
 
 from lab.provider.codec import UNKNOWN, Asset, Props, is_unknown, unwrap
-from lab.provider.rules import RULES
+from lab.provider.registry import UnknownTypeError, resource_type
 from lab.provider.rules.model import TypeRules, Violation
 from lab.provider.rules.validators import tags
 
 __all__ = [
     "UNKNOWN",
-    "UnknownTypeError",
     "Violation",
     "check_properties",
     "force_new_paths",
@@ -39,10 +38,6 @@ __all__ = [
 ]
 
 Kind = Literal["str", "bool", "int", "float", "any", "asset", "list", "map", "obj", "union"]
-
-
-class UnknownTypeError(ValueError):
-    """The token names no type of the SDK, or none that this provider implements."""
 
 
 @dataclass(frozen=True)
@@ -159,11 +154,7 @@ def nested_fields(shape: Shape) -> Mapping[str, Field]:
 
 def rules_of(token: str) -> TypeRules:
     """The provider's rules of an implemented type. Raises UnknownTypeError for one that is not."""
-    if token not in RULES:
-        raise UnknownTypeError(
-            f"{token}: the lab's provider does not implement this resource type; it implements {', '.join(sorted(RULES))}"
-        )
-    return RULES[token]
+    return resource_type(token).rules
 
 
 def force_new_paths(token: str) -> frozenset[str]:

@@ -1,11 +1,11 @@
-"""The gRPC service that the engine drives: `pulumirpc.ResourceProvider` over the handlers of one package (`aws` or `random`)."""
+"""The gRPC service that the engine drives: `pulumirpc.ResourceProvider` over the registry, for one package (`aws` or `random`)."""
 
 from __future__ import annotations
 
 import functools
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol, cast
 
@@ -19,22 +19,12 @@ from lab.provider.api_client import ApiClient, ApiError
 from lab.provider.codec import Asset, Props, decode, encode, is_secret, unwrap
 from lab.provider.configuration import account_denied_reason, check_configuration, configure_client
 from lab.provider.diff import Diff, compute_diff, with_replacements
+from lab.provider.handler import FunctionError
+from lab.provider.registry import UnknownTypeError, function_type, resource_type
 from lab.provider.rules.model import Violation
-from lab.provider.schema import UnknownTypeError, check_properties, rules_of
-from lab.provider.services.base import Handler
+from lab.provider.schema import check_properties, rules_of
 
 _LOG: Final = logging.getLogger("lab.provider")
-
-Invoke = Callable[[ApiClient, Props], Props]
-
-
-class InvokeError(Exception):
-    """An invoke's answer is a failure of one of its arguments."""
-
-    def __init__(self, argument: str, reason: str) -> None:
-        """argument: its wire name."""
-        super().__init__(reason)
-        self.argument = argument
 
 
 class InitFailedError(Exception):
@@ -91,17 +81,9 @@ def _abort_init_failed(context: Context, error: InitFailedError) -> None:
 class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     """One package's provider. Every provider instance of the program has its own connection, which is what its settings are kept by."""
 
-    def __init__(
-        self,
-        package: str,
-        version: str,
-        handlers: Mapping[str, Handler],
-        invokes: Mapping[str, Invoke],
-        base: ApiClient,
-    ) -> None:
+    def __init__(self, package: str, version: str, base: ApiClient) -> None:
         """package: `aws` or `random`; version: the SDK's, which the engine asks for; base: what every instance's settings build on."""
         self._package, self._version = package, version
-        self._handlers, self._invokes = handlers, invokes
         self._base = base
         self._instances: dict[str, ApiClient] = {}
         self._lock = threading.Lock()
@@ -173,7 +155,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Refuse what AWS or the real provider would; add automatic names, all tags, the region."""
         token, resource = _parse_urn(request.urn)
-        self._handler(token)
+        resource_type(token)
         news, olds = decode(request.news), decode(request.olds)
         _read_assets(news)
         problems = check_properties(token, news)
@@ -208,7 +190,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Make it; what it puts out is what AWS then says of it."""
         token, resource = _parse_urn(request.urn)
-        handler, news = self._handler(token), decode(request.properties)
+        handler, news = resource_type(token).handler, decode(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(properties=encode(properties.preview_outputs(token, news)))
         given = unwrap(news)
@@ -217,7 +199,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         state = news
         try:
             handler.after_create(cloud, identifier, given)
-            state = self._state(handler, cloud, identifier, news)
+            state = self._state(token, cloud, identifier, news)
         except (ApiError, ValueError) as error:
             message = f"creating {handler.label} ({resource}): {error}"
             response = provider_pb2.ErrorResourceInitFailed(
@@ -230,7 +212,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
         """What AWS says of it now, for a refresh or an import; an empty id where it is gone."""
         token, _ = _parse_urn(request.urn)
-        handler, prior, inputs = self._handler(token), decode(request.properties), decode(request.inputs)
+        handler, prior, inputs = resource_type(token).handler, decode(request.properties), decode(request.inputs)
         identifier, _, region = request.id.partition("@") if not prior else (request.id, "", "")
         cloud = self._cloud(context).in_region(unwrap(prior).get("region") or region or None)
         known = unwrap(prior) or handler.parse_import_id(identifier)
@@ -247,7 +229,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Bring it to what the program wants."""
         token, _ = _parse_urn(request.urn)
-        handler, olds, news = self._handler(token), decode(request.olds), decode(request.news)
+        handler, olds, news = resource_type(token).handler, decode(request.olds), decode(request.news)
         changed = _compute_diff(request).property_names
         if request.preview:
             return provider_pb2.UpdateResponse(
@@ -256,14 +238,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         before, after = unwrap(olds), unwrap(news)
         cloud = self._cloud(context).in_region(after.get("region"))
         _with_context(f"updating {handler.label} ({request.id})", lambda: handler.update(cloud, request.id, before, after, changed))
-        state = self._state(handler, cloud, request.id, news)
+        state = self._state(token, cloud, request.id, news)
         return provider_pb2.UpdateResponse(properties=encode(state))
 
     @_map_errors
     def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Take it away, where AWS lets it go."""
         token, _ = _parse_urn(request.urn)
-        handler, state = self._handler(token), unwrap(decode(request.properties))
+        handler, state = resource_type(token).handler, unwrap(decode(request.properties))
         cloud = self._cloud(context).in_region(state.get("region"))
         _with_context(f"deleting {handler.label} ({request.id})", lambda: handler.delete(cloud, request.id, state))
         return empty_pb2.Empty()
@@ -271,41 +253,31 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     @_map_errors
     def Invoke(self, request: Any, context: Context) -> Any:  # noqa: N802
         """A data source."""
-        if request.tok not in self._invokes:
-            raise UnknownTypeError(
-                f"{request.tok}: the lab's provider does not implement this function; it implements {', '.join(sorted(self._invokes))}"
-            )
+        function = function_type(request.tok).function
         arguments = cast("Props", unwrap(decode(request.args)))
         try:
-            answer = self._invokes[request.tok](self._cloud(context).in_region(arguments.get("region")), arguments)
-        except InvokeError as failure:
+            answer = function.invoke(self._cloud(context).in_region(arguments.get("region")), arguments)
+        except FunctionError as failure:
             return provider_pb2.InvokeResponse(failures=[provider_pb2.CheckFailure(property=failure.argument, reason=str(failure))])
         fields: dict[str, Any] = {"return": encode(answer)}  # a keyword of Python's cannot be an argument's name
         return provider_pb2.InvokeResponse(**fields)
 
     # --- helpers ------------------------------------------------------------------------------------------------------------------
 
-    def _state(self, handler: Handler, client: ApiClient, identifier: str, news: Props) -> Props:
+    def _state(self, token: str, client: ApiClient, identifier: str, news: Props) -> Props:
+        handler = resource_type(token).handler
         live = handler.read(client, identifier, unwrap(news))
         if live is None:
             raise ApiError(f"{handler.label}.read", "NotFound", f"{identifier} is not there although AWS had accepted it")
-        return properties.build_outputs(
-            handler.resource_type, client, live, news, properties.secret_properties(handler.resource_type, news)
-        )
+        return properties.build_outputs(token, client, live, news, properties.secret_properties(token, news))
 
     def _with_replacements(self, found: Diff, request: Any, context: Context) -> Diff:
         """With what only AWS can say: which of the changes replace."""
         token, _ = _parse_urn(request.urn)
         olds, news = unwrap(decode(request.olds)), unwrap(decode(request.news))
         cloud = self._cloud(context).in_region(olds.get("region"))
-        more = self._handler(token).requires_replace(cloud, olds, news, found.property_names)
+        more = resource_type(token).handler.requires_replace(cloud, olds, news, found.property_names)
         return with_replacements(token, found, more, news) if more else found
-
-    def _handler(self, token: str) -> Handler:
-        if token not in self._handlers:
-            known = ", ".join(sorted(self._handlers))
-            raise UnknownTypeError(f"{token}: the lab's provider does not implement this resource type; it implements {known}")
-        return self._handlers[token]
 
     def _cloud(self, context: Context) -> ApiClient:
         with self._lock:

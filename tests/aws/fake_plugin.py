@@ -16,9 +16,7 @@ from google.protobuf import json_format
 from lab.provider.__main__ import serve
 from lab.provider.api_client import ApiClient, ClientCache
 from lab.provider.configuration import DEFAULT_REGION
-from lab.provider.invokes import DEFAULT_DEBIAN_AMI, invokes
 from lab.provider.servicer import Servicer
-from lab.provider.services import AWS, RANDOM
 
 _SCRIPT = """#!/bin/sh
 PYTHONPATH={repository} exec {python} -m tests.aws.fake_plugin {name} {version} {folder}
@@ -49,15 +47,13 @@ def install(plugins: Path, name: str, version: str, repository: Path) -> Path:
 
 def main(name: str, version: str, folder: str) -> None:
     """Serves until it is ended, as a plugin does: its port is its first line."""
-    handlers, answers = (AWS, invokes(DEFAULT_DEBIAN_AMI)) if name == "aws" else (RANDOM, {})
     base = ApiClient(
         clients=ClientCache(os.environ["AWS_ENDPOINT_URL"]),
         region=DEFAULT_REGION,
-        unlisted_images=frozenset({DEFAULT_DEBIAN_AMI}),
         poll_seconds=0.1,
         deadline_seconds=60,
     )
-    servicer = FakePlugin(name, version, handlers, answers, base)
+    servicer = FakePlugin(name, version, base)
     servicer.record_file = Path(folder) / "configured.json"
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: ended.set())

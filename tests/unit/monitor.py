@@ -21,8 +21,8 @@ from pulumi.runtime import mocks, settings, stack
 from pulumi.runtime.proto import resource_pb2
 
 from lab.provider.codec import UNKNOWN, Props, decode, encode, unwrap
+from lab.provider.registry import function_type, resource_type
 from lab.provider.schema import check_properties, output_names
-from lab.provider.spec import load_spec, spec_of
 from lab.provider.spec.model import Output
 from lab.provider.spec.text_templates import REGION, example_value, placeholders
 
@@ -118,7 +118,7 @@ class StrictMonitor(mocks.MockMonitor):
         }
         if request.tok not in answers:
             raise ViolationError(f"the program asks for {request.tok}, which nobody answers")
-        told = load_spec().functions[request.tok]
+        told = function_type(request.tok).facts
         given = cast("Props", unwrap(decode(request.args))) | {"region": REGION} | answers[request.tok]
         answer: dict[str, Any] = {
             "return": encode(_resolve_outputs({"id": told.id, **told.outputs}, 1, given))
@@ -226,12 +226,11 @@ def _fake_outputs(item: RegisteredResource, number: int) -> Props:
     if not item.token.startswith("aws:"):
         text = f"id{number:06d}" if item.token.endswith(":RandomString") else f"made-up-password-{number}"
         return {"id": f"{item.name}-{number:07x}", "result": text}
-    told = spec_of(item.token)
-    assert told is not None, f"lab/provider/spec has no facts of {item.token}"
+    told = resource_type(item.token).facts
     given: Props = dict(item.inputs)
     naming = told.naming
     if naming is not None and given.get(naming.field) is None:
-        name = naming.prefix + (item.name.lower() if naming.lowercase else item.name)
+        name = item.name.lower() if naming.lowercase else item.name
         given[naming.field] = f"{name}-{number:07x}" if naming.suffix else name
     return _resolve_outputs({"id": told.id, **told.outputs}, number, given)
 

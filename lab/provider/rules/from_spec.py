@@ -1,6 +1,6 @@
 """A type's rules with what the facts say of it: what replaces, what an absent property means, what goes together, how it is named.
 
-The rules modules add what no table says: checks of values, and what the lab does not serve.
+A handler's own rules add what no table says: checks of values, and what the lab does not serve.
 """
 
 from __future__ import annotations
@@ -10,24 +10,17 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 from lab.provider.rules.model import ReplaceIf, TypeRules
-from lab.provider.spec import spec_of
 from lab.provider.spec.model import UNSET, Input, ResourceSpec
 
 _RULES_ONLY_FIELDS: Final = frozenset({"checks", "validate_change", "unsupported", "cross_check", "normalizers", "replace_if"})
 """The fields of a type's rules that no fact speaks of."""
 
 
-def with_spec(token: str, rules: TypeRules) -> TypeRules:
-    """The rules of a type, completed by its facts; as they are where there are none.
-
-    Raises ValueError where the rules say themselves what the facts are for.
-    """
-    facts = spec_of(token)
-    if facts is None:
-        return rules
+def with_spec(token: str, facts: ResourceSpec, rules: TypeRules) -> TypeRules:
+    """The rules of a type, completed by its facts. Raises ValueError where the rules say themselves what the facts are for."""
     for field in fields(TypeRules):
         if field.name not in _RULES_ONLY_FIELDS and getattr(rules, field.name) != getattr(TypeRules(), field.name):
-            raise ValueError(f"{token}: {field.name} belongs into lab/provider/spec, which has facts of this type")
+            raise ValueError(f"{token}: {field.name} belongs into the facts of this type (facts.yaml), not into its rules")
     inner = {path: line for path, line in facts.inputs.items() if path.count(".") == 1 and "[]" not in path}
     top = {name: line for name, line in facts.inputs.items() if "." not in name and "[]" not in name}
     return replace(
@@ -42,9 +35,8 @@ def with_spec(token: str, rules: TypeRules) -> TypeRules:
         computed=frozenset(path for path, line in facts.inputs.items() if line.computed),
         json_documents=frozenset(name for name, line in top.items() if line.document),
         local_only=frozenset(name for name, line in top.items() if line.local_only),
-        secret=frozenset(name for name, line in top.items() if line.secret),
+        secret=frozenset(name for name, line in (*top.items(), *facts.outputs.items()) if line.secret),
         replace_if=_conditional({name: line for name, line in top.items() if line.when or line.unless}, rules.replace_if),
-        delete_before_replace=facts.delete_before_replace is not None,
     )
 
 

@@ -35,7 +35,6 @@ class TypeRules:
     unsupported   properties of the real provider that this one does not support: rejected with an error
     local_only    properties that live only in the program and the state, never in AWS
     replace_if    further paths that replace, from the state, the news and the changed paths
-    delete_before_replace  a replacement deletes the old one first, however it is named
     validate_change  why the provider rejects the change in the plan already, from the state and the news; None where it does not
     """
 
@@ -55,7 +54,6 @@ class TypeRules:
     local_only: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
     replace_if: ReplaceIf | None = None
-    delete_before_replace: bool = False
     validate_change: Callable[[Mapping[str, Any], Mapping[str, Any]], str | None] | None = None
 
 

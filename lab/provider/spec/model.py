@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 ChangeEffect = Literal["none", "update", "replace", "delete first"]
@@ -45,11 +45,15 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Output:
-    """A computed value. `format` is a template (`text_templates.py`) of the text, or of each item where `list` is true."""
+    """A computed value. `format` is a template (`text_templates.py`) of the text, or of each item where `list` is true.
+
+    secret: sensitive in the provider's schema
+    """
 
     format: str
     source: str
     list: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,22 +65,15 @@ class Group:
     source: str
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AutoNaming:
     """How the provider names what the program leaves unnamed: the resource's name, a dash and seven hex digits."""
 
+    source: str
     field: str = "name"
     max_length: int = 255
-    prefix: str = ""
     suffix: bool = True
     lowercase: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class AutoNamingSpec(AutoNaming):
-    """A naming with the place it was read in."""
-
-    source: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,10 +104,21 @@ class IamActions:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DeleteBeforeReplace:
-    """A replacement of this type deletes the old one first, however it is named."""
+class Sample:
+    """Inputs that AWS takes, of which a test makes a resource to follow it through its life.
 
-    source: str
+    A text `${folder.Type.output}` stands for an output of the resource that another type's sample makes, `${other folder.Type.output}` for
+    one of a second resource of that type, in which `replace` is changed.
+
+    update    what changes in place, and a refresh sees; empty where nothing does
+    replace   what a change of replaces; empty where nothing does
+    remains   a deletion leaves it in AWS
+    """
+
+    inputs: Mapping[str, Any]
+    update: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    replace: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    remains: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,10 +130,10 @@ class ResourceSpec:
     inputs: Mapping[str, Input]
     outputs: Mapping[str, Output] = field(default_factory=dict[str, Output])
     groups: tuple[Group, ...] = ()
-    naming: AutoNamingSpec | None = None
-    delete_before_replace: DeleteBeforeReplace | None = None
+    naming: AutoNaming | None = None
     cases: tuple[Case, ...] = ()
     notes: tuple[Note, ...] = ()
+    sample: Sample | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,20 +147,10 @@ class FunctionSpec:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ProviderSpec:
-    """The facts of all files; `common` holds the inputs that many types share."""
+class ServiceSpec:
+    """The facts of one file; `common` holds the inputs that types of every service share."""
 
     sources: Mapping[str, str] = field(default_factory=dict[str, str])
     common: Mapping[str, Input] = field(default_factory=dict[str, Input])
     types: Mapping[str, ResourceSpec] = field(default_factory=dict[str, ResourceSpec])
     functions: Mapping[str, FunctionSpec] = field(default_factory=dict[str, FunctionSpec])
-
-    def merge(self, other: ProviderSpec, name: str) -> ProviderSpec:
-        """Both together. Raises SpecError where both speak of the same thing. `name`: the file of the other one."""
-        merged: dict[str, dict[str, Any]] = {}
-        for part in fields(self):
-            ours, theirs = getattr(self, part.name), getattr(other, part.name)
-            for twice in sorted(ours.keys() & theirs.keys()):
-                raise SpecError(f"{name}: {part.name}.{twice} stands in another file already; say it in one place")
-            merged[part.name] = {**ours, **theirs}
-        return ProviderSpec(**merged)

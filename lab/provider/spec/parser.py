@@ -10,31 +10,31 @@ from typing import Any, Final, Literal, TypeVar, cast, get_args, get_origin, get
 import yaml
 
 from lab.provider.spec.model import (
-    AutoNamingSpec,
+    AutoNaming,
     Case,
-    DeleteBeforeReplace,
     FunctionSpec,
     Group,
     IamActions,
     Input,
     Note,
     Output,
-    ProviderSpec,
     ResourceSpec,
+    Sample,
+    ServiceSpec,
     SpecError,
 )
 
 _T = TypeVar("_T")
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's is ten times as fast, where it was built in
-_TEXTS: Final = ("source", "fact", "format", "field", "prefix")
-_FLAGS: Final = ("required", "computed", "document", "local_only", "secret", "list", "suffix", "lowercase")
-_MAPPINGS: Final = ("before", "after", "when", "unless")
+_TEXTS: Final = ("source", "fact", "format", "field")
+_FLAGS: Final = ("required", "computed", "document", "local_only", "secret", "list", "suffix", "lowercase", "remains")
+_MAPPINGS: Final = ("before", "after", "when", "unless", "inputs", "update", "replace")
 _KINDS: Final[dict[str, type]] = (
     dict.fromkeys(_TEXTS, str) | dict.fromkeys(_FLAGS, bool) | dict.fromkeys(_MAPPINGS, dict) | {"max_length": int}
 )
 
 
-def parse(name: str, text: str, sources: Mapping[str, str]) -> ProviderSpec:
+def parse(name: str, text: str, sources: Mapping[str, str]) -> ServiceSpec:
     """The facts of one file; `sources` are those that its lines may name besides its own. Raises SpecError: the place and the rule."""
     try:
         given = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
@@ -52,9 +52,9 @@ class _FileParser:
         self.own = own
         self.sources = {**sources, **own}
 
-    def parse(self, given: Mapping[str, Any]) -> ProviderSpec:
+    def parse(self, given: Mapping[str, Any]) -> ServiceSpec:
         self._keys(given, {"sources", "common", "types", "functions"}, "")
-        return ProviderSpec(
+        return ServiceSpec(
             sources=self.own,
             common=self._table(given, "common", self._input, ""),
             types=self._table(given, "types", self._type, ""),
@@ -69,12 +69,10 @@ class _FileParser:
             inputs=self._table(given, "inputs", self._input, at),
             outputs=self._table(given, "outputs", self._output, at),
             groups=self._rows(given, "groups", self._group, at),
-            naming=self._line(AutoNamingSpec, given["naming"], f"{at}.naming") if "naming" in given else None,
-            delete_before_replace=self._line(DeleteBeforeReplace, given["delete_before_replace"], f"{at}.delete_first")
-            if "delete_before_replace" in given
-            else None,
+            naming=self._line(AutoNaming, given["naming"], f"{at}.naming") if "naming" in given else None,
             cases=self._rows(given, "cases", lambda row, place: self._line(Case, row, place), at),
             notes=self._rows(given, "notes", lambda row, place: self._line(Note, row, place), at),
+            sample=self._line(Sample, given["sample"], f"{at}.sample") if "sample" in given else None,
         )
 
     def _function(self, given: Mapping[str, Any], at: str) -> FunctionSpec:
@@ -137,7 +135,7 @@ class _FileParser:
         if key in _KINDS and not isinstance(value, _KINDS[key]):
             raise SpecError(f"{self.name}: {at}.{key}: expected {_KINDS[key].__name__}; got {value!r}")
         if key == "source" and not value.startswith("https://") and value.split(" ")[0] not in self.sources:
-            raise SpecError(f"{self.name}: {at}.source: expected https:// or a name of sources.yaml to begin it; got {value!r}")
+            raise SpecError(f"{self.name}: {at}.source: expected https:// or a name of `sources` to begin it; got {value!r}")
 
     def _keys(self, given: Mapping[str, Any], known: set[str], at: str) -> None:
         for key in given.keys() - known:

@@ -1,8 +1,8 @@
 """What AWS's own provider reads of the program's resources, and the lab's provider does not: each answer has AWS's form.
 
 boto3 reads every answer by botocore's description of the service, so a page of HTML, another service's XML or a 500 fails here. Which calls
-these are: the functions that read a type in hashicorp/terraform-provider-aws (the files that lab/provider/spec names), in which a
-bucket that lacks a setting answers with one of the codes of internal/service/s3/errors.go.
+these are: the functions that read a type in hashicorp/terraform-provider-aws (the files that lab/provider's facts name), in which a bucket
+that lacks a setting answers with one of the codes of internal/service/s3/errors.go.
 """
 
 from collections.abc import Callable, Mapping

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lab.errors import LabError
-from lab.provider.spec import load_spec
+from lab.provider.registry import REGISTRY
 from ops import deployer
 from ops.cli import app
 from ops.permissions import required
@@ -250,10 +250,9 @@ READS = ("Describe", "Get", "List")
 
 
 def reads() -> set[tuple[str, str]]:
-    """Type or function, and an action that the real provider reads it by (lab/provider/spec, where no type of the program lacks)."""
-    told = load_spec()
-    types = {(token, action) for token, facts in told.types.items() for action in facts.iam_actions.of}
-    return types | {(token, action) for token, facts in told.functions.items() for action in facts.iam_actions.of}
+    """Type or function, and an action that the real provider reads it by (its service's facts.yaml, which no type of the program lacks)."""
+    types = {(token, action) for token, found in REGISTRY.resources.items() for action in found.facts.iam_actions.of}
+    return types | {(token, action) for token, found in REGISTRY.functions.items() for action in found.facts.iam_actions.of}
 
 
 def test_a_deployer_may_read_whatever_the_real_provider_reads_of_the_programs_types() -> None:

@@ -11,12 +11,10 @@ import boto3
 import grpc
 from pulumi.runtime.proto import provider_pb2
 
-from lab.provider.api_client import ApiClient, ClientCache
+from lab.provider.api_client import DEFAULT_DEBIAN_AMI, ApiClient, ClientCache
 from lab.provider.codec import Props, decode, encode, unwrap
 from lab.provider.diff import Diff, compute_diff
-from lab.provider.invokes import DEFAULT_DEBIAN_AMI, invokes
 from lab.provider.servicer import Servicer
-from lab.provider.services import AWS, RANDOM
 
 REGION = "eu-central-1"
 _CLIENTS = ClientCache(None)
@@ -81,12 +79,8 @@ class FakeEngine:
     servicer: Servicer = field(init=False)
 
     def __post_init__(self) -> None:
-        base = ApiClient(
-            clients=_CLIENTS, region=self.region, unlisted_images=frozenset({DEFAULT_DEBIAN_AMI}), poll_seconds=0.0, deadline_seconds=0.2
-        )
-        answers = invokes(DEFAULT_DEBIAN_AMI) if self.package == "aws" else {}
-        handlers = AWS if self.package == "aws" else RANDOM
-        self.servicer = Servicer(self.package, "7.51.1", handlers, answers, base)
+        base = ApiClient(clients=_CLIENTS, region=self.region, poll_seconds=0.0, deadline_seconds=0.2)
+        self.servicer = Servicer(self.package, "7.51.1", base)
         self.configure(self.peer, region=self.region, default_tags=self.default_tags)
 
     def configure(self, peer: str, *, region: str, default_tags: Mapping[str, str], **more: str) -> None:

@@ -1,30 +1,38 @@
-"""The facts of AWS's provider (`lab/provider/spec`) against the lab's provider: every verdict of Diff, every refusal of Check.
+"""The facts of AWS's provider (`services/*/facts.yaml`) against the lab's provider: every verdict of Diff, every refusal of Check.
 
 They decide that the lab's tables are those that were read in the sources, and that no line of them is without a source or a property.
 They cannot tell whether a source was read rightly: `docs/conformance.md` says what is confirmed by more than one.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any, cast
 
 import pytest
 
 from lab.provider.codec import Asset
 from lab.provider.diff import compute_diff
-from lab.provider.rules import RULES
+from lab.provider.registry import REGISTRY, resource_type
 from lab.provider.rules.from_spec import with_spec
 from lab.provider.rules.model import TypeRules
 from lab.provider.schema import Shape, check_properties, nested_fields, output_names, resource_fields
-from lab.provider.spec import FOLDER, load_spec, spec_of, text_templates
+from lab.provider.spec import common_spec, text_templates
 from lab.provider.spec.model import UNSET, Case, ChangeEffect, Group, Input, ResourceSpec
 from lab.provider.spec.parser import SpecError, parse
 
-TYPES = sorted(load_spec().types)
-INPUTS = [(token, path) for token in TYPES for path in load_spec().types[token].inputs]
+TYPES = sorted(REGISTRY.resources)
+
+
+def facts(token: str) -> ResourceSpec:
+    return resource_type(token).facts
+
+
+INPUTS = [(token, path) for token in TYPES for path in facts(token).inputs]
 
 
 def _never_absent(token: str) -> set[str]:
     """The inputs that Check refuses to be without, alone or together, and the one that it names itself."""
-    told = load_spec().types[token]
+    told = facts(token)
     naming = {told.naming.field} if told.naming is not None else set[str]()
     together = {name for group in told.groups if group.kind in ("exactly one", "at least one") for name in group.of}
     return naming | together | {path for path, line in told.inputs.items() if line.required}
@@ -49,10 +57,9 @@ def test_no_output_group_or_case_speaks_of_a_property_that_the_sdk_does_not_have
 
 
 def test_every_source_is_named_by_a_line() -> None:
-    texts = "".join(
-        path.read_text().partition("types:")[2] or path.read_text() for path in FOLDER.glob("*.yaml") if path.name != "sources.yaml"
-    )
-    assert [name for name in load_spec().sources if f"source: {name}" not in texts and f'source: "{name}' not in texts] == []
+    named = {name: set(_sources(asdict(told))) for name, told in REGISTRY.services.items()}
+    assert {name: told.sources.keys() - named[name] for name, told in REGISTRY.services.items() if told.sources.keys() - named[name]} == {}
+    assert common_spec().sources.keys() - set(_sources(asdict(common_spec()))).union(*named.values()) == set()
 
 
 @pytest.mark.parametrize(("token", "path"), INPUTS)
@@ -74,7 +81,7 @@ def test_a_property_that_is_left_out_takes_what_the_source_says(token: str, path
             assert _verdict(token, _put(token, path, line.default) | conditions, _put(token, path, None) | conditions) == "none"
 
 
-CASES = [(token, case) for token in TYPES for case in load_spec().types[token].cases]
+CASES = [(token, case) for token in TYPES for case in facts(token).cases]
 
 
 @pytest.mark.parametrize(("token", "case"), CASES)
@@ -82,12 +89,12 @@ def test_a_change_takes_what_the_source_says_of_it(token: str, case: Case) -> No
     assert _verdict(token, case.before, case.after) == case.effect
 
 
-GROUPS = [(token, group) for token in TYPES for group in load_spec().types[token].groups]
+GROUPS = [(token, group) for token in TYPES for group in facts(token).groups]
 
 
 @pytest.mark.parametrize(("token", "group"), GROUPS)
 def test_properties_that_do_not_go_together_are_refused(token: str, group: Group) -> None:
-    served = [name for name in group.of if name not in RULES[token].unsupported]
+    served = [name for name in group.of if name not in resource_type(token).rules.unsupported]
     given = {name: _samples(_shape(token, name))[0] for name in served}
     first = {name: given[name] for name in served[:1]}
     match group.kind:
@@ -137,15 +144,9 @@ def test_a_spoilt_line_is_refused_with_its_place(text: str, rule: str) -> None:
     assert rule in str(refused.value)
 
 
-def test_two_files_do_not_speak_of_one_type() -> None:
-    one = parse("x.yaml", TYPE + "}}", {"a.go": "a file"})
-    with pytest.raises(SpecError, match=r"y\.yaml: types\.a stands in another file"):
-        one.merge(one, "y.yaml")
-
-
 def test_rules_do_not_say_themselves_what_the_facts_are_for() -> None:
     with pytest.raises(ValueError, match="force_new belongs into"):
-        with_spec("aws:ec2/vpc:Vpc", TypeRules(force_new=frozenset({"cidrBlock"})))
+        with_spec("aws:ec2/vpc:Vpc", facts("aws:ec2/vpc:Vpc"), TypeRules(force_new=frozenset({"cidrBlock"})))
 
 
 def test_a_text_made_up_from_a_format_has_the_format_and_another_has_not() -> None:
@@ -165,19 +166,13 @@ def test_every_kind_of_text_is_made_up_as_it_is_matched_and_differs_from_number_
     assert kind in ("account", "region", "top_level_domain") or texts[0] != texts[1]
 
 
-def facts(token: str) -> ResourceSpec:
-    found = spec_of(token)
-    assert found is not None, f"lab/provider/spec has no facts of {token}, which the program uses"
-    return found
-
-
 def _expected(token: str, path: str, line: Input, conditions: dict[str, object]) -> ChangeEffect:
     told = facts(token)
     if told.naming is not None and path == told.naming.field and line.change == "replace":
         return "delete first"
     held = any(conditions.get(name) != value for name, value in line.unless.items())
     replaces = held if line.unless else line.change == "replace" or bool(line.when and line.when.items() <= conditions.items())
-    return ("delete first" if told.delete_before_replace else "replace") if replaces else "update"
+    return "replace" if replaces else "update"
 
 
 def _conditions(line: Input) -> list[dict[str, object]]:
@@ -243,3 +238,15 @@ def _put(token: str, path: str, value: Any) -> dict[str, Any]:
     if inner is None:
         return {}
     return {bare: [inner] if name.endswith("[]") else inner}
+
+
+def _sources(value: object) -> Iterator[str]:
+    """The first word of every source in the facts."""
+    if isinstance(value, dict):
+        for key, item in cast("dict[str, object]", value).items():
+            if key == "source":
+                yield str(item).split(" ")[0]
+            yield from _sources(item)
+    elif isinstance(value, tuple):
+        for item in cast("tuple[object, ...]", value):
+            yield from _sources(item)

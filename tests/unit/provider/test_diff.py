@@ -17,7 +17,6 @@ from tests.unit.provider.test_schema import (
     GROUP,
     HOST,
     INSTANCE,
-    KEY,
     LOG_GROUP,
     NAT,
     OBJECT,
@@ -39,7 +38,6 @@ from tests.unit.provider.test_schema import (
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 VOLUME_ATTACHMENT = "aws:ec2/volumeAttachment:VolumeAttachment"
-POLICY_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 AUTOMATIC = {"name": "g-1234567", "__defaults": ["name"]}
 NOTHING, UPDATE, REPLACE, DELETE_FIRST = "nothing", "update", "replace", "delete first"
 
@@ -96,7 +94,6 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     (ROLE_POLICY, {"policy": '{"Action":"a","Resource":["x","y"]}'}, {"policy": '{"Resource": ["y", "x"], "Action": ["a"]}'}, NOTHING),
     (ROLE_POLICY, {"policy": '{"Action":"a"}'}, {"policy": '{"Action":"b"}'}, UPDATE),
     (PROFILE, {"role": "a"}, {"role": "b"}, UPDATE),
-    (POLICY_ATTACHMENT, {"role": "a"}, {"role": "b"}, DELETE_FIRST),
     (BUCKET, {"forceDestroy": False}, {"forceDestroy": True}, UPDATE),
     (BLOCK, {"bucket": "b", "blockPublicAcls": True}, {"bucket": "b"}, UPDATE),
     (OBJECT, {"source": Asset(hash="a")}, {"source": Asset(hash="a", path="/x")}, NOTHING),
@@ -109,7 +106,6 @@ TABLE: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     (RECORD, {"records": ["a"], "type": "A"}, {"records": ["b"], "type": "A"}, UPDATE),
     (RECORD, {"name": "a"}, {"name": "b"}, REPLACE),
     (LOG_GROUP, {"retentionInDays": 7}, {}, UPDATE),
-    (KEY, {"keyUsage": "SIGN_VERIFY"}, {"keyUsage": "ENCRYPT_DECRYPT"}, REPLACE),
     (PASSWORD, {"length": 8}, {"length": 9}, REPLACE),
 ]  # fmt: skip
 

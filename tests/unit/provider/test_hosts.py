@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from moto.ec2.models.elastic_block_store import EBSBackend
 
-from lab.provider.invokes import DEFAULT_DEBIAN_AMI
+from lab.provider.api_client import DEFAULT_DEBIAN_AMI
 from tests.unit.provider.fake_engine import REGION, AbortedError, NetworkFixture, boto_client, diff_kinds
 from tests.unit.provider.test_network import drifted, settled
 from tests.unit.provider.test_schema import ATTACHMENT, GROUP, INSTANCE, PROFILE, ROLE, SUBNET, TRUST, VOLUME, VPC

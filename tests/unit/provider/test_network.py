@@ -10,8 +10,6 @@ from tests.unit.provider.test_schema import ASSOCIATION, EIP, ENDPOINT, FLOW_LOG
 GATEWAY = "aws:ec2/internetGateway:InternetGateway"
 DEFAULT_GROUP = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 EGRESS = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
-OPTIONS = "aws:ec2/vpcDhcpOptions:VpcDhcpOptions"
-OPTIONS_ASSOCIATION = "aws:ec2/vpcDhcpOptionsAssociation:VpcDhcpOptionsAssociation"
 
 
 def settled(engine: FakeEngine, resource: Resource) -> Resource:
@@ -236,16 +234,6 @@ def test_a_flow_log_reads_as_made(small_network: NetworkFixture) -> None:
     )
     small_network.engine.delete(log)
     assert small_network.engine.refresh(log) is None
-
-
-def test_dhcp_options_are_kept_while_a_vpc_uses_them(small_network: NetworkFixture) -> None:
-    engine = small_network.engine
-    options = settled(engine, engine.create(OPTIONS, domainName="x.internal", domainNameServers=["AmazonProvidedDNS"], tags={"a": "b"}))
-    association = settled(engine, engine.create(OPTIONS_ASSOCIATION, dhcpOptionsId=options.id, vpcId=small_network.vpc.id))
-    with pytest.raises(AbortedError, match="DependencyViolation"):
-        engine.delete(options)
-    engine.delete(association)
-    engine.delete(options)
 
 
 def test_a_new_group_lets_nothing_out(small_network: NetworkFixture) -> None:

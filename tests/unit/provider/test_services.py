@@ -1,4 +1,4 @@
-"""IAM, S3, Secrets Manager, Route 53, logs and keys: read as made, repaired after drift, refused as AWS refuses."""
+"""IAM, S3, Secrets Manager, Route 53 and logs: read as made, repaired after drift, refused as AWS refuses."""
 
 import json
 import re
@@ -9,14 +9,12 @@ import pytest
 
 from lab.provider.api_client import ApiClient
 from lab.provider.codec import Asset, Secret
-from lab.provider.services.s3_object import PART_BYTES
+from lab.provider.services.s3.object import PART_BYTES
 from tests.unit.provider.fake_engine import REGION, AbortedError, FakeEngine, NetworkFixture, Resource, boto_client, diff_kinds
 from tests.unit.provider.test_network import drifted, settled
 from tests.unit.provider.test_schema import (
     A_RECORD,
-    ALIAS,
     BUCKET,
-    KEY,
     LOG_GROUP,
     OBJECT,
     PROFILE,
@@ -31,13 +29,11 @@ from tests.unit.provider.test_schema import (
     ZONE,
 )
 
-POLICY_ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 ENCRYPTION = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 OWNERSHIP = "aws:s3/bucketOwnershipControls:BucketOwnershipControls"
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
-SECRET_POLICY = "aws:secretsmanager/secretPolicy:SecretPolicy"
 BLOCKED = {"blockPublicAcls": True, "blockPublicPolicy": True, "ignorePublicAcls": True, "restrictPublicBuckets": True}
 
 
@@ -85,19 +81,6 @@ def test_a_role_with_policies_is_not_deleted(engine: FakeEngine) -> None:
     engine.delete(policy)
     engine.delete(made)
     assert engine.refresh(made) is None
-
-
-def test_an_attachment_names_a_policy_that_exists(engine: FakeEngine) -> None:
-    role(engine)
-    arn = boto_client("iam").create_policy(PolicyName="mine", PolicyDocument=READ)["Policy"]["Arn"]
-    made = settled(engine, engine.create(POLICY_ATTACHMENT, role="web", policyArn=arn))
-    found = engine.load(POLICY_ATTACHMENT, f"web/{arn}")
-    assert found is not None
-    assert found["policyArn"] == arn
-    engine.delete(made)
-    assert engine.refresh(made) is None
-    with pytest.raises(AbortedError, match="NoSuchEntity"):
-        engine.create(POLICY_ATTACHMENT, "none", role="web", policyArn="arn:aws:iam::aws:policy/None")
 
 
 def test_a_profile_changes_its_role_and_lets_go_of_it(engine: FakeEngine) -> None:
@@ -285,14 +268,11 @@ def test_a_secret_without_a_recovery_window_frees_its_name_at_once(engine: FakeE
     engine.create(SECRET, "again", name="webstack/dev/x")
 
 
-def test_a_secrets_value_and_policy_read_as_made(engine: FakeEngine) -> None:
+def test_a_secrets_value_reads_as_made(engine: FakeEngine) -> None:
     made = engine.create(SECRET, "s", name="webstack/dev/x", tags={"a": "b"})
     version = settled(engine, engine.create(SECRET_VERSION, "v", secretId=made.id, secretString=Secret("hunter2")))
     assert re.fullmatch(re.escape(made.id) + r"\|terraform-\d{18}[0-9a-f]{8}", version.id), "id.UniqueId of the Terraform plugin SDK"
     engine.delete(version)
-    statement = {"Effect": "Deny", "Principal": "*", "Action": "secretsmanager:GetSecretValue", "Resource": "*"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    settled(engine, engine.create(SECRET_POLICY, secretArn=made.id, policy=policy))
     changed = settled(engine, engine.update(made, description="new", tags={"c": "d"}))
     assert (changed["description"], changed["tags"]) == ("new", {"c": "d"})
 
@@ -450,16 +430,3 @@ def test_a_log_group_reads_as_made_and_its_drift_is_seen(engine: FakeEngine) -> 
         engine.create(LOG_GROUP, "again", name="/webstack/dev")
     engine.delete(made)
     assert engine.refresh(made) is None
-
-
-def test_a_key_and_its_alias_read_as_made_and_a_key_that_waits_for_its_end_is_gone(engine: FakeEngine) -> None:
-    key = settled(engine, engine.create(KEY, description="d", enableKeyRotation=True, deletionWindowInDays=7, tags={"a": "b"}))
-    changed = settled(engine, engine.update(key, description="e", enableKeyRotation=False, isEnabled=False, tags={"c": "d"}))
-    assert (changed["isEnabled"], changed["enableKeyRotation"]) == (False, False)
-    alias = settled(engine, engine.create(ALIAS, "a", name="alias/webstack", targetKeyId=key.id))
-    second = engine.create(KEY, "second")
-    assert settled(engine, engine.update(alias, targetKeyId=second.id))["targetKeyId"] == second.id
-    engine.delete(alias)
-    engine.delete(key)
-    assert engine.refresh(key) is None
-    assert engine.refresh(alias) is None

@@ -1,12 +1,13 @@
-"""Nothing that the program sets is without a fact of AWS's provider (`lab/provider/spec`) and the source of it."""
+"""Nothing that the program sets is without a fact of AWS's provider (`lab/provider/services/*/facts.yaml`) and the source of it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import pytest
 
+from lab.provider.registry import resource_type
 from lab.provider.schema import Field, nested_fields, resource_fields
-from lab.provider.spec import load_spec, spec_of
+from lab.provider.spec import common_spec
 from tests.unit.stack.conftest import ProgramRunner
 
 REPLACES = {
@@ -48,8 +49,7 @@ def test_every_type_and_property_of_the_program_has_its_line(program: ProgramRun
     missing: set[tuple[str, str]] = set()
     for item in program(stack).resources:
         if item.token.startswith("aws:"):
-            told = spec_of(item.token)
-            lines = load_spec().common.keys() | (told.inputs.keys() if told is not None else set[str]())
+            lines = common_spec().common.keys() | resource_type(item.token).facts.inputs.keys()
             missing |= {(item.token, path) for path in _paths(resource_fields(item.token), item.inputs, "") if path not in lines}
     assert missing == set()
 
@@ -57,8 +57,7 @@ def test_every_type_and_property_of_the_program_has_its_line(program: ProgramRun
 def test_what_is_replaced_when_the_program_changes_it_is_said_twice(program: ProgramRunner) -> None:
     found: dict[str, set[str]] = {}
     for item in (item for stack in ("dev", "prod") for item in program(stack).resources if item.token.startswith("aws:")):
-        told = spec_of(item.token)
-        lines = {**load_spec().common, **(told.inputs if told is not None else {})}
+        lines = {**common_spec().common, **resource_type(item.token).facts.inputs}
         replacing = {path for path in _paths(resource_fields(item.token), item.inputs, "") if lines[path].change == "replace"}
         found.setdefault(item.token, set()).update(replacing)
     assert {token: " ".join(sorted(paths)) for token, paths in found.items() if paths} == REPLACES

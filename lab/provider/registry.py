@@ -1,0 +1,141 @@
+"""Every type and function that the provider implements, found in the folders of `services`: facts and classes, paired by their names.
+
+A type is an entry in its folder's `facts.yaml`, by its token, and a class in a module beside it that is called as the token ends. Nothing
+else names it. `aws:ec2/vpc:Vpc` is carried out by `Vpc`, `aws:ssm/getParameter:getParameter` by `GetParameter`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import ModuleType
+from typing import Final, TypeVar
+
+from lab.provider import services
+from lab.provider.handler import Function, Handler
+from lab.provider.rules.from_spec import with_spec
+from lab.provider.rules.model import TypeRules
+from lab.provider.spec import common_spec
+from lab.provider.spec.model import FunctionSpec, ResourceSpec, ServiceSpec
+from lab.provider.spec.parser import parse
+
+FACTS: Final = "facts.yaml"
+
+_Class = TypeVar("_Class", bound=Handler | Function)
+
+
+class RegistryError(Exception):
+    """Facts without a class, a class without facts, or two of one name."""
+
+
+class UnknownTypeError(ValueError):
+    """The token names no type or function of the SDK, or none that this provider implements."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResourceType:
+    """All of a resource type. `rules` are the handler's own, completed by the facts; `service` is its folder's name."""
+
+    service: str
+    facts: ResourceSpec
+    rules: TypeRules
+    handler: Handler
+
+
+@dataclass(frozen=True, kw_only=True)
+class FunctionType:
+    """All of a function."""
+
+    service: str
+    facts: FunctionSpec
+    function: Function
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """The types and functions by token, and the facts of each service by its folder's name."""
+
+    services: Mapping[str, ServiceSpec]
+    resources: Mapping[str, ResourceType]
+    functions: Mapping[str, FunctionType]
+
+
+def discover() -> Registry:
+    """What the folders of `services` hold. Raises RegistryError, SpecError for facts that are malformed, FileNotFoundError for none."""
+    specs: dict[str, ServiceSpec] = {}
+    types: dict[str, ResourceType] = {}
+    functions: dict[str, FunctionType] = {}
+    for found in pkgutil.iter_modules(services.__path__):
+        name, package = found.name, f"{services.__name__}.{found.name}"
+        facts = specs[name] = parse(f"{name}/{FACTS}", resources.files(package).joinpath(FACTS).read_text(), common_spec().sources)
+        paths = importlib.import_module(package).__path__
+        modules = [importlib.import_module(f"{package}.{module.name}") for module in pkgutil.iter_modules(paths)]
+        for token, make_handler in pair(name, facts.types, _classes(modules, Handler)).items():
+            if token in types:
+                raise RegistryError(f"{name}/{FACTS}: {token} has facts in {types[token].service}/{FACTS} already")
+            handler = make_handler()
+            rules = with_spec(token, facts.types[token], handler.rules)
+            types[token] = ResourceType(service=name, facts=facts.types[token], rules=rules, handler=handler)
+        for token, make_function in pair(name, facts.functions, _classes(modules, Function)).items():
+            functions[token] = FunctionType(service=name, facts=facts.functions[token], function=make_function())
+    return Registry(services=specs, resources=types, functions=functions)
+
+
+def pair(service: str, tokens: Iterable[str], classes: Iterable[type[_Class]]) -> dict[str, Callable[[], _Class]]:
+    """The class of each token of a service. Raises RegistryError where one has none, or is of none, or a name is taken twice."""
+    by_name = _unique(service, ((class_name(token), token) for token in tokens))
+    by_class = _unique(service, ((each.__name__, each) for each in classes))
+    for name in by_name.keys() - by_class.keys():
+        raise RegistryError(f"{service}/{FACTS} has facts of {by_name[name]}, and no module beside it has a class {name}")
+    for name in by_class.keys() - by_name.keys():
+        raise RegistryError(f"{by_class[name].__module__} has a class {name}, and {service}/{FACTS} no facts of a token that ends so")
+    return {by_name[name]: by_class[name] for name in by_name}
+
+
+def class_name(token: str) -> str:
+    """What the class that carries out a type or function is called."""
+    last = token.rpartition(":")[2]
+    return last[:1].upper() + last[1:]
+
+
+_T = TypeVar("_T")
+
+
+def _unique(service: str, named: Iterable[tuple[str, _T]]) -> dict[str, _T]:
+    found: dict[str, _T] = {}
+    for name, each in named:
+        if name in found:
+            raise RegistryError(f"{service}: {found[name]} and {each} are both called {name}")
+        found[name] = each
+    return found
+
+
+def _classes(modules: Iterable[ModuleType], kind: type[_Class]) -> Iterator[type[_Class]]:
+    for module in modules:
+        for name, found in inspect.getmembers(module, inspect.isclass):
+            if issubclass(found, kind) and found.__module__ == module.__name__ and not name.startswith("_"):
+                yield found
+
+
+REGISTRY: Final = discover()
+
+
+def resource_type(token: str) -> ResourceType:
+    """An implemented resource type. Raises UnknownTypeError for one that is not."""
+    return _known(token, REGISTRY.resources, "resource type")
+
+
+def function_type(token: str) -> FunctionType:
+    """An implemented function. Raises UnknownTypeError for one that is not."""
+    return _known(token, REGISTRY.functions, "function")
+
+
+def _known(token: str, table: Mapping[str, _T], kind: str) -> _T:
+    if token not in table:
+        known = ", ".join(sorted(table))
+        raise UnknownTypeError(f"{token}: the lab's provider does not implement this {kind}; it implements {known}")
+    return table[token]

@@ -1,0 +1,1 @@
+"""Instances, volumes, availability zones."""

@@ -1,0 +1,1 @@
+"""The `random` package: values made once and kept in the state."""

@@ -1,0 +1,1 @@
+"""Hosted zones and records."""

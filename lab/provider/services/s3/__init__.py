@@ -1,0 +1,1 @@
+"""Buckets, their settings, objects."""
