@@ -110,12 +110,14 @@ class Sample:
     A text `${folder.Type.output}` stands for an output of the resource that another type's sample makes, `${other folder.Type.output}` for
     one of a second resource of that type, in which `replace` is changed.
 
-    update    what changes in place, and a refresh sees; empty where nothing does
-    replace   what a change of replaces; empty where nothing does
-    remains   a deletion leaves it in AWS
+    needs     types (`folder.Type`) whose sample has to be there first although no input names it
+    update    what changes in place and is seen by a refresh (null: left out); empty where there is no such property
+    replace   what replaces when it changes; empty where there is no such property
+    remains   a deletion leaves it as it is, for a refresh to find
     """
 
     inputs: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
     update: Mapping[str, Any] = field(default_factory=dict[str, Any])
     replace: Mapping[str, Any] = field(default_factory=dict[str, Any])
     remains: bool = False

@@ -72,7 +72,7 @@ class _FileParser:
             naming=self._line(AutoNaming, given["naming"], f"{at}.naming") if "naming" in given else None,
             cases=self._rows(given, "cases", lambda row, place: self._line(Case, row, place), at),
             notes=self._rows(given, "notes", lambda row, place: self._line(Note, row, place), at),
-            sample=self._line(Sample, given["sample"], f"{at}.sample") if "sample" in given else None,
+            sample=self._sample(given["sample"], f"{at}.sample") if "sample" in given else None,
         )
 
     def _function(self, given: Mapping[str, Any], at: str) -> FunctionSpec:
@@ -98,10 +98,14 @@ class _FileParser:
         line = _mapping(given.get("iam_actions"), f"{self.name}: {place}")
         return self._line(IamActions, {**line, "of": self._names(line, "action", place)}, place)
 
-    def _names(self, given: Mapping[str, Any], kind: str, at: str) -> tuple[str, ...]:
-        members = given.get("of")
+    def _sample(self, given: Any, at: str) -> Sample:
+        line = _mapping(given, f"{self.name}: {at}")
+        return self._line(Sample, {**line, "needs": self._names({"needs": [], **line}, "type", at, "needs")}, at)
+
+    def _names(self, given: Mapping[str, Any], kind: str, at: str, key: str = "of") -> tuple[str, ...]:
+        members = given.get(key)
         if not isinstance(members, list) or not all(isinstance(member, str) for member in cast("list[object]", members)):
-            raise SpecError(f"{self.name}: {at}.of: expected a list of {kind} names, got {members!r}")
+            raise SpecError(f"{self.name}: {at}.{key}: expected a list of {kind} names, got {members!r}")
         return tuple(cast("list[str]", members))
 
     def _table(self, given: Mapping[str, Any], key: str, make: Callable[[Mapping[str, Any], str], _T], at: str) -> dict[str, _T]:

@@ -131,6 +131,9 @@ SPOILT = [
     ("types: {a: {id: {format: x, source: a.go}}}", "types.a.iam_actions: expected a mapping"),
     ("types: {a: {id: {format: x, source: a.go}, iam_actions: {of: ec2:DescribeVpcs, source: a.go}}}", "expected a list of action names"),
     ("types: {a: {id: {format: x, source: a.go}, iam_actions: {of: [ec2:DescribeVpcs]}}}", "types.a.iam_actions: has no `source`"),
+    ("TYPE sample: {update: {a: b}}}}", "types.a.sample: has no `inputs`"),
+    ("TYPE sample: {inputs: {}, needs: a.B}}}", "types.a.sample.needs: expected a list of type names"),
+    ("TYPE sample: {inputs: {}, replace: [a]}}}", "types.a.sample.replace: expected dict"),
     ("functions: {a: {id: {format: x}}}", "functions.a.id: has no `source`"),
     ("types: {", "not YAML"),
 ]  # fmt: skip

@@ -241,13 +241,6 @@ def test_a_new_group_lets_nothing_out(small_network: NetworkFixture) -> None:
     assert group["IpPermissionsEgress"] == []
 
 
-def test_inline_rules_are_brought_to_what_is_wanted(small_network: NetworkFixture) -> None:
-    ssh = {"protocol": "tcp", "fromPort": 22, "toPort": 22, "cidrBlocks": ["10.0.0.0/8"], "description": "ssh"}
-    group = settled(small_network.engine, small_network.engine.create(GROUP, "inline", vpcId=small_network.vpc.id, ingress=[ssh]))
-    web = {"protocol": "tcp", "fromPort": 80, "toPort": 80, "self": True}
-    assert len(settled(small_network.engine, small_network.engine.update(group, ingress=[web]))["ingress"]) == 1
-
-
 def test_the_default_group_is_adopted_without_rules_and_never_deleted(small_network: NetworkFixture) -> None:
     group = settled(small_network.engine, small_network.engine.create(DEFAULT_GROUP, vpcId=small_network.vpc.id, tags={"a": "b"}))
     assert (group["ingress"], group["egress"], group.id) == ([], [], small_network.vpc["defaultSecurityGroupId"])

@@ -17,7 +17,6 @@ from tests.unit.provider.test_schema import (
     BUCKET,
     LOG_GROUP,
     OBJECT,
-    PROFILE,
     READ,
     RECORD,
     ROLE,
@@ -83,16 +82,6 @@ def test_a_role_with_policies_is_not_deleted(engine: FakeEngine) -> None:
     assert engine.refresh(made) is None
 
 
-def test_a_profile_changes_its_role_and_lets_go_of_it(engine: FakeEngine) -> None:
-    role(engine)
-    role(engine, "db")
-    profile = settled(engine, engine.create(PROFILE, "p", name="p", role="web", tags={"a": "b"}))
-    changed = settled(engine, engine.update(profile, role="db", tags={"a": "c"}))
-    assert (changed["role"], changed["tags"]) == ("db", {"a": "c"})
-    engine.delete(changed)
-    assert engine.refresh(changed) is None
-
-
 def test_a_new_bucket_is_private_and_encrypted_as_on_aws(engine: FakeEngine) -> None:
     settled(engine, bucket(engine, tags={"a": "b"}))
     s3 = boto_client("s3")
@@ -116,28 +105,11 @@ def test_a_bucket_with_objects_is_deleted_only_by_force(engine: FakeEngine) -> N
 @pytest.mark.parametrize(
     ("token", "props"),
     [
-        (BLOCK, BLOCKED),
         (VERSIONING, {"versioningConfiguration": {"status": "Enabled"}}),
         (ENCRYPTION, {"rules": [{"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": True}]}),
-        (OWNERSHIP, {"rule": {"objectOwnership": "BucketOwnerEnforced"}}),
-        (
-            LIFECYCLE,
-            {
-                "rules": [
-                    {
-                        "id": "old",
-                        "status": "Enabled",
-                        "filter": {"prefix": "app/"},
-                        "expiration": {"days": 90},
-                        "noncurrentVersionExpiration": {"noncurrentDays": 30},
-                        "abortIncompleteMultipartUpload": {"daysAfterInitiation": 2},
-                    }
-                ]
-            },
-        ),
     ],
 )
-def test_a_buckets_settings_read_as_made_and_go_again(engine: FakeEngine, token: str, props: dict[str, Any]) -> None:
+def test_what_a_bucket_always_has_is_let_go_and_taken_again(engine: FakeEngine, token: str, props: dict[str, Any]) -> None:
     bucket(engine)
     made = settled(engine, engine.create(token, bucket="artifacts-1", **props))
     engine.delete(made)
