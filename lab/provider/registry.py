@@ -72,11 +72,11 @@ def discover() -> Registry:
     for found in pkgutil.iter_modules(services.__path__):
         name, package = found.name, f"{services.__name__}.{found.name}"
         facts = specs[name] = parse(f"{name}/{FACTS}", resources.files(package).joinpath(FACTS).read_text(), common_spec().sources)
+        for token in (types.keys() | functions.keys()) & (facts.types.keys() | facts.functions.keys()):
+            raise RegistryError(f"{name}/{FACTS}: another service's {FACTS} has facts of {token} too")
         paths = importlib.import_module(package).__path__
         modules = [importlib.import_module(f"{package}.{module.name}") for module in pkgutil.iter_modules(paths)]
         for token, make_handler in pair(name, facts.types, _classes(modules, Handler)).items():
-            if token in types:
-                raise RegistryError(f"{name}/{FACTS}: {token} has facts in {types[token].service}/{FACTS} already")
             handler = make_handler()
             rules = with_spec(token, facts.types[token], handler.rules)
             types[token] = ResourceType(service=name, facts=facts.types[token], rules=rules, handler=handler)

@@ -1,12 +1,13 @@
 """A type is its facts and a class in its service's folder, and nothing else: what one of them lacks is told with both names."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from lab.provider import registry, services
 from lab.provider.handler import Handler
-from lab.provider.registry import REGISTRY, RegistryError, UnknownTypeError, discover, pair, resource_type
+from lab.provider.registry import REGISTRY, RegistryError, UnknownTypeError, class_name, discover, pair, resource_type
 from lab.provider.spec.parser import SpecError
 
 FACTS = """
@@ -57,7 +58,7 @@ class GetQueue(Function):
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Path:
     """A further service's folder, which is named as the test is: a module is imported once."""
-    made = tmp_path / f"service_of_{request.node.name}"
+    made = tmp_path / f"service_of_{re.sub(r'[^a-z]', '_', request.node.name)}"
     made.mkdir()
     (made / "__init__.py").touch()
     (made / "facts.yaml").write_text(FACTS)
@@ -93,10 +94,13 @@ def test_a_function_without_a_class_is_told(folder: Path) -> None:
         discover()
 
 
-def test_a_type_has_facts_in_one_folder(folder: Path) -> None:
-    (folder / "facts.yaml").write_text(FACTS.replace("aws:sqs/queue:Queue", "aws:ec2/vpc:Vpc"))
-    (folder / "queue.py").write_text(MODULE.replace("class Queue(", "class Vpc("))
-    with pytest.raises(RegistryError, match=r"aws:ec2/vpc:Vpc has facts in .*/facts.yaml already"):
+@pytest.mark.parametrize(
+    ("own", "taken"), [("aws:sqs/queue:Queue", "aws:ec2/vpc:Vpc"), ("aws:sqs/getQueue:getQueue", "aws:ssm/getParameter:getParameter")]
+)
+def test_a_type_or_function_has_facts_in_one_folder(folder: Path, own: str, taken: str) -> None:
+    (folder / "facts.yaml").write_text(FACTS.replace(own, taken))
+    (folder / "queue.py").write_text(MODULE.replace(f"class {class_name(own)}(", f"class {class_name(taken)}("))
+    with pytest.raises(RegistryError, match=f"/facts.yaml: another service's facts.yaml has facts of {taken} too"):
         discover()
 
 
