@@ -26,7 +26,7 @@ from lab.hypervisor.firewall.ruleset import RouterSide
 from lab.hypervisor.probes import TCP, Probe, ProbePoint, run_probes
 from lab.hypervisor.router import MACHINE_LINK
 from lab.hypervisor.state_reader import Ec2StateReader
-from lab.names import LabNames
+from lab.names import WAN, LabNames
 from lab.standalone_moto import standalone_moto
 from stack.firewall import ANY_IPV4, FLOWS, rules
 from stack.roles import ROLES
@@ -71,7 +71,7 @@ def _router(names: LabNames) -> Generator[Enforcer]:
     node_settings.acquire(names)
     try:
         router.set_up(names)
-        surfaces = RouterSide(wan=router.WAN, endpoints=(names.api_address, names.s3_address))
+        surfaces = RouterSide(wan=WAN, endpoints=(names.api_address, names.s3_address))
         yield Enforcer(surfaces, lambda script: router.load_rules(names, script))
     finally:
         teardown.take_down(names)

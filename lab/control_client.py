@@ -63,7 +63,7 @@ def faults(names: LabNames) -> list[dict[str, Any]]:
 
 
 def inject_fault(names: LabNames, description: Mapping[str, Any], seconds: float | None) -> dict[str, Any]:
-    """Makes something go wrong (see `lab.hypervisor.faults.kinds`), for so many seconds or until taken back. Raises `ControlError`."""
+    """Makes something go wrong (see `lab.hypervisor.faults.catalog`), for so many seconds or until taken back. Raises `ControlError`."""
     return _request(names, "POST", "/faults", _LONG_TIMEOUT, {"fault": dict(description), "seconds": seconds})["faults"][0]
 
 

@@ -16,7 +16,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab import admin_keys
-from lab.api_fault_injector import ApiFaultInjector
 from lab.cloud.api_fault_filter import ApiFaultFilter
 from lab.cloud.images import BAKED_IMAGE, PLAIN_IMAGE
 from lab.cloud.moto_process import MotoServerError
@@ -69,7 +68,7 @@ class Daemon:
             names,
             cloud=self,
             image_for=lambda image_id: image_for(self._store, self._recipes, image_id),
-            injectors=[ApiFaultInjector(self._api_faults)],
+            set_api_faults=self._api_faults.set_faults,
             power_off_after=power_off_after,
         )
         self._control = ControlServer(names, self.hypervisor, self.shut_down)

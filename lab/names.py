@@ -32,6 +32,9 @@ METADATA_ADDRESS = IPv4Address("169.254.169.254")
 RESOLVER_ADDRESS = IPv4Address("169.254.169.253")
 """The VPC's resolver, at the same address in every VPC."""
 
+WAN = "wan"
+"""The router's own end of its link to this machine, by which it leads to the internet."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,7}")
 _PUBLIC_BLOCK = IPv4Network("198.18.0.0/16")
 _WAN_BLOCK = IPv4Network("198.19.0.0/16")
@@ -77,7 +80,7 @@ class LabNames:
 
     @property
     def wan_link(self) -> str:
-        """This machine's end of the link to the router; its other end is `wan` inside the router."""
+        """This machine's end of the link to the router; its other end is `WAN` inside the router."""
         return self.prefix
 
     def machine_netns(self, instance_id: str) -> str:

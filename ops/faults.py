@@ -1,16 +1,21 @@
-"""`webstack lab fault`: makes things go wrong on purpose, and takes that back."""
+"""`webstack lab fault`: makes things go wrong on purpose, and takes that back. Each kind of fault is a command, made of its model."""
 
 import contextlib
+import inspect
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
+from pydantic.fields import FieldInfo
 from rich.table import Table
 
 from lab import control_client
+from lab.hypervisor.faults.catalog import KINDS
+from lab.hypervisor.faults.command_line import Parameter
+from lab.hypervisor.faults.fault import Fault
 from lab.lab_handle import LabHandle
 from lab.names import DEFAULT_LAB
 from ops import requirements
@@ -31,95 +36,45 @@ holds for that instance alone, and does nothing once that is terminated. A zone 
 fault = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
 
 ForOption = Annotated[float | None, typer.Option("--for", metavar="SECONDS", help="Take it back by itself after so many seconds.")]
-OneWayOption = Annotated[bool, typer.Option("--one-way", help="Only packets from FROM to TO; without it those from TO to FROM as well.")]
-_ENDPOINT_HELP = "a host by name or instance id"
-FromArgument = Annotated[str, typer.Argument(metavar="FROM", help=f"Where packets come from: {_ENDPOINT_HELP}, or `internet`.")]
-ToArgument = Annotated[str, typer.Argument(metavar="TO", help=f"Where they go: {_ENDPOINT_HELP}, or `internet`.")]
 
 _console = Terminal(width=None if sys.stdout.isatty() else 200)
 
 
-@fault.command()
-def zone(
-    zone: Annotated[str, typer.Argument(metavar="ZONE", help="An availability zone, e.g. eu-central-1a.")],
-    seconds: ForOption = None,
-    as_json: JsonOption = False,
-    name: LabOption = DEFAULT_LAB,
-) -> None:
-    """Cut a zone off: nothing passes between its hosts and other zones, the internet, or AWS's API and S3.
+def _create_command(kind: type[Fault]) -> Callable[..., None]:
+    """The function whose signature is the command of a kind of fault, as typer reads it."""
 
-    Its hosts see each other, the metadata service and the resolver, as those are in each zone of their own. Nobody is told: packets vanish,
-    those of open connections too.
-    """
-    inject(name, {"kind": "zone", "zone": zone}, seconds, as_json=as_json)
+    def give(*, seconds: ForOption = None, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB, **given: object) -> None:
+        inject(name, kind, given, seconds, as_json=as_json)
+
+    own = inspect.signature(give)
+    asked = [_typer_parameter(kind.model_fields[field], field, parameter) for field, parameter in kind.parameters().items()]
+    common = [parameter for parameter in own.parameters.values() if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    vars(give)["__signature__"] = own.replace(parameters=[*asked, *common])
+    return give
 
 
-@fault.command()
-def drop(
-    source: FromArgument,
-    target: ToArgument,
-    both_ways: Annotated[bool, typer.Option("--both-ways", help="Packets from TO to FROM too.")] = False,
-    seconds: ForOption = None,
-    as_json: JsonOption = False,
-    name: LabOption = DEFAULT_LAB,
-) -> None:
-    """Drop every packet from one host to another, one way: answers to the other's packets vanish too.
-
-    An end may also be `aws`, AWS's API and S3.
-    """
-    inject(name, {"kind": "drop", "from": source, "to": target, "both_ways": both_ways}, seconds, as_json=as_json)
+def _typer_parameter(field: FieldInfo, name: str, parameter: Parameter) -> inspect.Parameter:
+    default = ... if field.is_required() else field.default
+    if parameter.option is None:
+        read = typer.Argument(default, metavar=parameter.metavar, help=parameter.help)
+    else:
+        is_flag = field.annotation is bool
+        read = typer.Option(False if is_flag else default, parameter.option, metavar=parameter.metavar, help=parameter.help)
+    annotation = str if parameter.as_text else field.annotation
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=read, annotation=annotation)
 
 
-@fault.command()
-def loss(
-    source: FromArgument,
-    target: ToArgument,
-    percent: Annotated[str, typer.Argument(metavar="PERCENT", help="How many of a hundred packets vanish, by chance: 0.01 to 100.")],
-    one_way: OneWayOption = False,
-    seconds: ForOption = None,
-    as_json: JsonOption = False,
-    name: LabOption = DEFAULT_LAB,
-) -> None:
-    """Lose packets between two hosts, both ways unless --one-way. An end may also be `aws`, AWS's API and S3.
-
-    A large TCP segment of up to 64 KB that a host hands over as one is lost as one.
-    """
-    inject(name, {"kind": "loss", "from": source, "to": target, "percent": percent, "both_ways": not one_way}, seconds, as_json=as_json)
+def _add_commands() -> None:
+    groups = {"": fault}
+    for kind in KINDS:
+        group = kind.family.group
+        if group not in groups:
+            groups[group] = typer.Typer(help=kind.family.help, no_args_is_help=True, rich_markup_mode=None)
+            fault.add_typer(groups[group], name=group)
+        groups[group].command(kind.command().split()[-1], help=kind.__doc__)(_create_command(kind))
 
 
-@fault.command()
-def bandwidth(
-    source: FromArgument,
-    target: ToArgument,
-    rate: Annotated[str, typer.Argument(metavar="RATE", help="Bits in a second: 500kbit, 1mbit, 2.5gbit; from 8kbit to 10gbit.")],
-    one_way: OneWayOption = False,
-    seconds: ForOption = None,
-    as_json: JsonOption = False,
-    name: LabOption = DEFAULT_LAB,
-) -> None:
-    """Narrow the way between two hosts, each direction for itself, or only FROM to TO with --one-way.
-
-    What is sent faster waits for some 200 ms, and what comes while so much waits is dropped. Of several such faults the narrowest counts.
-    """
-    inject(name, {"kind": "bandwidth", "from": source, "to": target, "rate": rate, "both_ways": not one_way}, seconds, as_json=as_json)
-
-
-@fault.command()
-def delay(
-    source: FromArgument,
-    target: ToArgument,
-    milliseconds: Annotated[str, typer.Argument(metavar="MILLISECONDS", help="How much later each packet arrives: 0.1 to 60000.")],
-    one_way: OneWayOption = False,
-    seconds: ForOption = None,
-    as_json: JsonOption = False,
-    name: LabOption = DEFAULT_LAB,
-) -> None:
-    """Delay packets between two hosts: a round trip takes twice MILLISECONDS longer, or once with --one-way. Several such faults add up.
-
-    It takes a kernel with netem (the module sch_netem); where it has none, this is refused.
-    """
-    description = {"kind": "delay", "from": source, "to": target, "milliseconds": milliseconds, "both_ways": not one_way}
-    inject(name, description, seconds, as_json=as_json)
+_add_commands()
 
 
 @fault.command("list")
@@ -157,10 +112,10 @@ def clear(
         _say(f"{one['id']} is over: {one['words']}")
 
 
-def inject(name: str, description: Mapping[str, object], seconds: float | None, *, as_json: bool) -> None:
-    """Gives a fault (see `lab.hypervisor.faults.kinds`) to a lab and says how to take it back. Raises ControlError."""
-    session = _running_lab(name, str(description["kind"]))
-    given = control_client.inject_fault(session.names, description, seconds)
+def inject(name: str, kind: type[Fault], asked: Mapping[str, object], seconds: float | None, *, as_json: bool) -> None:
+    """Gives a lab the fault that a command line asks for (see `Fault.describe`), and says how to take it back. Raises ControlError."""
+    session = _running_lab(name, kind.command())
+    given = control_client.inject_fault(session.names, kind.describe(asked), seconds)
     if as_json:
         print(json.dumps(given, indent=2))
         return

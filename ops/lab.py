@@ -16,7 +16,7 @@ import typer
 from lab import admin_keys, control_client
 from lab.lab_handle import LabHandle
 from lab.names import DEFAULT_LAB
-from ops import api_faults, faults, host_faults, hosts, json_output, reachability, requirements
+from ops import faults, hosts, json_output, reachability, requirements
 from ops import logs as host_logs
 from ops.errors import UserError
 from ops.options import ConfigFileOption, EngineRequest, HostArgument, JsonOption, LabOption, ProviderOption, SetOption, StackOption
@@ -28,8 +28,6 @@ lab = typer.Typer(
     rich_markup_mode=None,
 )
 
-faults.fault.add_typer(host_faults.app)  # without a name: its commands are commands of `fault`
-faults.fault.add_typer(api_faults.app, name="api")
 lab.add_typer(faults.fault, name="fault")
 
 RefreshOption = Annotated[

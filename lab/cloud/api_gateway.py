@@ -26,7 +26,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from lab.cloud import aws_errors, browser_guard
-from lab.cloud.api_fault_filter import ApiFaultFilter
+from lab.cloud.api_fault_filter import ApiFaultFilter, throttling_error
 from lab.cloud.calls import Call, HttpRequest, access_key_of, parse_call
 from lab.cloud.internal_api import INTERNAL_PREFIX
 from lab.moto_address import base_url, socket_path
@@ -162,7 +162,7 @@ class ApiGateway:
             if request.transport is not None:
                 request.transport.abort()
             return web.Response(status=503)  # for nobody: the connection is gone
-        return _error_response(call, outcome.error) if outcome.error is not None else None
+        return _error_response(call, throttling_error(call.service)) if outcome.throttled else None
 
     async def _handle_call(self, call: Call, request: web.BaseRequest, target: str, body: bytes) -> web.Response:
         response = await self._authorize_and_forward(call, request, target, body)

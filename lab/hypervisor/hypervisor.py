@@ -13,15 +13,14 @@ from typing import Any
 
 from botocore.config import Config
 
+from lab.api_faults import CallFault
 from lab.aws_clients import admin_clients
 from lab.hypervisor import conntrack, router, volumes
 from lab.hypervisor.conntrack import AddressChange, AddressOwners
 from lab.hypervisor.desired import DesiredMachine, DesiredState, NatTable, Power, overlapping
-from lab.hypervisor.faults.fault import FaultInjector
-from lab.hypervisor.faults.host_injectors import DiskFillInjector, FreezeInjector, IoThrottleInjector
-from lab.hypervisor.faults.packet_drops import PacketDropInjector
+from lab.hypervisor.faults import catalog
+from lab.hypervisor.faults.fault import InjectorContext
 from lab.hypervisor.faults.registry import ActiveFault, FaultRegistry
-from lab.hypervisor.faults.traffic_shaping import TrafficShaper, qdisc_missing
 from lab.hypervisor.firewall.enforcer import Enforcer
 from lab.hypervisor.firewall.model import NetworkInterface
 from lab.hypervisor.firewall.reader import SecurityGroupReader
@@ -29,7 +28,7 @@ from lab.hypervisor.firewall.ruleset import RouterSide
 from lab.hypervisor.protocols import MachineStatusReporter, RouterNamespace
 from lab.hypervisor.reconciler import SHUTDOWN_TIMEOUT, MachineReconciler, ReconcilerContext
 from lab.hypervisor.state_reader import Ec2StateReader
-from lab.names import LabNames
+from lab.names import WAN, LabNames
 
 _RETRY_SECONDS = 2.0
 """Seconds after which an API that did not answer is asked again."""
@@ -55,10 +54,10 @@ class Hypervisor:
         *,
         cloud: MachineStatusReporter,
         image_for: Callable[[str], Path],
+        set_api_faults: Callable[[Sequence[CallFault]], None],
         power_off_after: float = SHUTDOWN_TIMEOUT,
-        injectors: Sequence[FaultInjector] = (),
     ) -> None:
-        """`injectors` make faults real that lie outside the machines and their network."""
+        """`set_api_faults` gives the API gateway its faults."""
         self.names = names
         self.state = DesiredState()
         """The API as last read."""
@@ -67,12 +66,10 @@ class Hypervisor:
         """Why the API could not be read or the router not be set, for people."""
         self._reader = Ec2StateReader(names.moto_address)
         self._regions = set[str]()
-        self.firewall = Enforcer(
-            RouterSide(wan=router.WAN, endpoints=(names.api_address, names.s3_address)), functools.partial(router.load_rules, names)
-        )
-        self.faults = FaultRegistry(
-            names, [*_network_injectors(names), FreezeInjector(), DiskFillInjector(), IoThrottleInjector(), *injectors]
-        )
+        load_rules = functools.partial(router.load_rules, names)
+        self.firewall = Enforcer(RouterSide(wan=WAN, endpoints=(names.api_address, names.s3_address)), load_rules)
+        context = InjectorContext(load_rules=load_rules, run_tc=functools.partial(router.run_tc, names), set_api_faults=set_api_faults)
+        self.faults = FaultRegistry(names, catalog.create_injectors(context))
         self._group_reader = SecurityGroupReader(self._reader, s3_address=names.s3_address)
         self._wake = asyncio.Event()
         self._machines_changed = True
@@ -278,11 +275,6 @@ class Hypervisor:
             ):
                 volumes.detach(file)  # a daemon that was killed may have left its loop device
                 file.unlink()
-
-
-def _network_injectors(names: LabNames) -> list[FaultInjector]:
-    load = functools.partial(router.load_rules, names)
-    return [PacketDropInjector(load), TrafficShaper(load, functools.partial(router.run_tc, names), qdisc_missing)]
 
 
 def _with_address(machines: Mapping[str, DesiredMachine]) -> dict[str, tuple[DesiredMachine, IPv4Address]]:

@@ -5,7 +5,7 @@ from ipaddress import AddressValueError, IPv4Address
 from typing import TYPE_CHECKING
 
 from lab.hypervisor import namespaces
-from lab.hypervisor.faults.network import AWS, INTERNET
+from lab.hypervisor.faults.paths import AWS, INTERNET
 from lab.hypervisor.firewall.policy import ICMP
 from lab.hypervisor.firewall.verdict import Packet, Verdict, evaluate, unfiltered
 from lab.hypervisor.probes import Probe, ProbePoint, ProbeReply, run_probes

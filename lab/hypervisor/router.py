@@ -12,9 +12,8 @@ from lab.hypervisor import namespaces, node_firewall
 from lab.hypervisor.desired import DesiredMachine, NatTable
 from lab.hypervisor.netlink import Netlink, call_with_netlink, node_netlink
 from lab.hypervisor.run import run
-from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, LabNames, mac_address
+from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, WAN, LabNames, mac_address
 
-WAN = "wan"
 _BLACKHOLE_LINK = "lo"
 """Where packets for a machine that is off are routed, and dropped by the rules. They are not simply without a route: the router still
 answers ARP for the address, as a VPC does, and so the sender waits in vain rather than being told that there is no such host."""

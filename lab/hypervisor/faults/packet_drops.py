@@ -5,13 +5,15 @@ its sender as on EC2, and its connection is tracked there. Packets are told apar
 they bear: a host's other addresses, and a way by its public one, suffer alike, and so do connections that are open.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from ipaddress import IPv4Address
+from typing import Self
 
 from lab.hypervisor.desired import DesiredMachine
-from lab.hypervisor.faults.fault import Fault, LabSnapshot
-from lab.hypervisor.faults.network import AWS, INTERNET, Drop, Loss, ZonePartition
-from lab.hypervisor.router import WAN
+from lab.hypervisor.faults.fault import Fault, FaultInjector, InjectorContext, LabSnapshot
+from lab.hypervisor.faults.paths import AWS, PairFault, router_links
+from lab.names import WAN
 
 TABLE = "faults"
 _DELETE_TABLE = f"table ip {TABLE}\ndelete table ip {TABLE}\n"
@@ -20,32 +22,46 @@ _PASSING, _TO_ROUTER, _FROM_ROUTER = "passing", "to_router", "from_router"
 _HOOKS = {_PASSING: "forward", _TO_ROUTER: "input", _FROM_ROUTER: "output"}
 """AWS's endpoints are addresses of the router, so a way from or to them passes other hooks."""
 
-_Rule = tuple[str, str]
+DropRule = tuple[str, str]
 """Chain and rule."""
 
 
-class PacketDropInjector:
-    """The effector of faults that take packets away."""
+class PacketDropInjector(FaultInjector):
+    """Makes the faults real that take packets away."""
 
     def __init__(self, load: Callable[[str], None]) -> None:
         self._load = load
         self._loaded: str | None = None
 
+    @classmethod
+    def create(cls, context: InjectorContext) -> Self:
+        """See `FaultInjector`."""
+        return cls(context.load_rules)
+
     def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
-        """See `fault.FaultInjector`. Raises CommandError when nft refuses, and then the old table still stands."""
+        """See `FaultInjector`. Raises CommandError when nft refuses, and then the old table still stands."""
         wanted = drop_rules_script(faults, snapshot)
         if wanted != self._loaded:
             self._loaded = None
             self._load(wanted)
             self._loaded = wanted
 
-    def before_boot(self, instance_id: str) -> None:
-        """Nothing to forget: the table is the router's, and a link's name stays the same."""
+    # Before a boot there is nothing to forget: the table is the router's, and a link's name stays the same.
+
+
+class PacketDropFault(Fault, ABC):
+    """Something that takes packets away."""
+
+    injector = PacketDropInjector
+
+    @abstractmethod
+    def drop_rules(self, snapshot: LabSnapshot) -> Iterator[DropRule]:
+        """The rules by which the router takes them."""
 
 
 def drop_rules_script(faults: Iterable[Fault], snapshot: LabSnapshot) -> str:
     """The nftables script that makes the router's table of faults anew, in one transaction."""
-    rules = [rule for fault in faults for rule in _rules(fault, snapshot)]
+    rules = [rule for fault in faults if isinstance(fault, PacketDropFault) for rule in fault.drop_rules(snapshot)]
     if not rules:
         return _DELETE_TABLE
     lines = [f"table ip {TABLE} {{"]
@@ -56,7 +72,7 @@ def drop_rules_script(faults: Iterable[Fault], snapshot: LabSnapshot) -> str:
     return _DELETE_TABLE + "\n".join([*lines, "}", ""])
 
 
-def _path_match(source: str, target: str, snapshot: LabSnapshot) -> _Rule | None:
+def _path_match(source: str, target: str, snapshot: LabSnapshot) -> DropRule | None:
     """Chain and match of the packets from one end to another; None where an end is no host that is there."""
     host = target if source == AWS else source
     leave, arrive = router_links(host, snapshot), router_links(target, snapshot)
@@ -68,17 +84,15 @@ def _path_match(source: str, target: str, snapshot: LabSnapshot) -> _Rule | None
     return (_PASSING, f"iifname {nft_set(leave)} oifname {nft_set(arrive)}") if leave and arrive else None
 
 
-def _rules(fault: Fault, snapshot: LabSnapshot) -> Iterator[_Rule]:
-    if isinstance(fault, ZonePartition):
-        yield from _partition_rules(fault.zone, snapshot)
-    if isinstance(fault, Drop | Loss):
-        chance = f"numgen random mod 10000 < {round(fault.percent * 100)} " if isinstance(fault, Loss) else ""
-        for source, target in fault.directions():
-            if found := _path_match(source, target, snapshot):
-                yield found[0], f"{found[1]} {chance}counter drop"
+def pair_drop_rules(fault: PairFault, snapshot: LabSnapshot, condition: str = "") -> Iterator[DropRule]:
+    """The rules that take the packets of each way that suffers: all, or those for which nftables finds `condition` to hold."""
+    for source, target in fault.directions():
+        if found := _path_match(source, target, snapshot):
+            yield found[0], " ".join(filter(None, (found[1], condition, "counter drop")))
 
 
-def _partition_rules(zone: str, snapshot: LabSnapshot) -> Iterator[_Rule]:
+def partition_rules(zone: str, snapshot: LabSnapshot) -> Iterator[DropRule]:
+    """The rules that cut a zone off from all but the metadata service and the resolver."""
     inside = [snapshot.names.router_link(machine.instance_id) for machine in snapshot.live_machines if machine.zone == zone]
     if inside:
         ours, endpoints = nft_set(inside), nft_set(_endpoints(snapshot))
@@ -96,7 +110,7 @@ def loses_nat_gateway(machine: DesiredMachine, zone: str) -> bool:
     return machine.egress_zone == zone != machine.zone
 
 
-def _no_egress_rules(machine: DesiredMachine, snapshot: LabSnapshot) -> Iterator[_Rule]:
+def _no_egress_rules(machine: DesiredMachine, snapshot: LabSnapshot) -> Iterator[DropRule]:
     """Nothing by the NAT gateway: not the internet, not a host by its public address, not AWS; S3 alone by an endpoint."""
     link = nft_set([snapshot.names.router_link(machine.instance_id)])
     endpoints = nft_set([snapshot.names.api_address] if machine.s3_endpoint else _endpoints(snapshot))
@@ -105,11 +119,6 @@ def _no_egress_rules(machine: DesiredMachine, snapshot: LabSnapshot) -> Iterator
     yield _PASSING, f"iifname {link} ct direction original ct status dnat counter drop"
     yield _TO_ROUTER, f"iifname {link} ip daddr {endpoints} counter drop"
     yield _FROM_ROUTER, f"oifname {link} ip saddr {endpoints} counter drop"
-
-
-def router_links(endpoint: str, snapshot: LabSnapshot) -> list[str]:
-    """The router's links to an end: two where two instances bear a name, none where none is there."""
-    return [WAN] if endpoint == INTERNET else [snapshot.names.router_link(machine.instance_id) for machine in snapshot.hosts(endpoint)]
 
 
 def _endpoints(snapshot: LabSnapshot) -> list[IPv4Address]:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lab.hypervisor.desired import DesiredMachine
+from lab.hypervisor.faults.catalog import parse, serialize
 from lab.hypervisor.faults.fault import Fault, FaultError, FaultInjector, LabSnapshot
-from lab.hypervisor.faults.kinds import parse, serialize
-from lab.hypervisor.faults.path_faults import faults_on_path
 from lab.names import LabNames
 
 log = logging.getLogger(__name__)
@@ -72,9 +71,7 @@ class FaultRegistry:
     def on_path(self, source: str, target: str) -> list[str]:
         """The faults on the way between two ends (instance ids, `internet`, `aws`), in words."""
         return [
-            f"fault {one.fault_id}: {one.fault.summary()}"
-            for one in self.active
-            if faults_on_path([one.fault], self._snapshot, source, target)
+            f"fault {one.fault_id}: {one.fault.summary()}" for one in self.active if one.fault.affects_path(self._snapshot, source, target)
         ]
 
     def inject(self, description: Mapping[str, Any], seconds: float | None = None) -> ActiveFault:
@@ -127,8 +124,8 @@ class FaultRegistry:
     def before_boot(self, instance_id: str) -> None:
         """Makes the active faults hold for a machine that is about to run its first process. Never raises: see `problem`."""
         with self._lock:
-            for effector in self._injectors:
-                effector.before_boot(instance_id)
+            for injector in self._injectors:
+                injector.before_boot(instance_id)
             self._reapply()
 
     def _require_machines(self, wish: str) -> None:
@@ -144,11 +141,11 @@ class FaultRegistry:
             log.exception("the active faults could not be applied")
 
     def _apply(self, active: Sequence[ActiveFault]) -> None:
-        """Has every effector try, whatever becomes of the others; then raises the first error."""
+        """Has every injector try, whatever becomes of the others; then raises the first error."""
         errors: list[Exception] = []
-        for effector in self._injectors if self._synced else ():
+        for injector in self._injectors if self._synced else ():
             try:
-                effector.apply([one.fault for one in active], self._snapshot)
+                injector.apply([one.fault for one in active], self._snapshot)
             except Exception as error:
                 errors.append(error)
         if errors:

@@ -7,13 +7,15 @@ smooth as a real one. (The kernel remarks in its log that a TBF below HTB is "no
 """
 
 import json
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import ClassVar, Self
 
-from lab.hypervisor.faults.fault import Fault, FaultError, LabSnapshot
-from lab.hypervisor.faults.network import Bandwidth, Delay
-from lab.hypervisor.faults.packet_drops import nft_set, router_links
+from lab.hypervisor.faults.fault import Fault, FaultError, FaultInjector, InjectorContext, LabSnapshot
+from lab.hypervisor.faults.packet_drops import nft_set
+from lab.hypervisor.faults.paths import INTERNET, PairFault, router_links
 from lab.hypervisor.run import CommandError, run
 from lab.names import LabNames
 
@@ -52,8 +54,8 @@ ShapingPlan = Mapping[str, ShapingBySource]
 """By the target's link."""
 
 
-class TrafficShaper:
-    """The effector of slow ways.
+class TrafficShaper(FaultInjector):
+    """Makes slow ways real.
 
     `load` loads an nftables script into the router; `control` runs tc(8) there, with these arguments and input, and returns its output;
     `lacks` says whether the kernel has no such kind of queue.
@@ -67,8 +69,13 @@ class TrafficShaper:
         self._shaped: dict[str, ShapingBySource | None] | None = None
         """What was done to links; None where it is not known."""
 
+    @classmethod
+    def create(cls, context: InjectorContext) -> Self:
+        """See `FaultInjector`."""
+        return cls(context.load_rules, context.run_tc, qdisc_missing)
+
     def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
-        """See `fault.FaultInjector`. Raises FaultError where the kernel lacks a queue, CommandError where it refuses one."""
+        """See `FaultInjector`. Raises FaultError where the kernel lacks a queue, CommandError where it refuses one."""
         wanted = shaping_plan(faults, snapshot)
         for kind in required_qdiscs(wanted):
             if self._qdisc_missing(kind):
@@ -114,15 +121,26 @@ class TrafficShaper:
         return {entry["dev"]: entry["kind"] for entry in found if entry.get("root")}
 
 
+class ShapedPathFault(PairFault, ABC):
+    """Something that makes a way slow. AWS cannot be an end of it: its endpoints are addresses of the router, and have no link."""
+
+    injector = TrafficShaper
+    special_endpoints: ClassVar[tuple[str, ...]] = (INTERNET,)
+
+    @abstractmethod
+    def shape(self, link: LinkShaping) -> LinkShaping:
+        """What a way suffers that suffers `link` already by other faults."""
+
+
 def shaping_plan(faults: Iterable[Fault], snapshot: LabSnapshot) -> ShapingPlan:
     """What each way suffers from all faults together: the narrowest bandwidth, and the sum of delays."""
     found: defaultdict[str, dict[str, LinkShaping]] = defaultdict(dict)
     for fault in faults:
-        if isinstance(fault, Bandwidth | Delay):
+        if isinstance(fault, ShapedPathFault):
             for source, target in fault.directions():
                 for arrive in router_links(target, snapshot):
                     for leave in router_links(source, snapshot):
-                        found[arrive][leave] = _combine(found[arrive].get(leave, LinkShaping()), fault)
+                        found[arrive][leave] = fault.shape(found[arrive].get(leave, LinkShaping()))
     return {arrive: dict(sorted(ways.items())) for arrive, ways in sorted(found.items())}
 
 
@@ -167,12 +185,6 @@ def _class_commands(link: str, number: int, slow: LinkShaping) -> Iterator[str]:
         burst, waiting = max(_MIN_BURST_BYTES, int(rate * _BURST_SECONDS)), max(_MIN_QUEUE_BYTES, int(rate * _QUEUE_SECONDS))
         handle = f"{0x2000 + number:x}:"
         yield f"qdisc add dev {link} parent {parent} handle {handle} tbf rate {slow.bits}bit burst {burst} limit {waiting}"
-
-
-def _combine(slow: LinkShaping, fault: Bandwidth | Delay) -> LinkShaping:
-    if isinstance(fault, Delay):
-        return replace(slow, milliseconds=slow.milliseconds + fault.milliseconds)
-    return replace(slow, bits=min(fault.bits, slow.bits or fault.bits))
 
 
 def qdisc_missing(kind: str) -> bool:

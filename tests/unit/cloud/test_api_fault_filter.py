@@ -11,16 +11,17 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from lab.cloud.api_fault_filter import ApiFault, ApiFaultFilter
+from lab.cloud.api_fault_filter import ApiFaultFilter
 from lab.cloud.api_gateway import ApiGateway, loopback_listener
 from lab.cloud.calls import Call
 from lab.cloud.certificates import CertificateIssuer, ensure_ca
+from lab.hypervisor.faults.kinds.api import ApiDown, ApiSlow, ApiThrottle
 from tests.unit.cloud.support import REGION, LoopThread, client
 
 _DESCRIBE = Call(service="ec2", action="DescribeVpcs")
 _GET = Call(service="s3", action="GetObject")
 
-DELAY = 0.4321
+DELAY = 432.1 / 1000
 """Seconds that nothing else waits."""
 
 
@@ -36,19 +37,19 @@ class Clock:
 
 def test_without_a_fault_every_call_goes_its_way() -> None:
     outcome = ApiFaultFilter().evaluate(_DESCRIBE)
-    assert (outcome.delay, outcome.error, outcome.drop_connection) == (0, None, False)
+    assert (outcome.delay, outcome.throttled, outcome.drop_connection) == (0, False, False)
 
 
 def test_a_share_of_the_calls_is_struck_as_the_lot_falls() -> None:
     lots = iter([0.0, 0.29, 0.3, 0.99])
     faults = ApiFaultFilter(lot=lambda: next(lots))
-    faults.set_faults([ApiFault(kind="throttle", probability=0.3)])
-    assert [faults.evaluate(_DESCRIBE).error is not None for _ in range(4)] == [True, True, False, False]
+    faults.set_faults([ApiThrottle(percent=30)])
+    assert [faults.evaluate(_DESCRIBE).throttled for _ in range(4)] == [True, True, False, False]
 
 
 def test_a_fault_of_one_service_leaves_the_others_alone() -> None:
     faults = ApiFaultFilter()
-    faults.set_faults([ApiFault(kind="down", service="s3"), ApiFault(kind="slow", service="ec2", delay=2)])
+    faults.set_faults([ApiDown(service="s3"), ApiSlow(service="ec2", milliseconds=2000)])
     assert (faults.evaluate(_GET).drop_connection, faults.evaluate(_GET).delay) == (True, 0)
     assert (faults.evaluate(_DESCRIBE).drop_connection, faults.evaluate(_DESCRIBE).delay) == (False, 2)
 
@@ -56,17 +57,17 @@ def test_a_fault_of_one_service_leaves_the_others_alone() -> None:
 def test_a_rate_lets_a_second_of_calls_through_and_then_as_many_as_it_says() -> None:
     clock = Clock()
     faults = ApiFaultFilter(clock=clock)
-    fault = ApiFault(kind="throttle", rate=4)
+    fault = ApiThrottle(rate=4)
     faults.set_faults([fault])
 
     def passed(calls: int, call: Call = _DESCRIBE) -> int:
-        return sum(faults.evaluate(call).error is None for _ in range(calls))
+        return sum(not faults.evaluate(call).throttled for _ in range(calls))
 
     assert passed(10) == 4
     assert passed(10, _GET) == 4, "each service has a limit of its own, as on AWS"
     clock.now += 0.5
     assert passed(10) == 2
-    faults.set_faults([fault, ApiFault(kind="slow", delay=1)])
+    faults.set_faults([fault, ApiSlow(milliseconds=1000)])
     assert passed(10) == 0, "another fault beside it does not fill the bucket"
     clock.now += 60
     assert passed(10) == 4, "what is not used is not saved up"
@@ -75,17 +76,17 @@ def test_a_rate_lets_a_second_of_calls_through_and_then_as_many_as_it_says() -> 
 def test_a_rate_below_one_lets_a_call_through_now_and_then() -> None:
     clock = Clock()
     faults = ApiFaultFilter(clock=clock)
-    faults.set_faults([ApiFault(kind="throttle", rate=0.5)])
+    faults.set_faults([ApiThrottle(rate=0.5)])
     seen: list[bool] = []
     for _ in range(5):
-        seen.append(faults.evaluate(_DESCRIBE).error is None)
+        seen.append(not faults.evaluate(_DESCRIBE).throttled)
         clock.now += 1
     assert seen == [True, False, True, False, True]
 
 
 def test_delays_add_up_and_a_fault_taken_back_is_gone() -> None:
     faults = ApiFaultFilter()
-    faults.set_faults([ApiFault(kind="slow", delay=1), ApiFault(kind="slow", service="ec2", delay=2)])
+    faults.set_faults([ApiSlow(milliseconds=1000), ApiSlow(service="ec2", milliseconds=2000)])
     assert (faults.evaluate(_DESCRIBE).delay, faults.evaluate(_GET).delay) == (3, 1)
     faults.set_faults([])
     assert faults.evaluate(_DESCRIBE).delay == 0
@@ -139,7 +140,7 @@ def door(api: str, loop: LoopThread, tmp_path: Path) -> GatewayHarness:
 def test_each_service_throttles_in_its_own_words(
     door: GatewayHarness, service: str, operation: str, arguments: dict[str, str], code: str, status: int
 ) -> None:
-    door.faults.set_faults([ApiFault(kind="throttle")])
+    door.faults.set_faults([ApiThrottle(percent=100)])
     with pytest.raises(ClientError) as caught:
         getattr(client(service, door.url), operation)(**arguments)
     assert caught.value.response.get("Error", {}).get("Code") == code
@@ -152,7 +153,7 @@ def test_each_service_throttles_in_its_own_words(
 def test_a_throttled_call_is_not_done_and_not_told(door: GatewayHarness) -> None:
     ec2 = client("ec2", door.url)
     before = len(ec2.describe_vpcs()["Vpcs"])
-    door.faults.set_faults([ApiFault(kind="throttle")])
+    door.faults.set_faults([ApiThrottle(percent=100)])
     with pytest.raises(ClientError):
         ec2.create_vpc(CidrBlock="10.20.0.0/16")
     door.faults.set_faults([])
@@ -165,7 +166,7 @@ def test_an_api_that_is_down_closes_without_an_answer_and_does_nothing(door: Gat
     calm = client("ec2", door.url)
     before = len(calm.describe_vpcs()["Vpcs"])
     ec2 = client("ec2", door.tls_url, verify=door.certificate) if secured else calm
-    door.faults.set_faults([ApiFault(kind="down", service="ec2")])
+    door.faults.set_faults([ApiDown(service="ec2")])
     with pytest.raises(ConnectionClosedError):
         ec2.create_vpc(CidrBlock="10.20.0.0/16")
     client("s3", door.url).list_buckets()
@@ -183,7 +184,7 @@ def test_boto3s_own_retries_get_through_an_api_that_throttles_many_calls(door: G
         aws_secret_access_key="secret-of-the-test",
         config=Config(retries={"total_max_attempts": 8, "mode": "standard"}),
     )
-    door.faults.set_faults([ApiFault(kind="throttle", rate=1)])
+    door.faults.set_faults([ApiThrottle(rate=1)])
     retried: list[int] = []
     for _ in range(3):
         retried.append(patient.describe_vpcs()["ResponseMetadata"].get("RetryAttempts", 0))
@@ -206,7 +207,7 @@ def test_a_slow_api_answers_late_and_side_by_side(door: GatewayHarness, monkeypa
 
     monkeypatch.setattr(asyncio, "sleep", meet)
     ec2 = client("ec2", door.url)
-    door.faults.set_faults([ApiFault(kind="slow", delay=DELAY)])
+    door.faults.set_faults([ApiSlow(milliseconds=432.1)])
     with ThreadPoolExecutor(4) as threads:
         for call in [threads.submit(ec2.describe_vpcs) for _ in range(4)]:
             call.result()

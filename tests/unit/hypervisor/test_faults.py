@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from lab.hypervisor.desired import DesiredMachine
 from lab.hypervisor.faults import packet_drops, traffic_shaping
-from lab.hypervisor.faults.fault import Fault, FaultError, LabSnapshot
-from lab.hypervisor.faults.kinds import AnyFault, parse, serialize
+from lab.hypervisor.faults.catalog import KINDS, parse, serialize
+from lab.hypervisor.faults.fault import Fault, FaultError, FaultInjector, LabSnapshot
 from lab.hypervisor.faults.registry import FaultRegistry
 from lab.hypervisor.faults.traffic_shaping import LinkShaping, TrafficShaper
 from lab.names import LabNames
@@ -63,7 +63,7 @@ def test_a_description_is_said_in_words_and_kept_as_it_was(description: dict[str
 
 
 def test_no_two_kinds_share_a_name() -> None:
-    kinds = [model.model_fields["kind"].default for model in get_args(get_args(AnyFault)[0])]
+    kinds = [kind.kind_name() for kind in KINDS]
     assert len(kinds) == len(set(kinds))
     assert {description["kind"] for description, _ in _NETWORK} <= set(kinds)
 
@@ -234,7 +234,7 @@ def test_a_delay_without_netem_is_refused_before_anything_is_touched() -> None:
     assert router.rules == ""
 
 
-class _Injector:
+class _Injector(FaultInjector):
     """Writes down what it is to make real; some of it, it cannot."""
 
     def __init__(self) -> None:

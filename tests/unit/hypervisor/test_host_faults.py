@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from lab.api_fault_injector import ApiFaultInjector
-from lab.cloud.api_fault_filter import ApiFault, ApiFaultFilter
+from lab.api_faults import CallEffect, CallFault
 from lab.hypervisor.desired import DesiredMachine, Volume
+from lab.hypervisor.faults.api_fault import ApiFaultInjector
+from lab.hypervisor.faults.catalog import parse, serialize
 from lab.hypervisor.faults.fault import FaultError, LabSnapshot
-from lab.hypervisor.faults.hosts import Freeze, SlowDisk
-from lab.hypervisor.faults.kinds import parse, serialize
+from lab.hypervisor.faults.kinds.freeze import Freeze
+from lab.hypervisor.faults.kinds.slow_disk import SlowDisk
 from lab.hypervisor.io_throttle import IoLimits
 from lab.hypervisor.machine import Machine
 from lab.names import LabNames
@@ -127,25 +128,17 @@ def test_speeds_are_bytes_with_decimal_and_binary_prefixes() -> None:
     assert fault.limits == IoLimits(write_bps=2 * 2**20, read_bps=2_000_000)
 
 
-def test_the_doors_faults_follow_from_those_of_the_api_alone(scene: LabSnapshot) -> None:
-    given: list[ApiFault] = []
-
-    class Door(ApiFaultFilter):
-        def set_faults(self, faults: Iterable[ApiFault]) -> None:
-            given[:] = faults
-
-    door = ApiFaultInjector(Door())
-    faults = [
-        parse({"kind": "freeze", "host": "db-1"}),
+def test_the_gateway_is_given_the_faults_of_the_api_alone(scene: LabSnapshot) -> None:
+    given: list[CallFault] = []
+    injector = ApiFaultInjector(given.extend)
+    of_the_api = [
         parse({"kind": "api-throttle", "percent": 25, "service": "ec2"}),
         parse({"kind": "api-throttle", "rate": 3}),
         parse({"kind": "api-slow", "milliseconds": 250}),
         parse({"kind": "api-down", "service": "s3"}),
     ]
-    door.apply(faults, scene)
-    assert given == [
-        ApiFault(kind="throttle", service="ec2", probability=0.25),
-        ApiFault(kind="throttle", rate=3),
-        ApiFault(kind="slow", delay=0.25),
-        ApiFault(kind="down", service="s3"),
-    ]
+    injector.apply([parse({"kind": "freeze", "host": "db-1"}), *of_the_api], scene)
+    assert given == of_the_api
+    effects = [fault.call_effects(clock=lambda: 0.0, lot=lambda: 0.24)("ec2") for fault in given]
+    assert effects == [CallEffect(throttled=True), CallEffect(), CallEffect(delay=0.25), CallEffect(drop_connection=True)]
+    assert [fault.affects("s3") for fault in given] == [False, True, True, True]

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lab import control_client
-from lab.hypervisor.faults.kinds import parse
+from lab.hypervisor.faults.catalog import parse
 from lab.lab_handle import LabHandle
 from lab.names import LabNames
 from ops import cli, faults

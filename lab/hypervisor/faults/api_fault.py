@@ -1,0 +1,68 @@
+"""Faults of the AWS API, which the API gateway does (`lab.cloud.api_fault_filter`)."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Annotated, Self
+
+from pydantic import field_validator
+
+from lab.api_faults import CallEffects, CallFault
+from lab.aws_services import SERVICES
+from lab.hypervisor.faults.command_line import API, Parameter
+from lab.hypervisor.faults.fault import Fault, FaultInjector, InjectorContext, LabSnapshot
+
+
+class ApiFaultInjector(FaultInjector):
+    """Hands the faults of the API to the gateway."""
+
+    def __init__(self, set_faults: Callable[[Sequence[CallFault]], None]) -> None:
+        self._set_faults = set_faults
+
+    @classmethod
+    def create(cls, context: InjectorContext) -> Self:
+        """See `FaultInjector`."""
+        return cls(context.set_api_faults)
+
+    def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
+        """See `FaultInjector`."""
+        del snapshot
+        self._set_faults([fault for fault in faults if isinstance(fault, ApiFault)])
+
+
+class ApiFault(Fault, ABC):
+    """Something with the API: whoever calls it through the gateway notices, hosts and programs on this machine; the lab itself does not."""
+
+    family = API
+    injector = ApiFaultInjector
+
+    service: Annotated[
+        str,
+        Parameter(option="--service", metavar="SERVICE", help="One service: ec2, s3, secretsmanager, sts, … Without it the whole API."),
+    ] = ""
+    """Empty: every service."""
+
+    @abstractmethod
+    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+        """See `CallFault`."""
+
+    def affects(self, service: str) -> bool:
+        """See `CallFault`."""
+        return self.service in ("", service)
+
+    @field_validator("service")
+    @classmethod
+    def _is_known(cls, given: str) -> str:
+        if given and given not in SERVICES:
+            raise ValueError(f"service {given!r}: give one of {', '.join(SERVICES)}, or none for the whole API")
+        return given
+
+    def check(self, snapshot: LabSnapshot) -> None:
+        del snapshot  # it names nothing of the lab
+
+    def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
+        del snapshot
+        return []
+
+    def target_label(self) -> str:
+        """Whose fault it is, in words."""
+        return f"the AWS API of {self.service}" if self.service else "the AWS API"

@@ -1,0 +1,116 @@
+"""Faults of the AWS API: it throttles, is slow, or is down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import field_validator, model_validator
+
+from lab.api_faults import CallEffect, CallEffects
+from lab.hypervisor.faults.api_fault import ApiFault
+from lab.hypervisor.faults.command_line import Parameter
+
+_MAX_DELAY_MS = 60_000
+_DEFAULT_PERCENT = 50.0
+
+
+class ApiThrottle(ApiFault):
+    """Refuse calls as AWS does when there are too many; without --percent and --rate half of them.
+
+    Each service says so in its own words: RequestLimitExceeded of EC2 and SlowDown of S3 with status 503, Throttling of IAM, STS and
+    Route 53 and ThrottlingException of the others with status 400. A refused call is not done.
+    """
+
+    kind: Literal["api-throttle"] = "api-throttle"
+    percent: Annotated[float | None, Parameter(option="--percent", help="How many of a hundred calls are refused, by chance.")] = None
+    rate: Annotated[float | None, Parameter(option="--rate", help="Refuse what exceeds so many calls a second, of each service.")] = None
+
+    @model_validator(mode="after")
+    def _require_percent_or_rate(self) -> Self:
+        if (self.percent is None) == (self.rate is None):
+            raise ValueError("api throttle: give either --percent, how many of a hundred calls are refused, or --rate, calls a second")
+        if self.percent is not None and not 0 < self.percent <= 100:
+            raise ValueError(f"percent {self.percent:g}: how many of a hundred calls are refused, more than 0 and up to 100")
+        if self.rate is not None and not 0.01 <= self.rate <= 10_000:
+            raise ValueError(f"rate {self.rate:g}: calls a second that are let through, from 0.01 to 10000")
+        return self
+
+    def summary(self) -> str:
+        how = f"{self.percent:g} % of all calls" if self.percent is not None else f"what exceeds {self.rate:g} calls a second"
+        return f"{self.target_label()} throttles {how}"
+
+    @classmethod
+    def describe(cls, given: Mapping[str, object]) -> dict[str, object]:
+        return ({} if "rate" in (description := super().describe(given)) else {"percent": _DEFAULT_PERCENT}) | description
+
+    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+        if self.rate is not None:
+            return _RateLimit(self.rate, clock)
+        share = (self.percent or 0) / 100
+        return lambda _service: CallEffect(throttled=lot() < share)
+
+
+class ApiSlow(ApiFault):
+    """Let each call wait. One whose caller gives up in the meantime is done all the same, as on AWS."""
+
+    kind: Literal["api-slow"] = "api-slow"
+    milliseconds: Annotated[float, Parameter(metavar="MILLISECONDS", help="How much later each call is done and answered.")]
+
+    @field_validator("milliseconds")
+    @classmethod
+    def _duration(cls, given: float) -> float:
+        if not 1 <= given <= _MAX_DELAY_MS:
+            raise ValueError(f"delay {given:g}: milliseconds from 1 to {_MAX_DELAY_MS}, such as 500")
+        return given
+
+    def summary(self) -> str:
+        return f"{self.target_label()} answers {self.milliseconds:g} ms late"
+
+    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+        effect = CallEffect(delay=self.milliseconds / 1000)
+        return lambda _service: effect
+
+
+class ApiDown(ApiFault):
+    """Answer no call: the connection is taken, the call is not done, and the connection is closed without a word."""
+
+    kind: Literal["api-down"] = "api-down"
+
+    def summary(self) -> str:
+        return f"{self.target_label()} is down"
+
+    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+        return lambda _service: CallEffect(drop_connection=True)
+
+
+class _RateLimit:
+    """Throttles what exceeds a rate, each service's calls counted apart: a bucket that holds one second's calls and fills at the rate, as
+    EC2's does (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html)."""
+
+    def __init__(self, rate: float, clock: Callable[[], float]) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._buckets: dict[str, _TokenBucket] = {}
+
+    def __call__(self, service: str) -> CallEffect:
+        now = self._clock()
+        bucket = self._buckets.setdefault(service, _TokenBucket(rate=self._rate, tokens=max(1.0, self._rate), updated_at=now))
+        return CallEffect(throttled=not bucket.take(now))
+
+
+@dataclass(kw_only=True)
+class _TokenBucket:
+    """Holds one second's calls, but one at the least."""
+
+    rate: float
+    tokens: float
+    updated_at: float
+
+    def take(self, now: float) -> bool:
+        """Whether there is one for a call that comes now."""
+        self.tokens = min(max(1.0, self.rate), self.tokens + (now - self.updated_at) * self.rate)
+        self.updated_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True

@@ -1,0 +1,165 @@
+"""Faults of the network: a zone cut off, and what may ail the way between two places."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from pydantic import field_validator
+
+from lab.hypervisor.faults.command_line import NETWORK, Parameter
+from lab.hypervisor.faults.fault import FaultError, LabSnapshot
+from lab.hypervisor.faults.packet_drops import DropRule, PacketDropFault, loses_nat_gateway, pair_drop_rules, partition_rules
+from lab.hypervisor.faults.paths import AWS, INTERNET, OneWay, PairFault
+from lab.hypervisor.faults.traffic_shaping import LinkShaping, ShapedPathFault
+
+_RATE = re.compile(r"(\d{1,6}(?:\.\d{1,3})?)(|k|m|g)bit")
+_FACTORS = {"": 1, "k": 1_000, "m": 1_000_000, "g": 1_000_000_000}
+_MIN_RATE, _MAX_RATE = 8_000, 10_000_000_000
+_MAX_DELAY_MS = 60_000
+
+
+class ZonePartition(PacketDropFault):
+    """Cut a zone off: nothing passes between its hosts and other zones, the internet, or AWS's API and S3.
+
+    Its hosts see each other, the metadata service and the resolver, as those are in each zone of their own. Nobody is told: packets vanish,
+    those of open connections too.
+    """
+
+    # A NAT gateway in it is cut off with it, so hosts of other zones that leave by that have no way out.
+    family = NETWORK
+    kind: Literal["zone"] = "zone"
+    zone: Annotated[str, Parameter(metavar="ZONE", help="An availability zone, e.g. eu-central-1a.")]
+
+    def summary(self) -> str:
+        return f"zone {self.zone} is cut off from the rest"
+
+    def check(self, snapshot: LabSnapshot) -> None:
+        if self.zone not in snapshot.zones:
+            raise FaultError(
+                f"zone {self.zone!r}: no host of this lab is in it; give one of {', '.join(snapshot.zones) or 'none: it is empty'}"
+            )
+
+    def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
+        return [] if self.zone in snapshot.zones else [f"zone {self.zone} has no host now"]
+
+    def drop_rules(self, snapshot: LabSnapshot) -> Iterator[DropRule]:
+        return partition_rules(self.zone, snapshot)
+
+    def affects_path(self, snapshot: LabSnapshot, source: str, target: str) -> bool:
+        ends = [snapshot.machines.get(end) for end in (source, target)]
+        inside = [machine is not None and machine.zone == self.zone for machine in ends]
+        outwards = source in (INTERNET, AWS) or target in (INTERNET, AWS)
+        return inside[0] != inside[1] or (outwards and any(machine and loses_nat_gateway(machine, self.zone) for machine in ends))
+
+
+class Drop(PairFault, PacketDropFault):
+    """Drop every packet from one host to another, one way: answers to the other's packets vanish too.
+
+    An end may also be `aws`, AWS's API and S3.
+    """
+
+    kind: Literal["drop"] = "drop"
+    both_ways: Annotated[bool, Parameter(option="--both-ways", help="Packets from TO to FROM too.")] = False
+
+    def summary(self) -> str:
+        return f"every packet {self.path_label()} is dropped"
+
+    def drop_rules(self, snapshot: LabSnapshot) -> Iterator[DropRule]:
+        return pair_drop_rules(self, snapshot)
+
+
+class Loss(PairFault, PacketDropFault):
+    """Lose packets between two hosts, both ways unless --one-way. An end may also be `aws`, AWS's API and S3.
+
+    A large TCP segment of up to 64 KB that a host hands over as one is lost as one.
+    """
+
+    kind: Literal["loss"] = "loss"
+    percent: Annotated[
+        float, Parameter(metavar="PERCENT", as_text=True, help="How many of a hundred packets vanish, by chance: 0.01 to 100.")
+    ]
+    both_ways: OneWay = True
+
+    @field_validator("percent", mode="before")
+    @classmethod
+    def _percentage(cls, given: object) -> float:
+        percent = _number(given, suffix="%")
+        if percent is None or not 0.01 <= percent <= 100:
+            raise ValueError(f"loss {given!r}: a percentage from 0.01 to 100, such as 30")
+        return percent
+
+    def summary(self) -> str:
+        return f"{self.percent:g} % of the packets {self.path_label()} are lost"
+
+    def drop_rules(self, snapshot: LabSnapshot) -> Iterator[DropRule]:
+        return pair_drop_rules(self, snapshot, f"numgen random mod 10000 < {round(self.percent * 100)}")
+
+
+class Bandwidth(ShapedPathFault):
+    """Narrow the way between two hosts, each direction for itself, or only FROM to TO with --one-way.
+
+    What is sent faster waits for some 200 ms, and what comes while so much waits is dropped. Of several such faults the narrowest counts.
+    """
+
+    kind: Literal["bandwidth"] = "bandwidth"
+    rate: Annotated[str, Parameter(metavar="RATE", help="Bits in a second: 500kbit, 1mbit, 2.5gbit; from 8kbit to 10gbit.")]
+    both_ways: OneWay = True
+
+    @field_validator("rate")
+    @classmethod
+    def _speed(cls, given: str) -> str:
+        form = _RATE.fullmatch(given.strip().lower())
+        if form is None or not _MIN_RATE <= _parse_bits(form) <= _MAX_RATE:
+            raise ValueError(f"rate {given!r}: bits in a second from 8kbit to 10gbit, such as 500kbit, 1mbit or 2.5gbit")
+        return form[0]
+
+    @property
+    def bits(self) -> int:
+        """Bits in a second."""
+        form = _RATE.fullmatch(self.rate)
+        return _parse_bits(form) if form else 0
+
+    def summary(self) -> str:
+        return f"no more than {self.rate} a second pass{'' if self.both_ways else 'es'} {self.path_label()}"
+
+    def shape(self, link: LinkShaping) -> LinkShaping:
+        return replace(link, bits=min(self.bits, link.bits or self.bits))
+
+
+class Delay(ShapedPathFault):
+    """Delay packets between two hosts: a round trip takes twice MILLISECONDS longer, or once with --one-way. Several such faults add up.
+
+    It takes a kernel with netem (the module sch_netem); where it has none, this is refused.
+    """
+
+    kind: Literal["delay"] = "delay"
+    milliseconds: Annotated[
+        float, Parameter(metavar="MILLISECONDS", as_text=True, help="How much later each packet arrives: 0.1 to 60000.")
+    ]
+    both_ways: OneWay = True
+
+    @field_validator("milliseconds", mode="before")
+    @classmethod
+    def _duration(cls, given: object) -> float:
+        milliseconds = _number(given, suffix="ms")
+        if milliseconds is None or not 0.1 <= milliseconds <= _MAX_DELAY_MS:
+            raise ValueError(f"delay {given!r}: milliseconds from 0.1 to {_MAX_DELAY_MS}, such as 50")
+        return milliseconds
+
+    def summary(self) -> str:
+        return f"each packet {self.path_label()} is {self.milliseconds:g} ms late"
+
+    def shape(self, link: LinkShaping) -> LinkShaping:
+        return replace(link, milliseconds=link.milliseconds + self.milliseconds)
+
+
+def _number(given: object, *, suffix: str) -> float | None:
+    try:
+        return float(str(given).strip().removesuffix(suffix))
+    except ValueError:
+        return None
+
+
+def _parse_bits(form: re.Match[str]) -> int:
+    return int(float(form[1]) * _FACTORS[form[2]])
