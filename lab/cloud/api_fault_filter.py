@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 
-from lab.api_faults import CallEffect, CallEffects, CallFault
+from lab.call_effects import CallEffect, CallEffects, CallFault
 from lab.cloud.aws_errors import AwsError
 from lab.cloud.calls import Call
 

@@ -13,8 +13,8 @@ from typing import Any
 
 from botocore.config import Config
 
-from lab.api_faults import CallFault
 from lab.aws_clients import admin_clients
+from lab.call_effects import CallFault
 from lab.hypervisor import conntrack, router, volumes
 from lab.hypervisor.conntrack import AddressChange, AddressOwners
 from lab.hypervisor.desired import DesiredMachine, DesiredState, NatTable, Power, overlapping

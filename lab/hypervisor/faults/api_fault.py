@@ -6,8 +6,8 @@ from typing import Annotated, Self
 
 from pydantic import field_validator
 
-from lab.api_faults import CallEffects, CallFault
 from lab.aws_services import SERVICES
+from lab.call_effects import CallEffects, CallFault
 from lab.hypervisor.faults.command_line import API, Parameter
 from lab.hypervisor.faults.fault import Fault, FaultInjector, InjectorContext, LabSnapshot
 

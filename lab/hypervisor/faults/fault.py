@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.api_faults import CallFault
+from lab.call_effects import CallFault
 from lab.errors import LabError
 from lab.hypervisor.desired import DesiredMachine
 from lab.hypervisor.faults.command_line import Family, Parameter

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lab.api_faults import CallEffect, CallFault
+from lab.call_effects import CallEffect, CallFault
 from lab.hypervisor.desired import DesiredMachine, Volume
 from lab.hypervisor.faults.api_fault import ApiFaultInjector
 from lab.hypervisor.faults.catalog import parse, serialize

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from lab.api_faults import CallEffect, CallEffects
+from lab.call_effects import CallEffect, CallEffects
 from lab.hypervisor.faults.api_fault import ApiFault
 from lab.hypervisor.faults.command_line import Parameter
 
