@@ -63,6 +63,16 @@ def run(*arguments: str) -> str:
         ),
         (["bandwidth", "web-1", "db-1", "1mbit"], {"kind": "bandwidth", "from": "web-1", "to": "db-1", "rate": "1mbit", "both_ways": True}),
         (["delay", "web-1", "db-1", "5"], {"kind": "delay", "from": "web-1", "to": "db-1", "milliseconds": "5", "both_ways": True}),
+        (["freeze", "web-1"], {"kind": "freeze", "host": "web-1"}),
+        (["fill-disk", "db-1"], {"kind": "fill-disk", "host": "db-1", "volume": "data"}),
+        (
+            ["slow-disk", "db-1", "--write", "1MB/s", "--read-iops", "9", "--volume", "root"],
+            {"kind": "slow-disk", "host": "db-1", "volume": "root", "write": "1MB/s", "read_iops": 9},
+        ),
+        (["api", "throttle"], {"kind": "api-throttle", "service": "", "percent": 50}),
+        (["api", "throttle", "--rate", "5", "--service", "ec2"], {"kind": "api-throttle", "service": "ec2", "rate": 5}),
+        (["api", "slow", "500"], {"kind": "api-slow", "service": "", "milliseconds": 500}),
+        (["api", "down"], {"kind": "api-down", "service": ""}),
     ],
 )
 def test_each_command_asks_for_its_kind_of_fault(asked: list[tuple[Any, ...]], arguments: list[str], description: dict[str, Any]) -> None:

@@ -41,7 +41,8 @@ class ApiThrottle(ApiFault):
 
     @classmethod
     def describe(cls, given: Mapping[str, object]) -> dict[str, object]:
-        return ({} if "rate" in (description := super().describe(given)) else {"percent": _DEFAULT_PERCENT}) | description
+        description = super().describe(given)
+        return description if {"percent", "rate"} & description.keys() else description | {"percent": _DEFAULT_PERCENT}
 
     def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
         if self.rate is not None:
