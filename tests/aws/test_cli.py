@@ -1,8 +1,9 @@
-"""The README's commands for AWS, typed into the real CLI in an activated environment: it runs the program by a language host."""
+"""The documents' `pulumi` commands, typed into the real CLI in an activated environment: it runs the program by a language host."""
 
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,8 +15,12 @@ import yaml
 from lab.engine import install_cli
 from lab.engine.engine import lab_config
 from lab.engine.provider_process import ProviderProcess
-from lab.paths import REPOSITORY
+from lab.paths import REPOSITORY, cache_folder
 from lab.standalone_moto import standalone_moto
+from tests.aws.api import Api, tags
+from tests.documented_commands import Command, documented_commands
+
+DOCUMENTED = {str(command): command for command in documented_commands() if command.program == "pulumi"}
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +57,7 @@ def variables(copy: Path, tmp_path_factory: pytest.TempPathFactory, environment:
                 "PULUMI_DEBUG_PROVIDERS": provider.debug_providers(),
                 "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                 "PULUMI_SKIP_UPDATE_CHECK": "true",
+                "WEBSTACK_CACHE": str(cache_folder()),
             }
         finally:
             provider.stop()
@@ -65,19 +71,65 @@ def commands() -> list[str]:
     return [command for line in lines for command in line.split(" && ") if command.startswith("pulumi ")]
 
 
-def test_the_readmes_commands_plan_the_whole_stack(copy: Path, variables: dict[str, str]) -> None:
+def test_a_stack_lives_by_the_commands_that_documents_have(copy: Path, variables: dict[str, str]) -> None:
+    """The README's plan the whole stack; then settings, outputs, a host that is replaced by name, one that is gone, and the end."""
     state = copy / "state"
     state.mkdir()
-    instead = {"pulumi login s3://my-state-bucket": f"pulumi login {state.as_uri()}", "pulumi up": "pulumi preview --json"}
-    typed = [instead.get(command, command) for command in commands()]
-    assert [command.split()[1] for command in typed] == ["login", "stack", "preview"]
-    last = ""
-    for command in typed:
-        result = subprocess.run(command.split(), cwd=copy, env=variables, capture_output=True, text=True, check=False, timeout=300)
-        assert result.returncode == 0, f"{command}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
-        last = result.stdout
-    planned = json.loads(last)["changeSummary"]
+
+    def run(line: str, *more: str, **instead: str) -> str:
+        words = [instead.get(word, word) for word in DOCUMENTED[line].words]
+        confirmed = ["--yes"] if words[1] in ("up", "destroy", "state") else []
+        typed = [*words, *confirmed, *more]
+        result = subprocess.run(typed, cwd=copy, env=variables, capture_output=True, text=True, check=False, timeout=300)
+        assert result.returncode == 0, f"{shlex.join(typed)}\n{result.stdout[-3000:]}\n{result.stderr[-3000:]}"
+        return result.stdout
+
+    assert commands() == ["pulumi login s3://my-state-bucket", "pulumi stack init dev", "pulumi up"]
+    run(commands()[0], **{"s3://my-state-bucket": state.as_uri()})
+    run(commands()[1])
+    planned = json.loads(run("pulumi preview", "--json"))["changeSummary"]
     promised = re.search(r"`pulumi preview` of dev: (\d+) resources to create", (REPOSITORY / "docs/deploying.md").read_text())
     assert promised
     assert planned == {"create": int(promised[1])}, "as docs/deploying.md says"
-    assert "encryptionsalt" in (copy / "Pulumi.dev.yaml").read_text(), "what `webstack lab` has to live with"
+    file = copy / "Pulumi.dev.yaml"
+    assert "encryptionsalt" in file.read_text(), "what `webstack lab` has to live with"
+
+    # Nobody boots hosts here.
+    stack = yaml.safe_load(file.read_text())
+    stack["config"]["webstack:readiness"] = {"wait": False}
+    file.write_text(yaml.safe_dump(stack))
+    api = Api(stack["config"]["aws:endpoints"][0]["ec2"])
+
+    def hosts() -> dict[str, str]:
+        return {tags(host)["host"]: host["InstanceId"] for host in api.instances()}
+
+    run("pulumi config set --path webstack:web.count 3")
+    run("pulumi config set --path 'aws:allowedAccountIds[0]' 123456789012")
+    run("pulumi up")
+    made = hosts()
+    assert sorted(made) == ["db-1", "db-2", "lb-1", "web-1", "web-2", "web-3"]
+    assert run("pulumi stack output bucket_name").strip() == api.bucket()
+    assert json.loads(run("pulumi stack output --json instance_ids")) == made
+
+    [pattern] = re.findall(r"pulumi stack --show-urns \| grep -o '(.+?)'", (REPOSITORY / "docs/runbooks.md").read_text())
+    [db_2] = re.findall(pattern, run("pulumi stack --show-urns"), re.MULTILINE)
+    run("pulumi state unprotect URN", URN=db_2)
+    run("pulumi up --replace URN", URN=db_2)
+    assert {name for name, instance in hosts().items() if made[name] != instance} == {"db-2"}
+
+    api.ec2.terminate_instances(InstanceIds=[made["web-3"]])
+    run("pulumi up --refresh")
+    assert sorted(hosts()) == sorted(made)
+    run("pulumi destroy")
+    assert hosts() == {}
+
+
+@pytest.mark.parametrize("command", DOCUMENTED.values(), ids=str)
+def test_the_cli_knows_the_options_that_documents_give(command: Command, environment: Path) -> None:
+    words = command.name.split()
+    shown = subprocess.run([environment / "pulumi", *words[1:], "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
+    named = re.findall(r"^(?:Usage|Aliases):\n  (.+)$", shown, re.MULTILINE)
+    assert any(line.startswith(f"{command.name} ") for line in named) or words[-1] in re.split(r"[\s,]+", " ".join(named)), (
+        "no such command"
+    )
+    assert [option for option in command.options if not re.search(rf"(?<![\w-]){option}(?![\w-])", shown)] == []

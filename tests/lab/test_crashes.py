@@ -3,6 +3,7 @@
 A lab of its own, as small as the program allows.
 """
 
+import json
 import os
 import re
 import signal
@@ -115,7 +116,7 @@ def test_the_api_server_an_up_and_then_the_daemon_are_killed_and_up_repairs_all(
     assert serves(struck)
 
 
-def test_ctrl_c_ends_an_up_in_order_and_the_next_goes_on(struck: LabUnderTest, tmp_path: Path) -> None:
+def test_ctrl_c_ends_an_up_in_order_the_next_goes_on_and_destroy_leaves_an_empty_lab(struck: LabUnderTest, tmp_path: Path) -> None:
     log = tmp_path / "up.log"
     process = begin_up(struck, log)
     hosts = {host["instance_id"] for host in struck.hosts().values()}
@@ -125,3 +126,6 @@ def test_ctrl_c_ends_an_up_in_order_and_the_next_goes_on(struck: LabUnderTest, t
     struck.up(*SMALL)
     assert serves(struck)
     assert hosts <= {host["instance_id"] for host in struck.hosts().values()}, "what was there is kept"
+    assert json.loads(struck.command("destroy", "--stack", "dev", "--json").stdout)["ok"] is True
+    wait_until(lambda: not struck.hosts(), seconds=30, what="no host is left")
+    assert "no load balancer of this lab has a public address" in struck.command("url", status=1).stderr, "the lab itself goes on"

@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
-from ops.cli import app
 from stack.settings import reference_rows
 from tests.doc_tables import ROOT, TABLES, table_lines
 
@@ -32,19 +30,6 @@ def test_every_object_of_the_reference_is_declared_with_a_description() -> None:
         for key, _, _ in reference_rows():
             if key.startswith(f"{name}."):
                 assert key.removeprefix(f"{name}.").split(".")[0] in schema["description"], f"{key} is missing from Pulumi.yaml"
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_make_targets_in_documents_exist(document: Path) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:`|^    )make ([a-z-]+)", document.read_text(), re.MULTILINE)) <= targets
-
-
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
-def test_webstack_commands_in_documents_exist(document: Path) -> None:
-    help_text = CliRunner().invoke(app, ["lab", "--help"]).output
-    for command in set(re.findall(r"webstack lab ([a-z]+)", document.read_text())):
-        assert re.search(rf"\b{command}\b", help_text), f"{document.name} names `webstack lab {command}`"
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

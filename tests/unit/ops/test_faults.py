@@ -12,6 +12,7 @@ from lab.hypervisor.faults.catalog import parse
 from lab.lab_handle import LabHandle
 from lab.names import LabNames
 from ops import cli, faults
+from tests.documented_commands import Command, documented_commands
 
 ONE: dict[str, Any] = {
     "id": "f1",
@@ -79,6 +80,13 @@ def test_each_command_asks_for_its_kind_of_fault(asked: list[tuple[Any, ...]], a
     run(*arguments, "--for", "2.5", "--lab", "other")
     assert asked == [("other", description, 2.5)]
     assert parse(description).summary()
+
+
+@pytest.mark.parametrize("command", [one for one in documented_commands() if one.document == "faults.md" and not one.mention], ids=str)
+def test_what_the_document_types_is_a_fault_that_the_daemon_takes(asked: list[tuple[Any, ...]], command: Command) -> None:
+    run(*command.words[3:])
+    for kind, description, *_ in asked:
+        assert kind == "end" or parse(description).summary()
 
 
 def test_giving_says_what_goes_wrong_and_how_to_take_it_back(asked: list[tuple[Any, ...]]) -> None:
