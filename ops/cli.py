@@ -19,7 +19,7 @@ from ops.version import version
 
 app = typer.Typer(
     name="webstack",
-    help="A small fleet on EC2, and AWS on this machine to try it on. `pulumi up` is for AWS; `webstack lab` is for here.",
+    help="Run the webstack infrastructure: on AWS with `pulumi up`, or on this machine with `webstack lab up`.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -41,22 +41,22 @@ def _print_version(name_or_id: bool) -> None:
 @app.callback()
 def root(
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Which webstack this is, and of which commit.")
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and the commit, and exit.")
     ] = False,
 ) -> None:
-    """The options of the command itself."""
+    """Options that belong to `webstack` itself."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Runs the command line; a user's mistake is one message on stderr and a status that is not zero.
+    """Runs the command line. A user's mistake becomes one message on stderr and a non-zero exit status.
 
-    Whatever ends a command that speaks to programs (`--json`), a mistake in its line and Ctrl-C too, is also one JSON object on stdout.
+    With `--json`, every failure is also one JSON object on stdout: a wrong command line and Ctrl-C too.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     errors = Terminal(stderr=True)
     as_json = json_output.JSON_FLAG in given and json_output.is_requested(typer.main.get_command(app), given)
 
-    def told(error: str) -> None:
+    def report(error: str) -> None:
         if as_json:
             json_output.print_failure(error)
 
@@ -64,32 +64,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         app(given)
     except LabError as error:
         errors.print(str(error), style="red", soft_wrap=True)
-        told(str(error))
+        report(str(error))
         _exit_now(1)
     except KeyboardInterrupt:
         errors.print("interrupted", style="red")
-        told("interrupted")
+        report("interrupted")
         _exit_now(EXIT_INTERRUPTED)
-    except SystemExit as ended:  # typer's, which has shown what it says of the line itself
+    except SystemExit as ended:  # from typer, which has already printed its message
         if ended.code in (None, 0) or isinstance(ended.__context__, BrokenPipeError):
             raise
         if ended.code == EXIT_INTERRUPTED:
             errors.print("interrupted", style="red")
-        told("interrupted" if ended.code == EXIT_INTERRUPTED else _usage_error(ended.__context__))
+        report("interrupted" if ended.code == EXIT_INTERRUPTED else _usage_error(ended.__context__))
         _exit_now(ended.code if isinstance(ended.code, int) else 1)
-    except Exception as error:  # nobody's mistake but ours: its traceback stays
-        told(f"{type(error).__name__}: {error}")
+    except Exception as error:  # a bug: keep the traceback
+        report(f"{type(error).__name__}: {error}")
         raise
 
 
 def _usage_error(error: BaseException | None) -> str:
-    """What is wrong with a command line, in typer's words."""
+    """Typer's own message about a wrong command line."""
     message = getattr(error, "format_message", None)
     return str(message()) if callable(message) else f"ended: {error or 'no reason given'}"
 
 
 def _exit_now(status: int) -> None:
-    """Ends now: a program that the engine has given up may still wait for hosts in a thread, and an ordinary exit would wait for it."""
+    """Exits without waiting for threads: a program that the engine has cancelled may still be waiting for hosts in one."""
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

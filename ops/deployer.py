@@ -1,4 +1,4 @@
-"""`webstack deployer-policy`: what whoever runs `pulumi up`, or previews, must be allowed on AWS."""
+"""`webstack deployer-policy`: the IAM policies for the roles that run `pulumi up` or `pulumi preview`."""
 
 import json
 from collections.abc import Mapping
@@ -16,44 +16,50 @@ from ops.permissions.required import DeployerKind
 from ops.permissions.stack_file import policy_scope
 from ops.permissions.state import StateBackend, state_statements
 
-StackArgument = Annotated[str, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml.")]
+StackArgument = Annotated[str, typer.Option("--stack", help="The environment, configured by Pulumi.<stack>.yaml.")]
 AccountOption = Annotated[
-    str | None, typer.Option("--account", help="The AWS account's twelve digits; without it the one of aws:allowedAccountIds.")
+    str | None, typer.Option("--account", help="The AWS account's 12-digit id. Default: the only one in aws:allowedAccountIds.")
 ]
 NO_BOUNDARY_WARNING = (
     "Pulumi.{stack}.yaml has no webstack:environment.permissionsBoundary: whoever deploys may give the hosts' roles any right and use it"
     " from a host, as an administrator; docs/deploying.md, section 2"
 )
-FolderOption = Annotated[Path | None, typer.Option("--folder", help="Write each policy into a file of this folder, ready for IAM.")]
+FolderOption = Annotated[Path | None, typer.Option("--folder", help="Write each policy to a file in this folder instead of printing it.")]
 
 
 def deployer_policy(
     stack: StackArgument = "dev",
     account: AccountOption = None,
     preview: Annotated[
-        bool, typer.Option("--preview", help="For who may only preview, as in pull requests: reads, and no secret.")
+        bool, typer.Option("--preview", help="For a role that only previews, as in pull requests: it may read, but no secrets.")
     ] = False,
     state: Annotated[
-        str | None, typer.Option("--state", help="Where the engine's state is, as `pulumi login` takes it: s3://BUCKET.")
+        str | None, typer.Option("--state", help="Where Pulumi keeps the state, as given to `pulumi login`: s3://BUCKET.")
     ] = None,
-    state_key: Annotated[str | None, typer.Option("--state-key", help="The ARN of the KMS key of the state and its secrets.")] = None,
-    github: Annotated[str | None, typer.Option("--github", help="OWNER/REPOSITORY whose workflows may take the role.")] = None,
-    github_ids: Annotated[str | None, typer.Option("--github-ids", help="OWNER_ID/REPOSITORY_ID, for subjects that bear ids.")] = None,
-    branch: Annotated[str | None, typer.Option("--branch", help="The branch whose workflows may deploy: main, if not given.")] = None,
-    environment: Annotated[str | None, typer.Option("--environment", help="GitHub's environment, in place of the branch.")] = None,
+    state_key: Annotated[str | None, typer.Option("--state-key", help="The ARN of the KMS key that encrypts the state's secrets.")] = None,
+    github: Annotated[
+        str | None, typer.Option("--github", help="Also print a trust policy for the workflows of this OWNER/REPOSITORY.")
+    ] = None,
+    github_ids: Annotated[
+        str | None, typer.Option("--github-ids", help="The OWNER_ID/REPOSITORY_ID, for tokens whose subject contains ids.")
+    ] = None,
+    branch: Annotated[str | None, typer.Option("--branch", help="The branch whose workflows may assume the role. Default: main.")] = None,
+    environment: Annotated[
+        str | None, typer.Option("--environment", help="The GitHub environment whose jobs may assume the role, instead of a branch.")
+    ] = None,
     folder: FolderOption = None,
 ) -> None:
-    """Print the least IAM policies under which a stack is deployed, and with --github the trust policy of the role that gets them.
+    """Print the least-privilege IAM policies that deploying a stack needs.
 
-    Region and permissions boundary are the stack file's. IAM limits a policy to 6,144 characters, so there are several: attach all of them.
-    docs/deploying.md says how they come about and what they cannot limit.
+    Region and permissions boundary come from the stack file. IAM limits a policy to 6,144 characters, so there are several: attach all of
+    them to the role. docs/deploying.md explains where they come from and what they cannot limit.
     """
     given = {"--github-ids": github_ids, "--branch": branch, "--environment": environment}
     alone = next((option for option, value in given.items() if value is not None and github is None), None)
     if alone:
-        raise UserError(f"{alone} {given[alone]}: says whose workflows may take the role; give --github OWNER/REPOSITORY too")
+        raise UserError(f"{alone} {given[alone]}: limits which workflows may assume the role; give --github OWNER/REPOSITORY too")
     if state_key is not None and state is None:
-        raise UserError("--state-key: says which key the state has; give --state too")
+        raise UserError("--state-key: is the key of the state in a bucket; give --state too")
     where = policy_scope(REPOSITORY, stack, account)
     if where.boundary is None and not preview:
         typer.echo(f"warning: {NO_BOUNDARY_WARNING.format(stack=stack)}", err=True)

@@ -65,7 +65,7 @@ def provider_for(session: LabHandle, requested: Provider | None) -> ProviderKind
     held = session.recorded_provider()
     if held and requested and held != requested:
         raise UserError(
-            f"--provider {requested}: what lab {session.names.name!r} holds was made by provider {held!r}, and one state is not for two. "
-            f"Give the other one a lab of its own (--lab {requested}), or take this one down first (webstack lab down)."
+            f"--provider {requested}: lab {session.names.name!r} was deployed with provider {held!r}, and a stack keeps its provider. "
+            f"Give the other provider a lab of its own (--lab {requested}), or take this one down first (webstack lab down)."
         )
     return "real" if (requested or held) == "real" else "lab"

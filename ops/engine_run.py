@@ -52,7 +52,7 @@ def interruptible(engine: Engine, console: Terminal, operation: Callable[[], T])
         nonlocal interrupts
         interrupts += 1
         if interrupts == 1:
-            console.print("cancelling: waiting for what is being created (once more to end at once)")
+            console.print("cancelling: waiting for resources that are being created (once more to stop at once)")
             engine.interrupt()
         else:
             engine.kill()

@@ -34,7 +34,7 @@ RUNNING_STATES = ("pending", "booting", "running")
 class Host:
     """One host of the lab. Addresses are empty where it has none.
 
-    `reason` says why it is not ready, `status` is the word of one that is, `age_seconds` how old that word is; None without one.
+    `reason` says why it is not ready, `said` what a ready host reports, `age_seconds` how old its report is; None without one.
     `problems` is what else is wrong.
     """
 
@@ -55,7 +55,7 @@ class Host:
 
     @classmethod
     def of(cls, row: Mapping[str, object]) -> "Host":
-        """Reads what the daemon says of a host: its own words, and names and tags that others have given."""
+        """Reads a host from the daemon's answer. Its texts come from the host or from tags, so they are made printable."""
         text = {name: sanitize(str(row.get(name) or "")) for name in _TEXT_FIELDS}
         problems = cast("list[object]", row.get("problems") or [])
         age = row.get("age_seconds")
@@ -73,8 +73,8 @@ class Host:
         return asdict(self)
 
 
-def _printable(told: object) -> dict[str, str]:
-    pairs = cast("dict[str, str]", told or {})
+def _printable(values: object) -> dict[str, str]:
+    pairs = cast("dict[str, str]", values or {})
     return {sanitize(name): sanitize(text, max_length=MAX_FACT_LENGTH) for name, text in pairs.items()}
 
 
@@ -137,7 +137,7 @@ class _IndentedText:
 
 
 def detail_lines(host: Host) -> list[str]:
-    """What is known of a host beside its row, in words."""
+    """What else is known of a host, for the lines under its row."""
     found = [f"{host.instance_id}: {host.said or 'it serves' if host.ready else host.reason or 'it does not say why'}"]
     for name, value in host.facts.items():
         if name == "active":
@@ -162,7 +162,7 @@ def unready_summary(session: LabHandle) -> str:
         return ""
     if not found:
         return ""
-    return f"made, running and not serving: {', '.join(found)}. The next `webstack lab up` waits for them or replaces them."
+    return f"running but not serving yet: {', '.join(found)}. The next `webstack lab up` waits for them or replaces them."
 
 
 def url(session: LabHandle) -> str:
@@ -191,7 +191,7 @@ def resolve(session: LabHandle, name_or_id: str, instance: str | None, say: Call
     others = [other for other in list_hosts(session) if other.name == host.name and other.instance_id != host.instance_id]
     if others and name_or_id == host.name and not instance:
         rest = ", ".join(f"{other.instance_id} ({other.state})" for other in others)
-        say(f"{host.name} is {host.instance_id} ({host.state}) here; there is also {rest}: give that id in place of the name")
+        say(f"{host.name}: using {host.instance_id} ({host.state}); for {rest} give the id instead of the name")
     return host
 
 

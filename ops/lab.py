@@ -1,4 +1,4 @@
-"""`webstack lab`: AWS on this machine, and the same program applied to it by the same engine.
+"""`webstack lab`: runs the stack on an emulated AWS on this machine, with the real Pulumi engine.
 
 The engine's libraries take a second to load, so only the commands that drive it import them.
 """
@@ -23,7 +23,7 @@ from ops.options import ConfigFileOption, EngineRequest, HostArgument, JsonOptio
 from ops.terminal import Terminal
 
 lab = typer.Typer(
-    help="AWS on this machine: the real engine applies the program to it, and real hosts boot.",
+    help="Run the stack on this machine: the real Pulumi engine, an emulated AWS API, and hosts that boot.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -31,9 +31,13 @@ lab = typer.Typer(
 lab.add_typer(faults.fault, name="fault")
 
 RefreshOption = Annotated[
-    bool, typer.Option("--refresh", help="First read every resource anew, as `pulumi up --refresh` does: what is gone is made again.")
+    bool,
+    typer.Option(
+        "--refresh",
+        help="First read the actual state of every resource, as `pulumi up --refresh` does, so that deleted ones are created again.",
+    ),
 ]
-DiffOption = Annotated[bool, typer.Option("--diff", help="Show every changed line, as `pulumi preview --diff` does.")]
+DiffOption = Annotated[bool, typer.Option("--diff", help="Show the changes in detail, as `pulumi preview --diff` does.")]
 
 console = Terminal(width=None if sys.stdout.isatty() else 200)
 err_console = Terminal(stderr=True)
@@ -45,7 +49,10 @@ def _say(text: str) -> None:
 
 @lab.command("setup")
 def setup_command() -> None:
-    """Get what the lab needs once a machine: the Pulumi CLI and the host image."""
+    """Download or build the Pulumi CLI and the host image.
+
+    Both are kept in ~/.cache/webstack; `webstack lab up` gets what is missing too.
+    """
     from lab.engine import install_cli
     from ops import setup
 
@@ -64,7 +71,11 @@ def up(
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Start the lab if it is not running, then a real `pulumi up`: the first time all is created, later the difference is."""
+    """Start the lab and deploy the stack, like `pulumi up`.
+
+    The first run creates everything, later runs apply the changes. Fails when a host does not become ready or the site does not answer; the
+    hosts that already serve are kept then.
+    """
     from ops import operations, setup
 
     requirements.require_host("webstack lab up")
@@ -74,20 +85,20 @@ def up(
     started = time.monotonic()
     for line in faults.active_fault_lines(session):
         _say(line)
-    wanted = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
+    request = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
     try:
-        applied = operations.up(session, wanted, err_console, _say, refresh=refresh_state)
+        applied = operations.up(session, request, err_console, _say, refresh=refresh_state)
     except KeyboardInterrupt:
-        if left := hosts.unready_summary(session):
-            err_console.print(left, style="yellow", soft_wrap=True)
+        if unready := hosts.unready_summary(session):
+            err_console.print(unready, style="yellow", soft_wrap=True)
         raise
-    there, seconds = hosts.list_hosts(session), time.monotonic() - started
+    listed, seconds = hosts.list_hosts(session), time.monotonic() - started
     if as_json:
         site = {"answers": applied.site_answers, "told": applied.site_message}
-        told = {"url": applied.url, "site": site, "seconds": round(seconds, 1), "operations": applied.operations}
-        json_output.print_success(told | {"hosts": [host.as_dict() for host in there]})
+        report = {"url": applied.url, "site": site, "seconds": round(seconds, 1), "operations": applied.operations}
+        json_output.print_success(report | {"hosts": [host.as_dict() for host in listed]})
         return
-    console.print(hosts.table(there))
+    console.print(hosts.table(listed))
     _say(applied.summary(seconds))
     print(applied.url)
 
@@ -102,11 +113,14 @@ def preview(
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Show what `up` would do. Without a running lab, the plan of the whole stack; that needs no root."""
+    """Show what `up` would change, without changing anything.
+
+    Without a running lab, shows the plan for a new stack, and needs no root.
+    """
     from ops import operations
 
-    wanted = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
-    text, planned = operations.preview(LabHandle.of(name), wanted, err_console, diff=diff, color=_color_mode())
+    request = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
+    text, planned = operations.preview(LabHandle.of(name), request, err_console, diff=diff, color=_color_mode())
     if as_json:
         json_output.print_success({"changes": [asdict(step) for step in planned]})
     else:
@@ -122,13 +136,13 @@ def refresh(
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Read every resource anew from the API: shows what was changed behind the program's back."""
+    """Update the engine's state from the lab's API and show what was changed outside of `up`."""
     from ops import operations
 
-    wanted = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
+    request = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
     session = LabHandle.of(name)
     session.require_running()
-    text, counts = operations.refresh(session, wanted, err_console, color=_color_mode())
+    text, counts = operations.refresh(session, request, err_console, color=_color_mode())
     if as_json:
         json_output.print_success({"operations": counts})
     else:
@@ -143,7 +157,7 @@ def destroy(
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Delete every resource of the stack; the lab itself keeps running, as empty as a new one."""
+    """Delete every resource of the stack. The lab itself keeps running, empty."""
     from ops import operations
 
     session = LabHandle.of(name)
@@ -156,45 +170,45 @@ def destroy(
 
 @lab.command()
 def status(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
-    """List the hosts: role, zone, addresses, instance id, state, and whether each serves; and whether the site answers its visitors.
+    """Show the hosts, whether each one serves, and whether the site answers.
 
-    The status is 0 whatever it finds: what is found stands in the table, and in --json.
+    The exit status is 0 even when a host does not serve: read the table, or --json.
     """
     from ops import site_check
 
     session = LabHandle.of(name)
     session.require_running()
-    said = control_client.status(session.names)
-    rows, troubles = hosts.parse_hosts(said), hosts.find_problems(said)
-    place = site_check.find_site(session, rows)
-    site = site_check.check_site(place) if place is not None else None
+    answer = control_client.status(session.names)
+    rows, problems = hosts.parse_hosts(answer), hosts.find_problems(answer)
+    endpoint = site_check.find_site(session, rows)
+    site = site_check.check_site(endpoint) if endpoint is not None else None
     if as_json:
-        told = {"hosts": [host.as_dict() for host in rows], "site": site.as_dict() if site is not None else None}
-        json_output.print_success(told | {"problems": troubles, "faults": said["faults"]})
+        report = {"hosts": [host.as_dict() for host in rows], "site": site.as_dict() if site is not None else None}
+        json_output.print_success(report | {"problems": problems, "faults": answer["faults"]})
     else:
         console.print(hosts.table(rows))
         if site is not None:
             console.print(hosts.indented(site.line, indent=7))
-    for trouble in troubles:
-        err_console.print(trouble, style="red", soft_wrap=True)
-    for line in faults.format_faults(said["faults"]):
+    for problem in problems:
+        err_console.print(problem, style="red", soft_wrap=True)
+    for line in faults.format_faults(answer["faults"]):
         err_console.print(line, style="yellow", soft_wrap=True)
 
 
 @lab.command("reach")
 def reach_command(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="A host, `internet`, or a host's address.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The same, or any other address.")],
-    port: Annotated[str, typer.Argument(metavar="PORT", help="443 or 443/tcp, 53/udp, icmp, or 112/proto for protocol 112.")],
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Where the packet comes from: a host's name or address, or `internet`.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Where it goes: the same, or any other address.")],
+    port: Annotated[str, typer.Argument(metavar="PORT", help="A port (443, 443/tcp, 53/udp), `icmp`, or a protocol number (112/proto).")],
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Send a packet from one place to another, say whether it passed, and name the security group rules that decide."""
+    """Send a packet and show whether it arrives and which security group rules decide."""
     session = LabHandle.of(name)
-    wanted = reachability.PacketSpec.parse(port)
+    packet = reachability.PacketSpec.parse(port)
     session.require_running()
     requirements.require_root("webstack lab reach")
-    answer = control_client.reach(session.names, source, target, wanted.protocol, wanted.port)
+    answer = control_client.reach(session.names, source, target, packet.protocol, packet.port)
     if as_json:
         print(json.dumps(answer, indent=2))
     else:
@@ -204,11 +218,13 @@ def reach_command(
 
 @lab.command()
 def url(
-    api: Annotated[bool, typer.Option("--api", help="The endpoint of the lab's AWS API, from this machine; its keys: `lab env`.")] = False,
+    api: Annotated[
+        bool, typer.Option("--api", help="Print the endpoint of the lab's AWS API instead. Its keys: `webstack lab env`.")
+    ] = False,
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Print the URL that the lab serves on, for example for `curl -k`; with --api the endpoint for `aws --endpoint-url` and boto3."""
+    """Print the site's URL, for example for `curl -k`, or with --api the AWS API's endpoint."""
     session = LabHandle.of(name)
     session.require_running()
     found = session.names.api_endpoint if api else hosts.url(session)
@@ -217,9 +233,10 @@ def url(
 
 @lab.command()
 def env(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
-    """Print what makes aws and boto3 the administrator of the lab's account: eval "$(webstack lab env)". It holds a secret; needs root.
+    """Print shell commands that give the AWS CLI and boto3 administrator access to the lab.
 
-    No region is among it: give the stack's, as on AWS (--region, AWS_REGION).
+    Use it as: eval "$(webstack lab env)". The output contains a secret key, and reading it needs root. It sets no region: give the stack's,
+    with --region or AWS_REGION.
     """
     session = LabHandle.of(name)
     session.require_running()
@@ -234,11 +251,11 @@ def env(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
 
 @lab.command()
 def quota(
-    settings: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]…", help="Quotas to change, e.g. vcpus=64.")] = None,
+    settings: Annotated[list[str] | None, typer.Argument(metavar="[NAME=VALUE]…", help="Quotas to change, such as vcpus=64.")] = None,
     as_json: JsonOption = False,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Show what the lab's AWS account may have, and change it as AWS would on request."""
+    """Show the quotas of the lab's AWS account, or change them."""
     from ops import quotas
 
     session = LabHandle.of(name)
@@ -250,12 +267,13 @@ def quota(
 @lab.command("exec", context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})  # -h is the command's own
 def exec_command(
     host: HostArgument,
-    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="What to run there, as root.")],
+    command: Annotated[list[str], typer.Argument(metavar="-- COMMAND…", help="The command to run.")],
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Run a command on a host: webstack lab exec db-1 -- mysql -e 'SHOW REPLICA STATUS' -E. What is behind `--` is the command's own.
+    """Run a command on a host as root.
 
-    It runs as root, with a plain environment: nothing of yours is handed over.
+    Example: webstack lab exec db-1 -- mysql -e 'SHOW REPLICA STATUS' -E. Options after `--` belong to the command. It gets a plain
+    environment, not yours, and its exit status is passed on. Fails when the host is not running.
     """
     session = LabHandle.of(name)
     session.require_running()
@@ -269,20 +287,25 @@ def exec_command(
 @lab.command()
 def logs(
     host: HostArgument,
-    unit: Annotated[str | None, typer.Option("--unit", "-u", help="Only this unit.")] = None,
-    lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines; 0 for all.")] = 200,
-    since: Annotated[str | None, typer.Option("--since", help="Only from then on, as journalctl takes it: '10 min ago', '14:30'.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on as lines are written, until Ctrl-C.")] = False,
-    access: Annotated[bool, typer.Option("--access", help="A web host's requests: Nginx's access log in place of the journal.")] = False,
-    slow: Annotated[bool, typer.Option("--slow", help="A database's statements of a second and more, in place of the journal.")] = False,
+    unit: Annotated[str | None, typer.Option("--unit", "-u", help="Show only this systemd unit.")] = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many lines to show; 0 for all.")] = 200,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Show only what is newer, in journalctl's notation: '10 min ago', '14:30'.")
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep showing new lines until Ctrl-C.")] = False,
+    access: Annotated[bool, typer.Option("--access", help="Show a web host's Nginx access log instead of the journal.")] = False,
+    slow: Annotated[
+        bool, typer.Option("--slow", help="Show a database host's slow query log (a second and more) instead of the journal.")
+    ] = False,
     instance: Annotated[
-        str | None, typer.Option("--instance", metavar="ID", help="Which of two: during a release a name has an old and a new host.")
+        str | None,
+        typer.Option("--instance", metavar="ID", help="The instance id, when an old and a new host share the name during a release."),
     ] = None,
     name: LabOption = DEFAULT_LAB,
 ) -> None:
-    """Show a host's journal or another of its logs, also while it is stopped."""
+    """Show a host's journal or one of its other logs, even when the host is stopped."""
     if access and slow:
-        raise UserError("--access and --slow: give one of them, a host has one or the other")
+        raise UserError("--access and --slow cannot be used together: web hosts have one log, database hosts the other")
     source = host_logs.Source.ACCESS if access else host_logs.Source.SLOW if slow else host_logs.Source.JOURNAL
     session = LabHandle.of(name)
     session.require_running()
@@ -296,13 +319,13 @@ def logs(
 
 @lab.command()
 def kill(host: HostArgument, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
-    """Pull a host's plug: no signal reaches it, its packets vanish without an answer."""
+    """Cut a host's power: it gets no signal, and its packets vanish without an answer."""
     _act(name, host, "kill", as_json=as_json)
 
 
 @lab.command()
 def stop(host: HostArgument, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
-    """Stop a host in order, as StopInstances does; its disks are kept."""
+    """Shut a host down cleanly, as StopInstances does. Its disks are kept."""
     _act(name, host, "stop", as_json=as_json)
 
 
@@ -314,7 +337,7 @@ def start(host: HostArgument, as_json: JsonOption = False, name: LabOption = DEF
 
 @lab.command()
 def down(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
-    """Take the whole lab away, whatever state it is in: processes, namespaces, mounts, volumes, links, state."""
+    """Remove the lab and everything it made on this machine, whatever state it is in."""
     from ops import operations
 
     requirements.require_root("webstack lab down")

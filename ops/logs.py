@@ -36,7 +36,7 @@ def log_command(
     """
     path, role, what = source.value
     if path and (unit or since):
-        raise UserError(f"{what} is a file: --unit and --since are of the journal. Leave them out; --lines counts from the end")
+        raise UserError(f"--unit and --since select journal entries, and {what} is a file: leave them out, or use --lines")
     host = hosts.resolve(session, name_or_id, instance, say)
     if path and host.role != role:
         known = {spec.name: spec.label for spec in SPECS}

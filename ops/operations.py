@@ -1,4 +1,4 @@
-"""What the lab's commands do with the engine."""
+"""The engine operations behind the lab's commands."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -35,10 +35,10 @@ class UpResult:
         return self.site_message.startswith(SITE_UP)
 
     def summary(self, seconds: float) -> str:
-        """How it ended, in one line: nothing is called serving that was not asked."""
+        """The result in one line. Only a site that was asked and answered is called serving."""
         if self.site_answers:
             return f"serving after {seconds:.0f} s: {self.site_message}"
-        return f"ended after {seconds:.0f} s, whether it serves is not known: {self.site_message or 'nobody asked'}"
+        return f"finished after {seconds:.0f} s, not known to serve: {self.site_message or 'the site was not asked'}"
 
 
 def up(session: LabHandle, request: EngineRequest, console: Terminal, say: ProgressCallback, *, refresh: bool = False) -> UpResult:
@@ -55,18 +55,18 @@ def up(session: LabHandle, request: EngineRequest, console: Terminal, say: Progr
         real_providers.check_installed(real_providers.plugin_folder())
     session.start(say)
     if session.moto_was_restarted():
-        _reset_lab(session, "the lab's API server was restarted and knows nothing any more", say)
+        _reset_lab(session, "the lab's API server was restarted and has lost its state", say)
     try:
         progress, url = _apply(session, chosen, request, console, refresh=refresh)
     except LostStateError as error:
-        _reset_lab(session, f"{error}; what exists nobody knows", say)
+        _reset_lab(session, f"{error}; what exists is unknown", say)
         progress, url = _apply(session, chosen, request, console)
     except UserError as error:
         if not session.moto_was_restarted():
             raise
         raise UserError(
-            f"{error}\nThe lab's API server ended while this ran, and what it knew is lost: "
-            f"`webstack lab up` again starts the lab afresh. The server's log: {session.names.moto_log}"
+            f"{error}\nThe lab's API server ended during this command and its state is lost: "
+            f"run `webstack lab up` again to start the lab afresh. The server's log: {session.names.moto_log}"
         ) from None
     say(progress.summary())
     sentences = [text for text in progress.messages if text.startswith((SITE_UP, SITE_SKIPPED, SITE_UNREACHABLE))]

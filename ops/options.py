@@ -10,23 +10,28 @@ import typer
 
 from stack.suggestions import closest_match
 
-LabOption = Annotated[str, typer.Option("--lab", envvar="WEBSTACK_LAB", help="Which lab: up to 8 lowercase letters, digits and hyphens.")]
-HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
+LabOption = Annotated[
+    str, typer.Option("--lab", envvar="WEBSTACK_LAB", help="The lab's name: up to 8 lowercase letters, digits and hyphens.")
+]
+HostArgument = Annotated[str, typer.Argument(metavar="HOST", help="A host's name, such as web-1, or its instance id.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 StackOption = Annotated[
-    str | None, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml. Default: what the lab holds, else dev.")
+    str | None,
+    typer.Option("--stack", help="The environment, configured by Pulumi.<stack>.yaml. Default: the lab's current stack, or dev."),
 ]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Replace one value of the stack file, e.g. web.count=3. May be repeated."),
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Override one value of the stack file for this run, such as web.count=3. May be repeated."
+    ),
 ]
 ConfigFileOption = Annotated[
-    Path | None, typer.Option("--config-file", help="The stack's configuration, in place of the clone's Pulumi.<stack>.yaml.")
+    Path | None, typer.Option("--config-file", help="Read the stack's configuration from this file instead of Pulumi.<stack>.yaml.")
 ]
 
 
 class Provider(StrEnum):
-    """Whose provider makes the stack's resources."""
+    """Which provider creates the stack's resources."""
 
     LAB = "lab"
     REAL = "real"
@@ -47,15 +52,15 @@ ProviderOption = Annotated[
         "--provider",
         parser=parse_provider,
         metavar="[lab|real]",
-        help="`lab`: the lab's own. `real`: Pulumi's AWS plugin, as installed by `pulumi plugin install`, against the lab's API. "
-        "Default: what made the stack that the lab holds, else lab.",
+        help="`lab`: the lab's own provider. `real`: Pulumi's AWS and random plugins, installed with `pulumi plugin install`, which then "
+        "call the lab's API. Default: the provider of the lab's current stack, or lab.",
     ),
 ]
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineRequest:
-    """What a command was given for the engine."""
+    """What the command line asks of the engine."""
 
     stack: str | None = None
     config_file: Path | None = None

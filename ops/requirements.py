@@ -29,7 +29,7 @@ ROOTLESS_HINT = (
 def require_root(command: str) -> None:
     """Raises UserError where this process is not root's."""
     if os.geteuid() != 0:
-        raise UserError(f"`{command}` needs root: it makes namespaces, mounts and loop devices. Run it as root (sudo).\n{ROOTLESS_HINT}")
+        raise UserError(f"`{command}` needs root: it creates namespaces, mounts and loop devices. Run it as root (sudo).\n{ROOTLESS_HINT}")
 
 
 def require_host(command: str) -> None:
@@ -41,7 +41,7 @@ def require_host(command: str) -> None:
     if missing:
         raise UserError(f"`{command}` needs these packages: {', '.join(sorted(missing))}. Install them with `make setup`.")
     if not _kernel_mounts("xfs"):
-        raise UserError(f"`{command}` needs a kernel with XFS: the databases' volumes hold it, and `modprobe xfs` brings none here.")
+        raise UserError(f"`{command}` needs a kernel with XFS for the databases' volumes, and `modprobe xfs` did not provide it.")
 
 
 def _kernel_mounts(file_system: str) -> bool:

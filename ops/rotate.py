@@ -1,4 +1,4 @@
-"""`webstack rotate`: other passwords, another session key, another certificate, while the site serves."""
+"""`webstack rotate`: replaces passwords, the session key or the certificate while the site serves."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,33 +16,33 @@ TARGETS = (*ALIASES, *DATABASE_SECRETS, TLS)
 WhatArgument = Annotated[
     list[str] | None, typer.Argument(metavar="WHAT…", help=f"{', '.join(ALIASES)}, {', '.join(DATABASE_SECRETS)} or {TLS}.")
 ]
-StackOption = Annotated[str, typer.Option("--stack", help="The environment: Pulumi.<stack>.yaml.")]
-LabOption = Annotated[str | None, typer.Option("--lab", help="In this lab; without it on AWS, with your credentials.")]
-FromOption = Annotated[Path | None, typer.Option("--from", help="For tls: a PEM file with certificate, chain and unencrypted key.")]
-SecretOption = Annotated[
-    str | None, typer.Option("--secret", help="For tls: the secret's name; without it the one of loadBalancer.tls.secret.")
+StackOption = Annotated[str, typer.Option("--stack", help="The environment, configured by Pulumi.<stack>.yaml.")]
+LabOption = Annotated[str | None, typer.Option("--lab", help="Rotate in this lab. Without it: on AWS, with your credentials.")]
+FromOption = Annotated[
+    Path | None, typer.Option("--from", help="For tls: a PEM file with the certificate, its chain and its unencrypted key.")
 ]
+SecretOption = Annotated[str | None, typer.Option("--secret", help="For tls: the name of the secret. Default: loadBalancer.tls.secret.")]
 
 
 def rotate(
     what: WhatArgument = None,
     stack: StackOption = "dev",
     lab: LabOption = None,
-    everything: Annotated[bool, typer.Option("--all", help="The session key and all passwords of the databases.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Rotate the session key and all database passwords.")] = False,
     revoke: Annotated[
-        bool, typer.Option("--revoke", help="For session-key: then refuse what earlier keys signed, so that all visitors log in anew.")
+        bool, typer.Option("--revoke", help="For session-key: also refuse what earlier keys signed, so every visitor has to log in again.")
     ] = False,
     source: FromOption = None,
     secret: SecretOption = None,
-    timeout: Annotated[int, typer.Option("--timeout", min=10, help="Seconds until it ends although hosts are not there yet.")] = 300,
+    timeout: Annotated[int, typer.Option("--timeout", min=10, help="Seconds to wait for the hosts before giving up.")] = 300,
     as_json: JsonOption = False,
 ) -> None:
-    """Give running hosts other secrets, without an outage.
+    """Rotate passwords, the session key or the certificate without an outage.
 
-    Each host accepts the new one before anybody uses it, and the old one is refused only when nobody does any more. How far it came is in
-    Secrets Manager's labels and in the hosts' own words: interrupted, the same command goes on. Examples:
+    Every host accepts the new secret before any host uses it, and the old one is refused only when no host uses it any more. Fails when the
+    hosts are not there within --timeout: old and new secrets are both accepted then, and running the same command again continues.
 
-    webstack rotate database --stack prod; webstack rotate session-key --revoke; webstack rotate tls --from site.pem --lab default
+    Examples: webstack rotate database --stack prod; webstack rotate session-key --revoke; webstack rotate tls --from site.pem --lab dev
     """
     purposes = _purposes(what or [], everything=everything)
     tls = TLS in (what or [])
@@ -55,7 +55,7 @@ def rotate(
 def _purposes(what: list[str], *, everything: bool) -> list[str]:
     for one in what:
         if one not in TARGETS:
-            raise UserError(f"{one!r}: no secret of a stack; one of {', '.join(TARGETS)}")
+            raise UserError(f"{one!r} is not a secret of a stack; give one of {', '.join(TARGETS)}")
     if everything:
         return list(ROTATABLE_SECRETS)
     chosen = [purpose for one in what for purpose in ALIASES.get(one, () if one == TLS else (one,))]
@@ -64,10 +64,10 @@ def _purposes(what: list[str], *, everything: bool) -> list[str]:
 
 def _check(purposes: list[str], *, tls: bool, revoke: bool, source: Path | None, secret: str | None) -> None:
     if not purposes and not tls:
-        raise UserError(f"say what: one or more of {', '.join(TARGETS)}, or --all")
+        raise UserError(f"nothing to rotate: give one or more of {', '.join(TARGETS)}, or --all")
     if tls and source is None:
-        raise UserError("tls: give the new certificate, its chain and its key: --from FILE")
+        raise UserError("tls needs the new certificate, its chain and its key: give --from FILE")
     if not tls and (source is not None or secret is not None):
-        raise UserError("--from and --secret are for tls: webstack rotate tls --from FILE")
+        raise UserError("--from and --secret are only for tls: webstack rotate tls --from FILE")
     if revoke and SESSION_KEY not in purposes:
-        raise UserError("--revoke is for session-key: the old password of an account is always refused in the end")
+        raise UserError("--revoke is only for session-key: an account's old password is always refused in the end")

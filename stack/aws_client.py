@@ -68,8 +68,8 @@ class AwsClient:
     def find_running_host(self, stack_tags: Mapping[str, str], host: str) -> InstanceState | None:
         """The running instance that is tagged as this host of the stack whose `stack_tags` tags these are (`stack.tags.stack_tags`)."""
         tags = {f"tag:{key}": value for key, value in stack_tags.items()}
-        wanted = {**tags, "tag:host": host, "instance-state-name": "running"}
-        found = _instances(self.ec2.describe_instances(Filters=[{"Name": key, "Values": [value]} for key, value in wanted.items()]))
+        filters = {**tags, "tag:host": host, "instance-state-name": "running"}
+        found = _instances(self.ec2.describe_instances(Filters=[{"Name": key, "Values": [value]} for key, value in filters.items()]))
         return found[0] if found else None
 
     def get_object(self, bucket: str, key: str) -> StoredObject | None:

@@ -38,8 +38,8 @@ class BackendsNotReadyError(pulumi.RunError):
 
     def __init__(self, lines: Sequence[str]) -> None:
         remedy = (
-            "Nothing was deleted. A host that answers nobody may have lost its machine: see its state, and start it again. Where this `up` "
-            "made new hosts, load balancers know those alone by now: put the change back, or mend it, and `up` again. What HAProxy's words "
+            "Nothing was deleted. A host that does not answer may have lost its machine: check its state, and start it again. If this `up` "
+            "made new hosts, load balancers already use those alone: fix or revert the change and run `up` again. What HAProxy's words "
             "mean: docs/checks.md"
         )
         super().__init__("\n".join([*lines, "", remedy]))
@@ -86,20 +86,20 @@ class BackendWaiter:
 
     async def _poll_balancer(self, client_factory: HostApi, bucket: str, balancer: str, key: str, webs: Mapping[str, str]) -> list[str]:
         """What is missing in the end, a line for each host."""
-        began, told = self._clock.now(), ""
+        began, last_reason = self._clock.now(), ""
         while True:
             missing = await self._missing(client_factory, bucket, key, webs)
             waited = self._clock.now() - began
             if not missing:
-                if told:
+                if last_reason:
                     pulumi.log.info(f"{balancer}: sends requests to {', '.join(webs)}")
                 return []
             if waited >= self._timeout:
                 return [f"{balancer} sends no requests to {host} after {waited:.0f} s: {why}" for host, why in missing.items()]
             reason = "; ".join(f"{host}: {why}" for host, why in missing.items())
-            if reason != told:
+            if reason != last_reason:
                 pulumi.log.info(f"{balancer}: does not send requests to all web hosts yet: {reason}")
-                told = reason
+                last_reason = reason
             await self._clock.sleep(min(POLL_INTERVAL, self._timeout - waited))
 
     async def _missing(self, client_factory: HostApi, bucket: str, key: str, webs: Mapping[str, str]) -> dict[str, str]:
@@ -123,4 +123,4 @@ def backend_status(record: ReadinessRecord) -> BackendStatus | None:
     if up is None:
         return None
     down = [one.partition(": ") for one in record.facts.get("servers_down", "").split("; ") if one]
-    return BackendStatus(up=frozenset(up.split()), down={address: said for address, _, said in down})
+    return BackendStatus(up=frozenset(up.split()), down={address: reason for address, _, reason in down})

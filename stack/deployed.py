@@ -32,7 +32,7 @@ def change_problems(settings: Settings, invalid_keys: Set[str], deployed: Deploy
             key=key,
             value=cidr,
             rule=f"the network that the stack is in, {deployed.vpc_cidr}: another one would replace every host at once",
-            remedy="leave it as it was; another network is a new stack, and the data goes there by a copy",
+            remedy="leave it as it was; for another network, create a new stack and copy the data there",
         )
     key, allowed = f"{NAMESPACE}:loadBalancer.allowedCidrs", settings.load_balancer.allowed_cidrs
     if key not in invalid_keys and not any(one.startswith(f"{key}[") for one in invalid_keys):
@@ -47,9 +47,9 @@ def _allowed_cidrs_problems(key: str, new: Sequence[str], old: Sequence[str]) ->
     yield Problem(
         key=key,
         value=f"{len(new)} networks",
-        rule=f"at most {room} networks together with those that the stack allows until now: that would be {len(together)}, as new rules "
+        rule=f"at most {room} networks together with those that the stack allows now: that would be {len(together)}, as new rules "
         f"come before old ones go, and a security group takes {MAX_RULES} in a direction",
-        remedy=f"change it by several `up`: first with {', then with '.join(told for _, told in transition_steps(old, new, room))}",
+        remedy=f"change it by several `up`: first with {', then with '.join(step for _, step in transition_steps(old, new, room))}",
     )
 
 

@@ -78,35 +78,37 @@ def evaluate_host(
     if instance.state == "stopping":
         return HostStatus(state="waiting", reason="the instance is stopping")
     if record is None:
-        return HostStatus(state="waiting", reason="booting, nothing heard yet")
+        return HostStatus(state="waiting", reason="booting, no report yet")
     try:
-        told = parse_record(record)
+        parsed = parse_record(record)
     except InvalidRecordError as error:
         return HostStatus(state="waiting", reason=str(error), uncertain=True)
-    if user_data_sha256 is not None and told.user_data_sha256 != user_data_sha256:
-        return HostStatus(state="waiting", reason="booting, its last word is about older user data")
-    if told.time is None or told.time <= instance.launch_time:
-        return HostStatus(state="waiting", reason="booting, its last word is from before its launch")
-    reason, failing = told.reason or "no reason given", told.facts.get("failing", "")
-    if silent := staleness(told, age):
-        return HostStatus(state="waiting", reason=f"{silent}; then it said: {told.state}, {reason}", uncertain=told.state != "failed")
-    match told.state:
-        case "ready" if configuration_sha256 is not None and told.configuration_sha256 != configuration_sha256:
-            return _pending_configuration(told.configuration_problem, configuration_sha256)
+    if user_data_sha256 is not None and parsed.user_data_sha256 != user_data_sha256:
+        return HostStatus(state="waiting", reason="booting, its last report is about older user data")
+    if parsed.time is None or parsed.time <= instance.launch_time:
+        return HostStatus(state="waiting", reason="booting, its last report is from before its launch")
+    reason, failing = parsed.reason or "no reason given", parsed.facts.get("failing", "")
+    if silent := staleness(parsed, age):
+        return HostStatus(
+            state="waiting", reason=f"{silent}; its last report: {parsed.state}, {reason}", uncertain=parsed.state != "failed"
+        )
+    match parsed.state:
+        case "ready" if configuration_sha256 is not None and parsed.configuration_sha256 != configuration_sha256:
+            return _pending_configuration(parsed.configuration_problem, configuration_sha256)
         case "ready":
-            return HostStatus(state="ready", reason=reason, detail=told.detail)
+            return HostStatus(state="ready", reason=reason, detail=parsed.detail)
         case "failed":
-            served, moment = told.renewed_every is not None, told.time.isoformat()
+            served, moment = parsed.renewed_every is not None, parsed.time.isoformat()
             return HostStatus(
-                state="failed", reason=reason, detail=told.detail, reported_at=moment, failing_unit=failing, served_before=served
+                state="failed", reason=reason, detail=parsed.detail, reported_at=moment, failing_unit=failing, served_before=served
             )
         case state:
-            return HostStatus(state="waiting", reason=reason, detail=told.detail, failing_unit=failing, uncertain=state == "unready")
+            return HostStatus(state="waiting", reason=reason, detail=parsed.detail, failing_unit=failing, uncertain=state == "unready")
 
 
-def _pending_configuration(problem: ConfigurationFailure | None, wanted: str) -> HostStatus:
-    """A host that serves with an older configuration. `problem` is its word on the wanted one, where it has met any."""
-    if problem is None or problem.sha256 != wanted:
+def _pending_configuration(problem: ConfigurationFailure | None, desired: str) -> HostStatus:
+    """A host that serves with an older configuration. `problem` is its report on the desired one, where it has seen it."""
+    if problem is None or problem.sha256 != desired:
         return HostStatus(state="waiting", reason="serves, its new configuration is not in force yet")
     reason, detail = problem.reason, problem.detail
     if problem.refused:

@@ -71,7 +71,7 @@ def preflight_problems(
     offers = asking.submit("their zones", lambda client: _describe_offerings(client, names)) if names else None
     sizes = None
     if deployed.stack_id and f"{NAMESPACE}:database.volumeSize" not in desired.invalid_keys:
-        sizes = asking.submit("data volumes", functools.partial(_volume_sizes, wanted=desired, stack_id=deployed.stack_id))
+        sizes = asking.submit("data volumes", functools.partial(_volume_sizes, desired=desired, stack_id=deployed.stack_id))
     known, offered = asking.result(types), asking.result(offers)
 
     def unfit(some: Sequence[_TierHosts]) -> list[Problem]:
@@ -92,11 +92,11 @@ def _problems_of_new_hosts(
     unfit: Callable[[Sequence[_TierHosts]], list[Problem]],
     tiers: Sequence[_TierHosts],
     asking: Ec2Queries,
-    wanted: DesiredStack,
+    desired: DesiredStack,
     stack_id: str,
 ) -> list[Problem]:
     """Of the problems those of hosts that are not there yet with this type. AWS withdraws types and offers; what runs goes on."""
-    standing = asking.result(asking.submit("hosts", functools.partial(_deployed_types, wanted=wanted, stack_id=stack_id)))
+    standing = asking.result(asking.submit("hosts", functools.partial(_deployed_types, desired=desired, stack_id=stack_id)))
     new = [
         replace(tier, hosts={host: zone for host, zone in tier.hosts.items() if (standing or {}).get(host) != tier.instance_type})
         for tier in tiers
@@ -105,15 +105,17 @@ def _problems_of_new_hosts(
     refused = {problem.key for problem in kept}
     for problem in found:
         if problem.key not in refused:
-            told = "its hosts are there and stay, but AWS would make no new one" if standing is not None else "AWS would make no new host"
-            pulumi.log.warn(f"{problem.key} = {problem.value}: {told}. It is not {problem.rule}; {problem.remedy}")
+            consequence = (
+                "its existing hosts stay, but AWS would not create new ones" if standing is not None else "AWS would not create new hosts"
+            )
+            pulumi.log.warn(f"{problem.key} = {problem.value}: {consequence}. It is not {problem.rule}; {problem.remedy}")
     return kept
 
 
-def _deployed_types(ec2: "EC2Client", wanted: DesiredStack, stack_id: str) -> dict[str, str]:
+def _deployed_types(ec2: "EC2Client", desired: DesiredStack, stack_id: str) -> dict[str, str]:
     """Host → instance type, of the stack's instances that are there."""
     filters: list[FilterTypeDef] = [
-        *_tag_filters(wanted, stack_id),
+        *_tag_filters(desired, stack_id),
         {"Name": "instance-state-name", "Values": list(EXISTING_STATES)},
     ]
     found: dict[str, str] = {}
@@ -124,20 +126,22 @@ def _deployed_types(ec2: "EC2Client", wanted: DesiredStack, stack_id: str) -> di
     return found
 
 
-def _host_zones(wanted: DesiredStack, existing: DeployedStack) -> tuple[str, ...]:
+def _host_zones(desired: DesiredStack, existing: DeployedStack) -> tuple[str, ...]:
     """The zones that the stack's hosts are or will be in. Raises ConfigurationError where the region has no zone left."""
-    zones = list(existing.zones[: len(wanted.zones)])
-    for planned in wanted.zones[len(zones) :]:
-        zones.append(pick_zone(planned, zones, wanted.region_zones))
+    zones = list(existing.zones[: len(desired.zones)])
+    for planned in desired.zones[len(zones) :]:
+        zones.append(pick_zone(planned, zones, desired.region_zones))
     return tuple(zones)
 
 
-def _warn_unavailable_zones(wanted: DesiredStack, existing: DeployedStack) -> None:
+def _warn_unavailable_zones(desired: DesiredStack, existing: DeployedStack) -> None:
     """Says where AWS has taken a zone of the stack off its list, as in an outage: all there stays, and nothing is refused for it."""
-    gone = [zone for zone in existing.zones[: len(wanted.zones)] if wanted.region_zones and zone not in wanted.region_zones]
+    gone = [zone for zone in existing.zones[: len(desired.zones)] if desired.region_zones and zone not in desired.region_zones]
     if gone:
-        told = "what the stack has there stays, but AWS may refuse to make a host or a volume there; a release makes new web hosts"
-        pulumi.log.warn(f"AWS does not list {', '.join(gone)} as available in {wanted.region} now: {told}")
+        consequence = (
+            "what the stack has there stays, but AWS may refuse to create hosts or volumes there, and a release creates new web hosts"
+        )
+        pulumi.log.warn(f"AWS does not list {', '.join(gone)} as available in {desired.region} now: {consequence}")
 
 
 def _tiers(settings: Settings, zones: Sequence[str]) -> list[_TierHosts]:
@@ -186,8 +190,11 @@ def _incompatibility(described: "InstanceTypeInfoTypeDef") -> tuple[str, str]:
     hypervisor, metal = described.get("Hypervisor"), described.get("BareMetal")
     nvme = described.get("EbsInfo", {}).get("NvmeSupport")
     if (hypervisor not in (None, "nitro") and not metal) or nvme == "unsupported":
-        told = f"AWS says hypervisor {hypervisor or 'none'}, NVMe {nvme or 'unknown'}"
-        return f"an instance type of AWS's Nitro system: a data volume is found by its NVMe name, and {told}", "choose one such as t3.small"
+        reported = f"AWS says hypervisor {hypervisor or 'none'}, NVMe {nvme or 'unknown'}"
+        return (
+            f"an instance type of AWS's Nitro system: a data volume is found by its NVMe name, and {reported}",
+            "choose one such as t3.small",
+        )
     return "", ""
 
 
@@ -215,16 +222,16 @@ def _zone_problems(offered: Mapping[str, set[str]], tiers: Sequence[_TierHosts],
             )
 
 
-def _tag_filters(wanted: DesiredStack, stack_id: str) -> "list[FilterTypeDef]":
-    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in stack_tags(wanted.stack, stack_id).items()]
+def _tag_filters(desired: DesiredStack, stack_id: str) -> "list[FilterTypeDef]":
+    return [{"Name": f"tag:{key}", "Values": [value]} for key, value in stack_tags(desired.stack, stack_id).items()]
 
 
-def _volume_sizes(ec2: "EC2Client", wanted: DesiredStack, stack_id: str) -> dict[str, int]:
+def _volume_sizes(ec2: "EC2Client", desired: DesiredStack, stack_id: str) -> dict[str, int]:
     """Data volume → GiB, of those that there are."""
-    names = [f"{wanted.stack}-{host}-data" for host in database.SPEC.host_names(wanted.settings)]
+    names = [f"{desired.stack}-{host}-data" for host in database.SPEC.host_names(desired.settings)]
     pages = ec2.get_paginator("describe_volumes").paginate(
         Filters=[
-            *_tag_filters(wanted, stack_id),
+            *_tag_filters(desired, stack_id),
             {"Name": "tag:Name", "Values": names},
             {"Name": "status", "Values": ["creating", "available", "in-use"]},
         ]
@@ -232,9 +239,9 @@ def _volume_sizes(ec2: "EC2Client", wanted: DesiredStack, stack_id: str) -> dict
     return {str(one.get("VolumeId")): one.get("Size", 0) for page in pages for one in page["Volumes"]}
 
 
-def _volume_problems(sizes: Mapping[str, int], wanted: DesiredStack) -> list[Problem]:
+def _volume_problems(sizes: Mapping[str, int], desired: DesiredStack) -> list[Problem]:
     """A volume grows and never shrinks: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html (Size)."""
-    size = wanted.settings.database.volume_size
+    size = desired.settings.database.volume_size
     larger = {volume: there for volume, there in sizes.items() if there > size}
     if not larger:
         return []
@@ -243,7 +250,7 @@ def _volume_problems(sizes: Mapping[str, int], wanted: DesiredStack) -> list[Pro
         Problem(
             key=f"{NAMESPACE}:database.volumeSize",
             value=size,
-            rule=f"at least the size of the volumes that are there: {there}, and EBS makes none smaller",
-            remedy=f"set {max(larger.values())} or more; less is a new stack, and the data goes there by a copy",
+            rule=f"at least the size of the volumes that are there: {there}, and EBS cannot shrink a volume",
+            remedy=f"set {max(larger.values())} or more; for less, create a new stack and copy the data there",
         )
     ]

@@ -87,7 +87,9 @@ class UnknownStateError(pulumi.RunError):
     """AWS did not say whether a host serves, and without that nothing may be done to it."""
 
     def __init__(self, host: str, seconds: float, reason: str) -> None:
-        super().__init__(f"{host}: whether it serves is not known after {seconds:.0f} s: {reason}\n\nIt was not changed. Try `up` again.")
+        super().__init__(
+            f"{host}: could not find out within {seconds:.0f} s whether it serves: {reason}\n\nIt was not changed. Run `up` again."
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +136,7 @@ class ReadinessWaiter:
         def begin(values: list[Any]) -> "Awaitable[WaitResult] | WaitResult":
             if not self._enabled:
                 return WaitResult(host=host, ready=True)
-            instance_id, bucket_name, role, text, wanted, *_ = values
+            instance_id, bucket_name, role, text, configured, *_ = values
             return self.poll_until_ready(
                 AwaitedHost(
                     host=host,
@@ -142,7 +144,7 @@ class ReadinessWaiter:
                     bucket=bucket_name,
                     role_id=role,
                     user_data_sha256=_sha256(text),
-                    configuration_sha256=None if wanted is None else _sha256(wanted),
+                    configuration_sha256=None if configured is None else _sha256(configured),
                     cattle=cattle,
                 )
             )
@@ -209,7 +211,7 @@ class ReadinessWaiter:
                 verdict = replace(
                     verdict,
                     state="waiting",
-                    reason=f"{verdict.reason}; it served before: looked at again once {', '.join(others)} are through",
+                    reason=f"{verdict.reason}; it served before: checked again once {', '.join(others)} are done",
                 )
             else:
                 verdict = failures.confirm(verdict)
@@ -311,7 +313,7 @@ class _FailureTracker:
         if not failed or status.final or len(self._reported) >= (self._required or 0):
             return status
         before = "served" if status.served_before else "failed"
-        return replace(status, state="waiting", reason=f"it {before} before, and tries again: {status.reason}")
+        return replace(status, state="waiting", reason=f"it {before} before and is trying again: {status.reason}")
 
 
 class _Backoff:

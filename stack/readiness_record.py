@@ -61,20 +61,20 @@ def parse_record(body: bytes) -> ReadinessRecord:
     if len(body) > MAX_RECORD_BYTES:
         raise InvalidRecordError(f"it is larger than {MAX_RECORD_BYTES // 1024} KB")
     try:
-        told = _object(json.loads(body, parse_constant=_reject_constant), "it")
+        record = _object(json.loads(body, parse_constant=_reject_constant), "it")
     except (ValueError, RecursionError):
-        raise InvalidRecordError("it is no JSON") from None
+        raise InvalidRecordError("it is not JSON") from None
     return ReadinessRecord(
-        state=_text(told, "state"),
-        reason=_text(told, "reason"),
-        time=_timestamp(told, "time"),
-        user_data_sha256=_text(told, "user_data_sha256"),
-        configuration_sha256=_text(told, "configuration_sha256"),
-        configuration_problem=_configuration_failure(told.get("configuration_problem")),
-        renewed_every=_seconds(told, "renewed_every"),
-        detail=_lines(told, "detail"),
-        facts=_string_map(told, "facts"),
-        measures=_string_map(told, "measures"),
+        state=_text(record, "state"),
+        reason=_text(record, "reason"),
+        time=_timestamp(record, "time"),
+        user_data_sha256=_text(record, "user_data_sha256"),
+        configuration_sha256=_text(record, "configuration_sha256"),
+        configuration_problem=_configuration_failure(record.get("configuration_problem")),
+        renewed_every=_seconds(record, "renewed_every"),
+        detail=_lines(record, "detail"),
+        facts=_string_map(record, "facts"),
+        measures=_string_map(record, "measures"),
     )
 
 
@@ -85,46 +85,49 @@ def _reject_constant(text: str) -> object:
 def _configuration_failure(value: object) -> ConfigurationFailure | None:
     if value is None:
         return None
-    told = _object(value, "`configuration_problem`")
+    record = _object(value, "`configuration_problem`")
     return ConfigurationFailure(
-        sha256=_text(told, "sha256"), reason=_text(told, "reason"), detail=_lines(told, "detail"), refused=told.get("refused") is True
+        sha256=_text(record, "sha256"),
+        reason=_text(record, "reason"),
+        detail=_lines(record, "detail"),
+        refused=record.get("refused") is True,
     )
 
 
 def _object(value: object, what: str) -> Mapping[str, object]:
     if not isinstance(value, dict):
-        raise InvalidRecordError(f"{what} is no JSON object")
+        raise InvalidRecordError(f"{what} is not a JSON object")
     return cast("dict[str, object]", value)
 
 
-def _text(told: Mapping[str, object], name: str) -> str:
-    value = told.get(name)
+def _text(record: Mapping[str, object], name: str) -> str:
+    value = record.get(name)
     if value is not None and not isinstance(value, str):
-        raise InvalidRecordError(f"`{name}` is no text")
+        raise InvalidRecordError(f"`{name}` is not text")
     return sanitize(value or "")
 
 
-def _lines(told: Mapping[str, object], name: str) -> tuple[str, ...]:
-    value = told.get(name)
+def _lines(record: Mapping[str, object], name: str) -> tuple[str, ...]:
+    value = record.get(name)
     lines = cast("list[object]", value) if isinstance(value, list) else []
     if not (value is None or isinstance(value, list)) or not all(isinstance(line, str) for line in lines):
-        raise InvalidRecordError(f"`{name}` is no list of lines")
+        raise InvalidRecordError(f"`{name}` is not a list of lines")
     return sanitize_lines(map(str, lines), last=MAX_DETAIL_LINES)
 
 
-def _string_map(told: Mapping[str, object], name: str) -> dict[str, str]:
-    value = told.get(name)
+def _string_map(record: Mapping[str, object], name: str) -> dict[str, str]:
+    value = record.get(name)
     found: Mapping[str, object] = {} if value is None else _object(value, f"`{name}`")
     if len(found) > MAX_FACTS:
         raise InvalidRecordError(f"`{name}` has more than {MAX_FACTS} entries")
     for one, text in found.items():
         if not isinstance(text, str):
-            raise InvalidRecordError(f"`{name}.{sanitize(one, max_length=100)}` is no text")
+            raise InvalidRecordError(f"`{name}.{sanitize(one, max_length=100)}` is not text")
     return {sanitize(one, max_length=100): sanitize(str(text), max_length=MAX_FACT_LENGTH) for one, text in found.items()}
 
 
-def _timestamp(told: Mapping[str, object], name: str) -> datetime | None:
-    value = told.get(name)
+def _timestamp(record: Mapping[str, object], name: str) -> datetime | None:
+    value = record.get(name)
     if value is None:
         return None
     try:
@@ -133,11 +136,11 @@ def _timestamp(told: Mapping[str, object], name: str) -> datetime | None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise InvalidRecordError(f"`{name}` is no date and time with an offset")
+    raise InvalidRecordError(f"`{name}` is not a date and time with an offset")
 
 
-def _seconds(told: Mapping[str, object], name: str) -> float | None:
-    value = told.get(name)
+def _seconds(record: Mapping[str, object], name: str) -> float | None:
+    value = record.get(name)
     if value is None:
         return None
     try:
@@ -145,4 +148,4 @@ def _seconds(told: Mapping[str, object], name: str) -> float | None:
             return float(value)
     except OverflowError:
         pass
-    raise InvalidRecordError(f"`{name}` is no number of seconds")
+    raise InvalidRecordError(f"`{name}` is not a number of seconds")

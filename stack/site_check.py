@@ -38,8 +38,8 @@ class SiteError(pulumi.RunError):
             *(f"    {line}" for line in refusal.detail),
         ]
         hint = (
-            "Nothing was deleted. Where this machine cannot reach the site, `readiness.site: false` leaves the question out. "
-            "Who asks what: docs/checks.md"
+            "Nothing was deleted. Where this machine cannot reach the site, set `readiness.site: false` to skip this check. "
+            "What it asks: docs/checks.md"
         )
         super().__init__("\n".join([*lines, "", hint]))
 
@@ -62,7 +62,7 @@ class SiteCheck:
             return
         if endpoint.name != endpoint.address:
             self._warn_dns_mismatch(endpoint, await asyncio.to_thread(self.resolve, endpoint.name))
-        began, told = self.clock.now(), ""
+        began, last_reason = self.clock.now(), ""
         visits = good = in_a_row = 0
         row_began = began
         while in_a_row < REQUIRED_PROBES and not (in_a_row >= REQUIRED_SLOW_PROBES and self.clock.now() - row_began >= SLOW_PROBES_SECONDS):
@@ -77,15 +77,14 @@ class SiteCheck:
                 if waited >= TIMEOUT:
                     if refusal.unreachable and endpoint.restricted:
                         pulumi.log.warn(
-                            f"{SITE_UNREACHABLE}{refusal.reason}. loadBalancer.allowedCidrs may not hold this machine; that it serves is "
-                            "the load "
-                            "balancers' word"
+                            f"{SITE_UNREACHABLE}{refusal.reason}. loadBalancer.allowedCidrs may not include this machine; "
+                            "only the load balancers report that the site serves"
                         )
                         return
                     raise SiteError(endpoint, waited, refusal, good=good, of=visits) from refusal
-                if refusal.reason != told:
-                    told = refusal.reason
-                    pulumi.log.info(f"{endpoint.url}: {told}")
+                if refusal.reason != last_reason:
+                    last_reason = refusal.reason
+                    pulumi.log.info(f"{endpoint.url}: {last_reason}")
                 await self.clock.sleep(POLL_INTERVAL)
             else:
                 good, in_a_row = good + 1, in_a_row + 1
@@ -97,14 +96,14 @@ class SiteCheck:
         if found and place.address in found:
             return
         how = "could not be looked up" if found is None else f"leads to {', '.join(found)}" if found else "is not known to DNS"
-        pulumi.log.warn(f"{place.name} {how}, and the site is at {place.address}: make an A record {place.name} → {place.address}")
+        pulumi.log.warn(f"{place.name} {how}, and the site is at {place.address}: create an A record {place.name} → {place.address}")
 
 
 def for_environment(environment: Environment, *, enabled: bool) -> SiteCheck:
     """The question of this `up`."""
     chosen = environment.settings.readiness
     reason = (
-        "readiness.wait is false, nobody waits for hosts either"
+        "readiness.wait is false, so hosts were not waited for either"
         if not chosen.wait
         else "readiness.site is false"
         if not chosen.site

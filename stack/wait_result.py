@@ -10,8 +10,8 @@ import pulumi
 from stack.host_status import HostStatus
 
 UNUSED_HOSTS_HINT: Final = (
-    "Not in use yet, but running and costing: {}. An `up` with the cause mended, or with the old release put back, makes new hosts in "
-    "their place and then deletes these. Hosts that served before go on."
+    "Not in use yet, but running and costing: {}. Fix the cause, or go back to the old release, and run `up`: it makes new hosts in "
+    "their place and then deletes these. Hosts that served before keep serving."
 )
 
 
@@ -59,4 +59,4 @@ def format_detail(instance_id: str, status: HostStatus) -> list[str]:
     unit = status.failing_unit
     journal, lab = (f"journalctl -b -u {quote(unit)}", f" --unit {quote(unit)}") if unit else ("journalctl -b", "")
     reached = f"`aws ssm start-session --target {instance_id}`"
-    return [*lines, f"    the whole log: {reached}, then `{journal}`; in the lab `webstack lab logs {instance_id}{lab}`"]
+    return [*lines, f"    full log: {reached}, then `{journal}`; in the lab `webstack lab logs {instance_id}{lab}`"]

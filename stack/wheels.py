@@ -36,7 +36,7 @@ def download_wheels(lock: Path, folder: Path) -> list[Path]:
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=PIP_TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
-        raise WheelsError(f"no answer within {PIP_TIMEOUT} s; look at the network and pip's index settings") from None
+        raise WheelsError(f"pip did not finish within {PIP_TIMEOUT} s; check the network and pip's index settings") from None
     if result.returncode != 0:
         lines = [line for line in result.stderr.strip().splitlines() if line.strip()][-4:]
         raise WheelsError(
@@ -52,5 +52,5 @@ def _pip_command() -> list[str]:
     beside = Path(sys.executable).parent / "uv"
     uv = str(beside) if os.access(beside, os.X_OK) else shutil.which("uv")
     if uv is None:
-        raise WheelsError(f"neither pip nor uv is there: {sys.executable} -m ensurepip, or install uv")
+        raise WheelsError(f"neither pip nor uv is installed: run {sys.executable} -m ensurepip, or install uv")
     return [uv, "tool", "run", "--quiet", "pip"]

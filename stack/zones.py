@@ -21,13 +21,13 @@ def choose_zones(
     is in, count all the same.
     """
     known = sorted({*available, *deployed})
-    wanted, named = settings.network.zones, settings.network.zone_names
+    count, named = settings.network.zones, settings.network.zone_names
     problems: list[Problem] = []
-    if wanted > len(known):
+    if count > len(known):
         problems.append(
             Problem(
                 key=f"{NAMESPACE}:network.zones",
-                value=wanted,
+                value=count,
                 rule=f"at most {len(known)}: {region} has {', '.join(known) or 'no zones'}",
                 remedy=f"set {len(known)} or less, or choose another aws:region" if len(known) > 1 else "choose another aws:region",
             )
@@ -43,7 +43,7 @@ def choose_zones(
                     remedy=f"did you mean {choice}?" if choice else "name one of these",
                 )
             )
-    return tuple(named or [*deployed, *(zone for zone in known if zone not in deployed)][:wanted]), problems
+    return tuple(named or [*deployed, *(zone for zone in known if zone not in deployed)][:count]), problems
 
 
 def pick_zone(planned: str, used: Sequence[str], available: Sequence[str]) -> str:
@@ -57,7 +57,7 @@ def pick_zone(planned: str, used: Sequence[str], available: Sequence[str]) -> st
     problem = Problem(
         key=f"{NAMESPACE}:network.zones",
         value=len(used) + 1,
-        rule=f"a zone more than the stack is in; it is in {', '.join(used)} and the region has no other",
+        rule=f"at most {len(used)}: the stack is in {', '.join(used)}, and the region has no other zone",
         remedy=f"set {len(used)}",
     )
     raise ConfigurationError([problem], effect="no subnet was made")
@@ -68,12 +68,12 @@ def require_zones_unchanged(actual: Sequence[str], named: Sequence[str]) -> None
     problems = [
         Problem(
             key=f"{NAMESPACE}:network.zoneNames[{number}]",
-            value=wanted,
-            rule=f"the zone that the stack is in, {zone}: subnets, volumes and hosts do not move",
-            remedy="name the zones as they were; other zones are a new stack, and the data goes there by a copy",
+            value=name,
+            rule=f"the zone that the stack is in, {zone}: subnets, volumes and hosts cannot move",
+            remedy="name the zones as they were; for other zones, create a new stack and copy the data there",
         )
-        for number, (zone, wanted) in enumerate(zip(actual, named, strict=False))
-        if zone != wanted
+        for number, (zone, name) in enumerate(zip(actual, named, strict=False))
+        if zone != name
     ]
     if problems:
         raise ConfigurationError(problems, effect="nothing was moved")

@@ -59,7 +59,7 @@ def evaluate_record(record: ReadinessRecord, *, user_data: bytes, launched: date
         return no_report("starting; no word since its last start")
     state, reason = record.state, record.reason
     if silent := staleness(record, age):
-        return HostReadiness(ready=False, reason=f"{silent}; then it said: {state}, {reason}", age_seconds=age)
+        return HostReadiness(ready=False, reason=f"{silent}; its last report: {state}, {reason}", age_seconds=age)
     return HostReadiness(
         ready=state == "ready",
         reason=reason if state == "ready" else f"{state}: {reason}",

@@ -1,4 +1,4 @@
-"""A certificate of the site's owner: judged here before any load balancer sees it, then put into its secret."""
+"""The site owner's certificate: checked here before any load balancer sees it, then stored in its secret."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ def read(path: Path, *, now: datetime | None = None) -> Pem:
         text = path.read_text()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"--from {str(path)!r}: cannot be read ({getattr(error, 'strerror', None) or 'no text'}); give a PEM file"
+            f"--from {str(path)!r}: cannot be read ({getattr(error, 'strerror', None) or 'not a text file'}); give a PEM file"
         ) from None
 
     def refused(rule: str, remedy: str) -> UserError:
@@ -52,17 +52,17 @@ def read(path: Path, *, now: datetime | None = None) -> Pem:
         raise refused(rule, "put the certificate, its chain and its key into one file: cat CERTIFICATE CHAIN KEY") from None
     leaf, form = chain[0], (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*form) != key.public_key().public_bytes(*form):
-        raise refused("the private key is not that of the first certificate", "give the key that the certificate was made for")
+        raise refused("the private key does not belong to the first certificate", "give the key that the certificate was made for")
     moment = now or datetime.now(UTC)
     if leaf.not_valid_after_utc <= moment:
-        raise refused(f"the certificate ended on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it")
+        raise refused(f"the certificate expired on {leaf.not_valid_after_utc:%Y-%m-%d}", "renew it")
     if leaf.not_valid_before_utc > moment:
-        raise refused(f"the certificate holds from {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC on", "wait, or renew it")
+        raise refused(f"the certificate is not valid before {leaf.not_valid_before_utc:%Y-%m-%d %H:%M} UTC", "wait, or renew it")
     return Pem(text=text, fingerprint=leaf.fingerprint(hashes.SHA256()).hex(), not_after=leaf.not_valid_after_utc, dns_names=_names(leaf))
 
 
 def store(clients: AwsClients, secret: str, pem: Pem) -> bool:
-    """Makes the PEM the current value of a secret; whether the secret is new."""
+    """Makes the PEM the current value of a secret. Returns whether the secret was created."""
     try:
         clients.secrets.put_secret_value(SecretId=secret, SecretString=pem.text)
     except ClientError as error:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class AwsClients:
-    """Clients of the three services that it takes."""
+    """Clients of the three services that a rotation uses."""
 
     ec2: "EC2Client"
     s3: "S3Client"
@@ -29,7 +29,7 @@ class AwsClients:
 
 
 def clients_for_aws(repository: Path, stack: str) -> AwsClients:
-    """By the `aws:` settings of a stack's file, and the environment. Raises UserError for settings that are none."""
+    """Clients by the `aws:` settings of a stack's file and the environment. Raises UserError for invalid settings."""
     config = read_config(repository, stack)
     given = {key.removeprefix("aws:"): value for key, value in config.items() if key.startswith("aws:")}
     if problems := aws_config_problems(given):
@@ -40,7 +40,7 @@ def clients_for_aws(repository: Path, stack: str) -> AwsClients:
 
 
 def clients_for_lab(repository: Path, stack: str, lab: LabHandle) -> AwsClients:
-    """By a lab's own API. Raises DaemonError where it does not run, AdminKeysError for all but root."""
+    """Clients of a lab's API. Raises LabError where it is not running, AdminKeysError for all but root."""
     region = _region(read_config(repository, stack), stack)
     lab.require_running()
     caller = aws_clients.admin_clients(lab.names)
@@ -51,7 +51,7 @@ def _region(config: Any, stack: str) -> str:
     region = config.get("aws:region")
     if not isinstance(region, str):
         raise UserError(
-            f"Pulumi.{stack}.yaml has no aws:region: a stack's secrets are in one region; `pulumi config set aws:region REGION`"
+            f"Pulumi.{stack}.yaml has no aws:region, and secrets are in a region; set it with `pulumi config set aws:region REGION`"
         )
     return region
 

@@ -1,4 +1,4 @@
-"""The work of `webstack rotate`, once it is clear what is wanted."""
+"""The work of `webstack rotate`, once its arguments have been checked."""
 
 import json
 from collections.abc import Sequence
@@ -29,11 +29,11 @@ def run(
     seconds: float,
     as_json: bool,
 ) -> None:
-    """Puts the certificate of `source` into its secret, rotates the secrets of `purposes`, and tells how it goes. Raises LabError."""
-    news = Terminal(stderr=True)
+    """Stores the certificate of `source` in its secret, rotates the secrets of `purposes`, and reports progress. Raises LabError."""
+    progress = Terminal(stderr=True)
 
     def say(text: str) -> None:
-        news.print(text, soft_wrap=True)
+        progress.print(text, soft_wrap=True)
 
     pem = certificate.read(source) if source is not None else None
     named = (secret or _configured_secret(stack)) if pem is not None else ""
@@ -49,10 +49,12 @@ def run(
         if as_json:
             print(json.dumps(_result(fleet, purposes, pem), indent=2))
     except KeyboardInterrupt:
-        say("Nothing is lost: what was done holds, old and new are accepted meanwhile. The same command goes on from here.")
+        say("Old and new secrets are both accepted. Run the same command again to continue.")
         raise
     except (ClientError, BotoCoreError) as error:
-        raise UserError(f"AWS refused or did not answer: {error}\nWhat was done holds; the same command goes on from here.") from error
+        raise UserError(
+            f"AWS refused or did not answer: {error}\nOld and new secrets are both accepted. Run the same command again to continue."
+        ) from error
 
 
 def _configured_secret(stack: str) -> str:
@@ -63,8 +65,8 @@ def _configured_secret(stack: str) -> str:
     name = cast("dict[str, Any]", tls).get("secret") if isinstance(tls, dict) else None
     if not isinstance(name, str) or not name:
         raise UserError(
-            f"tls: Pulumi.{stack}.yaml names no secret for a certificate of yours. Give --secret NAME, then serve it: "
-            "loadBalancer.tls with `mode: secret` and `secret: NAME` in that file, and `up`"
+            f"tls: Pulumi.{stack}.yaml names no secret for a certificate. Give --secret NAME; to serve that certificate, set "
+            "loadBalancer.tls to `mode: secret` and `secret: NAME` in that file and run `up`"
         )
     return name
 
@@ -74,11 +76,11 @@ def _rotate_certificate(
 ) -> None:
     made = certificate.store(opened, secret, pem)
     names = f" for {', '.join(pem.dns_names)}" if pem.dns_names else ""
-    say(f"tls: {secret} {'was made and ' if made else ''}holds the certificate{names}, until {pem.not_after:%Y-%m-%d}")
+    say(f"tls: {secret} {'was created and ' if made else ''}holds the certificate{names}, valid until {pem.not_after:%Y-%m-%d}")
     if made or not any(
         host.facts.get("tls_secret") == secret or (host.role == "load_balancer" and host.record_error) for host in fleet.hosts()
     ):
-        say("tls: no load balancer takes its certificate from there yet: loadBalancer.tls with `mode: secret`, and `up`")
+        say("tls: no load balancer uses this secret yet: set loadBalancer.tls to `mode: secret` and run `up`")
         return
     wait(lambda: not_yet_serving(fleet.hosts(), secret, pem.fingerprint), timeout=seconds, say=say)
     say("tls: done, every load balancer serves it")

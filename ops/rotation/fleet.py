@@ -1,4 +1,4 @@
-"""The running stack as a rotation sees it: its hosts and what they say of their secrets, its bucket, the labels of its secrets."""
+"""The running stack as a rotation sees it: its hosts and the secrets that they report, its bucket, the labels of its secrets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,7 +33,7 @@ class StagingLabels:
 
 @dataclass(frozen=True, kw_only=True)
 class FleetHost:
-    """What a host last said: `secret_versions` are those that it uses and accepts by purpose, the one in use first."""
+    """A host and its last report: `secret_versions` are those that it uses and accepts by purpose, the one in use first."""
 
     name: str
     role: str
@@ -53,12 +53,12 @@ class FleetHost:
 
     @property
     def wait_reason(self) -> str:
-        """Why it may not say what is waited for."""
+        """Why it may not report what is waited for."""
         if self.state != "running":
             return f"it is {self.state}"
         if self.record_error:
             return self.record_error
-        return "it has not said so yet" if self.ready else "it does not serve"
+        return "it has not reported it yet" if self.ready else "it does not serve"
 
 
 class Fleet:
@@ -74,19 +74,19 @@ class Fleet:
         if len(found) != 1:
             what = f"hosts of several stacks ({', '.join(sorted(found))})" if found else "no host"
             raise UserError(
-                f"--stack {self._stack}: there is {what} tagged project={PROJECT}, environment={self._stack} here; "
-                "give the stack that is deployed, and the account and region that it is in"
+                f"--stack {self._stack}: found {what} tagged project={PROJECT}, environment={self._stack}; "
+                "give the name of a deployed stack, and use its account and region"
             )
         return secret_prefix(self._stack, found.pop())
 
     def hosts(self) -> list[FleetHost]:
-        """All hosts that are not going, with their last word, by name."""
-        said = self._records()
+        """All hosts that are not being terminated, with their last reports, by name."""
+        records = self._records()
         hosts: list[FleetHost] = []
         for one in self._instances():
             tags, identifier = _tags(one), str(one["InstanceId"])
-            found = said.get(identifier)
-            # A word from before the launch is about another boot; status asks the same (stack/host_status.py).
+            found = records.get(identifier)
+            # A record from before the launch is about another boot; status asks the same (stack/host_status.py).
             record = found if isinstance(found, ReadinessRecord) and found.time is not None and found.time > one["LaunchTime"] else None
             hosts.append(
                 FleetHost(
@@ -163,15 +163,15 @@ class Fleet:
 
     def _records(self) -> dict[str, ReadinessRecord | str]:
         """Instance → its record, or why that cannot be read."""
-        said: dict[str, ReadinessRecord | str] = {}
+        records: dict[str, ReadinessRecord | str] = {}
         for key in self._keys(self.bucket):
             try:
-                said[_instance(key)] = parse_record(read_record_body(self._clients.s3.get_object(Bucket=self.bucket, Key=key)["Body"]))
+                records[_instance(key)] = parse_record(read_record_body(self._clients.s3.get_object(Bucket=self.bucket, Key=key)["Body"]))
             except InvalidRecordError as error:
-                said[_instance(key)] = str(error)
+                records[_instance(key)] = str(error)
             except ClientError:
                 continue  # gone meanwhile: its host is waited for
-        return said
+        return records
 
     def _keys(self, bucket: str) -> list[str]:
         pages = self._clients.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix="hosts/")

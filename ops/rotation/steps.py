@@ -1,4 +1,4 @@
-"""What a rotation does next, told by labels and by the hosts' own words alone: so one that was interrupted goes on where it stopped.
+"""The steps of a rotation. Labels and the hosts' reports alone decide which is next, so an interrupted rotation continues where it stopped.
 
 The steps are those of Secrets Manager's rotation (https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html):
 a new version is made as AWSPENDING, those who check accept it besides, it becomes AWSCURRENT, those who use it take it over.
@@ -22,7 +22,7 @@ ProgressCallback = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class PendingHost:
-    """A host that has not done its part of a step."""
+    """A host that has not finished a step yet."""
 
     host: str
     reason: str
@@ -40,7 +40,7 @@ class Rotation:
         self._started = False
 
     def step(self, hosts: Sequence[FleetHost]) -> list[PendingHost]:
-        """Does what can be done now; the hosts that are awaited before the next step. Nobody is where it did something, or is done."""
+        """Does the next step if possible. Returns the hosts to wait for first; none where it did something or is done."""
         found = self._fleet.staging_labels(self.purpose)
         step = self._session_key if self.purpose == SESSION_KEY else self._account
         return step(found, hosts)
@@ -51,7 +51,7 @@ class Rotation:
             unread = [
                 PendingHost(host=host.name, reason=host.record_error) for host in hosts if host.role == database.NAME and host.record_error
             ]
-            return [PendingHost(host="databases", reason="none says that it is the primary"), *unread]
+            return [PendingHost(host="databases", reason="no host reports that it is the primary"), *unread]
         if not self._started:
             if not (found.pending or found.previous):
                 return self._put_pending()
@@ -75,29 +75,29 @@ class Rotation:
         if awaited := self._not_using(web_hosts, found.current):
             return awaited
         if not self._revoke:
-            return self._finish("what the one before signed is still accepted")
+            return self._finish("sessions signed with the previous key are still accepted")
         if found.previous:
             return self._retire_previous(found)
-        return self._accepting_old(web_hosts, found.current) or self._finish("what the one before signed is refused")
+        return self._accepting_old(web_hosts, found.current) or self._finish("sessions signed with earlier keys are refused")
 
     def _put_pending(self) -> list[PendingHost]:
         self._fleet.put_pending(self.purpose, "".join(secrets.choice(ALPHABET) for _ in range(SECRET_SPECS[self.purpose].length)))
         self._started = True
-        self._say(f"{self.purpose}: a new value is there, AWSPENDING")
+        self._say(f"{self.purpose}: a new value is stored as AWSPENDING")
         return []
 
     def _resume(self) -> None:
         self._started = True
-        self._say(f"{self.purpose}: going on with a rotation that was begun before")
+        self._say(f"{self.purpose}: continuing an earlier rotation")
 
     def _promote(self, found: StagingLabels) -> list[PendingHost]:
         self._fleet.promote(self.purpose, found)
-        self._say(f"{self.purpose}: accepted everywhere; it is AWSCURRENT now")
+        self._say(f"{self.purpose}: every host accepts the new value; it is AWSCURRENT now")
         return []
 
     def _retire_previous(self, found: StagingLabels) -> list[PendingHost]:
         self._fleet.retire_previous(self.purpose, found)
-        self._say(f"{self.purpose}: used everywhere; the old one is given up")
+        self._say(f"{self.purpose}: every host uses the new value; the old one is withdrawn")
         return []
 
     def _finish(self, how: str) -> list[PendingHost]:

@@ -1,4 +1,4 @@
-"""Rotations side by side, until all are done or patience ends."""
+"""Runs rotations side by side until all are done or the time is up."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ Sleep = Callable[[float], None]
 
 
 class RotationTimeoutError(UserError):
-    """Patience ended before all hosts were there; what was done holds, and the same command goes on."""
+    """Not all hosts were there in time. Old and new secrets are both accepted; the same command continues."""
 
 
 def rotate(
@@ -36,19 +36,19 @@ def rotate(
 
 
 def wait(poll: Callable[[], list[PendingHost] | None], *, timeout: float, say: ProgressCallback, sleep: Sleep = time.sleep) -> None:
-    """Looks until there is nobody to wait for any more (None), and tells each thing that is awaited once. Raises RotationTimeoutError."""
+    """Polls until there is nothing to wait for (None), and reports each reason for waiting once. Raises RotationTimeoutError."""
     began = time.monotonic()
-    told: set[str] = set()
+    reported: set[str] = set()
     while (found := poll()) is not None:
         for one in map(str, found):
-            if one not in told:
-                told.add(one)
+            if one not in reported:
+                reported.add(one)
                 say(f"  {one}")
         if found and time.monotonic() - began > timeout:
             lines = "\n".join(f"  {one}" for one in found)
             raise RotationTimeoutError(
-                f"not everywhere after {timeout:.0f} s:\n{lines}\n"
-                "What was done holds and the site serves: the old one is accepted meanwhile. The same command goes on from here."
+                f"still waiting after {timeout:.0f} s for:\n{lines}\n"
+                "The site serves: old and new secrets are both accepted. Run the same command again to continue."
             )
         if found:
             sleep(POLL_SECONDS)

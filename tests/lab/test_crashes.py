@@ -103,9 +103,9 @@ def test_the_api_server_an_up_and_then_the_daemon_are_killed_and_up_repairs_all(
     assert end_of(process, 120) == 1
     said = (tmp_path / "api.log").read_text()
     assert "Traceback" not in said, said
-    assert "The lab's API server ended while this ran, and what it knew is lost: `webstack lab up` again" in said, said
+    assert "The lab's API server ended during this command and its state is lost: run `webstack lab up` again" in said, said
     process = begin_up(struck, tmp_path / "up.log")
-    assert "the lab's API server was restarted and knows nothing any more: starting afresh" in (tmp_path / "up.log").read_text()
+    assert "the lab's API server was restarted and has lost its state: starting afresh" in (tmp_path / "up.log").read_text()
     os.kill(process.pid, signal.SIGKILL)
     assert end_of(process, 5) == -signal.SIGKILL
     struck.up(*SMALL)

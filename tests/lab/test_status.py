@@ -85,7 +85,7 @@ def test_what_a_host_makes_of_its_record_concerns_that_host_and_no_terminal(lab:
 
     lab.run_on("web-1", "systemctl", "stop", "webstack-report")
     try:
-        bad = {"b'[' * 200000": "it is no JSON", "b'[1,2]'": "it is no JSON object", "b'x' * 3000000": "it is larger than 256 KB"}
+        bad = {"b'[' * 200000": "it is not JSON", "b'[1,2]'": "it is not a JSON object", "b'x' * 3000000": "it is larger than 256 KB"}
         for body, why in bad.items():
             written(f"aws.put_object(key, {body})")
             assert reasons(lab) == {"web-1": f"its record cannot be read: {why}"}

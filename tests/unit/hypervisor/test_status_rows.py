@@ -65,7 +65,7 @@ def word(state: str, *, age: float, renewed: bool = True) -> HostReadiness:
 def test_a_host_that_is_not_heard_any_more_is_not_called_ready() -> None:
     assert word("ready", age=240).ready
     silent = word("ready", age=241)
-    assert (silent.ready, silent.reason) == (False, "not heard for 4 minutes; then it said: ready, serves the app")
+    assert (silent.ready, silent.reason) == (False, "not heard for 4 minutes; its last report: ready, serves the app")
     assert silent.facts == {}, "what was so then may not be so now"
     assert word("ready", age=10**6, renewed=False).ready, "of a release before hosts renewed their word"
 

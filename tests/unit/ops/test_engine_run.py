@@ -64,7 +64,7 @@ def test_the_first_one_cancels_in_order_and_says_what_a_second_does(sign: signal
     running = Running(obeys=True)
     said = typed(running, sign)
     assert running.said == ["interrupt"]
-    assert "once more to end at once" in said
+    assert "once more to stop at once" in said
 
 
 def test_the_second_one_ends_it_at_once() -> None:

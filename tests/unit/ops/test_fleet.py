@@ -101,7 +101,7 @@ def test_the_host_is_named_where_the_purpose_concerns_it_and_is_no_matter_elsewh
     assert awaited(balancer, SESSION_KEY, session_key) == []
     assert awaited(balancer, "app-writer", account) == []
     primary = fleet(db_1=BROKEN).hosts()
-    assert awaited(primary, "app-writer", account) == ["databases: none says that it is the primary", f"db-1: {WHY}"]
+    assert awaited(primary, "app-writer", account) == ["databases: no host reports that it is the primary", f"db-1: {WHY}"]
 
 
 def test_no_certificate_is_called_served_by_a_load_balancer_whose_word_nobody_can_read() -> None:

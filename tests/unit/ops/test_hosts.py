@@ -68,7 +68,7 @@ def test_after_an_interruption_the_hosts_that_run_and_do_not_serve_are_named(mon
     monkeypatch.setattr("lab.control_client.status", lambda _: {"hosts": rows})  # pyright: ignore[reportUnknownLambdaType,reportUnknownArgumentType]
     session = LabHandle.of("unit")
     said = hosts.unready_summary(session)
-    assert said.startswith("made, running and not serving: web-1 (i-new), web-2 (i-fails).")
+    assert said.startswith("running but not serving yet: web-1 (i-new), web-2 (i-fails).")
     rows[:] = rows[:1]
     assert hosts.unready_summary(session) == ""
 

@@ -44,7 +44,7 @@ def shown(host: str, **options: Any) -> tuple[list[str], list[str]]:
 def test_of_two_hosts_of_one_name_it_is_said_which_one_is_shown(machines: Path) -> None:
     command, told = shown("web-1")
     assert command == ["journalctl", "--no-pager", "--directory", str(machines / "i-new/upper/var/log/journal"), "--lines", "200"]
-    assert told == ["web-1 is i-new (running) here; there is also i-old (shutting-down): give that id in place of the name"]
+    assert told == ["web-1: using i-new (running); for i-old (shutting-down) give the id instead of the name"]
     command, told = shown("web-1", instance="i-old", unit="nginx", since="10 min ago", lines=0)
     assert command[3:] == [str(machines / "i-old/upper/var/log/journal"), "--unit", "nginx", "--since", "10 min ago", "--lines", "all"]
     assert told == []
@@ -73,7 +73,7 @@ def test_what_servers_write_into_files_is_shown_of_hosts_that_are_off_too(machin
     assert shown("db-1", source=logs.Source.SLOW, lines=5)[0] == ["tail", "-n", "5", str(file)]
     with pytest.raises(UserError, match="web-1 is a web host: MySQL's log of slow statements is on database hosts"):
         shown("web-1", source=logs.Source.SLOW)
-    with pytest.raises(UserError, match="--unit and --since are of the journal"):
+    with pytest.raises(UserError, match="--unit and --since select journal entries"):
         shown("web-1", source=logs.Source.ACCESS, since="today")
 
 

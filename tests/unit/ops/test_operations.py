@@ -159,13 +159,13 @@ def test_a_state_that_is_lost_makes_it_start_afresh_once(session: LabHandle, doi
         (("web-1: ready after 3 s", f"{SITE_UP}https://shop.example/"), "serving after 7 s: the site answers: https://shop.example/"),
         (
             (f"{SITE_SKIPPED}readiness.wait is false",),
-            "ended after 7 s, whether it serves is not known: the site was not asked: readiness.wait is",
+            "finished after 7 s, not known to serve: the site was not asked: readiness.wait is",
         ),
         (
             (f"{SITE_UNREACHABLE}nobody answers",),
-            "ended after 7 s, whether it serves is not known: the site could not be asked from here: nobody",
+            "finished after 7 s, not known to serve: the site could not be asked from here: nobody",
         ),
-        (("web-1: ready after 3 s",), "ended after 7 s, whether it serves is not known: nobody asked"),
+        (("web-1: ready after 3 s",), "finished after 7 s, not known to serve: the site was not asked"),
     ],
 )
 def test_an_up_is_called_serving_only_where_the_site_was_asked_and_answered(

@@ -29,11 +29,11 @@ def run(*arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "say what: one or more of database, session-key"),
-        (("databse",), "'databse': no secret of a stack; one of database, session-key"),
-        (("tls",), "give the new certificate, its chain and its key: --from FILE"),
-        (("database", "--from", "x.pem"), "--from and --secret are for tls"),
-        (("database", "--revoke"), "--revoke is for session-key"),
+        ((), "nothing to rotate: give one or more of database, session-key"),
+        (("databse",), "'databse' is not a secret of a stack; give one of database, session-key"),
+        (("tls",), "tls needs the new certificate, its chain and its key: give --from FILE"),
+        (("database", "--from", "x.pem"), "--from and --secret are only for tls"),
+        (("database", "--revoke"), "--revoke is only for session-key"),
         (("tls", "--from", "/nowhere.pem"), "'/nowhere.pem': cannot be read"),
         (("session-key", "--lab", "nolab"), "lab 'nolab' is"),
         (("session-key", "--stack", "nowhere", "--lab", "nolab"), "nowhere"),
@@ -81,9 +81,9 @@ def only_certificate(text: str) -> str:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (pem(other_key=True), "the private key is not that of the first certificate"),
-        (pem(begins=NOW - 3 * DAY, ends=NOW - DAY), "the certificate ended on 2026-05-31"),
-        (pem(begins=NOW + DAY, ends=NOW + 2 * DAY), "the certificate holds from 2026-06-02"),
+        (pem(other_key=True), "the private key does not belong to the first certificate"),
+        (pem(begins=NOW - 3 * DAY, ends=NOW - DAY), "the certificate expired on 2026-05-31"),
+        (pem(begins=NOW + DAY, ends=NOW + 2 * DAY), "the certificate is not valid before 2026-06-02"),
         (only_certificate(pem()), "give|put the certificate, its chain and its key into one file"),
         (pem().replace("BEGIN PRIVATE KEY", "BEGIN ENCRYPTED PRIVATE KEY"), "the private key is encrypted"),
         ("nothing", "put the certificate, its chain and its key into one file"),

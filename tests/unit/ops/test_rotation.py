@@ -178,7 +178,7 @@ def test_a_host_that_is_not_there_holds_the_next_step_up_is_named_and_nothing_is
         run(site, *ROTATABLE_SECRETS, say=said.append)
     assert f"{awaited}: " in str(caught.value)
     assert "it does not serve" in str(caught.value)
-    assert "The same command goes on from here" in str(caught.value)
+    assert "Run the same command again to continue" in str(caught.value)
     assert len(said) == len(set(said)), "each thing is told once"
     site.check()
     site.silent.clear()

@@ -25,7 +25,7 @@ def test_old_and_new_networks_together_have_room_in_a_group_or_are_refused_with_
     assert check_change(networks(0, 30), networks(0, 1)) == []
     (found,) = check_change(["0.0.0.0/0"], networks(0, 30))
     assert (found.key, found.value) == ("webstack:loadBalancer.allowedCidrs", "30 networks")
-    assert "at most 30 networks together with those that the stack allows until now: that would be 31" in found.rule
+    assert "at most 30 networks together with those that the stack allows now: that would be 31" in found.rule
     assert found.remedy == "change it by several `up`: first with 29 of those that come, then with the whole list"
     (found,) = check_change(networks(0, 16), networks(1, 30))
     assert found.remedy.endswith("first with the 15 that stay and 14 of those that come, then with the whole list")

@@ -256,7 +256,7 @@ def test_a_type_that_aws_withdraws_refuses_only_what_would_be_made_of_it() -> No
     # db-2 would become one; the web hosts are some already.
     assert [one.key for one in found] == ["webstack:database.instanceType"]
     (line,) = log
-    assert line.startswith("webstack:web.instanceType = m7i.large: its hosts are there and stay, but AWS would make no new one.")
+    assert line.startswith("webstack:web.instanceType = m7i.large: its existing hosts stay, but AWS would not create new ones.")
     assert STACK_FILTERS.items() <= ec2.asked["describe_instances"]["Filters"].items()
     assert "shutting-down" not in ec2.asked["describe_instances"]["Filters"]["instance-state-name"]
     # One host more would be a new one.

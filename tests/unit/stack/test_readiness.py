@@ -37,9 +37,9 @@ def record(state: str = "ready", *, sha: str = SHA, after: float = 5, reason: st
     [
         (RUNNING, record(), "ready", "serves"),
         (None, record(), "waiting", "does not show the instance"),
-        (RUNNING, None, "waiting", "nothing heard yet"),
-        (RUNNING, b"{", "waiting", "its record cannot be read: it is no JSON"),
-        (RUNNING, b"[]", "waiting", "its record cannot be read: it is no JSON object"),
+        (RUNNING, None, "waiting", "no report yet"),
+        (RUNNING, b"{", "waiting", "its record cannot be read: it is not JSON"),
+        (RUNNING, b"[]", "waiting", "its record cannot be read: it is not a JSON object"),
         (RUNNING, record(sha="0" * 64), "waiting", "older user data"),
         (RUNNING, record(after=-1), "waiting", "before its launch"),
         (RUNNING, record(after=0), "waiting", "before its launch"),
@@ -50,7 +50,7 @@ def record(state: str = "ready", *, sha: str = SHA, after: float = 5, reason: st
         (InstanceState(id="i-1", state="stopping", launch_time=LAUNCHED), record(), "waiting", "the instance is stopping"),
         (InstanceState(id="i-1", state="shutting-down", launch_time=LAUNCHED), record(), "gone", "the instance is shutting-down"),
         (InstanceState(id="i-1", state="terminated", launch_time=LAUNCHED), None, "gone", "the instance is terminated"),
-        (InstanceState(id="i-1", state="pending", launch_time=LAUNCHED), None, "waiting", "nothing heard yet"),
+        (InstanceState(id="i-1", state="pending", launch_time=LAUNCHED), None, "waiting", "no report yet"),
     ],
 )
 def test_a_record_counts_only_for_this_user_data_and_after_this_launch(
@@ -79,9 +79,9 @@ def renewed_record(state: str = "ready", **changes: Any) -> bytes:
     ("content", "age", "state", "reason"),
     [
         (renewed_record(), LATE, "ready", "serves"),
-        (renewed_record(), LATE + 1, "waiting", "not heard for 4 minutes; then it said: ready, serves"),
-        (renewed_record(), 3 * 86400, "waiting", "not heard for 72 hours; then it said: ready, serves"),
-        (renewed_record("failed", reason="no disk"), LATE + 1, "waiting", "not heard for 4 minutes; then it said: failed, no disk"),
+        (renewed_record(), LATE + 1, "waiting", "not heard for 4 minutes; its last report: ready, serves"),
+        (renewed_record(), 3 * 86400, "waiting", "not heard for 72 hours; its last report: ready, serves"),
+        (renewed_record("failed", reason="no disk"), LATE + 1, "waiting", "not heard for 4 minutes; its last report: failed, no disk"),
         (renewed_record("unready", reason="nginx is away"), LATE + 1, "waiting", "not heard for 4 minutes"),
         (renewed_record("unready", reason="nginx is away"), 5, "waiting", "nginx is away"),
         (renewed_record("failed", reason="no disk"), 5, "failed", "no disk"),
@@ -100,7 +100,7 @@ def test_a_late_word_fails_no_up_before_its_timeout_and_a_new_one_ends_the_wait(
     aws = FakeHostApi(records={KEY: available_at(0, renewed_record())}, written=-LATE - 1)
     outcome = asyncio.run(readiness(aws, time, timeout=900).poll_until_ready(target()))
     assert time.seconds >= 900
-    assert outcome.message.splitlines()[0] == "web-1 (i-1) not ready after 900 s: not heard for 19 minutes; then it said: ready, serves"
+    assert outcome.message.splitlines()[0] == "web-1 (i-1) not ready after 900 s: not heard for 19 minutes; its last report: ready, serves"
 
     class HeardAgain(FakeHostApi):
         def get_object(self, bucket: str, key: str) -> StoredObject | None:
@@ -271,9 +271,7 @@ KEY = record_key("AROA", "i-1")
 
 def log_hint(instance: str) -> str:
     """The line that says where a host's whole log is."""
-    return (
-        f"    the whole log: `aws ssm start-session --target {instance}`, then `journalctl -b`; in the lab `webstack lab logs {instance}`"
-    )
+    return f"    full log: `aws ssm start-session --target {instance}`, then `journalctl -b`; in the lab `webstack lab logs {instance}`"
 
 
 def test_the_wait_ends_when_the_host_is_ready() -> None:
@@ -334,7 +332,7 @@ def test_a_host_that_failed_and_says_nothing_more_is_waited_for_to_the_end() -> 
     time = FakeClock()
     aws = FakeHostApi(records={KEY: available_at(0, record("failed", reason="no bundle"))})
     outcome = asyncio.run(readiness(aws, time, timeout=60).poll_until_ready(target()))
-    assert outcome.message == f"web-1 (i-1) not ready after 60 s: it failed before, and tries again: no bundle\n{log_hint('i-1')}"
+    assert outcome.message == f"web-1 (i-1) not ready after 60 s: it failed before and is trying again: no bundle\n{log_hint('i-1')}"
 
 
 def stopped() -> dict[str, InstanceState]:
@@ -430,7 +428,7 @@ def failing_unit(
 
 
 UNIT_LOG = (
-    "    the whole log: `aws ssm start-session --target i-1`, then `journalctl -b -u webstack-migrate.service`; "
+    "    full log: `aws ssm start-session --target i-1`, then `journalctl -b -u webstack-migrate.service`; "
     "in the lab `webstack lab logs i-1 --unit webstack-migrate.service`"
 )
 
@@ -468,7 +466,7 @@ def test_the_error_names_the_hosts_that_are_half_made_and_what_becomes_of_them()
     with pytest.raises(HostsNotReadyError) as raised:
         run_program(body)
     said = str(raised.value).rpartition("\n\n")[2]
-    assert "Not in use yet, but running and costing: web-1 (i-1), web-2 (i-2). An `up` with the cause mended" in said
+    assert "Not in use yet, but running and costing: web-1 (i-1), web-2 (i-2). Fix the cause, or go back" in said
     assert "db-1" not in said, "it is changed in place"
     assert "web-4" not in said, "it does not run"
     assert "web-5" not in said, "it has served: nothing that is half made"
@@ -729,7 +727,7 @@ def test_whether_a_pet_serves_is_asked_until_aws_answers(broken_until: float, pa
         assert run_program(body).log == ["db-1: AWS does not answer: ConnectionError: no route"]
         assert seen == [pytest.approx(broken_until, abs=POLL_MAX)]
     else:
-        with pytest.raises(UnknownStateError, match=r"db-1: whether it serves is not known after 60 s: .*ConnectionError: no route"):
+        with pytest.raises(UnknownStateError, match=r"db-1: could not find out within 60 s whether it serves: .*ConnectionError: no route"):
             run_program(body)
         assert seen == []
 

@@ -326,7 +326,7 @@ def test_a_site_that_does_not_let_this_machine_in_is_only_warned_of() -> None:
 def test_a_name_that_does_not_lead_to_the_site_is_told_with_the_record_to_make(server: FakeSite, found: list[str] | None, how: str) -> None:
     log = run_check(endpoint(server, name=NAME), found=found).log
     assert log == [
-        f"{NAME} {how}, and the site is at 127.0.0.1: make an A record {NAME} → 127.0.0.1",
+        f"{NAME} {how}, and the site is at 127.0.0.1: create an A record {NAME} → 127.0.0.1",
         f"{SITE_UP}https://{NAME}/ (127.0.0.1)",
     ]
 

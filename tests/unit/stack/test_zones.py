@@ -31,7 +31,7 @@ def test_every_zone_that_would_have_to_move_is_a_mistake_of_its_own() -> None:
 def test_a_zone_more_is_one_where_the_stack_is_not_yet() -> None:
     assert pick_zone("c", ("a", "b"), ("a", "b", "c")) == "c"
     assert pick_zone("b", ("a", "b"), ("d", "a", "c", "b")) == "c"
-    with pytest.raises(ConfigurationError, match="it is in a, b and the region has no other"):
+    with pytest.raises(ConfigurationError, match="the stack is in a, b, and the region has no other zone"):
         pick_zone("b", ("a", "b"), ("a", "b"))
 
 
