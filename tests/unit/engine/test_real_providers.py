@@ -146,7 +146,7 @@ def test_a_stack_stays_with_the_provider_that_made_it(session: LabHandle, held: 
     assert provider_for(session, None) == held
     assert provider_for(session, Provider(held)) == held
     (other,) = set(Provider) - {Provider(held)}
-    with pytest.raises(UserError, match=rf"--provider {other}: .*made by provider '{held}'.*--lab {other}.*webstack lab down"):
+    with pytest.raises(UserError, match=rf"--provider {other}: .*deployed with provider '{held}'.*--lab {other}.*webstack lab down"):
         provider_for(session, other)
 
 
