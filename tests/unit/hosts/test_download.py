@@ -84,7 +84,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
         for _ in range(SIZE // MIB):
             out.write(os.urandom(MIB))
     with Bucket(file) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         make = cast("Any", boto3.client)
         client = make(
             "s3",

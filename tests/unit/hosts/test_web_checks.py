@@ -58,7 +58,7 @@ def app(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, tmp_path: Path)
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     _at_port(monkeypatch, server.server_address[1])
     monkeypatch.setattr(checks, "DRAINING", tmp_path / "draining")
     yield serving
