@@ -21,10 +21,13 @@ settings.load_profile("patient")
 LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 
 
-ISOLATED_FILES = frozenset(
+SERVER_FOLDERS = frozenset(("cloud", "hosts"))
+"""Folders of tests/aws whose tests start servers of their own, with neither engine nor stack."""
+
+ISOLATED = SERVER_FOLDERS | {
     f"test_{what}.py" for what in ("cli", "configuration", "damage", "deployer", "deployer_prod", "real_provider", "same_name")
-)
-"""Files of tests/aws that do not look at the stacks which the others share (the first one makes a stack of its own for that)."""
+}
+"""Of tests/aws, what does not look at the stacks which the others share (the first one makes a stack of its own for that)."""
 
 
 class GroupScheduling(LoadScopeScheduling):
@@ -32,7 +35,7 @@ class GroupScheduling(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         tier, folder = nodeid.partition("::")[0].removeprefix("tests/").split("/")[:2]
-        return f"{tier}/{folder}" if tier in ("unit", "lab") or folder in ISOLATED_FILES else tier
+        return f"{tier}/{folder}" if tier in ("unit", "lab") or folder in ISOLATED else tier
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -73,9 +76,15 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def _isolate_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    """Keeps unit tests to themselves: no connection but loopback's, no other program unless marked `programs`."""
+    """Keeps unit tests to themselves: no connection but loopback's, no other program unless marked `programs`.
+
+    Tests of `SERVER_FOLDERS` likewise, but for the programs.
+    """
+    with_programs = request.node.get_closest_marker("programs") is not None
     if _tier(request.node) != "unit":
-        return
+        if not SERVER_FOLDERS.intersection(Path(request.node.path).relative_to(TESTS).parts[1:2]):
+            return
+        with_programs = True
     connect = socket.socket.connect
 
     def only_loopback(self: socket.socket, address: Any) -> None:
@@ -89,7 +98,7 @@ def _isolate_unit_tests(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    if request.node.get_closest_marker("programs"):
+    if with_programs:
         return
 
     def no_program(self: object, args: Any, *_: Any, **__: Any) -> None:

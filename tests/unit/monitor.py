@@ -18,7 +18,7 @@ from botocore.exceptions import NoCredentialsError
 from google.protobuf import empty_pb2
 from pulumi.runtime import config as engine_config
 from pulumi.runtime import mocks, settings, stack
-from pulumi.runtime.proto import resource_pb2
+from pulumi.runtime.proto import resource_pb2, source_pb2
 
 from lab.provider.codec import UNKNOWN, Props, decode, encode, unwrap
 from lab.provider.registry import function_type, resource_type
@@ -322,8 +322,12 @@ def run(
             loop.run_until_complete(loop.shutdown_default_executor())
             loop.close()
 
-    # What AWS is asked beside the engine's provider is asked by boto3: here nobody may.
-    with mock.patch("stack.configuration.ec2_client", side_effect=NoCredentialsError()):
+    with (
+        # What AWS is asked beside the engine's provider is asked by boto3: here nobody may.
+        mock.patch("stack.configuration.ec2_client", side_effect=NoCredentialsError()),
+        # The SDK reads the source of every frame for each resource's place in the program, a fifth of a run's time; nobody looks at it.
+        mock.patch("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace),
+    ):
         contextvars.copy_context().run(inside)
     if strict.violations:
         raise ViolationError("\n".join(strict.violations))

@@ -16,7 +16,7 @@ from lab.cloud.api_gateway import ApiGateway, loopback_listener
 from lab.cloud.calls import Call
 from lab.cloud.certificates import CertificateIssuer, ensure_ca
 from lab.hypervisor.faults.kinds.api import ApiDown, ApiSlow, ApiThrottle
-from tests.unit.cloud.support import REGION, LoopThread, client
+from tests.aws.cloud.support import REGION, LoopThread, client
 
 _DESCRIBE = Call(service="ec2", action="DescribeVpcs")
 _GET = Call(service="s3", action="GetObject")
@@ -122,7 +122,6 @@ def door(api: str, loop: LoopThread, tmp_path: Path) -> GatewayHarness:
     return GatewayHarness(api, loop, tmp_path)
 
 
-@pytest.mark.programs
 @pytest.mark.parametrize(
     ("service", "operation", "arguments", "code", "status"),
     [
@@ -149,7 +148,6 @@ def test_each_service_throttles_in_its_own_words(
     getattr(client(service, door.url), operation)(**arguments)
 
 
-@pytest.mark.programs
 def test_a_throttled_call_is_not_done_and_not_told(door: GatewayHarness) -> None:
     ec2 = client("ec2", door.url)
     before = len(ec2.describe_vpcs()["Vpcs"])
@@ -160,7 +158,6 @@ def test_a_throttled_call_is_not_done_and_not_told(door: GatewayHarness) -> None
     assert (len(ec2.describe_vpcs()["Vpcs"]), door.told) == (before, [])
 
 
-@pytest.mark.programs
 @pytest.mark.parametrize("secured", [False, True], ids=["http", "https"])
 def test_an_api_that_is_down_closes_without_an_answer_and_does_nothing(door: GatewayHarness, secured: bool) -> None:
     calm = client("ec2", door.url)
@@ -174,7 +171,6 @@ def test_an_api_that_is_down_closes_without_an_answer_and_does_nothing(door: Gat
     assert (len(ec2.describe_vpcs()["Vpcs"]), door.told) == (before, [])
 
 
-@pytest.mark.programs
 def test_boto3s_own_retries_get_through_an_api_that_throttles_many_calls(door: GatewayHarness) -> None:
     patient = boto3.client(
         "ec2",
@@ -191,7 +187,6 @@ def test_boto3s_own_retries_get_through_an_api_that_throttles_many_calls(door: G
     assert retried == [0, 1, 1], "by its clock a call comes each half second, and every other one is refused"
 
 
-@pytest.mark.programs
 def test_a_slow_api_answers_late_and_side_by_side(door: GatewayHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Calls wait until four of them do: one after the other they would wait for ever."""
     four = asyncio.Barrier(4)

@@ -17,9 +17,7 @@ from lab.cloud.api_gateway import loopback_listener
 from lab.cloud.services import CloudServices
 from lab.names import LabNames
 from lab.processes import read_pid_file
-from tests.unit.cloud.support import ADMIN_KEY, REGION, LoopThread, Network, client
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import ADMIN_KEY, REGION, LoopThread, Network, client
 
 
 class Loopback:

@@ -28,9 +28,7 @@ from lab.cloud.iam.policies import PolicyStore
 from lab.cloud.iam.role_sessions import RoleSession, RoleSessions
 from lab.cloud.iam.signatures import ClockSkewError, verify_signature
 from lab.cloud.inventory import Inventory, MotoClients
-from tests.unit.cloud.support import ADMIN_KEY, REGION, LoopThread, Network, client, reset_moto
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import ADMIN_KEY, REGION, LoopThread, Network, client, reset_moto
 
 TRUST = {"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}
 ONCE: Any = {"total_max_attempts": 1}

@@ -13,7 +13,7 @@ from lab.cloud.api_gateway import loopback_listener
 from lab.cloud.dns_zones import PrivateZone, RecordSet, read_private_zones
 from lab.cloud.inventory import MotoClients
 from lab.cloud.resolver import RecordStore, Resolver, respond
-from tests.unit.cloud.support import REGION, LoopThread, Network, client
+from tests.aws.cloud.support import REGION, LoopThread, Network, client
 
 API, S3 = IPv4Address("198.19.0.16"), IPv4Address("198.19.0.17")
 INSIDE, OUTSIDE = IPv4Address("10.20.1.10"), IPv4Address("10.99.1.10")
@@ -152,7 +152,6 @@ def test_the_resolver_serves_udp_and_tcp_and_can_be_silent(loop: LoopThread) -> 
     assert dns.query.udp(query, str(here), port=port, timeout=5).rcode() == dns.rcode.NXDOMAIN
 
 
-@pytest.mark.programs
 def test_private_zones_are_read_from_the_api(api: str, network: Network) -> None:
     route53 = client("route53", api)
     zone = route53.create_hosted_zone(

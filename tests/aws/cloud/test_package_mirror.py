@@ -10,7 +10,7 @@ import pytest
 
 from lab.cloud.api_gateway import loopback_listener
 from lab.cloud.package_mirror import PackageMirror
-from tests.unit.cloud.support import LoopThread
+from tests.aws.cloud.support import LoopThread
 
 PACKAGES = "Package: hello\nVersion: 2.10-5\nArchitecture: amd64\nFilename: ./hello_2.10-5_amd64.deb\nSize: 5\nSHA256: x\n"
 

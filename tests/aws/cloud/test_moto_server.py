@@ -19,9 +19,7 @@ from lab.cloud.api_gateway import ApiGateway, client_session, loopback_listener
 from lab.hypervisor.state_reader import Ec2StateReader
 from lab.moto_address import base_url, from_socket, socket_path
 from lab.names import LabNames
-from tests.unit.cloud.support import REGION, LoopThread, client
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import REGION, LoopThread, client
 
 
 @pytest.fixture(scope="module")

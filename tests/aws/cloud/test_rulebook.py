@@ -2,14 +2,10 @@
 
 from ipaddress import IPv4Address
 
-import pytest
-
 from lab.hypervisor.firewall.model import GroupRule
 from lab.hypervisor.firewall.reader import SecurityGroupReader
 from lab.hypervisor.state_reader import Ec2StateReader
-from tests.unit.cloud.support import Network
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import Network
 
 S3 = IPv4Address("198.19.0.17")
 

@@ -15,8 +15,6 @@ import pytest
 
 from userdata.render import ROOT
 
-pytestmark = pytest.mark.programs
-
 APP = """
 import os, time
 KEY, PID = os.environ["SESSION_KEY"], os.getpid()

@@ -5,9 +5,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.unit.cloud.support import REGION, Network, client
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import REGION, Network, client
 
 SOA = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
 

@@ -24,9 +24,7 @@ from lab.cloud.images import DEBIAN_PARAMETER
 from lab.engine.engine import isolated_aws_environment
 from stack.aws_client import AwsClient
 from stack.aws_config import AwsConfig
-from tests.unit.cloud.support import LoopThread, Network, client, proxy_client
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import LoopThread, Network, client, proxy_client
 
 
 class GatewayHarness:

@@ -7,9 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from lab.cloud.api_gateway import ApiGateway, loopback_listener
-from tests.unit.cloud.support import LoopThread, client
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import LoopThread, client
 
 PREFLIGHT = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization,x-amz-target"}
 

@@ -13,9 +13,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from lab.cloud.images import DEBIAN_PARAMETER
-from tests.unit.cloud.support import REGION, Network, client, proxy_client, reset_moto
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import REGION, Network, client, proxy_client, reset_moto
 
 ACCOUNT = "123456789012"
 TRUST = '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}'

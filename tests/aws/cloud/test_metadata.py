@@ -15,9 +15,7 @@ from lab.cloud.api_gateway import loopback_listener
 from lab.cloud.iam.policies import PolicyStore
 from lab.cloud.inventory import Inventory, MotoClients
 from lab.cloud.metadata import TOKEN_HEADER, TTL_HEADER, MetadataService
-from tests.unit.cloud.support import REGION, LoopThread, Network, client, reset_moto
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import REGION, LoopThread, Network, client, reset_moto
 
 
 def trust(service: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.unit.cloud.support import LoopThread, Network, reset_moto
+from tests.aws.cloud.support import LoopThread, Network, reset_moto
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.cloud.support import client
-from tests.unit.cloud.test_emulator import refused
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import client
+from tests.aws.cloud.test_emulator import refused
 
 
 @pytest.fixture

@@ -11,9 +11,7 @@ from botocore.exceptions import ClientError
 
 from lab.cloud.images import BAKED_IMAGE, DEBIAN_PARAMETER, PLAIN_IMAGE
 from lab.cloud.internal_api import QUOTAS_PATH, REGIONS_PATH
-from tests.unit.cloud.support import Network, client, report_event
-
-pytestmark = pytest.mark.programs
+from tests.aws.cloud.support import Network, client, report_event
 
 
 def refused(call: Callable[..., Any], **arguments: Any) -> str:

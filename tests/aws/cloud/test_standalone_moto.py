@@ -12,8 +12,6 @@ import pytest
 
 from lab.standalone_moto import standalone_moto
 
-pytestmark = pytest.mark.programs
-
 HOLD = """
 import sys, time
 from pathlib import Path
