@@ -1,14 +1,14 @@
 """Asks a lab's daemon: HTTP with JSON over its Unix socket. Nothing here needs the daemon's own packages.
 
-    GET  /status                              {"name", "api_endpoint", "problem", "rule_problems", "faults", "hosts": [{"name", "role",
-                                              "zone", "private_ip", "public_ip", "instance_id", "state", "ready", "reason", "said",
-                                              "age_seconds", "facts", "measures", "problems"}]}
+    GET  /status                              {"name", "api_endpoint", "api_error", "firewall_problems", "faults", "hosts": [{"name",
+                                              "role", "zone", "private_ip", "public_ip", "instance_id", "state", "ready", "reason",
+                                              "message", "age_seconds", "facts", "metrics", "problems"}]}
     POST /hosts/<name or id>/kill|stop|start  returns when the host is off (kill, stop) or its start is under way
     GET  /hosts/<name or id>/pid              {"pid": the host's PID 1 as seen from here, or null}
     GET  /reach?from=&to=&protocol=&port=     sends a packet and names the rules: see `lab.hypervisor.reachability.Reach.as_dict`
-    GET  /faults                              {"faults": [{"id", "words", "missing", "until", "fault"}]}: what is made to go wrong
-    POST /faults                              {"fault": {"kind", …}, "seconds": null or a number}: gives one, and answers as above with it
-    DELETE /faults/<id>,<id>… and /faults     takes these, or all, back; answers with what has ended
+    GET  /faults                              {"faults": [{"id", "summary", "inactive_reasons", "expires_at", "fault"}]}: those that are on
+    POST /faults                              {"fault": {"kind", …}, "seconds": null or a number}: injects one, and answers as above
+    DELETE /faults/<id>,<id>… and /faults     clears these, or all; answers with those that have ended
     POST /shutdown                            the whole lab goes
 
 An answer with `{"error": …}` says for people what was wrong.

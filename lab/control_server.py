@@ -76,8 +76,8 @@ class ControlServer:
             {
                 "name": self._names.name,
                 "api_endpoint": self._names.api_endpoint,
-                "problem": problem,
-                "rule_problems": [found.text for found in policy.problems],
+                "api_error": problem,
+                "firewall_problems": [found.text for found in policy.problems],
                 "faults": self._hypervisor.faults.as_dicts(),
                 "hosts": rows,
             }
@@ -138,7 +138,7 @@ class ControlServer:
     async def _clear_faults(self, request: web.Request) -> web.Response:
         wanted = request.match_info.get("faults")
         ended = await self._hypervisor.clear_faults(*(wanted.split(",") if wanted is not None else ()))
-        return web.json_response({"faults": [one.as_dict() | {"words": one.fault.summary()} for one in ended]})
+        return web.json_response({"faults": [one.as_dict() | {"summary": one.fault.summary()} for one in ended]})
 
     async def _shutdown(self, _request: web.Request) -> web.Response:
         asyncio.get_running_loop().call_later(0.1, self._shut_down)  # after the answer has gone
@@ -165,10 +165,10 @@ def _host_row(reconciler: MachineReconciler, word: HostReadiness | None, policy:
         "state": reconciler.phase,
         "ready": ready,
         "reason": "" if ready else reason,
-        "said": word.reason if ready and word else "",
+        "message": word.reason if ready and word else "",
         "age_seconds": None if word is None or word.age_seconds is None else round(word.age_seconds),
         "facts": dict(word.facts) if runs and word else {},
-        "measures": dict(word.measures) if runs and word else {},
+        "metrics": dict(word.metrics) if runs and word else {},
         "problems": [*_host_problems(reconciler), *policy.problems_of(desired.group_ids)],
     }
 

@@ -89,7 +89,9 @@ def list_command(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> 
         table.add_column(heading)
     for one in faults:
         table.add_row(
-            one["id"], _summary(one), "it is cleared" if one["until"] is None else time.strftime("%H:%M:%S", time.localtime(one["until"]))
+            one["id"],
+            _summary(one),
+            "it is cleared" if one["expires_at"] is None else time.strftime("%H:%M:%S", time.localtime(one["expires_at"])),
         )
     _console.print(table if faults else "no fault is on")
 
@@ -109,7 +111,7 @@ def clear(
     if as_json:
         print(json.dumps(ended, indent=2))
     for one in ended if not as_json else ():
-        _say(f"{one['id']} is over: {one['words']}")
+        _say(f"{one['id']} is over: {one['summary']}")
 
 
 def inject(name: str, kind: type[Fault], asked: Mapping[str, object], seconds: float | None, *, as_json: bool) -> None:
@@ -120,7 +122,7 @@ def inject(name: str, kind: type[Fault], asked: Mapping[str, object], seconds: f
         print(json.dumps(given, indent=2))
         return
     which = "" if name == DEFAULT_LAB else f" --lab {name}"
-    _say(f"{given['id']}: {given['words']}")
+    _say(f"{given['id']}: {given['summary']}")
     _say(f"take it back: webstack lab fault clear {given['id']}{which}" + (f"; it ends by itself after {seconds:g} s" if seconds else ""))
 
 
@@ -137,7 +139,7 @@ def format_faults(faults: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _summary(one: Mapping[str, Any]) -> str:
-    return str(one["words"]) + (f" (without effect: {', '.join(one['missing'])})" if one["missing"] else "")
+    return str(one["summary"]) + (f" (without effect: {', '.join(one['inactive_reasons'])})" if one["inactive_reasons"] else "")
 
 
 def _running_lab(name: str, command: str) -> LabHandle:

@@ -16,7 +16,7 @@ from ops.errors import UserError
 from stack.readiness_record import MAX_FACT_LENGTH
 from stack.sanitize import sanitize
 
-_TEXT_FIELDS = ("name", "role", "zone", "private_ip", "public_ip", "instance_id", "state", "reason", "said")
+_TEXT_FIELDS = ("name", "role", "zone", "private_ip", "public_ip", "instance_id", "state", "reason", "message")
 
 _SHOWN_ELSEWHERE = frozenset({"role", "replication", "elastic_ip", "servers_up", "waiting_for"})
 """Facts that a host's own words or its row hold already."""
@@ -34,7 +34,7 @@ RUNNING_STATES = ("pending", "booting", "running")
 class Host:
     """One host of the lab. Addresses are empty where it has none.
 
-    `reason` says why it is not ready, `said` what a ready host reports, `age_seconds` how old its report is; None without one.
+    `reason` says why it is not ready, `message` what a ready host reports, `age_seconds` how old its report is; None without one.
     `problems` is what else is wrong.
     """
 
@@ -47,10 +47,10 @@ class Host:
     state: str
     ready: bool
     reason: str
-    said: str = ""
+    message: str = ""
     age_seconds: int | None = None
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    measures: Mapping[str, str] = field(default_factory=dict[str, str])
+    metrics: Mapping[str, str] = field(default_factory=dict[str, str])
     problems: tuple[str, ...] = ()
 
     @classmethod
@@ -64,7 +64,7 @@ class Host:
             problems=tuple(sanitize(str(problem)) for problem in problems),
             age_seconds=age if isinstance(age, int) else None,
             facts=_printable(row.get("facts")),
-            measures=_printable(row.get("measures")),
+            metrics=_printable(row.get("metrics")),
             **text,
         )
 
@@ -91,8 +91,8 @@ def parse_hosts(status: Mapping[str, Any]) -> list[Host]:
 def find_problems(status: Mapping[str, Any]) -> list[str]:
     """What is wrong in the lab besides hosts that are not ready: an API that cannot be followed, what cannot be obeyed of it."""
     everyone = parse_hosts(status)
-    found = [sanitize(str(status["problem"]))] if status["problem"] else []
-    known = [sanitize(text) for text in status["rule_problems"]]
+    found = [sanitize(str(status["api_error"]))] if status["api_error"] else []
+    known = [sanitize(text) for text in status["firewall_problems"]]
     for text in known:
         concerned = ", ".join(sorted({host.name for host in everyone if text in host.problems}))
         found.append(f"{concerned or 'no host'}: {text}")
@@ -138,13 +138,13 @@ class _IndentedText:
 
 def detail_lines(host: Host) -> list[str]:
     """What else is known of a host, for the lines under its row."""
-    found = [f"{host.instance_id}: {host.said or 'it serves' if host.ready else host.reason or 'it does not say why'}"]
+    found = [f"{host.instance_id}: {host.message or 'it serves' if host.ready else host.reason or 'it does not say why'}"]
     for name, value in host.facts.items():
         if name == "active":
             found.append("the site's address is here" if value == "true" else "stands by")
         elif value and name not in _SHOWN_ELSEWHERE | _MACHINE_READABLE_FACTS:
             found.append(f"{name.replace('_', ' ')} {value}")
-    found += [f"{name.replace('_', ' ')} {value}" for name, value in host.measures.items()]
+    found += [f"{name.replace('_', ' ')} {value}" for name, value in host.metrics.items()]
     if host.age_seconds is not None:
         found.append(f"heard {host.age_seconds} s ago")
     return found

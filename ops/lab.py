@@ -94,7 +94,7 @@ def up(
         raise
     listed, seconds = hosts.list_hosts(session), time.monotonic() - started
     if as_json:
-        site = {"answers": applied.site_answers, "told": applied.site_message}
+        site = {"answers": applied.site_answers, "message": applied.site_message}
         report = {"url": applied.url, "site": site, "seconds": round(seconds, 1), "operations": applied.operations}
         json_output.print_success(report | {"hosts": [host.as_dict() for host in listed]})
         return

@@ -44,8 +44,8 @@ def format_report(answer: Mapping[str, Any]) -> Iterator[str]:
     yield f"{_format_endpoint(source)} -> {_format_endpoint(target)}, {answer['packet']}: {fate}{answered}"
     yield f"  out: {_format_verdict(answer['out'])}"
     yield f"  in:  {_format_verdict(answer['in'])}"
-    if answer["obstacle"]:
-        yield f"  in the way: {answer['obstacle']}"
+    if answer["blocked_by"]:
+        yield f"  in the way: {answer['blocked_by']}"
     elif answer["passed"] != answer["permitted"]:
         yield "  the packet and the rules do not agree: a change is under way, or an open connection is followed; ask again"
 

@@ -34,7 +34,7 @@ class SiteStatus:
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
-        return {"url": self.url, "answers": not self.error, "told": self.error or "answers"}
+        return {"url": self.url, "answers": not self.error, "message": self.error or "answers"}
 
 
 def find_site(session: LabHandle, hosts: Sequence[Host]) -> SiteEndpoint | None:

@@ -52,7 +52,7 @@ def staleness(record: ReadinessRecord, age: float) -> str:
 
     A record that does not say how often it is renewed counts for as long as its boot.
     """
-    if record.renewed_every is None or age <= MAX_MISSED_RENEWALS * record.renewed_every + RENEWAL_GRACE_SECONDS:
+    if record.heartbeat_seconds is None or age <= MAX_MISSED_RENEWALS * record.heartbeat_seconds + RENEWAL_GRACE_SECONDS:
         return ""
     return f"not heard for {age / 60:.0f} minutes" if age < 2 * 3600 else f"not heard for {age / 3600:.0f} hours"
 
@@ -98,7 +98,7 @@ def evaluate_host(
         case "ready":
             return HostStatus(state="ready", reason=reason, detail=parsed.detail)
         case "failed":
-            served, moment = parsed.renewed_every is not None, parsed.time.isoformat()
+            served, moment = parsed.heartbeat_seconds is not None, parsed.time.isoformat()
             return HostStatus(
                 state="failed", reason=reason, detail=parsed.detail, reported_at=moment, failing_unit=failing, served_before=served
             )

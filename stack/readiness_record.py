@@ -49,11 +49,11 @@ class ReadinessRecord:
     user_data_sha256: str
     configuration_sha256: str
     configuration_problem: ConfigurationFailure | None = None
-    renewed_every: float | None = None
+    heartbeat_seconds: float | None = None
     """Seconds; None where the host does not renew its word."""
     detail: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    measures: Mapping[str, str] = field(default_factory=dict[str, str])
+    metrics: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def parse_record(body: bytes) -> ReadinessRecord:
@@ -71,10 +71,10 @@ def parse_record(body: bytes) -> ReadinessRecord:
         user_data_sha256=_text(record, "user_data_sha256"),
         configuration_sha256=_text(record, "configuration_sha256"),
         configuration_problem=_configuration_failure(record.get("configuration_problem")),
-        renewed_every=_seconds(record, "renewed_every"),
+        heartbeat_seconds=_seconds(record, "heartbeat_seconds"),
         detail=_lines(record, "detail"),
         facts=_string_map(record, "facts"),
-        measures=_string_map(record, "measures"),
+        metrics=_string_map(record, "metrics"),
     )
 
 

@@ -40,7 +40,7 @@ class HostReadiness:
     age_seconds: float | None = None
     """Seconds since the host last said anything, by S3's clock; None where it has not."""
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
-    measures: Mapping[str, str] = field(default_factory=dict[str, str])
+    metrics: Mapping[str, str] = field(default_factory=dict[str, str])
     """Of what counts alone."""
 
 
@@ -65,7 +65,7 @@ def evaluate_record(record: ReadinessRecord, *, user_data: bytes, launched: date
         reason=reason if state == "ready" else f"{state}: {reason}",
         age_seconds=age,
         facts=record.facts,
-        measures=record.measures,
+        metrics=record.metrics,
     )
 
 

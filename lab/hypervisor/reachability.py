@@ -65,7 +65,7 @@ class ReachabilityReport:
             "permitted": self.egress.permitted and self.ingress.permitted,
             "out": asdict(self.egress),
             "in": asdict(self.ingress),
-            "obstacle": self.obstacle,
+            "blocked_by": self.obstacle,
         }
 
 

@@ -106,7 +106,7 @@ def test_reach_names_the_rule_or_the_default(lab: LabUnderTest, ec2: "EC2Client"
     assert f"out: {groups['database']}" in held
     assert "default deny: no rule lets 22/tcp out to" in held
     outside = json.loads(lab.command("reach", "--json", "internet", "web-1", "8443").stdout)
-    assert (outside["passed"], outside["obstacle"]) == (False, "web-1 has no public address")
+    assert (outside["passed"], outside["blocked_by"]) == (False, "web-1 has no public address")
 
 
 def _disturbed(everyone: list[PathEndpoint]) -> Matrix:

@@ -126,7 +126,7 @@ def test_a_site_that_no_visitor_reaches_is_not_called_serving_whatever_its_hosts
     told = json.loads(lab.command("status", "--json").stdout)
     assert (told["ok"], len(told["hosts"])) == (True, 5)
     nobody = f"nobody answers at {lab.url.removeprefix('https://')} port 443"
-    assert told["site"] == {"url": f"{lab.url}/", "answers": False, "told": nobody}
+    assert told["site"] == {"url": f"{lab.url}/", "answers": False, "message": nobody}
     assert f"site   {lab.url}/   does not answer: {nobody}" in " ".join(lab.command("status").stdout.splitlines())
     said = lab.up(status=1)
     text = said.stdout + said.stderr

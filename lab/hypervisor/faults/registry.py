@@ -31,7 +31,7 @@ class ActiveFault:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; the registry's own record too."""
-        return {"id": self.fault_id, "until": self.until, "fault": serialize(self.fault)}
+        return {"id": self.fault_id, "expires_at": self.until, "fault": serialize(self.fault)}
 
 
 class FaultRegistry:
@@ -65,7 +65,8 @@ class FaultRegistry:
     def as_dicts(self) -> list[dict[str, Any]]:
         """Those that are on, each with its words and what it waits for; for JSON."""
         return [
-            one.as_dict() | {"words": one.fault.summary(), "missing": one.fault.inactive_reasons(self._snapshot)} for one in self.active
+            one.as_dict() | {"summary": one.fault.summary(), "inactive_reasons": one.fault.inactive_reasons(self._snapshot)}
+            for one in self.active
         ]
 
     def on_path(self, source: str, target: str) -> list[str]:
@@ -174,6 +175,6 @@ class FaultRegistry:
         self._next_id = int(kept["next"])
         for one in kept["faults"]:
             try:
-                self._active.append(ActiveFault(fault_id=one["id"], fault=parse(one["fault"]), until=one["until"]))
+                self._active.append(ActiveFault(fault_id=one["id"], fault=parse(one["fault"]), until=one["expires_at"]))
             except FaultError:  # another version of the lab knew this kind
                 log.exception("%s: is forgotten", one["id"])

@@ -173,8 +173,8 @@ def test_the_record_says_how_often_it_is_renewed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(aws, "put_object", put.__setitem__)
     assert report.publish("ready", replace(SERVES, metrics={"lag": "0.4 s"}), True)
     record = json.loads(put["hosts/AROA:i-1.json"])
-    assert record["renewed_every"] == readiness.HEARTBEAT + readiness.JITTER
-    assert record["measures"] == {"lag": "0.4 s"}
+    assert record["heartbeat_seconds"] == readiness.HEARTBEAT + readiness.JITTER
+    assert record["metrics"] == {"lag": "0.4 s"}
     monkeypatch.setattr(aws, "put_object", _refused)
     assert not report.publish("ready", SERVES, False)
 

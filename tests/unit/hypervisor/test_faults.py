@@ -327,7 +327,7 @@ def test_a_fault_that_no_longer_holds_is_told_and_the_rest_of_the_lab_goes_on(fi
     faults.sync(_SCENE.machines)
     assert faults.problem is None
     faults.sync({"i-1": _BALANCER})
-    assert faults.as_dicts()[0]["missing"] == ["there is no host web-1 now"]
+    assert faults.as_dicts()[0]["inactive_reasons"] == ["there is no host web-1 now"]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), 700_000])

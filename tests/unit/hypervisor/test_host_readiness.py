@@ -160,5 +160,5 @@ def test_hosts_whose_words_nobody_could_ask_for_are_not_called_silent(monkeypatc
     monkeypatch.setattr(ReadinessReader, "read", away)
     server: Any = ControlServer(LabNames.of("unit"), hypervisor, lambda: None)
     answer = json.loads(asyncio.run(server._status(None)).body)
-    assert "cannot be read" in answer["problem"]
+    assert "cannot be read" in answer["api_error"]
     assert answer["hosts"][0]["reason"].startswith("its word could not be asked for: Could not connect")

@@ -56,8 +56,8 @@ def word(state: str, *, age: float, renewed: bool = True) -> HostReadiness:
         "user_data_sha256": hashlib.sha256(USER_DATA).hexdigest(),
         "time": "2026-01-01T00:01:00.000000Z",
         "facts": {"release": "0a1b"},
-        "measures": {"lag": "0.2 s"},
-        **({"renewed_every": 70} if renewed else {}),
+        "metrics": {"lag": "0.2 s"},
+        **({"heartbeat_seconds": 70} if renewed else {}),
     }
     return evaluate_record(parse_record(json.dumps(record).encode()), user_data=USER_DATA, launched=LAUNCHED, age=age)
 
@@ -72,15 +72,15 @@ def test_a_host_that_is_not_heard_any_more_is_not_called_ready() -> None:
 
 def test_a_row_tells_what_the_host_said_and_how_long_ago() -> None:
     found = row(running=True, phase="running", word=word("ready", age=12.4))
-    told = {name: found[name] for name in ("ready", "said", "age_seconds", "facts", "measures")}
+    told = {name: found[name] for name in ("ready", "message", "age_seconds", "facts", "metrics")}
     assert told == {
         "ready": True,
-        "said": "serves the app",
+        "message": "serves the app",
         "age_seconds": 12,
         "facts": {"release": "0a1b"},
-        "measures": {"lag": "0.2 s"},
+        "metrics": {"lag": "0.2 s"},
     }
     found = row(running=True, phase="running", word=word("unready", age=3))
     assert (found["ready"], found["reason"]) == (False, "unready: nginx.service does not run")
     stopped = row(running=False, phase="stopped", word=word("ready", age=3))
-    assert (stopped["said"], stopped["facts"]) == ("", {})
+    assert (stopped["message"], stopped["facts"]) == ("", {})

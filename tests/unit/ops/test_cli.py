@@ -152,7 +152,7 @@ def test_up_says_to_programs_what_it_came_to(running: None, monkeypatch: pytest.
     assert told["ok"] is True
     assert told["url"] == "https://198.18.0.1/"
     assert told["operations"] == {"created": 3}
-    assert told["site"] == {"answers": True, "told": f"{SITE_UP}https://198.18.0.1/"}
+    assert told["site"] == {"answers": True, "message": f"{SITE_UP}https://198.18.0.1/"}
     assert [host["name"] for host in told["hosts"]] == ["web-1"]
     assert told["seconds"] >= 0
 

@@ -36,7 +36,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     def inject(_names: LabNames, description: Mapping[str, Any], _seconds: float | None) -> dict[str, Any]:
         descriptions.append(dict(description))
-        return {"id": "f1", "words": ""}
+        return {"id": "f1", "summary": ""}
 
     def runs(_: object) -> None:
         pass
@@ -165,10 +165,10 @@ told = []
 
 def inject(_, description, seconds):
     given = registry.inject(description, seconds)
-    return given.as_dict() | {"words": given.fault.summary()}
+    return given.as_dict() | {"summary": given.fault.summary()}
 
 def clear(_, fault_ids):
-    return [one.as_dict() | {"words": one.fault.summary()} for one in registry.clear(*fault_ids)]
+    return [one.as_dict() | {"summary": one.fault.summary()} for one in registry.clear(*fault_ids)]
 
 def run(*words):
     told.append(CliRunner().invoke(cli.app, ["lab", "fault", *words]).output)

@@ -16,12 +16,12 @@ from tests.documented_commands import Command, documented_commands
 
 ONE: dict[str, Any] = {
     "id": "f1",
-    "words": "every packet from web-1 to db-1 is dropped",
-    "missing": [],
-    "until": None,
+    "summary": "every packet from web-1 to db-1 is dropped",
+    "inactive_reasons": [],
+    "expires_at": None,
     "fault": {"kind": "drop"},
 }
-WAITING: dict[str, Any] = {**ONE, "id": "f2", "missing": ["there is no host web-1 now"]}
+WAITING: dict[str, Any] = {**ONE, "id": "f2", "inactive_reasons": ["there is no host web-1 now"]}
 
 
 @pytest.fixture

@@ -27,8 +27,8 @@ _FAULT = "rule sgr-1 of security group sg-1 (webs) permits nothing: 90 to 80 is 
 
 def test_a_rule_that_cannot_be_obeyed_is_told_with_the_hosts_concerned() -> None:
     said: dict[str, Any] = {
-        "problem": None,
-        "rule_problems": [_FAULT, "rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, and a rule has one"],
+        "api_error": None,
+        "firewall_problems": [_FAULT, "rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, and a rule has one"],
         "hosts": [_ROW | {"name": "web-2", "problems": [_FAULT]}, _ROW | {"problems": [_FAULT]}, _ROW | {"name": "db-1", "problems": []}],
     }
     assert hosts.find_problems(said) == [
@@ -39,7 +39,7 @@ def test_a_rule_that_cannot_be_obeyed_is_told_with_the_hosts_concerned() -> None
 
 
 def test_an_api_that_cannot_be_followed_is_told() -> None:
-    assert hosts.find_problems({"problem": "it does not answer", "rule_problems": [], "hosts": []}) == ["it does not answer"]
+    assert hosts.find_problems({"api_error": "it does not answer", "firewall_problems": [], "hosts": []}) == ["it does not answer"]
 
 
 @pytest.mark.parametrize("leaving", ["shutting-down", "terminated", "stopping"])
@@ -112,7 +112,7 @@ _LAB: list[dict[str, Any]] = [
         "zone": "ap-southeast-1a",
         "private_ip": "10.120.100.110",
         "public_ip": "198.18.200.1",
-        "said": "serves HTTPS from 2 web hosts",
+        "message": "serves HTTPS from 2 web hosts",
         "facts": {"active": "true", "elastic_ip": "198.18.200.1", "servers_up": "10.20.64.4", "servers_down": "10.20.80.4: L7STS 400"},
         "age_seconds": 61,
     },
@@ -120,10 +120,10 @@ _LAB: list[dict[str, Any]] = [
         "name": "web-250",
         "zone": "ap-southeast-1a",
         "private_ip": "10.120.164.104",
-        "said": "serves the app",
+        "message": "serves the app",
         "facts": {"release": "0a1b", "secrets": "app-writer=v1"},
     },
-    {"name": "db-1", "said": "replica of db-2", "measures": {"lag": "0.2 s"}, "state": "shutting-down"},
+    {"name": "db-1", "message": "replica of db-2", "metrics": {"lag": "0.2 s"}, "state": "shutting-down"},
 ]
 
 
@@ -148,19 +148,19 @@ def test_eighty_columns_hold_every_row_and_lose_no_word() -> None:
 def test_the_words_for_programs_keep_their_names_and_gain_the_age_of_what_was_said() -> None:
     host = hosts.Host.of(_ROW | _LAB[1]).as_dict()
     assert set(_ROW) <= set(host)
-    assert (host["age_seconds"], host["measures"]) == (61, {})
+    assert (host["age_seconds"], host["metrics"]) == (61, {})
     assert host["facts"] == _LAB[1]["facts"]
 
 
 def test_nothing_that_a_terminal_or_a_ci_log_obeys_is_shown_whoever_said_it() -> None:
     evil = "\x1b]0;own\x07\x1b[31mRED\r\n::error::X"
-    lines = shown({"name": "\x1bw", "said": evil, "facts": {evil: evil}, "measures": {evil: evil}})
+    lines = shown({"name": "\x1bw", "message": evil, "facts": {evil: evil}, "metrics": {evil: evil}})
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == ["host", r"\x1bw"]
     for line in lines:
         assert line.isprintable()
         assert not line.lstrip().startswith("::")
     host = hosts.Host.of(_ROW | {"problems": [evil]})
-    said: dict[str, Any] = {"problem": evil, "rule_problems": [evil], "hosts": [_ROW | {"problems": [evil, f"{evil}2"]}]}
+    said: dict[str, Any] = {"api_error": evil, "firewall_problems": [evil], "hosts": [_ROW | {"problems": [evil, f"{evil}2"]}]}
     told = [*host.problems, *hosts.find_problems(said)]
     assert len(told) == 4
     assert all(text.isprintable() and "::" not in text for text in told)

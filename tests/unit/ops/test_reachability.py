@@ -35,7 +35,7 @@ ANSWER = {
     "permitted": False,
     "out": {"rule_id": "", "group_id": "sg-1", "group": "webs", "reason": "default deny: no rule lets 25/tcp out to 198.19.0.1"},
     "in": {"rule_id": "", "group_id": "", "group": "", "reason": "no security group is on the internet's side"},
-    "obstacle": "",
+    "blocked_by": "",
 }
 
 
@@ -53,6 +53,6 @@ def test_a_packet_that_does_not_do_as_the_rules_say_is_told() -> None:
     assert said[1] == "  out: sgr-1 of sg-1 (webs): mail"
     assert said[3].startswith("  the packet and the rules do not agree")
     assert (
-        list(format_report({**ANSWER, "permitted": True, "out": out, "obstacle": "web-1 has no way out"}))[3]
+        list(format_report({**ANSWER, "permitted": True, "out": out, "blocked_by": "web-1 has no way out"}))[3]
         == "  in the way: web-1 has no way out"
     )

@@ -37,7 +37,7 @@ def test_a_site_that_answers_is_asked_once(listening: SiteEndpoint, monkeypatch:
     seen = site_check.check_site(listening)
     assert asked == [listening]
     assert seen.line == f"site   https://shop.example/ ({ADDRESS})   answers"
-    assert seen.as_dict() == {"url": f"https://shop.example/ ({ADDRESS})", "answers": True, "told": "answers"}
+    assert seen.as_dict() == {"url": f"https://shop.example/ ({ADDRESS})", "answers": True, "message": "answers"}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_status_tells_it_under_the_table_and_to_programs_and_ends_well(
     seen: SiteStatus, session: LabHandle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def status(_: object) -> dict[str, Any]:
-        return {"problem": "the API is away", "rule_problems": [], "faults": [], "hosts": [ROW]}
+        return {"api_error": "the API is away", "firewall_problems": [], "faults": [], "hosts": [ROW]}
 
     asked: list[SiteEndpoint] = []
 
@@ -173,7 +173,7 @@ def test_status_tells_it_under_the_table_and_to_programs_and_ends_well(
 def test_a_lab_without_an_address_has_no_site(
     session: LabHandle, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("lab.control_client.status", lambda _: {"problem": "", "rule_problems": [], "faults": [], "hosts": []})  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+    monkeypatch.setattr("lab.control_client.status", lambda _: {"api_error": "", "firewall_problems": [], "faults": [], "hosts": []})  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
     with pytest.raises(SystemExit):
         cli.main(["lab", "status", "--lab", "unit", "--json"])
     assert json.loads(capsys.readouterr().out)["site"] is None

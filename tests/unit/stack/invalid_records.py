@@ -10,7 +10,7 @@ def _record(**changes: Any) -> bytes:
         "reason": "serves",
         "time": "2026-01-01T12:00:05.000000Z",
         "facts": {},
-        "measures": {},
+        "metrics": {},
         "detail": [],
     }
     return json.dumps({**told, **changes}).encode()
@@ -24,11 +24,11 @@ INVALID_RECORDS: Final[dict[str, tuple[bytes, str]]] = {
     "megabytes": (b'"' + b"x" * 3_000_000 + b'"', "it is larger than 256 KB"),
     "a list": (b"[1,2]", "it is not a JSON object"),
     "null": (b"null", "it is not a JSON object"),
-    "a number without an end": (b'{"renewed_every": 1' + b"0" * 4000 + b"}", "`renewed_every` is not a number of seconds"),
-    "no number": (b'{"renewed_every": NaN}', "it is not JSON"),
-    "how often in words": (_record(renewed_every="often"), "`renewed_every` is not a number of seconds"),
-    "how often as yes": (_record(renewed_every=True), "`renewed_every` is not a number of seconds"),
-    "never again": (_record(renewed_every=-1), "`renewed_every` is not a number of seconds"),
+    "a number without an end": (b'{"heartbeat_seconds": 1' + b"0" * 4000 + b"}", "`heartbeat_seconds` is not a number of seconds"),
+    "no number": (b'{"heartbeat_seconds": NaN}', "it is not JSON"),
+    "how often in words": (_record(heartbeat_seconds="often"), "`heartbeat_seconds` is not a number of seconds"),
+    "how often as yes": (_record(heartbeat_seconds=True), "`heartbeat_seconds` is not a number of seconds"),
+    "never again": (_record(heartbeat_seconds=-1), "`heartbeat_seconds` is not a number of seconds"),
     "beyond all dates": (_record(time="9999-12-31T23:59:59-14:00"), "`time` is not a date and time with an offset"),
     "before all dates": (_record(time="0001-01-01T00:00:00+14:00"), "`time` is not a date and time with an offset"),
     "no date": (_record(time="yesterday"), "`time` is not a date and time with an offset"),
@@ -42,7 +42,7 @@ INVALID_RECORDS: Final[dict[str, tuple[bytes, str]]] = {
     "facts that are none": (_record(facts=["a"]), "`facts` is not a JSON object"),
     "a fact that is none": (_record(facts={"role": ["primary"]}), "`facts.role` is not text"),
     "too many facts": (_record(facts={str(number): "" for number in range(101)}), "`facts` has more than 100 entries"),
-    "a measure that is none": (_record(measures={"lag": 1.5}), "`measures.lag` is not text"),
+    "a measure that is none": (_record(metrics={"lag": 1.5}), "`metrics.lag` is not text"),
     "a problem that is none": (_record(configuration_problem="x"), "`configuration_problem` is not a JSON object"),
 }
 """Name → the object's bytes, and why they are no record."""

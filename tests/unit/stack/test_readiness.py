@@ -72,7 +72,7 @@ LATE = MAX_MISSED_RENEWALS * RENEWED + RENEWAL_GRACE_SECONDS
 
 def renewed_record(state: str = "ready", **changes: Any) -> bytes:
     """The word of a host that renews it."""
-    return json.dumps({**json.loads(record(state, **changes)), "renewed_every": RENEWED}).encode()
+    return json.dumps({**json.loads(record(state, **changes)), "heartbeat_seconds": RENEWED}).encode()
 
 
 @pytest.mark.parametrize(

@@ -51,14 +51,14 @@ def test_every_text_of_a_record_is_printable_and_lines_stay_lines() -> None:
         "configuration_sha256": HOSTILE_TEXT,
         "configuration_problem": {"sha256": HOSTILE_TEXT, "reason": HOSTILE_TEXT, "detail": [HOSTILE_TEXT]},
         "facts": {HOSTILE_TEXT: HOSTILE_TEXT},
-        "measures": {HOSTILE_TEXT: HOSTILE_TEXT},
+        "metrics": {HOSTILE_TEXT: HOSTILE_TEXT},
     }
     found = parse_record(json.dumps(told).encode())
     problem = found.configuration_problem
     assert problem is not None
     given = [found.state, found.reason, found.user_data_sha256, found.configuration_sha256, problem.sha256, problem.reason]
     assert given == [SANITIZED] * 6
-    assert found.facts == found.measures == {SANITIZED: SANITIZED}
+    assert found.facts == found.metrics == {SANITIZED: SANITIZED}
     head, tail = SANITIZED.split("  X ")
     assert found.detail == (head, f"X {tail}", "a", "b")
     assert problem.detail == found.detail[:2]

@@ -63,7 +63,7 @@ def publish(
     """Writes this host's record; raises what the AWS API raises. `periodic`: whether this host writes it again and again from now on."""
     told = build_record(state, reason, detail, facts or {}, metrics or {})
     if periodic:
-        told["renewed_every"] = HEARTBEAT + JITTER
+        told["heartbeat_seconds"] = HEARTBEAT + JITTER
     aws.put_object(f"hosts/{aws.user_id()}.json", (json.dumps(told, indent=2) + "\n").encode())
 
 
@@ -82,5 +82,5 @@ def build_record(
         **desired_config.record_fields(),
         "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "facts": dict(facts),
-        "measures": dict(metrics),
+        "metrics": dict(metrics),
     }
