@@ -282,7 +282,7 @@ def test_what_the_load_balancer_reloads_loses_no_request_and_what_it_refuses_cha
     assert re.search(r"to (create|delete|replace)", shown) is None
 
     (chain, pem), (renewed_chain, renewed) = certificate(tmp_path, "first"), certificate(tmp_path, "renewed")
-    assert "was made" in rotate_tls(lab, tmp_path / "site.pem", pem)
+    assert "was created" in rotate_tls(lab, tmp_path / "site.pem", pem)
     try:
         with shoppers(lab) as load:
             site.up(
