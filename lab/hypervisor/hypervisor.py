@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
 
 from botocore.config import Config
 
@@ -169,7 +168,7 @@ class Hypervisor:
         config = Config(retries={"total_max_attempts": 5}, connect_timeout=5, read_timeout=30)
         getattr(admin_clients(self.names).client("ec2", region, config), operation)(InstanceIds=[instance_id])
 
-    async def inject_fault(self, description: Mapping[str, Any], seconds: float | None) -> ActiveFault:
+    async def inject_fault(self, description: object, seconds: float | None) -> ActiveFault:
         """Puts a fault on; one with an end is taken back then. Raises FaultError."""
         await self._wait_for_first_sync()
         given = await asyncio.to_thread(self.faults.inject, description, seconds)

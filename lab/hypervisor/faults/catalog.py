@@ -4,7 +4,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -37,9 +37,10 @@ def create_injectors(context: InjectorContext) -> list[FaultInjector]:
     return [injector.create(context) for injector in dict.fromkeys(kind.injector for kind in KINDS)]
 
 
-def parse(description: Mapping[str, Any]) -> Fault:
+def parse(description: object) -> Fault:
     """The fault that a description means, `{"kind": "drop", "from": "web-1", "to": "db-1"}` for instance. Raises FaultError."""
-    kind = _BY_NAME.get(str(description.get("kind")))
+    named = cast("Mapping[str, object]", description).get("kind") if isinstance(description, Mapping) else None
+    kind = _BY_NAME.get(str(named))
     if kind is None:
         raise FaultError(f"fault {description!r}: a fault has a kind, one of {', '.join(map(repr, _BY_NAME))}")
     try:

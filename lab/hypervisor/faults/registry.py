@@ -75,7 +75,7 @@ class FaultRegistry:
             f"fault {one.fault_id}: {one.fault.summary()}" for one in self.active if one.fault.affects_path(self._snapshot, source, target)
         ]
 
-    def inject(self, description: Mapping[str, Any], seconds: float | None = None) -> ActiveFault:
+    def inject(self, description: object, seconds: float | None = None) -> ActiveFault:
         """Puts a fault on, for so many seconds or until it is taken back: wholly, or not at all and FaultError says why."""
         if seconds is not None and not 0 < seconds <= MAX_SECONDS:
             raise FaultError(

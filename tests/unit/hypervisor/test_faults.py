@@ -73,6 +73,7 @@ def test_no_two_kinds_share_a_name() -> None:
     [
         ({"kind": "earthquake"}, "fault {'kind': 'earthquake'}: a fault has a kind, one of 'zone', 'drop', "),
         ({}, "a fault has a kind"),
+        (["drop"], "fault ['drop']: a fault has a kind"),
         ({"kind": "drop", "from": "web-1", "to": "web-1"}, "give two different ends"),
         ({"kind": "drop", "from": "aws", "to": "internet"}, "no host of the lab is concerned"),
         ({"kind": "drop", "from": "web-1"}, "Field required"),
@@ -87,7 +88,7 @@ def test_no_two_kinds_share_a_name() -> None:
         ({"kind": "delay", "from": "web-1", "to": "lb-1", "milliseconds": "-1"}, "delay '-1': milliseconds from 0.1 to 60000"),
     ],
 )
-def test_what_is_no_fault_is_refused_with_the_value_the_rule_and_the_remedy(description: dict[str, Any], words: str) -> None:
+def test_what_is_no_fault_is_refused_with_the_value_the_rule_and_the_remedy(description: object, words: str) -> None:
     with pytest.raises(FaultError) as refused:
         parse(description)
     assert words in str(refused.value)
