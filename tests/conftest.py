@@ -24,9 +24,8 @@ LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0")
 SERVER_FOLDERS = frozenset(("cloud", "hosts"))
 """Folders of tests/aws whose tests start servers of their own, with neither engine nor stack."""
 
-ISOLATED = SERVER_FOLDERS | {
-    f"test_{what}.py" for what in ("cli", "configuration", "damage", "deployer", "deployer_prod", "real_provider", "same_name")
-}
+_OWN_STACKS = "audit_repository cli configuration damage deployer deployer_prod real_provider same_name state table_of_changes"
+ISOLATED = SERVER_FOLDERS | {f"test_{what}.py" for what in _OWN_STACKS.split()}
 """Of tests/aws, what does not look at the stacks which the others share (the first one makes a stack of its own for that)."""
 
 
