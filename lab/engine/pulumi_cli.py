@@ -21,10 +21,10 @@ from lab.engine import pulumi_release
 from lab.errors import LabError
 from lab.paths import REPOSITORY, cache_folder
 
-PULUMI_VERSION = "3.259.0"
+PULUMI_VERSION = "3.276.0"
 """What `tools/pulumi/go.mod` pins: the newest version that the Go module proxy serves."""
 
-GO_VERSION = (1, 26)
+GO_VERSION = (1, 26, 6)
 """The oldest Go that `tools/pulumi/go.mod` builds with."""
 
 _LOCK_FOLDER = REPOSITORY / "tools" / "pulumi"
@@ -173,8 +173,8 @@ def _go_version(go: Path) -> tuple[int, ...]:
         text = subprocess.run([str(go), "version"], capture_output=True, text=True, check=True, timeout=60, env=go_environment()).stdout
     except (OSError, subprocess.SubprocessError):
         return (0,)
-    found = re.search(r"go(\d+)\.(\d+)", text)
-    return (int(found[1]), int(found[2])) if found else (0,)
+    found = re.search(r"go(\d+)\.(\d+)(?:\.(\d+))?", text)
+    return tuple(int(part or 0) for part in found.groups()) if found else (0,)
 
 
 def _reason(error: Exception) -> str:

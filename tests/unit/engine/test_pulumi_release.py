@@ -93,8 +93,9 @@ def test_a_machine_without_a_release_is_told(monkeypatch: pytest.MonkeyPatch) ->
 class Commands:
     """Stands in for the programs that a build runs."""
 
-    def __init__(self, go: str) -> None:
+    def __init__(self, go: str, on_path: str) -> None:
         self.go = go
+        self.on_path = on_path
         self.ran: list[tuple[list[str], dict[str, str]]] = []
 
     def __call__(self, command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
@@ -104,7 +105,9 @@ class Commands:
             for name in ("bin/go", "go/bin/go"):
                 (wheel / name).parent.mkdir(parents=True)
                 (wheel / name).write_text("")
-        if command[1:] == ["version"] and command[0] != "/usr/bin/go" and not command[0].endswith("/go/go/bin/go"):
+        if command == ["/usr/bin/go", "version"]:
+            return subprocess.CompletedProcess(command, 0, stdout=self.on_path)
+        if command[1:] == ["version"] and not command[0].endswith("/go/go/bin/go"):
             raise subprocess.CalledProcessError(1, command, stderr="ModuleNotFoundError: No module named 'go'")
         if "build" in command:
             Path(command[command.index("-o") + 1]).write_text("built")
@@ -112,11 +115,11 @@ class Commands:
 
 
 @pytest.fixture
-def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | None], Commands]:
+def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Commands]:
     """Builds the CLI with a Go on the PATH, or without; gives what was run."""
 
-    def build(on_path: str | None) -> Commands:
-        commands = Commands("go version go1.27.3 linux/amd64")
+    def build(on_path: str | None, version: str = "1.27.3") -> Commands:
+        commands = Commands("go version go1.27.3 linux/amd64", f"go version go{version} linux/amd64")
         monkeypatch.setenv("WEBSTACK_CACHE", str(tmp_path))
         monkeypatch.setenv("GOFLAGS", "-mod=mod")
         monkeypatch.setattr("lab.engine.pulumi_cli.require_free", lambda *_: None)  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
@@ -128,13 +131,26 @@ def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str |
     return build
 
 
-def test_a_build_takes_the_modules_that_go_sum_knows_and_no_other_go(building: Callable[[str | None], Commands]) -> None:
+def test_a_build_takes_the_modules_that_go_sum_knows_and_no_other_go(building: Callable[..., Commands]) -> None:
     command, environment = building("/usr/bin/go").ran[-1]
     assert "-mod=readonly" in command, "a flag of the command line is stronger than GOFLAGS"
     assert (environment["GOTOOLCHAIN"], environment["GOWORK"]) == ("local", "off")
 
 
-def test_go_itself_is_installed_by_its_hash(building: Callable[[str | None], Commands]) -> None:
+def test_go_itself_is_installed_by_its_hash(building: Callable[..., Commands]) -> None:
     (command,) = [command for command, _ in building(None).ran if "install" in command]
     assert {"--require-hashes", "--no-build"} <= set(command)
     assert command[-2:] == ["--requirement", str(pulumi_cli.REPOSITORY / "tools" / "pulumi" / "go.txt")]
+
+
+@pytest.mark.parametrize(("version", "is_taken"), [("1.26.5", False), ("1.25", False), ("1.26.6", True), ("1.27", True)])
+def test_a_go_that_is_too_old_for_the_modules_is_not_taken(building: Callable[..., Commands], version: str, is_taken: bool) -> None:
+    command, _ = building("/usr/bin/go", version).ran[-1]
+    assert (command[0] == "/usr/bin/go") == is_taken
+
+
+def test_the_versions_are_those_that_the_modules_pin() -> None:
+    pins = (pulumi_cli.REPOSITORY / "tools" / "pulumi" / "go.mod").read_text()
+    assert f"\ngo {'.'.join(map(str, pulumi_cli.GO_VERSION))}\n" in pins
+    for module in ("pkg", "sdk"):
+        assert f"github.com/pulumi/pulumi/{module}/v3 v{pulumi_cli.PULUMI_VERSION} " in pins
