@@ -95,11 +95,11 @@ backends_ready = BackendWaiter(
     client_factory=lambda: AwsClient(configuration.aws_config(env.region)),
     enabled=applying and env.settings.readiness.wait,
     timeout=env.settings.readiness.timeout,
-).require(
+).require_ready(
     {one.host: (one.role_id, one.instance.id) for one in balancers.hosts},
     web_hosts.addresses,
     bucket=artifact_bucket.bucket_name,
-    after=[hosts_ready, *(record.id for record in web_hosts.dns_records)],
+    depends_on=[hosts_ready, *(record.id for record in web_hosts.dns_records)],
 )
 pulumi.Output.all(elastic_ip.public_ip, backends_ready).apply(
     lambda known: site_check.for_environment(env, enabled=applying).run(site_check.site_endpoint(env, known[0]))

@@ -43,35 +43,35 @@ def main() -> int:
         epilog="Exit status: 0 nothing new; 1 something new, something in vain, or a scanner failed; 3 nothing new, but the dependencies "
         "could not be looked up.",
     )
-    known = [REPOSITORY_SCOPE, *stack_names(REPOSITORY)]
-    parser.add_argument("parts", metavar="PART", nargs="*", help=f"what to look at ({', '.join(known)}); all without it")
+    categories = [REPOSITORY_SCOPE, *stack_names(REPOSITORY)]
+    parser.add_argument("parts", metavar="PART", nargs="*", help=f"what to look at ({', '.join(categories)}); all without it")
     parser.add_argument("--json", action="store_true", help="print all findings as JSON")
     parser.add_argument(
         "--osv-url", metavar="URL", default=dependencies.OSV, help="who is asked for vulnerabilities (default: %(default)s)"
     )
     options = parser.parse_args()
-    wanted: list[str] = options.parts or known
-    if unknown := [part for part in wanted if part not in known]:
-        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
-    told = Terminal(stderr=True)
-    not_asked = ""
+    requested: list[str] = options.parts or categories
+    if unknown := [part for part in requested if part not in categories]:
+        parser.error(f"unknown: {', '.join(unknown)}; there are {', '.join(categories)}")
+    console = Terminal(stderr=True)
+    lookup_failure = ""
     try:
         entries = baseline.load()
         findings: list[Finding] = []
-        for name in wanted:
+        for name in requested:
             if name == REPOSITORY_SCOPE:
-                told.print("audit: the repository is scanned", style="dim")
+                console.print("audit: the repository is scanned", style="dim")
                 findings += repository.scan(REPOSITORY)
                 try:
                     findings += dependencies.scan(REPOSITORY, dependencies.lock_files(REPOSITORY), options.osv_url)
                 except UnreachableError as error:
-                    not_asked = str(error)
+                    lookup_failure = str(error)
                 continue
-            told.print(f"audit: {name} is applied and scanned", style="dim")
-            with applied_stack.apply_stack(name, told) as stack:
+            console.print(f"audit: {name} is applied and scanned", style="dim")
+            with applied_stack.apply_stack(name, console) as stack:
                 findings += applied_stack.scan(stack)
-        silent = {dependencies.PIP_AUDIT} if not_asked else set[str]()
-        judgement = baseline.classify(findings, entries, complete=set(wanted) == set(known), unavailable=silent)
+        unavailable = {dependencies.PIP_AUDIT} if lookup_failure else set[str]()
+        result = baseline.classify(findings, entries, complete=set(requested) == set(categories), unavailable=unavailable)
     except LabError as error:
         print(error, file=sys.stderr)
         return 1
@@ -79,27 +79,27 @@ def main() -> int:
         print("interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
     if options.json:
-        print(as_json(judgement, not_asked))
+        print(as_json(result, lookup_failure))
     else:
-        show(judgement, Terminal(), not_asked)
-    if not judgement.passed:
+        show(result, Terminal(), lookup_failure)
+    if not result.passed:
         return 1
-    return EXIT_LOOKUP_FAILED if not_asked else 0
+    return EXIT_LOOKUP_FAILED if lookup_failure else 0
 
 
-def as_json(judgement: AuditResult, lookup_failure: str) -> str:
+def as_json(result: AuditResult, lookup_failure: str) -> str:
     """All findings with what the reviewed file says of them, what it says in vain, and why the dependencies were not looked up."""
     findings = [
         {**asdict(one.finding), "about": one.entry.category if one.entry else "new", "reason": one.entry.reason if one.entry else ""}
-        for one in judgement.classified
+        for one in result.classified
     ]
-    told = {"findings": findings, "in_vain": list(judgement.stale), "dependencies_not_looked_up": lookup_failure, "good": judgement.passed}
-    return json.dumps(told, indent=2)
+    document = {"findings": findings, "in_vain": list(result.stale), "dependencies_not_looked_up": lookup_failure, "good": result.passed}
+    return json.dumps(document, indent=2)
 
 
-def show(judgement: AuditResult, console: Terminal, lookup_failure: str) -> None:
+def show(result: AuditResult, console: Terminal, lookup_failure: str) -> None:
     """Prints for people: the known findings by reason, then what is new, what the reviewed file says in vain and what was not looked at."""
-    counts: Counter[BaselineEntry] = Counter(one.entry for one in judgement.classified if one.entry is not None)
+    counts: Counter[BaselineEntry] = Counter(one.entry for one in result.classified if one.entry is not None)
     for about, title in CATEGORY_TITLES.items():
         table = Table(title=f"{title[0].upper()}{title[1:]}", title_justify="left", show_lines=False, expand=False)
         for column in ("findings", "scanner", "checks", "reason"):
@@ -109,10 +109,10 @@ def show(judgement: AuditResult, console: Terminal, lookup_failure: str) -> None
                 table.add_row(str(count), entry.scanner, "\n".join(entry.checks), entry.reason.strip())
         if table.row_count:
             console.print(table)
-    for one in judgement.new:
+    for one in result.new:
         text = f"NEW  {one.stack}: {one.scanner} {one.check} ({one.severity or '-'}) {one.resource}\n     {one.detail}"
         console.print(text, style="bold red")
-    for text in judgement.stale:
+    for text in result.stale:
         console.print(f"IN VAIN  {text}", style="bold red")
     if lookup_failure:
         text = (
@@ -120,7 +120,7 @@ def show(judgement: AuditResult, console: Terminal, lookup_failure: str) -> None
         )
         console.print(text, style="bold yellow")
     known = sum(counts.values())
-    console.print(f"audit: {len(judgement.new)} new, {known} known, {len(judgement.stale)} entries of audit/baseline.yaml in vain")
+    console.print(f"audit: {len(result.new)} new, {known} known, {len(result.stale)} entries of audit/baseline.yaml in vain")
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Account:
     endpoint: str
     stack: str
 
-    def stable_name(self, identifier: str, shown: str = "") -> str:
+    def stable_name(self, identifier: str, display_name: str = "") -> str:
         """A thing's name that is the same at the next run and for every stack: without the stack's name and the engine's random end.
 
         `identifier` is its id or ARN; `shown` is what else it is called, taken where the account has no name for it.
@@ -52,9 +52,9 @@ class Account:
             return f"network ACL of {self.stable_name(self._network_acls[token])}"
         if token in self._default_network:
             return "default VPC"
-        if shown == self.account_id or (not shown and identifier == self.account_id):
+        if display_name == self.account_id or (not display_name and identifier == self.account_id):
             return ACCOUNT
-        return self._strip_generated(shown or token)
+        return self._strip_generated(display_name or token)
 
     def policies(self) -> list[Policy]:
         """Every policy of the account: identities', roles' trust, buckets', secrets', endpoints', keys' and log groups'."""
@@ -153,7 +153,7 @@ class Account:
         return session.client(service, endpoint_url=self.endpoint, **more)
 
 
-def _document(found: Any) -> Document:
+def _document(policy: Any) -> Document:
     """A policy; the API gives it as an object, as text, or as quoted text."""
-    read: Document = json.loads(unquote(found) if found.startswith("%") else found) if isinstance(found, str) else dict(found)
+    read: Document = json.loads(unquote(policy) if policy.startswith("%") else policy) if isinstance(policy, str) else dict(policy)
     return read

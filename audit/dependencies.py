@@ -45,11 +45,11 @@ def lock_files(folder: Path) -> list[Path]:
     return [folder / "constraints.txt", folder / "app" / "requirements.lock", *sorted((folder / "tools").rglob("*.txt"))]
 
 
-def scan(folder: Path, given: Sequence[Path], service: str = OSV) -> list[Finding]:
+def scan(folder: Path, locks: Sequence[Path], service: str = OSV) -> list[Finding]:
     """The known vulnerabilities of what some locks in a folder pin. Raises UnreachableError and AuditError."""
     _check_service(service)
     with ThreadPoolExecutor(4) as pool:
-        found = [pool.submit(_audit_lock, lock, lock.relative_to(folder).as_posix(), service) for lock in given]
+        found = [pool.submit(_audit_lock, lock, lock.relative_to(folder).as_posix(), service) for lock in locks]
         return [finding for one in found for finding in one.result()]
 
 

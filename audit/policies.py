@@ -43,7 +43,7 @@ def lint(policies: list[Policy], stack: str) -> list[Finding]:
     found: list[Finding] = []
     for record in (json.loads(line) for line in result.stdout.splitlines() if line.strip()):
         policy = policies[int(Path(record["location"]["filepath"]).stem)]
-        said = record["detail"] or record["location"].get("string") or ""
+        detail = record["detail"] or record["location"].get("string") or ""
         found.append(
             Finding(
                 scanner=PARLIAMENT,
@@ -51,7 +51,7 @@ def lint(policies: list[Policy], stack: str) -> list[Finding]:
                 stack=stack,
                 resource=f"{policy.kind} policy of {policy.owner}",
                 severity=record["severity"].lower(),
-                detail=f"{record['title']}: {said if isinstance(said, str) else json.dumps(said)}",
+                detail=f"{record['title']}: {detail if isinstance(detail, str) else json.dumps(detail)}",
             )
         )
     return found

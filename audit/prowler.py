@@ -54,13 +54,13 @@ def services(types: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def scan(account: Account, wanted: list[str]) -> list[Finding]:
+def scan(account: Account, service_names: list[str]) -> list[Finding]:
     """What Prowler does not like in an account, and what it could not look at. Raises AuditError where it does not end with a result."""
     program = scanners.program("prowler", "prowler")
     with tempfile.TemporaryDirectory(prefix="webstack-audit-") as name:
         folder = Path(name)
         command: list[str | Path] = [
-            program, "aws", "--region", REGION, "--service", *wanted, "--excluded-check", *EXCLUDED_CHECKS,
+            program, "aws", "--region", REGION, "--service", *service_names, "--excluded-check", *EXCLUDED_CHECKS,
             "--output-formats", "json-ocsf", "--output-directory", folder, "--output-filename", "result",
             "--log-level", "ERROR", "--log-file", folder / "log", "--no-banner", "--no-color",
             "--ignore-exit-code-3",  # that there are findings is no failure of the scan

@@ -41,5 +41,5 @@ def run(command: Sequence[str | Path], *, folder: Path, variables: Mapping[str, 
 
 def scan_error(scanner: str, result: subprocess.CompletedProcess[str]) -> AuditError:
     """The error of a scanner that did not do its work, with the end of what it printed."""
-    said = (result.stdout[-2000:] + result.stderr[-2000:]).strip()
-    return AuditError(f"{scanner} ended with status {result.returncode} and no result. The end of what it printed:\n{said}")
+    output = (result.stdout[-2000:] + result.stderr[-2000:]).strip()
+    return AuditError(f"{scanner} ended with status {result.returncode} and no result. The end of what it printed:\n{output}")

@@ -26,7 +26,7 @@ SIZES = (2, 20, 200)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Fleet:
+class FleetMeasurement:
     """What one size cost: seconds, and MiB at the peak."""
 
     web_hosts: int
@@ -63,7 +63,7 @@ def measure() -> list[Measurement]:
     return figures
 
 
-def measure_fleet(web_hosts: int) -> Fleet:
+def measure_fleet(web_hosts: int) -> FleetMeasurement:
     """Creates, repeats and destroys a stack of that many web hosts on an empty API."""
     console = Terminal(stderr=True)
     with tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder, standalone_moto(Path(folder)) as endpoint:
@@ -86,7 +86,7 @@ def measure_fleet(web_hosts: int) -> Fleet:
             ups: list[auto.UpResult] = []
             again = timed(lambda: ups.append(interruptible(engine, console, engine.up)))
             destroy = timed(lambda: interruptible(engine, console, engine.destroy))
-    return Fleet(
+    return FleetMeasurement(
         web_hosts=web_hosts,
         resources=resources,
         create=create,

@@ -55,13 +55,13 @@ def measure() -> list[Measurement]:
             hosts = _hosts(size)
             for host in hosts:
                 router.connect(names, host)
-            figures += _packets(names, enforcer, hosts, size)
+            figures += _measure_packets(names, enforcer, hosts, size)
     with (
         _router(names) as enforcer,
         tempfile.TemporaryDirectory(prefix="webstack-bench-") as folder,
         standalone_moto(Path(folder)) as endpoint,
     ):
-        figures += _convergence(names, enforcer, endpoint)
+        figures += _measure_convergence(names, enforcer, endpoint)
     return figures
 
 
@@ -97,7 +97,7 @@ def _machine(instance_id: str, role: str, address: IPv4Address) -> DesiredMachin
     )
 
 
-def _rulebook() -> SecurityGroupSnapshot:
+def _security_groups() -> SecurityGroupSnapshot:
     """The stack's own table of rules."""
     return SecurityGroupSnapshot(
         groups={f"sg-{role}": Group(group_id=f"sg-{role}", name=role) for role in ROLES},
@@ -131,12 +131,12 @@ def _interfaces(names: LabNames, hosts: Iterable[DesiredMachine]) -> list[Networ
     ]
 
 
-def _packets(names: LabNames, enforcer: Enforcer, hosts: Sequence[DesiredMachine], size: int) -> list[Measurement]:
+def _measure_packets(names: LabNames, enforcer: Enforcer, hosts: Sequence[DesiredMachine], size: int) -> list[Measurement]:
     balancer, web = hosts[0], hosts[-1]
     figures: list[Measurement] = []
     for what in ("no rules", f"{size} web hosts"):
         if what != "no rules":
-            enforcer.enforce(_rulebook(), _interfaces(names, hosts))
+            enforcer.enforce(_security_groups(), _interfaces(names, hosts))
         elif size != SIZES[0]:
             continue
         with _listener(names, web) as listener:
@@ -165,7 +165,7 @@ def _listener(names: LabNames, host: DesiredMachine) -> Generator[socket.socket]
 
 def _round_trip_seconds(names: LabNames, source: DesiredMachine, listener: socket.socket) -> float:
     """Seconds of one round trip. One thread plays both ends: the kernel delivers within `send`, so no scheduling is in the number."""
-    with _connected(names, source, listener) as near, listener.accept()[0] as far:
+    with _open_connection(names, source, listener) as near, listener.accept()[0] as far:
         for end in (near, far):
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         began = time.perf_counter()
@@ -188,15 +188,15 @@ def _connection_seconds(names: LabNames, source: DesiredMachine, listener: socke
     return namespaces.call_in_namespace(names.machine_netns(source.instance_id), enter)
 
 
-def _connected(names: LabNames, source: DesiredMachine, listener: socket.socket) -> socket.socket:
+def _open_connection(names: LabNames, source: DesiredMachine, listener: socket.socket) -> socket.socket:
     return namespaces.call_in_namespace(names.machine_netns(source.instance_id), lambda: socket.create_connection(listener.getsockname()))
 
 
-def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Measurement]:
+def _measure_convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Measurement]:
     quotas(endpoint, {"vcpus": 10 * SIZES[-1]})
     reader = Ec2StateReader(endpoint)
     ec2 = reader.client(REGION)
-    _stand_up(ec2, SIZES[-1])
+    _create_network(ec2, SIZES[-1])
     rulebooks = SecurityGroupReader(reader, s3_address=names.s3_address)
     machines = list(reader.read([REGION]).machines.values())
     for machine in machines:
@@ -249,7 +249,7 @@ def _convergence(names: LabNames, enforcer: Enforcer, endpoint: str) -> list[Mea
     ]
 
 
-def _stand_up(ec2: "EC2Client", web_hosts: int) -> None:
+def _create_network(ec2: "EC2Client", web_hosts: int) -> None:
     """A network with the stack's groups, its table of rules but the one that is measured, and instances in them."""
     vpc_id = ec2.create_vpc(CidrBlock="10.20.0.0/16")["Vpc"].get("VpcId", "")
     subnet_id = ec2.create_subnet(VpcId=vpc_id, CidrBlock="10.20.64.0/20")["Subnet"].get("SubnetId", "")
@@ -277,8 +277,8 @@ def _stand_up(ec2: "EC2Client", web_hosts: int) -> None:
         )
 
 
-def _wait_until_delivered(one: Probe) -> None:
-    while not run_probes([one], timeout=0.05)[0].arrived:
+def _wait_until_delivered(probe: Probe) -> None:
+    while not run_probes([probe], timeout=0.05)[0].arrived:
         pass
 
 

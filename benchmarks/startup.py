@@ -61,7 +61,7 @@ class EngineState:
     """When the engine created what: resources by their name, and its end."""
 
     created: Mapping[str, float]
-    kinds: Mapping[str, str]
+    types: Mapping[str, str]
     finished: float
 
     @property
@@ -71,15 +71,15 @@ class EngineState:
 
     def of_kind(self, kind: str) -> dict[str, float]:
         """Creation times of the resources of one type."""
-        return {name: time for name, time in self.created.items() if self.kinds[name] == kind}
+        return {name: time for name, time in self.created.items() if self.types[name] == kind}
 
 
 def measure(lab: BenchLab) -> list[Measurement]:
     """The whole, the critical path's steps in order, and what went on beside it. Raises BenchmarkError."""
     state = engine_state(lab.names)
-    words = readiness_records(lab.names)
-    ready = {word.host: word.time for word in words if word.state == "ready"}
-    told = [word for word in words if word.host == FIRST_DATABASE]
+    records = readiness_records(lab.names)
+    ready = {word.host: word.time for word in records if word.state == "ready"}
+    first_database_records = [word for word in records if word.host == FIRST_DATABASE]
     probe: dict[str, float] = json.loads(lab.run_on(FIRST_DATABASE, "python3", "-c", _PROBE))
     webs = [time for host, time in ready.items() if host.startswith("web-")]
     instances = state.of_kind("aws:ec2/instance:Instance")
@@ -92,9 +92,9 @@ def measure(lab: BenchLab) -> list[Measurement]:
         ("boot: db-1's systemd runs", probe["userspace"]),
         ("boot: cloud-init begins", probe["cloud_init"]),
         ("cloud-init: its last stage begins", probe["user_script"]),
-        ("cloud-init: packages, the role's bundle", told[0].time),
-        ("MySQL: data volume mounted, database to be made", first_time(told, "the stack has no data yet")),
-        ("MySQL: database made", first_time(told, "a database begun here is not claimed yet")),
+        ("cloud-init: packages, the role's bundle", first_database_records[0].time),
+        ("MySQL: data volume mounted, database to be made", first_time(first_database_records, "the stack has no data yet")),
+        ("MySQL: database made", first_time(first_database_records, "a database begun here is not claimed yet")),
         ("MySQL: mysqld runs", probe["mysqld"]),
         ("MySQL: db-1 open for writes, accounts made", ready[FIRST_DATABASE]),
         ("web: migrations, Gunicorn; the last web host is ready", max(webs)),
@@ -128,9 +128,9 @@ def steps(path: Sequence[tuple[str, float]]) -> list[Measurement]:
 
 def first_time(records: Sequence[ReadinessRecord], reason: str) -> float:
     """When a host first gave a reason that begins so. Raises BenchmarkError where it never did."""
-    for word in records:
-        if word.reason.startswith(reason):
-            return word.time
+    for record in records:
+        if record.reason.startswith(reason):
+            return record.time
     raise BenchmarkError(f"no readiness record begins with {reason!r}; there are: {', '.join(word.reason for word in records)}")
 
 
@@ -145,14 +145,14 @@ def engine_state(names: LabNames) -> EngineState:
     by_name = {"::".join(resource["urn"].split("::")[2:]): resource for resource in resources}
     return EngineState(
         created={name: seconds(resource["created"]) for name, resource in by_name.items()},
-        kinds={name: resource["type"] for name, resource in by_name.items()},
+        types={name: resource["type"] for name, resource in by_name.items()},
         finished=seconds(str(latest["manifest"]["time"])),
     )
 
 
 def readiness_records(names: LabNames) -> list[ReadinessRecord]:
     """Every record that hosts wrote, in the order of time: the bucket keeps the versions. Raises what the API raises."""
-    words: list[ReadinessRecord] = []
+    records: list[ReadinessRecord] = []
     with isolated_aws_environment(names.api_endpoint, admin_keys.read_admin_key(names)):
         client = boto3.client("s3", region_name=REGION)
         for bucket in client.list_buckets()["Buckets"]:
@@ -162,10 +162,10 @@ def readiness_records(names: LabNames) -> list[ReadinessRecord]:
                     record: dict[str, Any] = json.loads(
                         client.get_object(Bucket=name, Key=version.get("Key", ""), VersionId=version.get("VersionId", ""))["Body"].read()
                     )
-                    words.append(
+                    records.append(
                         ReadinessRecord(host=record["host"], state=record["state"], reason=record["reason"], time=seconds(record["time"]))
                     )
-    return sorted(words, key=lambda word: word.time)
+    return sorted(records, key=lambda word: word.time)
 
 
 def daemon_started(names: LabNames) -> float:

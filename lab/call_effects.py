@@ -14,7 +14,7 @@ class CallEffect:
     drop_connection: bool = False
 
 
-CallEffects = Callable[[str], CallEffect]
+CallEvaluator = Callable[[str], CallEffect]
 """Called with the service of each call that a fault affects; remembers what it must of earlier ones."""
 
 
@@ -25,6 +25,6 @@ class CallFault(Protocol):
         """Whether it is about calls to this service, named by the prefix of its IAM actions (`ec2`, `cloudwatch`)."""
         ...
 
-    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+    def make_evaluator(self, *, clock: Callable[[], float], rng: Callable[[], float]) -> CallEvaluator:
         """Called once, when the fault is given. `clock` tells seconds, `lot` draws from 0 up to 1."""
         ...

@@ -53,8 +53,8 @@ def init_pid(names: LabNames, host: str) -> int | None:
 
 def reach(names: LabNames, source: str, target: str, protocol: int, port: int | None) -> dict[str, Any]:
     """Whether a packet passes between two hosts or addresses, and which rules decide. Raises `ControlError`."""
-    asked = {"from": source, "to": target, "protocol": str(protocol)} | ({"port": str(port)} if port is not None else {})
-    return _request(names, "GET", f"/reach?{urlencode(asked)}", _SHORT_TIMEOUT)
+    query = {"from": source, "to": target, "protocol": str(protocol)} | ({"port": str(port)} if port is not None else {})
+    return _request(names, "GET", f"/reach?{urlencode(query)}", _SHORT_TIMEOUT)
 
 
 def faults(names: LabNames) -> list[dict[str, Any]]:

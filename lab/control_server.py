@@ -57,17 +57,17 @@ class ControlServer:
 
     async def _status(self, _request: web.Request) -> web.Response:
         problem = self._hypervisor.problem or self._hypervisor.faults.problem
-        words: dict[str, HostReadiness] = {}
-        silent: HostReadiness | None = None
+        readiness_by_id: dict[str, HostReadiness] = {}
+        default_readiness: HostReadiness | None = None
         try:
-            words = await asyncio.to_thread(self._read_readiness, dict(self._hypervisor.reconcilers))
+            readiness_by_id = await asyncio.to_thread(self._read_readiness, dict(self._hypervisor.reconcilers))
         except Exception as error:
             log.exception("could not read the hosts' readiness")
             problem = problem or f"the hosts' readiness cannot be read: {error}"
-            silent = no_report(read_failure(error))
+            default_readiness = no_report(read_failure(error))
         policy = self._hypervisor.firewall.policy
         rows = [
-            _host_row(reconciler, words.get(reconciler.instance_id, silent), policy)
+            _host_row(reconciler, readiness_by_id.get(reconciler.instance_id, default_readiness), policy)
             for reconciler in self._hypervisor.reconcilers.values()
             if reconciler.desired
         ]
@@ -84,19 +84,19 @@ class ControlServer:
         )
 
     def _read_readiness(self, reconcilers: Mapping[str, MachineReconciler]) -> dict[str, HostReadiness]:
-        words = self._readiness.read(dict(self._hypervisor.state.machines))
+        readiness_by_id = self._readiness.read(dict(self._hypervisor.state.machines))
         for instance_id, reconciler in reconcilers.items():
-            word, machine = words.get(instance_id), reconciler.desired
-            if machine is None or not reconciler.running or (word is not None and word.is_current):
+            readiness, machine = readiness_by_id.get(instance_id), reconciler.desired
+            if machine is None or not reconciler.running or (readiness is not None and readiness.is_current):
                 continue
-            leader = reconciler.machine.init_pid()
-            if leader is not None:
-                words[instance_id] = self._with_cloud_init(word, machine, leader)
-        return words
+            init_pid = reconciler.machine.init_pid()
+            if init_pid is not None:
+                readiness_by_id[instance_id] = self._with_cloud_init(readiness, machine, init_pid)
+        return readiness_by_id
 
-    def _with_cloud_init(self, word: HostReadiness | None, machine: DesiredMachine, leader: int) -> HostReadiness:
+    def _with_cloud_init(self, readiness: HostReadiness | None, machine: DesiredMachine, init_pid: int) -> HostReadiness:
         try:
-            return with_cloud_init(word, user_data=self._readiness.user_data(machine), cloud_init=cloud_init.read_status(leader))
+            return with_cloud_init(readiness, user_data=self._readiness.user_data(machine), cloud_init=cloud_init.read_status(init_pid))
         except (ClientError, BotoCoreError) as error:  # of this host alone, such as one that the API has just forgotten
             return no_report(read_failure(error))
 
@@ -119,25 +119,25 @@ class ControlServer:
         return web.json_response({"pid": await asyncio.to_thread(reconciler.machine.init_pid)})
 
     async def _reach(self, request: web.Request) -> web.Response:
-        asked = request.query
+        query = request.query
         machines = [machine for machine in self._hypervisor.state.machines.values() if machine.present]
-        question = ReachabilityChecker(self._names, machines, self._hypervisor.firewall.policy, self._hypervisor.faults.on_path)
-        source, target = question.endpoint(asked["from"]), question.endpoint(asked["to"])
-        port = int(asked["port"]) if "port" in asked else None
-        answer = await asyncio.to_thread(question.check, source, target, int(asked["protocol"]), port)
-        return web.json_response(answer.as_dict())
+        checker = ReachabilityChecker(self._names, machines, self._hypervisor.firewall.policy, self._hypervisor.faults.on_path)
+        source, target = checker.endpoint(query["from"]), checker.endpoint(query["to"])
+        port = int(query["port"]) if "port" in query else None
+        report = await asyncio.to_thread(checker.check, source, target, int(query["protocol"]), port)
+        return web.json_response(report.as_dict())
 
     async def _faults(self, _request: web.Request) -> web.Response:
         return web.json_response({"faults": self._hypervisor.faults.as_dicts()})
 
     async def _inject_fault(self, request: web.Request) -> web.Response:
-        asked = json.loads(await request.read())
-        given = await self._hypervisor.inject_fault(asked["fault"], asked.get("seconds"))
-        return web.json_response({"faults": [one for one in self._hypervisor.faults.as_dicts() if one["id"] == given.fault_id]})
+        body = json.loads(await request.read())
+        injected = await self._hypervisor.inject_fault(body["fault"], body.get("seconds"))
+        return web.json_response({"faults": [one for one in self._hypervisor.faults.as_dicts() if one["id"] == injected.fault_id]})
 
     async def _clear_faults(self, request: web.Request) -> web.Response:
-        wanted = request.match_info.get("faults")
-        ended = await self._hypervisor.clear_faults(*(wanted.split(",") if wanted is not None else ()))
+        fault_ids = request.match_info.get("faults")
+        ended = await self._hypervisor.clear_faults(*(fault_ids.split(",") if fault_ids is not None else ()))
         return web.json_response({"faults": [one.as_dict() | {"summary": one.fault.summary()} for one in ended]})
 
     async def _shutdown(self, _request: web.Request) -> web.Response:
@@ -145,16 +145,16 @@ class ControlServer:
         return web.json_response({})
 
 
-def _host_row(reconciler: MachineReconciler, word: HostReadiness | None, policy: FirewallPolicy) -> dict[str, object]:
+def _host_row(reconciler: MachineReconciler, readiness: HostReadiness | None, policy: FirewallPolicy) -> dict[str, object]:
     desired = reconciler.desired
     if desired is None:
         return {}
     runs = reconciler.running and reconciler.phase == "running"
-    ready = runs and word is not None and word.ready
-    reason = reconciler.problem or desired.problem or (word.reason if word else "no word from it yet")
+    ready = runs and readiness is not None and readiness.ready
+    reason = reconciler.problem or desired.problem or (readiness.reason if readiness else "no word from it yet")
     if not runs and not (reconciler.problem or desired.problem):  # what it said while it ran is no reason
-        heard = reconciler.phase == "booting" and word is not None and word.is_current
-        reason = f"it is {reconciler.phase}{f'; {word.reason}' if heard and word else ''}"
+        has_current_report = reconciler.phase == "booting" and readiness is not None and readiness.is_current
+        reason = f"it is {reconciler.phase}{f'; {readiness.reason}' if has_current_report and readiness else ''}"
     return {
         "name": desired.name,
         "role": desired.role,
@@ -165,10 +165,10 @@ def _host_row(reconciler: MachineReconciler, word: HostReadiness | None, policy:
         "state": reconciler.phase,
         "ready": ready,
         "reason": "" if ready else reason,
-        "message": word.reason if ready and word else "",
-        "age_seconds": None if word is None or word.age_seconds is None else round(word.age_seconds),
-        "facts": dict(word.facts) if runs and word else {},
-        "metrics": dict(word.metrics) if runs and word else {},
+        "message": readiness.reason if ready and readiness else "",
+        "age_seconds": None if readiness is None or readiness.age_seconds is None else round(readiness.age_seconds),
+        "facts": dict(readiness.facts) if runs and readiness else {},
+        "metrics": dict(readiness.metrics) if runs and readiness else {},
         "problems": [*_host_problems(reconciler), *policy.problems_of(desired.group_ids)],
     }
 

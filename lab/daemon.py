@@ -51,7 +51,7 @@ def image_for(store: ImageStore, recipes: Mapping[str, Recipe], image_id: str) -
 class Daemon:
     """One lab, running. It passes on to the cloud's services what the hypervisor reports, because they may be replaced."""
 
-    def __init__(self, names: LabNames, *, power_off_after: float) -> None:
+    def __init__(self, names: LabNames, *, shutdown_timeout: float) -> None:
         self.names = names
         self.stop_event = asyncio.Event()
         """Set: the daemon stops."""
@@ -66,10 +66,10 @@ class Daemon:
         self._keys = admin_keys.ensure_admin_key(names)
         self.hypervisor = Hypervisor(
             names,
-            cloud=self,
+            status_reporter=self,
             image_for=lambda image_id: image_for(self._store, self._recipes, image_id),
             set_api_faults=self._api_faults.set_faults,
-            power_off_after=power_off_after,
+            shutdown_timeout=shutdown_timeout,
         )
         self._control = ControlServer(names, self.hypervisor, self.shut_down)
 
@@ -128,8 +128,8 @@ class Daemon:
             await self._services.detach()
 
 
-async def _run(names: LabNames, power_off_after: float) -> bool:
-    daemon = Daemon(names, power_off_after=power_off_after)
+async def _run(names: LabNames, shutdown_timeout: float) -> bool:
+    daemon = Daemon(names, shutdown_timeout=shutdown_timeout)
     loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, daemon.stop_event.set)
@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.daemon", description="AWS on this machine, for one lab.")
     parser.add_argument("name", help="the lab's name")
     parser.add_argument(
-        "--power-off-after",
+        "--shutdown-timeout",
         type=_positive_seconds,
         default=SHUTDOWN_TIMEOUT,
         metavar="SECONDS",
@@ -181,7 +181,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 1
         write_pid_file(names.pid_file("daemon"), os.getpid())
         try:
-            lab_too = asyncio.run(_run(names, options.power_off_after))
+            lab_too = asyncio.run(_run(names, options.shutdown_timeout))
         except (MotoServerError, CommandError, OSError, RuntimeError) as error:
             log.exception("the daemon cannot run")
             print(f"lab {names.name!r}: {error}", file=sys.stderr)

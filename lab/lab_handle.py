@@ -47,11 +47,11 @@ class LabHandle:
             return True
         return False
 
-    def start(self, say: Callable[[str], None], *options: str) -> None:
+    def start(self, on_progress: Callable[[str], None], *options: str) -> None:
         """Starts the daemon (with `options`) where none runs, and waits until it answers. Raises DaemonError."""
         if self.running():
             return
-        say("starting the lab's daemon")
+        on_progress("starting the lab's daemon")
         self.names.make_state_dir()
         with open(self.names.daemon_log, "ab", opener=private_opener) as log:
             process = subprocess.Popen(

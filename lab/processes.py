@@ -31,12 +31,12 @@ class Process:
 
     def stop(self, *, grace: float) -> None:
         """Asks the process to end and kills it after `grace` seconds; returns when it is gone."""
-        for sign, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
+        for sign, timeout in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
             if not self.alive():
                 return
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, sign)
-            deadline = time.monotonic() + patience
+            deadline = time.monotonic() + timeout
             while self.alive() and time.monotonic() < deadline:
                 time.sleep(0.02)
 

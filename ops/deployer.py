@@ -64,7 +64,7 @@ def deployer_policy(
     if where.boundary is None and not preview:
         typer.echo(f"warning: {NO_BOUNDARY_WARNING.format(stack=stack)}", err=True)
     who: DeployerKind = "preview" if preview else "up"
-    lines = [*required.observed(who), *(one.permission for one in required.unobserved(who))]
+    lines = [*required.observed_permissions(who), *(one.permission for one in required.unobserved_permissions(who))]
     more = state_statements(StateBackend(bucket=state, key=state_key), who, where) if state is not None else []
     documents = pack_policies([*statements(lines, where), *more])
     texts: dict[str, Any] = {f"webstack-{stack}-{who}-{number}": document for number, document in enumerate(documents, 1)}

@@ -32,9 +32,9 @@ def clean_messages(failures: Sequence[str]) -> list[str]:
     kept: list[str] = []
     for failure in failures:
         text = _REPEATED_PREFIX.sub("", _ESCAPES.sub("", failure).strip()).removeprefix("error: ")
-        asked = _INVOKE.search(text)
-        if asked is not None:
-            text = f"{asked[1].strip()}: {asked[2].strip()}"
+        match = _INVOKE.search(text)
+        if match is not None:
+            text = f"{match[1].strip()}: {match[2].strip()}"
         if not text or any(pattern.match(text) and "\n" not in text for pattern in _NOISE):
             continue
         if not any(text in other for other in kept):

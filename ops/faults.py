@@ -35,7 +35,7 @@ holds for that instance alone, and does nothing once that is terminated. A zone 
 
 fault = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
 
-ForOption = Annotated[float | None, typer.Option("--for", metavar="SECONDS", help="Take it back by itself after so many seconds.")]
+DurationOption = Annotated[float | None, typer.Option("--for", metavar="SECONDS", help="Take it back by itself after so many seconds.")]
 
 _console = Terminal(width=None if sys.stdout.isatty() else 200)
 
@@ -43,14 +43,14 @@ _console = Terminal(width=None if sys.stdout.isatty() else 200)
 def _create_command(kind: type[Fault]) -> Callable[..., None]:
     """The function whose signature is the command of a kind of fault, as typer reads it."""
 
-    def give(*, seconds: ForOption = None, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB, **given: object) -> None:
+    def command(*, seconds: DurationOption = None, as_json: JsonOption = False, name: LabOption = DEFAULT_LAB, **given: object) -> None:
         inject(name, kind, given, seconds, as_json=as_json)
 
-    own = inspect.signature(give)
-    asked = [_typer_parameter(kind.model_fields[field], field, parameter) for field, parameter in kind.parameters().items()]
-    common = [parameter for parameter in own.parameters.values() if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
-    vars(give)["__signature__"] = own.replace(parameters=[*asked, *common])
-    return give
+    signature = inspect.signature(command)
+    parameters = [_typer_parameter(kind.model_fields[field], field, parameter) for field, parameter in kind.parameters().items()]
+    common = [parameter for parameter in signature.parameters.values() if parameter.kind is inspect.Parameter.KEYWORD_ONLY]
+    vars(command)["__signature__"] = signature.replace(parameters=[*parameters, *common])
+    return command
 
 
 def _typer_parameter(field: FieldInfo, name: str, parameter: Parameter) -> inspect.Parameter:
@@ -67,9 +67,9 @@ def _typer_parameter(field: FieldInfo, name: str, parameter: Parameter) -> inspe
 def _add_commands() -> None:
     groups = {"": fault}
     for kind in KINDS:
-        group = kind.family.group
+        group = kind.command_group.subcommand
         if group not in groups:
-            groups[group] = typer.Typer(help=kind.family.help, no_args_is_help=True, rich_markup_mode=None)
+            groups[group] = typer.Typer(help=kind.command_group.help, no_args_is_help=True, rich_markup_mode=None)
             fault.add_typer(groups[group], name=group)
         groups[group].command(kind.command().split()[-1], help=kind.__doc__)(_create_command(kind))
 
@@ -87,11 +87,11 @@ def list_command(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("fault", "what goes wrong", "until"):
         table.add_column(heading)
-    for one in faults:
+    for fault_row in faults:
         table.add_row(
-            one["id"],
-            _summary(one),
-            "it is cleared" if one["expires_at"] is None else time.strftime("%H:%M:%S", time.localtime(one["expires_at"])),
+            fault_row["id"],
+            _summary(fault_row),
+            "it is cleared" if fault_row["expires_at"] is None else time.strftime("%H:%M:%S", time.localtime(fault_row["expires_at"])),
         )
     _console.print(table if faults else "no fault is on")
 
@@ -111,19 +111,21 @@ def clear(
     if as_json:
         print(json.dumps(ended, indent=2))
     for one in ended if not as_json else ():
-        _say(f"{one['id']} is over: {one['summary']}")
+        _echo(f"{one['id']} is over: {one['summary']}")
 
 
-def inject(name: str, kind: type[Fault], asked: Mapping[str, object], seconds: float | None, *, as_json: bool) -> None:
+def inject(name: str, kind: type[Fault], arguments: Mapping[str, object], seconds: float | None, *, as_json: bool) -> None:
     """Gives a lab the fault that a command line asks for (see `Fault.describe`), and says how to take it back. Raises ControlError."""
     session = _running_lab(name, kind.command())
-    given = control_client.inject_fault(session.names, kind.describe(asked), seconds)
+    injected = control_client.inject_fault(session.names, kind.describe(arguments), seconds)
     if as_json:
-        print(json.dumps(given, indent=2))
+        print(json.dumps(injected, indent=2))
         return
     which = "" if name == DEFAULT_LAB else f" --lab {name}"
-    _say(f"{given['id']}: {given['summary']}")
-    _say(f"take it back: webstack lab fault clear {given['id']}{which}" + (f"; it ends by itself after {seconds:g} s" if seconds else ""))
+    _echo(f"{injected['id']}: {injected['summary']}")
+    _echo(
+        f"take it back: webstack lab fault clear {injected['id']}{which}" + (f"; it ends by itself after {seconds:g} s" if seconds else "")
+    )
 
 
 def active_fault_lines(session: LabHandle) -> list[str]:
@@ -135,11 +137,13 @@ def active_fault_lines(session: LabHandle) -> list[str]:
 
 def format_faults(faults: Sequence[Mapping[str, Any]]) -> list[str]:
     """The faults that are on, a line each, for `webstack lab status`."""
-    return [f"fault {one['id']} is on: {_summary(one)}" for one in faults]
+    return [f"fault {fault_row['id']} is on: {_summary(fault_row)}" for fault_row in faults]
 
 
-def _summary(one: Mapping[str, Any]) -> str:
-    return str(one["summary"]) + (f" (without effect: {', '.join(one['inactive_reasons'])})" if one["inactive_reasons"] else "")
+def _summary(fault_row: Mapping[str, Any]) -> str:
+    return str(fault_row["summary"]) + (
+        f" (without effect: {', '.join(fault_row['inactive_reasons'])})" if fault_row["inactive_reasons"] else ""
+    )
 
 
 def _running_lab(name: str, command: str) -> LabHandle:
@@ -149,5 +153,5 @@ def _running_lab(name: str, command: str) -> LabHandle:
     return session
 
 
-def _say(text: str) -> None:
+def _echo(text: str) -> None:
     _console.print(text, soft_wrap=True)

@@ -183,7 +183,7 @@ def find(session: LabHandle, name_or_id: str) -> Host:
     return min(found, key=lambda host: host.state not in ("running", "pending"))
 
 
-def resolve(session: LabHandle, name_or_id: str, instance: str | None, say: Callable[[str], None]) -> Host:
+def resolve(session: LabHandle, name_or_id: str, instance: str | None, on_progress: Callable[[str], None]) -> Host:
     """The host of that name, or that instance of it; says which one is meant where there are two. Raises UserError."""
     host = find(session, instance or name_or_id)
     if instance and name_or_id not in (host.name, host.instance_id):
@@ -191,7 +191,7 @@ def resolve(session: LabHandle, name_or_id: str, instance: str | None, say: Call
     others = [other for other in list_hosts(session) if other.name == host.name and other.instance_id != host.instance_id]
     if others and name_or_id == host.name and not instance:
         rest = ", ".join(f"{other.instance_id} ({other.state})" for other in others)
-        say(f"{host.name}: using {host.instance_id} ({host.state}); for {rest} give the id instead of the name")
+        on_progress(f"{host.name}: using {host.instance_id} ({host.state}); for {rest} give the id instead of the name")
     return host
 
 

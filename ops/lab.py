@@ -43,7 +43,7 @@ console = Terminal(width=None if sys.stdout.isatty() else 200)
 err_console = Terminal(stderr=True)
 
 
-def _say(text: str) -> None:
+def _echo(text: str) -> None:
     err_console.print(text, soft_wrap=True)
 
 
@@ -57,8 +57,8 @@ def setup_command() -> None:
     from ops import setup
 
     requirements.require_host("webstack lab setup")
-    setup.ensure_all(_say)
-    install_cli.install(_say)
+    setup.ensure_all(_echo)
+    install_cli.install(_echo)
 
 
 @lab.command()
@@ -81,13 +81,13 @@ def up(
     requirements.require_host("webstack lab up")
     session = LabHandle.of(name)
     requirements.require_disk_space(session.names)
-    setup.ensure_all(_say)
+    setup.ensure_all(_echo)
     started = time.monotonic()
     for line in faults.active_fault_lines(session):
-        _say(line)
+        _echo(line)
     request = EngineRequest(stack=stack, config_file=config_file, settings=settings or (), provider=provider)
     try:
-        applied = operations.up(session, request, err_console, _say, refresh=refresh_state)
+        applied = operations.up(session, request, err_console, _echo, refresh=refresh_state)
     except KeyboardInterrupt:
         if unready := hosts.unready_summary(session):
             err_console.print(unready, style="yellow", soft_wrap=True)
@@ -99,7 +99,7 @@ def up(
         json_output.print_success(report | {"hosts": [host.as_dict() for host in listed]})
         return
     console.print(hosts.table(listed))
-    _say(applied.summary(seconds))
+    _echo(applied.summary(seconds))
     print(applied.url)
 
 
@@ -163,7 +163,7 @@ def destroy(
     session = LabHandle.of(name)
     session.require_running()
     summary, counts = operations.destroy(session, EngineRequest(stack=stack, config_file=config_file, provider=provider), err_console)
-    _say(summary)
+    _echo(summary)
     if as_json:
         json_output.print_success({"operations": counts})
 
@@ -278,7 +278,7 @@ def exec_command(
     session = LabHandle.of(name)
     session.require_running()
     requirements.require_root("webstack lab exec")
-    chosen = hosts.resolve(session, host, None, _say)
+    chosen = hosts.resolve(session, host, None, _echo)
     arguments = hosts.nsenter_command(session, chosen.instance_id, command)
     sys.stdout.flush()
     os.execvpe(arguments[0], arguments, hosts.command_environment())
@@ -306,12 +306,12 @@ def logs(
     """Show a host's journal or one of its other logs, even when the host is stopped."""
     if access and slow:
         raise UserError("--access and --slow cannot be used together: web hosts have one log, database hosts the other")
-    source = host_logs.Source.ACCESS if access else host_logs.Source.SLOW if slow else host_logs.Source.JOURNAL
+    source = host_logs.LogSource.ACCESS if access else host_logs.LogSource.SLOW if slow else host_logs.LogSource.JOURNAL
     session = LabHandle.of(name)
     session.require_running()
     requirements.require_root("webstack lab logs")
     arguments = host_logs.log_command(
-        session, host, source=source, instance=instance, unit=unit, since=since, lines=lines, follow=follow, say=_say
+        session, host, source=source, instance=instance, unit=unit, since=since, lines=lines, follow=follow, on_progress=_echo
     )
     sys.stdout.flush()
     os.execvpe(arguments[0], arguments, hosts.command_environment() if follow else dict(os.environ))
@@ -342,7 +342,7 @@ def down(as_json: JsonOption = False, name: LabOption = DEFAULT_LAB) -> None:
 
     requirements.require_root("webstack lab down")
     operations.take_down(LabHandle.of(name))
-    _say(f"lab {name} is gone")
+    _echo(f"lab {name} is gone")
     if as_json:
         json_output.print_success({"lab": name})
 
@@ -352,7 +352,7 @@ def _act(name: str, host: str, action: str, *, as_json: bool) -> None:
     session.require_running()
     requirements.require_root(f"webstack lab {action}")
     control_client.host_action(session.names, host, action)
-    _say(f"{host}: {action}")
+    _echo(f"{host}: {action}")
     if as_json:
         json_output.print_success({"host": host, "action": action})
 

@@ -9,7 +9,7 @@ from ops.errors import UserError
 from stack.roles import SPECS
 
 
-class Source(Enum):
+class LogSource(Enum):
     """What of a host is shown. The value of a file: its path on the host, which role has it, what it is."""
 
     JOURNAL = ("", "", "the journal")
@@ -21,13 +21,13 @@ def log_command(
     session: LabHandle,
     name_or_id: str,
     *,
-    source: Source = Source.JOURNAL,
+    source: LogSource = LogSource.JOURNAL,
     instance: str | None = None,
     unit: str | None = None,
     since: str | None = None,
     lines: int = 200,
     follow: bool = False,
-    say: Callable[[str], None],
+    on_progress: Callable[[str], None],
 ) -> list[str]:
     """The command line that shows a host's log. Raises UserError where there is no such host or log, or options do not go together.
 
@@ -37,7 +37,7 @@ def log_command(
     path, role, what = source.value
     if path and (unit or since):
         raise UserError(f"--unit and --since select journal entries, and {what} is a file: leave them out, or use --lines")
-    host = hosts.resolve(session, name_or_id, instance, say)
+    host = hosts.resolve(session, name_or_id, instance, on_progress)
     if path and host.role != role:
         known = {spec.name: spec.label for spec in SPECS}
         raise UserError(f"{host.name} is {known.get(host.role, 'a host of no role')}: {what} is on {known[role].removeprefix('a ')}s")

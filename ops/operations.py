@@ -41,7 +41,7 @@ class UpResult:
         return f"finished after {seconds:.0f} s, not known to serve: {self.site_message or 'the site was not asked'}"
 
 
-def up(session: LabHandle, request: EngineRequest, console: Terminal, say: ProgressCallback, *, refresh: bool = False) -> UpResult:
+def up(session: LabHandle, request: EngineRequest, console: Terminal, on_progress: ProgressCallback, *, refresh: bool = False) -> UpResult:
     """Starts the lab where it is not running and applies the stack. Raises LabError.
 
     With `refresh` the engine first reads every resource anew: what is gone is made again.
@@ -53,13 +53,13 @@ def up(session: LabHandle, request: EngineRequest, console: Terminal, say: Progr
     request = replace(request, provider=Provider(provider_for(session, request.provider)))
     if request.provider is Provider.REAL:
         real_providers.check_installed(real_providers.plugin_folder())
-    session.start(say)
+    session.start(on_progress)
     if session.moto_was_restarted():
-        _reset_lab(session, "the lab's API server was restarted and has lost its state", say)
+        _reset_lab(session, "the lab's API server was restarted and has lost its state", on_progress)
     try:
         progress, url = _apply(session, chosen, request, console, refresh=refresh)
     except LostStateError as error:
-        _reset_lab(session, f"{error}; what exists is unknown", say)
+        _reset_lab(session, f"{error}; what exists is unknown", on_progress)
         progress, url = _apply(session, chosen, request, console)
     except UserError as error:
         if not session.moto_was_restarted():
@@ -68,7 +68,7 @@ def up(session: LabHandle, request: EngineRequest, console: Terminal, say: Progr
             f"{error}\nThe lab's API server ended during this command and its state is lost: "
             f"run `webstack lab up` again to start the lab afresh. The server's log: {session.names.moto_log}"
         ) from None
-    say(progress.summary())
+    on_progress(progress.summary())
     sentences = [text for text in progress.messages if text.startswith((SITE_UP, SITE_SKIPPED, SITE_UNREACHABLE))]
     return UpResult(url=url, operations=progress.counts, site_message=sentences[-1] if sentences else "")
 
@@ -125,7 +125,7 @@ def _apply(session: LabHandle, stack: str, name_or_id: EngineRequest, console: T
     return progress, str(result.outputs["url"].value) if "url" in result.outputs else ""
 
 
-def _reset_lab(session: LabHandle, reason: str, say: ProgressCallback) -> None:
-    say(f"{reason}: starting afresh")
+def _reset_lab(session: LabHandle, reason: str, on_progress: ProgressCallback) -> None:
+    on_progress(f"{reason}: starting afresh")
     take_down(session)
-    session.start(say)
+    session.start(on_progress)

@@ -100,13 +100,13 @@ class Progress:
             if metadata.op.value not in ("same", "read", "refresh") and _is_resource(metadata.type):
                 self.planned.append(PlannedStep(operation=metadata.op.value, type=metadata.type, name=_name(metadata.urn)))
             return
-        word = _PAST_TENSE.get(metadata.op.value)
-        if word is None or metadata.type == "pulumi:pulumi:Stack" or metadata.op.value == "replace" or not _is_resource(metadata.type):
+        verb = _PAST_TENSE.get(metadata.op.value)
+        if verb is None or metadata.type == "pulumi:pulumi:Stack" or metadata.op.value == "replace" or not _is_resource(metadata.type):
             return
         self._done += 1
-        self.counts[word] = self.counts.get(word, 0) + 1
+        self.counts[verb] = self.counts.get(verb, 0) + 1
         if metadata.type == "aws:ec2/instance:Instance":
-            self._line(f"  {_name(metadata.urn):<8} instance {word}", _STYLE.get(word))
+            self._line(f"  {_name(metadata.urn):<8} instance {verb}", _STYLE.get(verb))
 
     def _on_diagnostic(self, event: auto.DiagnosticEvent) -> None:
         message = event.message.strip()

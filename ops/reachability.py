@@ -36,22 +36,22 @@ class PacketSpec:
         return cls(protocol=number) if kind == "proto" else cls(protocol=_NUMBERS[kind], port=number)
 
 
-def format_report(answer: Mapping[str, Any]) -> Iterator[str]:
+def format_report(report: Mapping[str, Any]) -> Iterator[str]:
     """The answer in a few lines: what became of the packet, then what each end's groups say."""
-    source, target = answer["from"], answer["to"]
-    fate = "passes" if answer["passed"] else "does not pass"
-    answered = f" ({answer['answer']})" if answer["passed"] else ""
-    yield f"{_format_endpoint(source)} -> {_format_endpoint(target)}, {answer['packet']}: {fate}{answered}"
-    yield f"  out: {_format_verdict(answer['out'])}"
-    yield f"  in:  {_format_verdict(answer['in'])}"
-    if answer["blocked_by"]:
-        yield f"  in the way: {answer['blocked_by']}"
-    elif answer["passed"] != answer["permitted"]:
+    source, target = report["from"], report["to"]
+    outcome = "passes" if report["passed"] else "does not pass"
+    answered = f" ({report['answer']})" if report["passed"] else ""
+    yield f"{_format_endpoint(source)} -> {_format_endpoint(target)}, {report['packet']}: {outcome}{answered}"
+    yield f"  out: {_format_verdict(report['out'])}"
+    yield f"  in:  {_format_verdict(report['in'])}"
+    if report["blocked_by"]:
+        yield f"  in the way: {report['blocked_by']}"
+    elif report["passed"] != report["permitted"]:
         yield "  the packet and the rules do not agree: a change is under way, or an open connection is followed; ask again"
 
 
-def _format_endpoint(end: Mapping[str, str]) -> str:
-    return end["name"] if end["name"] in ("internet", end["address"]) else f"{end['name']} ({end['address']})"
+def _format_endpoint(endpoint: Mapping[str, str]) -> str:
+    return endpoint["name"] if endpoint["name"] in ("internet", endpoint["address"]) else f"{endpoint['name']} ({endpoint['address']})"
 
 
 def _format_verdict(verdict: Mapping[str, Any]) -> str:

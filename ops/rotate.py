@@ -13,7 +13,7 @@ TLS = "tls"
 ALIASES = {"database": DATABASE_SECRETS, "session-key": (SESSION_KEY,)}
 TARGETS = (*ALIASES, *DATABASE_SECRETS, TLS)
 
-WhatArgument = Annotated[
+TargetsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="WHAT…", help=f"{', '.join(ALIASES)}, {', '.join(DATABASE_SECRETS)} or {TLS}.")
 ]
 StackOption = Annotated[str, typer.Option("--stack", help="The environment, configured by Pulumi.<stack>.yaml.")]
@@ -25,7 +25,7 @@ SecretOption = Annotated[str | None, typer.Option("--secret", help="For tls: the
 
 
 def rotate(
-    what: WhatArgument = None,
+    targets: TargetsArgument = None,
     stack: StackOption = "dev",
     lab: LabOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Rotate the session key and all database passwords.")] = False,
@@ -44,21 +44,21 @@ def rotate(
 
     Examples: webstack rotate database --stack prod; webstack rotate session-key --revoke; webstack rotate tls --from site.pem --lab dev
     """
-    purposes = _purposes(what or [], everything=everything)
-    tls = TLS in (what or [])
+    purposes = _purposes(targets or [], everything=everything)
+    tls = TLS in (targets or [])
     _check(purposes, tls=tls, revoke=revoke, source=source, secret=secret)
     from ops.rotation import command  # AWS's libraries take a second to load
 
     command.run(stack, lab, purposes, revoke=revoke, source=source if tls else None, secret=secret, seconds=timeout, as_json=as_json)
 
 
-def _purposes(what: list[str], *, everything: bool) -> list[str]:
-    for one in what:
+def _purposes(targets: list[str], *, everything: bool) -> list[str]:
+    for one in targets:
         if one not in TARGETS:
             raise UserError(f"{one!r} is not a secret of a stack; give one of {', '.join(TARGETS)}")
     if everything:
         return list(ROTATABLE_SECRETS)
-    chosen = [purpose for one in what for purpose in ALIASES.get(one, () if one == TLS else (one,))]
+    chosen = [purpose for one in targets for purpose in ALIASES.get(one, () if one == TLS else (one,))]
     return list(dict.fromkeys(chosen))
 
 

@@ -58,15 +58,15 @@ def check_site(site: SiteEndpoint) -> SiteStatus:
         return SiteStatus(url=site.url, error=f"no whole answer within {TIMEOUT:.0f} s")
 
 
-def _check_error(place: SiteEndpoint) -> str:
+def _check_error(endpoint: SiteEndpoint) -> str:
     try:
-        socket.create_connection((place.address, place.port), timeout=CONNECT_TIMEOUT).close()
-        probe_site(place)
-        require_unexpired_certificate(place)
+        socket.create_connection((endpoint.address, endpoint.port), timeout=CONNECT_TIMEOUT).close()
+        probe_site(endpoint)
+        require_unexpired_certificate(endpoint)
     except TimeoutError:
-        return f"nobody answers at {place.address} port {place.port}"
+        return f"nobody answers at {endpoint.address} port {endpoint.port}"
     except OSError as error:
-        return f"{place.address} port {place.port}: {error.strerror or error}"
+        return f"{endpoint.address} port {endpoint.port}: {error.strerror or error}"
     except ProbeError as error:
         return error.reason
     except Exception as error:  # whatever a site says, the hosts are told of

@@ -52,7 +52,7 @@ class Artifacts(Component):
         self.bucket_settings = self._configure_bucket(resource)
         """What must be there before the first object."""
         self.published_bucket = args.publisher.publish(
-            [*args.role_bundles.values(), args.app_bundle], self.bucket_name, after=self.bucket_settings
+            [*args.role_bundles.values(), args.app_bundle], self.bucket_name, depends_on=self.bucket_settings
         )
         """The bucket's name, known once hosts find all that they fetch in it."""
         self.register_outputs({"bucket": self.bucket_name})

@@ -57,15 +57,15 @@ def make_session(aws_config: AwsConfig) -> boto3.Session:
     return chosen
 
 
-def _base_session(access: AwsConfig) -> botocore.session.Session:
+def _base_session(aws_config: AwsConfig) -> botocore.session.Session:
     """A session before any role is assumed."""
-    base = _new_session(profile=access.profile)
+    base = _new_session(profile=aws_config.profile)
     variables = {
-        "region": access.region,
-        "config_file": access.config_file,
-        "credentials_file": access.credentials_file,
-        "ec2_metadata_service_endpoint": access.metadata_endpoint,
-        "ec2_metadata_service_endpoint_mode": access.metadata_endpoint_mode.lower() if access.metadata_endpoint_mode else None,
+        "region": aws_config.region,
+        "config_file": aws_config.config_file,
+        "credentials_file": aws_config.credentials_file,
+        "ec2_metadata_service_endpoint": aws_config.metadata_endpoint,
+        "ec2_metadata_service_endpoint_mode": aws_config.metadata_endpoint_mode.lower() if aws_config.metadata_endpoint_mode else None,
     }
     for name, value in variables.items():
         if value is not None:
@@ -120,9 +120,9 @@ def shared_file_problems(aws_config: AwsConfig) -> list[Problem]:
     return problems
 
 
-def _setting_for(path: str, access: AwsConfig) -> str:
+def _setting_for(path: str, aws_config: AwsConfig) -> str:
     """What names a shared file: a setting, or a variable of the environment, which may be left out for its default."""
-    named = {"aws:sharedConfigFiles": access.config_file, "aws:sharedCredentialsFiles": access.credentials_file}
+    named = {"aws:sharedConfigFiles": aws_config.config_file, "aws:sharedCredentialsFiles": aws_config.credentials_file}
     for key, file in named.items():
         if file and Path(file).expanduser() == Path(path):
             return key
@@ -130,9 +130,9 @@ def _setting_for(path: str, access: AwsConfig) -> str:
     return "AWS_CONFIG_FILE" if config == Path(path) else "AWS_SHARED_CREDENTIALS_FILE"
 
 
-def make_client(chosen: boto3.Session, aws_config: AwsConfig, service: str, *, overrides: Config | None = None) -> Any:
+def make_client(session: boto3.Session, aws_config: AwsConfig, service: str, *, overrides: Config | None = None) -> Any:
     """A client of a service; `overrides` is in place of the usual one."""
-    make = cast("Any", chosen.client)
+    make = cast("Any", session.client)
     config = client_config(aws_config)
     chosen_config = config.merge(overrides) if overrides else config
     return make(service, endpoint_url=aws_config.endpoints.get(service), config=chosen_config, verify=_verify(aws_config))
@@ -154,24 +154,24 @@ def client_config(aws_config: AwsConfig) -> Config:
     )
 
 
-def _verify(access: AwsConfig) -> bool | str | None:
-    return False if access.insecure else access.ca_bundle
+def _verify(aws_config: AwsConfig) -> bool | str | None:
+    return False if aws_config.insecure else aws_config.ca_bundle
 
 
-def _sts_client_creator(source: boto3.Session, access: AwsConfig) -> Callable[..., Any]:
+def _sts_client_creator(source: boto3.Session, aws_config: AwsConfig) -> Callable[..., Any]:
     """Makes the STS client that asks for a role's credentials with those of `source`; botocore adds the keys it asks with."""
 
     def create(service: str, *, config: Config | None = None, **options: Any) -> Any:
-        chosen = client_config(access)
+        chosen = client_config(aws_config)
         if config is not None and config.signature_version is UNSIGNED:  # pyright: ignore[reportAttributeAccessIssue] - of botocore, not in its stubs
             chosen = chosen.merge(config)
         make = cast("Any", source.client)
         return make(
             service,
-            region_name=access.sts_region or access.region,
-            endpoint_url=access.endpoints.get("sts"),
+            region_name=aws_config.sts_region or aws_config.region,
+            endpoint_url=aws_config.endpoints.get("sts"),
             config=chosen,
-            verify=_verify(access),
+            verify=_verify(aws_config),
             **options,
         )
 
@@ -179,14 +179,14 @@ def _sts_client_creator(source: boto3.Session, access: AwsConfig) -> Callable[..
 
 
 def _assumed_role_session(
-    fetcher: AssumeRoleCredentialFetcher | AssumeRoleWithWebIdentityCredentialFetcher, method: str, access: AwsConfig
+    fetcher: AssumeRoleCredentialFetcher | AssumeRoleWithWebIdentityCredentialFetcher, method: str, aws_config: AwsConfig
 ) -> boto3.Session:
     """A session with credentials that are fetched when first needed and renewed before they expire."""
     base = _new_session()
-    base.set_config_variable("region", access.region)
+    base.set_config_variable("region", aws_config.region)
     credentials = DeferredRefreshableCredentials(method=method, refresh_using=fetcher.fetch_credentials)
     base._credentials = credentials  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - botocore has no other way in
-    return boto3.Session(botocore_session=base, region_name=access.region)
+    return boto3.Session(botocore_session=base, region_name=aws_config.region)
 
 
 def _read_token(identity: WebIdentity) -> str:

@@ -54,13 +54,13 @@ class BackendWaiter:
         self._timeout = min(timeout, TIMEOUT)
         self._clock = clock or Clock()
 
-    def require(
+    def require_ready(
         self,
         balancers: Mapping[str, tuple[pulumi.Output[str], pulumi.Output[str]]],
         web_hosts: Mapping[str, pulumi.Output[str]],
         *,
         bucket: pulumi.Output[str],
-        after: Sequence[pulumi.Output[Any]],
+        depends_on: Sequence[pulumi.Output[Any]],
     ) -> pulumi.Output[None]:
         """Done once every load balancer sends requests to every web host. Raises BackendsNotReadyError.
 
@@ -74,7 +74,7 @@ class BackendWaiter:
                 await self.poll_until_ready(cast("str", name), keys, cast("dict[str, str]", addresses))
 
         given = {host: pulumi.Output.all(*both) for host, both in balancers.items()}
-        return pulumi.Output.all(given, dict(web_hosts), bucket, *after).apply(waited)
+        return pulumi.Output.all(given, dict(web_hosts), bucket, *depends_on).apply(waited)
 
     async def poll_until_ready(self, bucket: str, keys: Mapping[str, str], web_hosts: Mapping[str, str]) -> None:
         """Looks at the records at `keys` until each lists all `web_hosts` (host → address). Raises BackendsNotReadyError."""
@@ -84,15 +84,17 @@ class BackendWaiter:
         if lines := [line for lines in found for line in lines]:
             raise BackendsNotReadyError(lines)
 
-    async def _poll_balancer(self, client_factory: HostApi, bucket: str, balancer: str, key: str, webs: Mapping[str, str]) -> list[str]:
+    async def _poll_balancer(
+        self, client_factory: HostApi, bucket: str, balancer: str, key: str, web_hosts: Mapping[str, str]
+    ) -> list[str]:
         """What is missing in the end, a line for each host."""
         began, last_reason = self._clock.now(), ""
         while True:
-            missing = await self._missing(client_factory, bucket, key, webs)
+            missing = await self._missing(client_factory, bucket, key, web_hosts)
             waited = self._clock.now() - began
             if not missing:
                 if last_reason:
-                    pulumi.log.info(f"{balancer}: sends requests to {', '.join(webs)}")
+                    pulumi.log.info(f"{balancer}: sends requests to {', '.join(web_hosts)}")
                 return []
             if waited >= self._timeout:
                 return [f"{balancer} sends no requests to {host} after {waited:.0f} s: {why}" for host, why in missing.items()]
@@ -102,19 +104,19 @@ class BackendWaiter:
                 last_reason = reason
             await self._clock.sleep(min(POLL_INTERVAL, self._timeout - waited))
 
-    async def _missing(self, client_factory: HostApi, bucket: str, key: str, webs: Mapping[str, str]) -> dict[str, str]:
+    async def _missing(self, client_factory: HostApi, bucket: str, key: str, web_hosts: Mapping[str, str]) -> dict[str, str]:
         """Web host → why it gets no requests."""
         try:
             stored = await asyncio.to_thread(client_factory.get_object, bucket, key)
         except Exception as error:
-            return dict.fromkeys(webs, f"AWS does not answer: {type(error).__name__}: {error}")
+            return dict.fromkeys(web_hosts, f"AWS does not answer: {type(error).__name__}: {error}")
         try:
-            word = None if stored is None else backend_status(parse_record(stored.body))
+            status = None if stored is None else backend_status(parse_record(stored.body))
         except InvalidRecordError as error:
-            return dict.fromkeys(webs, str(error))
-        if word is None:
-            return dict.fromkeys(webs, "its record does not say which web hosts it sends requests to")
-        return {host: f"{why} ({address})" for host, address in webs.items() if (why := word.down_reason(address))}
+            return dict.fromkeys(web_hosts, str(error))
+        if status is None:
+            return dict.fromkeys(web_hosts, "its record does not say which web hosts it sends requests to")
+        return {host: f"{why} ({address})" for host, address in web_hosts.items() if (why := status.down_reason(address))}
 
 
 def backend_status(record: ReadinessRecord) -> BackendStatus | None:

@@ -52,7 +52,7 @@ def load() -> Environment:
     """The environment of the running stack. Raises ConfigurationError with every mistake."""
     mistakes = aws_config_problems(_config_values("aws")) or shared_file_problems(aws_config(""))
 
-    def aws_says(wanted: DesiredStack, existing: DeployedStack) -> Sequence[Problem]:
+    def run_preflight(wanted: DesiredStack, existing: DeployedStack) -> Sequence[Problem]:
         # Read here: in the thread that asks AWS there is no stack whose settings could be read.
         return preflight_problems(wanted, existing, partial(ec2_client, aws_config(wanted.region)))
 
@@ -65,7 +65,7 @@ def load() -> Environment:
         zones=lambda: _region_zones(region or ""),
         provider_problems=mistakes,
         deployed=_deployed_stack,
-        preflight=aws_says,
+        preflight=run_preflight,
     )
 
 

@@ -72,5 +72,5 @@ def transition_steps(old: Sequence[str], new: Sequence[str], limit: int) -> list
     return [shorter, (fewer, f"{len(fewer)} of the new ones alone"), whole]
 
 
-def _pluralize(things: Sequence[str], plural: str) -> str:
-    return f"{plural}s" if len(things) == 1 else plural
+def _pluralize(items: Sequence[str], plural: str) -> str:
+    return f"{plural}s" if len(items) == 1 else plural

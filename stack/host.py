@@ -91,7 +91,7 @@ class Host(Component):
         context, spec, role = args.context, args.spec, args.spec.name
         environment = context.environment
         self.host = spec.host_name(args.number)
-        self.pet = spec.is_fixed
+        self.is_fixed = spec.is_fixed
         resource = environment.resource_name(self.host)
         tags: dict[str, pulumi.Input[str]] = {
             **environment.tags(spec.component, resource, host=self.host, role=role),
@@ -100,7 +100,7 @@ class Host(Component):
         zone = environment.address_plan.zone_of(args.number)
         needs = [*context.boot_dependencies(role, subnet=(spec.subnet, zone)), *args.depends_on]
         beside: list[pulumi.Output[Any]] = []
-        if self.pet:
+        if self.is_fixed:
             # The instance comes after it: a pet that starts finds out whether its user data is the one that is wanted.
             published = self._configuration_object(args, needs)
             needs.append(published)
@@ -110,7 +110,7 @@ class Host(Component):
             ami=context.ami,
             instance_type=spec.settings(environment.settings).instance_type,
             subnet_id=context.network.subnet(spec.subnet, zone).id,
-            private_ip=str(spec.placement(environment.address_plan, args.number).address) if self.pet else None,
+            private_ip=str(spec.placement(environment.address_plan, args.number).address) if self.is_fixed else None,
             vpc_security_group_ids=[context.firewall.groups[role].id],
             iam_instance_profile=context.identity.profiles[role].name,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
@@ -120,15 +120,15 @@ class Host(Component):
                 volume_type="gp3", volume_size=ROOT_VOLUME_GIB, encrypted=True, delete_on_termination=True, tags=tags
             ),
             user_data=args.documents.user_data,
-            user_data_replace_on_change=not self.pet,
+            user_data_replace_on_change=not self.is_fixed,
             tags=tags,
             opts=self.child(
                 depends_on=cast("list[pulumi.Resource]", needs),
-                protect=environment.protected if self.pet else None,
-                delete_before_replace=True if self.pet else None,
-                replace_on_changes=None if self.pet else list(REPLACE_ON_CHANGES),
+                protect=environment.protected if self.is_fixed else None,
+                delete_before_replace=True if self.is_fixed else None,
+                replace_on_changes=None if self.is_fixed else list(REPLACE_ON_CHANGES),
                 # Without a pin a new image would replace hosts; and no image ever replaces a pet.
-                ignore_changes=["ami"] if self.pet or environment.settings.environment.ami is None else None,
+                ignore_changes=["ami"] if self.is_fixed or environment.settings.environment.ami is None else None,
             ),
         )
         if args.volume is not None:
@@ -149,8 +149,8 @@ class Host(Component):
             role_id=self.role_id,
             user_data=args.documents.user_data,
             configuration=args.documents.configuration if spec.supports_reload else None,
-            cattle=not self.pet,
-            after=beside,
+            replaceable=not self.is_fixed,
+            depends_on=beside,
         )
         self.register_outputs({"instance_id": self.instance.id})
 

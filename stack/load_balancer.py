@@ -53,7 +53,7 @@ class LoadBalancers(Component):
                 role_id=context.identity.roles[SPEC.name].unique_id,
                 stack_tags=context.credentials.stack_id.apply(partial(stack_tags, environment.name)),
             )
-            told = render_documents(context, SPEC, number, allocation_id=args.elastic_ip.id, address=args.elastic_ip.public_ip)
+            documents = render_documents(context, SPEC, number, allocation_id=args.elastic_ip.id, address=args.elastic_ip.public_ip)
             self.hosts.append(
                 Host(
                     environment.resource_name(f"{host}-host"),
@@ -61,7 +61,7 @@ class LoadBalancers(Component):
                         context=context,
                         spec=SPEC,
                         number=number,
-                        documents=told,
+                        documents=documents,
                         depends_on=[*args.depends_on, held_back],
                     ),
                     self.child(),

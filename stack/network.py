@@ -69,19 +69,19 @@ class Network(Component):
         """What must exist before a host of that subnet boots: its routes, their association, and the way to S3."""
         return [*self._route_resources[tier, zone], self.s3_endpoint]
 
-    def _tags(self, thing: str) -> dict[str, str]:
-        return self._environment.tags("network", self._environment.resource_name(thing))
+    def _tags(self, suffix: str) -> dict[str, str]:
+        return self._environment.tags("network", self._environment.resource_name(suffix))
 
     def _subnet(self, tier: Tier, zone: int) -> aws.ec2.Subnet:
-        thing = f"{tier}-{zone + 1}"
+        suffix = f"{tier}-{zone + 1}"
         return aws.ec2.Subnet(
-            self._environment.resource_name(thing),
+            self._environment.resource_name(suffix),
             vpc_id=self.vpc.id,
             cidr_block=str(self._environment.address_plan.subnet(tier, zone)),
             availability_zone=self._subnet_zone(zone) if tier == TIERS[0] else self.subnets[TIERS[0], zone].availability_zone,
             # A load balancer must reach the API before it holds the Elastic IP; where none is, nobody needs a public address.
             map_public_ip_on_launch=tier == "public" and zone in self._load_balancer_zones,
-            tags=self._tags(thing),
+            tags=self._tags(suffix),
             # AWS adds and withdraws zones. To follow its list would replace the subnet, and with it every volume and host in it.
             opts=self.child(ignore_changes=["availabilityZone"]),
         )
@@ -100,8 +100,8 @@ class Network(Component):
 
         return pulumi.Output.all(*before).apply(choose)
 
-    def _route_table(self, thing: str) -> aws.ec2.RouteTable:
-        return aws.ec2.RouteTable(self._environment.resource_name(thing), vpc_id=self.vpc.id, tags=self._tags(thing), opts=self.child())
+    def _route_table(self, suffix: str) -> aws.ec2.RouteTable:
+        return aws.ec2.RouteTable(self._environment.resource_name(suffix), vpc_id=self.vpc.id, tags=self._tags(suffix), opts=self.child())
 
     def _associate(self, tier: Tier, zone: int, table: aws.ec2.RouteTable, route: aws.ec2.Route) -> None:
         association = aws.ec2.RouteTableAssociation(
@@ -146,21 +146,21 @@ class Network(Component):
         return tables
 
     def _nat_gateway(self, zone: int) -> aws.ec2.NatGateway:
-        thing = f"nat-{zone + 1}"
+        suffix = f"nat-{zone + 1}"
         address = aws.ec2.Eip(
-            self._environment.resource_name(f"{thing}-address"),
+            self._environment.resource_name(f"{suffix}-address"),
             domain="vpc",
-            tags=self._tags(f"{thing}-address"),
+            tags=self._tags(f"{suffix}-address"),
             opts=self.child(depends_on=[self._gateway]),
         )
         # A NAT gateway works only once its subnet's way to the internet is there.
         return aws.ec2.NatGateway(
-            self._environment.resource_name(thing),
+            self._environment.resource_name(suffix),
             allocation_id=address.id,
             subnet_id=self.subnets["public", zone].id,
             # Settable, and a change replaces: `private_ip` in terraform-provider-aws, internal/service/ec2/vpc_nat_gateway.go.
             private_ip=str(self._environment.address_plan.nat(zone)),
-            tags=self._tags(thing),
+            tags=self._tags(suffix),
             opts=self.child(depends_on=[self._gateway, *self._route_resources["public", zone]]),
         )
 

@@ -64,49 +64,51 @@ def preflight_problems(
         zones = _host_zones(desired, deployed)
     except ConfigurationError as error:
         return [*moves, *error.problems]
-    asking = Ec2Queries(client_factory, timeout)
+    queries = Ec2Queries(client_factory, timeout)
     tiers = [tier for tier in _tiers(desired.settings, zones) if tier.key not in desired.invalid_keys]
     names = sorted({tier.instance_type for tier in tiers})
-    types = asking.submit("instance types", lambda client: _describe_types(client, names)) if names else None
-    offers = asking.submit("their zones", lambda client: _describe_offerings(client, names)) if names else None
+    types = queries.submit("instance types", lambda client: _describe_types(client, names)) if names else None
+    offers = queries.submit("their zones", lambda client: _describe_offerings(client, names)) if names else None
     sizes = None
     if deployed.stack_id and f"{NAMESPACE}:database.volumeSize" not in desired.invalid_keys:
-        sizes = asking.submit("data volumes", functools.partial(_volume_sizes, desired=desired, stack_id=deployed.stack_id))
-    known, offered = asking.result(types), asking.result(offers)
+        sizes = queries.submit("data volumes", functools.partial(_volume_sizes, desired=desired, stack_id=deployed.stack_id))
+    described, offered = queries.result(types), queries.result(offers)
 
-    def unfit(some: Sequence[_TierHosts]) -> list[Problem]:
-        found = list(_type_problems(known, some, desired.region)) if known is not None else []
-        return found + (list(_zone_problems(offered, some, desired.region)) if offered is not None else [])
+    def type_and_zone_problems(tier_hosts: Sequence[_TierHosts]) -> list[Problem]:
+        found = list(_type_problems(described, tier_hosts, desired.region)) if described is not None else []
+        return found + (list(_zone_problems(offered, tier_hosts, desired.region)) if offered is not None else [])
 
-    found = unfit(tiers)
+    found = type_and_zone_problems(tiers)
     if found and deployed.stack_id:
-        found = _problems_of_new_hosts(found, unfit, tiers, asking, desired, deployed.stack_id)
-    volumes = asking.result(sizes)
+        found = _problems_of_new_hosts(found, type_and_zone_problems, tiers, queries, desired, deployed.stack_id)
+    volumes = queries.result(sizes)
     found += _volume_problems(volumes, desired) if volumes else []
-    asking.log_skipped()
+    queries.log_skipped()
     return [*moves, *found]
 
 
 def _problems_of_new_hosts(
-    found: Sequence[Problem],
-    unfit: Callable[[Sequence[_TierHosts]], list[Problem]],
+    problems: Sequence[Problem],
+    find_problems: Callable[[Sequence[_TierHosts]], list[Problem]],
     tiers: Sequence[_TierHosts],
-    asking: Ec2Queries,
+    queries: Ec2Queries,
     desired: DesiredStack,
     stack_id: str,
 ) -> list[Problem]:
     """Of the problems those of hosts that are not there yet with this type. AWS withdraws types and offers; what runs goes on."""
-    standing = asking.result(asking.submit("hosts", functools.partial(_deployed_types, desired=desired, stack_id=stack_id)))
+    deployed_types = queries.result(queries.submit("hosts", functools.partial(_deployed_types, desired=desired, stack_id=stack_id)))
     new = [
-        replace(tier, hosts={host: zone for host, zone in tier.hosts.items() if (standing or {}).get(host) != tier.instance_type})
+        replace(tier, hosts={host: zone for host, zone in tier.hosts.items() if (deployed_types or {}).get(host) != tier.instance_type})
         for tier in tiers
     ]
-    kept = unfit([tier for tier in new if tier.hosts]) if standing is not None else []
+    kept = find_problems([tier for tier in new if tier.hosts]) if deployed_types is not None else []
     refused = {problem.key for problem in kept}
-    for problem in found:
+    for problem in problems:
         if problem.key not in refused:
             consequence = (
-                "its existing hosts stay, but AWS would not create new ones" if standing is not None else "AWS would not create new hosts"
+                "its existing hosts stay, but AWS would not create new ones"
+                if deployed_types is not None
+                else "AWS would not create new hosts"
             )
             pulumi.log.warn(f"{problem.key} = {problem.value}: {consequence}. It is not {problem.rule}; {problem.remedy}")
     return kept

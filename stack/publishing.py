@@ -52,14 +52,14 @@ class Publisher:
         self._sleep = sleep
 
     def publish(
-        self, bundles: Sequence[BuiltBundle], bucket: pulumi.Output[str], *, after: Sequence[pulumi.CustomResource]
+        self, bundles: Sequence[BuiltBundle], bucket: pulumi.Output[str], *, depends_on: Sequence[pulumi.CustomResource]
     ) -> pulumi.Output[str]:
         """The bucket's name, known once every bundle is in it, which is `after` the resources that say how the bucket keeps things."""
 
         def begin(values: list[Any]) -> "Awaitable[str] | str":
             return self.upload_all(str(values[0]), bundles) if self._enabled else str(values[0])
 
-        return pulumi.Output.all(bucket, *(resource.id for resource in after)).apply(begin)
+        return pulumi.Output.all(bucket, *(resource.id for resource in depends_on)).apply(begin)
 
     async def upload_all(self, bucket: str, bundles: Sequence[BuiltBundle]) -> str:
         """Puts the bundles into the bucket, side by side; its name. Raises PublishError."""
@@ -72,7 +72,7 @@ class Publisher:
         if path is None:
             raise ValueError(f"{bundle.key} has no file: a bundle that is not built can only be previewed")
 
-        def bring() -> bool:
+        def upload() -> bool:
             """Whether it had to be put there: also where somebody has put something else there, which every host would refuse."""
             with path.open("rb") as file:
                 sha256, length = hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
@@ -83,7 +83,7 @@ class Publisher:
 
         for pause in (*RETRY_DELAYS, None):
             try:
-                if await asyncio.to_thread(bring):
+                if await asyncio.to_thread(upload):
                     pulumi.log.info(f"{bundle.key}: put into the bucket, {path.stat().st_size / 1e6:.1f} MB")
             except Exception as error:
                 if pause is None:

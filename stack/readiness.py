@@ -74,7 +74,7 @@ class AwaitedHost:
     user_data_sha256: str
     configuration_sha256: str | None = None
     """The hash of the configuration object that must be in force; None where a reload applies nothing on this host."""
-    cattle: bool = False
+    replaceable: bool = False
     """Whether a change replaces the host, and does not change it in place."""
 
     @property
@@ -123,8 +123,8 @@ class ReadinessWaiter:
         role_id: pulumi.Output[str],
         user_data: pulumi.Output[str],
         configuration: pulumi.Output[str] | None = None,
-        cattle: bool = False,
-        after: Sequence[pulumi.Output[Any]] = (),
+        replaceable: bool = False,
+        depends_on: Sequence[pulumi.Output[Any]] = (),
     ) -> pulumi.Output[WaitResult]:
         """The outcome for one host, once the instance and what must be `after` it (its volume's attachment) are there.
 
@@ -145,11 +145,11 @@ class ReadinessWaiter:
                     role_id=role,
                     user_data_sha256=_sha256(text),
                     configuration_sha256=None if configured is None else _sha256(configured),
-                    cattle=cattle,
+                    replaceable=replaceable,
                 )
             )
 
-        return pulumi.Output.all(instance, bucket, role_id, user_data, configuration, *after).apply(begin)
+        return pulumi.Output.all(instance, bucket, role_id, user_data, configuration, *depends_on).apply(begin)
 
     def require_ready(self, results: Sequence[pulumi.Output[WaitResult]], value: pulumi.Input[T]) -> pulumi.Output[T]:
         """`value`, once every host is ready. Raises HostsNotReadyError, with every host that is not."""
@@ -202,93 +202,91 @@ class ReadinessWaiter:
         replaces its volume's attachment (resourceVolumeAttachmentDelete in terraform-provider-aws's ec2/ebs_volume_attachment.go calls
         StopInstances before it detaches; nothing there starts it again).
         """
-        patience, failures = _Backoff(target.host, self._clock, self._timeout), _FailureTracker()
+        backoff, failures = _Backoff(target.host, self._clock, self._timeout), _FailureTracker()
         started: float | None = None
         while True:
-            verdict = await self._observe(target)
-            if verdict.state == "failed" and verdict.served_before and (others := self._other_pending_hosts(target.host)):
+            status = await self._observe(target)
+            if status.state == "failed" and status.served_before and (others := self._other_pending_hosts(target.host)):
                 failures = _FailureTracker()
-                verdict = replace(
-                    verdict,
+                status = replace(
+                    status,
                     state="waiting",
-                    reason=f"{verdict.reason}; it served before: checked again once {', '.join(others)} are done",
+                    reason=f"{status.reason}; it served before: checked again once {', '.join(others)} are done",
                 )
             else:
-                verdict = failures.confirm(verdict)
-            if verdict.state == "stopped":
+                status = failures.confirm(status)
+            if status.state == "stopped":
                 if started is None:
-                    taken, reason = await self._start_instance(target, verdict.reason)
-                    started = patience.elapsed if taken else None
-                    verdict = HostStatus(state="waiting", reason=reason)
-                elif patience.elapsed - started >= EC2_CONSISTENCY_SECONDS:
+                    taken, reason = await self._start_instance(target, status.reason)
+                    started = backoff.elapsed if taken else None
+                    status = HostStatus(state="waiting", reason=reason)
+                elif backoff.elapsed - started >= EC2_CONSISTENCY_SECONDS:
                     self._pending.discard(target.host)
                     return _as_failure(
-                        target, verdict, f"failed: {verdict.reason} although it was started {EC2_CONSISTENCY_SECONDS:.0f} s ago"
+                        target, status, f"failed: {status.reason} although it was started {EC2_CONSISTENCY_SECONDS:.0f} s ago"
                     )
-            if verdict.instance_missing and patience.elapsed >= EC2_CONSISTENCY_SECONDS:
-                verdict = HostStatus(state="gone", reason=f"EC2 has not shown the instance for {patience.elapsed:.0f} s")
-            if verdict.state in ("ready", "failed", "gone") or patience.expired:
+            if status.instance_missing and backoff.elapsed >= EC2_CONSISTENCY_SECONDS:
+                status = HostStatus(state="gone", reason=f"EC2 has not shown the instance for {backoff.elapsed:.0f} s")
+            if status.state in ("ready", "failed", "gone") or backoff.expired:
                 self._pending.discard(target.host)
-            if verdict.state == "ready":
-                if patience.last_reason:
-                    pulumi.log.info(f"{target.host}: ready after {patience.elapsed:.0f} s")
+            if status.state == "ready":
+                if backoff.last_reason:
+                    pulumi.log.info(f"{target.host}: ready after {backoff.elapsed:.0f} s")
                 return WaitResult(host=target.host, ready=True)
-            if verdict.state in ("failed", "gone"):
-                return _as_failure(target, verdict, f"failed: {verdict.reason}")
-            if patience.expired:
-                return _as_failure(target, verdict, f"not ready after {self._timeout:.0f} s: {verdict.reason}")
-            await patience.pause(verdict.reason, format_detail(target.instance_id, verdict) if verdict.failing_unit else ())
+            if status.state in ("failed", "gone"):
+                return _as_failure(target, status, f"failed: {status.reason}")
+            if backoff.expired:
+                return _as_failure(target, status, f"not ready after {self._timeout:.0f} s: {status.reason}")
+            await backoff.pause(status.reason, format_detail(target.instance_id, status) if status.failing_unit else ())
 
     def _other_pending_hosts(self, host: str) -> list[str]:
         """Who else may yet become ready; `host` itself, which has failed, is nobody to wait for meanwhile."""
         self._pending.discard(host)
         return sorted(self._pending - self._gated)
 
-    async def _observe(self, subject: AwaitedHost) -> HostStatus:
+    async def _observe(self, target: AwaitedHost) -> HostStatus:
         client = self._get_client()
 
-        def ask() -> HostStatus:
-            instance = client.describe_instance(subject.instance_id)
-            return _evaluate(
-                instance, client.get_object(subject.bucket, subject.key), subject.user_data_sha256, subject.configuration_sha256
-            )
+        def query() -> HostStatus:
+            instance = client.describe_instance(target.instance_id)
+            return _evaluate(instance, client.get_object(target.bucket, target.key), target.user_data_sha256, target.configuration_sha256)
 
         try:
-            return await asyncio.to_thread(ask)
+            return await asyncio.to_thread(query)
         except Exception as error:
             return HostStatus(state="waiting", reason=_api_error(error), api_failed=True)
 
-    async def _start_instance(self, subject: AwaitedHost, reason: str) -> tuple[bool, str]:
+    async def _start_instance(self, target: AwaitedHost, reason: str) -> tuple[bool, str]:
         """Whether AWS has taken the start, and what to tell meanwhile."""
         try:
-            await asyncio.to_thread(self._get_client().start_instance, subject.instance_id)
+            await asyncio.to_thread(self._get_client().start_instance, target.instance_id)
         except Exception as error:
             return False, _api_error(error)
         return True, f"{reason}: starting it"
 
-    async def _is_serving(self, host: str, bucket: str, role_id: str, own: Mapping[str, str]) -> bool:
+    async def _is_serving(self, host: str, bucket: str, role_id: str, stack_tags: Mapping[str, str]) -> bool:
         """Whether the host says of itself that it serves. AWS has as long to answer as a host has to become ready.
 
         One that is in doubt is asked again; it counts as serving where that does not end: its partner is not to leave beside it.
         """
-        client, patience = self._get_client(), _Backoff(host, self._clock, self._timeout)
+        client, backoff = self._get_client(), _Backoff(host, self._clock, self._timeout)
 
-        def ask() -> HostStatus | None:
-            instance = client.find_running_host(own, host)
+        def query() -> HostStatus | None:
+            instance = client.find_running_host(stack_tags, host)
             return None if instance is None else _evaluate(instance, client.get_object(bucket, record_key(role_id, instance.id)), None)
 
         while True:
             try:
-                verdict = await asyncio.to_thread(ask)
+                status = await asyncio.to_thread(query)
             except Exception as error:
                 reason = _api_error(error)
-                if patience.expired:
+                if backoff.expired:
                     raise UnknownStateError(host, self._timeout, reason) from error
             else:
-                if verdict is None or not verdict.uncertain or patience.elapsed >= UNCERTAIN_SECONDS:
-                    return verdict is not None and (verdict.state == "ready" or verdict.uncertain)
-                reason = verdict.reason
-            await patience.pause(reason)
+                if status is None or not status.uncertain or backoff.elapsed >= UNCERTAIN_SECONDS:
+                    return status is not None and (status.state == "ready" or status.uncertain)
+                reason = status.reason
+            await backoff.pause(reason)
 
     def _get_client(self) -> HostApi:
         if self._client is None:
@@ -359,8 +357,8 @@ def _api_error(error: Exception) -> str:
     return f"AWS does not answer: {type(error).__name__}: {error}"
 
 
-def _as_failure(subject: AwaitedHost, status: HostStatus, what: str) -> WaitResult:
-    return failed_result(subject.host, subject.instance_id, status, cattle=subject.cattle, summary=what)
+def _as_failure(target: AwaitedHost, status: HostStatus, summary: str) -> WaitResult:
+    return failed_result(target.host, target.instance_id, status, replaceable=target.replaceable, summary=summary)
 
 
 def _sha256(text: object) -> str:

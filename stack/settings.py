@@ -65,7 +65,7 @@ _FIELDS: Final = {
     "readiness": "readiness",
     "patching": "patching",
 }
-RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
+RENAMED_KEYS: Final[Mapping[str, Mapping[str, str]]] = {
     "loadBalancer": {"activity": "backendMode"},
     "database": {"patience": "semiSyncTimeout"},
 }
@@ -101,7 +101,7 @@ def with_current_keys(raw: Mapping[str, object]) -> tuple[dict[str, object], lis
     Where a section has both, the old one stays and is an unknown key: nobody can say which of two values is meant.
     """
     current, replaced = dict(raw), list[tuple[str, str]]()
-    for section, keys in RENAMED.items():
+    for section, keys in RENAMED_KEYS.items():
         given = raw.get(section)
         if isinstance(given, dict):
             content = dict(cast("dict[str, object]", given))
@@ -113,10 +113,10 @@ def with_current_keys(raw: Mapping[str, object]) -> tuple[dict[str, object], lis
     return current, replaced
 
 
-def _parse_section(name: str, model: type[Section], given: object) -> tuple[Section, list[Problem]]:
+def _parse_section(name: str, model: type[Section], section: object) -> tuple[Section, list[Problem]]:
     """One section without what is wrong in it, and what that is: one mistake must not hide another."""
     problems: list[Problem] = []
-    value = copy.deepcopy(given)
+    value = copy.deepcopy(section)
     while True:
         try:
             return model.model_validate(value), problems
@@ -286,9 +286,9 @@ def _known_keys(model: type[BaseModel], path: tuple[int | str, ...]) -> tuple[st
     return tuple(item.alias or name for name, item in model.model_fields.items())
 
 
-def _suggest(given: object, expected: str) -> str:
+def _suggest(unknown: object, expected: str) -> str:
     options = [option.strip().strip("'") for option in expected.replace(" or ", ", ").split(",")]
-    choice = closest_match(given, options)
+    choice = closest_match(unknown, options)
     return f"did you mean {choice}?" if choice else f"write {options[0]}, or leave the key out for its default"
 
 

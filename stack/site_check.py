@@ -31,8 +31,8 @@ SITE_UNREACHABLE: Final = "the site could not be asked from here: "
 class SiteError(pulumi.RunError):
     """The site does not answer its visitors; nothing that serves has been deleted."""
 
-    def __init__(self, endpoint: SiteEndpoint, seconds: float, refusal: ProbeError, *, good: int = 0, of: int = 0) -> None:
-        some = f" ({good} of {of} visits found all well)" if good else ""
+    def __init__(self, endpoint: SiteEndpoint, seconds: float, refusal: ProbeError, *, passed: int = 0, total: int = 0) -> None:
+        some = f" ({passed} of {total} visits found all well)" if passed else ""
         lines = [
             f"{endpoint.url} does not serve after {seconds:.0f} s: {refusal.reason}{some}",
             *(f"    {line}" for line in refusal.detail),
@@ -63,10 +63,10 @@ class SiteCheck:
         if endpoint.name != endpoint.address:
             self._warn_dns_mismatch(endpoint, await asyncio.to_thread(self.resolve, endpoint.name))
         began, last_reason = self.clock.now(), ""
-        visits = good = in_a_row = 0
+        total = passed = in_a_row = 0
         row_began = began
         while in_a_row < REQUIRED_PROBES and not (in_a_row >= REQUIRED_SLOW_PROBES and self.clock.now() - row_began >= SLOW_PROBES_SECONDS):
-            visits += 1
+            total += 1
             try:
                 await asyncio.to_thread(probe_site, endpoint)
                 if in_a_row == 0:
@@ -81,22 +81,24 @@ class SiteCheck:
                             "only the load balancers report that the site serves"
                         )
                         return
-                    raise SiteError(endpoint, waited, refusal, good=good, of=visits) from refusal
+                    raise SiteError(endpoint, waited, refusal, passed=passed, total=total) from refusal
                 if refusal.reason != last_reason:
                     last_reason = refusal.reason
                     pulumi.log.info(f"{endpoint.url}: {last_reason}")
                 await self.clock.sleep(POLL_INTERVAL)
             else:
-                good, in_a_row = good + 1, in_a_row + 1
+                passed, in_a_row = passed + 1, in_a_row + 1
         if endpoint.trusted_certificate and (doubt := await asyncio.to_thread(certificate_error, endpoint)):
             pulumi.log.warn(f"{endpoint.url}: its certificate does not prove that name to this machine: {doubt}")
         pulumi.log.info(f"{SITE_UP}{endpoint.url}")
 
-    def _warn_dns_mismatch(self, place: SiteEndpoint, found: "list[str] | None") -> None:
-        if found and place.address in found:
+    def _warn_dns_mismatch(self, endpoint: SiteEndpoint, addresses: "list[str] | None") -> None:
+        if addresses and endpoint.address in addresses:
             return
-        how = "could not be looked up" if found is None else f"leads to {', '.join(found)}" if found else "is not known to DNS"
-        pulumi.log.warn(f"{place.name} {how}, and the site is at {place.address}: create an A record {place.name} → {place.address}")
+        how = "could not be looked up" if addresses is None else f"leads to {', '.join(addresses)}" if addresses else "is not known to DNS"
+        pulumi.log.warn(
+            f"{endpoint.name} {how}, and the site is at {endpoint.address}: create an A record {endpoint.name} → {endpoint.address}"
+        )
 
 
 def for_environment(environment: Environment, *, enabled: bool) -> SiteCheck:

@@ -83,10 +83,10 @@ def require_unexpired_certificate(endpoint: SiteEndpoint) -> None:
         raise ProbeError("its certificate has ended: put a new one in its place (docs/runbooks.md)")
 
 
-def _tls_handshake(place: SiteEndpoint, context: ssl.SSLContext) -> tuple[ssl.SSLCertVerificationError | None, bytes]:
+def _tls_handshake(endpoint: SiteEndpoint, context: ssl.SSLContext) -> tuple[ssl.SSLCertVerificationError | None, bytes]:
     """What is wrong with the certificate by this context, and the certificate where nothing is."""
     try:
-        with _connect(place, place.port) as connection, context.wrap_socket(connection, server_hostname=place.name) as secured:
+        with _connect(endpoint, endpoint.port) as connection, context.wrap_socket(connection, server_hostname=endpoint.name) as secured:
             return None, secured.getpeercert(binary_form=True) or b""
     except ssl.SSLCertVerificationError as error:
         return error, b""
@@ -94,9 +94,9 @@ def _tls_handshake(place: SiteEndpoint, context: ssl.SSLContext) -> tuple[ssl.SS
         return None, b""
 
 
-def _peer_certificate(place: SiteEndpoint) -> bytes:
+def _peer_certificate(endpoint: SiteEndpoint) -> bytes:
     """The certificate as DER, whatever it proves."""
-    return _tls_handshake(place, _unverified_context())[1]
+    return _tls_handshake(endpoint, _unverified_context())[1]
 
 
 def _unverified_context() -> ssl.SSLContext:
@@ -110,7 +110,7 @@ def resolve_ipv4(name: str) -> "list[str] | None":
     """The IPv4 addresses that a name leads to; None where nobody says within DNS_TIMEOUT."""
     answers: queue.Queue[list[str] | None] = queue.Queue()
 
-    def look() -> None:
+    def resolve() -> None:
         try:
             answers.put(sorted({str(found[4][0]) for found in socket.getaddrinfo(name, 443, socket.AF_INET, socket.SOCK_STREAM)}))
         except socket.gaierror as error:
@@ -119,27 +119,27 @@ def resolve_ipv4(name: str) -> "list[str] | None":
             answers.put(None)
 
     # A thread of its own: a resolver may take far longer, and nothing is to wait for it at the program's end.
-    threading.Thread(target=look, daemon=True).start()
+    threading.Thread(target=resolve, daemon=True).start()
     try:
         return answers.get(timeout=DNS_TIMEOUT)
     except queue.Empty:
         return None
 
 
-def _get(place: SiteEndpoint, path: str, expected: range, *, encrypted: bool = True) -> str:
+def _get(endpoint: SiteEndpoint, path: str, expected: range, *, encrypted: bool = True) -> str:
     """Asks for a page and gives its answer's Location. Raises ProbeError, with the beginning of the body, where the status is not good.
 
     The body of a good answer is not waited for: it may be a stream that never ends.
     """
-    scheme, port = ("https", place.port) if encrypted else ("http", place.http_port)
+    scheme, port = ("https", endpoint.port) if encrypted else ("http", endpoint.http_port)
     what = f"GET {path}" if encrypted else f"GET {path} by http"
     asking = http.client.HTTPConnection("unused")  # the socket is given, so it connects nowhere
-    connection = _connect(place, port)
+    connection = _connect(endpoint, port)
     try:
         with _deadline(connection) as late:
             try:
-                asking.sock = _unverified_context().wrap_socket(connection, server_hostname=place.name) if encrypted else connection
-                asking.request("GET", path, headers={"Host": place.name, "User-Agent": "webstack-up", "Connection": "close"})
+                asking.sock = _unverified_context().wrap_socket(connection, server_hostname=endpoint.name) if encrypted else connection
+                asking.request("GET", path, headers={"Host": endpoint.name, "User-Agent": "webstack-up", "Connection": "close"})
                 answer = asking.getresponse()
                 if late.is_set():  # what was cut off reads as an end
                     raise TimeoutError
@@ -185,12 +185,12 @@ def _deadline(connection: socket.socket) -> Generator[threading.Event]:
         line.close()
 
 
-def _connect(place: SiteEndpoint, port: int) -> socket.socket:
+def _connect(endpoint: SiteEndpoint, port: int) -> socket.socket:
     try:
-        connection = socket.create_connection((place.address, port), timeout=CONNECT_TIMEOUT)
+        connection = socket.create_connection((endpoint.address, port), timeout=CONNECT_TIMEOUT)
     except TimeoutError as error:
-        raise ProbeError(f"nobody answers at {place.address}, port {port}, within {CONNECT_TIMEOUT:.0f} s", silent=True) from error
+        raise ProbeError(f"nobody answers at {endpoint.address}, port {port}, within {CONNECT_TIMEOUT:.0f} s", silent=True) from error
     except OSError as error:
-        raise ProbeError(f"{place.address}, port {port}: {error.strerror or error}") from error
+        raise ProbeError(f"{endpoint.address}, port {port}: {error.strerror or error}") from error
     connection.settimeout(RESPONSE_TIMEOUT)
     return connection

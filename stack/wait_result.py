@@ -36,19 +36,19 @@ class HostsNotReadyError(pulumi.RunError):
         remedies = ["Nothing was deleted."]
         if not all(failure.terminated for failure in failures):
             remedies.append("The next `up` waits for the same hosts again.")
-        if half_made := [failure.unused_host for failure in failures if failure.unused_host]:
-            remedies.append(UNUSED_HOSTS_HINT.format(", ".join(half_made)))
+        if unused_hosts := [failure.unused_host for failure in failures if failure.unused_host]:
+            remedies.append(UNUSED_HOSTS_HINT.format(", ".join(unused_hosts)))
         if any(failure.terminated for failure in failures):
             remedies.append("A plain `up` does not see that an instance is gone: `up --refresh` replaces it.")
         super().__init__("\n\n".join([*(failure.message for failure in failures), " ".join(remedies)]))
 
 
-def failed_result(host: str, instance_id: str, status: HostStatus, *, cattle: bool, summary: str) -> WaitResult:
+def failed_result(host: str, instance_id: str, status: HostStatus, *, replaceable: bool, summary: str) -> WaitResult:
     """The outcome for a host that is not ready."""
     message = "\n".join([f"{host} ({instance_id}) {summary}", *format_detail(instance_id, status)])
     gone = status.state == "gone"
-    half_made = cattle and not gone and not status.served_before
-    return WaitResult(host=host, ready=False, message=message, terminated=gone, unused_host=f"{host} ({instance_id})" if half_made else "")
+    unused = replaceable and not gone and not status.served_before
+    return WaitResult(host=host, ready=False, message=message, terminated=gone, unused_host=f"{host} ({instance_id})" if unused else "")
 
 
 def format_detail(instance_id: str, status: HostStatus) -> list[str]:

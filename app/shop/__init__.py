@@ -32,7 +32,7 @@ def create_app(settings: Settings, database: Database | None = None) -> Flask:
         WTF_CSRF_TIME_LIMIT=None,
     )
     logs.register(app)
-    app.extensions["shop"] = web.Shop(settings, database or Database.connect(settings))
+    app.extensions["shop"] = web.AppState(settings, database or Database.connect(settings))
     csrf.init_app(app)
     # The API knows its users by a token that no browser sends by itself: it needs no protection from forged forms.
     csrf.exempt(api.blueprint)

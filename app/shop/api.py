@@ -126,7 +126,7 @@ def _required_strings(*names: str) -> dict[str, str]:
 
 
 def _token_serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(web.shop().settings.session_keys, salt="api-token")
+    return URLSafeTimedSerializer(web.app_state().settings.session_keys, salt="api-token")
 
 
 def _session(customer: Customer) -> dict[str, object]:
@@ -137,12 +137,12 @@ def _session(customer: Customer) -> dict[str, object]:
 def _token_claims() -> dict[str, Any]:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     try:
-        told = _token_serializer().loads(token.strip() if scheme.lower() == "bearer" else "", max_age=TOKEN_LIFETIME)
+        claims = _token_serializer().loads(token.strip() if scheme.lower() == "bearer" else "", max_age=TOKEN_LIFETIME)
     except BadSignature:
-        told = None
-    if told is None or not accounts.is_session_valid(int(told["id"]), told.get("session_number", 0)):
+        claims = None
+    if claims is None or not accounts.is_session_valid(int(claims["id"]), claims.get("session_number", 0)):
         abort(401, "Send the header `Authorization: Bearer TOKEN` with the token of POST /api/session.")
-    return told
+    return claims
 
 
 def _user_id() -> int:

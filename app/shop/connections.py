@@ -49,7 +49,7 @@ def is_read_only(error: BaseException) -> bool:
     return error_number(error) in READ_ONLY_ERRORS
 
 
-def answering_host(connection: Connection) -> str:
+def database_host(connection: Connection) -> str:
     """Name of the database host at the other end of a connection."""
     return str(connection.info.get("host", connection.dialect.name))
 
@@ -61,7 +61,9 @@ def _record_host(raw: Any, record: Any) -> None:
         record.info["host"] = str(cursor.fetchone()[0]).split(".")[0]
 
 
-def make_engine(url: str, ca: str | None, *, pool_size: int, autocommit: bool = False, seconds: int = STATEMENT_SECONDS) -> Engine:
+def make_engine(
+    url: str, ca: str | None, *, pool_size: int, autocommit: bool = False, statement_timeout: int = STATEMENT_SECONDS
+) -> Engine:
     """An engine for `url`. With `ca` (a PEM file) the server must prove its name by it. No connection is made yet.
 
     seconds: how long one statement may take.
@@ -83,8 +85,8 @@ def make_engine(url: str, ca: str | None, *, pool_size: int, autocommit: bool = 
         connect_args={
             "charset": "utf8mb4",
             "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": seconds,
-            "write_timeout": seconds,
+            "read_timeout": statement_timeout,
+            "write_timeout": statement_timeout,
         },
         **options,
     )

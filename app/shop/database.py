@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from .connections import answering_host, error_number, is_read_only, make_engine
+from .connections import database_host, error_number, is_read_only, make_engine
 from .read_points import GtidReadPoints, ReadPoints, SingleDatabase
 from .settings import Settings
 
@@ -88,7 +88,7 @@ class Database:
             with Session(connection, expire_on_commit=False) as session:
                 value = change(session)
                 session.commit()
-            return QueryResult(value, answering_host(connection), self._point_after_commit(connection))
+            return QueryResult(value, database_host(connection), self._point_after_commit(connection))
 
     def _point_after_commit(self, connection: Connection) -> str:
         # The write is done: nothing that goes wrong from here on may be told as its failure.
@@ -126,7 +126,7 @@ class Database:
 
 
 def _run_query(connection: Connection, query: Callable[[Session], T]) -> QueryResult[T]:
-    host = answering_host(connection)
+    host = database_host(connection)
     with Session(connection, expire_on_commit=False) as session:
         return QueryResult(query(session), host)
 

@@ -7,10 +7,10 @@ from flask import Blueprint, current_app, jsonify
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from .connections import answering_host
+from .connections import database_host
 from .database import describe
 from .migrator import schema_problem
-from .web import shop
+from .web import app_state
 
 blueprint = Blueprint("health", __name__)
 
@@ -24,20 +24,20 @@ def healthz() -> Any:
 @blueprint.get("/readyz")
 def readyz() -> Any:
     """Deep: the writer takes writes, the reader answers, both have this release's schema; 503 and the reasons if not."""
-    database = shop().database
+    database = app_state().database
     checks = {
         "writer": _check(database.writer, lambda connection: _read_only_problem(connection) or schema_problem(connection)),
         "reader": _check(database.reader, schema_problem),
     }
     ready = all(check["ok"] for check in checks.values())
-    return jsonify(ready=ready, web_host=shop().settings.web_host, checks=checks), 200 if ready else 503
+    return jsonify(ready=ready, web_host=app_state().settings.web_host, checks=checks), 200 if ready else 503
 
 
 def _check(engine: Engine, find_problem: Callable[[Connection], str | None]) -> dict[str, object]:
     try:
         with engine.connect() as connection:
             reason = find_problem(connection)
-            return {"ok": reason is None, "host": answering_host(connection), "reason": reason or ""}
+            return {"ok": reason is None, "host": database_host(connection), "reason": reason or ""}
     except (SQLAlchemyError, OSError) as error:
         current_app.logger.warning("not ready: %s", error)
         return {"ok": False, "host": "", "reason": f"cannot be reached: {describe(error)}"}

@@ -60,7 +60,7 @@ def record_failure(account: str) -> None:
 
     log.info("login of account %.12s failed", account)
     try:
-        web.shop().database.write(count)
+        web.app_state().database.write(count)
     except (UnavailableError, IntegrityError) as error:  # another request counts the first one just now
         log.warning("a failed login was not counted: %s", type(error).__name__)
 
@@ -70,6 +70,6 @@ def record_success(account: str, *, failed_lately: bool) -> None:
     log.info("login of account %.12s succeeded", account)
     if failed_lately:
         try:
-            web.shop().database.write(lambda session: session.execute(delete(LoginFailures).where(LoginFailures.account == account)))
+            web.app_state().database.write(lambda session: session.execute(delete(LoginFailures).where(LoginFailures.account == account)))
         except UnavailableError as error:
             log.warning("failed logins are still counted: %s", type(error).__name__)

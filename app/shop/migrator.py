@@ -47,7 +47,7 @@ def migrate(url: str, ca: str | None, *, timeout: float) -> str:
 
     timeout: seconds to wait for a database that is not reachable or takes no writes yet, and then for another host that migrates.
     """
-    engine = make_engine(url, ca, pool_size=1, seconds=STATEMENT_TIMEOUT)
+    engine = make_engine(url, ca, pool_size=1, statement_timeout=STATEMENT_TIMEOUT)
     deadline = time.monotonic() + timeout
     try:
         while True:

@@ -36,7 +36,7 @@ SECURITY_HEADERS = {
 
 
 @dataclass(frozen=True)
-class Shop:
+class AppState:
     """What the app holds beside its configuration."""
 
     settings: Settings
@@ -47,28 +47,28 @@ class Shop:
         object.__setattr__(self, "read_point_signer", URLSafeTimedSerializer(self.settings.session_keys, salt="read-point"))
 
 
-def shop() -> Shop:
+def app_state() -> AppState:
     """The current app's."""
-    return cast("Shop", current_app.extensions["shop"])
+    return cast("AppState", current_app.extensions["shop"])
 
 
 def read(query: Callable[[Session], T]) -> T:
     """Run a query where all that this client has written is seen."""
-    return _record_and_unwrap(shop().database.read(query, point=_read_point()))
+    return _record_and_unwrap(app_state().database.read(query, point=_read_point()))
 
 
 def read_from_writer(query: Callable[[Session], T]) -> T:
     """Run a query where all that anyone has written is seen."""
-    return _record_and_unwrap(shop().database.read_from_writer(query))
+    return _record_and_unwrap(app_state().database.read_from_writer(query))
 
 
 def write(change: Callable[[Session], T]) -> T:
     """Run a change and commit it; this client's later reads will see it."""
-    answer = _record_database_host(shop().database.write(change))
+    answer = _record_database_host(app_state().database.write(change))
     if answer.read_point:
         session["read_point"] = answer.read_point
         session["read_point_at"] = int(time.time())
-        g.read_point_token = shop().read_point_signer.dumps(answer.read_point)
+        g.read_point_token = app_state().read_point_signer.dumps(answer.read_point)
     return answer.value
 
 
@@ -86,7 +86,7 @@ def _read_point() -> str:
     token = request.headers.get(READ_POINT_HEADER)
     if token:
         try:
-            return str(shop().read_point_signer.loads(token, max_age=READ_POINT_LIFETIME))
+            return str(app_state().read_point_signer.loads(token, max_age=READ_POINT_LIFETIME))
         except BadSignature:
             return ""
     point, written_at = session.get("read_point"), session.get("read_point_at")
@@ -114,7 +114,7 @@ def _add_headers(response: Response) -> Response:
         response.headers.setdefault(name, value)
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["X-Web-Host"] = shop().settings.web_host
+        response.headers["X-Web-Host"] = app_state().settings.web_host
         if host := g.get("database_host"):
             response.headers["X-Database-Host"] = host
         if token := g.get("read_point_token"):
@@ -143,7 +143,7 @@ def _on_unavailable(error: UnavailableError) -> Any:
 
 def _template_values() -> dict[str, object]:
     return {
-        "web_host": shop().settings.web_host,
+        "web_host": app_state().settings.web_host,
         # A function: the page's query may run before the footer is rendered, but not before this.
         "database_host": lambda: g.get("database_host", ""),
         "static": static_url,

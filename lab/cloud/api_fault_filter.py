@@ -12,7 +12,7 @@ import random
 import time
 from collections.abc import Callable, Iterable
 
-from lab.call_effects import CallEffect, CallEffects, CallFault
+from lab.call_effects import CallEffect, CallEvaluator, CallFault
 from lab.cloud.aws_errors import AwsError
 from lab.cloud.calls import Call
 
@@ -28,16 +28,16 @@ class ApiFaultFilter:
     `clock` and `lot` (0 to 1) are for tests.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic, lot: Callable[[], float] = random.random) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, rng: Callable[[], float] = random.random) -> None:
         self._clock = clock
-        self._lot = lot
-        self._active: tuple[tuple[CallFault, CallEffects], ...] = ()
+        self._rng = rng
+        self._active: tuple[tuple[CallFault, CallEvaluator], ...] = ()
 
     def set_faults(self, faults: Iterable[CallFault]) -> None:
         """From now on there are these and no others. One that was there before goes on where it is."""
-        wanted, known = tuple(faults), dict(self._active)
-        effects = {fault: known.get(fault) or fault.call_effects(clock=self._clock, lot=self._lot) for fault in wanted}
-        self._active = tuple((fault, effects[fault]) for fault in wanted)
+        requested, previous = tuple(faults), dict(self._active)
+        evaluators = {fault: previous.get(fault) or fault.make_evaluator(clock=self._clock, rng=self._rng) for fault in requested}
+        self._active = tuple((fault, evaluators[fault]) for fault in requested)
 
     def evaluate(self, call: Call) -> CallEffect:
         """What becomes of a call that comes now. Of several faults the delays add up, and no answer goes before a refusal."""

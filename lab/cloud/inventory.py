@@ -134,10 +134,10 @@ class Inventory:
             self._cache[address] = facts
         return facts
 
-    async def user_data(self, context: InstanceInfo) -> str:
+    async def user_data(self, instance_info: InstanceInfo) -> str:
         """The instance's user data as the API keeps it, in base64; empty if it has none."""
-        client = self.clients.ec2(context.region)
-        answer = await asyncio.to_thread(client.describe_instance_attribute, InstanceId=context.id, Attribute="userData")
+        client = self.clients.ec2(instance_info.region)
+        answer = await asyncio.to_thread(client.describe_instance_attribute, InstanceId=instance_info.id, Attribute="userData")
         return answer.get("UserData", {}).get("Value", "")
 
     def _read(self, address: str) -> InstanceInfo | None:

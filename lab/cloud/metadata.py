@@ -89,33 +89,33 @@ class MetadataService:
             return _text("\n".join(VERSIONS))
         return await self._answer(facts, path) if version in VERSIONS else _not_found()
 
-    def _issue_token(self, request: web.BaseRequest, context: InstanceInfo) -> web.Response:
+    def _issue_token(self, request: web.BaseRequest, instance_info: InstanceInfo) -> web.Response:
         # A proxy on the host that forwards requests of strangers marks them so; AWS gives those no token.
         if "X-Forwarded-For" in request.headers:
             return _text("Forbidden", 403)
-        asked = request.headers.get(TTL_HEADER, "")
-        if not asked.isdecimal() or not 1 <= int(asked) <= MAX_TOKEN_SECONDS:
+        ttl = request.headers.get(TTL_HEADER, "")
+        if not ttl.isdecimal() or not 1 <= int(ttl) <= MAX_TOKEN_SECONDS:
             return _text("Bad Request", 400)
         now = time.monotonic()
         self._tokens = {token: known for token, known in self._tokens.items() if known.expires > now}
         token = secrets.token_urlsafe(40)
-        self._tokens[token] = _Token(instance_id=context.id, expires=now + int(asked))
-        hop_limit = context.instance.get("MetadataOptions", {}).get("HttpPutResponseHopLimit", 1)
+        self._tokens[token] = _Token(instance_id=instance_info.id, expires=now + int(ttl))
+        hop_limit = instance_info.instance.get("MetadataOptions", {}).get("HttpPutResponseHopLimit", 1)
         _set_hop_limit(request, hop_limit)
-        return _text(token, headers={TTL_HEADER: asked})
+        return _text(token, headers={TTL_HEADER: ttl})
 
     def _is_valid_token(self, token: str, instance_id: str) -> bool:
         known = self._tokens.get(token)
         return known is not None and known.instance_id == instance_id and known.expires > time.monotonic()
 
-    async def _answer(self, context: InstanceInfo, path: str) -> web.Response:
-        user_data = await self._inventory.user_data(context) if path in {"", "user-data"} else ""
+    async def _answer(self, instance_info: InstanceInfo, path: str) -> web.Response:
+        user_data = await self._inventory.user_data(instance_info) if path in {"", "user-data"} else ""
         if path == "user-data":
             return web.Response(body=base64.b64decode(user_data), content_type="application/octet-stream") if user_data else _not_found()
-        paths = build_tree(context, user_data=bool(user_data))
-        profile = context.profile
+        paths = build_tree(instance_info, user_data=bool(user_data))
+        profile = instance_info.profile
         if profile and profile.role_name and path == f"meta-data/iam/security-credentials/{profile.role_name}":
-            return _text(await self._credentials.get(context.id, profile))
+            return _text(await self._credentials.get(instance_info.id, profile))
         value = paths.get(path)
         if value is None:
             value = list_dir(paths, path)

@@ -183,8 +183,8 @@ def identity_document(instance_info: InstanceInfo) -> str:
     )
 
 
-def _time(context: InstanceInfo) -> str:
-    launched = context.instance.get("LaunchTime")
+def _time(instance_info: InstanceInfo) -> str:
+    launched = instance_info.instance.get("LaunchTime")
     return launched.strftime("%Y-%m-%dT%H:%M:%SZ") if launched else ""
 
 

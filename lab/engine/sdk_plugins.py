@@ -20,7 +20,7 @@ def sdk_plugins(packages: Path | None = None) -> list[SdkPlugin]:
     """The plugins of all SDKs that are installed in a folder of packages, without one in this environment."""
     found: list[SdkPlugin] = []
     for file in sorted((packages or Path(sysconfig.get_path("purelib"))).glob("*/pulumi-plugin.json")):
-        told = json.loads(file.read_text())
-        if told.get("resource"):
-            found.append(SdkPlugin(name=told["name"], version=told["version"].removeprefix("v"), server=told.get("server", "")))
+        manifest = json.loads(file.read_text())
+        if manifest.get("resource"):
+            found.append(SdkPlugin(name=manifest["name"], version=manifest["version"].removeprefix("v"), server=manifest.get("server", "")))
     return found

@@ -46,13 +46,13 @@ def abbreviated(text: str) -> str:
     return repr(text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…")
 
 
-def _count_values(node: yaml.Node, known: dict[int, int], around: list[int]) -> int:
+def _count_values(node: yaml.Node, counted: dict[int, int], ancestors: list[int]) -> int:
     """How many values a node comes to; `around` are the nodes that it is in. Raises YamlError for what no stack file can hold."""
-    if id(node) in around:
+    if id(node) in ancestors:
         raise YamlError(f"contains itself, by the anchor in {_line(node)}: write the value out")
-    if id(node) in known:
-        return known[id(node)]
-    if len(around) > MAX_DEPTH:
+    if id(node) in counted:
+        return counted[id(node)]
+    if len(ancestors) > MAX_DEPTH:
         raise YamlError(_TOO_DEEP)
     below: list[yaml.Node] = []
     if isinstance(node, yaml.MappingNode):
@@ -61,10 +61,10 @@ def _count_values(node: yaml.Node, known: dict[int, int], around: list[int]) -> 
         below = [value for _, value in pairs]
     elif isinstance(node, yaml.SequenceNode):
         below = cast("list[yaml.Node]", node.value)
-    size = 1 + sum(_count_values(one, known, [*around, id(node)]) for one in below)
+    size = 1 + sum(_count_values(one, counted, [*ancestors, id(node)]) for one in below)
     if size > MAX_VALUES:
         raise YamlError(f"comes to more than {MAX_VALUES} values with its aliases: write out what is meant")
-    known[id(node)] = size
+    counted[id(node)] = size
     return size
 
 
@@ -115,7 +115,7 @@ _Number = TypeVar("_Number", int, float)
 
 
 def _number(
-    loader: _Loader, node: yaml.ScalarNode, read: Callable[[yaml.ScalarNode], _Number], sound: Callable[[_Number], bool], fault: str
+    loader: _Loader, node: yaml.ScalarNode, read: Callable[[yaml.ScalarNode], _Number], is_valid: Callable[[_Number], bool], fault: str
 ) -> _Number | str:
     """A number, or the text where it is a time of YAML 1.1 (`22:30`). Raises YamlError with the fault where it is neither."""
     text = _text(loader, node)
@@ -125,7 +125,7 @@ def _number(
         number = read(node)
     except (ValueError, IndexError):
         number = None
-    if number is None or not sound(number):
+    if number is None or not is_valid(number):
         raise YamlError(f"has {abbreviated(text)} in {_line(node)}, and {fault}")
     return number
 

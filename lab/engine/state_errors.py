@@ -26,7 +26,7 @@ class StateAccessError(LabError):
 
 
 @contextlib.contextmanager
-def translate_state_errors(where: Path) -> Generator[None]:
+def translate_state_errors(folder: Path) -> Generator[None]:
     """Says in words what the engine's own files below `where` refuse.
 
     Raises CorruptStateError where a folder stands in a file's place, or a file in a folder's; StateAccessError for a full disk, missing
@@ -35,12 +35,12 @@ def translate_state_errors(where: Path) -> Generator[None]:
     try:
         yield
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-        raise CorruptStateError(_path(error, where), "is a folder where a file belongs, or a file where a folder belongs") from None
+        raise CorruptStateError(_path(error, folder), "is a folder where a file belongs, or a file where a folder belongs") from None
     except OSError as error:
-        raise StateAccessError(_path(error, where), error) from None
+        raise StateAccessError(_path(error, folder), error) from None
 
 
-def _path(error: OSError, where: Path) -> Path:
+def _path(error: OSError, folder: Path) -> Path:
     """What the error speaks of: of two paths the second, which the first was to replace."""
     named = error.filename2 or error.filename
-    return Path(named) if isinstance(named, str | Path) else where
+    return Path(named) if isinstance(named, str | Path) else folder

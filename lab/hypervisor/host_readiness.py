@@ -44,9 +44,9 @@ class HostReadiness:
     """Of what counts alone."""
 
 
-def no_report(why: str) -> HostReadiness:
+def no_report(reason: str) -> HostReadiness:
     """The host has said nothing that counts, and why not."""
-    return HostReadiness(ready=False, reason=why, is_current=False)
+    return HostReadiness(ready=False, reason=reason, is_current=False)
 
 
 def evaluate_record(record: ReadinessRecord, *, user_data: bytes, launched: datetime | None, age: float = 0.0) -> HostReadiness:
@@ -94,14 +94,14 @@ class ReadinessReader:
 
     def read(self, machines: Mapping[str, DesiredMachine]) -> dict[str, HostReadiness]:
         """The words of those machines that have said anything, by instance id."""
-        words: dict[str, HostReadiness] = {}
+        found: dict[str, HostReadiness] = {}
         for bucket in self._s3.list_buckets()["Buckets"]:
             name = bucket.get("Name", "")
             for key in self._keys(name):
                 machine = machines.get(key.rpartition(":")[2].removesuffix(".json"))
-                if machine is not None and (word := self._read_one(name, key, machine)) is not None:
-                    words[machine.instance_id] = word
-        return words
+                if machine is not None and (readiness := self._read_one(name, key, machine)) is not None:
+                    found[machine.instance_id] = readiness
+        return found
 
     def _keys(self, bucket: str) -> list[str]:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_FOLDER)

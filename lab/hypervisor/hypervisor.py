@@ -51,10 +51,10 @@ class Hypervisor:
         self,
         names: LabNames,
         *,
-        cloud: MachineStatusReporter,
+        status_reporter: MachineStatusReporter,
         image_for: Callable[[str], Path],
         set_api_faults: Callable[[Sequence[CallFault]], None],
-        power_off_after: float = SHUTDOWN_TIMEOUT,
+        shutdown_timeout: float = SHUTDOWN_TIMEOUT,
     ) -> None:
         """`set_api_faults` gives the API gateway its faults."""
         self.names = names
@@ -80,11 +80,11 @@ class Hypervisor:
         self._expiry_tasks = set[asyncio.Task[None]]()
         self._context = ReconcilerContext(
             names=names,
-            cloud=cloud,
+            status_reporter=status_reporter,
             image_for=image_for,
             refresh=self.refresh,
             before_boot=self.faults.before_boot,
-            shutdown_timeout=power_off_after,
+            shutdown_timeout=shutdown_timeout,
         )
 
     async def set_up_router(self) -> RouterNamespace:
@@ -138,7 +138,7 @@ class Hypervisor:
         self._machines_changed = True
         self._wake.set()
 
-    def find(self, wanted: str) -> MachineReconciler:
+    def find(self, name_or_id: str) -> MachineReconciler:
         """The reconciler of a host by its name or instance id; of several of a name the one that stays.
 
         LookupError names what there is.
@@ -146,11 +146,11 @@ class Hypervisor:
         found = [
             reconciler
             for reconciler in self.reconcilers.values()
-            if reconciler.desired and wanted in (reconciler.instance_id, reconciler.desired.name)
+            if reconciler.desired and name_or_id in (reconciler.instance_id, reconciler.desired.name)
         ]
         if not found:
             known = ", ".join(sorted(one.desired.name for one in self.reconcilers.values() if one.desired)) or "none"
-            raise LookupError(f"host {wanted!r}: this lab has no such host. Hosts: {known}")
+            raise LookupError(f"host {name_or_id!r}: this lab has no such host. Hosts: {known}")
         return min(found, key=lambda one: one.desired is None or one.desired.power is Power.GONE)
 
     async def stop_host(self, reconciler: MachineReconciler) -> None:
@@ -186,13 +186,13 @@ class Hypervisor:
             await asyncio.wait_for(self._first_sync.wait(), _FIRST_SYNC_TIMEOUT)
 
     def _schedule_expiry(self, fault: ActiveFault) -> None:
-        if fault.until is not None:
-            ending = asyncio.create_task(self._clear_at(fault.fault_id, fault.until), name=f"end of fault {fault.fault_id}")
+        if fault.expires_at is not None:
+            ending = asyncio.create_task(self._clear_at(fault.fault_id, fault.expires_at), name=f"end of fault {fault.fault_id}")
             self._expiry_tasks.add(ending)
             ending.add_done_callback(self._expiry_tasks.discard)
 
-    async def _clear_at(self, fault_id: str, until: float) -> None:
-        await asyncio.sleep(max(0.0, until - time.time()))
+    async def _clear_at(self, fault_id: str, expires_at: float) -> None:
+        await asyncio.sleep(max(0.0, expires_at - time.time()))
         await self._first_sync.wait()
         while self.faults.is_active(fault_id):
             try:

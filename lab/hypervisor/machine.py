@@ -167,13 +167,13 @@ class Machine:
         """Writes down the address for the end of the run, when the API may show none any more."""
         (self.folder / "address").write_text(str(address))
 
-    def pinned_image(self, offered: Path) -> Path:
+    def pinned_image(self, current_image: Path) -> Path:
         """The image that the root disk was begun over, which is `offered` at its first boot: the disk fits no other."""
         record = self.folder / "image"
         if record.exists():
             return Path(record.read_text())
-        record.write_text(str(offered))
-        return offered
+        record.write_text(str(current_image))
+        return current_image
 
     def boot(self, *, image: Path, hostname: str, binds: Mapping[Path, str]) -> Process:
         """Switches the machine on, after `prepare`; returns its supervisor at once.
@@ -272,11 +272,11 @@ class Machine:
         return []
 
     def _signal_init(self, sign: int) -> bool:
-        leader = self.init_pid()
-        if leader is None:
+        init_pid = self.init_pid()
+        if init_pid is None:
             return False
         try:
-            os.kill(leader, sign)
+            os.kill(init_pid, sign)
         except ProcessLookupError:
             return False
         return True

@@ -116,17 +116,17 @@ def run_probes(probes: Sequence[Probe], *, timeout: float = 1.5) -> list[ProbeRe
     return [one.result for one in sorted(sent, key=lambda one: one.index)]
 
 
-def _call_at(place: ProbePoint, function: Callable[[], _T]) -> _T:
-    return function() if place.namespace is None else namespaces.call_in_namespace(place.namespace, function)
+def _call_at(point: ProbePoint, function: Callable[[], _T]) -> _T:
+    return function() if point.namespace is None else namespaces.call_in_namespace(point.namespace, function)
 
 
-def _tap(place: ProbePoint) -> socket.socket | None:
+def _tap(point: ProbePoint) -> socket.socket | None:
     """Hears what arrives on the place's link; None where the link is not there, as at a host that is just being connected."""
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     try:
         tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RCVBUF_BYTES)
         tap.setblocking(False)
-        tap.bind((place.link, _ETH_P_IP))
+        tap.bind((point.link, _ETH_P_IP))
     except OSError as error:
         tap.close()
         if error.errno == errno.ENODEV:
@@ -142,29 +142,29 @@ def _tags() -> Iterator[int]:
     return (MIN_SOURCE_PORT + (first + index) % count for index in range(count))
 
 
-def _send(tries: Sequence[Probe], numbers: Iterator[int]) -> Iterable[tuple[socket.socket, _InFlight]]:
+def _send(probes: Sequence[Probe], tags: Iterator[int]) -> Iterable[tuple[socket.socket, _InFlight]]:
     """Opens and sends place by place: entering a namespace takes longer than all that is done inside."""
-    for source in dict.fromkeys(one.source for one in tries):
-        ours = [(index, one) for index, one in enumerate(tries) if one.source == source]
-        for sent in _call_at(source, lambda ours=ours: [_send_one(index, one, numbers) for index, one in ours]):
+    for source in dict.fromkeys(probe.source for probe in probes):
+        ours = [(index, one) for index, one in enumerate(probes) if one.source == source]
+        for sent in _call_at(source, lambda ours=ours: [_send_one(index, one, tags) for index, one in ours]):
             yield sent.socket, sent
 
 
-def _send_one(index: int, one: Probe, numbers: Iterator[int]) -> _InFlight:
-    kind = {TCP: socket.SOCK_STREAM, UDP: socket.SOCK_DGRAM}.get(one.protocol, socket.SOCK_RAW)
-    opened = socket.socket(socket.AF_INET, kind, one.protocol)
-    sent = _InFlight(probe=one, index=index, tag=_bind_tag(opened, one.protocol, numbers), socket=opened, sent_at=time.monotonic())
+def _send_one(index: int, probe: Probe, tags: Iterator[int]) -> _InFlight:
+    kind = {TCP: socket.SOCK_STREAM, UDP: socket.SOCK_DGRAM}.get(probe.protocol, socket.SOCK_RAW)
+    opened = socket.socket(socket.AF_INET, kind, probe.protocol)
+    sent = _InFlight(probe=probe, index=index, tag=_bind_tag(opened, probe.protocol, tags), socket=opened, sent_at=time.monotonic())
     try:
         opened.setblocking(False)
-        if one.bypass_routing:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, one.source.link.encode())
-        if one.protocol == TCP:
+        if probe.bypass_routing:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, probe.source.link.encode())
+        if probe.protocol == TCP:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no connection lingers when it is closed
             with contextlib.suppress(BlockingIOError):  # it is under way
-                opened.connect((str(one.address), one.port))
+                opened.connect((str(probe.address), probe.port))
         else:
-            opened.connect((str(one.address), one.port if one.protocol == UDP else 0))
-            opened.send(_payload(one.protocol, sent.tag))
+            opened.connect((str(probe.address), probe.port if probe.protocol == UDP else 0))
+            opened.send(_payload(probe.protocol, sent.tag))
     except OSError:
         sent.set_reply(ProbeReply.UNREACHABLE)
     except BaseException:
@@ -173,9 +173,9 @@ def _send_one(index: int, one: Probe, numbers: Iterator[int]) -> _InFlight:
     return sent
 
 
-def _bind_tag(opened: socket.socket, protocol: int, numbers: Iterator[int]) -> int:
+def _bind_tag(opened: socket.socket, protocol: int, tags: Iterator[int]) -> int:
     """The number that a packet carries; for TCP and UDP it is the socket's port, which nobody else has."""
-    for number in numbers:
+    for number in tags:
         try:
             if protocol in (TCP, UDP):
                 opened.bind(("", number))

@@ -85,24 +85,29 @@ class ReachabilityChecker:
         self._machines = machines
         self._policy = policy
 
-    def endpoint(self, wanted: str) -> PathEndpoint:
+    def endpoint(self, name_or_address: str) -> PathEndpoint:
         """A host by name, instance id or address; `internet`; or another address. Raises `LookupError` with what there is."""
-        if wanted == INTERNET:
+        if name_or_address == INTERNET:
             return PathEndpoint(name=INTERNET, address=self._names.wan_peer_address)
         for machine in self._machines:
             if machine.address is None:
                 continue
             known = (machine.name, machine.instance_id, str(machine.address.ip), str(machine.public_address))
-            if wanted in known:
+            if name_or_address in known:
                 return PathEndpoint(
-                    name=machine.name, address=machine.address.ip, machine=machine, via_public_address=wanted == str(machine.public_address)
+                    name=machine.name,
+                    address=machine.address.ip,
+                    machine=machine,
+                    via_public_address=name_or_address == str(machine.public_address),
                 )
         try:
-            address = IPv4Address(wanted)
+            address = IPv4Address(name_or_address)
         except AddressValueError:
             hosts = ", ".join(sorted(machine.name for machine in self._machines)) or "none"
-            raise LookupError(f"{wanted!r}: this lab has no such host; give one of {hosts}, {INTERNET!r}, or an IPv4 address") from None
-        return PathEndpoint(name=INTERNET if address == self._names.wan_peer_address else wanted, address=address)
+            raise LookupError(
+                f"{name_or_address!r}: this lab has no such host; give one of {hosts}, {INTERNET!r}, or an IPv4 address"
+            ) from None
+        return PathEndpoint(name=INTERNET if address == self._names.wan_peer_address else name_or_address, address=address)
 
     def check(self, source: PathEndpoint, target: PathEndpoint, protocol: int, port: int | None) -> ReachabilityReport:
         """Sends the packet and names the rules. Blocking, for a second and a half where nothing answers."""
@@ -165,19 +170,19 @@ class ReachabilityChecker:
             return ""
         return "; ".join(self._faults_on_path(self._fault_endpoint(source), self._fault_endpoint(target)))
 
-    def _fault_endpoint(self, end: PathEndpoint) -> str:
-        if end.machine:
-            return end.machine.instance_id
-        return AWS if end.address in (self._names.api_address, self._names.s3_address) else INTERNET
+    def _fault_endpoint(self, endpoint: PathEndpoint) -> str:
+        if endpoint.machine:
+            return endpoint.machine.instance_id
+        return AWS if endpoint.address in (self._names.api_address, self._names.s3_address) else INTERNET
 
-    def _interface(self, end: PathEndpoint) -> "NetworkInterface | None":
-        wanted = end.machine.instance_id if end.machine else None
+    def _interface(self, endpoint: PathEndpoint) -> "NetworkInterface | None":
+        wanted = endpoint.machine.instance_id if endpoint.machine else None
         return next((interface for interface in self._policy.interfaces if interface.instance_id == wanted), None)
 
-    def _is_connected(self, end: PathEndpoint) -> bool:
-        return end.machine is None or namespaces.exists(self._names.machine_netns(end.machine.instance_id))
+    def _is_connected(self, endpoint: PathEndpoint) -> bool:
+        return endpoint.machine is None or namespaces.exists(self._names.machine_netns(endpoint.machine.instance_id))
 
-    def _probe_point(self, end: PathEndpoint) -> ProbePoint:
-        if end.machine:
-            return ProbePoint(namespace=self._names.machine_netns(end.machine.instance_id), link=MACHINE_LINK)
+    def _probe_point(self, endpoint: PathEndpoint) -> ProbePoint:
+        if endpoint.machine:
+            return ProbePoint(namespace=self._names.machine_netns(endpoint.machine.instance_id), link=MACHINE_LINK)
         return ProbePoint(namespace=None, link=self._names.wan_link)

@@ -47,7 +47,7 @@ class ReconcilerContext:
     """What all reconcilers of a lab share."""
 
     names: LabNames
-    cloud: MachineStatusReporter
+    status_reporter: MachineStatusReporter
     image_for: Callable[[str], Path]
     """AMI id → the image's root folder; raises `LookupError` with a reason."""
     refresh: Callable[[], None]
@@ -60,17 +60,17 @@ class ReconcilerContext:
 class MachineReconciler:
     """Reconciles one instance. Lives in the daemon's event loop; `start` once, then `set_desired` as often as the API is read."""
 
-    def __init__(self, surroundings: ReconcilerContext, instance_id: str) -> None:
+    def __init__(self, context: ReconcilerContext, instance_id: str) -> None:
         self.instance_id = instance_id
-        self.machine = Machine(names=surroundings.names, instance_id=instance_id)
+        self.machine = Machine(names=context.names, instance_id=instance_id)
         self.desired: DesiredMachine | None = None
         self.problem: str | None = None
         """Why the last step failed, for people."""
-        self._context = surroundings
+        self._context = context
         self._process: Process | None = None
         self._stop_cause = StopCause.NEW
         self._intended_stop: StopCause | None = None
-        self._attachments = VolumeAttachments(surroundings.names)
+        self._attachments = VolumeAttachments(context.names)
         self._reported_power: Power | None = None
         self._report_observed = False
         self._boot_notifications = BootNotifications(self.machine)
@@ -86,8 +86,8 @@ class MachineReconciler:
         """Takes over a machine that an earlier daemon left running, or learns how it ended; then keeps it."""
         process = self.machine.supervisor()
         if process is not None:
-            leader = await asyncio.to_thread(self.machine.init_pid)
-            await asyncio.to_thread(lambda: self._attachments.adopt(volumes.guest_volume_ids(leader) if leader else ()))
+            init_pid = await asyncio.to_thread(self.machine.init_pid)
+            await asyncio.to_thread(lambda: self._attachments.adopt(volumes.guest_volume_ids(init_pid) if init_pid else ()))
             self._boot_notifications.adopt()
             log.info("%s: still running, adopted", self.instance_id)
             self._watch(process)
@@ -235,12 +235,12 @@ class MachineReconciler:
     async def _report_detached(self, volume_id: str) -> None:
         if self.running and await asyncio.to_thread(self._attachments.rediscover, volume_id):
             return
-        await self._context.cloud.report(self.instance_id, "detached", volume_id)
+        await self._context.status_reporter.report(self.instance_id, "detached", volume_id)
         self._attachments.reported_detached |= {volume_id}
         self._context.refresh()
 
     async def _report(self, event: MachineEvent, power: Power) -> None:
-        await self._context.cloud.report(self.instance_id, event)
+        await self._context.status_reporter.report(self.instance_id, event)
         self._reported_power, self._report_observed = power, False
         self._context.refresh()
 
@@ -273,21 +273,21 @@ class MachineReconciler:
         if volume_id is None or desired is None:
             return
         await asyncio.wait_for(self._boot_notifications.init_started.wait(), _INIT_START_TIMEOUT)
-        leader = await asyncio.to_thread(self.machine.init_pid)
-        if leader is None:
+        init_pid = await asyncio.to_thread(self.machine.init_pid)
+        if init_pid is None:
             raise RuntimeError(f"{volume_id}: the host has no PID 1 whose devices could be changed")
         if step.action is Action.ATTACH:
             volume = next(volume for volume in desired.volumes if volume.volume_id == volume_id)
-            await self._attachments.attach(leader, volume, self.machine.cgroup.guest)
+            await self._attachments.attach(init_pid, volume, self.machine.cgroup.guest)
             self._context.refresh()  # faults of disks are to hold for what is there now
             return
-        await self._attachments.detach(leader, volume_id, self.machine.cgroup.guest)
+        await self._attachments.detach(init_pid, volume_id, self.machine.cgroup.guest)
         if volume_id not in self._attachments.busy:
             self._context.refresh()
             return
         asyncio.get_running_loop().call_later(_DETACH_RETRY_SECONDS, self._retry_detach)
         if self._attachments.became_busy(volume_id):
-            await self._context.cloud.report(self.instance_id, "busy", volume_id)
+            await self._context.status_reporter.report(self.instance_id, "busy", volume_id)
 
     async def _grow_volume(self, volume_id: str | None) -> None:
         for volume in self.desired.volumes if self.desired else ():
@@ -304,12 +304,12 @@ class MachineReconciler:
             await self._stop_within_timeout(self.machine.signal_reboot, StopCause.REBOOT)
             self._wake.set()
 
-    async def _stop_within_timeout(self, ask: Callable[[], bool], rest: StopCause) -> None:
+    async def _stop_within_timeout(self, request_stop: Callable[[], bool], stop_cause: StopCause) -> None:
         """Asks the guest to end, again and again, and cuts its power when it has not ended in time."""
-        self._intended_stop = rest
+        self._intended_stop = stop_cause
         deadline = time.monotonic() + self._context.shutdown_timeout
         while self.running and (left := deadline - time.monotonic()) > 0:
-            await asyncio.to_thread(ask)
+            await asyncio.to_thread(request_stop)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), min(left, _SIGNAL_RETRY_SECONDS))
         if self.running:

@@ -35,21 +35,21 @@ class VolumeAttachments:
         self._busy_since: dict[str, float] = {}
         self._reported_busy = set[str]()
 
-    def attach_for_boot(self, wanted: Iterable[Volume]) -> dict[Path, str]:
+    def attach_for_boot(self, attached_volumes: Iterable[Volume]) -> dict[Path, str]:
         """Devices for a machine that is about to boot, with their paths in the guest. Blocks."""
         return {
             volumes.attach(self._names.volume_file(volume.volume_id), volume.size_gib): volumes.guest_device(volume.volume_id)
-            for volume in wanted
+            for volume in attached_volumes
         }
 
-    def on_started(self, given: Iterable[Volume]) -> None:
+    def on_started(self, attached_volumes: Iterable[Volume]) -> None:
         """The machine runs, with these."""
-        self.sizes = {volume.volume_id: volume.size_gib for volume in given}
+        self.sizes = {volume.volume_id: volume.size_gib for volume in attached_volumes}
         self.attached = frozenset(self.sizes)
 
-    def adopt(self, given: Iterable[str]) -> None:
+    def adopt(self, volume_ids: Iterable[str]) -> None:
         """The machine runs already, with these. Blocks."""
-        sizes = {volume_id: volumes.size_of(self._names.volume_file(volume_id)) for volume_id in given}
+        sizes = {volume_id: volumes.size_of(self._names.volume_file(volume_id)) for volume_id in volume_ids}
         self.attached = frozenset(sizes)
         self.sizes = {volume_id: size for volume_id, size in sizes.items() if size is not None}
 
@@ -66,11 +66,11 @@ class VolumeAttachments:
         for volume_id in self.attached:
             volumes.detach(self._names.volume_file(volume_id))
 
-    async def attach(self, leader: int, volume: Volume, group: Path) -> None:
+    async def attach(self, init_pid: int, volume: Volume, group: Path) -> None:
         """Gives a volume to the running machine, whose processes are in that control group."""
         loop = await asyncio.to_thread(volumes.attach, self._names.volume_file(volume.volume_id), volume.size_gib)
         await asyncio.to_thread(self._permit, group, self.attached | {volume.volume_id})
-        await asyncio.to_thread(volumes.attach_to_guest, leader, volume.volume_id, loop)
+        await asyncio.to_thread(volumes.attach_to_guest, init_pid, volume.volume_id, loop)
         self.attached |= {volume.volume_id}
         self.sizes[volume.volume_id] = volume.size_gib
 
@@ -94,9 +94,9 @@ class VolumeAttachments:
         self._force_detach.add(volume_id)
         self.busy -= {volume_id}
 
-    async def detach(self, leader: int, volume_id: str, group: Path) -> None:
+    async def detach(self, init_pid: int, volume_id: str, group: Path) -> None:
         """Takes a volume from the running machine; one that the guest still uses is `busy` afterwards and stays with it."""
-        if await asyncio.to_thread(self._try_detach, leader, volume_id, volume_id in self._force_detach):
+        if await asyncio.to_thread(self._try_detach, init_pid, volume_id, volume_id in self._force_detach):
             self.attached -= {volume_id}
             await asyncio.to_thread(self._permit, group, self.attached)
             self.sizes.pop(volume_id, None)
@@ -123,14 +123,14 @@ class VolumeAttachments:
         loops = [loop for volume_id in volume_ids for loop in volumes.loops_of_file(self._names.volume_file(volume_id))]
         device_policy.permit(group, map(Device.of, loops))
 
-    def _try_detach(self, leader: int, volume_id: str, force: bool) -> bool:
+    def _try_detach(self, init_pid: int, volume_id: str, force: bool) -> bool:
         file = self._names.volume_file(volume_id)
         if force:
-            volumes.detach_from_guest(leader, volume_id)
+            volumes.detach_from_guest(init_pid, volume_id)
             volumes.force_detach(file)
             return True
         if any(volumes.in_use(loop) for loop in volumes.loops_of_file(file)):
             return False
-        volumes.detach_from_guest(leader, volume_id)
+        volumes.detach_from_guest(init_pid, volume_id)
         volumes.detach(file)
         return not volumes.loops_of_file(file)  # a program of the guest may have it open without having mounted it

@@ -184,28 +184,26 @@ class ApiClient:
             if not token:
                 return found
 
-    def wait(self, what: str, state: Callable[[], str | None], wanted: str | None, *, bad: tuple[str, ...] = ()) -> None:
+    def wait(self, label: str, get_state: Callable[[], str | None], target: str | None, *, failure_states: tuple[str, ...] = ()) -> None:
         """Poll until the state is the wanted one. Raises Refusal at the deadline, on a bad state, when the run is cancelled."""
-        end = time.monotonic() + self.deadline_seconds
-        while (now := state()) != wanted:
-            if now in bad:
-                raise ApiError("ec2.wait", "UnexpectedState", f"{what} is {now}; wanted {wanted}")
-            if time.monotonic() > end:
-                raise ApiError("ec2.wait", "Timeout", f"{what} is still {now} after {self.deadline_seconds:.0f} s; wanted {wanted}")
+        deadline = time.monotonic() + self.deadline_seconds
+        while (current := get_state()) != target:
+            if current in failure_states:
+                raise ApiError("ec2.wait", "UnexpectedState", f"{label} is {current}; wanted {target}")
+            if time.monotonic() > deadline:
+                raise ApiError("ec2.wait", "Timeout", f"{label} is still {current} after {self.deadline_seconds:.0f} s; wanted {target}")
             if self.cancelled.wait(self.poll_seconds):
-                raise ApiError("ec2.wait", "Canceled", f"{what} is {now}; the run was cancelled while waiting for {wanted}")
+                raise ApiError("ec2.wait", "Canceled", f"{label} is {current}; the run was cancelled while waiting for {target}")
 
-    def retry_while(
-        self, call: Callable[[], dict[str, Any]], *, while_refused: Callable[[ApiError], bool], seconds: float
-    ) -> dict[str, Any]:
+    def retry(self, call: Callable[[], dict[str, Any]], *, is_retryable: Callable[[ApiError], bool], seconds: float) -> dict[str, Any]:
         """Tries a call again while it is refused so, `seconds` at most (and no longer than this provider waits at all). Raises Refusal."""
-        end = time.monotonic() + min(seconds, self.deadline_seconds)
+        deadline = time.monotonic() + min(seconds, self.deadline_seconds)
         pause = self.poll_seconds
         while True:
             try:
                 return call()
             except ApiError as refusal:
-                if not while_refused(refusal) or time.monotonic() > end or self.cancelled.wait(pause):
+                if not is_retryable(refusal) or time.monotonic() > deadline or self.cancelled.wait(pause):
                     raise
             pause = min(_MAX_BACKOFF, pause * 2)
 

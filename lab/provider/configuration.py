@@ -26,20 +26,20 @@ def known_keys() -> frozenset[str]:
     return frozenset(sdk_types.input_type_py_to_pulumi_names(pulumi_aws.ProviderArgs).values())
 
 
-def check_configuration(given: Mapping[str, Any]) -> list[Violation]:
+def check_configuration(config: Mapping[str, Any]) -> list[Violation]:
     """What is wrong in a provider's configuration."""
     problems = [
-        Violation(key, "the aws provider has no such setting") for key in given if key not in known_keys() and key not in _ENGINE_KEYS
+        Violation(key, "the aws provider has no such setting") for key in config if key not in known_keys() and key not in _ENGINE_KEYS
     ]
-    region = unwrap(given.get("region"))
+    region = unwrap(config.get("region"))
     if isinstance(region, str) and region is not UNKNOWN and not _REGION.fullmatch(region):
         problems.append(Violation("region", f"expected a region such as eu-central-1; got {region!r}"))
     return problems
 
 
-def configure_client(given: Mapping[str, Any], base: ApiClient) -> ApiClient:
+def configure_client(config: Mapping[str, Any], base: ApiClient) -> ApiClient:
     """The API as this instance sees it. `endpoints` are not followed: the lab's provider speaks to the lab's API alone."""
-    values = {key: value for key, value in cast("dict[str, Any]", unwrap(given)).items() if value is not UNKNOWN}
+    values = {key: value for key, value in cast("dict[str, Any]", unwrap(config)).items() if value is not UNKNOWN}
     defaults = _parse_json(values.get("defaultTags"))
     tags = cast("dict[str, str]", defaults.get("tags") or {}) if isinstance(defaults, dict) else {}
     credentials = base.credentials
@@ -54,13 +54,13 @@ def configure_client(given: Mapping[str, Any], base: ApiClient) -> ApiClient:
     )
 
 
-def account_denied_reason(given: Mapping[str, Any], client: ApiClient) -> str:
+def account_denied_reason(config: Mapping[str, Any], client: ApiClient) -> str:
     """Why this instance may not work in its caller's account; empty where it may. The account is asked for only where there is a limit.
 
     As `VerifyAccountIDAllowed` of hashicorp/aws-sdk-go-base (internal/config/config.go), which the provider calls while it is configured
     and so before any resource (`ConfigureProvider`, internal/conns/config.go of hashicorp/terraform-provider-aws).
     """
-    values = cast("dict[str, Any]", unwrap(given))
+    values = cast("dict[str, Any]", unwrap(config))
     forbidden, allowed = (_string_list(values.get(key)) for key in ("forbiddenAccountIds", "allowedAccountIds"))
     if not forbidden and not allowed:
         return ""

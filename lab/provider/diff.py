@@ -111,13 +111,13 @@ def _covers(path: str, changed: str) -> bool:
     return changed == path or changed.startswith((f"{path}.", f"{path}["))
 
 
-def _property(rules: TypeRules, shape: Shape, name: str, olds: Props, was: Props, news: Props) -> Iterable[Change]:
+def _property(rules: TypeRules, shape: Shape, name: str, olds: Props, old_inputs: Props, news: Props) -> Iterable[Change]:
     old, new = olds.get(name), news.get(name)
     if new is None:
         if name in rules.defaults:
             if old is not None and old != rules.defaults[name]:
                 yield Change(name, "update")
-        elif name not in rules.computed and was.get(name) is not None and old not in (None, "", [], {}):
+        elif name not in rules.computed and old_inputs.get(name) is not None and old not in (None, "", [], {}):
             yield Change(name, "delete")
         return
     if old is None and name in rules.local_only and new is False:
@@ -128,10 +128,10 @@ def _property(rules: TypeRules, shape: Shape, name: str, olds: Props, was: Props
         if canonical(old) != canonical(new):
             yield Change(name, "update")
         return
-    yield from _compare(shape, old, new, was.get(name), name)
+    yield from _compare(shape, old, new, old_inputs.get(name), name)
 
 
-def _compare(shape: Shape, old: Any, new: Any, was: Any, path: str) -> Iterable[Change]:
+def _compare(shape: Shape, old: Any, new: Any, old_input: Any, path: str) -> Iterable[Change]:
     if new is UNKNOWN or old is None or old is UNKNOWN:
         if old is not None or new not in ([], {}, "", False):
             yield Change(path, "add" if old is None else "update")
@@ -139,12 +139,16 @@ def _compare(shape: Shape, old: Any, new: Any, was: Any, path: str) -> Iterable[
         if old.hash != new.hash:
             yield Change(path, "update")
     elif shape.kind == "list" and isinstance(old, list) and isinstance(new, list):
-        yield from _lists(shape.inner[0], cast("list[Any]", old), cast("list[Any]", new), as_list(was), path)
+        yield from _lists(shape.inner[0], cast("list[Any]", old), cast("list[Any]", new), as_list(old_input), path)
     elif shape.kind == "map" and isinstance(old, dict) and isinstance(new, dict):
         yield from _maps(shape.inner[0], cast("Props", old), cast("Props", new), path)
     elif shape.cls is not None and isinstance(old, dict) and isinstance(new, dict):
         yield from _objects(
-            nested_fields(shape), cast("Props", old), cast("Props", new), cast("Props", was if isinstance(was, dict) else {}), path
+            nested_fields(shape),
+            cast("Props", old),
+            cast("Props", new),
+            cast("Props", old_input if isinstance(old_input, dict) else {}),
+            path,
         )
     elif old != new:
         yield Change(path, "update")
@@ -160,43 +164,43 @@ def _maps(inner: Shape, old: Props, new: Props, path: str) -> Iterable[Change]:
             yield from _compare(inner, old[key], new[key], None, f"{path}.{key}")
 
 
-def _objects(fields: Mapping[str, Field], old: Props, new: Props, was: Props, path: str) -> Iterable[Change]:
+def _objects(fields: Mapping[str, Field], old: Props, new: Props, old_inputs: Props, path: str) -> Iterable[Change]:
     for name, field in fields.items():
         if new.get(name) is not None:
-            yield from _compare(field.shape, old.get(name), new[name], was.get(name), f"{path}.{name}")
-        elif was.get(name) is not None and old.get(name) not in (None, "", [], {}, False):
+            yield from _compare(field.shape, old.get(name), new[name], old_inputs.get(name), f"{path}.{name}")
+        elif old_inputs.get(name) is not None and old.get(name) not in (None, "", [], {}, False):
             yield Change(f"{path}.{name}", "delete")
 
 
-def _lists(inner: Shape, old: list[Any], new: list[Any], was: list[Any], path: str) -> Iterable[Change]:
+def _lists(inner: Shape, old: list[Any], new: list[Any], old_input: list[Any], path: str) -> Iterable[Change]:
     """Order has no meaning in any list of the implemented types; what is left unmatched is shown by its index.
 
     An item may be less than it was: so each live one is compared with what the program last said of it.
     """
-    said = [_last_input_for(inner, item, was, at) for at, item in enumerate(old)]
+    old_items = [_last_input_for(inner, item, old_input, at) for at, item in enumerate(old)]
     left = list(range(len(old)))
     unmatched: list[int] = []
     for index, item in enumerate(new):
-        match = next((at for at in left if not list(_compare(inner, old[at], item, said[at], ""))), None)
+        match = next((at for at in left if not list(_compare(inner, old[at], item, old_items[at], ""))), None)
         if match is None:
             unmatched.append(index)
         else:
             left.remove(match)
     for index in unmatched:
         if left:
-            at = min(left, key=lambda at: (len(list(_compare(inner, old[at], new[index], said[at], ""))), at != index))
+            at = min(left, key=lambda at: (len(list(_compare(inner, old[at], new[index], old_items[at], ""))), at != index))
             left.remove(at)
-            yield from _compare(inner, old[at], new[index], said[at], f"{path}[{index}]")
+            yield from _compare(inner, old[at], new[index], old_items[at], f"{path}[{index}]")
         else:
             yield Change(f"{path}[{index}]", "add")
     for at in left:
         yield Change(f"{path}[{at}]", "delete")
 
 
-def _last_input_for(inner: Shape, live: Any, was: list[Any], index: int) -> Any:
+def _last_input_for(inner: Shape, live: Any, old_input: list[Any], index: int) -> Any:
     """The program's earlier item that a live one is: the one that it equals, else (after a drift) the one at its place."""
-    equal = (item for item in was if not list(_compare(inner, live, item, None, "")))
-    return next(equal, was[index] if index < len(was) else None)
+    equal = (item for item in old_input if not list(_compare(inner, live, item, None, "")))
+    return next(equal, old_input[index] if index < len(old_input) else None)
 
 
 def canonical(document: Any) -> Any:

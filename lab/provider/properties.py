@@ -80,11 +80,11 @@ def preview_outputs(token: str, news: Props, olds: Props | None = None, recomput
     return {**dict.fromkeys(known, UNKNOWN), **defaults, **{name: value for name, value in news.items() if value is not None}}
 
 
-def refresh_inputs(token: str, state: Props, given: Props) -> Props:
+def refresh_inputs(token: str, state: Props, program_inputs: Props) -> Props:
     """The inputs after a refresh: as given where AWS still agrees, AWS's value where it drifted; for an import what AWS has."""
     live = unwrap(state)
     fields = resource_fields(token)
-    if not given:
+    if not program_inputs:
         rules = rules_of(token)
         plural = {
             name: live[name] for name in fields if live.get(name) not in (None, "", [], {}) and live[name] != rules.defaults.get(name)
@@ -92,7 +92,7 @@ def refresh_inputs(token: str, state: Props, given: Props) -> Props:
         plural |= {name: live[name] for name in ("tagsAll",) if live.get(name)}
         return mark_secret({**plural, DEFAULTS_KEY: []}, rules.secret & plural.keys())
     inputs: Props = {}
-    for name, value in given.items():
+    for name, value in program_inputs.items():
         if name == DEFAULTS_KEY or name not in live or values_equal(token, name, live[name], value):
             inputs[name] = value
             continue
@@ -103,13 +103,13 @@ def refresh_inputs(token: str, state: Props, given: Props) -> Props:
     return inputs
 
 
-def _project(shape: Shape, live: Any, given: Any) -> Any:
+def _project(shape: Shape, live: Any, program_value: Any) -> Any:
     """The live value with only the parts that the program spoke of."""
-    if isinstance(live, dict) and isinstance(given, dict) and shape.cls is not None:
+    if isinstance(live, dict) and isinstance(program_value, dict) and shape.cls is not None:
         fields = nested_fields(shape)
-        now, then = cast("Props", live), cast("Props", given)
+        now, then = cast("Props", live), cast("Props", program_value)
         return {name: _project(fields[name].shape, now[name], then[name]) for name in then if name in fields and now.get(name) is not None}
     if isinstance(live, list) and shape.kind == "list" and shape.inner[0].cls is not None:
-        names = {name for item in cast("list[Any]", given or []) if isinstance(item, dict) for name in cast("Props", item)}
+        names = {name for item in cast("list[Any]", program_value or []) if isinstance(item, dict) for name in cast("Props", item)}
         return [{name: value for name, value in item.items() if name in names or not names} for item in cast("list[Props]", live)]
     return cast("Any", live)

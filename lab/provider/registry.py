@@ -1,6 +1,6 @@
 """Every type and function that the provider implements, found in the folders of `services`: facts and classes, paired by their names.
 
-A type is an entry in its folder's `facts.yaml`, by its token, and a class in a module beside it that is called as the token ends. Nothing
+A type is an entry in its folder's `spec.yaml`, by its token, and a class in a module beside it that is called as the token ends. Nothing
 else names it. `aws:ec2/vpc:Vpc` is carried out by `Vpc`, `aws:ssm/getParameter:getParameter` by `GetParameter`.
 """
 
@@ -23,7 +23,7 @@ from lab.provider.spec import common_spec
 from lab.provider.spec.model import FunctionSpec, ResourceSpec, ServiceSpec
 from lab.provider.spec.parser import parse
 
-FACTS: Final = "facts.yaml"
+SPEC_FILE: Final = "spec.yaml"
 
 _Class = TypeVar("_Class", bound=Handler | Function)
 
@@ -41,7 +41,7 @@ class ResourceType:
     """All of a resource type. `rules` are the handler's own, completed by the facts; `service` is its folder's name."""
 
     service: str
-    facts: ResourceSpec
+    spec: ResourceSpec
     rules: TypeRules
     handler: Handler
 
@@ -51,7 +51,7 @@ class FunctionType:
     """All of a function."""
 
     service: str
-    facts: FunctionSpec
+    spec: FunctionSpec
     function: Function
 
 
@@ -71,28 +71,28 @@ def discover() -> Registry:
     functions: dict[str, FunctionType] = {}
     for found in pkgutil.iter_modules(services.__path__):
         name, package = found.name, f"{services.__name__}.{found.name}"
-        facts = specs[name] = parse(f"{name}/{FACTS}", resources.files(package).joinpath(FACTS).read_text(), common_spec().sources)
-        for token in (types.keys() | functions.keys()) & (facts.types.keys() | facts.functions.keys()):
-            raise RegistryError(f"{name}/{FACTS}: another service's {FACTS} has facts of {token} too")
+        spec = specs[name] = parse(f"{name}/{SPEC_FILE}", resources.files(package).joinpath(SPEC_FILE).read_text(), common_spec().sources)
+        for token in (types.keys() | functions.keys()) & (spec.types.keys() | spec.functions.keys()):
+            raise RegistryError(f"{name}/{SPEC_FILE}: another service's {SPEC_FILE} has facts of {token} too")
         paths = importlib.import_module(package).__path__
         modules = [importlib.import_module(f"{package}.{module.name}") for module in pkgutil.iter_modules(paths)]
-        for token, make_handler in pair(name, facts.types, _classes(modules, Handler)).items():
+        for token, make_handler in pair_classes(name, spec.types, _classes(modules, Handler)).items():
             handler = make_handler()
-            rules = with_spec(token, facts.types[token], handler.rules)
-            types[token] = ResourceType(service=name, facts=facts.types[token], rules=rules, handler=handler)
-        for token, make_function in pair(name, facts.functions, _classes(modules, Function)).items():
-            functions[token] = FunctionType(service=name, facts=facts.functions[token], function=make_function())
+            rules = with_spec(token, spec.types[token], handler.rules)
+            types[token] = ResourceType(service=name, spec=spec.types[token], rules=rules, handler=handler)
+        for token, make_function in pair_classes(name, spec.functions, _classes(modules, Function)).items():
+            functions[token] = FunctionType(service=name, spec=spec.functions[token], function=make_function())
     return Registry(services=specs, resources=types, functions=functions)
 
 
-def pair(service: str, tokens: Iterable[str], classes: Iterable[type[_Class]]) -> dict[str, Callable[[], _Class]]:
+def pair_classes(service: str, tokens: Iterable[str], classes: Iterable[type[_Class]]) -> dict[str, Callable[[], _Class]]:
     """The class of each token of a service. Raises RegistryError where one has none, or is of none, or a name is taken twice."""
     by_name = _unique(service, ((class_name(token), token) for token in tokens))
     by_class = _unique(service, ((each.__name__, each) for each in classes))
     for name in by_name.keys() - by_class.keys():
-        raise RegistryError(f"{service}/{FACTS} has facts of {by_name[name]}, and no module beside it has a class {name}")
+        raise RegistryError(f"{service}/{SPEC_FILE} has facts of {by_name[name]}, and no module beside it has a class {name}")
     for name in by_class.keys() - by_name.keys():
-        raise RegistryError(f"{by_class[name].__module__} has a class {name}, and {service}/{FACTS} no facts of a token that ends so")
+        raise RegistryError(f"{by_class[name].__module__} has a class {name}, and {service}/{SPEC_FILE} no facts of a token that ends so")
     return {by_name[name]: by_class[name] for name in by_name}
 
 

@@ -130,11 +130,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Configure(self, request: Any, context: Context) -> Any:  # noqa: N802
         """Keep the settings for this connection. Raises ValueError where they do not allow the caller's account."""
         given = decode(request.args)
-        cloud = configure_client(given, self._base)
-        if self._package == "aws" and (refused := account_denied_reason(given, cloud)):
+        client = configure_client(given, self._base)
+        if self._package == "aws" and (refused := account_denied_reason(given, client)):
             raise ValueError(refused)
         with self._lock:
-            self._instances[context.peer()] = cloud
+            self._instances[context.peer()] = client
         return provider_pb2.ConfigureResponse(
             acceptSecrets=True, supportsPreview=True, acceptResources=True, acceptOutputs=True, supports_autonaming_configuration=True
         )
@@ -144,9 +144,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """End what waits on this connection (the engine sends this after a good run too, when nothing waits)."""
         del request
         with self._lock:
-            cloud = self._instances.get(context.peer())
-        if cloud is not None:
-            cloud.cancelled.set()
+            client = self._instances.get(context.peer())
+        if client is not None:
+            client.cancelled.set()
         return empty_pb2.Empty()
 
     # --- the plan -----------------------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         problems = check_properties(token, news)
         if not problems:
             proposed: str | None = request.autonaming.proposed_name if request.HasField("autonaming") else None
-            news = properties.complete_inputs(token, resource, self._cloud(context), news, olds, request.randomSeed, proposed)
+            news = properties.complete_inputs(token, resource, self._client(context), news, olds, request.randomSeed, proposed)
             problems = check_properties(token, {key: value for key, value in news.items() if key != "tagsAll"})
         return provider_pb2.CheckResponse(inputs=encode(news), failures=_check_failures(problems, news))
 
@@ -193,13 +193,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         handler, news = resource_type(token).handler, decode(request.properties)
         if request.preview:
             return provider_pb2.CreateResponse(properties=encode(properties.preview_outputs(token, news)))
-        given = unwrap(news)
-        cloud = self._cloud(context).in_region(given.get("region"))
-        identifier = _with_context(f"creating {handler.label} ({resource})", lambda: handler.create(cloud, given))
+        inputs = unwrap(news)
+        client = self._client(context).in_region(inputs.get("region"))
+        identifier = _with_context(f"creating {handler.label} ({resource})", lambda: handler.create(client, inputs))
         state = news
         try:
-            handler.after_create(cloud, identifier, given)
-            state = self._state(token, cloud, identifier, news)
+            handler.after_create(client, identifier, inputs)
+            state = self._state(token, client, identifier, news)
         except (ApiError, ValueError) as error:
             message = f"creating {handler.label} ({resource}): {error}"
             response = provider_pb2.ErrorResourceInitFailed(
@@ -214,13 +214,13 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         token, _ = _parse_urn(request.urn)
         handler, prior, inputs = resource_type(token).handler, decode(request.properties), decode(request.inputs)
         identifier, _, region = request.id.partition("@") if not prior else (request.id, "", "")
-        cloud = self._cloud(context).in_region(unwrap(prior).get("region") or region or None)
+        client = self._client(context).in_region(unwrap(prior).get("region") or region or None)
         known = unwrap(prior) or handler.parse_import_id(identifier)
-        live = _with_context(f"reading {handler.label} ({identifier})", lambda: handler.read(cloud, identifier, known))
+        live = _with_context(f"reading {handler.label} ({identifier})", lambda: handler.read(client, identifier, known))
         if live is None:
             return provider_pb2.ReadResponse()
         sealed = properties.secret_properties(token, prior, inputs)
-        state = properties.build_outputs(token, cloud, live, known, sealed)
+        state = properties.build_outputs(token, client, live, known, sealed)
         return provider_pb2.ReadResponse(
             id=identifier, properties=encode(state), inputs=encode(properties.refresh_inputs(token, state, inputs))
         )
@@ -236,9 +236,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
                 properties=encode(properties.preview_outputs(token, news, olds, handler.computed_on_update(changed, unwrap(olds))))
             )
         before, after = unwrap(olds), unwrap(news)
-        cloud = self._cloud(context).in_region(after.get("region"))
-        _with_context(f"updating {handler.label} ({request.id})", lambda: handler.update(cloud, request.id, before, after, changed))
-        state = self._state(token, cloud, request.id, news)
+        client = self._client(context).in_region(after.get("region"))
+        _with_context(f"updating {handler.label} ({request.id})", lambda: handler.update(client, request.id, before, after, changed))
+        state = self._state(token, client, request.id, news)
         return provider_pb2.UpdateResponse(properties=encode(state))
 
     @_map_errors
@@ -246,8 +246,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         """Take it away, where AWS lets it go."""
         token, _ = _parse_urn(request.urn)
         handler, state = resource_type(token).handler, unwrap(decode(request.properties))
-        cloud = self._cloud(context).in_region(state.get("region"))
-        _with_context(f"deleting {handler.label} ({request.id})", lambda: handler.delete(cloud, request.id, state))
+        client = self._client(context).in_region(state.get("region"))
+        _with_context(f"deleting {handler.label} ({request.id})", lambda: handler.delete(client, request.id, state))
         return empty_pb2.Empty()
 
     @_map_errors
@@ -256,7 +256,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         function = function_type(request.tok).function
         arguments = cast("Props", unwrap(decode(request.args)))
         try:
-            answer = function.invoke(self._cloud(context).in_region(arguments.get("region")), arguments)
+            answer = function.invoke(self._client(context).in_region(arguments.get("region")), arguments)
         except FunctionError as failure:
             return provider_pb2.InvokeResponse(failures=[provider_pb2.CheckFailure(property=failure.argument, reason=str(failure))])
         fields: dict[str, Any] = {"return": encode(answer)}  # a keyword of Python's cannot be an argument's name
@@ -271,15 +271,15 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             raise ApiError(f"{handler.label}.read", "NotFound", f"{identifier} is not there although AWS had accepted it")
         return properties.build_outputs(token, client, live, news, properties.secret_properties(token, news))
 
-    def _with_replacements(self, found: Diff, request: Any, context: Context) -> Diff:
+    def _with_replacements(self, diff: Diff, request: Any, context: Context) -> Diff:
         """With what only AWS can say: which of the changes replace."""
         token, _ = _parse_urn(request.urn)
         olds, news = unwrap(decode(request.olds)), unwrap(decode(request.news))
-        cloud = self._cloud(context).in_region(olds.get("region"))
-        more = resource_type(token).handler.requires_replace(cloud, olds, news, found.property_names)
-        return with_replacements(token, found, more, news) if more else found
+        client = self._client(context).in_region(olds.get("region"))
+        more = resource_type(token).handler.requires_replace(client, olds, news, diff.property_names)
+        return with_replacements(token, diff, more, news) if more else diff
 
-    def _cloud(self, context: Context) -> ApiClient:
+    def _client(self, context: Context) -> ApiClient:
         with self._lock:
             cloud = self._instances.get(context.peer())
         if cloud is None:
@@ -299,12 +299,12 @@ def _read_assets(news: Props) -> None:
                 pass
 
 
-def _with_context(what: str, call: Callable[[], Any]) -> Any:
+def _with_context(operation: str, call: Callable[[], Any]) -> Any:
     """Do it; a refusal says what was being done."""
     try:
         return call()
     except ApiError as refusal:
-        raise ValueError(f"{what}: {refusal}") from refusal
+        raise ValueError(f"{operation}: {refusal}") from refusal
 
 
 def _parse_urn(urn: str) -> tuple[str, str]:

@@ -62,7 +62,7 @@ def subjects(repository: Repository, kind: DeployerKind) -> list[str]:
     return [f"repo:{form}:{'pull_request' if kind == 'preview' else context}" for form in forms]
 
 
-def _check(repository: Repository, who: DeployerKind) -> None:
+def _check(repository: Repository, kind: DeployerKind) -> None:
     branch, environment = repository.branch, repository.environment
     if not _REPOSITORY.fullmatch(repository.name):
         raise PolicyError(f"--github {repository.name!r}: write OWNER/REPOSITORY")
@@ -78,7 +78,7 @@ def _check(repository: Repository, who: DeployerKind) -> None:
         form = f"the name of one environment, without wildcards, of at most {_MAX_ENVIRONMENT_CHARS} characters"
         raise PolicyError(f"--environment {environment!r}: write {form}")
     option = "--environment" if environment is not None else "--branch" if branch is not None else ""
-    if who == "preview" and option:
+    if kind == "preview" and option:
         rule = "a previewer's jobs run for pull requests, whose subject is `pull_request` and names neither branch nor environment"
         raise PolicyError(f"--preview with {option}: {rule}; leave {option} out, or give the job no environment")
     if branch is not None and environment is not None:

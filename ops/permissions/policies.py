@@ -55,13 +55,15 @@ class PolicyScope:
 def statements(permissions: Iterable[DeployerPermission], scope: PolicyScope) -> list[Statement]:
     """The statements that allow these lines and no more than their service's and condition's resources together."""
     groups: dict[tuple[str, ConditionKind, frozenset[str]], dict[str, set[str]]] = {}
-    for service, under, resources, actions in _by_action(permissions, scope):
-        groups.setdefault((service, under, resources), {}).setdefault("actions", set()).update(actions)
-    found: list[Statement] = []
+    for service, condition_kind, resources, actions in _by_action(permissions, scope):
+        groups.setdefault((service, condition_kind, resources), {}).setdefault("actions", set()).update(actions)
+    policy_statements: list[Statement] = []
     counts: defaultdict[str, int] = defaultdict(int)
-    for (service, under, resources), parts in sorted(groups.items(), key=lambda group: (group[0][0], group[0][1], sorted(group[0][2]))):
-        condition = _condition(service, under, resources, scope)
-        sid = "".join(word.capitalize() for word in (service, *under.split("-"))) or "All"
+    for (service, condition_kind, resources), parts in sorted(
+        groups.items(), key=lambda group: (group[0][0], group[0][1], sorted(group[0][2]))
+    ):
+        condition = _condition(service, condition_kind, resources, scope)
+        sid = "".join(word.capitalize() for word in (service, *condition_kind.split("-"))) or "All"
         counts[sid] += 1
         statement: Statement = {
             "Sid": f"{sid}{counts[sid]}",
@@ -69,11 +71,11 @@ def statements(permissions: Iterable[DeployerPermission], scope: PolicyScope) ->
             "Action": sorted(parts["actions"]),
             "Resource": sorted(resources),
         }
-        found.append(statement | ({"Condition": condition} if condition else {}))
-    return found
+        policy_statements.append(statement | ({"Condition": condition} if condition else {}))
+    return policy_statements
 
 
-def _by_action(lines: Iterable[DeployerPermission], place: PolicyScope) -> list[tuple[str, ConditionKind, frozenset[str], set[str]]]:
+def _by_action(lines: Iterable[DeployerPermission], scope: PolicyScope) -> list[tuple[str, ConditionKind, frozenset[str], set[str]]]:
     """Each action of a service and condition with its resources. EC2 binds an action to kinds of resources: there all go together.
 
     But what is made goes with nothing that another action is about: `CreateVpc` on `vpc/*` beside `CreateSubnet` would make subnets in any
@@ -81,19 +83,19 @@ def _by_action(lines: Iterable[DeployerPermission], place: PolicyScope) -> list[
     """
     resources: defaultdict[tuple[str, ConditionKind, str], set[str]] = defaultdict(set)
     for line in lines:
-        resources[line.action.partition(":")[0], line.condition, line.action].add(place.resource_arn(line))
+        resources[line.action.partition(":")[0], line.condition, line.action].add(scope.resource_arn(line))
     rows: list[tuple[str, ConditionKind, frozenset[str], set[str]]] = []
-    together: defaultdict[ConditionKind, list[_ActionGroup]] = defaultdict(list)
-    for (service, under, action), found in sorted(resources.items()):
-        if service != "ec2" or not under:
-            rows.append((service, under, frozenset(found), {action}))
+    groups_by_condition: defaultdict[ConditionKind, list[_ActionGroup]] = defaultdict(list)
+    for (service, condition_kind, action), found in sorted(resources.items()):
+        if service != "ec2" or not condition_kind:
+            rows.append((service, condition_kind, frozenset(found), {action}))
             continue
-        apart = resources.get((service, "own", action), set[str]()) if under == "new" else set[str]()
-        group = next((one for one in together[under] if one.accepts(found, apart)), None)
+        excluded = resources.get((service, "own", action), set[str]()) if condition_kind == "new" else set[str]()
+        group = next((one for one in groups_by_condition[condition_kind] if one.accepts(found, excluded)), None)
         if group is None:
-            together[under].append(group := _ActionGroup())
-        group.add(action, found, apart)
-    return rows + [("ec2", under, frozenset(one.resources), one.actions) for under, groups in together.items() for one in groups]
+            groups_by_condition[condition_kind].append(group := _ActionGroup())
+        group.add(action, found, excluded)
+    return rows + [("ec2", under, frozenset(one.resources), one.actions) for under, groups in groups_by_condition.items() for one in groups]
 
 
 @dataclass
@@ -113,11 +115,13 @@ class _ActionGroup:
         self.excluded |= apart
 
 
-def _condition(service: str, under: ConditionKind, resources: frozenset[str], place: PolicyScope) -> Mapping[str, Mapping[str, Any]]:
-    tags = {"project": PROJECT, "environment": place.stack}
+def _condition(
+    service: str, condition_kind: ConditionKind, resources: frozenset[str], scope: PolicyScope
+) -> Mapping[str, Mapping[str, Any]]:
+    tags = {"project": PROJECT, "environment": scope.stack}
     of_request = {f"aws:RequestTag/{key}": value for key, value in tags.items()}
     of_resource = {f"aws:ResourceTag/{key}": value for key, value in tags.items()}
-    match under:
+    match condition_kind:
         case "new":
             return {"StringEquals": of_request}
         case "made":
@@ -130,21 +134,21 @@ def _condition(service: str, under: ConditionKind, resources: frozenset[str], pl
         case "untagged":
             return {"StringEquals": of_request, "Null": {"aws:ResourceTag/project": "true", "ec2:CreateAction": "true"}}
         case "bounded":
-            return {"StringEquals": {"iam:PermissionsBoundary": place.boundary}} if place.boundary else {}
+            return {"StringEquals": {"iam:PermissionsBoundary": scope.boundary}} if scope.boundary else {}
         case "ec2" | "vpc-flow-logs":
-            return {"StringEquals": {"iam:PassedToService": f"{under}.amazonaws.com"}}
+            return {"StringEquals": {"iam:PassedToService": f"{condition_kind}.amazonaws.com"}}
         case "records":
-            zone, key = dns_zone_name(place.stack), "route53:ChangeResourceRecordSetsNormalizedRecordNames"
+            zone, key = dns_zone_name(scope.stack), "route53:ChangeResourceRecordSetsNormalizedRecordNames"
             # Null, because for a request without the key ForAllValues holds.
             return {"ForAllValues:StringLike": {key: [zone, f"*.{zone}"]}, "Null": {key: "false"}}
         case "":
             regional = resources == frozenset({"*"}) and service in ("ec2", "logs", "secretsmanager", "ssm", "kms")
-            return {"StringEquals": {"aws:RequestedRegion": place.region}} if regional else {}
+            return {"StringEquals": {"aws:RequestedRegion": scope.region}} if regional else {}
 
 
-def pack_policies(found: Sequence[Statement]) -> list[Document]:
+def pack_policies(policy_statements: Sequence[Statement]) -> list[Document]:
     """Policies of at most 6,144 characters, a statement too long for one being cut by its actions. Raises PolicyError."""
-    pieces = [piece for statement in found for piece in _split_statement(statement)]
+    pieces = [piece for statement in policy_statements for piece in _split_statement(statement)]
     documents: list[Document] = []
     for piece in sorted(pieces, key=lambda one: policy_size(_document([one])), reverse=True):
         for document in documents:
@@ -170,8 +174,8 @@ def compact_json(document: Document) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def _document(found: Sequence[Statement]) -> Document:
-    return {"Version": "2012-10-17", "Statement": list(found)}
+def _document(policy_statements: Sequence[Statement]) -> Document:
+    return {"Version": "2012-10-17", "Statement": list(policy_statements)}
 
 
 def _split_statement(statement: Statement) -> list[Statement]:

@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, cast
 import yaml
 
 FOLDER: Final = Path(__file__).parent
-OBSERVED_FILE: Final = FOLDER / "needed.yaml"
-UNOBSERVED_FILE: Final = FOLDER / "unseen.yaml"
+OBSERVED_FILE: Final = FOLDER / "observed.yaml"
+UNOBSERVED_FILE: Final = FOLDER / "unobserved.yaml"
 
 ConditionKind = Literal["", "new", "made", "own", "not-others", "untagged", "bounded", "ec2", "vpc-flow-logs", "records"]
 """The condition:
@@ -45,12 +45,12 @@ class UnobservedPermission:
     source: str
 
 
-def observed(kind: DeployerKind) -> tuple[DeployerPermission, ...]:
+def observed_permissions(kind: DeployerKind) -> tuple[DeployerPermission, ...]:
     """What a life asks."""
     return tuple(_parse(one) for one in _load(OBSERVED_FILE)[kind])
 
 
-def unobserved(kind: DeployerKind) -> tuple[UnobservedPermission, ...]:
+def unobserved_permissions(kind: DeployerKind) -> tuple[UnobservedPermission, ...]:
     """What is asked beside it. A deployer previews too."""
     rows: list[UnobservedPermission] = []
     for source, by_who in _load(UNOBSERVED_FILE).items():

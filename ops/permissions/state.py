@@ -59,11 +59,11 @@ def state_statements(backend: StateBackend, kind: DeployerKind, scope: PolicySco
     return statements
 
 
-def _objects(who: DeployerKind, stack: str) -> tuple[list[str], list[str]]:
+def _objects(kind: DeployerKind, stack: str) -> tuple[list[str], list[str]]:
     """What is read alone, and what is written too, below `.pulumi`."""
     own = f"{PROJECT}/{stack}"
     files = [f"stacks/{own}{end}" for end in (*_STACK_FILES, _TAGS)]
-    if who == "preview":
+    if kind == "preview":
         return [_META, *files], []
     folders = [f"{folder}/{own}/*" for folder in ("backups", "history", "journal", "locks/organization")]
     return [_META], [*files, *(f"stacks/{own}{end}.bak" for end in _STACK_FILES), *folders]

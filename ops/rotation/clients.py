@@ -56,5 +56,5 @@ def _region(config: Any, stack: str) -> str:
     return region
 
 
-def _make_clients(make: Callable[[str], Any]) -> AwsClients:
-    return AwsClients(ec2=make("ec2"), s3=make("s3"), secrets=make("secretsmanager"))
+def _make_clients(make_client: Callable[[str], Any]) -> AwsClients:
+    return AwsClients(ec2=make_client("ec2"), s3=make_client("s3"), secrets=make_client("secretsmanager"))

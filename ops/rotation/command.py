@@ -32,7 +32,7 @@ def run(
     """Stores the certificate of `source` in its secret, rotates the secrets of `purposes`, and reports progress. Raises LabError."""
     progress = Terminal(stderr=True)
 
-    def say(text: str) -> None:
+    def on_progress(text: str) -> None:
         progress.print(text, soft_wrap=True)
 
     pem = certificate.read(source) if source is not None else None
@@ -43,13 +43,13 @@ def run(
     fleet = Fleet(opened, stack)
     try:
         if pem is not None:
-            _rotate_certificate(opened, fleet, pem, named, seconds=seconds, say=say)
+            _rotate_certificate(opened, fleet, pem, named, seconds=seconds, on_progress=on_progress)
         if purposes:
-            rotate(fleet, purposes, revoke=revoke, timeout=seconds, say=say)
+            rotate(fleet, purposes, revoke=revoke, timeout=seconds, on_progress=on_progress)
         if as_json:
             print(json.dumps(_result(fleet, purposes, pem), indent=2))
     except KeyboardInterrupt:
-        say("Old and new secrets are both accepted. Run the same command again to continue.")
+        on_progress("Old and new secrets are both accepted. Run the same command again to continue.")
         raise
     except (ClientError, BotoCoreError) as error:
         raise UserError(
@@ -72,18 +72,18 @@ def _configured_secret(stack: str) -> str:
 
 
 def _rotate_certificate(
-    opened: clients.AwsClients, fleet: Fleet, pem: certificate.Pem, secret: str, *, seconds: float, say: ProgressCallback
+    opened: clients.AwsClients, fleet: Fleet, pem: certificate.Pem, secret: str, *, seconds: float, on_progress: ProgressCallback
 ) -> None:
     made = certificate.store(opened, secret, pem)
     names = f" for {', '.join(pem.dns_names)}" if pem.dns_names else ""
-    say(f"tls: {secret} {'was created and ' if made else ''}holds the certificate{names}, valid until {pem.not_after:%Y-%m-%d}")
+    on_progress(f"tls: {secret} {'was created and ' if made else ''}holds the certificate{names}, valid until {pem.not_after:%Y-%m-%d}")
     if made or not any(
         host.facts.get("tls_secret") == secret or (host.role == "load_balancer" and host.record_error) for host in fleet.hosts()
     ):
-        say("tls: no load balancer uses this secret yet: set loadBalancer.tls to `mode: secret` and run `up`")
+        on_progress("tls: no load balancer uses this secret yet: set loadBalancer.tls to `mode: secret` and run `up`")
         return
-    wait(lambda: not_yet_serving(fleet.hosts(), secret, pem.fingerprint), timeout=seconds, say=say)
-    say("tls: done, every load balancer serves it")
+    wait(lambda: not_yet_serving(fleet.hosts(), secret, pem.fingerprint), timeout=seconds, on_progress=on_progress)
+    on_progress("tls: done, every load balancer serves it")
 
 
 def _result(fleet: Fleet, purposes: Sequence[str], pem: certificate.Pem | None) -> dict[str, object]:

@@ -16,7 +16,7 @@ from stack.readiness_record import InvalidRecordError, ReadinessRecord, parse_re
 from stack.tags import STACK_ID_TAG
 
 TERMINATING_STATES: Final = ("shutting-down", "terminated")
-STATE_LABEL: Final = "webstack-state"
+ENGINE_STATE_LABEL: Final = "webstack-state"
 """The label of the version whose value is in the engine's state. A version without any label may be deleted by Secrets Manager, and the
 engine would then make it again, as the current one: yesterday's value (docs/decisions/0020)."""
 
@@ -28,7 +28,7 @@ class StagingLabels:
     current: str
     pending: str = ""
     previous: str = ""
-    in_state: str = ""
+    in_engine_state: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ class Fleet:
         self._clients, self._stack = clients, stack
 
     @cached_property
-    def prefix(self) -> str:
+    def secret_prefix(self) -> str:
         """The beginning of the names of the stack's secrets. Raises UserError where no host bears its tags, or those of several."""
         found = {tags.get(STACK_ID_TAG, "") for tags in (_tags(one) for one in self._instances())} - {""}
         if len(found) != 1:
@@ -110,7 +110,10 @@ class Fleet:
 
         current, pending = at("AWSCURRENT"), at("AWSPENDING")
         return StagingLabels(
-            current=current, pending="" if pending == current else pending, previous=at("AWSPREVIOUS"), in_state=at(STATE_LABEL)
+            current=current,
+            pending="" if pending == current else pending,
+            previous=at("AWSPREVIOUS"),
+            in_engine_state=at(ENGINE_STATE_LABEL),
         )
 
     def put_pending(self, purpose: str, value: str) -> None:
@@ -118,17 +121,17 @@ class Fleet:
         self._clients.secrets.put_secret_value(SecretId=self._name(purpose), SecretString=value, VersionStages=["AWSPENDING"])
         self.notify_hosts()
 
-    def promote(self, purpose: str, found: StagingLabels) -> None:
+    def promote(self, purpose: str, labels: StagingLabels) -> None:
         """Makes the pending version the current one; the one before is the previous then, by Secrets Manager itself."""
-        if not found.in_state:
-            self._move(purpose, STATE_LABEL, to=found.current)
-        self._move(purpose, "AWSCURRENT", to=found.pending, off=found.current)
-        self._move(purpose, "AWSPENDING", off=found.pending)
+        if not labels.in_engine_state:
+            self._move(purpose, ENGINE_STATE_LABEL, to_version=labels.current)
+        self._move(purpose, "AWSCURRENT", to_version=labels.pending, from_version=labels.current)
+        self._move(purpose, "AWSPENDING", from_version=labels.pending)
         self.notify_hosts()
 
-    def retire_previous(self, purpose: str, found: StagingLabels) -> None:
+    def retire_previous(self, purpose: str, labels: StagingLabels) -> None:
         """Takes the previous version's label away: no host accepts it any longer."""
-        self._move(purpose, "AWSPREVIOUS", off=found.previous)
+        self._move(purpose, "AWSPREVIOUS", from_version=labels.previous)
         self.notify_hosts()
 
     def notify_hosts(self) -> None:
@@ -145,13 +148,13 @@ class Fleet:
                 return name
         raise UserError(f"--stack {self._stack}: no bucket {self._stack}-artifacts-… holds a record of its hosts; deploy the stack first")
 
-    def _move(self, purpose: str, label: str, *, to: str = "", off: str = "") -> None:
-        moved = {"MoveToVersionId": to} if to else {}
-        removed = {"RemoveFromVersionId": off} if off else {}
+    def _move(self, purpose: str, label: str, *, to_version: str = "", from_version: str = "") -> None:
+        moved = {"MoveToVersionId": to_version} if to_version else {}
+        removed = {"RemoveFromVersionId": from_version} if from_version else {}
         self._clients.secrets.update_secret_version_stage(SecretId=self._name(purpose), VersionStage=label, **moved, **removed)
 
     def _name(self, purpose: str) -> str:
-        return f"{self.prefix}/{purpose}"
+        return f"{self.secret_prefix}/{purpose}"
 
     def _instances(self) -> list[Any]:
         filters = {"tag:project": PROJECT, "tag:environment": self._stack}

@@ -34,18 +34,18 @@ class PendingHost:
 class Rotation:
     """The rotation of one secret. `begun`: whether its new value is there, by this run or an earlier one."""
 
-    def __init__(self, fleet: Fleet, purpose: str, *, revoke: bool, say: ProgressCallback) -> None:
+    def __init__(self, fleet: Fleet, purpose: str, *, revoke: bool, on_progress: ProgressCallback) -> None:
         self.purpose, self.done = purpose, False
-        self._fleet, self._revoke, self._say = fleet, revoke, say
+        self._fleet, self._revoke, self._on_progress = fleet, revoke, on_progress
         self._started = False
 
     def step(self, hosts: Sequence[FleetHost]) -> list[PendingHost]:
         """Does the next step if possible. Returns the hosts to wait for first; none where it did something or is done."""
-        found = self._fleet.staging_labels(self.purpose)
+        labels = self._fleet.staging_labels(self.purpose)
         step = self._session_key if self.purpose == SESSION_KEY else self._account
-        return step(found, hosts)
+        return step(labels, hosts)
 
-    def _account(self, found: StagingLabels, hosts: Sequence[FleetHost]) -> list[PendingHost]:
+    def _account(self, labels: StagingLabels, hosts: Sequence[FleetHost]) -> list[PendingHost]:
         primary = [host for host in hosts if host.facts.get("role") == "primary"]
         if not primary:
             unread = [
@@ -53,56 +53,56 @@ class Rotation:
             ]
             return [PendingHost(host="databases", reason="no host reports that it is the primary"), *unread]
         if not self._started:
-            if not (found.pending or found.previous):
+            if not (labels.pending or labels.previous):
                 return self._put_pending()
             self._resume()
-        if found.pending:
-            return self._not_accepting(primary, found.pending, "has not given the account the new password yet") or self._promote(found)
-        if found.previous:
-            awaited = self._not_using([*primary, *self._account_users(hosts)], found.current)
-            return awaited or self._retire_previous(found)
-        return self._accepting_old(primary, found.current) or self._finish("the old password is refused")
+        if labels.pending:
+            return self._not_accepting(primary, labels.pending, "has not given the account the new password yet") or self._promote(labels)
+        if labels.previous:
+            awaited = self._not_using([*primary, *self._account_users(hosts)], labels.current)
+            return awaited or self._retire_previous(labels)
+        return self._accepting_old(primary, labels.current) or self._finish("the old password is refused")
 
-    def _session_key(self, found: StagingLabels, hosts: Sequence[FleetHost]) -> list[PendingHost]:
+    def _session_key(self, labels: StagingLabels, hosts: Sequence[FleetHost]) -> list[PendingHost]:
         web_hosts = [host for host in hosts if host.role == web.NAME]
         if not self._started:
-            behind = any(host.secret_versions.get(self.purpose, [found.current])[0] != found.current for host in web_hosts)
-            if not (found.pending or behind):
+            behind = any(host.secret_versions.get(self.purpose, [labels.current])[0] != labels.current for host in web_hosts)
+            if not (labels.pending or behind):
                 return self._put_pending()
             self._resume()
-        if found.pending:
-            return self._not_accepting(web_hosts, found.pending, "does not accept the new key yet") or self._promote(found)
-        if awaited := self._not_using(web_hosts, found.current):
+        if labels.pending:
+            return self._not_accepting(web_hosts, labels.pending, "does not accept the new key yet") or self._promote(labels)
+        if awaited := self._not_using(web_hosts, labels.current):
             return awaited
         if not self._revoke:
             return self._finish("sessions signed with the previous key are still accepted")
-        if found.previous:
-            return self._retire_previous(found)
-        return self._accepting_old(web_hosts, found.current) or self._finish("sessions signed with earlier keys are refused")
+        if labels.previous:
+            return self._retire_previous(labels)
+        return self._accepting_old(web_hosts, labels.current) or self._finish("sessions signed with earlier keys are refused")
 
     def _put_pending(self) -> list[PendingHost]:
         self._fleet.put_pending(self.purpose, "".join(secrets.choice(ALPHABET) for _ in range(SECRET_SPECS[self.purpose].length)))
         self._started = True
-        self._say(f"{self.purpose}: a new value is stored as AWSPENDING")
+        self._on_progress(f"{self.purpose}: a new value is stored as AWSPENDING")
         return []
 
     def _resume(self) -> None:
         self._started = True
-        self._say(f"{self.purpose}: continuing an earlier rotation")
+        self._on_progress(f"{self.purpose}: continuing an earlier rotation")
 
-    def _promote(self, found: StagingLabels) -> list[PendingHost]:
-        self._fleet.promote(self.purpose, found)
-        self._say(f"{self.purpose}: every host accepts the new value; it is AWSCURRENT now")
+    def _promote(self, labels: StagingLabels) -> list[PendingHost]:
+        self._fleet.promote(self.purpose, labels)
+        self._on_progress(f"{self.purpose}: every host accepts the new value; it is AWSCURRENT now")
         return []
 
-    def _retire_previous(self, found: StagingLabels) -> list[PendingHost]:
-        self._fleet.retire_previous(self.purpose, found)
-        self._say(f"{self.purpose}: every host uses the new value; the old one is withdrawn")
+    def _retire_previous(self, labels: StagingLabels) -> list[PendingHost]:
+        self._fleet.retire_previous(self.purpose, labels)
+        self._on_progress(f"{self.purpose}: every host uses the new value; the old one is withdrawn")
         return []
 
-    def _finish(self, how: str) -> list[PendingHost]:
+    def _finish(self, summary: str) -> list[PendingHost]:
         self.done = True
-        self._say(f"{self.purpose}: done, {how}")
+        self._on_progress(f"{self.purpose}: done, {summary}")
         return []
 
     def _account_users(self, hosts: Sequence[FleetHost]) -> list[FleetHost]:
@@ -111,8 +111,8 @@ class Rotation:
             return [host for host in hosts if host.role == database.NAME and host.facts.get("role") != "primary"]
         return [host for host in hosts if host.role == web.NAME and self.purpose in web.SPEC.secrets]
 
-    def _not_accepting(self, hosts: Sequence[FleetHost], version: str, what: str) -> list[PendingHost]:
-        return [self._pending_host(host, what) for host in hosts if version not in host.secret_versions.get(self.purpose, [])]
+    def _not_accepting(self, hosts: Sequence[FleetHost], version: str, reason: str) -> list[PendingHost]:
+        return [self._pending_host(host, reason) for host in hosts if version not in host.secret_versions.get(self.purpose, [])]
 
     def _not_using(self, hosts: Sequence[FleetHost], version: str) -> list[PendingHost]:
         return [self._pending_host(host, "does not use the new one yet") for host in hosts if [version] != self._version_in_use(host)]
@@ -125,5 +125,5 @@ class Rotation:
     def _version_in_use(self, host: FleetHost) -> list[str]:
         return host.secret_versions.get(self.purpose, [])[:1]
 
-    def _pending_host(self, host: FleetHost, what: str) -> PendingHost:
-        return PendingHost(host=host.name, reason=f"{self.purpose}: {what}" + ("" if host.ready else f" ({host.wait_reason})"))
+    def _pending_host(self, host: FleetHost, reason: str) -> PendingHost:
+        return PendingHost(host=host.name, reason=f"{self.purpose}: {reason}" + ("" if host.ready else f" ({host.wait_reason})"))

@@ -18,7 +18,7 @@ class RotationTimeoutError(UserError):
 
 
 def rotate(
-    fleet: Fleet, purposes: Sequence[str], *, revoke: bool, timeout: float, say: ProgressCallback, sleep: Sleep = time.sleep
+    fleet: Fleet, purposes: Sequence[str], *, revoke: bool, timeout: float, on_progress: ProgressCallback, sleep: Sleep = time.sleep
 ) -> None:
     """Rotates secrets. Raises RotationTimeoutError."""
 
@@ -26,16 +26,16 @@ def rotate(
         hosts = fleet.hosts()
         return [one for rotation in rotations for one in rotation.step(hosts)]
 
-    pending = [Rotation(fleet, purpose, revoke=revoke, say=say) for purpose in purposes]
+    pending = [Rotation(fleet, purpose, revoke=revoke, on_progress=on_progress) for purpose in purposes]
 
     def awaited() -> list[PendingHost] | None:
         found = step([rotation for rotation in pending if not rotation.done])
         return None if all(rotation.done for rotation in pending) else found
 
-    wait(awaited, timeout=timeout, say=say, sleep=sleep)
+    wait(awaited, timeout=timeout, on_progress=on_progress, sleep=sleep)
 
 
-def wait(poll: Callable[[], list[PendingHost] | None], *, timeout: float, say: ProgressCallback, sleep: Sleep = time.sleep) -> None:
+def wait(poll: Callable[[], list[PendingHost] | None], *, timeout: float, on_progress: ProgressCallback, sleep: Sleep = time.sleep) -> None:
     """Polls until there is nothing to wait for (None), and reports each reason for waiting once. Raises RotationTimeoutError."""
     began = time.monotonic()
     reported: set[str] = set()
@@ -43,7 +43,7 @@ def wait(poll: Callable[[], list[PendingHost] | None], *, timeout: float, say: P
         for one in map(str, found):
             if one not in reported:
                 reported.add(one)
-                say(f"  {one}")
+                on_progress(f"  {one}")
         if found and time.monotonic() - began > timeout:
             lines = "\n".join(f"  {one}" for one in found)
             raise RotationTimeoutError(

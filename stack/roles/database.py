@@ -15,7 +15,7 @@ from stack.roles.spec import (
     RoleSpec,
     Statement,
     allow,
-    database_listing,
+    database_list_statement,
 )
 
 NAME: Final[Role] = DatabaseVariables.role
@@ -63,7 +63,7 @@ def policy_statements(inputs: PolicyInputs) -> list[Statement]:
         | {"Condition": {"Null": {"s3:if-none-match": "false"}}},
         allow("OwnCertificate", ["s3:PutObject"], [f"{bucket}/database/certificates/{CALLER_USER_ID}.pem"]),
         allow("DatabaseCertificates", ["s3:GetObject"], [f"{bucket}/database/certificates/*"]),
-        database_listing(inputs),
+        database_list_statement(inputs),
     ]
 
 

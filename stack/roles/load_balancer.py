@@ -43,7 +43,7 @@ def make_variables(environment: Environment, number: int, inputs: HostInputs) ->
         domain=environment.site_host(inputs.address),
         aliases=chosen.aliases,
         balance=chosen.balance,
-        activity=chosen.backend_mode,
+        backend_mode=chosen.backend_mode,
         web_slots=next(size for size in SERVER_SLOT_SIZES if size >= needed),
         limits=Limits(**chosen.limits.model_dump()),
     )

@@ -188,7 +188,7 @@ def allow(sid: str, actions: Sequence[str], resources: Sequence[str]) -> Stateme
     return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": list(resources)}
 
 
-def database_listing(inputs: PolicyInputs) -> Statement:
+def database_list_statement(inputs: PolicyInputs) -> Statement:
     """Lists what database hosts publish; the condition also holds where S3 asks whether a missing key may be told from a forbidden one."""
     return allow("DatabaseListing", ["s3:ListBucket"], [inputs.bucket_arn]) | {
         "Condition": {"StringLikeIfExists": {"s3:prefix": "database/*"}}

@@ -7,7 +7,7 @@ from webstack_host.variables import Role
 
 from stack.environment import Environment
 from stack.roles import database, load_balancer
-from stack.roles.spec import HOST_CHECK_TIMEOUT, HostInputs, InboundFlow, PolicyInputs, RoleSpec, Statement, allow, database_listing
+from stack.roles.spec import HOST_CHECK_TIMEOUT, HostInputs, InboundFlow, PolicyInputs, RoleSpec, Statement, allow, database_list_statement
 
 NAME: Final[Role] = WebVariables.role
 PORT: Final = 8443
@@ -43,7 +43,7 @@ def policy_statements(inputs: PolicyInputs) -> list[Statement]:
     return [
         allow("AppBundle", ["s3:GetObject"], [f"{inputs.bucket_arn}/app/*"]),
         allow("DatabaseCertificates", ["s3:GetObject"], [f"{inputs.bucket_arn}/database/certificates/*"]),
-        database_listing(inputs),
+        database_list_statement(inputs),
     ]
 
 

@@ -49,9 +49,9 @@ class IamEnforcedApi:
     endpoint: str
     decisions: list[RecordedDecision] = field(default_factory=list[RecordedDecision])
 
-    def record(self, ask: AuthorizationRequest, principal: Principal, allowed: bool) -> None:
+    def record(self, request: AuthorizationRequest, principal: Principal, allowed: bool) -> None:
         """Keeps one ask."""
-        self.decisions.append(RecordedDecision(role_name=principal.role_arn.rpartition("/")[2], request=ask, allowed=allowed))
+        self.decisions.append(RecordedDecision(role_name=principal.role_arn.rpartition("/")[2], request=request, allowed=allowed))
 
     def create_policy(self, name: str, document: Document) -> str:
         """Makes a managed policy; gives its ARN."""

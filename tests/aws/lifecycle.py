@@ -29,7 +29,9 @@ def policy_scope(name: str) -> PolicyScope:
 
 def policies(who: DeployerKind, where: PolicyScope) -> list[Document]:
     """What the generator gives a deployer or previewer."""
-    return pack_policies(statements([*required.observed(who), *(one.permission for one in required.unobserved(who))], where))
+    return pack_policies(
+        statements([*required.observed_permissions(who), *(one.permission for one in required.unobserved_permissions(who))], where)
+    )
 
 
 @dataclass

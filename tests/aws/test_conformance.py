@@ -1,4 +1,4 @@
-"""What a life of the program puts out, by the real engine, has the form that the sources say (`lab/provider/services/*/facts.yaml`)."""
+"""What a life of the program puts out, by the real engine, has the form that the sources say (`lab/provider/services/*/spec.yaml`)."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -28,7 +28,7 @@ def test_every_id_and_output_of_the_stack_has_the_form_that_the_sources_say(name
 def test_what_the_sources_say_of_an_absent_property_stands_in_the_state(name: str, request: pytest.FixtureRequest) -> None:
     stack: Stack = request.getfixturevalue(name)
     for resource in _resources(stack):
-        for path, line in resource_type(resource["type"]).facts.inputs.items():
+        for path, line in resource_type(resource["type"]).spec.inputs.items():
             if isinstance(line.default, str | bool | int) and path not in resource["inputs"] and "." not in path:
                 assert resource["outputs"].get(path) == line.default, f"{resource['urn']}: {path}"
 
@@ -41,7 +41,7 @@ def _resources(stack: Stack) -> list[dict[str, Any]]:
 
 def _unlike(resource: Mapping[str, Any]) -> Iterator[tuple[str, object, Output]]:
     """The outputs that have another form: name, text, what is said of it."""
-    told = resource_type(resource["type"]).facts
+    told = resource_type(resource["type"]).spec
     state = resource["outputs"] | {"id": resource["id"]}
     for name, line in {"id": told.id, **told.outputs}.items():
         texts = cast("list[object]", state.get(name) or [None]) if line.list else [state.get(name)]

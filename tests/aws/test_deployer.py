@@ -1,7 +1,7 @@
 """Whoever runs `pulumi up` under the generated policy can do all of a stack's life, and the policy holds nothing that no life needs.
 
 The lab's judge stands before the API. `WEBSTACK_RECORD_RIGHTS=1` lets everything pass once and writes what was asked into
-`ops/permissions/needed.yaml`.
+`ops/permissions/observed.yaml`.
 """
 
 import copy
@@ -103,8 +103,8 @@ def test_a_life_under_the_generated_policy_is_refused_nothing(life: LifecycleRes
 
 def test_the_recorded_lines_are_what_the_life_asks(life: LifecycleResult) -> None:
     advice = "what a deployer asks has changed: run WEBSTACK_RECORD_RIGHTS=1 .venv/bin/python -m pytest tests/aws/test_deployer.py"
-    assert permissions_from(life.requests("deployer"), "dev") == set(required.observed("up")), advice
-    assert permissions_from(life.requests("reviewer"), "dev") == set(required.observed("preview")), advice
+    assert permissions_from(life.requests("deployer"), "dev") == set(required.observed_permissions("up")), advice
+    assert permissions_from(life.requests("reviewer"), "dev") == set(required.observed_permissions("preview")), advice
 
 
 @pytest.mark.parametrize("who", ["up", "preview"])
@@ -112,7 +112,9 @@ def test_the_recorded_lines_are_what_the_life_asks(life: LifecycleResult) -> Non
 def test_without_any_one_action_or_resource_the_life_is_refused(life: LifecycleResult, who: DeployerKind, part: str) -> None:
     asks = life.requests("deployer" if who == "up" else "reviewer")
     documents = policies(who, PLACE)
-    unseen = {PLACE.resource_arn(one.permission) if part == "Resource" else one.permission.action for one in required.unobserved(who)}
+    unseen = {
+        PLACE.resource_arn(one.permission) if part == "Resource" else one.permission.action for one in required.unobserved_permissions(who)
+    }
     assert all(allowed(asks, documents))
     idle = [
         value
@@ -129,7 +131,7 @@ def concerned(asks: Sequence[AuthorizationRequest], part: str, value: str) -> li
 
 def test_a_line_that_a_life_shows_is_not_listed_as_unseen() -> None:
     for who in ("up", "preview"):
-        assert {one.permission for one in required.unobserved(who)} & set(required.observed(who)) == set()
+        assert {one.permission for one in required.unobserved_permissions(who)} & set(required.observed_permissions(who)) == set()
 
 
 def test_the_policy_of_one_stack_is_worth_nothing_for_another(life: LifecycleResult) -> None:
@@ -143,7 +145,7 @@ def everywhere() -> set[DeployerPermission]:
     """Lines that name nothing of a stack: AWS knows neither resource nor condition for them that would."""
     return {
         line
-        for line in required.observed("up")
+        for line in required.observed_permissions("up")
         if "{stack}" not in line.resource and line.condition in ("", "not-others", "ec2", "vpc-flow-logs")
     }
 

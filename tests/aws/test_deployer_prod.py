@@ -44,6 +44,6 @@ def test_prods_life_under_the_generated_policy_is_refused_nothing(life: Lifecycl
 
 def test_prods_life_asks_nothing_that_devs_does_not(life: LifecycleResult) -> None:
     advice = "prod asks more than the life that the policy is made from: let dev's life in test_deployer.py ask it too, and record it"
-    deployer = set(required.observed("up")) | {one.permission for one in required.unobserved("up")}
+    deployer = set(required.observed_permissions("up")) | {one.permission for one in required.unobserved_permissions("up")}
     assert permissions_from(life.requests("deployer"), "prod") - deployer == set(), advice
-    assert permissions_from(life.requests("reviewer"), "prod") - set(required.observed("preview")) == set(), advice
+    assert permissions_from(life.requests("reviewer"), "prod") - set(required.observed_permissions("preview")) == set(), advice

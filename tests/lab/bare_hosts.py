@@ -85,25 +85,25 @@ class HostPair:
             "IpRanges": [{"CidrIp": "0.0.0.0/0"}],
         }
         rules = [(self.a, self.permit(self.a, last, egress=True), True), (self.b, self.permit(self.b, last, egress=False), False)]
-        wait_until(lambda: self.passes(_CANARY_PORT, patience=0.1), seconds=30, what="the last rule holds", every=0.05)
+        wait_until(lambda: self.passes(_CANARY_PORT, timeout=0.1), seconds=30, what="the last rule holds", every=0.05)
         for host, rule, egress in rules:
             self.revoke(host, rule, egress=egress)
-        wait_until(lambda: not self.passes(_CANARY_PORT, patience=0.1), seconds=30, what="the last rule is gone", every=0.05)
+        wait_until(lambda: not self.passes(_CANARY_PORT, timeout=0.1), seconds=30, what="the last rule is gone", every=0.05)
 
     def arrivals(
-        self, *tries: tuple[int, int], source: BareHost | None = None, target: BareHost | None = None, patience: float = 0.5
+        self, *packets: tuple[int, int], source: BareHost | None = None, target: BareHost | None = None, timeout: float = 0.5
     ) -> list[bool]:
         """Whether packets (protocol, port) from one host, `a` by default, arrive at the other."""
         source, target = source or self.a, target or self.b
         asked = [
             Probe(source=source.probe_point, target=target.probe_point, address=target.address, protocol=protocol, port=port)
-            for protocol, port in tries
+            for protocol, port in packets
         ]
-        return [outcome.arrived for outcome in run_probes(asked, timeout=patience * TIMEOUT_FACTOR)]
+        return [outcome.arrived for outcome in run_probes(asked, timeout=timeout * TIMEOUT_FACTOR)]
 
-    def passes(self, port: int, patience: float = 0.5) -> bool:
+    def passes(self, port: int, timeout: float = 0.5) -> bool:
         """Whether TCP from `a` to a port of `b` arrives."""
-        return self.arrivals((TCP, port), patience=patience) == [True]
+        return self.arrivals((TCP, port), timeout=timeout) == [True]
 
 
 @contextmanager

@@ -94,12 +94,12 @@ def allowed(source: PathEndpoint, target: PathEndpoint, protocol: int, port: int
     return leaves and arrives and reachable
 
 
-def measure(everyone: Sequence[PathEndpoint]) -> Matrix:
+def measure(hosts: Sequence[PathEndpoint]) -> Matrix:
     """Tries every pair on every port, all at once."""
     asked: list[tuple[Pair, PathEndpoint, PathEndpoint]] = []
     tries: list[Probe] = []
-    for source in everyone:
-        for target in everyone:
+    for source in hosts:
+        for target in hosts:
             if source is target:
                 continue
             outside = source.role == INTERNET

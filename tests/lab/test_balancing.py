@@ -1,4 +1,4 @@
-"""Every balancing choice and both activity modes do what their names say, each put in place by an `up`."""
+"""Every balancing choice and both backend modes do what their names say, each put in place by an `up`."""
 
 from collections.abc import Iterator
 

@@ -83,8 +83,8 @@ def schema(role: Role) -> Check:
 
 CHECKS = [HAPROXY, KEEPALIVED, NGINX, PROXY, MYSQLD, *map(schema, ROLES)]
 CHOICES = [
-    StackCase(stack="dev", changes={"loadBalancer": {"balance": balance, "backendMode": activity}})
-    for balance, activity in product(get_args(Balance), get_args(BackendMode))
+    StackCase(stack="dev", changes={"loadBalancer": {"balance": balance, "backendMode": backend_mode}})
+    for balance, backend_mode in product(get_args(Balance), get_args(BackendMode))
 ]
 SECRET = StackCase(stack="dev", changes={"loadBalancer": {"tls": {"mode": "secret", "secret": "site/pem"}}})
 ALONE = StackCase(stack="dev", changes={"database": {"replica": False}})

@@ -59,9 +59,9 @@ def test_a_change_holds_within_a_second_both_ways(pair: HostPair) -> None:
     closed: list[float] = []
     for port in (81, 82, 83):
         rule = pair.permit(pair.b, to_everyone("tcp", port), egress=False)
-        opened.append(_seconds_until(lambda port=port: pair.passes(port, patience=0.1)))
+        opened.append(_seconds_until(lambda port=port: pair.passes(port, timeout=0.1)))
         pair.revoke(pair.b, rule, egress=False)
-        closed.append(_seconds_until(lambda port=port: not pair.passes(port, patience=0.1)))
+        closed.append(_seconds_until(lambda port=port: not pair.passes(port, timeout=0.1)))
     assert statistics.median(opened) < WITHIN * TIMEOUT_FACTOR, opened
     assert statistics.median(closed) < WITHIN * TIMEOUT_FACTOR, closed
 

@@ -118,7 +118,7 @@ class StrictMonitor(mocks.MockMonitor):
         }
         if request.tok not in answers:
             raise ViolationError(f"the program asks for {request.tok}, which nobody answers")
-        told = function_type(request.tok).facts
+        told = function_type(request.tok).spec
         given = cast("Props", unwrap(decode(request.args))) | {"region": REGION} | answers[request.tok]
         answer: dict[str, Any] = {
             "return": encode(_resolve_outputs({"id": told.id, **told.outputs}, 1, given))
@@ -226,7 +226,7 @@ def _fake_outputs(item: RegisteredResource, number: int) -> Props:
     if not item.token.startswith("aws:"):
         text = f"id{number:06d}" if item.token.endswith(":RandomString") else f"made-up-password-{number}"
         return {"id": f"{item.name}-{number:07x}", "result": text}
-    told = resource_type(item.token).facts
+    told = resource_type(item.token).spec
     given: Props = dict(item.inputs)
     naming = told.naming
     if naming is not None and given.get(naming.field) is None:

@@ -57,7 +57,7 @@ def is_test(lab: str) -> bool:
 def test_a_line_of_the_machine_belongs_to_the_lab_that_it_names() -> None:
     assert LAB_NAME.findall("wsl-test-gw1.router") == ["test-gw1"]
     assert LAB_NAME.findall("/dev/loop3 /var/lib/webstack/labs/dev/volumes/vol-1.img") == ["dev"]
-    assert LAB_NAME.findall("12 python -m lab.daemon --power-off-after=15 struck") == ["struck"]
+    assert LAB_NAME.findall("12 python -m lab.daemon --shutdown-timeout=15 struck") == ["struck"]
     assert names_any_lab("test")("wsl-test.router")
     assert not names_any_lab("test")("wsl-test-gw1.router")
     assert not names_any_lab("test")("fs.inotify.max_user_instances = 128")

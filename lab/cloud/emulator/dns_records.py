@@ -76,7 +76,7 @@ def _change_error(zone: FakeZone, change: dict[str, Any]) -> str:
     if name != apex and not name.endswith(f".{apex}"):
         return f"RRSet with DNS name {name}. is not permitted in zone {zone.name}"
     if change["Action"] == "DELETE":
-        return _delete_error(what, wanted, here, own=name == apex and kind in _APEX_TYPES)
+        return _delete_error(what, wanted, here, is_apex=name == apex and kind in _APEX_TYPES)
     if change["Action"] == "CREATE" and here:
         return f"Tried to create {what} but it already exists"
     if wanted.get("AliasTarget"):
@@ -84,16 +84,16 @@ def _change_error(zone: FakeZone, change: dict[str, Any]) -> str:
     return _cname_conflict(zone, name, kind) or record_set_error(kind, wanted.get("TTL"), record_values(wanted))
 
 
-def _delete_error(what: str, wanted: dict[str, Any], here: list[Any], *, own: bool) -> str:
-    if not here:
-        return f"Tried to delete {what} but it was not found"
-    if own:
-        return f"A HostedZone must contain at least one NS record for the zone itself, and exactly one SOA record: {what} stays"
-    if (str(here[0].ttl or ""), sorted(str(value) for value in here[0].records)) != (
-        str(wanted.get("TTL", "")),
-        sorted(record_values(wanted)),
+def _delete_error(record_name: str, requested: dict[str, Any], existing: list[Any], *, is_apex: bool) -> str:
+    if not existing:
+        return f"Tried to delete {record_name} but it was not found"
+    if is_apex:
+        return f"A HostedZone must contain at least one NS record for the zone itself, and exactly one SOA record: {record_name} stays"
+    if (str(existing[0].ttl or ""), sorted(str(value) for value in existing[0].records)) != (
+        str(requested.get("TTL", "")),
+        sorted(record_values(requested)),
     ):
-        return f"Tried to delete {what} but the values provided do not match the current values"
+        return f"Tried to delete {record_name} but the values provided do not match the current values"
     return ""
 
 

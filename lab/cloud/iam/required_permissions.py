@@ -39,9 +39,9 @@ class ArnScope:
     region: str
     account: str
 
-    def arn(self, service: str, rest: str) -> str:
+    def arn(self, service: str, resource: str) -> str:
         """An ARN there."""
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{rest}"
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
 async def permissions_for(call: Call, scope: ArnScope, resources: ResourceLookup) -> list[RequiredPermission]:

@@ -10,5 +10,5 @@ def can_assume(service: str, role: IamRole, role_arn: str) -> bool:
     ask = AuthorizationRequest(
         action="sts:AssumeRole", resource=role_arn, context=RequestContext(values={"aws:principalisawsservice": ("true",)})
     )
-    said = [statement for statement in role.trust if statement.matches_service(service) and statement.applies(ask)]
-    return bool(said) and all(statement.is_allow for statement in said)
+    applicable = [statement for statement in role.trust if statement.matches_service(service) and statement.applies(ask)]
+    return bool(applicable) and all(statement.is_allow for statement in applicable)

@@ -7,7 +7,7 @@ from typing import Annotated, Self
 from pydantic import field_validator
 
 from lab.aws_services import SERVICES
-from lab.call_effects import CallEffects, CallFault
+from lab.call_effects import CallEvaluator, CallFault
 from lab.hypervisor.faults.command_line import API, Parameter
 from lab.hypervisor.faults.fault import Fault, FaultInjector, InjectorContext, LabSnapshot
 
@@ -32,7 +32,7 @@ class ApiFaultInjector(FaultInjector):
 class ApiFault(Fault, ABC):
     """Something with the API: whoever calls it through the gateway notices, hosts and programs on this machine; the lab itself does not."""
 
-    family = API
+    command_group = API
     injector = ApiFaultInjector
 
     service: Annotated[
@@ -42,7 +42,7 @@ class ApiFault(Fault, ABC):
     """Empty: every service."""
 
     @abstractmethod
-    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+    def make_evaluator(self, *, clock: Callable[[], float], rng: Callable[[], float]) -> CallEvaluator:
         """See `CallFault`."""
 
     def affects(self, service: str) -> bool:

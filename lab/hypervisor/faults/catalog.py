@@ -26,7 +26,7 @@ def _kinds() -> Iterator[type[Fault]]:
                 yield value
 
 
-KINDS: tuple[type[Fault], ...] = tuple(sorted(_kinds(), key=lambda kind: kind.family.rank))
+KINDS: tuple[type[Fault], ...] = tuple(sorted(_kinds(), key=lambda kind: kind.command_group.order))
 """Every kind: by family, then by the modules' names, then as they stand there."""
 
 _BY_NAME = {kind.kind_name(): kind for kind in KINDS}

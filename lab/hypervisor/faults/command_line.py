@@ -16,22 +16,22 @@ class Parameter:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Family:
+class CommandGroup:
     """Kinds of faults that stand together in the command's help."""
 
-    rank: int
+    order: int
     """Families are listed by it."""
-    group: str = ""
+    subcommand: str = ""
     """The command that has theirs as subcommands; their kinds begin with it (`api-down`). Empty: theirs are `lab fault`'s own."""
     help: str = ""
     """The group's."""
 
 
-NETWORK = Family(rank=1)
-HOSTS = Family(rank=2)
-API = Family(
-    rank=3,
-    group="api",
+NETWORK = CommandGroup(order=1)
+HOSTS = CommandGroup(order=2)
+API = CommandGroup(
+    order=3,
+    subcommand="api",
     help="""\
 Make the AWS API throttle, be slow, or be down: the whole of it, or one service of it.
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from lab.call_effects import CallFault
 from lab.errors import LabError
 from lab.hypervisor.desired import DesiredMachine
-from lab.hypervisor.faults.command_line import Family, Parameter
+from lab.hypervisor.faults.command_line import CommandGroup, Parameter
 from lab.names import LabNames
 
 if TYPE_CHECKING:
@@ -41,16 +41,16 @@ class LabSnapshot:
         alive = [machine for machine in self.machines.values() if machine.present]
         return sorted(alive, key=lambda machine: (machine.name, machine.instance_id))
 
-    def hosts(self, wanted: str) -> list[DesiredMachine]:
+    def hosts(self, name_or_id: str) -> list[DesiredMachine]:
         """The instances that `wanted` means: that one if it is an instance id, else all that bear the name, which may be none or two."""
-        return [machine for machine in self.live_machines if wanted in (machine.instance_id, machine.name)]
+        return [machine for machine in self.live_machines if name_or_id in (machine.instance_id, machine.name)]
 
-    def require_host(self, wanted: str, *others: str) -> list[DesiredMachine]:
+    def require_host(self, name_or_id: str, *special_names: str) -> list[DesiredMachine]:
         """As `hosts`, but raises FaultError where there is none. `others` are words that may stand in a host's place."""
-        found = self.hosts(wanted)
+        found = self.hosts(name_or_id)
         if not found:
-            known = [*dict.fromkeys(machine.name for machine in self.live_machines), *others]
-            raise FaultError(f"host {wanted!r}: this lab has no such host; give one of {', '.join(known) or 'none: it is empty'}")
+            known = [*dict.fromkeys(machine.name for machine in self.live_machines), *special_names]
+            raise FaultError(f"host {name_or_id!r}: this lab has no such host; give one of {', '.join(known) or 'none: it is empty'}")
         return found
 
     def machine(self, desired: DesiredMachine) -> "Machine":
@@ -110,7 +110,7 @@ class Fault(BaseModel, ABC):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    family: ClassVar[Family]
+    command_group: ClassVar[CommandGroup]
     injector: ClassVar[type[FaultInjector]]
     """Makes this kind real, others perhaps too; a lab has one of each type."""
 
@@ -139,7 +139,7 @@ class Fault(BaseModel, ABC):
     @classmethod
     def command(cls) -> str:
         """The kind's command after `webstack lab fault`: `drop`, `api throttle`."""
-        group = cls.family.group
+        group = cls.command_group.subcommand
         return f"{group} {cls.kind_name().removeprefix(f'{group}-')}" if group else cls.kind_name()
 
     @classmethod
@@ -155,10 +155,10 @@ class Fault(BaseModel, ABC):
         return {name: found[name] for name in sorted(found, key=place)}
 
     @classmethod
-    def describe(cls, given: Mapping[str, object]) -> dict[str, object]:
+    def describe(cls, arguments: Mapping[str, object]) -> dict[str, object]:
         """The description that the kind's command gives: `given` is by field what was given on its line, None what was not."""
         description: dict[str, object] = {"kind": cls.kind_name()}
-        for name, value in given.items():
+        for name, value in arguments.items():
             field = cls.model_fields[name]
             if value is not None:
                 description[field.alias or name] = value != field.default if field.annotation is bool else value

@@ -18,7 +18,7 @@ DATA = "data"
 class HostFault(Fault, ABC):
     """Something with one host, by its name or instance id."""
 
-    family = HOSTS
+    command_group = HOSTS
 
     host: Annotated[str, Parameter(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
 

@@ -25,7 +25,7 @@ OneWay = Annotated[bool, Parameter(option="--one-way", help="Only packets from F
 class PairFault(Fault, ABC):
     """Something between two ends: hosts (by name or instance id), `internet`, or `aws`."""
 
-    family = NETWORK
+    command_group = NETWORK
     special_endpoints: ClassVar[tuple[str, ...]] = (INTERNET, AWS)
     """What may stand in a host's place."""
 
@@ -83,5 +83,5 @@ def router_links(endpoint: str, snapshot: LabSnapshot) -> list[str]:
     return [WAN] if endpoint == INTERNET else [snapshot.names.router_link(machine.instance_id) for machine in snapshot.hosts(endpoint)]
 
 
-def _endpoint_ids(end: str, snapshot: LabSnapshot) -> set[str]:
-    return {end} if end in (INTERNET, AWS) else {machine.instance_id for machine in snapshot.hosts(end)}
+def _endpoint_ids(endpoint: str, snapshot: LabSnapshot) -> set[str]:
+    return {endpoint} if endpoint in (INTERNET, AWS) else {machine.instance_id for machine in snapshot.hosts(endpoint)}

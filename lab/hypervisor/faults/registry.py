@@ -26,12 +26,12 @@ class ActiveFault:
 
     fault_id: str
     fault: Fault
-    until: float | None = None
+    expires_at: float | None = None
     """Seconds since the epoch at which it ends by itself."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON; the registry's own record too."""
-        return {"id": self.fault_id, "expires_at": self.until, "fault": serialize(self.fault)}
+        return {"id": self.fault_id, "expires_at": self.expires_at, "fault": serialize(self.fault)}
 
 
 class FaultRegistry:
@@ -85,7 +85,7 @@ class FaultRegistry:
         with self._lock:
             self._require_machines(fault.summary())
             fault.check(self._snapshot)
-            given = ActiveFault(fault_id=f"f{self._next_id}", fault=fault, until=None if seconds is None else time.time() + seconds)
+            given = ActiveFault(fault_id=f"f{self._next_id}", fault=fault, expires_at=None if seconds is None else time.time() + seconds)
             before = self._active
             try:
                 self._apply([*before, given])
@@ -129,9 +129,9 @@ class FaultRegistry:
                 injector.before_boot(instance_id)
             self._reapply()
 
-    def _require_machines(self, wish: str) -> None:
+    def _require_machines(self, action: str) -> None:
         if not self._synced:
-            raise FaultError(f"{wish}: the lab's daemon has not yet heard from the AWS API which hosts there are; try again")
+            raise FaultError(f"{action}: the lab's daemon has not yet heard from the AWS API which hosts there are; try again")
 
     def _reapply(self) -> None:
         try:
@@ -152,9 +152,9 @@ class FaultRegistry:
         if errors:
             raise errors[0]
 
-    def _roll_back(self, before: Sequence[ActiveFault]) -> None:
+    def _roll_back(self, previous: Sequence[ActiveFault]) -> None:
         try:
-            self._apply(before)
+            self._apply(previous)
         except Exception as error:
             self.problem = f"a fault that could not be given may have left something behind: {error}"
             log.exception("could not go back to the faults of before")
@@ -175,6 +175,6 @@ class FaultRegistry:
         self._next_id = int(kept["next"])
         for one in kept["faults"]:
             try:
-                self._active.append(ActiveFault(fault_id=one["id"], fault=parse(one["fault"]), until=one["expires_at"]))
+                self._active.append(ActiveFault(fault_id=one["id"], fault=parse(one["fault"]), expires_at=one["expires_at"]))
             except FaultError:  # another version of the lab knew this kind
                 log.exception("%s: is forgotten", one["id"])

@@ -42,9 +42,9 @@ _QDISC_PROBES = {"htb": (), "tbf": ("rate", "1mbit", "burst", "5k", "limit", "32
 class LinkShaping:
     """What one way suffers."""
 
-    bits: int | None = None
+    bits_per_second: int | None = None
     """A second, at the most."""
-    milliseconds: float = 0.0
+    delay_ms: float = 0.0
 
 
 ShapingBySource = Mapping[str, LinkShaping]
@@ -95,14 +95,14 @@ class TrafficShaper(FaultInjector):
         if self._shaped is not None:
             self._shaped.pop(LabNames.router_link(instance_id), None)
 
-    def _shape(self, wanted: ShapingPlan) -> None:
-        if self._shaped is not None and all(self._shaped.get(link) == wanted.get(link) for link in self._shaped.keys() | wanted.keys()):
+    def _shape(self, desired: ShapingPlan) -> None:
+        if self._shaped is not None and all(self._shaped.get(link) == desired.get(link) for link in self._shaped.keys() | desired.keys()):
             return
         roots = self._root_qdiscs()
         if self._shaped is None:
             self._shaped = {link: None for link, kind in roots.items() if kind == "htb"}
-        for link in sorted(self._shaped.keys() | wanted.keys()):
-            ways = wanted.get(link)
+        for link in sorted(self._shaped.keys() | desired.keys()):
+            ways = desired.get(link)
             if link not in roots:  # its host is off: this is done when it boots
                 self._shaped.pop(link, None)
             elif self._shaped.get(link, {}) != (ways or {}):
@@ -144,18 +144,18 @@ def shaping_plan(faults: Iterable[Fault], snapshot: LabSnapshot) -> ShapingPlan:
     return {arrive: dict(sorted(ways.items())) for arrive, ways in sorted(found.items())}
 
 
-def required_qdiscs(wanted: ShapingPlan) -> list[str]:
+def required_qdiscs(plan: ShapingPlan) -> list[str]:
     """The kinds of queues that a plan takes."""
-    ways = [slow for of_link in wanted.values() for slow in of_link.values()]
-    needed = {"htb": bool(ways), "tbf": any(slow.bits for slow in ways), "netem": any(slow.milliseconds for slow in ways)}
+    ways = [slow for of_link in plan.values() for slow in of_link.values()]
+    needed = {"htb": bool(ways), "tbf": any(slow.bits_per_second for slow in ways), "netem": any(slow.delay_ms for slow in ways)}
     return [kind for kind, is_needed in needed.items() if is_needed]
 
 
-def classifier_script(wanted: ShapingPlan) -> str:
+def classifier_script(plan: ShapingPlan) -> str:
     """The nftables script that puts each packet of a slow way into its class."""
     rules = [
         f"    iifname {nft_set([leave])} oifname {nft_set([arrive])} meta priority set 1:{number:x}"
-        for arrive, ways in wanted.items()
+        for arrive, ways in plan.items()
         for number, leave in enumerate(ways, start=1)
     ]
     if not rules:
@@ -175,16 +175,16 @@ def tc_commands(link: str, shapings: ShapingBySource) -> str:
 def _class_commands(link: str, number: int, slow: LinkShaping) -> Iterator[str]:
     parent = f"1:{number:x}"
     yield f"class add dev {link} parent 1: classid {parent} htb rate {_NO_LIMIT} quantum 60000"
-    if slow.milliseconds:
+    if slow.delay_ms:
         handle = f"{0x1000 + number:x}:"
-        microseconds = round(slow.milliseconds * 1000)
+        microseconds = round(slow.delay_ms * 1000)
         yield f"qdisc add dev {link} parent {parent} handle {handle} netem limit {_NETEM_LIMIT} delay {microseconds}us"
         parent = f"{handle}1"
-    if slow.bits:
-        rate = slow.bits / 8
+    if slow.bits_per_second:
+        rate = slow.bits_per_second / 8
         burst, waiting = max(_MIN_BURST_BYTES, int(rate * _BURST_SECONDS)), max(_MIN_QUEUE_BYTES, int(rate * _QUEUE_SECONDS))
         handle = f"{0x2000 + number:x}:"
-        yield f"qdisc add dev {link} parent {parent} handle {handle} tbf rate {slow.bits}bit burst {burst} limit {waiting}"
+        yield f"qdisc add dev {link} parent {parent} handle {handle} tbf rate {slow.bits_per_second}bit burst {burst} limit {waiting}"
 
 
 def qdisc_missing(kind: str) -> bool:

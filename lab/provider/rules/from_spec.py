@@ -16,32 +16,32 @@ _RULES_ONLY_FIELDS: Final = frozenset({"checks", "validate_change", "unsupported
 """The fields of a type's rules that no fact speaks of."""
 
 
-def with_spec(token: str, facts: ResourceSpec, rules: TypeRules) -> TypeRules:
+def with_spec(token: str, spec: ResourceSpec, rules: TypeRules) -> TypeRules:
     """The rules of a type, completed by its facts. Raises ValueError where the rules say themselves what the facts are for."""
     for field in fields(TypeRules):
         if field.name not in _RULES_ONLY_FIELDS and getattr(rules, field.name) != getattr(TypeRules(), field.name):
-            raise ValueError(f"{token}: {field.name} belongs into the facts of this type (facts.yaml), not into its rules")
-    inner = {path: line for path, line in facts.inputs.items() if path.count(".") == 1 and "[]" not in path}
-    top = {name: line for name, line in facts.inputs.items() if "." not in name and "[]" not in name}
+            raise ValueError(f"{token}: {field.name} belongs into the facts of this type (spec.yaml), not into its rules")
+    inner = {path: line for path, line in spec.inputs.items() if path.count(".") == 1 and "[]" not in path}
+    top = {name: line for name, line in spec.inputs.items() if "." not in name and "[]" not in name}
     return replace(
         rules,
-        force_new=frozenset(name for name, line in facts.inputs.items() if line.change == "replace" and not line.unless),
-        exactly_one=_groups(facts, "exactly one"),
-        at_least_one=_groups(facts, "at least one"),
-        conflicts=_groups(facts, "conflict"),
-        requires={group.of[0]: group.of[1] for group in facts.groups if group.kind == "needs"},
-        naming=facts.naming,
+        force_new=frozenset(name for name, line in spec.inputs.items() if line.change == "replace" and not line.unless),
+        exactly_one=_groups(spec, "exactly one"),
+        at_least_one=_groups(spec, "at least one"),
+        conflicts=_groups(spec, "conflict"),
+        requires={group.of[0]: group.of[1] for group in spec.groups if group.kind == "needs"},
+        naming=spec.naming,
         defaults={name: line.default for name, line in (top | inner).items() if line.default is not UNSET},
-        computed=frozenset(path for path, line in facts.inputs.items() if line.computed),
+        computed=frozenset(path for path, line in spec.inputs.items() if line.computed),
         json_documents=frozenset(name for name, line in top.items() if line.document),
         local_only=frozenset(name for name, line in top.items() if line.local_only),
-        secret=frozenset(name for name, line in (*top.items(), *facts.outputs.items()) if line.secret),
+        secret=frozenset(name for name, line in (*top.items(), *spec.outputs.items()) if line.secret),
         replace_if=_conditional({name: line for name, line in top.items() if line.when or line.unless}, rules.replace_if),
     )
 
 
-def _groups(facts: ResourceSpec, kind: str) -> tuple[tuple[str, ...], ...]:
-    return tuple(group.of for group in facts.groups if group.kind == kind)
+def _groups(spec: ResourceSpec, kind: str) -> tuple[tuple[str, ...], ...]:
+    return tuple(group.of for group in spec.groups if group.kind == kind)
 
 
 def _conditional(lines: Mapping[str, Input], more: ReplaceIf | None) -> ReplaceIf | None:

@@ -1,4 +1,4 @@
-"""One folder for each service: `facts.yaml`, and modules with the classes that carry its types and functions out.
+"""One folder for each service: `spec.yaml`, and modules with the classes that carry its types and functions out.
 
 `registry.py` finds them; a module here imports nothing that asks the registry.
 """

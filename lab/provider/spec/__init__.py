@@ -1,6 +1,6 @@
 """The form of what AWS's own provider does with a type or function: data with the place it was read in beside every line.
 
-The facts themselves stand with their services (`services/*/facts.yaml`), and what services share in `common.yaml` here. How to add to them:
+The facts themselves stand with their services (`services/*/spec.yaml`), and what services share in `common.yaml` here. How to add to them:
 `docs/conformance.md`.
 """
 

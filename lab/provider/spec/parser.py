@@ -37,11 +37,11 @@ _KINDS: Final[dict[str, type]] = (
 def parse(name: str, text: str, sources: Mapping[str, str]) -> ServiceSpec:
     """The facts of one file; `sources` are those that its lines may name besides its own. Raises SpecError: the place and the rule."""
     try:
-        given = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
+        document = yaml.load(text, _LOADER)  # noqa: S506 - both are safe loaders
     except yaml.YAMLError as error:
         raise SpecError(f"{name}: not YAML: {error}") from error
-    whole = _mapping(given, name)
-    return _FileParser(name, sources, _mapping(whole.get("sources") or {}, f"{name}: sources")).parse(whole)
+    root = _mapping(document, name)
+    return _FileParser(name, sources, _mapping(root.get("sources") or {}, f"{name}: sources")).parse(root)
 
 
 class _FileParser:
@@ -52,77 +52,77 @@ class _FileParser:
         self.own = own
         self.sources = {**sources, **own}
 
-    def parse(self, given: Mapping[str, Any]) -> ServiceSpec:
-        self._keys(given, {"sources", "common", "types", "functions"}, "")
+    def parse(self, node: Mapping[str, Any]) -> ServiceSpec:
+        self._keys(node, {"sources", "common", "types", "functions"}, "")
         return ServiceSpec(
             sources=self.own,
-            common=self._table(given, "common", self._input, ""),
-            types=self._table(given, "types", self._type, ""),
-            functions=self._table(given, "functions", self._function, ""),
+            common=self._table(node, "common", self._input, ""),
+            types=self._table(node, "types", self._type, ""),
+            functions=self._table(node, "functions", self._function, ""),
         )
 
-    def _type(self, given: Mapping[str, Any], at: str) -> ResourceSpec:
-        self._keys(given, {field.name for field in dataclasses.fields(ResourceSpec)}, at)
+    def _type(self, node: Mapping[str, Any], at: str) -> ResourceSpec:
+        self._keys(node, {field.name for field in dataclasses.fields(ResourceSpec)}, at)
         return ResourceSpec(
-            id=self._line(Output, given.get("id"), f"{at}.id"),
-            iam_actions=self._iam_actions(given, at),
-            inputs=self._table(given, "inputs", self._input, at),
-            outputs=self._table(given, "outputs", self._output, at),
-            groups=self._rows(given, "groups", self._group, at),
-            naming=self._line(AutoNaming, given["naming"], f"{at}.naming") if "naming" in given else None,
-            cases=self._rows(given, "cases", lambda row, place: self._line(Case, row, place), at),
-            notes=self._rows(given, "notes", lambda row, place: self._line(Note, row, place), at),
-            sample=self._sample(given["sample"], f"{at}.sample") if "sample" in given else None,
+            id=self._line(Output, node.get("id"), f"{at}.id"),
+            iam_actions=self._iam_actions(node, at),
+            inputs=self._table(node, "inputs", self._input, at),
+            outputs=self._table(node, "outputs", self._output, at),
+            groups=self._rows(node, "groups", self._group, at),
+            naming=self._line(AutoNaming, node["naming"], f"{at}.naming") if "naming" in node else None,
+            cases=self._rows(node, "cases", lambda row, place: self._line(Case, row, place), at),
+            notes=self._rows(node, "notes", lambda row, place: self._line(Note, row, place), at),
+            sample=self._sample(node["sample"], f"{at}.sample") if "sample" in node else None,
         )
 
-    def _function(self, given: Mapping[str, Any], at: str) -> FunctionSpec:
-        self._keys(given, {field.name for field in dataclasses.fields(FunctionSpec)}, at)
+    def _function(self, node: Mapping[str, Any], at: str) -> FunctionSpec:
+        self._keys(node, {field.name for field in dataclasses.fields(FunctionSpec)}, at)
         return FunctionSpec(
-            id=self._line(Output, given.get("id"), f"{at}.id"),
-            iam_actions=self._iam_actions(given, at),
-            outputs=self._table(given, "outputs", self._output, at),
-            notes=self._rows(given, "notes", lambda row, place: self._line(Note, row, place), at),
+            id=self._line(Output, node.get("id"), f"{at}.id"),
+            iam_actions=self._iam_actions(node, at),
+            outputs=self._table(node, "outputs", self._output, at),
+            notes=self._rows(node, "notes", lambda row, place: self._line(Note, row, place), at),
         )
 
-    def _input(self, given: Mapping[str, Any], at: str) -> Input:
-        return self._line(Input, given, at)
+    def _input(self, node: Mapping[str, Any], at: str) -> Input:
+        return self._line(Input, node, at)
 
-    def _output(self, given: Mapping[str, Any], at: str) -> Output:
-        return self._line(Output, given, at)
+    def _output(self, node: Mapping[str, Any], at: str) -> Output:
+        return self._line(Output, node, at)
 
-    def _group(self, given: Mapping[str, Any], at: str) -> Group:
-        return self._line(Group, {**given, "of": self._names(given, "property", at)}, at)
+    def _group(self, node: Mapping[str, Any], at: str) -> Group:
+        return self._line(Group, {**node, "of": self._names(node, "property", at)}, at)
 
-    def _iam_actions(self, given: Mapping[str, Any], at: str) -> IamActions:
+    def _iam_actions(self, node: Mapping[str, Any], at: str) -> IamActions:
         place = f"{at}.iam_actions"
-        line = _mapping(given.get("iam_actions"), f"{self.name}: {place}")
+        line = _mapping(node.get("iam_actions"), f"{self.name}: {place}")
         return self._line(IamActions, {**line, "of": self._names(line, "action", place)}, place)
 
-    def _sample(self, given: Any, at: str) -> Sample:
-        line = _mapping(given, f"{self.name}: {at}")
+    def _sample(self, node: Any, at: str) -> Sample:
+        line = _mapping(node, f"{self.name}: {at}")
         return self._line(Sample, {**line, "needs": self._names({"needs": [], **line}, "type", at, "needs")}, at)
 
-    def _names(self, given: Mapping[str, Any], kind: str, at: str, key: str = "of") -> tuple[str, ...]:
-        members = given.get(key)
+    def _names(self, node: Mapping[str, Any], kind: str, at: str, key: str = "of") -> tuple[str, ...]:
+        members = node.get(key)
         if not isinstance(members, list) or not all(isinstance(member, str) for member in cast("list[object]", members)):
             raise SpecError(f"{self.name}: {at}.{key}: expected a list of {kind} names, got {members!r}")
         return tuple(cast("list[str]", members))
 
-    def _table(self, given: Mapping[str, Any], key: str, make: Callable[[Mapping[str, Any], str], _T], at: str) -> dict[str, _T]:
+    def _table(self, node: Mapping[str, Any], key: str, parse_item: Callable[[Mapping[str, Any], str], _T], at: str) -> dict[str, _T]:
         place = f"{at}.{key}".lstrip(".")
-        table = _mapping(given.get(key, {}), f"{self.name}: {place}")
-        return {name: make(_mapping(row, f"{self.name}: {place}.{name}"), f"{place}.{name}") for name, row in table.items()}
+        table = _mapping(node.get(key, {}), f"{self.name}: {place}")
+        return {name: parse_item(_mapping(row, f"{self.name}: {place}.{name}"), f"{place}.{name}") for name, row in table.items()}
 
-    def _rows(self, given: Mapping[str, Any], key: str, make: Callable[[Mapping[str, Any], str], _T], at: str) -> tuple[_T, ...]:
-        rows = given.get(key, [])
+    def _rows(self, node: Mapping[str, Any], key: str, parse_item: Callable[[Mapping[str, Any], str], _T], at: str) -> tuple[_T, ...]:
+        rows = node.get(key, [])
         if not isinstance(rows, list):
             raise SpecError(f"{self.name}: {at}.{key}: expected a list, got {type(rows).__name__}")
         places = [(row, f"{at}.{key}[{index}]") for index, row in enumerate(cast("list[Any]", rows))]
-        return tuple(make(_mapping(row, f"{self.name}: {place}"), place) for row, place in places)
+        return tuple(parse_item(_mapping(row, f"{self.name}: {place}"), place) for row, place in places)
 
-    def _line(self, kind: Callable[..., _T], given: Any, at: str) -> _T:
+    def _line(self, kind: Callable[..., _T], node: Any, at: str) -> _T:
         """One line: its keys, its types, its source."""
-        line = _mapping(given, f"{self.name}: {at}")
+        line = _mapping(node, f"{self.name}: {at}")
         known = {field.name: field for field in dataclasses.fields(cast("Any", kind))}
         self._keys(line, set(known), at)
         for key, field in known.items():
@@ -141,8 +141,8 @@ class _FileParser:
         if key == "source" and not value.startswith("https://") and value.split(" ")[0] not in self.sources:
             raise SpecError(f"{self.name}: {at}.source: expected https:// or a name of `sources` to begin it; got {value!r}")
 
-    def _keys(self, given: Mapping[str, Any], known: set[str], at: str) -> None:
-        for key in given.keys() - known:
+    def _keys(self, node: Mapping[str, Any], known: set[str], at: str) -> None:
+        for key in node.keys() - known:
             raise SpecError(f"{self.name}: {at or 'the file'}: unknown key {key!r}; known are {', '.join(sorted(known))}")
 
 
@@ -152,7 +152,7 @@ def _choices(kind: Any) -> dict[str, tuple[Any, ...]]:
     return {name: get_args(hint) for name, hint in get_type_hints(kind).items() if get_origin(hint) is Literal}
 
 
-def _mapping(given: Any, at: str) -> Mapping[str, Any]:
-    if not isinstance(given, dict) or not all(isinstance(key, str) for key in cast("dict[object, object]", given)):
-        raise SpecError(f"{at}: expected a mapping with names as keys, got {type(cast('object', given)).__name__}")
-    return cast("Mapping[str, Any]", given)
+def _mapping(node: Any, at: str) -> Mapping[str, Any]:
+    if not isinstance(node, dict) or not all(isinstance(key, str) for key in cast("dict[object, object]", node)):
+        raise SpecError(f"{at}: expected a mapping with names as keys, got {type(cast('object', node)).__name__}")
+    return cast("Mapping[str, Any]", node)

@@ -42,7 +42,7 @@ def test_without_a_fault_every_call_goes_its_way() -> None:
 
 def test_a_share_of_the_calls_is_struck_as_the_lot_falls() -> None:
     lots = iter([0.0, 0.29, 0.3, 0.99])
-    faults = ApiFaultFilter(lot=lambda: next(lots))
+    faults = ApiFaultFilter(rng=lambda: next(lots))
     faults.set_faults([ApiThrottle(percent=30)])
     assert [faults.evaluate(_DESCRIBE).throttled for _ in range(4)] == [True, True, False, False]
 

@@ -206,7 +206,7 @@ def bare_lab() -> Generator[BareLab]:
     if under_test.names.state_dir.exists():
         under_test.command("down")
     try:
-        LabHandle.of(NAME).start(lambda _line: None, f"--power-off-after={SHUTDOWN_TIMEOUT:g}")
+        LabHandle.of(NAME).start(lambda _line: None, f"--shutdown-timeout={SHUTDOWN_TIMEOUT:g}")
         ec2 = under_test.ec2()
         vpc = ec2.create_vpc(CidrBlock=NETWORK)["Vpc"].get("VpcId", "")
         subnets: dict[str, str] = {}

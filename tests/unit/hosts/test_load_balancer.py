@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from load_balancer_role import checks, configuration, elastic_ip, haproxy, servers, tls
 from webstack_host import aws, files, imds, internal_tls, services
-from webstack_host.api_cache import CachedAnswer
+from webstack_host.api_cache import CachedQuery
 from webstack_host.errors import PermanentError
 from webstack_host.http_check import CheckResponse
 
@@ -75,7 +75,7 @@ class Play:
             raise OSError("no route")
 
     def run(self, seconds: float) -> None:
-        elastic_ip.reconcile_loop(self.act, clock=lambda: self.now, sleep=self.sleep, rounds=int(seconds / elastic_ip.POLL))
+        elastic_ip.reconcile_loop(self.act, clock=lambda: self.now, sleep=self.sleep, rounds=int(seconds / elastic_ip.POLL_INTERVAL))
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def running(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, ec2: Ec2) -
     def is_master() -> bool:
         return world["master"]
 
-    monkeypatch.setattr(checks, "HOLDER_CACHE", CachedAnswer[str](clock=lambda: world["now"]))
+    monkeypatch.setattr(checks, "HOLDER_CACHE", CachedQuery[str](clock=lambda: world["now"]))
     monkeypatch.setattr(haproxy, "query", ask)
     monkeypatch.setattr(checks, "get_healthz", https)
     monkeypatch.setattr(elastic_ip, "is_master", is_master)
@@ -323,7 +323,7 @@ class Disk:
 
         monkeypatch.setattr(files, "write", as_me)
         monkeypatch.setattr(configuration, "validate", haproxy)
-        monkeypatch.setattr(configuration, "RUN", str(self.run))
+        monkeypatch.setattr(configuration, "RUN_FOLDER", str(self.run))
         monkeypatch.setattr(configuration, "HAPROXY_CONFIG", str(self.config))
         monkeypatch.setattr(tls, "SERVED_FILE", self.served)
         monkeypatch.setattr(tls, "pem", returning(PEM))

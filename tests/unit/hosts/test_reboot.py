@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from webstack_host import aws, config, reboot, tier
+from webstack_host import aws, config, peers, reboot
 
 from .conftest import HOST, FakePrograms, returning
 
@@ -101,7 +101,7 @@ def test_nothing_that_needs_it_is_no_reboot(host: Callable[..., list[list[str]]]
 
 
 @pytest.mark.parametrize(
-    ("state", "age"), [("unready", 5), ("failed", 5), ("starting", 5), ("ready", tier.MAX_AGE + 1), ("ready", tier.FORGET_AFTER - 1)]
+    ("state", "age"), [("unready", 5), ("failed", 5), ("starting", 5), ("ready", peers.MAX_AGE + 1), ("ready", peers.FORGET_AFTER - 1)]
 )
 def test_while_another_of_the_tier_does_not_serve_nobody_goes(
     host: Callable[..., list[list[str]]], bucket: Bucket, capsys: pytest.CaptureFixture[str], state: str, age: float
@@ -119,7 +119,7 @@ def test_a_host_that_does_not_serve_itself_waits_for_somebody(host: Callable[...
 
 
 def test_one_that_left_long_ago_and_one_that_was_replaced_hold_nobody_up(host: Callable[..., list[list[str]]], bucket: Bucket) -> None:
-    bucket.say("web-3", age=tier.FORGET_AFTER + 1)
+    bucket.say("web-3", age=peers.FORGET_AFTER + 1)
     bucket.say("web-2", "unready", age=900, instance="i-before")
     assert host() == [REBOOT]
 

@@ -145,7 +145,7 @@ class Host:
 
     def running(self) -> ConfigReconciler:
         """What runs once the host serves: this and the reporter, which has told so."""
-        self.reporter = Reporter(lambda: self.role.check(), self.tell, now=self.monotonic, spread=returning(0.0))
+        self.reporter = Reporter(lambda: self.role.check(), self.tell, clock=self.monotonic, jitter=returning(0.0))
         self.reporter.step()
         self.said.clear()
         return ConfigReconciler(LOADED, self.role)
@@ -158,7 +158,7 @@ class Host:
         while self.now < end:
             following.step(self.now)
             self.reporter.step()
-            self.sleep(reconfigure.POLL)
+            self.sleep(reconfigure.POLL_INTERVAL)
 
     @property
     def in_force(self) -> str:

@@ -32,7 +32,7 @@ class Host:
         self.records: list[CheckResult] = []
         self.news: list[bool] = []
         self.looks = 0
-        self.reporter = Reporter(self.look, self.tell, now=lambda: self.now, spread=returning(7.0))
+        self.reporter = Reporter(self.look, self.tell, clock=lambda: self.now, jitter=returning(7.0))
 
     def look(self) -> CheckResult:
         self.looks += 1
@@ -192,7 +192,7 @@ def test_a_unit_that_fails_again_and_again_is_the_reason_and_units_are_looked_at
         unit="webstack-app.service",
         failures=3,
         last_exit=UnitExit(description="exit code 1", cause="ImportError", lines=["ImportError"]),
-        limit="",
+        start_timeout="",
     )
 
     def failing_unit(_: object) -> FailingUnit:
@@ -204,7 +204,7 @@ def test_a_unit_that_fails_again_and_again_is_the_reason_and_units_are_looked_at
     units = report.UnitMonitor(lambda: now[0])
     for second in range(0, 600, 5):
         now[0] = float(second)
-        assert units.explain(SERVES) == SERVES
+        assert units.explain_failure(SERVES) == SERVES
     assert len(looks) == 10
-    found = units.explain(AWAY)
+    found = units.explain_failure(AWAY)
     assert (found.ok, found.facts["failing"]) == (False, "webstack-app.service")

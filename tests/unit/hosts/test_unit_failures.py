@@ -30,8 +30,8 @@ def starting(run: str) -> dict[str, Any]:
 
 def ending(run: str, *, result: str = "exit-code", code: str = "exited", status: str = "1") -> list[dict[str, Any]]:
     return [
-        from_systemd(f"{UNIT}: Main process exited", run, unit_exit.EXITED, EXIT_CODE=code, EXIT_STATUS=status),
-        from_systemd(f"{UNIT}: Failed with result '{result}'.", run, unit_exit.FAILED, UNIT_RESULT=result),
+        from_systemd(f"{UNIT}: Main process exited", run, unit_exit.EXITED_MESSAGE_ID, EXIT_CODE=code, EXIT_STATUS=status),
+        from_systemd(f"{UNIT}: Failed with result '{result}'.", run, unit_exit.FAILED_MESSAGE_ID, UNIT_RESULT=result),
         from_systemd(f"{UNIT}: Scheduled restart job, restart counter is at 1.", run, "5eb03494b6584870a536b337290809b3"),
     ]
 
@@ -183,7 +183,7 @@ def test_a_unit_is_told_of_at_its_second_failure_and_its_host_has_failed_at_the_
         assert watch.poll() == seen[restarts + 1], "the next run has begun: that is no other failure"
     assert seen[1] is None
     assert [found.permanent for _, found in sorted(seen.items())[1:]] == [False, False, False, True]
-    told = seen[2].check(CheckResult(ok=False, reason="it does not run yet", facts={"role": "web"}))
+    told = seen[2].check_result(CheckResult(ok=False, reason="it does not run yet", facts={"role": "web"}))
     assert told.reason == f"{UNIT} has failed 2 times (exit code 1): ModuleNotFoundError: No module named 'nosuchmodule'"
     assert told.facts == {"role": "web", "failing": UNIT}
     assert told.detail == MISSING.splitlines()[1:]
@@ -239,7 +239,7 @@ def test_a_migration_that_took_too_long_is_told_so_at_once_with_the_setting_that
     found = unit_failures.FailureMonitor().poll()
     assert found is not None
     assert found.permanent
-    assert found.check(SERVES).reason == "the migration took longer than web.migrateTimeout=10min and was stopped"
+    assert found.check_result(SERVES).reason == "the migration took longer than web.migrateTimeout=10min and was stopped"
 
 
 @pytest.fixture
@@ -280,7 +280,7 @@ def test_a_failing_unit_takes_the_place_of_what_the_check_found_and_ends_the_wai
         ("ready", "serves"),
     ]
     assert said.details[2] == MISSING.splitlines()[1:]
-    assert said.times[-1] < configure.POLL * 10
+    assert said.times[-1] < configure.POLL_INTERVAL * 10
 
 
 def test_a_systemd_that_cannot_be_asked_is_no_reason_to_end(said: Told, monkeypatch: pytest.MonkeyPatch) -> None:

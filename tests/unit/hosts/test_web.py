@@ -99,13 +99,13 @@ def test_the_time_of_a_static_file_comes_from_its_content_so_that_all_hosts_give
 
 
 def test_the_app_gets_its_own_accounts_and_not_the_migrators() -> None:
-    values = environment.app(CONFIG, writer="w/@ 1", reader="r", session_key="k" * 40)
+    values = environment.build_app_variables(CONFIG, writer="w/@ 1", reader="r", session_key="k" * 40)
     assert values["DATABASE_WRITE_URL"] == "mysql+pymysql://app_writer:w%2F%40%201@127.0.0.1:3306/app"
     assert values["DATABASE_READ_URL"] == "mysql+pymysql://app_reader:r@127.0.0.1:3307/app"
     assert (values["WEB_HOST"], values["SITE_HOST"]) == ("web-1", "shop.example")
     assert (values["APP_MODULE"], values["SESSION_KEY"]) == ("wsgi:app", "k" * 40)
     assert "MIGRATE_DATABASE_URL" not in values
-    assert list(environment.migration(CONFIG, "m")) == ["MIGRATE_DATABASE_URL", "MIGRATE_TIMEOUT", "DATABASE_CA"]
+    assert list(environment.migration_variables(CONFIG, "m")) == ["MIGRATE_DATABASE_URL", "MIGRATE_TIMEOUT", "DATABASE_CA"]
 
 
 @pytest.mark.parametrize(("chosen", "processors", "workers"), [(7, 2, 7), (0, 1, 2), (0, 2, 2), (0, 8, 8), (1, 8, 1)])
@@ -114,7 +114,7 @@ def test_the_number_of_workers_is_the_users_or_the_processors(
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", returning(processors))
     config = replace(CONFIG, workers=chosen)
-    assert environment.app(config, writer="w", reader="r", session_key="k")["WEB_CONCURRENCY"] == str(workers)
+    assert environment.build_app_variables(config, writer="w", reader="r", session_key="k")["WEB_CONCURRENCY"] == str(workers)
     [described] = [meaning for key, _, meaning in reference_rows() if key == "webstack:web.workers"]
     assert described.endswith("0 is one for each processor, two at least")
 
@@ -122,12 +122,12 @@ def test_the_number_of_workers_is_the_users_or_the_processors(
 def test_an_environment_file_reads_back_as_it_was() -> None:
     values = {"A": 'with "quotes", $dollar, back\\slash', "B": "plain"}
     # Within double quotes the shell's rules are systemd's, but for the dollar, which Python's shlex leaves alone too.
-    assert dict(word.split("=", 1) for word in shlex.split(environment.text(values))) == values
+    assert dict(word.split("=", 1) for word in shlex.split(environment.env_file(values))) == values
 
 
 def test_a_secret_of_two_lines_is_refused_without_being_shown() -> None:
     with pytest.raises(PermanentError, match="SESSION_KEY holds a line end") as refused:
-        environment.text({"SESSION_KEY": "hush\nhush"})
+        environment.env_file({"SESSION_KEY": "hush\nhush"})
     assert "hush" not in str(refused.value)
 
 
@@ -192,7 +192,7 @@ def test_the_migration_is_held_back_until_the_primary_greets_and_its_certificate
             raise number
         return number
 
-    monkeypatch.setattr(await_primary, "primary_greets", lambda: found.pop(0))
+    monkeypatch.setattr(await_primary, "is_primary_reachable", lambda: found.pop(0))
     monkeypatch.setattr(database_ca, "refresh", refresh)
     monkeypatch.setattr("time.sleep", returning(None))
     assert await_primary.main() == 0
@@ -217,10 +217,10 @@ def test_only_a_server_that_greets_is_a_primary(monkeypatch: pytest.MonkeyPatch,
 
     thread = threading.Thread(target=greet)
     thread.start()
-    assert await_primary.primary_greets() == there
+    assert await_primary.is_primary_reachable() == there
     thread.join()
     server.close()
-    assert not await_primary.primary_greets(), "nobody listens"
+    assert not await_primary.is_primary_reachable(), "nobody listens"
 
 
 def test_only_what_changed_is_restarted(monkeypatch: pytest.MonkeyPatch, programs: FakePrograms, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from database_role.checks import HealthInputs, evaluate
 from database_role.observed_state import ReplicationMode
 from database_role.variables import DatabaseVariables
 from webstack_host import services
-from webstack_host.api_cache import CachedAnswer
+from webstack_host.api_cache import CachedQuery
 from webstack_host.variables import DatabaseEndpoint
 
 from .test_parts import CLAIM, DB_1, DB_2
@@ -208,7 +208,7 @@ def test_the_bucket_is_asked_rarely_and_its_last_answers_stand_while_it_is_away(
         return {**REPLICA, "semi_sync": host.host == "db-1"}
 
     for name in ("PRIMARY_CACHE", "MODE_CACHE"):
-        monkeypatch.setattr(checks, name, CachedAnswer[Any](clock=lambda: now[0]))
+        monkeypatch.setattr(checks, name, CachedQuery[Any](clock=lambda: now[0]))
     monkeypatch.setattr(records, "read_primary", lambda: answer("claim", CLAIM))
     monkeypatch.setattr(records, "read_mode", lambda: answer("mode", ReplicationMode.LOSSLESS))
     monkeypatch.setattr(checks, "_status", status)
@@ -232,7 +232,7 @@ def test_a_host_without_the_firewalls_rules_says_so(monkeypatch: pytest.MonkeyPa
         return active or unit != "webstack-firewall.service"
 
     for name in ("PRIMARY_CACHE", "MODE_CACHE"):
-        monkeypatch.setattr(checks, name, CachedAnswer[Any]())
+        monkeypatch.setattr(checks, name, CachedQuery[Any]())
     monkeypatch.setattr(records, "read_primary", lambda: CLAIM)
     monkeypatch.setattr(records, "read_mode", lambda: ReplicationMode.LOSSLESS)
     monkeypatch.setattr(checks, "_status", status)

@@ -77,7 +77,13 @@ def manager(monkeypatch: pytest.MonkeyPatch) -> Manager:
 
 
 def keeper(account: Account) -> PasswordReconciler:
-    return PasswordReconciler(account, "app_writer", PURPOSE, network=NETWORK, works=lambda name, password: account.works(name, password))  # pyright: ignore[reportArgumentType]
+    return PasswordReconciler(
+        account,  # pyright: ignore[reportArgumentType]
+        "app_writer",
+        PURPOSE,
+        network=NETWORK,
+        can_log_in=lambda name, password: account.works(name, password),
+    )
 
 
 def test_a_rotation_step_by_step(manager: Manager) -> None:
@@ -144,7 +150,10 @@ def test_a_password_that_mysql_refuses_after_all_is_not_told_as_accepted(manager
 
 
 def test_no_statement_carries_a_password_out_of_its_quotes() -> None:
-    for statement in (*passwords.dual_statements("w", first="a'b", second="c\\d"), *passwords.single_statements("w", "a'b")):
+    for statement in (
+        *passwords.dual_password_statements("w", first="a'b", second="c\\d"),
+        *passwords.single_password_statements("w", "a'b"),
+    ):
         assert "a'b" not in statement.replace("a\\'b", "")
 
 

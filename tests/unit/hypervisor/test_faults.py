@@ -167,8 +167,8 @@ def test_slow_ways_get_the_narrowest_bandwidth_and_the_sum_of_delays() -> None:
     ]
     plan = traffic_shaping.shaping_plan(faults, _SCENE)
     assert plan == {
-        "v-1": {"v-2": LinkShaping(bits=1_000_000, milliseconds=5), "wan": LinkShaping(bits=2_500_000_000)},
-        "v-2": {"v-1": LinkShaping(bits=8_000_000, milliseconds=25)},
+        "v-1": {"v-2": LinkShaping(bits_per_second=1_000_000, delay_ms=5), "wan": LinkShaping(bits_per_second=2_500_000_000)},
+        "v-2": {"v-1": LinkShaping(bits_per_second=8_000_000, delay_ms=25)},
     }
     assert traffic_shaping.tc_commands("v-1", plan["v-1"]).splitlines() == [
         "qdisc add dev v-1 root handle 1: htb default 0",

@@ -139,6 +139,6 @@ def test_the_gateway_is_given_the_faults_of_the_api_alone(scene: LabSnapshot) ->
     ]
     injector.apply([parse({"kind": "freeze", "host": "db-1"}), *of_the_api], scene)
     assert given == of_the_api
-    effects = [fault.call_effects(clock=lambda: 0.0, lot=lambda: 0.24)("ec2") for fault in given]
+    effects = [fault.make_evaluator(clock=lambda: 0.0, rng=lambda: 0.24)("ec2") for fault in given]
     assert effects == [CallEffect(throttled=True), CallEffect(), CallEffect(delay=0.25), CallEffect(drop_connection=True)]
     assert [fault.affects("s3") for fault in given] == [False, True, True, True]

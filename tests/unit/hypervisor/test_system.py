@@ -203,5 +203,5 @@ def test_room_is_asked_of_the_disk_that_holds_a_folder_to_be(tmp_path: Path) -> 
 @pytest.mark.parametrize("given", ["0", "-3", "soon", "nan", "inf"])
 def test_the_daemons_patience_is_a_number_of_seconds(given: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        daemon.main(["unit", f"--power-off-after={given}"])
+        daemon.main(["unit", f"--shutdown-timeout={given}"])
     assert f"'{given}': give a number of seconds, more than 0" in capsys.readouterr().err

@@ -250,25 +250,27 @@ READS = ("Describe", "Get", "List")
 
 
 def reads() -> set[tuple[str, str]]:
-    """Type or function, and an action that the real provider reads it by (its service's facts.yaml, which no type of the program lacks)."""
-    types = {(token, action) for token, found in REGISTRY.resources.items() for action in found.facts.iam_actions.of}
-    return types | {(token, action) for token, found in REGISTRY.functions.items() for action in found.facts.iam_actions.of}
+    """Type or function, and an action that the real provider reads it by (its service's spec.yaml, which no type of the program lacks)."""
+    types = {(token, action) for token, found in REGISTRY.resources.items() for action in found.spec.iam_actions.of}
+    return types | {(token, action) for token, found in REGISTRY.functions.items() for action in found.spec.iam_actions.of}
 
 
 def test_a_deployer_may_read_whatever_the_real_provider_reads_of_the_programs_types() -> None:
-    allowed = {line.action for line in (*required.observed("up"), *(one.permission for one in required.unobserved("up")))}
+    allowed = {
+        line.action for line in (*required.observed_permissions("up"), *(one.permission for one in required.unobserved_permissions("up")))
+    }
     assert len(reads()) > 60
     assert {(token, action) for token, action in reads() if action not in allowed} == set()
 
 
 def test_no_read_is_listed_as_unseen_that_nothing_of_the_program_makes() -> None:
-    listed = {one.permission.action: one.source for who in ("up", "preview") for one in required.unobserved(who)}
+    listed = {one.permission.action: one.source for who in ("up", "preview") for one in required.unobserved_permissions(who)}
     ours = {action for action, source in listed.items() if source.startswith("stack/")}
     assert {action for action in listed if action.partition(":")[2].startswith(READS)} - {action for _, action in reads()} - ours == set()
 
 
 def test_every_unseen_line_has_a_source_and_state_has_two_rights_for_who_previews() -> None:
-    assert all(len(one.source) > 20 for who in ("up", "preview") for one in required.unobserved(who))
+    assert all(len(one.source) > 20 for who in ("up", "preview") for one in required.unobserved_permissions(who))
     assert [one["Action"] for one in state_statements(StateBackend(bucket="s3://state"), "preview", PLACE)] == [
         ["s3:ListBucket"],
         ["s3:GetObject"],

@@ -70,7 +70,7 @@ def test_a_kind_has_a_documented_command_whose_fault_is_said_in_words_and_kept(k
 def test_a_kind_is_refused_in_words_where_the_lab_has_not_what_it_names(kind: type[Fault], given: list[dict[str, Any]]) -> None:
     CliRunner().invoke(cli.app, shlex.split(documented_lines(kind)[0])[1:], catch_exceptions=False)
     fault = parse(given[-1])
-    if kind.family is API:
+    if kind.command_group is API:
         fault.check(EMPTY_LAB)
         assert fault.inactive_reasons(EMPTY_LAB) == []
         return

@@ -75,7 +75,7 @@ def awaited(hosts: list[FleetHost], purpose: str, found: StagingLabels) -> list[
             assert (asked, labels) == (purpose, found)
 
     told: Any = Told()
-    return [str(one) for one in Rotation(told, purpose, revoke=False, say=lambda _: None).step(hosts)]
+    return [str(one) for one in Rotation(told, purpose, revoke=False, on_progress=lambda _: None).step(hosts)]
 
 
 @pytest.mark.parametrize(("body", "why"), INVALID_RECORDS.values(), ids=INVALID_RECORDS)

@@ -38,7 +38,7 @@ def machines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 def shown(host: str, **options: Any) -> tuple[list[str], list[str]]:
     """The command line, and what people are told."""
     told: list[str] = []
-    return logs.log_command(LabHandle.of("unit"), host, say=told.append, **options), told
+    return logs.log_command(LabHandle.of("unit"), host, on_progress=told.append, **options), told
 
 
 def test_of_two_hosts_of_one_name_it_is_said_which_one_is_shown(machines: Path) -> None:
@@ -67,21 +67,21 @@ def test_lines_since_a_time_are_counted_from_the_end(machines: Path, tmp_path: P
 def test_what_servers_write_into_files_is_shown_of_hosts_that_are_off_too(machines: Path) -> None:
     file = machines / "i-db/upper/var/log/mysql/slow-queries"
     with pytest.raises(UserError, match="db-1 has no /var/log/mysql/slow-queries yet"):
-        shown("db-1", source=logs.Source.SLOW)
+        shown("db-1", source=logs.LogSource.SLOW)
     file.parent.mkdir(parents=True)
     file.touch()
-    assert shown("db-1", source=logs.Source.SLOW, lines=5)[0] == ["tail", "-n", "5", str(file)]
+    assert shown("db-1", source=logs.LogSource.SLOW, lines=5)[0] == ["tail", "-n", "5", str(file)]
     with pytest.raises(UserError, match="web-1 is a web host: MySQL's log of slow statements is on database hosts"):
-        shown("web-1", source=logs.Source.SLOW)
+        shown("web-1", source=logs.LogSource.SLOW)
     with pytest.raises(UserError, match="--unit and --since select journal entries"):
-        shown("web-1", source=logs.Source.ACCESS, since="today")
+        shown("web-1", source=logs.LogSource.ACCESS, since="today")
 
 
 def test_what_is_followed_is_read_on_the_host_which_must_run(machines: Path) -> None:
     journal, _ = shown("web-1", follow=True, unit="webstack-app")
     assert journal[0] == "nsenter"
     assert journal[-7:] == ["journalctl", "--no-pager", "--follow", "--unit", "webstack-app", "--lines", "200"]
-    access, _ = shown("web-1", follow=True, source=logs.Source.ACCESS)
+    access, _ = shown("web-1", follow=True, source=logs.LogSource.ACCESS)
     assert access[-5:] == ["tail", "-n", "200", "-F", "/var/log/nginx/access.log"]
     with pytest.raises(UserError, match="db-1 is stopped: nothing can be run there"):
         shown("db-1", follow=True)

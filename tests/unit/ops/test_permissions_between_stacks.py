@@ -17,10 +17,12 @@ SOMEBODY = Principal(account=ACCOUNT, role_arn=f"arn:aws:iam::{ACCOUNT}:role/x",
 DEV = {"project": "webstack", "environment": "dev"}
 PROD = {"project": "webstack", "environment": "prod"}
 OTHERS = {"project": "shop", "environment": "dev"}
-KINDS = sorted({line.resource for line in required.observed("up") if line.action == "ec2:CreateTags"})
+KINDS = sorted({line.resource for line in required.observed_permissions("up") if line.action == "ec2:CreateTags"})
 DOCUMENTS = [
     one
-    for policy in pack_policies(statements([*required.observed("up"), *(one.permission for one in required.unobserved("up"))], PLACE))
+    for policy in pack_policies(
+        statements([*required.observed_permissions("up"), *(one.permission for one in required.unobserved_permissions("up"))], PLACE)
+    )
     for one in parse_policy(policy)
 ]
 
@@ -63,7 +65,7 @@ def test_the_stack_s_own_gets_its_tags(kind: str, gets: Mapping[str, str]) -> No
 def test_no_action_of_the_policy_changes_a_thing_with_another_stack_s_tags(has: Mapping[str, str]) -> None:
     tagged = {
         (line.action, line.resource)
-        for line in required.observed("up")
+        for line in required.observed_permissions("up")
         if line.action.startswith("ec2:") and line.condition not in ("", "new", "made")
     }
     assert len(tagged) > 60

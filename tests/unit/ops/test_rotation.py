@@ -47,7 +47,7 @@ class Site:
     # What `rotate` asks of it.
 
     def staging_labels(self, purpose: str) -> StagingLabels:
-        return StagingLabels(**self.stages[purpose], in_state=self.kept.get(purpose, ""))
+        return StagingLabels(**self.stages[purpose], in_engine_state=self.kept.get(purpose, ""))
 
     def put_pending(self, purpose: str, value: str) -> None:
         assert len(value) == SECRET_SPECS[purpose].length
@@ -122,7 +122,7 @@ class Site:
 
 
 def run(site: Site, *purposes: str, revoke: bool = False, seconds: float = 60, say: Callable[[str], None] = lambda _: None) -> None:
-    rotate(site, purposes, revoke=revoke, timeout=seconds, say=say, sleep=lambda _: None)  # pyright: ignore[reportArgumentType]
+    rotate(site, purposes, revoke=revoke, timeout=seconds, on_progress=say, sleep=lambda _: None)  # pyright: ignore[reportArgumentType]
 
 
 @pytest.mark.parametrize("purposes", [*((one,) for one in ROTATABLE_SECRETS), ROTATABLE_SECRETS])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from lab.provider.codec import Props
-from lab.provider.registry import FACTS, REGISTRY, class_name, resource_type
+from lab.provider.registry import REGISTRY, SPEC_FILE, class_name, resource_type
 from lab.provider.spec.model import Sample
 from tests.unit.provider.fake_engine import FakeEngine, Resource
 
@@ -19,11 +19,11 @@ _TOKENS: Final = {f"{found.service}.{class_name(token)}": token for token, found
 def sample_of(token: str) -> Sample:
     """The sample of a type; fails with what is to be written where a type has none, or one that lacks a part."""
     found = resource_type(token)
-    sample = found.facts.sample
-    place = f"{token} in lab/provider/services/{found.service}/{FACTS}"
+    sample = found.spec.sample
+    place = f"{token} in lab/provider/services/{found.service}/{SPEC_FILE}"
     assert sample is not None, f"{place}: give it a `sample` with `inputs` that AWS takes, and what of them can `update` and `replace`"
     lines = {
-        name: line for name, line in found.facts.inputs.items() if not re.search(r"[.\[]", name) and name not in found.rules.unsupported
+        name: line for name, line in found.spec.inputs.items() if not re.search(r"[.\[]", name) and name not in found.rules.unsupported
     }
     updatable = sorted(name for name, line in lines.items() if line.change == "update" and not line.local_only)
     replacing = sorted(name for name, line in lines.items() if line.change == "replace")

@@ -1,4 +1,4 @@
-"""The facts of AWS's provider (`services/*/facts.yaml`) against the lab's provider: every verdict of Diff, every refusal of Check.
+"""The facts of AWS's provider (`services/*/spec.yaml`) against the lab's provider: every verdict of Diff, every refusal of Check.
 
 They decide that the lab's tables are those that were read in the sources, and that no line of them is without a source or a property.
 They cannot tell whether a source was read rightly: `docs/conformance.md` says what is confirmed by more than one.
@@ -24,7 +24,7 @@ TYPES = sorted(REGISTRY.resources)
 
 
 def facts(token: str) -> ResourceSpec:
-    return resource_type(token).facts
+    return resource_type(token).spec
 
 
 INPUTS = [(token, path) for token in TYPES for path in facts(token).inputs]

@@ -16,7 +16,7 @@ from tests.unit.provider.samples import SampleMaker, sample_of
 from tests.unit.provider.test_network import settled
 
 TYPES = sorted(REGISTRY.resources)
-SAMPLES = {token: found.facts.sample for token, found in sorted(REGISTRY.resources.items()) if found.facts.sample is not None}
+SAMPLES = {token: found.spec.sample for token, found in sorted(REGISTRY.resources.items()) if found.spec.sample is not None}
 
 
 @pytest.mark.parametrize("token", TYPES)
@@ -57,7 +57,7 @@ def test_a_replacement_takes_the_place_of_what_it_replaces(engine: FakeEngine, t
 @pytest.mark.parametrize(
     ("sample", "words"),
     [
-        (None, r"aws:ec2/vpc:Vpc in lab/provider/services/vpc/facts.yaml: give it a `sample` with `inputs` that AWS takes"),
+        (None, r"aws:ec2/vpc:Vpc in lab/provider/services/vpc/spec.yaml: give it a `sample` with `inputs` that AWS takes"),
         (Sample(inputs={}), r"its sample says nothing to `update`: one or more of enableDnsHostnames, enableDnsSupport, instanceTenancy$"),
         (Sample(inputs={}, update={"enableDnsSupport": False}), r"its sample says nothing to `replace`: one or more of cidrBlock$"),
     ],
@@ -66,7 +66,7 @@ def test_a_replacement_takes_the_place_of_what_it_replaces(engine: FakeEngine, t
 def test_a_type_without_a_whole_sample_is_told_what_to_add(monkeypatch: pytest.MonkeyPatch, sample: Sample | None, words: str) -> None:
     vpc = REGISTRY.resources["aws:ec2/vpc:Vpc"]
     monkeypatch.setitem(
-        cast("dict[str, ResourceType]", REGISTRY.resources), "aws:ec2/vpc:Vpc", replace(vpc, facts=replace(vpc.facts, sample=sample))
+        cast("dict[str, ResourceType]", REGISTRY.resources), "aws:ec2/vpc:Vpc", replace(vpc, spec=replace(vpc.spec, sample=sample))
     )
     with pytest.raises(AssertionError, match=words):
         sample_of("aws:ec2/vpc:Vpc")

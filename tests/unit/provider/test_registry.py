@@ -7,7 +7,7 @@ import pytest
 
 from lab.provider import registry, services
 from lab.provider.handler import Handler
-from lab.provider.registry import REGISTRY, RegistryError, UnknownTypeError, class_name, discover, pair, resource_type
+from lab.provider.registry import REGISTRY, RegistryError, UnknownTypeError, class_name, discover, pair_classes, resource_type
 from lab.provider.spec.parser import SpecError
 
 FACTS = """
@@ -61,7 +61,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
     made = tmp_path / f"service_of_{re.sub(r'[^a-z]', '_', request.node.name)}"
     made.mkdir()
     (made / "__init__.py").touch()
-    (made / "facts.yaml").write_text(FACTS)
+    (made / "spec.yaml").write_text(FACTS)
     (made / "queue.py").write_text(MODULE)
     monkeypatch.setattr(services, "__path__", [*services.__path__, str(tmp_path)])
     return made
@@ -78,13 +78,13 @@ def test_a_service_more_is_its_folder_and_nothing_else(folder: Path) -> None:
 
 def test_facts_without_a_class_are_told_with_both_names(folder: Path) -> None:
     (folder / "queue.py").write_text(MODULE.replace("class Queue(", "class Quueue("))
-    with pytest.raises(RegistryError, match=rf"{folder.name}/facts.yaml has facts of aws:sqs/queue:Queue, and no .* class Queue$"):
+    with pytest.raises(RegistryError, match=rf"{folder.name}/spec.yaml has facts of aws:sqs/queue:Queue, and no .* class Queue$"):
         discover()
 
 
 def test_a_class_without_facts_is_told_with_both_names(folder: Path) -> None:
     (folder / "topic.py").write_text(MODULE.replace("class Queue(", "class Topic(").partition("class GetQueue")[0])
-    with pytest.raises(RegistryError, match=rf"services.{folder.name}.topic has a class Topic, and {folder.name}/facts.yaml no facts"):
+    with pytest.raises(RegistryError, match=rf"services.{folder.name}.topic has a class Topic, and {folder.name}/spec.yaml no facts"):
         discover()
 
 
@@ -98,21 +98,21 @@ def test_a_function_without_a_class_is_told(folder: Path) -> None:
     ("own", "taken"), [("aws:sqs/queue:Queue", "aws:ec2/vpc:Vpc"), ("aws:sqs/getQueue:getQueue", "aws:ssm/getParameter:getParameter")]
 )
 def test_a_type_or_function_has_facts_in_one_folder(folder: Path, own: str, taken: str) -> None:
-    (folder / "facts.yaml").write_text(FACTS.replace(own, taken))
+    (folder / "spec.yaml").write_text(FACTS.replace(own, taken))
     (folder / "queue.py").write_text(MODULE.replace(f"class {class_name(own)}(", f"class {class_name(taken)}("))
-    with pytest.raises(RegistryError, match=f"/facts.yaml: another service's facts.yaml has facts of {taken} too"):
+    with pytest.raises(RegistryError, match=f"/spec.yaml: another service's spec.yaml has facts of {taken} too"):
         discover()
 
 
 def test_a_malformed_line_is_told_with_its_service(folder: Path) -> None:
-    (folder / "facts.yaml").write_text(FACTS.replace("change: replace", "change: replaced"))
-    with pytest.raises(SpecError, match=rf"^{folder.name}/facts.yaml: types.aws:sqs/queue:Queue.inputs.name.change: expected one of"):
+    (folder / "spec.yaml").write_text(FACTS.replace("change: replace", "change: replaced"))
+    with pytest.raises(SpecError, match=rf"^{folder.name}/spec.yaml: types.aws:sqs/queue:Queue.inputs.name.change: expected one of"):
         discover()
 
 
 def test_two_types_of_a_folder_do_not_end_alike() -> None:
     with pytest.raises(RegistryError, match="aws:a/rule:Rule and aws:b/rule:Rule are both called Rule"):
-        pair("x", ["aws:a/rule:Rule", "aws:b/rule:Rule"], list[type[Handler]]())
+        pair_classes("x", ["aws:a/rule:Rule", "aws:b/rule:Rule"], list[type[Handler]]())
 
 
 def test_a_type_that_is_not_implemented_is_told_with_those_that_are() -> None:

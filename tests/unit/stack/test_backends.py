@@ -57,11 +57,11 @@ def run_wait(time: FakeClock, records: Mapping[str, Callable[[float], bytes | No
 
     def body() -> None:
         text = pulumi.Output.from_input
-        BackendWaiter(client_factory=lambda: bucket, enabled=True, timeout=timeout, clock=time.clock).require(
+        BackendWaiter(client_factory=lambda: bucket, enabled=True, timeout=timeout, clock=time.clock).require_ready(
             {f"lb-{number}": (text("AROA"), text(f"i-{number}")) for number, _ in enumerate(records, start=1)},
             {host: text(address) for host, address in WEB_HOSTS.items()},
             bucket=text("artifacts"),
-            after=[text(None)],
+            depends_on=[text(None)],
         )
 
     return run(body, config={}, stack_name="dev", monitor=StrictMonitor())
@@ -154,8 +154,8 @@ def test_nothing_is_asked_where_nobody_waits() -> None:
 
     async def asked() -> None:
         text = pulumi.Output.from_input
-        done = BackendWaiter(client_factory=never, enabled=False, timeout=60).require(
-            {"lb-1": (text("AROA"), text("i-1"))}, {"web-1": text("10.20.64.5")}, bucket=text("artifacts"), after=[]
+        done = BackendWaiter(client_factory=never, enabled=False, timeout=60).require_ready(
+            {"lb-1": (text("AROA"), text("i-1"))}, {"web-1": text("10.20.64.5")}, bucket=text("artifacts"), depends_on=[]
         )
         assert await done.future() is None
 

@@ -1,4 +1,4 @@
-"""Nothing that the program sets is without a fact of AWS's provider (`lab/provider/services/*/facts.yaml`) and the source of it."""
+"""Nothing that the program sets is without a fact of AWS's provider (`lab/provider/services/*/spec.yaml`) and the source of it."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -49,7 +49,7 @@ def test_every_type_and_property_of_the_program_has_its_line(program: ProgramRun
     missing: set[tuple[str, str]] = set()
     for item in program(stack).resources:
         if item.token.startswith("aws:"):
-            lines = common_spec().common.keys() | resource_type(item.token).facts.inputs.keys()
+            lines = common_spec().common.keys() | resource_type(item.token).spec.inputs.keys()
             missing |= {(item.token, path) for path in _paths(resource_fields(item.token), item.inputs, "") if path not in lines}
     assert missing == set()
 
@@ -57,7 +57,7 @@ def test_every_type_and_property_of_the_program_has_its_line(program: ProgramRun
 def test_what_is_replaced_when_the_program_changes_it_is_said_twice(program: ProgramRunner) -> None:
     found: dict[str, set[str]] = {}
     for item in (item for stack in ("dev", "prod") for item in program(stack).resources if item.token.startswith("aws:")):
-        lines = {**common_spec().common, **resource_type(item.token).facts.inputs}
+        lines = {**common_spec().common, **resource_type(item.token).spec.inputs}
         replacing = {path for path in _paths(resource_fields(item.token), item.inputs, "") if lines[path].change == "replace"}
         found.setdefault(item.token, set()).update(replacing)
     assert {token: " ".join(sorted(paths)) for token, paths in found.items() if paths} == REPLACES

@@ -38,7 +38,7 @@ def associate_tagged(stack_id: str, role: str) -> Call:
 COMMON = [
     *(call(action, "*") for action in SESSION_MANAGER_STATEMENT["Action"]),  # the Session Manager agent's
     call("s3:PutObject", f"{BUCKET}/hosts/{SELF}.json"),  # webstack_host/readiness.py
-    call("s3:ListBucket", BUCKET, s3__prefix="hosts/AROA1:"),  # webstack_host/tier.py
+    call("s3:ListBucket", BUCKET, s3__prefix="hosts/AROA1:"),  # webstack_host/peers.py
     call("s3:GetObject", f"{BUCKET}/hosts/AROA1:i-2.json"),
 ]
 SECRETS = [  # webstack_host/stack_secrets.py

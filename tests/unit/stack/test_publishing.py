@@ -115,7 +115,7 @@ def test_a_preview_asks_nobody(bundles: list[BuiltBundle], enabled: bool) -> Non
 
     def program() -> None:
         publisher = Publisher(store_factory=lambda: store, enabled=enabled, sleep=FakeSleep())
-        publisher.publish(bundles, pulumi.Output.from_input("artifacts"), after=[]).apply(names.append)
+        publisher.publish(bundles, pulumi.Output.from_input("artifacts"), depends_on=[]).apply(names.append)
 
     run(program, monitor=StrictMonitor())
     assert names == ["artifacts"]

@@ -460,7 +460,7 @@ def test_the_error_names_the_hosts_that_are_half_made_and_what_becomes_of_them()
 
     def body() -> None:
         wait = readiness(aws, FakeClock())
-        hosts = [wait_for(wait, f"web-{number}", f"i-{number}", cattle=True) for number in (1, 2, 4, 5)]
+        hosts = [wait_for(wait, f"web-{number}", f"i-{number}", replaceable=True) for number in (1, 2, 4, 5)]
         wait.require_ready([*hosts, wait_for(wait, "db-1", "i-3")], None)
 
     with pytest.raises(HostsNotReadyError) as raised:
@@ -505,9 +505,11 @@ def run_program(body: Callable[[], None], *, preview: bool = False) -> Any:
     return run(body, monitor=StrictMonitor(preview=preview))
 
 
-def wait_for(wait: ReadinessWaiter, host: str, instance: pulumi.Input[str], *, cattle: bool = False) -> pulumi.Output[WaitResult]:
+def wait_for(wait: ReadinessWaiter, host: str, instance: pulumi.Input[str], *, replaceable: bool = False) -> pulumi.Output[WaitResult]:
     text = pulumi.Output.from_input
-    return wait.wait(host, instance=text(instance), bucket=text("artifacts"), role_id=text("AROA"), user_data=text(TEXT), cattle=cattle)
+    return wait.wait(
+        host, instance=text(instance), bucket=text("artifacts"), role_id=text("AROA"), user_data=text(TEXT), replaceable=replaceable
+    )
 
 
 def flapping_record(*, until: float) -> Callable[[float], bytes]:

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stack.problems import UNSET, ConfigurationError, Problem
-from stack.settings import RENAMED, SECTIONS, Settings, parse, parse_with_problems, reference_rows, with_current_keys
+from stack.settings import RENAMED_KEYS, SECTIONS, Settings, parse, parse_with_problems, reference_rows, with_current_keys
 
 # A small alphabet with what usually breaks things: the whole of Unicode only takes long to draw from.
 words = st.text(alphabet="aZ0-_.:/é٣ \n\0", max_size=12)
@@ -330,7 +330,7 @@ def test_an_old_key_beside_todays_is_a_mistake() -> None:
 
 def test_every_old_key_is_one_of_today() -> None:
     known = {row[0] for row in reference_rows()}
-    for section, keys in RENAMED.items():
+    for section, keys in RENAMED_KEYS.items():
         for old, new in keys.items():
             assert f"webstack:{section}.{new}" in known
             assert f"webstack:{section}.{old}" not in known

@@ -34,7 +34,7 @@ LOAD_BALANCER = LoadBalancerVariables(
     domain="198.51.100.7",
     aliases=(),
     balance="roundrobin",
-    activity="active-active",
+    backend_mode="active-active",
     web_slots=16,
     limits=Limits(**LimitsSettings().model_dump()),
 )
@@ -85,15 +85,17 @@ def haproxy(variables: LoadBalancerVariables = LOAD_BALANCER) -> dict[str, list[
     return sections(rendered_files(variables)["/etc/haproxy/haproxy.cfg"])
 
 
-@pytest.mark.parametrize(("balance", "activity"), list(itertools.product(get_args(Balance), get_args(BackendMode))))
-def test_each_balancing_choice_and_activity_gives_its_own_lines_and_leaves_the_rest_alone(balance: Balance, activity: BackendMode) -> None:
-    configured = haproxy(replace(LOAD_BALANCER, balance=balance, activity=activity))
+@pytest.mark.parametrize(("balance", "backend_mode"), list(itertools.product(get_args(Balance), get_args(BackendMode))))
+def test_each_balancing_choice_and_backend_mode_gives_its_own_lines_and_leaves_the_rest_alone(
+    balance: Balance, backend_mode: BackendMode
+) -> None:
+    configured = haproxy(replace(LOAD_BALANCER, balance=balance, backend_mode=backend_mode))
     for name in ("backend web", "backend web-writes"):
         backend = configured.pop(name)
         assert backend[0] == f"balance {balance}"
         assert ("hash-type consistent" in backend) == (balance in ("source", "uri")), "a host that leaves moves only its own clients"
         servers = [line for line in backend if line.startswith("server")]
-        if activity == "active-passive":
+        if backend_mode == "active-passive":
             assert servers == [
                 "server-template web 1-16 ipv4@web.dev.webstack.internal:8443 tcp-ut 1500ms",
                 "server-template standby 1-16 ipv4@web-standby.dev.webstack.internal:8443 tcp-ut 1500ms backup",

@@ -65,7 +65,7 @@ def variables(role: Role) -> HostVariables:
             domain="198.51.100.7",
             aliases=(),
             balance="roundrobin",
-            activity="active-active",
+            backend_mode="active-active",
             web_slots=10,
             limits=LIMITS,
         )
@@ -147,7 +147,7 @@ def test_a_changed_line_of_a_file_changes_that_line_of_the_text_and_no_other(tmp
     assert render_user_data(lb, root=before) == render_user_data(lb, root=after), "a reload applies it: the host need not stop"
 
 
-OTHER = {"tls_mode": "secret", "activity": "active-passive", "balance": "uri"}
+OTHER = {"tls_mode": "secret", "backend_mode": "active-passive", "balance": "uri"}
 
 
 def changed_value(name: str, value: Any) -> Any:

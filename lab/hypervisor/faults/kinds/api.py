@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from lab.call_effects import CallEffect, CallEffects
+from lab.call_effects import CallEffect, CallEvaluator
 from lab.hypervisor.faults.api_fault import ApiFault
 from lab.hypervisor.faults.command_line import Parameter
 
@@ -40,15 +40,15 @@ class ApiThrottle(ApiFault):
         return f"{self.target_label()} throttles {how}"
 
     @classmethod
-    def describe(cls, given: Mapping[str, object]) -> dict[str, object]:
-        description = super().describe(given)
+    def describe(cls, arguments: Mapping[str, object]) -> dict[str, object]:
+        description = super().describe(arguments)
         return description if {"percent", "rate"} & description.keys() else description | {"percent": _DEFAULT_PERCENT}
 
-    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+    def make_evaluator(self, *, clock: Callable[[], float], rng: Callable[[], float]) -> CallEvaluator:
         if self.rate is not None:
             return _RateLimit(self.rate, clock)
         share = (self.percent or 0) / 100
-        return lambda _service: CallEffect(throttled=lot() < share)
+        return lambda _service: CallEffect(throttled=rng() < share)
 
 
 class ApiSlow(ApiFault):
@@ -67,7 +67,7 @@ class ApiSlow(ApiFault):
     def summary(self) -> str:
         return f"{self.target_label()} answers {self.milliseconds:g} ms late"
 
-    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+    def make_evaluator(self, *, clock: Callable[[], float], rng: Callable[[], float]) -> CallEvaluator:
         effect = CallEffect(delay=self.milliseconds / 1000)
         return lambda _service: effect
 
@@ -80,7 +80,7 @@ class ApiDown(ApiFault):
     def summary(self) -> str:
         return f"{self.target_label()} is down"
 
-    def call_effects(self, *, clock: Callable[[], float], lot: Callable[[], float]) -> CallEffects:
+    def make_evaluator(self, *, clock: Callable[[], float], rng: Callable[[], float]) -> CallEvaluator:
         return lambda _service: CallEffect(drop_connection=True)
 
 

@@ -83,9 +83,9 @@ class FillDisk(DiskFault):
     def _mounted(self, snapshot: LabSnapshot) -> bool:
         disks = BlockDevices.scan(snapshot.names)
         for machine in snapshot.hosts(self.host):
-            leader = snapshot.machine(machine).init_pid()
+            init_pid = snapshot.machine(machine).init_pid()
             devices = [device for volume_id in self.volumes_of(machine) if (device := disks.volume(volume_id))]
-            if leader and any(disk_fill.mount_point(leader, device) for device in devices):
+            if init_pid and any(disk_fill.mount_point(init_pid, device) for device in devices):
                 return True
         return False
 
@@ -102,8 +102,8 @@ def _mount_point_of(snapshot: LabSnapshot, disks: BlockDevices, volume_id: str) 
     """Where a host has the volume mounted, which need not be the one that the API shows it attached to: a detach takes its time."""
     device = disks.volume(volume_id)
     for desired in snapshot.live_machines if device else ():
-        leader = snapshot.machine(desired).init_pid()
-        found = disk_fill.mount_point(leader, device) if leader and device else None
+        init_pid = snapshot.machine(desired).init_pid()
+        found = disk_fill.mount_point(init_pid, device) if init_pid and device else None
         if found is not None:
             return found
     return None

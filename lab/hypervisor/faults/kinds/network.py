@@ -27,7 +27,7 @@ class ZonePartition(PacketDropFault):
     """
 
     # A NAT gateway in it is cut off with it, so hosts of other zones that leave by that have no way out.
-    family = NETWORK
+    command_group = NETWORK
     kind: Literal["zone"] = "zone"
     zone: Annotated[str, Parameter(metavar="ZONE", help="An availability zone, e.g. eu-central-1a.")]
 
@@ -115,7 +115,7 @@ class Bandwidth(ShapedPathFault):
         return form[0]
 
     @property
-    def bits(self) -> int:
+    def bits_per_second(self) -> int:
         """Bits in a second."""
         form = _RATE.fullmatch(self.rate)
         return _parse_bits(form) if form else 0
@@ -124,7 +124,7 @@ class Bandwidth(ShapedPathFault):
         return f"no more than {self.rate} a second pass{'' if self.both_ways else 'es'} {self.path_label()}"
 
     def shape(self, link: LinkShaping) -> LinkShaping:
-        return replace(link, bits=min(self.bits, link.bits or self.bits))
+        return replace(link, bits_per_second=min(self.bits_per_second, link.bits_per_second or self.bits_per_second))
 
 
 class Delay(ShapedPathFault):
@@ -151,7 +151,7 @@ class Delay(ShapedPathFault):
         return f"each packet {self.path_label()} is {self.milliseconds:g} ms late"
 
     def shape(self, link: LinkShaping) -> LinkShaping:
-        return replace(link, milliseconds=link.milliseconds + self.milliseconds)
+        return replace(link, delay_ms=link.delay_ms + self.milliseconds)
 
 
 def _number(given: object, *, suffix: str) -> float | None:

@@ -21,7 +21,7 @@ def wait_for(client: ApiClient, identifier: str, target: str, *, failure_states:
         instance = describe(client, identifier)
         return str(instance["State"]["Name"]) if instance else "terminated"
 
-    client.wait(f"instance {identifier}", state, target, bad=failure_states)
+    client.wait(f"instance {identifier}", state, target, failure_states=failure_states)
 
 
 def stop(client: ApiClient, identifier: str) -> None:

@@ -52,7 +52,9 @@ class Volume(Handler):
 
     def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         del news
-        client.wait(f"volume {identifier}", lambda: (_volume(client, identifier) or {}).get("State"), "available", bad=("error",))
+        client.wait(
+            f"volume {identifier}", lambda: (_volume(client, identifier) or {}).get("State"), "available", failure_states=("error",)
+        )
 
     def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         volume = _volume(client, identifier)
@@ -96,7 +98,7 @@ def wait_until_modified(client: ApiClient, identifier: str) -> None:
         state = str(found.get("ModificationState") or "completed")
         return "modified" if state in ("completed", "optimizing") else state
 
-    client.wait(f"modification of volume {identifier}", modifying, "modified", bad=("failed",))
+    client.wait(f"modification of volume {identifier}", modifying, "modified", failure_states=("failed",))
 
 
 def _volume(client: ApiClient, identifier: str) -> dict[str, Any] | None:
@@ -174,7 +176,7 @@ def _wait_until_detached(client: ApiClient, state: Props) -> None:
     """Gives up where the host still uses the volume: at the deadline, or as the real provider when AWS calls the attachment busy."""
     what = f"attachment of {state['volumeId']} to {state['instanceId']}"
     try:
-        client.wait(what, lambda: (_attachment(client, state) or {}).get("State", "detached"), "detached", bad=("busy",))
+        client.wait(what, lambda: (_attachment(client, state) or {}).get("State", "detached"), "detached", failure_states=("busy",))
     except ApiError as refusal:
         if refusal.code not in ("UnexpectedState", "Timeout"):
             raise

@@ -136,13 +136,13 @@ class BucketObjectv2(Handler):
             ignore_missing(lambda: client.call("s3.delete_object", Bucket=bucket, Key=key))
 
 
-def _upload_multipart(client: ApiClient, place: dict[str, Any], body: bytes, said: dict[str, Any]) -> None:
-    upload = client.call("s3.create_multipart_upload", **place, **said)["UploadId"]
+def _upload_multipart(client: ApiClient, location: dict[str, Any], body: bytes, options: dict[str, Any]) -> None:
+    upload = client.call("s3.create_multipart_upload", **location, **options)["UploadId"]
     parts: list[dict[str, Any]] = []
     for number, start in enumerate(range(0, len(body), PART_BYTES), 1):
-        part = client.call("s3.upload_part", **place, UploadId=upload, PartNumber=number, Body=body[start : start + PART_BYTES])
+        part = client.call("s3.upload_part", **location, UploadId=upload, PartNumber=number, Body=body[start : start + PART_BYTES])
         parts.append({"PartNumber": number, "ETag": part["ETag"]})
-    client.call("s3.complete_multipart_upload", **place, UploadId=upload, MultipartUpload={"Parts": parts})
+    client.call("s3.complete_multipart_upload", **location, UploadId=upload, MultipartUpload={"Parts": parts})
 
 
 def _body(news: Props) -> bytes:

@@ -46,7 +46,7 @@ class Secret(Handler):
 
     def create(self, client: ApiClient, news: Props) -> str:
         name = news.get("name") or prefixed_unique_id(str(news.get("namePrefix") or "pulumi-"))
-        made = client.retry_while(
+        made = client.retry(
             lambda: client.call(
                 "secretsmanager.create_secret",
                 ClientRequestToken=request_token(),
@@ -55,7 +55,7 @@ class Secret(Handler):
                 KmsKeyId=news.get("kmsKeyId"),
                 Tags=tag_list(news.get("tagsAll")) or None,
             ),
-            while_refused=_is_being_deleted,
+            is_retryable=_is_being_deleted,
             seconds=_PROPAGATION_SECONDS,
         )
         return str(made["ARN"])

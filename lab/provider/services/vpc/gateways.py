@@ -221,7 +221,9 @@ class NatGateway(Handler):
 
     def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
         del news
-        client.wait(f"NAT gateway {identifier}", lambda: _nat(client, identifier).get("State"), "available", bad=("failed", "deleted"))
+        client.wait(
+            f"NAT gateway {identifier}", lambda: _nat(client, identifier).get("State"), "available", failure_states=("failed", "deleted")
+        )
 
     def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
         gateway = _nat(client, identifier)

@@ -20,8 +20,8 @@ accesslog = None  # Nginx logs requests
 errorlog = "-"
 
 # What a reload changes: the master's environment stays as it was started with, and HUP applies this anew (gunicorn/arbiter.py, `reload`).
-_told = Path(os.environ.get("RUNTIME_DIRECTORY", "/run/webstack-app"), "environment.json")
-raw_env = [f"{name}={value}" for name, value in json.loads(_told.read_text()).items()] if _told.exists() else []
+_env_file = Path(os.environ.get("RUNTIME_DIRECTORY", "/run/webstack-app"), "environment.json")
+raw_env = [f"{name}={value}" for name, value in json.loads(_env_file.read_text()).items()] if _env_file.exists() else []
 
 
 def on_reload(server: Any) -> None:

@@ -23,9 +23,9 @@ from webstack_host.run import CommandError
 from webstack_host.unit_failures import FailingUnit
 from webstack_host.variables import HostVariables
 
-POLL = 0.25
+POLL_INTERVAL = 0.25
 """Seconds between two looks at the host's own services, at first."""
-SLOW_POLL = 2.0
+SLOW_POLL_INTERVAL = 2.0
 """Seconds between two looks when it takes long: a host that waits for others should not busy itself."""
 LOG_LINES = 12
 """Lines of each unit's log that explain why a host does not serve yet."""
@@ -60,42 +60,42 @@ class Role(Protocol):
 
 def main() -> int:
     """Configures, starts and checks this host; returns the exit code once it serves."""
-    loaded = config.load_common()
+    variables = config.load_common()
     with contextlib.suppress(CommandError):
         services.stop_reporting()
-    run_until_ready(loaded, lambda: load_role(loaded), publish=publish_state)
-    start_reporter(loaded)
+    run_until_ready(variables, lambda: load_role(variables), publish=publish_state)
+    start_reporter(variables)
     return 0
 
 
-def load_role(loaded: HostVariables) -> Role:
+def load_role(variables: HostVariables) -> Role:
     """The module of this host's role; what it imports may have come by a package since the last attempt."""
     importlib.invalidate_caches()
-    return cast(Role, importlib.import_module(f"{loaded.role}_role.role"))
+    return cast(Role, importlib.import_module(f"{variables.role}_role.role"))
 
 
-def run_until_ready(loaded: HostVariables, role: Callable[[], Role], *, publish: PublishState) -> None:
+def run_until_ready(variables: HostVariables, role: Callable[[], Role], *, publish: PublishState) -> None:
     """Brings the host to where it serves, however long that takes, and tells how it stands meanwhile."""
     began = time.monotonic()
-    progress = ProgressReporter(publish, deadline=began + loaded.readiness_timeout)
+    progress = ProgressReporter(publish, deadline=began + variables.readiness_timeout)
     progress.report(CheckResult(ok=False, reason="being configured"))
     pause = backoff.exponential()
-    boot = reconfigure.BootConfiguration(loaded)
-    while (error := try_configure(loaded, role, boot)) is not None:
+    boot = reconfigure.BootConfiguration(variables)
+    while (error := try_configure(variables, role, boot)) is not None:
         progress.report(configuration_failure(error), permanent=isinstance(error, PermanentError))
         time.sleep(next(pause))
     units, refusals = unit_failures.FailureMonitor(), RefusalTimer()
-    while not (found := require_complete(run_check(role))).ok:
+    while not (result := require_complete(run_check(role))).ok:
         unit = failing_unit(units)
         progress.report(
-            unit.check(found) if unit else found,
-            permanent=found.permanent or refusals.has_expired(found) or (unit is not None and unit.permanent),
+            unit.check_result(result) if unit else result,
+            permanent=result.permanent or refusals.has_expired(result) or (unit is not None and unit.permanent),
         )
-        time.sleep(min(SLOW_POLL, POLL + (time.monotonic() - began) / 60))
+        time.sleep(min(SLOW_POLL_INTERVAL, POLL_INTERVAL + (time.monotonic() - began) / 60))
     with contextlib.suppress(Exception):  # the host serves
         unit_failures.reset_restart_counts()
     pause = backoff.exponential()
-    while not publish("ready", found):
+    while not publish("ready", result):
         time.sleep(next(pause))
 
 
@@ -105,20 +105,20 @@ class RefusalTimer:
     def __init__(self) -> None:
         self._reason, self._since = "", 0.0
 
-    def has_expired(self, found: CheckResult) -> bool:
+    def has_expired(self, result: CheckResult) -> bool:
         """Whether this one has gone on for REFUSAL_GRACE."""
-        reason = found.reason if found.refused else ""
+        reason = result.reason if result.refused else ""
         if reason != self._reason:
             self._reason, self._since = reason, time.monotonic()
         return bool(reason) and time.monotonic() - self._since >= REFUSAL_GRACE
 
 
-def start_reporter(loaded: HostVariables) -> None:
+def start_reporter(variables: HostVariables) -> None:
     """Leaves the record to the reporter. Only from now on may upgrades come."""
     for pause in backoff.exponential():
         try:
             services.start_reporting()
-            if loaded.upgrades_at:
+            if variables.upgrades_at:
                 services.enable_upgrades()
         except CommandError as error:
             print(f"webstack: {error}", file=sys.stderr, flush=True)
@@ -127,18 +127,18 @@ def start_reporter(loaded: HostVariables) -> None:
             return
 
 
-def try_configure(loaded: HostVariables, role: Callable[[], Role], boot: reconfigure.BootConfiguration) -> Exception | None:
+def try_configure(variables: HostVariables, role: Callable[[], Role], boot: reconfigure.BootConfiguration) -> Exception | None:
     """One attempt at the configuration, with the start of all services at its end; what came in its way."""
     try:
         hardening.apply()
-        if loaded.upgrades_at:
-            services.schedule_upgrades(loaded.upgrades_at)
+        if variables.upgrades_at:
+            services.schedule_upgrades(variables.upgrades_at)
         services.daemon_reload()
         services.disable_vendor_units(*services.VENDOR_UPGRADE_UNITS)
-        found = boot.fetch()
+        desired = boot.fetch()
         role().configure()
         imds_access.restrict(role().metadata_users)
-        boot.apply(found, role())
+        boot.apply(desired, role())
         PACKAGE_POLICY.unlink(missing_ok=True)
         services.start_target()
     except Exception as error:
@@ -167,10 +167,10 @@ def require_complete(result: CheckResult) -> CheckResult:
     return replace(result, ok=False, reason=result.unverified) if result.ok and result.unverified else result
 
 
-def failing_unit(units: unit_failures.FailureMonitor) -> FailingUnit | None:
+def failing_unit(monitor: unit_failures.FailureMonitor) -> FailingUnit | None:
     """The unit that is to be told of in place of what the role's check found; none where systemd or its journal cannot be asked."""
     try:
-        return units.poll()
+        return monitor.poll()
     except Exception as error:
         print(f"webstack: the units cannot be looked at: {error}", file=sys.stderr, flush=True)
         return None
@@ -179,22 +179,22 @@ def failing_unit(units: unit_failures.FailureMonitor) -> FailingUnit | None:
 class ProgressReporter:
     """What has been told of a host that does not serve yet."""
 
-    def __init__(self, say: PublishState, *, deadline: float) -> None:
-        self._publish = say
+    def __init__(self, publish: PublishState, *, deadline: float) -> None:
+        self._publish = publish
         self._deadline = deadline
         self._last_published: tuple[readiness.State, str] | None = None
         self._published_at = 0.0
 
-    def report(self, found: CheckResult, *, permanent: bool = False) -> None:
+    def report(self, result: CheckResult, *, permanent: bool = False) -> None:
         """Tells why, where that is news or is to be repeated. What could not be told is news the next time too."""
         moment = time.monotonic()
         state: readiness.State = "failed" if permanent or moment > self._deadline else "starting"
         repeated = state == "failed" and moment - self._published_at >= REPUBLISH_INTERVAL
-        word: tuple[readiness.State, str] = (state, found.reason)
-        if word == self._last_published and not repeated:
+        signature: tuple[readiness.State, str] = (state, result.reason)
+        if signature == self._last_published and not repeated:
             return
-        if self._publish(state, replace(found, detail=with_unit_logs(state, found))):
-            self._last_published, self._published_at = word, moment
+        if self._publish(state, replace(result, detail=with_unit_logs(state, result))):
+            self._last_published, self._published_at = signature, moment
 
 
 def with_unit_logs(state: readiness.State, result: CheckResult) -> list[str]:

@@ -33,8 +33,8 @@ def parse_leaf(text: bytes) -> str | None:
     """The one certificate in a text, in PEM; None unless it says of itself that it is no authority's (RFC 5280, section 4.2.1.9)."""
     if len(text) > MAX_BYTES or text.count(b"-----BEGIN ") != 1:
         return None
-    told = run(["openssl", "x509", "-ext", "basicConstraints"], input=text.decode(errors="replace"), check=False)
-    extension, mark, body = told.stdout.partition("-----BEGIN CERTIFICATE-----\n")
-    if told.returncode != 0 or not mark or "CA:FALSE" not in [line.strip() for line in extension.splitlines()]:
+    result = run(["openssl", "x509", "-ext", "basicConstraints"], input=text.decode(errors="replace"), check=False)
+    extension, mark, body = result.stdout.partition("-----BEGIN CERTIFICATE-----\n")
+    if result.returncode != 0 or not mark or "CA:FALSE" not in [line.strip() for line in extension.splitlines()]:
         return None
     return mark + body

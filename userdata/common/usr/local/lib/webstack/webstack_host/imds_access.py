@@ -28,7 +28,7 @@ def restrict(users: Sequence[str]) -> None:
     _add(known, DENY_PRIORITY, ALL_BUT_ROOT, "prohibit")
 
 
-def _add(known: Sequence[Sequence[str]], priority: str, range_of_users: str, *action: str) -> None:
-    if any(words[0] == f"{priority}:" and range_of_users in words for words in known if words):
+def _add(existing_rules: Sequence[Sequence[str]], priority: str, range_of_users: str, *action: str) -> None:
+    if any(words[0] == f"{priority}:" and range_of_users in words for words in existing_rules if words):
         return
     run(["ip", "-4", "rule", "add", "priority", priority, "to", ADDRESS, "uidrange", range_of_users, *action])

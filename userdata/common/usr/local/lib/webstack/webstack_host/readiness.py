@@ -61,10 +61,10 @@ def publish(
     periodic: bool = False,
 ) -> None:
     """Writes this host's record; raises what the AWS API raises. `periodic`: whether this host writes it again and again from now on."""
-    told = build_record(state, reason, detail, facts or {}, metrics or {})
+    record = build_record(state, reason, detail, facts or {}, metrics or {})
     if periodic:
-        told["heartbeat_seconds"] = HEARTBEAT + JITTER
-    aws.put_object(f"hosts/{aws.user_id()}.json", (json.dumps(told, indent=2) + "\n").encode())
+        record["heartbeat_seconds"] = HEARTBEAT + JITTER
+    aws.put_object(f"hosts/{aws.user_id()}.json", (json.dumps(record, indent=2) + "\n").encode())
 
 
 def build_record(

@@ -4,7 +4,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from webstack_host import config, tier
+from webstack_host import config, peers
 from webstack_host.run import run
 from webstack_host.variables import HostVariables
 
@@ -33,30 +33,30 @@ def _outdated() -> set[str]:
     return found
 
 
-def is_due(loaded: HostVariables, now: datetime) -> bool:
+def is_due(variables: HostVariables, now: datetime) -> bool:
     """Whether this is a day on which this host may reboot."""
-    return loaded.reboot_day in ("daily", f"{now:%A}".lower())
+    return variables.reboot_day in ("daily", f"{now:%A}".lower())
 
 
 def main() -> int:
     """Reboots where it is needed and may be; else says why not, and the next day tries again."""
-    loaded, causes = config.load_common(), reasons()
+    variables, causes = config.load_common(), reasons()
     if not causes:
         print("no reboot is needed")
         return 0
     print(f"a reboot is needed by {', '.join(causes)}", flush=True)
-    if not is_due(loaded, datetime.now(UTC)):
-        print(f"it is put off: patching.rebootDay is {loaded.reboot_day or 'never'}")
+    if not is_due(variables, datetime.now(UTC)):
+        print(f"it is put off: patching.rebootDay is {variables.reboot_day or 'never'}")
         return 0
     try:
-        words = tier.peer_records()
+        records = peers.peer_records()
     except Exception as error:
         print(f"it is put off: nobody tells whether the others of this tier serve: {error}", file=sys.stderr)
         return 1
-    if loaded.host not in words or not all(word.is_serving for word in words.values()):
-        waited = [str(word) for word in words.values() if not word.is_serving] or [f"{loaded.host} has told nothing"]
+    if variables.host not in records or not all(record.is_serving for record in records.values()):
+        waited = [str(record) for record in records.values() if not record.is_serving] or [f"{variables.host} has told nothing"]
         print(f"it is put off: {'; '.join(waited)}", file=sys.stderr)
         return 1
-    print(f"all of this tier serve ({', '.join(sorted(words))}): rebooting", flush=True)
+    print(f"all of this tier serve ({', '.join(sorted(records))}): rebooting", flush=True)
     run(["systemctl", "reboot"])
     return 0

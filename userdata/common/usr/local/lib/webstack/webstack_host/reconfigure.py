@@ -12,9 +12,9 @@ from webstack_host.desired_config import ConfigurationFailure, DesiredConfig
 from webstack_host.errors import PermanentError
 from webstack_host.variables import HostVariables
 
-POLL = 5.0
+POLL_INTERVAL = 5.0
 """Seconds between two looks at the object: what a change waits at most."""
-RETRY = 15.0
+RETRY_INTERVAL = 15.0
 """Seconds until the next try where something other than the object was in the way."""
 FETCH_DEADLINE = 20.0
 """Seconds for which a boot asks for the object where an older one is here to go on with."""
@@ -48,8 +48,8 @@ class PendingStopError(RuntimeError):
 class BootConfiguration:
     """The object at a boot. Every attempt asks it anew."""
 
-    def __init__(self, loaded: HostVariables) -> None:
-        self._key = loaded.configuration_key
+    def __init__(self, variables: HostVariables) -> None:
+        self._key = variables.configuration_key
         self._began = time.monotonic()
 
     def fetch(self) -> DesiredConfig | None:
@@ -85,21 +85,21 @@ class BootConfiguration:
             print(f"webstack: {self._key}: {error}; going on with what is here", file=sys.stderr, flush=True)
             return here
 
-    def apply(self, found: DesiredConfig | None, role: object) -> None:
+    def apply(self, desired: DesiredConfig | None, role: object) -> None:
         """Puts the object in force, or the one that was, where it is refused. Raises the refusal where there is no older one that fits."""
-        if found is None:
+        if desired is None:
             return
         if not callable(getattr(role, "apply_configuration", None)):
-            desired_config.save_applied(found)
+            desired_config.save_applied(desired)
             return
         able = cast(Role, role)
         before = desired_config.read_applied()
         try:
-            apply(found, able)
+            apply(desired, able)
         except PermanentError as error:
-            if before is None or before.sha256 == found.sha256:
+            if before is None or before.sha256 == desired.sha256:
                 raise
-            desired_config.save_failure(failure_of(found, error))
+            desired_config.save_failure(failure_of(desired, error))
             try:
                 able.apply_configuration(before)
             except ConfigError as older:  # another release's
@@ -131,47 +131,47 @@ def failure_of(desired: DesiredConfig, error: Exception) -> ConfigurationFailure
 class ConfigReconciler:
     """What follows the object on a running host, one step at a time. What is in force then, the reporter sees and tells."""
 
-    def __init__(self, loaded: HostVariables, role: Role) -> None:
-        self._key, self._role = loaded.configuration_key, role
+    def __init__(self, variables: HostVariables, role: Role) -> None:
+        self._key, self._role = variables.configuration_key, role
         self._user_data_sha256 = hashlib.sha256(imds.user_data()).hexdigest()
-        self._found: DesiredConfig | None = None
+        self._desired: DesiredConfig | None = None
         self._due = 0.0
 
     def step(self, now: float) -> None:
         """Looks at the object, and applies it where it is new or due again. Raises what the API raises."""
         newest = desired_config.fetch(self._key)
-        if self._found is None or newest.sha256 != self._found.sha256:
-            self._found, self._due = newest, now
+        if self._desired is None or newest.sha256 != self._desired.sha256:
+            self._desired, self._due = newest, now
         if now >= self._due:
-            self._due = now + self._attempt(self._found)
+            self._due = now + self._attempt(self._desired)
 
-    def _attempt(self, found: DesiredConfig) -> float:
+    def _attempt(self, desired: DesiredConfig) -> float:
         """Tries to put it in force; returns the seconds until the next try."""
-        if found.user_data_sha256 != self._user_data_sha256:
-            return RETRY  # the stop that brings the user data for it, and perhaps another model, brings it in force as well
-        again = RETRY
+        if desired.user_data_sha256 != self._user_data_sha256:
+            return RETRY_INTERVAL  # the stop that brings the user data for it, and perhaps another model, brings it in force as well
+        again = RETRY_INTERVAL
         try:
-            again = self._role.reapply_interval(found)
-            changed = apply(found, self._role)
+            again = self._role.reapply_interval(desired)
+            changed = apply(desired, self._role)
         except Exception as error:
             print(f"webstack-reconfigure: {error}", file=sys.stderr, flush=True)
             current = desired_config.read_applied()
-            if current is None or current.sha256 != found.sha256:
-                desired_config.save_failure(failure_of(found, error))
-            return again if isinstance(error, PermanentError) else RETRY
+            if current is None or current.sha256 != desired.sha256:
+                desired_config.save_failure(failure_of(desired, error))
+            return again if isinstance(error, PermanentError) else RETRY_INTERVAL
         if changed:
-            print(f"webstack-reconfigure: {found.sha256[:12]} is in force", file=sys.stderr, flush=True)
+            print(f"webstack-reconfigure: {desired.sha256[:12]} is in force", file=sys.stderr, flush=True)
         return again
 
 
 def main() -> None:
     """Runs for ever."""
-    loaded = config.load_common()
-    role = cast(Role, importlib.import_module(f"{loaded.role}_role.role"))
-    following = ConfigReconciler(loaded, role)
+    variables = config.load_common()
+    role = cast(Role, importlib.import_module(f"{variables.role}_role.role"))
+    reconciler = ConfigReconciler(variables, role)
     while True:
         try:
-            following.step(time.monotonic())
+            reconciler.step(time.monotonic())
         except Exception as error:
             print(f"webstack-reconfigure: {error}", file=sys.stderr, flush=True)
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL)

@@ -22,7 +22,7 @@ RECHECK_INTERVAL = 1.0
 """Seconds until the second look at a host that served at the last one: a single answer that was late is no news."""
 FAILED_AFTER = 30.0
 """Seconds for which a host that served may not serve, until it has failed: a restart of a service takes less."""
-CONFIG_POLL = 0.5
+CONFIG_POLL_INTERVAL = 0.5
 """Seconds between two glances at the configuration that is in force."""
 
 Publish = Callable[[State, CheckResult, bool], bool]
@@ -32,8 +32,10 @@ Publish = Callable[[State, CheckResult, bool], bool]
 class Reporter:
     """What has been told of a host that served when this began, and what follows from each look at it."""
 
-    def __init__(self, look: Callable[[], CheckResult], tell: Publish, *, now: Callable[[], float], spread: Callable[[], float]) -> None:
-        self._run_check, self._publish, self._now, self._jitter = look, tell, now, spread
+    def __init__(
+        self, run_check: Callable[[], CheckResult], publish: Publish, *, clock: Callable[[], float], jitter: Callable[[], float]
+    ) -> None:
+        self._run_check, self._publish, self._clock, self._jitter = run_check, publish, clock, jitter
         self._last_published: object = None
         self._publish_at = 0.0
         self._lost_at: float | None = None
@@ -41,59 +43,59 @@ class Reporter:
 
     def step(self) -> float:
         """Looks once and tells what is to be told; returns the seconds until the next look."""
-        found = self._run_check()
-        state = self._state(found)
+        result = self._run_check()
+        state = self._state(result)
         if state is None:
             return RECHECK_INTERVAL
-        word = (state, found.reason, found.facts, desired_config.record_fields())
-        if word != self._last_published or self._now() >= self._publish_at:
-            return self._publish_state(state, found, word)
+        signature = (state, result.reason, result.facts, desired_config.record_fields())
+        if signature != self._last_published or self._clock() >= self._publish_at:
+            return self._publish_state(state, result, signature)
         return CHECK_INTERVAL
 
-    def _state(self, found: CheckResult) -> State | None:
+    def _state(self, result: CheckResult) -> State | None:
         """What a look means; None where a second one decides."""
-        moment = self._now()
-        if found.ok:
+        moment = self._clock()
+        if result.ok:
             self._lost_at = None
             return "ready"
         if self._lost_at is None:
             self._lost_at = moment
             return None
-        return "failed" if moment - self._lost_at >= FAILED_AFTER and not found.recovering else "unready"
+        return "failed" if moment - self._lost_at >= FAILED_AFTER and not result.recovering else "unready"
 
-    def _publish_state(self, state: State, found: CheckResult, word: object) -> float:
-        if not self._publish(state, replace(found, detail=with_unit_logs(state, found)), word != self._last_published):
+    def _publish_state(self, state: State, result: CheckResult, signature: object) -> float:
+        if not self._publish(state, replace(result, detail=with_unit_logs(state, result)), signature != self._last_published):
             return next(self._pauses)
         self._pauses = backoff.exponential()
-        self._last_published = word
-        self._publish_at = self._now() + (REPUBLISH_INTERVAL if state == "failed" else readiness.HEARTBEAT + self._jitter())
+        self._last_published = signature
+        self._publish_at = self._clock() + (REPUBLISH_INTERVAL if state == "failed" else readiness.HEARTBEAT + self._jitter())
         return CHECK_INTERVAL
 
 
 class UnitMonitor:
     """The units that fail again and again, for a check that found nothing that serves."""
 
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._watch = unit_failures.FailureMonitor()
-        self._seen_at = float("-inf")
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._failure_monitor = unit_failures.FailureMonitor()
+        self._polled_at = float("-inf")
 
-    def explain(self, found: CheckResult) -> CheckResult:
+    def explain_failure(self, result: CheckResult) -> CheckResult:
         """The check, or the unit that fails in its place. While all is well the units are looked at rarely: to know that they ran well."""
-        if not found.ok:
-            unit = failing_unit(self._watch)
-            return unit.check(found) if unit else found
-        if self._now() - self._seen_at >= readiness.HEARTBEAT:
-            self._seen_at = self._now()
-            failing_unit(self._watch)
+        if not result.ok:
+            unit = failing_unit(self._failure_monitor)
+            return unit.check_result(result) if unit else result
+        if self._clock() - self._polled_at >= readiness.HEARTBEAT:
+            self._polled_at = self._clock()
+            failing_unit(self._failure_monitor)
             with suppress(Exception):  # the host serves
-                unit_failures.reset_restart_counts(steady=unit_failures.STABLE_AFTER)
-        return found
+                unit_failures.reset_restart_counts(min_uptime=unit_failures.STABLE_AFTER)
+        return result
 
 
-def publish(state: State, result: CheckResult, news: bool) -> bool:
+def publish(state: State, result: CheckResult, changed: bool) -> bool:
     """Publishes the record; whether it was published."""
-    if news:
+    if changed:
         print(f"webstack-report: {state}: {result.reason}", *result.detail, sep="\n  ", file=sys.stderr, flush=True)
     try:
         readiness.publish(state, result.reason, result.detail, result.facts, result.metrics, periodic=True)
@@ -108,20 +110,20 @@ def main() -> None:
     aws.use_short_timeouts()
     role, units = load_role(config.load_common()), UnitMonitor(time.monotonic)
 
-    def look() -> CheckResult:
-        return units.explain(run_check(lambda: role))
+    def check() -> CheckResult:
+        return units.explain_failure(run_check(lambda: role))
 
-    reporter = Reporter(look, publish, now=time.monotonic, spread=lambda: secrets.SystemRandom().uniform(0, readiness.JITTER))
+    reporter = Reporter(check, publish, clock=time.monotonic, jitter=lambda: secrets.SystemRandom().uniform(0, readiness.JITTER))
     while True:
-        marks = _config_inodes()
+        inodes = _config_inodes()
         try:
             pause = reporter.step()
         except Exception as error:
             print(f"webstack-report: {error}", file=sys.stderr, flush=True)
             pause = CHECK_INTERVAL
         until = time.monotonic() + pause
-        while time.monotonic() < until and marks == _config_inodes():
-            time.sleep(CONFIG_POLL)
+        while time.monotonic() < until and inodes == _config_inodes():
+            time.sleep(CONFIG_POLL_INTERVAL)
 
 
 def _config_inodes() -> list[int]:

@@ -48,8 +48,8 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise CommandError(f"{line}: still running after {timeout} s") from error
     if check and done.returncode != 0:
-        said = (done.stdout + done.stderr).strip().splitlines()[-LAST_LINES:]
-        raise CommandError("\n".join([f"{line}: exit code {done.returncode}", *said]))
+        lines = (done.stdout + done.stderr).strip().splitlines()[-LAST_LINES:]
+        raise CommandError("\n".join([f"{line}: exit code {done.returncode}", *lines]))
     return done
 
 

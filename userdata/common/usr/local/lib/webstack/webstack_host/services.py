@@ -88,8 +88,8 @@ def show(units: Sequence[str], properties: Sequence[str]) -> dict[str, dict[str,
     """What systemd says of each unit, by its name. A unit that it does not know has the properties of one that never ran."""
     if not units:
         return {}
-    said = run(["systemctl", "show", f"--property={','.join(('Id', *properties))}", *units], check=False).stdout
-    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in said.split("\n\n")]
+    output = run(["systemctl", "show", f"--property={','.join(('Id', *properties))}", *units], check=False).stdout
+    blocks = [dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n")]
     return {block["Id"]: block for block in blocks if block.get("Id")}
 
 

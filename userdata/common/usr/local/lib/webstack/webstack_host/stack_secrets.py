@@ -45,14 +45,14 @@ class SecretCache:
     """The values of versions, each asked for once and kept in memory alone. A version never changes its value."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], str] = {}
+        self._values: dict[tuple[str, str], str] = {}
 
     def get(self, purpose: str, version: str) -> str:
         """The value of a version. Raises what the AWS API raises."""
-        found = self._known.get((purpose, version))
+        found = self._values.get((purpose, version))
         if found is None:
             found = aws.secrets().get_secret_value(SecretId=_name(purpose), VersionId=version)["SecretString"]
-            self._known[purpose, version] = found
+            self._values[purpose, version] = found
         return found
 
 

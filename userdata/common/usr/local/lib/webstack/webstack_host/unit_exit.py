@@ -15,9 +15,9 @@ from typing import Any, cast
 
 from webstack_host.run import run
 
-FAILED = "d9b373ed55a64feb8242e02dbe79a49c"  # SD_MESSAGE_UNIT_FAILURE_RESULT
-SUCCEEDED = "7ad2d189f7e94e70a38c781354912448"  # SD_MESSAGE_UNIT_SUCCESS
-EXITED = "98e322203f7a4ed290d09fe03c09fe15"  # SD_MESSAGE_UNIT_PROCESS_EXIT
+FAILED_MESSAGE_ID = "d9b373ed55a64feb8242e02dbe79a49c"  # SD_MESSAGE_UNIT_FAILURE_RESULT
+SUCCEEDED_MESSAGE_ID = "7ad2d189f7e94e70a38c781354912448"  # SD_MESSAGE_UNIT_SUCCESS
+EXITED_MESSAGE_ID = "98e322203f7a4ed290d09fe03c09fe15"  # SD_MESSAGE_UNIT_PROCESS_EXIT
 
 MAX_ENTRIES = 600
 """Lines of the journal that are looked at: some runs of a program that says much."""
@@ -50,15 +50,15 @@ def last_exit(unit: str) -> UnitExit:
     fields = "MESSAGE,MESSAGE_ID,UNIT,UNIT_RESULT,EXIT_CODE,EXIT_STATUS,INVOCATION_ID"
     command = ["journalctl", "--boot", "--quiet", "--no-pager", "--output=json", f"--output-fields={fields}"]
     entries = list(_entries(run([*command, f"--lines={MAX_ENTRIES}", "--unit", unit], check=False).stdout))
-    ended = [entry for entry in entries if entry.get("MESSAGE_ID") in (FAILED, SUCCEEDED)]
+    ended = [entry for entry in entries if entry.get("MESSAGE_ID") in (FAILED_MESSAGE_ID, SUCCEEDED_MESSAGE_ID)]
     if not ended:
         return UnitExit()
     last = ended[-1]
-    whole = _run(entries, last.get("INVOCATION_ID"))
-    exits = [entry for entry in whole if entry.get("MESSAGE_ID") == EXITED]
-    said = [_text(entry.get("MESSAGE")) for entry in whole if "UNIT" not in entry]
-    lines = [line.rstrip()[:MAX_LINE_LENGTH] for text in said for line in text.splitlines() if line.strip()]
-    result = _text(last.get("UNIT_RESULT")) if last["MESSAGE_ID"] == FAILED else "success"
+    run_entries = _run(entries, last.get("INVOCATION_ID"))
+    exits = [entry for entry in run_entries if entry.get("MESSAGE_ID") == EXITED_MESSAGE_ID]
+    messages = [_text(entry.get("MESSAGE")) for entry in run_entries if "UNIT" not in entry]
+    lines = [line.rstrip()[:MAX_LINE_LENGTH] for text in messages for line in text.splitlines() if line.strip()]
+    result = _text(last.get("UNIT_RESULT")) if last["MESSAGE_ID"] == FAILED_MESSAGE_ID else "success"
     return UnitExit(result=result, description=_describe(result, exits), lines=summarize_log(lines), cause=cause(lines))
 
 

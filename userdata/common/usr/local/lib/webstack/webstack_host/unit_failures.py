@@ -34,7 +34,7 @@ class FailingUnit:
     failures: int
     last_exit: UnitExit
     """How its last run ended."""
-    limit: str
+    start_timeout: str
     """How long it may take to start, as systemd writes it."""
 
     @property
@@ -52,14 +52,14 @@ class FailingUnit:
         """Whether the time that a setting gives it was over."""
         return self.last_exit.result == "timeout" and self.unit in TIMEOUT_SETTINGS
 
-    def check(self, found: CheckResult) -> CheckResult:
+    def check_result(self, result: CheckResult) -> CheckResult:
         """What a check found, with this as its reason."""
-        return CheckResult(ok=False, reason=self._reason(), detail=self.last_exit.lines, facts={**found.facts, "failing": self.unit})
+        return CheckResult(ok=False, reason=self._reason(), detail=self.last_exit.lines, facts={**result.facts, "failing": self.unit})
 
     def _reason(self) -> str:
         if self.timed_out:
             what, key = TIMEOUT_SETTINGS[self.unit]
-            return f"{what} took longer than {key}={self.limit} and was stopped"
+            return f"{what} took longer than {key}={self.start_timeout} and was stopped"
         cause = f": {self.last_exit.cause}" if self.last_exit.cause else ""
         return f"{self.unit} has failed {self.failures} times ({self.last_exit.description}){cause}"
 
@@ -70,41 +70,49 @@ class FailureMonitor:
     def __init__(self) -> None:
         self._stable_restarts = dict[str, int]()
         """For each unit its restarts when it last ran well."""
-        self._found: FailingUnit | None = None
+        self._failing: FailingUnit | None = None
 
     def poll(self) -> FailingUnit | None:
         """The unit that failed most often, where one is to be told of."""
-        shown = services.show(services.target_services(), PROPERTIES)
-        counts = {unit: self._failures(unit, said) for unit, said in shown.items()}
+        properties_by_unit = services.show(services.target_services(), PROPERTIES)
+        counts = {unit: self._failures(unit, properties) for unit, properties in properties_by_unit.items()}
         unit = max(counts, key=lambda name: counts[name], default="")
         if not unit or not counts[unit]:
-            self._found = None
-        elif self._found is None or not self._found.last_exit.lines or (unit, counts[unit]) != (self._found.unit, self._found.failures):
+            self._failing = None
+        elif (
+            self._failing is None
+            or not self._failing.last_exit.lines
+            or (unit, counts[unit]) != (self._failing.unit, self._failing.failures)
+        ):
             # Its log is read once for each failure; the journal may get a program's last lines later than systemd knows of its end.
-            limit = shown[unit].get("TimeoutStartUSec", "")
-            self._found = FailingUnit(unit=unit, failures=counts[unit], last_exit=unit_exit.last_exit(unit), limit=limit)
-        return self._found if self._found is not None and self._found.reportable else None
+            limit = properties_by_unit[unit].get("TimeoutStartUSec", "")
+            self._failing = FailingUnit(unit=unit, failures=counts[unit], last_exit=unit_exit.last_exit(unit), start_timeout=limit)
+        return self._failing if self._failing is not None and self._failing.reportable else None
 
-    def _failures(self, unit: str, said: Mapping[str, str]) -> int:
-        restarts = int(said.get("NRestarts") or 0)
-        if _is_stable(said):
+    def _failures(self, unit: str, properties: Mapping[str, str]) -> int:
+        restarts = int(properties.get("NRestarts") or 0)
+        if _is_stable(properties):
             self._stable_restarts[unit] = restarts
             return 0
         before = min(self._stable_restarts.get(unit, 0), restarts)  # the count begins anew where somebody starts the unit
-        between = said.get("ActiveState") == "failed" or said.get("SubState", "").startswith("auto-restart")
+        between = properties.get("ActiveState") == "failed" or properties.get("SubState", "").startswith("auto-restart")
         return restarts - before + between
 
 
-def _is_stable(said: Mapping[str, str], steady: float = STABLE_AFTER) -> bool:
-    if said.get("ActiveState") != "active":
+def _is_stable(properties: Mapping[str, str], min_uptime: float = STABLE_AFTER) -> bool:
+    if properties.get("ActiveState") != "active":
         return False
-    since = int(said.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
-    return said.get("Type") == "oneshot" or time.monotonic() - since >= steady
+    since = int(properties.get("ActiveEnterTimestampMonotonic") or 0) / 1e6
+    return properties.get("Type") == "oneshot" or time.monotonic() - since >= min_uptime
 
 
-def reset_restart_counts(*, steady: float = 0.0) -> None:
+def reset_restart_counts(*, min_uptime: float = 0.0) -> None:
     """Lets the pauses between two starts of a unit that runs since `steady` seconds begin anew: they grow with its count of restarts."""
-    shown = services.show(services.target_services(), PROPERTIES)
-    settled = [unit for unit, said in shown.items() if int(said.get("NRestarts") or 0) and _is_stable(said, steady)]
-    if settled:
-        services.run(["systemctl", "reset-failed", *settled], check=False)
+    properties_by_unit = services.show(services.target_services(), PROPERTIES)
+    stable = [
+        unit
+        for unit, properties in properties_by_unit.items()
+        if int(properties.get("NRestarts") or 0) and _is_stable(properties, min_uptime)
+    ]
+    if stable:
+        services.run(["systemctl", "reset-failed", *stable], check=False)

@@ -76,7 +76,7 @@ class AccountReconciler:
         self._values = stack_secrets.SecretCache()
         log_in = partial(can_log_in, variables.private_address)
         self._password_reconcilers = {
-            account.purpose: PasswordReconciler(root, account.name, account.purpose, network=variables.network_cidr, works=log_in)
+            account.purpose: PasswordReconciler(root, account.name, account.purpose, network=variables.network_cidr, can_log_in=log_in)
             for account in accounts(variables.schema)
         }
 
@@ -126,11 +126,11 @@ def main(variables: DatabaseVariables) -> None:
     """Looks until this host has its part done, and then as often as secrets may change. Runs for ever."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
-    kept, notice = AccountReconciler(variables, MySQLClient("root", patience=30.0)), stack_secrets.ChangeNotice()
+    reconciler, notice = AccountReconciler(variables, MySQLClient("root", timeout=30.0)), stack_secrets.ChangeNotice()
     first = True
     while True:
         try:
-            if (first or notice.is_new() or notice.due(time.monotonic())) and kept.reconcile():
+            if (first or notice.is_new() or notice.due(time.monotonic())) and reconciler.reconcile():
                 notice.mark_done(time.monotonic())
                 first = False
         except Exception as error:  # of MySQL, of the API: tried again

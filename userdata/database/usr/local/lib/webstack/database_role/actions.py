@@ -73,7 +73,7 @@ class ActionExecutor:
     def _clone(self) -> None:
         peer = self._peer()
         secret = quote(aws.secret("database-clone"))
-        patient = MySQLClient(paths.AGENT_USER, patience=CLONE_TIMEOUT)
+        patient = MySQLClient(paths.AGENT_USER, timeout=CLONE_TIMEOUT)
         try:
             # The clone drops what is here, which super_read_only forbids; read_only stays, so no client can write in between.
             patient.run(

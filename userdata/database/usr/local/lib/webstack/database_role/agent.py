@@ -25,7 +25,7 @@ from .variables import DatabaseVariables
 
 LOG = logging.getLogger("webstack.agent")
 
-INTERVAL = 0.25
+STEP_INTERVAL = 0.25
 """Seconds between two looks."""
 
 MODE_INTERVAL = 3.0
@@ -40,7 +40,7 @@ class Agent:
 
     def __init__(self, variables: DatabaseVariables) -> None:
         self._variables = variables
-        self._server = MySQLClient(paths.AGENT_USER, patience=10.0)
+        self._server = MySQLClient(paths.AGENT_USER, timeout=10.0)
         self._executor = ActionExecutor(server=self._server, peer=variables.peer)
         self._ack_timer = AckTimer()
         self._primary_record: PrimaryRecord | None = None
@@ -69,7 +69,7 @@ class Agent:
                 self._publish_failure(error)
             # One action leads to the next at once; the same again means that it had no effect yet.
             if decision is None or decision.action in NO_OPS or decision == last:
-                time.sleep(INTERVAL)
+                time.sleep(STEP_INTERVAL)
             last = decision
 
     def step(self) -> Decision:
@@ -126,10 +126,10 @@ class Agent:
     def _primary_server(self, address: str) -> MySQLClient:
         if self._primary is None:
             password = partial(aws.secret, receiver_password.PURPOSE)
-            self._primary = MySQLClient("replication", address=address, password=password, patience=2.0, connect=1.0)
+            self._primary = MySQLClient("replication", address=address, password=password, timeout=2.0, connect_timeout=1.0)
         return self._primary
 
-    def _act(self, decision: Decision, seen: ObservedState) -> None:
+    def _act(self, decision: Decision, observed: ObservedState) -> None:
         if decision.action is Action.RECORD_DEGRADED:
             self._record(ReplicationMode.DEGRADED, decision.reason)
         elif decision.action is Action.RECORD_LOSSLESS:
@@ -141,7 +141,7 @@ class Agent:
         if decision.action is Action.SEMI_SYNC_ON:
             after = local_view(self._server)
             self._baseline = after.executed if after else None
-        elif decision.action is Action.SEMI_SYNC_OFF or (seen.local and not seen.local.semi_sync):
+        elif decision.action is Action.SEMI_SYNC_OFF or (observed.local and not observed.local.semi_sync):
             self._baseline = None
 
     def _start_applier(self, reason: str) -> None:

@@ -84,28 +84,28 @@ def decide_boot(state: BootState) -> BootDecision:
     )
 
 
-def _with_data(facts: BootState) -> BootDecision:
-    if facts.primary_record is None:
+def _with_data(state: BootState) -> BootDecision:
+    if state.primary_record is None:
         return _blocked(
-            f"the data volume of {facts.host} holds data, but database/primary.json is not in the bucket: nothing says which host may be"
+            f"the data volume of {state.host} holds data, but database/primary.json is not in the bucket: nothing says which host may be"
             f' written to. Put it back ({{"version": 1, "primary": "HOST", "data_id": ""}}) once you are sure which host is ahead'
         )
-    return BootDecision(step=BootStep.START, reason=f"the volume holds the data; {facts.primary_record.primary} is primary")
+    return BootDecision(step=BootStep.START, reason=f"the volume holds the data; {state.primary_record.primary} is primary")
 
 
-def _with_unclaimed_database(facts: BootState) -> BootDecision:
-    if facts.primary_record is None:
+def _with_unclaimed_database(state: BootState) -> BootDecision:
+    if state.primary_record is None:
         return BootDecision(step=BootStep.CLAIM_PRIMARY, reason="a database begun here is not claimed yet")
-    if facts.data_id and facts.primary_record.data_id == facts.data_id:
+    if state.data_id and state.primary_record.data_id == state.data_id:
         return BootDecision(step=BootStep.MARK_SEEDED, reason="the claim names the very database that was begun here")
     return BootDecision(
         step=BootStep.PREPARE_CLONE_TARGET,
-        reason=f"{facts.primary_record.primary} began this stack's database; what was begun here was never used",
+        reason=f"{state.primary_record.primary} began this stack's database; what was begun here was never used",
     )
 
 
-def _with_no_database(facts: BootState) -> BootDecision:
-    if facts.peer_has_data:
+def _with_no_database(state: BootState) -> BootDecision:
+    if state.peer_has_data:
         return _blocked(
             "database/primary.json is not in the bucket, yet the other host answers with data: a new database would hide it. Put the"
             " object back"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from webstack_host import services, stack_secrets
-from webstack_host.api_cache import CachedAnswer
+from webstack_host.api_cache import CachedQuery
 from webstack_host.readiness import CheckResult
 from webstack_host.variables import DatabaseEndpoint
 
@@ -23,8 +23,8 @@ UNITS = ("mysql.service", "webstack-database-agent.service", "webstack-database-
 RESEED = "webstack-database reseed"
 """Run on a replica, it gives up what the replica holds for a new copy of the primary (see `reseeding`)."""
 
-PRIMARY_CACHE: CachedAnswer[PrimaryRecord | None] = CachedAnswer()
-MODE_CACHE: CachedAnswer[ReplicationMode | None] = CachedAnswer()
+PRIMARY_CACHE: CachedQuery[PrimaryRecord | None] = CachedQuery()
+MODE_CACHE: CachedQuery[ReplicationMode | None] = CachedQuery()
 """The two records in the artifact bucket. What of them matters at once is seen at the hosts themselves."""
 
 
@@ -46,50 +46,52 @@ class HealthInputs:
 
 def evaluate(variables: DatabaseVariables, inputs: HealthInputs) -> CheckResult:
     """Ready or not, with the one reason that matters most. Pure."""
-    doing = f"{inputs.agent.get('action', 'no word')}: {inputs.agent.get('reason', 'the agent has not spoken yet')}"
+    agent_summary = f"{inputs.agent.get('action', 'no word')}: {inputs.agent.get('reason', 'the agent has not spoken yet')}"
     if inputs.primary_record is None and inputs.bucket_error:
-        return _without_primary_record(variables, inputs, doing)
+        return _without_primary_record(variables, inputs, agent_summary)
     facts = record_facts(variables, inputs.primary_record)
     if inputs.primary_record is None:
         return CheckResult(ok=False, reason="waiting for the first database host to begin the database", facts=facts)
     if inputs.status is None:
-        return CheckResult(ok=False, reason=f"the role check does not answer ({doing})", facts=facts, units=UNITS)
+        return CheckResult(ok=False, reason=f"the role check does not answer ({agent_summary})", facts=facts, units=UNITS)
     if inputs.primary_record.primary == variables.host:
         facts["replication"] = inputs.agent.get("mode", "")
         if not inputs.status["primary"]:
-            return _not_yet(f"not open for writes: {doing}", facts, inputs)
+            return _not_yet(f"not open for writes: {agent_summary}", facts, inputs)
         if not inputs.accounts:
             return CheckResult(ok=False, reason="open for writes, making accounts", facts=facts, units=UNITS)
         return CheckResult(ok=True, reason=f"primary, {facts['replication']}", facts=facts)
-    return replace(_replica(inputs.primary_record.primary, inputs, facts, doing), metrics=_measures(inputs.status))
+    return replace(_replica(inputs.primary_record.primary, inputs, facts, agent_summary), metrics=_metrics(inputs.status))
 
 
-def _replica(primary: str, found: HealthInputs, facts: dict[str, str], doing: str) -> CheckResult:
-    status, beside = found.status or {}, found.primary_status
+def _replica(primary: str, inputs: HealthInputs, facts: dict[str, str], agent_summary: str) -> CheckResult:
+    status, primary_status = inputs.status or {}, inputs.primary_status
     if not status["replica"]:
-        return _not_replicating(primary, status, facts, found, doing)
-    if beside and not beside.get("expects_replica", True):
+        return _not_replicating(primary, status, facts, inputs, agent_summary)
+    if primary_status and not primary_status.get("expects_replica", True):
         # The replica is new to the stack: the primary is told of it by its own change, which comes once this host is ready.
         return CheckResult(ok=True, reason=f"replica of {primary}, which is not configured with one yet", facts=facts)
-    lossless = found.mode is ReplicationMode.LOSSLESS or bool(found.bucket_error)
-    if not (lossless and beside and beside["semi_sync"]):
+    lossless = inputs.mode is ReplicationMode.LOSSLESS or bool(inputs.bucket_error)
+    if not (lossless and primary_status and primary_status["semi_sync"]):
         reason = f"replicating, but {primary} does not wait for this replica's acknowledgement yet"
         return CheckResult(ok=False, reason=reason, facts=facts, units=UNITS, recovering=True)
-    return CheckResult(ok=True, reason=f"replica of {primary}", facts=facts, unverified=found.bucket_error)
+    return CheckResult(ok=True, reason=f"replica of {primary}", facts=facts, unverified=inputs.bucket_error)
 
 
-def _not_replicating(primary: str, status: dict[str, Any], facts: dict[str, str], found: HealthInputs, doing: str) -> CheckResult:
+def _not_replicating(primary: str, status: dict[str, Any], facts: dict[str, str], inputs: HealthInputs, agent_summary: str) -> CheckResult:
     if status.get("data") == DataState.SEEDED.value:
-        if status.get("applier") == "OFF" and (error := status.get("applier_error") or _applier_error(found)):
+        if status.get("applier") == "OFF" and (error := status.get("applier_error") or _applier_error(inputs)):
             return CheckResult(ok=False, reason=f"the applier stopped: {error}", facts=facts, detail=[remedy(primary)], permanent=True)
         if status.get("receiver") == status.get("applier") == "ON" and status.get("lag_seconds") is not None:
             return CheckResult(ok=False, reason=f"too far behind {primary}: reads go there", facts=facts, recovering=True)
-    return _not_yet(f"not replicating yet: {doing}", facts, found)
+    return _not_yet(f"not replicating yet: {agent_summary}", facts, inputs)
 
 
-def _applier_error(found: HealthInputs) -> str:
+def _applier_error(inputs: HealthInputs) -> str:
     """Why an applier could not even begin: the agent has the statement's own error."""
-    return found.agent.get("reason", "").removeprefix("the applier stopped: ") if found.agent.get("action") == Action.BLOCKED.value else ""
+    return (
+        inputs.agent.get("reason", "").removeprefix("the applier stopped: ") if inputs.agent.get("action") == Action.BLOCKED.value else ""
+    )
 
 
 def remedy(primary: str) -> str:
@@ -97,25 +99,25 @@ def remedy(primary: str) -> str:
     return f"`{RESEED}` on this host gives its data up for a new copy of {primary}'s; read docs/runbooks.md, A replica's applier stopped"
 
 
-def _not_yet(reason: str, facts: dict[str, str], found: HealthInputs) -> CheckResult:
-    copying = (found.status or {}).get("data") == DataState.CLONE_TARGET.value and found.agent.get("action") != Action.BLOCKED.value
+def _not_yet(reason: str, facts: dict[str, str], inputs: HealthInputs) -> CheckResult:
+    copying = (inputs.status or {}).get("data") == DataState.CLONE_TARGET.value and inputs.agent.get("action") != Action.BLOCKED.value
     return CheckResult(ok=False, reason=reason, facts=facts, units=UNITS, recovering=copying)
 
 
-def _without_primary_record(variables: DatabaseVariables, found: HealthInputs, doing: str) -> CheckResult:
+def _without_primary_record(variables: DatabaseVariables, inputs: HealthInputs, agent_summary: str) -> CheckResult:
     """What this host itself shows, where the bucket does not say which it is to be."""
     facts = filesystem.facts()
-    if found.status is None:
-        return CheckResult(ok=False, reason=f"the role check does not answer ({doing})", facts=facts, units=UNITS)
+    if inputs.status is None:
+        return CheckResult(ok=False, reason=f"the role check does not answer ({agent_summary})", facts=facts, units=UNITS)
     for role, serves in (("primary", "takes writes"), ("replica", "replicates")):
-        if found.status[role]:
+        if inputs.status[role]:
             return CheckResult(
-                ok=True, reason=serves, facts={**facts, "role": role}, metrics=_measures(found.status), unverified=found.bucket_error
+                ok=True, reason=serves, facts={**facts, "role": role}, metrics=_metrics(inputs.status), unverified=inputs.bucket_error
             )
-    return _not_yet(f"neither takes writes nor replicates: {doing}", facts, found)
+    return _not_yet(f"neither takes writes nor replicates: {agent_summary}", facts, inputs)
 
 
-def _measures(status: dict[str, Any]) -> dict[str, str]:
+def _metrics(status: dict[str, Any]) -> dict[str, str]:
     lag = status.get("lag_seconds")
     return {} if status.get("writable", True) or lag is None else {"lag": f"{lag:.1f} s"}
 
@@ -124,30 +126,30 @@ def check(variables: DatabaseVariables) -> CheckResult:
     """Looks once; quick, and never raises for what is not there yet. The bucket is asked rarely."""
     own = variables.endpoint(variables.host)
     status = _status(own) if own else None
-    claim, mode, unasked = None, None, ""
+    primary_record, mode, bucket_error = None, None, ""
     primary: DatabaseEndpoint | None = None
     try:
-        claim = PRIMARY_CACHE.get(records.read_primary, good=lambda claim: claim is not None)
-        primary = variables.endpoint(claim.primary) if claim and claim.primary != variables.host else None
+        primary_record = PRIMARY_CACHE.get(records.read_primary, is_good=lambda claim: claim is not None)
+        primary = variables.endpoint(primary_record.primary) if primary_record and primary_record.primary != variables.host else None
         if primary and status and status["replica"]:
-            mode = MODE_CACHE.get(records.read_mode, good=lambda mode: mode is ReplicationMode.LOSSLESS)
+            mode = MODE_CACHE.get(records.read_mode, is_good=lambda mode: mode is ReplicationMode.LOSSLESS)
     except Exception as error:
-        unasked = f"the artifact bucket cannot be asked: {error}"
-    found = evaluate(
+        bucket_error = f"the artifact bucket cannot be asked: {error}"
+    result = evaluate(
         variables,
         HealthInputs(
-            primary_record=claim,
+            primary_record=primary_record,
             status=status,
             agent=_agent(),
             accounts=paths.ACCOUNTS_DONE.exists(),
             primary_status=_status(primary) if primary else None,
             mode=mode,
-            bucket_error=unasked,
+            bucket_error=bucket_error,
         ),
     )
-    if found.ok and not services.is_active(services.FIREWALL):  # it serves without, and one host can take that from all others
-        found = replace(found, ok=False, reason="the firewall's rules are not in force", units=(services.FIREWALL,))
-    return replace(found, facts={**found.facts, **stack_secrets.record_fact(accounts.secret_versions())})
+    if result.ok and not services.is_active(services.FIREWALL):  # it serves without, and one host can take that from all others
+        result = replace(result, ok=False, reason="the firewall's rules are not in force", units=(services.FIREWALL,))
+    return replace(result, facts={**result.facts, **stack_secrets.record_fact(accounts.secret_versions())})
 
 
 def _status(host: DatabaseEndpoint) -> dict[str, Any] | None:

@@ -56,20 +56,20 @@ def configure(variables: DatabaseVariables) -> None:
     paths.PREPARED.touch()
 
 
-def record_facts(variables: DatabaseVariables, claim: PrimaryRecord | None) -> dict[str, str]:
+def record_facts(variables: DatabaseVariables, primary_record: PrimaryRecord | None) -> dict[str, str]:
     """What this host's record tells besides its state."""
     facts = filesystem.facts()
-    if claim is None:
+    if primary_record is None:
         return facts if variables.host == variables.first_host else {**facts, **WAITING_FOR_PRIMARY}
-    return {**facts, "role": "primary" if claim.primary == variables.host else "replica"}
+    return {**facts, "role": "primary" if primary_record.primary == variables.host else "replica"}
 
 
-def prepare_data(variables: DatabaseVariables, progress: ProgressCallback, read_claim: Callable[[], PrimaryRecord | None]) -> None:
+def prepare_data(variables: DatabaseVariables, progress: ProgressCallback, read_primary: Callable[[], PrimaryRecord | None]) -> None:
     """Takes the boot's steps until there is something to start. Raises BootBlockedError where there must not be."""
     prepared = False
     while True:
         record = datadir.read()
-        claim = read_claim()
+        claim = read_primary()
         decision = decide_boot(
             BootState(
                 host=variables.host,
@@ -93,7 +93,7 @@ def prepare_data(variables: DatabaseVariables, progress: ProgressCallback, read_
             # Lost to somebody else or not: the next look at the claim tells which.
             records.create_primary(PrimaryRecord(primary=variables.host, data_id=record.data_id))
         elif decision.step is BootStep.MARK_SEEDED:
-            datadir.mark(DataState.SEEDED, decision.reason)
+            datadir.set_state(DataState.SEEDED, decision.reason)
         else:
             datadir.initialise(DataState.CLONE_TARGET, decision.reason)
             prepared = True

@@ -63,7 +63,7 @@ def write(record: DataRecord, path: Path = paths.DATA_RECORD) -> None:
     files.write(path, json.dumps(body, indent=2) + "\n", owner=paths.AGENT_USER, group=paths.AGENT_USER)
 
 
-def mark(data: DataState, reason: str) -> None:
+def set_state(data: DataState, reason: str) -> None:
     """Changes what the record says the data is."""
     write(replace(read(), data=data, reason=reason))
 

@@ -81,59 +81,59 @@ def _do(action: Action, reason: str) -> Decision:
 # --- the primary -------------------------------------------------------------------------------------------------------------------
 
 
-def _decide_primary(seen: ObservedState, local: LocalView) -> Decision:
+def _decide_primary(observed: ObservedState, local: LocalView) -> Decision:
     if local.source_address or local.receiver != "OFF" or local.applier != "OFF":
         return _do(Action.DROP_CHANNEL, "a primary follows nobody")
     if local.read_only:
-        return _decide_opening(seen, local)
-    off = _degraded_reason(seen)
+        return _decide_set_writable(observed, local)
+    off = _degraded_reason(observed)
     if off:
-        if seen.mode is not ReplicationMode.DEGRADED:
+        if observed.mode is not ReplicationMode.DEGRADED:
             return _do(Action.RECORD_DEGRADED, off)
         if local.semi_sync:
             return _do(Action.SEMI_SYNC_OFF, off)
         return _do(Action.HEALTHY, f"primary, degraded: {off}")
-    if seen.mode is ReplicationMode.LOSSLESS:
+    if observed.mode is ReplicationMode.LOSSLESS:
         if not local.semi_sync:
             return _do(Action.RECORD_DEGRADED, "semi-sync is off although the record says lossless")
         return _do(Action.HEALTHY, "primary, lossless")
-    return _decide_lossless(seen, local)
+    return _decide_lossless(observed, local)
 
 
-def _decide_opening(seen: ObservedState, local: LocalView) -> Decision:
-    if seen.mode is None:
+def _decide_set_writable(observed: ObservedState, local: LocalView) -> Decision:
+    if observed.mode is None:
         return _do(Action.RECORD_DEGRADED, "first start: no replica has been seen yet")
-    if not seen.has_replica and seen.mode is not ReplicationMode.DEGRADED:
+    if not observed.has_replica and observed.mode is not ReplicationMode.DEGRADED:
         return _do(Action.RECORD_DEGRADED, "configured without a replica")
-    if seen.mode is ReplicationMode.LOSSLESS and not local.semi_sync:
+    if observed.mode is ReplicationMode.LOSSLESS and not local.semi_sync:
         return _do(Action.SEMI_SYNC_ON, "the record says lossless: no write before the replica can acknowledge it")
-    return _do(Action.SET_WRITABLE, f"named primary; the record says {seen.mode.value}")
+    return _do(Action.SET_WRITABLE, f"named primary; the record says {observed.mode.value}")
 
 
-def _degraded_reason(seen: ObservedState) -> str:
+def _degraded_reason(observed: ObservedState) -> str:
     """Why this primary cannot promise two copies now; empty when it can, or may soon."""
-    if not seen.has_replica:
+    if not observed.has_replica:
         return "configured without a replica"
-    if seen.replica_stopping:
+    if observed.replica_stopping:
         return "the replica announced that it stops"
-    if seen.seconds_without_ack >= seen.ack_timeout:
-        return f"no replica has acknowledged for {seen.ack_timeout:g} s"
+    if observed.seconds_without_ack >= observed.ack_timeout:
+        return f"no replica has acknowledged for {observed.ack_timeout:g} s"
     return ""
 
 
-def _decide_lossless(seen: ObservedState, local: LocalView) -> Decision:
+def _decide_lossless(observed: ObservedState, local: LocalView) -> Decision:
     """From degraded towards lossless."""
-    peer = seen.peer
+    peer = observed.peer
     if peer is None:
         return _do(Action.HEALTHY, "primary, degraded: the replica does not answer")
     if peer.stopping or not peer.receiving or local.replicas < 1:
         return _do(Action.HEALTHY, "primary, degraded: the replica is not connected")
-    if not local.semi_sync or seen.semi_sync_baseline is None:
+    if not local.semi_sync or observed.semi_sync_baseline is None:
         lacking = (local.executed - peer.held).count()
         if lacking > MAX_MISSING_TRANSACTIONS:
             return _do(Action.HEALTHY, f"primary, degraded: the replica lacks {lacking} transactions")
         return _do(Action.SEMI_SYNC_ON, "the replica is connected and nearly level")
-    if seen.semi_sync_baseline <= peer.held:
+    if observed.semi_sync_baseline <= peer.held:
         return _do(Action.RECORD_LOSSLESS, "the replica holds all from before semi-sync, and acknowledges all since")
     return _do(Action.HEALTHY, "primary: the replica is receiving what it lacked")
 
@@ -141,72 +141,74 @@ def _decide_lossless(seen: ObservedState, local: LocalView) -> Decision:
 # --- the replica -------------------------------------------------------------------------------------------------------------------
 
 
-def _decide_replica(seen: ObservedState, local: LocalView) -> Decision:
+def _decide_replica(observed: ObservedState, local: LocalView) -> Decision:
     if not local.super_read_only:
-        return _do(Action.SET_READ_ONLY, f"{seen.primary} is primary, not this host")
+        return _do(Action.SET_READ_ONLY, f"{observed.primary} is primary, not this host")
     if local.semi_sync:
         return _do(Action.SEMI_SYNC_OFF, "on a replica its own applier would wait for acknowledgements")
-    if local.source_address != seen.primary_address:
-        return _do(Action.SET_SOURCE, f"to {seen.primary} at {seen.primary_address}")
+    if local.source_address != observed.primary_address:
+        return _do(Action.SET_SOURCE, f"to {observed.primary} at {observed.primary_address}")
     if local.applier == "OFF":
-        return _applier_stopped(seen, local)
-    errant = _decide_errant(seen, local)
+        return _applier_stopped(observed, local)
+    errant = _decide_errant(observed, local)
     if errant:
         return errant
-    if seen.primary_view is None:
-        return _wait(f"{seen.primary} does not answer")
+    if observed.primary_view is None:
+        return _wait(f"{observed.primary} does not answer")
     if local.receiver == "OFF":
-        return _receiver_stopped(seen, local)
+        return _receiver_stopped(observed, local)
     if local.receiver != "ON":
-        return _wait(f"connecting to {seen.primary}: {local.receiver_error or 'no error so far'}")
-    return _do(Action.HEALTHY, f"replicating from {seen.primary}")
+        return _wait(f"connecting to {observed.primary}: {local.receiver_error or 'no error so far'}")
+    return _do(Action.HEALTHY, f"replicating from {observed.primary}")
 
 
-def _decide_errant(seen: ObservedState, local: LocalView) -> Decision | None:
+def _decide_errant(observed: ObservedState, local: LocalView) -> Decision | None:
     """What to do about transactions that only this host has; None when there are none, or the primary cannot be asked.
 
     Those born on the primary itself are left to MySQL: the primary may be waiting for the acknowledgement of one that is here already, and
     its own check at attaching knows of those.
     """
-    primary = seen.primary_view
+    primary = observed.primary_view
     if primary is None:
         return None
     errant = (local.held - primary.executed).without_source(primary.server_uuid)
     if not errant:
         return None
     if local.receiver != "OFF":
-        return _do(Action.STOP_RECEIVER, f"this host holds transactions that {seen.primary} does not: {errant}")
+        return _do(Action.STOP_RECEIVER, f"this host holds transactions that {observed.primary} does not: {errant}")
     if errant.sources() <= {local.server_uuid}:
-        return _do(Action.PREPARE_RECLONE, f"transactions made on this host alone are given up for a new copy of {seen.primary}: {errant}")
+        return _do(
+            Action.PREPARE_RECLONE, f"transactions made on this host alone are given up for a new copy of {observed.primary}: {errant}"
+        )
     return _do(
         Action.BLOCKED,
-        f"this host holds transactions that {seen.primary} does not and that were not made here: {errant}. One of them has lost data;"
+        f"this host holds transactions that {observed.primary} does not and that were not made here: {errant}. One of them has lost data;"
         " nothing is copied over until a person decides",
     )
 
 
-def _applier_stopped(seen: ObservedState, local: LocalView) -> Decision:
+def _applier_stopped(observed: ObservedState, local: LocalView) -> Decision:
     """What was received is applied whether or not the primary answers: it was acknowledged, and may be the only copy."""
     if not local.applier_error:
         return _do(Action.START_APPLIER, "what was received must be applied")
-    primary = seen.primary_view
+    primary = observed.primary_view
     unreadable = any(words in local.applier_error.lower() for words in ("relay log", "metadata structure"))
     if unreadable and primary is not None and local.receiver == "OFF" and local.held <= primary.executed:
         return _do(Action.RESET_RELAY_LOG, f"the relay log cannot be read, and the primary still has all of it: {local.applier_error}")
     return _do(Action.BLOCKED, f"the applier stopped: {local.applier_error}")
 
 
-def _receiver_stopped(seen: ObservedState, local: LocalView) -> Decision:
-    primary = seen.primary_view
+def _receiver_stopped(observed: ObservedState, local: LocalView) -> Decision:
+    primary = observed.primary_view
     if not local.receiver_errno or primary is None:
-        return _do(Action.START_RECEIVER, f"to {seen.primary}")
+        return _do(Action.START_RECEIVER, f"to {observed.primary}")
     if local.receiver_errno == ER_BINLOG_PURGED and local.held <= primary.executed:
-        return _do(Action.PREPARE_RECLONE, f"{seen.primary} no longer has the log from where this host stopped")
+        return _do(Action.PREPARE_RECLONE, f"{observed.primary} no longer has the log from where this host stopped")
     if not local.held <= primary.executed:
         return _do(
             Action.BLOCKED,
-            f"{seen.primary} lacks transactions that it made itself and this host holds: {local.held - primary.executed}. The primary has"
-            " lost data; nothing is copied over until a person decides",
+            f"{observed.primary} lacks transactions that it made itself and this host holds: {local.held - primary.executed}. The primary"
+            " has lost data; nothing is copied over until a person decides",
         )
     return _do(Action.START_RECEIVER, f"again, after: {local.receiver_error}")
 
@@ -214,17 +216,17 @@ def _receiver_stopped(seen: ObservedState, local: LocalView) -> Decision:
 # --- a volume without data -----------------------------------------------------------------------------------------------------------
 
 
-def _decide_clone(seen: ObservedState, local: LocalView) -> Decision:
+def _decide_clone(observed: ObservedState, local: LocalView) -> Decision:
     """Takes the data from the other host.
 
     The named primary on a blank volume is the odd case: the object says that it leads, the other host holds the data. It copies that host
     while that host stays a replica, and leads again only when it holds everything that the other one has ever received; and not by itself
     where the record says that the other host may lack acknowledged writes.
     """
-    leads = seen.primary == seen.host
+    leads = observed.primary == observed.host
     if local.clone_state in {"In Progress", "Not Started"}:
         return _wait("cloning")
-    peer = seen.peer
+    peer = observed.peer
     if peer is None:
         return _wait("this volume is blank and the other host, which should hold the data, does not answer")
     if peer.data is not DataState.SEEDED:
@@ -235,7 +237,7 @@ def _decide_clone(seen: ObservedState, local: LocalView) -> Decision:
         return _do(Action.BLOCKED, f"database/primary.json names this host, but {peer.host} takes writes")
     if not leads and not peer.writable:
         return _wait(f"{peer.host} is not open for writes yet")
-    if leads and seen.mode is ReplicationMode.DEGRADED:
+    if leads and observed.mode is ReplicationMode.DEGRADED:
         return _do(
             Action.BLOCKED,
             f"this volume is blank and {peer.host} may lack writes that were acknowledged (database/replication.json says degraded)."

@@ -31,10 +31,10 @@ def grow(*, seconds: float = 120.0) -> bool:
 def facts() -> dict[str, str]:
     """What the readiness record tells of it: nothing while all is well."""
     try:
-        said = paths.GROWTH_FAILED.read_text().splitlines()
+        lines = paths.GROWTH_FAILED.read_text().splitlines()
     except (OSError, UnicodeDecodeError):
         return {}
-    return {"data_volume": f"its file system was not extended, and that is tried again: {' '.join(said)}"}
+    return {"data_volume": f"its file system was not extended, and that is tried again: {' '.join(lines)}"}
 
 
 def _save_failure(failure: str | None) -> None:

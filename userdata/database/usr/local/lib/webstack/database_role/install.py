@@ -30,7 +30,7 @@ SCRATCH = Path("/var/lib/webstack/mysql-install")
 
 APT = [AWAIT_APT, "apt-get", "-o", "Acquire::Retries=5", "-q", "-y"]
 
-INSTALL = """set -e
+INSTALL_SCRIPT = """set -e
 mount --bind "$1" /var/lib/mysql
 [ ! -e "$2" ] || mount --bind /dev/null "$2"
 shift 2
@@ -78,7 +78,7 @@ def _run_isolated(command: list[str]) -> None:
     shutil.rmtree(SCRATCH, ignore_errors=True)
     files.directory(SCRATCH)
     run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-c", INSTALL, "sh", SCRATCH, paths.CONFIGURATION, *command],
+        ["unshare", "--mount", "--propagation", "private", "sh", "-c", INSTALL_SCRIPT, "sh", SCRATCH, paths.CONFIGURATION, *command],
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         timeout=900,
     )

@@ -38,10 +38,10 @@ class MySQLClient:
     """
 
     def __init__(
-        self, user: str, *, address: str = "", password: str | Callable[[], str] = "", patience: float = 5.0, connect: float = 2.0
+        self, user: str, *, address: str = "", password: str | Callable[[], str] = "", timeout: float = 5.0, connect_timeout: float = 2.0
     ) -> None:
         self._user, self._address, self._password = user, address, password
-        self._timeout, self._connect_timeout = patience, connect
+        self._timeout, self._connect_timeout = timeout, connect_timeout
         self._connection: _Connection | None = None
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:

@@ -42,12 +42,12 @@ class DesiredPasswords:
         return [version for version in (self.primary, self.secondary) if version]
 
 
-def dual_statements(account: str, *, first: str, second: str) -> tuple[str, ...]:
+def dual_password_statements(account: str, *, first: str, second: str) -> tuple[str, ...]:
     """What gives an account two passwords, from whatever it has."""
     return tuple(f"ALTER USER {account} IDENTIFIED BY {quote(password)} RETAIN CURRENT PASSWORD" for password in (second, first))
 
 
-def single_statements(account: str, password: str) -> tuple[str, ...]:
+def single_password_statements(account: str, password: str) -> tuple[str, ...]:
     """What gives an account one password alone."""
     return f"ALTER USER {account} IDENTIFIED BY {quote(password)}", f"ALTER USER {account} DISCARD OLD PASSWORD"
 
@@ -55,8 +55,8 @@ def single_statements(account: str, password: str) -> tuple[str, ...]:
 class PasswordReconciler:
     """Keeps the password of one account."""
 
-    def __init__(self, root: MySQLClient, name: str, purpose: str, *, network: str, works: LoginCheck) -> None:
-        self._root, self._name, self._purpose, self._network, self._can_log_in = root, name, purpose, network, works
+    def __init__(self, root: MySQLClient, name: str, purpose: str, *, network: str, can_log_in: LoginCheck) -> None:
+        self._root, self._name, self._purpose, self._network, self._can_log_in = root, name, purpose, network, can_log_in
         self._applied: DesiredPasswords | None = None
 
     def reconcile(self, values: stack_secrets.SecretCache) -> list[str]:
@@ -77,9 +77,9 @@ class PasswordReconciler:
         if has_two != bool(wanted.secondary) or not all(self._can_log_in(self._name, password) for password in passwords):
             self._root.run(
                 *(
-                    dual_statements(who, first=passwords[0], second=passwords[1])
+                    dual_password_statements(who, first=passwords[0], second=passwords[1])
                     if wanted.secondary
-                    else single_statements(who, passwords[0])
+                    else single_password_statements(who, passwords[0])
                 )
             )
         for password in passwords:

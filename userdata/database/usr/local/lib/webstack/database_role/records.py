@@ -31,9 +31,9 @@ def read_primary() -> PrimaryRecord | None:
         raise ValueError(f"{PRIMARY_KEY} has no field {error}") from error
 
 
-def create_primary(claim: PrimaryRecord) -> bool:
+def create_primary(record: PrimaryRecord) -> bool:
     """Claims the stack's database for a host; False when somebody else has."""
-    body = {"version": 1, "primary": claim.primary, "data_id": claim.data_id, "time": utc_timestamp()}
+    body = {"version": 1, "primary": record.primary, "data_id": record.data_id, "time": utc_timestamp()}
     try:
         aws.s3().put_object(Bucket=config.load_common().bucket, Key=PRIMARY_KEY, Body=_text(body), IfNoneMatch="*")
     except ClientError as error:

@@ -30,7 +30,7 @@ REASON = "asked for by `webstack-database reseed`"
 CATCH_UP_DEADLINE = 10.0
 """Seconds in which the primary executes what its replica has received already and acknowledged."""
 
-POLL = 1.0
+POLL_INTERVAL = 1.0
 """Seconds between two looks at how far the copy is."""
 
 _PROGRESS = """SELECT STAGE AS stage, DATA AS done, ESTIMATE AS total FROM performance_schema.clone_progress
@@ -74,7 +74,7 @@ def begin(variables: DatabaseVariables, *, discard: bool) -> str:
             return primary.host
         if record.data is not DataState.SEEDED:
             raise ReseedRefusedError(f"it holds no data of the stack yet: {record.data.value}")
-        root = MySQLClient("root", patience=30.0)
+        root = MySQLClient("root", timeout=30.0)
         local = local_view(root)
         if local is None:
             raise ReseedRefusedError("its own mysqld does not answer: `systemctl status mysql`")
@@ -132,17 +132,17 @@ def _errant_transactions(root: MySQLClient, primary: DatabaseEndpoint, local: Lo
 
 def watch_progress(variables: DatabaseVariables, primary: str, *, since: str) -> int:
     """Prints what the agent does until this host replicates; returns the exit code. What it said before `since` is an old story."""
-    told = ""
+    last_line = ""
     while not _replicates(variables):
         agent = _agent(since)
         doing = f"{agent['action']}: {agent['reason']}" if agent else "the agent has not spoken yet"
         if agent.get("action") == Action.BLOCKED.value and datadir.read().data is DataState.CLONE_TARGET:
             raise ReseedRefusedError(agent.get("reason", ""))
         line = f"{doing}{_clone_progress()}"
-        if line != told:
+        if line != last_line:
             print(line, flush=True)
-        told = line
-        time.sleep(POLL)
+        last_line = line
+        time.sleep(POLL_INTERVAL)
     print(f"{variables.host} replicates from {primary}", flush=True)
     return 0
 
@@ -168,7 +168,7 @@ def _agent(since: str) -> dict[str, Any]:
 
 def _clone_progress() -> str:
     """How far the stage of a copy is; empty where none is under way."""
-    server = MySQLClient("root", patience=2.0)
+    server = MySQLClient("root", timeout=2.0)
     try:
         row = server.row(_PROGRESS)
     except MySQLError:

@@ -109,7 +109,7 @@ class RoleChecker:
 
     def __init__(self, *, expects_replica: bool) -> None:
         self._expects_replica = expects_replica
-        self._server = MySQLClient(paths.CHECK_USER, patience=1.0, connect=1.0)
+        self._server = MySQLClient(paths.CHECK_USER, timeout=1.0, connect_timeout=1.0)
         self._lock = threading.Lock()
         self._read_at = float("-inf")
         self._reading = RoleReading(local=None, lag=None)

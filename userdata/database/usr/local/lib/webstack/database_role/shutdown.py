@@ -30,7 +30,7 @@ LOG = logging.getLogger("webstack.stop")
 SESSION_GRACE = 3.0
 """Seconds that are left to statements which hold up the fence, after their sessions were told to end."""
 
-LEAVE_MARGIN = 3.0
+STOP_MARGIN = 3.0
 """Seconds beyond the semi-sync timeout that a leaving replica waits for the primary's answer."""
 
 RECORD_DEADLINE = 10.0
@@ -44,7 +44,7 @@ def stop(variables: DatabaseVariables, main_pid: int) -> None:
     with suppress(OSError):
         paths.STOPPING.touch()
     with role_lock(5.0):
-        root = MySQLClient("root", patience=5.0)
+        root = MySQLClient("root", timeout=5.0)
         try:
             local = local_view(root)
             if local is None:
@@ -61,31 +61,31 @@ def stop(variables: DatabaseVariables, main_pid: int) -> None:
 
 
 def _fence(variables: DatabaseVariables, root: MySQLClient, main_pid: int) -> None:
-    fencing = threading.Thread(target=_close_for_writes, daemon=True)
+    fencing = threading.Thread(target=_set_super_read_only, daemon=True)
     fencing.start()
-    if _fenced(root, fencing, variables.semi_sync_timeout_seconds):
+    if _wait_until_fenced(root, fencing, variables.semi_sync_timeout_seconds):
         LOG.info("fenced: every acknowledged write is where it should be")
         return
-    if _waiting(root):
+    if _has_waiting_commits(root):
         recorder = threading.Thread(target=_record_degraded, args=(variables, root), daemon=True)
         recorder.start()
         recorder.join(RECORD_DEADLINE)
     else:
         _end_sessions(root)
-    if not _fenced(root, fencing, SESSION_GRACE):
+    if not _wait_until_fenced(root, fencing, SESSION_GRACE):
         _kill(main_pid, "writes are not acknowledged and cannot be fenced")
 
 
-def _close_for_writes() -> None:
+def _set_super_read_only() -> None:
     # A session of its own: the statement waits behind commits that wait for the replica, and blocks later ones from that moment on.
     try:
-        MySQLClient("root", patience=120.0).run("SET GLOBAL super_read_only = ON")
+        MySQLClient("root", timeout=120.0).run("SET GLOBAL super_read_only = ON")
     except MySQLError as error:
         LOG.warning("fence: %s", error)
 
 
-def _fenced(root: MySQLClient, fencing: threading.Thread, patience: float) -> bool:
-    deadline = time.monotonic() + patience
+def _wait_until_fenced(root: MySQLClient, fencing: threading.Thread, timeout: float) -> bool:
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         local = local_view(root)
         if local is None or (local.super_read_only and local.waiting == 0):
@@ -95,7 +95,7 @@ def _fenced(root: MySQLClient, fencing: threading.Thread, patience: float) -> bo
     return False
 
 
-def _waiting(root: MySQLClient) -> bool:
+def _has_waiting_commits(root: MySQLClient) -> bool:
     local = local_view(root)
     return local is not None and local.waiting > 0
 
@@ -127,8 +127,8 @@ def _kill(main_pid: int, reason: str) -> None:
 
 def announce_stop(variables: DatabaseVariables, root: MySQLClient, address: str) -> None:
     """Tells the primary at that address that this replica leaves, waits until it is not waited for, and stops receiving."""
-    deadline = time.monotonic() + variables.semi_sync_timeout_seconds + LEAVE_MARGIN
-    primary = MySQLClient("replication", address=address, password=aws.secret("database-replication"), patience=2.0)
+    deadline = time.monotonic() + variables.semi_sync_timeout_seconds + STOP_MARGIN
+    primary = MySQLClient("replication", address=address, password=aws.secret("database-replication"), timeout=2.0)
     try:
         primary.row("SELECT GET_LOCK(%s, 0) AS held", [STOP_LOCK.format(host=variables.host)])
         while time.monotonic() < deadline:

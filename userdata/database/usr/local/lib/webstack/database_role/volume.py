@@ -41,18 +41,18 @@ def wait(volume_id: str, *, progress: Callable[[str], None]) -> Path:
     return found
 
 
-def mount(found: Path) -> None:
+def mount(device_path: Path) -> None:
     """Formats the device if it is blank and mounts it. Raises PermanentError when it holds something else than XFS."""
     if Path(paths.VOLUME).is_mount():
         return
-    probe = run(["blkid", "-p", "-s", "TYPE", "-o", "value", found], check=False)
+    probe = run(["blkid", "-p", "-s", "TYPE", "-o", "value", device_path], check=False)
     if probe.returncode == BLKID_NOTHING_FOUND:
-        run(["mkfs.xfs", "-q", "-L", LABEL, found], timeout=600)
+        run(["mkfs.xfs", "-q", "-L", LABEL, device_path], timeout=600)
     elif probe.returncode != 0:
-        raise PermanentError(f"cannot tell what is on {found}: {probe.stderr.strip() or f'blkid ended with {probe.returncode}'}")
+        raise PermanentError(f"cannot tell what is on {device_path}: {probe.stderr.strip() or f'blkid ended with {probe.returncode}'}")
     elif probe.stdout.strip() != "xfs":
         raise PermanentError(
-            f"{found} holds {probe.stdout.strip()}, not XFS: it is not this stack's data volume, and is left alone. "
+            f"{device_path} holds {probe.stdout.strip()}, not XFS: it is not this stack's data volume, and is left alone. "
             "Attach the one that is, or a blank one: this host fills it from the other database host"
         )
     unit = f"""# Written at each boot by webstack-configure: the volume's id is known then.
@@ -61,7 +61,7 @@ Description=The data volume of MySQL
 StartLimitIntervalSec=0
 
 [Mount]
-What={found}
+What={device_path}
 Where={paths.VOLUME}
 Type=xfs
 Options=noatime,nodev,nosuid,noexec

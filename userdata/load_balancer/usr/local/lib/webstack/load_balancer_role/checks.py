@@ -4,14 +4,14 @@ import socket
 import ssl
 
 from webstack_host import http_check, services
-from webstack_host.api_cache import CachedAnswer
+from webstack_host.api_cache import CachedQuery
 from webstack_host.http_check import CheckResponse
 from webstack_host.readiness import CheckResult
 
 from load_balancer_role import elastic_ip, haproxy, servers, tls
 from load_balancer_role.variables import LoadBalancerVariables
 
-HOLDER_CACHE: CachedAnswer[str] = CachedAnswer()
+HOLDER_CACHE: CachedQuery[str] = CachedQuery()
 """The instance that EC2 says has the address."""
 TIMEOUT = 5.0
 """Seconds for an answer by HTTPS."""
@@ -54,8 +54,8 @@ def check_association(variables: LoadBalancerVariables, serves: str, detail: lis
     try:
         holder = HOLDER_CACHE.get(
             lambda: elastic_ip.current_holder(variables.elastic_ip_allocation_id),
-            good=lambda holder: holder == own if master else bool(holder),
-            about=master,
+            is_good=lambda holder: holder == own if master else bool(holder),
+            key=master,
         )
     except Exception as error:
         return CheckResult(ok=True, reason=serves, detail=detail, unverified=f"the Elastic IP cannot be asked for: {error}", facts=facts)

@@ -18,7 +18,7 @@ from load_balancer_role.variables import LoadBalancerConfiguration
 HAPROXY = "haproxy.service"
 HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
-RUN = "/run/webstack"
+RUN_FOLDER = "/run/webstack"
 WEB_CERTIFICATE = "/run/webstack/web.pem"
 """The one certificate that web hosts are known by."""
 TLS_INTERVAL = 45.0
@@ -32,7 +32,7 @@ RELOAD_TIMEOUT = 20.0
 def configure() -> None:
     """keepalived; user data has written its configuration already."""
     services.disable_vendor_units(HAPROXY, "keepalived.service")
-    files.directory(RUN)
+    files.directory(RUN_FOLDER)
     files.write(WEB_CERTIFICATE, internal_tls.key_and_certificate()[1])
     # The kernel's own value again: a host that had 1 from us before boots with it once more, as its file goes after that is read.
     run(["sysctl", "--quiet", "--write", "net.ipv4.tcp_retries2=15"])
@@ -40,15 +40,15 @@ def configure() -> None:
     services.reload_if_running("keepalived.service")
 
 
-def reapply_interval(wanted: LoadBalancerConfiguration) -> float:
+def reapply_interval(configuration: LoadBalancerConfiguration) -> float:
     """Seconds: a certificate in a secret may be renewed at any time; one of this host's own changes with what is applied."""
-    return TLS_INTERVAL if wanted.tls_mode == "secret" else REAPPLY_INTERVAL
+    return TLS_INTERVAL if configuration.tls_mode == "secret" else REAPPLY_INTERVAL
 
 
-def apply_configuration(wanted: LoadBalancerConfiguration, rendered: Mapping[str, str]) -> bool:
+def apply_configuration(configuration: LoadBalancerConfiguration, rendered: Mapping[str, str]) -> bool:
     """HAProxy's configuration and the certificate, tried together and then put in place; returns whether either changed."""
-    text, pem = rendered[HAPROXY_CONFIG], tls.pem(wanted)
-    with tempfile.TemporaryDirectory(dir=RUN) as folder:
+    text, pem = rendered[HAPROXY_CONFIG], tls.pem(configuration)
+    with tempfile.TemporaryDirectory(dir=RUN_FOLDER) as folder:
         candidate, certificate = Path(folder, "haproxy.cfg"), Path(folder, "tls.pem")
         files.write(certificate, pem, mode=0o600)
         files.write(candidate, text.replace(str(tls.SERVED_FILE), str(certificate)))

@@ -14,20 +14,20 @@ from webstack_host import aws, config, imds
 from load_balancer_role.variables import LoadBalancerVariables
 
 STATE = Path("/run/webstack/vrrp-state")
-POLL = 0.2
+POLL_INTERVAL = 0.2
 """Seconds between two looks at the state file."""
-RECONCILE = 15.0
+RECONCILE_INTERVAL = 15.0
 """Seconds after which the MASTER asks the API again whether the address is still its own."""
 
 
 def main() -> None:
     """Runs for ever."""
-    loaded = config.load(LoadBalancerVariables)
-    reconcile_loop(lambda: associate(loaded.elastic_ip_allocation_id), clock=time.monotonic, sleep=time.sleep)
+    variables = config.load(LoadBalancerVariables)
+    reconcile_loop(lambda: associate(variables.elastic_ip_allocation_id), clock=time.monotonic, sleep=time.sleep)
 
 
 def reconcile_loop(
-    act: Callable[[], object], *, clock: Callable[[], float], sleep: Callable[[float], object], rounds: int | None = None
+    reconcile: Callable[[], object], *, clock: Callable[[], float], sleep: Callable[[float], object], rounds: int | None = None
 ) -> None:
     """Calls `act` when this host becomes MASTER and every RECONCILE seconds while it is; soon again after an error."""
     due = clock()
@@ -37,13 +37,13 @@ def reconcile_loop(
         master = is_master()
         if master and (not was_master or clock() >= due):
             try:
-                act()
-                due = clock() + RECONCILE
+                reconcile()
+                due = clock() + RECONCILE_INTERVAL
             except Exception as error:
                 print(f"webstack-elastic-ip: {error}", file=sys.stderr, flush=True)
                 due = clock() + 1
         was_master = master
-        sleep(POLL)
+        sleep(POLL_INTERVAL)
 
 
 def is_master() -> bool:

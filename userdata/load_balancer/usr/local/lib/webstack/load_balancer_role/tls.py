@@ -25,23 +25,23 @@ RENEW_SECONDS = 30 * 24 * 3600
 """A boot within this time before the end makes a new certificate."""
 
 
-def pem(wanted: LoadBalancerConfiguration) -> str:
+def pem(configuration: LoadBalancerConfiguration) -> str:
     """The PEM for HAProxy. Raises PermanentError where the user's secret is not a certificate with its key."""
-    if wanted.tls_mode == "secret":
-        text = aws.named_secret(wanted.tls_secret)
+    if configuration.tls_mode == "secret":
+        text = aws.named_secret(configuration.tls_secret)
         problems = missing_parts(text)
         if problems:
             raise PermanentError(
-                f"the secret {wanted.tls_secret} has no {' and no '.join(problems)}: it must hold the certificate, "
+                f"the secret {configuration.tls_secret} has no {' and no '.join(problems)}: it must hold the certificate, "
                 "its chain and the unencrypted private key, in PEM"
             )
         return text if text.endswith("\n") else text + "\n"
-    if not usable(SELF_SIGNED_FILE, wanted.domain):
-        files.write(SELF_SIGNED_FILE, self_signed(wanted.domain), mode=0o600)
+    if not usable(SELF_SIGNED_FILE, configuration.domain):
+        files.write(SELF_SIGNED_FILE, self_signed(configuration.domain), mode=0o600)
     return SELF_SIGNED_FILE.read_text()
 
 
-def facts(in_force: LoadBalancerConfiguration) -> dict[str, str]:
+def facts(applied: LoadBalancerConfiguration) -> dict[str, str]:
     """What this host's record tells of the certificate that is served: SHA-256 of its DER, and the secret that it is from."""
     try:
         found = CERTIFICATE.search(SERVED_FILE.read_text())
@@ -49,14 +49,14 @@ def facts(in_force: LoadBalancerConfiguration) -> dict[str, str]:
         return {}
     if found is None:
         return {}
-    named = {"tls_secret": in_force.tls_secret} if in_force.tls_mode == "secret" else {}
+    named = {"tls_secret": applied.tls_secret} if applied.tls_mode == "secret" else {}
     return {"certificate": hashlib.sha256(ssl.PEM_cert_to_DER_cert(found[0])).hexdigest(), **named}
 
 
 def missing_parts(pem: str) -> list[str]:
     """What a PEM for HAProxy lacks."""
-    wanted = {"certificate (BEGIN CERTIFICATE)": "-----BEGIN CERTIFICATE-----", "private key (BEGIN PRIVATE KEY)": "PRIVATE KEY-----"}
-    return [name for name, marker in wanted.items() if marker not in pem]
+    markers = {"certificate (BEGIN CERTIFICATE)": "-----BEGIN CERTIFICATE-----", "private key (BEGIN PRIVATE KEY)": "PRIVATE KEY-----"}
+    return [name for name, marker in markers.items() if marker not in pem]
 
 
 def usable(pem: Path, domain: str) -> bool:

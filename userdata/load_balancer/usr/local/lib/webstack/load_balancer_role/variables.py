@@ -43,7 +43,7 @@ class LoadBalancerConfiguration(Configuration):
     aliases: tuple[str, ...]
     """Further names, whose visitors are sent on to `domain`."""
     balance: Balance
-    activity: BackendMode
+    backend_mode: BackendMode
     web_slots: int
     """Servers that HAProxy keeps places for: more than there are, so that replacements and scaling change no configuration."""
     limits: Limits

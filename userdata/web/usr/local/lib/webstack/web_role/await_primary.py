@@ -8,27 +8,27 @@ import time
 
 from web_role import database_ca, environment
 
-POLL = 0.25
+POLL_INTERVAL = 0.25
 """Seconds between two looks."""
-GREETING_TIMEOUT = 3.0
+HANDSHAKE_TIMEOUT = 3.0
 """Seconds for the primary's first word."""
 
 
 def main() -> int:
     """Waits until both are there."""
-    told = ""
+    last_reason = ""
     while reason := missing_reason():
-        if reason != told:
+        if reason != last_reason:
             print(reason, flush=True)
-            told = reason
-        time.sleep(POLL)
+            last_reason = reason
+        time.sleep(POLL_INTERVAL)
     return 0
 
 
 def missing_reason() -> str:
     """What is not there yet; empty where nothing is."""
     try:
-        if not primary_greets():
+        if not is_primary_reachable():
             return "the primary database is not reachable yet"
         if not database_ca.refresh():
             return "no database host has published its certificate yet"
@@ -37,13 +37,13 @@ def missing_reason() -> str:
     return ""
 
 
-def primary_greets() -> bool:
+def is_primary_reachable() -> bool:
     """Whether a primary greets through this host's proxy, which lets nobody through to a host that takes no writes.
 
     In MySQL's protocol the server speaks first (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html).
     """
     try:
-        with socket.create_connection(("127.0.0.1", environment.WRITE_PORT), timeout=GREETING_TIMEOUT) as connection:
+        with socket.create_connection(("127.0.0.1", environment.WRITE_PORT), timeout=HANDSHAKE_TIMEOUT) as connection:
             return bool(connection.recv(1))
     except OSError:
         return False

@@ -30,13 +30,16 @@ def check(variables: WebVariables) -> CheckResult:
             )
     if DRAINING.exists():
         return CheckResult(ok=False, reason="drains: load balancers are told to leave this host, which is about to stop")
-    for path, asked, setting in (("/healthz", variables.check_path, "web.checkPath"), ("/readyz", variables.ready_path, "web.readyPath")):
+    for path, app_path, setting in (
+        ("/healthz", variables.check_path, "web.checkPath"),
+        ("/readyz", variables.ready_path, "web.readyPath"),
+    ):
         try:
-            answer = get_page(path, variables.site_host)
+            response = get_page(path, variables.site_host)
         except OSError as error:
             return CheckResult(ok=False, reason=f"Nginx does not answer: {error}", units=("nginx.service",))
-        if not answer.ok:
-            return failed_check(answer, asked, setting=setting, site=variables.site_host)
+        if not response.ok:
+            return failed_check(response, app_path, setting=setting, site=variables.site_host)
     return CheckResult(
         ok=True,
         reason="serves the app",
@@ -44,20 +47,20 @@ def check(variables: WebVariables) -> CheckResult:
     )
 
 
-def failed_check(answer: CheckResponse, path: str, *, setting: str, site: str) -> CheckResult:
+def failed_check(response: CheckResponse, path: str, *, setting: str, site: str) -> CheckResult:
     """A failed check in words: who was asked what, the answer's first lines and what to change."""
     question = f"GET {path} (Host {site}, https)"
-    match answer.status:
+    match response.status:
         case http.HTTPStatus.BAD_GATEWAY:
             reason = f"the app gives no answer to {question}: Nginx says 502"
         case http.HTTPStatus.GATEWAY_TIMEOUT:
             reason = f"the app does not answer {question} in time: Nginx says 504"
         case status:
             reason = f"the app answers {question} with {status}"
-    change = http_check.remedy(answer.status, site=site, setting=setting, location=answer.location)
-    detail = [*([change] if change else []), *answer.excerpt()]
+    change = http_check.remedy(response.status, site=site, setting=setting, location=response.location)
+    detail = [*([change] if change else []), *response.excerpt()]
     # A server's error passes when a database comes back; a redirect or a client's error is the app's own decision.
-    return CheckResult(ok=False, reason=reason, detail=detail, units=("webstack-app.service",), refused=300 <= answer.status < 500)
+    return CheckResult(ok=False, reason=reason, detail=detail, units=("webstack-app.service",), refused=300 <= response.status < 500)
 
 
 def was_skipped(unit: str) -> bool:

@@ -53,47 +53,51 @@ def fetch(values: stack_secrets.SecretCache) -> AppSecrets:
     )
 
 
-def write(variables: WebVariables, found: AppSecrets) -> bool:
+def write(variables: WebVariables, secrets: AppSecrets) -> bool:
     """Writes both files; whether the app's own changed."""
-    files.write(MIGRATE_FILE, text(migration(variables, found.migrator)), mode=0o600)
-    return files.write(APP_FILE, text(app_variables(variables, found)), mode=0o600)
+    files.write(MIGRATE_FILE, env_file(migration_variables(variables, secrets.migrator)), mode=0o600)
+    return files.write(APP_FILE, env_file(app_variables(variables, secrets)), mode=0o600)
 
 
-def app_variables(variables: WebVariables, found: AppSecrets) -> dict[str, str]:
+def app_variables(variables: WebVariables, secrets: AppSecrets) -> dict[str, str]:
     """The variables of the running app, with these secrets."""
-    return app(variables, writer=found.writer, reader=found.reader, session_key=found.session_key, fallbacks=found.fallbacks)
+    return build_app_variables(
+        variables, writer=secrets.writer, reader=secrets.reader, session_key=secrets.session_key, fallbacks=secrets.fallbacks
+    )
 
 
-def app(variables: WebVariables, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()) -> dict[str, str]:
+def build_app_variables(
+    variables: WebVariables, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()
+) -> dict[str, str]:
     """The variables of the running app."""
     return {
         "APP_MODULE": variables.app_module,
         "WEB_CONCURRENCY": str(variables.workers or max(2, os.cpu_count() or 1)),
         "WEB_HOST": variables.host,
         "SITE_HOST": variables.site_host,
-        "DATABASE_WRITE_URL": url("app_writer", writer, WRITE_PORT, variables.schema),
-        "DATABASE_READ_URL": url("app_reader", reader, READ_PORT, variables.schema),
+        "DATABASE_WRITE_URL": database_url("app_writer", writer, WRITE_PORT, variables.schema),
+        "DATABASE_READ_URL": database_url("app_reader", reader, READ_PORT, variables.schema),
         "DATABASE_CA": DATABASE_CA,
         "SESSION_KEY": session_key,
         "SESSION_KEY_FALLBACKS": ",".join(fallbacks),
     }
 
 
-def migration(variables: WebVariables, password: str) -> dict[str, str]:
+def migration_variables(variables: WebVariables, password: str) -> dict[str, str]:
     """The variables of the schema's migration: its own account, and nothing of the app's."""
     return {
-        "MIGRATE_DATABASE_URL": url("app_migrator", password, WRITE_PORT, variables.schema),
+        "MIGRATE_DATABASE_URL": database_url("app_migrator", password, WRITE_PORT, variables.schema),
         "MIGRATE_TIMEOUT": str(variables.migrate_timeout - MIGRATE_MARGIN),
         "DATABASE_CA": DATABASE_CA,
     }
 
 
-def url(user: str, password: str, port: int, schema: str) -> str:
+def database_url(user: str, password: str, port: int, schema: str) -> str:
     """SQLAlchemy's URL of the local proxy."""
     return f"mysql+pymysql://{user}:{quote(password, safe='')}@127.0.0.1:{port}/{schema}"
 
 
-def text(variables: Mapping[str, str]) -> str:
+def env_file(variables: Mapping[str, str]) -> str:
     """A file for systemd's EnvironmentFile=. Raises PermanentError for a value of several lines, without repeating it."""
     for name, value in variables.items():
         if not value.isprintable():

@@ -26,8 +26,8 @@ RELOAD_TIMEOUT = 90.0
 class SecretSync:
     """What follows the secrets on a running host, one look at a time."""
 
-    def __init__(self, loaded: WebVariables) -> None:
-        self._loaded = loaded
+    def __init__(self, variables: WebVariables) -> None:
+        self._variables = variables
         self._values = stack_secrets.SecretCache()
         self._notice = stack_secrets.ChangeNotice()
         self._seen: Mapping[str, Sequence[str]] | None = None
@@ -47,16 +47,16 @@ class SecretSync:
             self._notice.mark_done(now)
             return False
         if changed:
-            apply_secrets(self._loaded, found)
+            apply_secrets(self._variables, found)
         self._notice.mark_done(now)
         return changed
 
 
-def apply_secrets(loaded: WebVariables, found: AppSecrets) -> None:
+def apply_secrets(variables: WebVariables, secrets: AppSecrets) -> None:
     """Makes the app use these secrets; returns once no process uses others. Raises RuntimeError where that is not so yet."""
-    environment.write(loaded, found)
-    reload(environment.app_variables(loaded, found))
-    save_versions(found)
+    environment.write(variables, secrets)
+    reload(environment.app_variables(variables, secrets))
+    save_versions(secrets)
 
 
 def reload(variables: Mapping[str, str]) -> None:
@@ -98,9 +98,9 @@ def children(parent: int) -> set[int]:
     return found
 
 
-def save_versions(found: AppSecrets) -> None:
+def save_versions(secrets: AppSecrets) -> None:
     """Notes which versions the app uses from now on."""
-    files.write(VERSIONS_FILE, json.dumps(found.versions))
+    files.write(VERSIONS_FILE, json.dumps(secrets.versions))
 
 
 def load_versions() -> dict[str, list[str]]:

@@ -36,23 +36,23 @@ class PeerRecord:
 
 def peer_records() -> dict[str, PeerRecord]:
     """Each host of the tier by its name, this one too. Raises what the API raises, and ValueError for a record that is none."""
-    found: dict[str, PeerRecord] = {}
+    newest: dict[str, PeerRecord] = {}
     for key in aws.list_objects(f"hosts/{aws.user_id().partition(':')[0]}:"):
-        word = _peer_record(key)
+        record = _peer_record(key)
         # An instance that replaced another has its name.
-        if word.age <= FORGET_AFTER and (word.host not in found or word.age < found[word.host].age):
-            found[word.host] = word
-    return found
+        if record.age <= FORGET_AFTER and (record.host not in newest or record.age < newest[record.host].age):
+            newest[record.host] = record
+    return newest
 
 
 def _peer_record(key: str) -> PeerRecord:
     answer = aws.s3().get_object(Bucket=config.load_common().bucket, Key=key)
-    told = cast("Mapping[str, object]", json.loads(answer["Body"].read()))
+    record = cast("Mapping[str, object]", json.loads(answer["Body"].read()))
     date = answer["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
     now = parsedate_to_datetime(date) if date else datetime.now(UTC)
     return PeerRecord(
-        host=str(told.get("host")),
-        state=str(told.get("state")),
-        reason=str(told.get("reason")),
+        host=str(record.get("host")),
+        state=str(record.get("state")),
+        reason=str(record.get("reason")),
         age=(now - answer["LastModified"]).total_seconds(),
     )
