@@ -25,9 +25,8 @@ SUPPORTED: Final = frozenset(
 """What the program's own look at AWS does as the provider does."""
 
 IRRELEVANT: Final[Mapping[str, str]] = {
-    # `VerifyAccountIDAllowed` of aws-sdk-go-base, internal/config/config.go.
-    "allowedAccountIds": "the provider checks the account before anything is made",
-    "forbiddenAccountIds": "the provider checks the account before anything is made",
+    "allowedAccountIds": "the account is checked before anything else is asked (stack/account_check.py)",
+    "forbiddenAccountIds": "the account is checked before anything else is asked (stack/account_check.py)",
     "defaultTags": "the look-ups are by the program's own tags",
     "ignoreTags": "the look-ups ask AWS, not the state",
     "maxRetries": "who looks at hosts tries again until the wait is over",
@@ -131,7 +130,7 @@ class AwsConfig:
     @classmethod
     def from_provider_config(cls, region: str, provider_config: Mapping[str, object]) -> "AwsConfig":
         """The access that sound settings describe; `given` is by the SDK's names, nested values as JSON or as they are."""
-        values = {key: _parse_json(value) for key, value in provider_config.items()}
+        values = {key: parse_nested(value) for key, value in provider_config.items()}
 
         def text(key: str) -> str | None:
             value = values.get(key)
@@ -187,16 +186,16 @@ def aws_config_problems(provider_config: Mapping[str, object]) -> list[Problem]:
         for place, part, rule, remedy in check_account_ids(provider_config.get(key)):
             problem(f"{key}{place}", part, rule, remedy)
     for key in ("sharedConfigFiles", "sharedCredentialsFiles"):
-        if len(_strings(_parse_json(provider_config.get(key)))) > 1:
+        if len(_strings(parse_nested(provider_config.get(key)))) > 1:
             problem(key, provider_config[key], "one file: the program's own look-ups read no more", "put all profiles into one file")
     for key, names in (("assumeRoles", _ASSUME_ROLE_FIELDS), ("assumeRoleWithWebIdentity", _WEB_IDENTITY_FIELDS)):
-        value = _parse_json(provider_config.get(key))
+        value = parse_nested(provider_config.get(key))
         if value not in (None, "") and not isinstance(value, list | dict):
             problem(key, value, "an object, or a list of objects", "set it with `pulumi config set --path`")
         for index, item in enumerate(_dicts(value)):
             for place, part, rule, remedy in _check_role(item, names):
                 problem(f"{key}[{index}]{place}" if isinstance(value, list) else f"{key}{place}", part, rule, remedy)
-    for index, item in enumerate(_dicts(_parse_json(provider_config.get("endpoints")))):
+    for index, item in enumerate(_dicts(parse_nested(provider_config.get("endpoints")))):
         for name in ("sso", "ssooidc"):
             if item.get(name):
                 rule = "AWS's own endpoint for signing in: the program's own look-ups do not follow another"
@@ -206,7 +205,7 @@ def aws_config_problems(provider_config: Mapping[str, object]) -> list[Problem]:
 
 def check_account_ids(raw: object) -> Iterator[tuple[str, object, str, str]]:
     """What is wrong with a list of accounts: where, what was given, the rule and the remedy."""
-    value = _parse_json(raw)
+    value = parse_nested(raw)
     if value in (None, ""):
         return
     if not isinstance(value, list):
@@ -285,7 +284,7 @@ def _parse_web_identity(item: Mapping[str, Any]) -> WebIdentity | None:
     )
 
 
-def _parse_json(value: object) -> object:
+def parse_nested(value: object) -> object:
     """A nested setting is JSON; any other text is itself."""
     if not isinstance(value, str) or not value.startswith(("[", "{")):
         return value

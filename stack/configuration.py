@@ -14,6 +14,7 @@ import pulumi_aws as aws
 from pulumi.runtime import config as engine_config
 from webstack_host.variables import Bundle
 
+from stack.account_check import account_problems
 from stack.aws_config import AwsConfig, aws_config_problems
 from stack.aws_sessions import FAIL_FAST, make_client, make_session, shared_file_problems
 from stack.bundles import BundleError, app_bundle
@@ -34,6 +35,7 @@ from userdata.render import RenderError, render_user_data
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_sts import STSClient
 
 REPOSITORY: Final = Path(__file__).parent.parent
 STACK_ID_OUTPUT: Final = "stack_id"
@@ -50,13 +52,18 @@ Preflight = Callable[[DesiredStack, DeployedStack], Sequence[Problem]]
 
 def load() -> Environment:
     """The environment of the running stack. Raises ConfigurationError with every mistake."""
-    mistakes = aws_config_problems(_config_values("aws")) or shared_file_problems(aws_config(""))
+    region = pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
+    provider_settings = _config_values("aws")
+    mistakes = (
+        aws_config_problems(provider_settings)
+        or shared_file_problems(aws_config(""))
+        or account_problems(provider_settings, lambda: caller_account(aws_config(region or "")))
+    )
 
     def run_preflight(wanted: DesiredStack, existing: DeployedStack) -> Sequence[Problem]:
         # Read here: in the thread that asks AWS there is no stack whose settings could be read.
         return preflight_problems(wanted, existing, partial(ec2_client, aws_config(wanted.region)))
 
-    region = pulumi.Config("aws").get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     return validate(
         stack=pulumi.get_stack(),
         raw=_config_values(),
@@ -77,6 +84,12 @@ def aws_config(region: str) -> AwsConfig:
 def ec2_client(config: AwsConfig) -> "EC2Client":
     """A client for what AWS is asked before an `up`: one try and little patience, since the `up` goes on without an answer."""
     return cast("EC2Client", make_client(make_session(config), config, "ec2", overrides=FAIL_FAST))
+
+
+def caller_account(config: AwsConfig) -> str:
+    """The account of the credentials. Raises BotoCoreError and ClientError."""
+    client: STSClient = make_client(make_session(config), config, "sts", overrides=FAIL_FAST)
+    return client.get_caller_identity()["Account"]
 
 
 def validate(
@@ -262,23 +275,15 @@ def _deployed_stack() -> DeployedStack:
 def _region_zones(region: str) -> Sequence[str]:
     """The first question to the provider, which is configured for it.
 
-    Raises ConfigurationError where the account is not allowed, or nobody answers for a region that may be none.
+    Raises ConfigurationError where nobody answers for a region that may be none.
     """
     try:
         answer = aws.get_availability_zones(
             state="available", filters=[aws.GetAvailabilityZonesFilterArgs(name="opt-in-status", values=["opt-in-not-required"])]
         )
     except Exception as error:  # the SDK has no error of its own for a call that fails
-        # The text of `VerifyAccountIDAllowed` in hashicorp/aws-sdk-go-base, internal/config/config.go.
-        refused = re.search(r"AWS account ID not allowed: (\S*)", str(error))
-        if refused is None and region not in known_regions():
-            rule = "a region of AWS: it is none of those that botocore lists, and nobody says which zones it has"
-            raise ConfigurationError([unknown_region(region, rule)]) from error
-        if refused is None:
+        if region in known_regions():
             raise
-        given = _config_values("aws")
-        key = "forbiddenAccountIds" if refused[1] in str(given.get("forbiddenAccountIds")) else "allowedAccountIds"
-        rule = f"the account that the credentials are of is {refused[1]}, and AWS's provider says: {refused[0]}"
-        remedy = "use credentials of the right account, such as by AWS_PROFILE, or change the list"
-        raise ConfigurationError([Problem(key=f"aws:{key}", value=given.get(key), rule=rule, remedy=remedy)]) from error
+        rule = "a region of AWS: it is none of those that botocore lists, and nobody says which zones it has"
+        raise ConfigurationError([unknown_region(region, rule)]) from error
     return answer.names

@@ -325,6 +325,7 @@ def run(
     with (
         # What AWS is asked beside the engine's provider is asked by boto3: here nobody may.
         mock.patch("stack.configuration.ec2_client", side_effect=NoCredentialsError()),
+        mock.patch("stack.configuration.caller_account", side_effect=NoCredentialsError()),
         # The SDK reads the source of every frame for each resource's place in the program, a fifth of a run's time; nobody looks at it.
         mock.patch("pulumi.runtime.resource._get_stack_trace", source_pb2.StackTrace),
     ):
