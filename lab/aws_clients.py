@@ -1,4 +1,4 @@
-"""Who calls a lab's AWS API from this machine, and where."""
+"""boto3 clients that call a lab's AWS API from this machine."""
 
 import http.client
 import io
@@ -19,45 +19,45 @@ from lab.names import LabNames
 
 @dataclass(frozen=True, kw_only=True)
 class ClientFactory:
-    """Somebody with keys, and the API that they call."""
+    """Makes clients with one set of keys for one API endpoint."""
 
     endpoint: str
     session: boto3.session.Session
 
     def client(self, service: str, region: str, config: Config | None = None) -> Any:
-        """A client of one service in one region."""
-        make = cast("Any", self.session.client)  # its stubs want the service's name as a literal
+        """Returns a client for one service in one region."""
+        make = cast("Any", self.session.client)  # its stubs require the service's name as a literal
         return make(service, region_name=region, endpoint_url=self.endpoint, config=config)
 
 
 def admin_clients(names: LabNames) -> ClientFactory:
-    """Who may do everything in the lab's account, through the API gateway. Raises AdminKeysError for all but root."""
+    """Clients with the administrator's key, through the API gateway. Raises AdminKeysError if the caller is not root."""
     keys = read_admin_key(names)
     session = boto3.session.Session(aws_access_key_id=keys.access_key_id, aws_secret_access_key=keys.secret)
     return ClientFactory(endpoint=names.api_endpoint, session=session)
 
 
 def internal_clients(address: str) -> ClientFactory:
-    """Clients of a moto server (`lab.moto_address`) for the lab's own parts. The keys are made up: it checks none, botocore wants some."""
+    """Clients of a moto server (`lab.moto_address`) for the lab's own parts. The keys are dummies: moto does not check them."""
     session = boto3.session.Session(aws_access_key_id="lab", aws_secret_access_key="lab")  # noqa: S106 (no secret)
     if socket_path(address) is not None:
-        register = cast("Any", session.events.register)  # its stubs want handlers that answer nothing
+        register = cast("Any", session.events.register)  # its stubs require handlers that return None
         register("before-send", _UnixSocketSender(address))
     return ClientFactory(endpoint=base_url(address), session=session)
 
 
 class _UnixSocketSender:
-    """A handler of botocore's event `before-send`, which answers in the place of its own HTTP client, which knows no Unix sockets.
+    """Handles botocore's `before-send` event: sends the request in place of botocore's own HTTP client, which cannot use Unix sockets.
 
-    https://docs.aws.amazon.com/boto3/latest/guide/events.html; what it has to give: botocore/endpoint.py, Endpoint._do_get_response.
+    https://docs.aws.amazon.com/boto3/latest/guide/events.html; what it must return: botocore/endpoint.py, Endpoint._do_get_response.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
 
     def __call__(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
-        """The answer, read whole. Raises the errors that botocore's own client would."""
-        asked: Any = request  # botocore-stubs leave its attributes out
+        """Returns the complete response. Raises the errors that botocore's own client would raise."""
+        asked: Any = request  # botocore-stubs lack its attributes
         url = urlsplit(str(asked.url))
         target = f"{url.path or '/'}?{url.query}" if url.query else url.path or "/"
         calling = http_connection(self._address)
@@ -77,8 +77,8 @@ class _UnixSocketSender:
 
 
 class _RawBody(io.BytesIO):
-    """A body as botocore reads it."""
+    """A response body with the method by which botocore reads it."""
 
     def stream(self, **_: object) -> Generator[bytes]:
-        """All of it."""
+        """Yields the whole body at once."""
         yield self.read()

@@ -1,4 +1,4 @@
-"""What a fault of the AWS API does to calls. Its kind says it (`lab.hypervisor.faults.kinds.api`), the API gateway does it."""
+"""What a fault does to AWS API calls: decided by its kind (`lab.hypervisor.faults.kinds.api`), applied by the API gateway."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class CallEffect:
-    """What becomes of a call: it waits `delay` seconds, and then gets no answer, or is refused as one too many, or goes its way."""
+    """What happens to a call: it waits `delay` seconds and then gets no answer, is throttled, or proceeds."""
 
     delay: float = 0.0
     throttled: bool = False
@@ -15,16 +15,16 @@ class CallEffect:
 
 
 CallEvaluator = Callable[[str], CallEffect]
-"""Called with the service of each call that a fault affects; remembers what it must of earlier ones."""
+"""Called with the service of each call that a fault affects; keeps what state it needs between calls."""
 
 
 class CallFault(Protocol):
-    """A fault of the API, as the gateway knows it. Two that are equal are one fault given twice."""
+    """An API fault as the gateway sees it. Equal faults count as one."""
 
     def affects(self, service: str) -> bool:
-        """Whether it is about calls to this service, named by the prefix of its IAM actions (`ec2`, `cloudwatch`)."""
+        """Whether it applies to calls to this service, named by the prefix of its IAM actions (`ec2`, `cloudwatch`)."""
         ...
 
     def make_evaluator(self, *, clock: Callable[[], float], rng: Callable[[], float]) -> CallEvaluator:
-        """Called once, when the fault is given. `clock` tells seconds, `lot` draws from 0 up to 1."""
+        """Called once, when the fault is injected. `clock` returns seconds; `rng` returns a random number from 0 up to 1."""
         ...

@@ -1,17 +1,17 @@
-"""Asks a lab's daemon: HTTP with JSON over its Unix socket. Nothing here needs the daemon's own packages.
+"""Client of the daemon's control API: HTTP with JSON over a Unix socket. It imports none of the daemon's packages.
 
     GET  /status                              {"name", "api_endpoint", "api_error", "firewall_problems", "faults", "hosts": [{"name",
                                               "role", "zone", "private_ip", "public_ip", "instance_id", "state", "ready", "reason",
                                               "message", "age_seconds", "facts", "metrics", "problems"}]}
     POST /hosts/<name or id>/kill|stop|start  returns when the host is off (kill, stop) or its start is under way
     GET  /hosts/<name or id>/pid              {"pid": the host's PID 1 as seen from here, or null}
-    GET  /reach?from=&to=&protocol=&port=     sends a packet and names the rules: see `lab.hypervisor.reachability.Reach.as_dict`
-    GET  /faults                              {"faults": [{"id", "summary", "inactive_reasons", "expires_at", "fault"}]}: those that are on
-    POST /faults                              {"fault": {"kind", …}, "seconds": null or a number}: injects one, and answers as above
-    DELETE /faults/<id>,<id>… and /faults     clears these, or all; answers with those that have ended
-    POST /shutdown                            the whole lab goes
+    GET  /reach?from=&to=&protocol=&port=     sends a packet and names the deciding rules: see `lab.hypervisor.reachability.Reach.as_dict`
+    GET  /faults                              {"faults": [{"id", "summary", "inactive_reasons", "expires_at", "fault"}]}: the active ones
+    POST /faults                              {"fault": {"kind", …}, "seconds": null or a number}: injects one, and answers as GET does
+    DELETE /faults/<id>,<id>… and /faults     clears these, or all; answers with those cleared
+    POST /shutdown                            stops and removes the whole lab
 
-An answer with `{"error": …}` says for people what was wrong.
+An error is `{"error": …}` with a message for people.
 """
 
 import http.client
@@ -28,47 +28,47 @@ HOST_ACTIONS = ("kill", "stop", "start")
 
 _SHORT_TIMEOUT = 30.0
 _LONG_TIMEOUT = 180.0
-"""Seconds; a clean stop may take the two minutes after which the power is cut."""
+"""Seconds. A clean stop may take two minutes before the power is cut."""
 
 
 class ControlError(LabError):
-    """The daemon does not answer, or refuses; the message says which and why."""
+    """The daemon did not answer, or refused; the message says which and why."""
 
 
 def status(names: LabNames) -> dict[str, Any]:
-    """The lab and its hosts. Raises `ControlError`."""
+    """Returns the state of the lab and its hosts. Raises `ControlError`."""
     return _request(names, "GET", "/status", _SHORT_TIMEOUT)
 
 
 def host_action(names: LabNames, host: str, action: str) -> None:
-    """Does one of `HOST_ACTIONS` to a host. Raises `ControlError`."""
+    """Performs one of `HOST_ACTIONS` on a host. Raises `ControlError`."""
     _request(names, "POST", f"/hosts/{host}/{action}", _LONG_TIMEOUT)
 
 
 def init_pid(names: LabNames, host: str) -> int | None:
-    """The host's PID 1 as seen from here, whose namespaces `nsenter` enters; None when it is off. Raises `ControlError`."""
+    """Returns the pid, on this machine, of the host's PID 1, for `nsenter`; None when the host is off. Raises `ControlError`."""
     pid = _request(names, "GET", f"/hosts/{host}/pid", _SHORT_TIMEOUT)["pid"]
     return int(pid) if pid is not None else None
 
 
 def reach(names: LabNames, source: str, target: str, protocol: int, port: int | None) -> dict[str, Any]:
-    """Whether a packet passes between two hosts or addresses, and which rules decide. Raises `ControlError`."""
+    """Sends a packet between two hosts or addresses; returns whether it passed and which rules decided. Raises `ControlError`."""
     query = {"from": source, "to": target, "protocol": str(protocol)} | ({"port": str(port)} if port is not None else {})
     return _request(names, "GET", f"/reach?{urlencode(query)}", _SHORT_TIMEOUT)
 
 
 def faults(names: LabNames) -> list[dict[str, Any]]:
-    """What is made to go wrong at the moment. Raises `ControlError`."""
+    """Returns the active faults. Raises `ControlError`."""
     return _request(names, "GET", "/faults", _SHORT_TIMEOUT)["faults"]
 
 
 def inject_fault(names: LabNames, description: Mapping[str, Any], seconds: float | None) -> dict[str, Any]:
-    """Makes something go wrong (see `lab.hypervisor.faults.catalog`), for so many seconds or until taken back. Raises `ControlError`."""
+    """Injects a fault (see `lab.hypervisor.faults.catalog`) for `seconds`, or until it is cleared. Raises `ControlError`."""
     return _request(names, "POST", "/faults", _LONG_TIMEOUT, {"fault": dict(description), "seconds": seconds})["faults"][0]
 
 
 def clear_faults(names: LabNames, fault_ids: Sequence[str] = ()) -> list[dict[str, Any]]:
-    """Takes these faults back, or all where none is named; what has ended. Raises `ControlError`, and none has, where one is not on."""
+    """Clears these faults, or all if none is named, and returns them. If one is not active, clears none and raises `ControlError`."""
     return _request(names, "DELETE", "/faults" + (f"/{quote(','.join(fault_ids), safe='')}" if fault_ids else ""), _LONG_TIMEOUT)["faults"]
 
 

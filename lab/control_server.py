@@ -1,4 +1,4 @@
-"""The daemon's side of `lab.control_client`: its routes are listed there."""
+"""The server of the control API; `lab.control_client` lists its routes."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ class ControlServer:
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
-        """Begins to serve."""
+        """Starts serving."""
         application = web.Application(middlewares=[_errors_as_json])
         application.router.add_get("/status", self._status)
         application.router.add_post("/hosts/{host}/{action}", self._host_action)
@@ -51,7 +51,7 @@ class ControlServer:
         self._names.control_socket.chmod(0o600)
 
     async def stop(self) -> None:
-        """Ends serving."""
+        """Stops serving."""
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -97,7 +97,7 @@ class ControlServer:
     def _with_cloud_init(self, readiness: HostReadiness | None, machine: DesiredMachine, init_pid: int) -> HostReadiness:
         try:
             return with_cloud_init(readiness, user_data=self._readiness.user_data(machine), cloud_init=cloud_init.read_status(init_pid))
-        except (ClientError, BotoCoreError) as error:  # of this host alone, such as one that the API has just forgotten
+        except (ClientError, BotoCoreError) as error:  # concerns this host only: the API may just have deleted it
             return no_report(read_failure(error))
 
     async def _host_action(self, request: web.Request) -> web.Response:
@@ -141,7 +141,7 @@ class ControlServer:
         return web.json_response({"faults": [one.as_dict() | {"summary": one.fault.summary()} for one in ended]})
 
     async def _shutdown(self, _request: web.Request) -> web.Response:
-        asyncio.get_running_loop().call_later(0.1, self._shut_down)  # after the answer has gone
+        asyncio.get_running_loop().call_later(0.1, self._shut_down)  # once the response is sent
         return web.json_response({})
 
 
@@ -151,8 +151,8 @@ def _host_row(reconciler: MachineReconciler, readiness: HostReadiness | None, po
         return {}
     runs = reconciler.running and reconciler.phase == "running"
     ready = runs and readiness is not None and readiness.ready
-    reason = reconciler.problem or desired.problem or (readiness.reason if readiness else "no word from it yet")
-    if not runs and not (reconciler.problem or desired.problem):  # what it said while it ran is no reason
+    reason = reconciler.problem or desired.problem or (readiness.reason if readiness else "no report yet")
+    if not runs and not (reconciler.problem or desired.problem):  # its last report is no reason for being off
         has_current_report = reconciler.phase == "booting" and readiness is not None and readiness.is_current
         reason = f"it is {reconciler.phase}{f'; {readiness.reason}' if has_current_report and readiness else ''}"
     return {
@@ -174,7 +174,7 @@ def _host_row(reconciler: MachineReconciler, readiness: HostReadiness | None, po
 
 
 def _host_problems(reconciler: MachineReconciler) -> list[str]:
-    """What a running host, ready or not, could not be given."""
+    """What could not be applied to a running host, whether it is ready or not."""
     return [reconciler.problem] if reconciler.problem and reconciler.running else []
 
 

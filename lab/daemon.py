@@ -1,7 +1,7 @@
 """The lab's daemon: `python -m lab.daemon NAME` runs in the foreground and logs to its standard error.
 
 It owns the API server's process, the cloud's services in the router, and the hypervisor. It may be killed at any time: machines and API
-server run on, and the next daemon takes them over. SIGTERM ends the daemon alone; `POST /shutdown` ends the lab.
+server keep running, and the next daemon takes them over. SIGTERM ends only the daemon; `POST /shutdown` ends the lab.
 """
 
 import argparse
@@ -36,7 +36,7 @@ log = logging.getLogger("lab.daemon")
 
 
 def image_for(store: ImageStore, recipes: Mapping[str, Recipe], image_id: str) -> Path:
-    """The root folder behind an AMI id; raises `LookupError` where there is none."""
+    """Returns the root folder of an AMI's image. Raises `LookupError` if the id is unknown or its image is not built."""
     recipe = recipes.get(image_id)
     if recipe is None:
         raise LookupError(
@@ -49,17 +49,17 @@ def image_for(store: ImageStore, recipes: Mapping[str, Recipe], image_id: str) -
 
 
 class Daemon:
-    """One lab, running. It passes on to the cloud's services what the hypervisor reports, because they may be replaced."""
+    """Runs one lab. Forwards the hypervisor's reports to the cloud's services, which may be replaced while it runs."""
 
     def __init__(self, names: LabNames, *, shutdown_timeout: float) -> None:
         self.names = names
         self.stop_event = asyncio.Event()
-        """Set: the daemon stops."""
+        """Set to stop the daemon."""
         self.destroy_lab = False
-        """Whether the lab goes with it."""
+        """Whether stopping also removes the lab."""
         self._store = ImageStore.default()
         self._store.restrict_access()
-        # As they are now: a clone that changes under a running lab is not to leave its hosts without an image.
+        # Read once: if the clone changes under a running lab, the hosts must still find their image.
         self._recipes = {BAKED_IMAGE: self._store.recipe("baked"), PLAIN_IMAGE: self._store.recipe("plain")}
         self._services: CloudServices | None = None
         self._api_faults = ApiFaultFilter()
@@ -74,7 +74,7 @@ class Daemon:
         self._control = ControlServer(names, self.hypervisor, self.shut_down)
 
     def shut_down(self) -> None:
-        """Ends daemon and lab."""
+        """Ends the daemon and removes the lab."""
         self.destroy_lab = True
         self.stop_event.set()
 
@@ -95,16 +95,16 @@ class Daemon:
             stack.push_async_callback(self.hypervisor.stop)
             await self._control.start()
             stack.push_async_callback(self._control.stop)
-            log.info("lab %s runs; its API is %s", self.names.name, self.names.api_endpoint)
+            log.info("lab %s is running; its API is %s", self.names.name, self.names.api_endpoint)
             await self.stop_event.wait()
 
     async def _supervise_moto(self, router: RouterNamespace) -> None:
-        """When the API server has died, all that it knew is lost: a new one begins empty, and the machines go with what they stood for."""
+        """Replaces an API server that has died. Its state is lost, so the new one starts empty and all machines are removed."""
         while self._services is not None:
             process = read_pid_file(self.names.pid_file("api"))
             if process is not None:
                 await wait_for_exit(process)
-            log.error("the API server has ended, and what it knew is lost; starting another")
+            log.error("the API server has ended and its state is lost; starting another")
             await self._services.stop()
             self._services = await self._start_services(router)
             self.hypervisor.refresh()
@@ -123,7 +123,7 @@ class Daemon:
         return services
 
     async def _detach_services(self) -> None:
-        """The API server outlives the daemon: the next one finds it with all that it knows."""
+        """Stops the services but not the API server: the next daemon takes it over with its state."""
         if self._services is not None:
             await self._services.detach()
 
@@ -143,13 +143,13 @@ def _positive_seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds, more than 0")
+        raise argparse.ArgumentTypeError(f"{text!r}: give a number of seconds greater than 0")
     return seconds
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the daemon; its exit status."""
-    parser = argparse.ArgumentParser(prog="python -m lab.daemon", description="AWS on this machine, for one lab.")
+    """Runs the daemon and returns its exit status."""
+    parser = argparse.ArgumentParser(prog="python -m lab.daemon", description="Run one lab: AWS emulated on this machine.")
     parser.add_argument("name", help="the lab's name")
     parser.add_argument(
         "--shutdown-timeout",
@@ -157,7 +157,7 @@ def main(arguments: list[str] | None = None) -> int:
         default=SHUTDOWN_TIMEOUT,
         metavar="SECONDS",
         help="how long a host may take to shut down before its power is cut (default: %(default)g; AWS gives no figure); "
-        "tests of hosts that hang make it short",
+        "tests of hanging hosts shorten it",
     )
     options = parser.parse_args(arguments)
     try:
@@ -168,7 +168,7 @@ def main(arguments: list[str] | None = None) -> int:
     if os.geteuid() != 0:
         print("the lab's daemon needs root: it makes namespaces, mounts and loop devices", file=sys.stderr)
         return 1
-    os.umask(PRIVATE_UMASK)  # what guests are to look into says so where it is made
+    os.umask(PRIVATE_UMASK)  # files that guests must read get their mode where they are made
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s", stream=sys.stderr)
     for chatty in ("aiohttp.access", "botocore"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -177,13 +177,13 @@ def main(arguments: list[str] | None = None) -> int:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print(f"lab {names.name!r} has a daemon already (its lock {names.daemon_lock} is held)", file=sys.stderr)
+            print(f"lab {names.name!r} already has a daemon (its lock {names.daemon_lock} is held)", file=sys.stderr)
             return 1
         write_pid_file(names.pid_file("daemon"), os.getpid())
         try:
             lab_too = asyncio.run(_run(names, options.shutdown_timeout))
         except (MotoServerError, CommandError, OSError, RuntimeError) as error:
-            log.exception("the daemon cannot run")
+            log.exception("the daemon failed")
             print(f"lab {names.name!r}: {error}", file=sys.stderr)
             return 1
         finally:

@@ -1,4 +1,4 @@
-"""Room on this machine's disk. Images, root disks and volumes are files there, volumes sparse ones: more can be promised than is there."""
+"""Checks of this machine's free disk space. Images, root disks and volumes are files; volumes are sparse, so they can be overcommitted."""
 
 import shutil
 from pathlib import Path
@@ -9,11 +9,11 @@ GIB = 1024**3
 
 
 class NoSpaceError(LabError):
-    """The disk has too little room; the message says which disk, how much there is and how much it takes."""
+    """The disk is too full or too small; the message names the disk, the space it has and the space needed."""
 
 
 def require_free(folder: Path, needed: int, purpose: str) -> None:
-    """Raises NoSpaceError where the disk that holds `folder`, which need not be there yet, has fewer than `needed` bytes free."""
+    """Raises NoSpaceError if the disk of `folder` has fewer than `needed` bytes free. `folder` need not exist yet."""
     free = shutil.disk_usage(_nearest_existing(folder)).free
     if free < needed:
         raise NoSpaceError(
@@ -22,10 +22,10 @@ def require_free(folder: Path, needed: int, purpose: str) -> None:
 
 
 def require_fits(folder: Path, size: int, purpose: str) -> None:
-    """Raises NoSpaceError where something of `size` bytes is larger than the whole disk that holds `folder`."""
+    """Raises NoSpaceError if `size`, in bytes, exceeds the whole disk of `folder`."""
     total = shutil.disk_usage(_nearest_existing(folder)).total
     if size > total:
-        raise NoSpaceError(f"{purpose} has {_gib(size)}, and this machine's disk for it has {_gib(total)} in all: make it smaller")
+        raise NoSpaceError(f"{purpose} has {_gib(size)}, and this machine's disk has only {_gib(total)} in all: make it smaller")
 
 
 def _nearest_existing(folder: Path) -> Path:

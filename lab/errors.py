@@ -1,5 +1,5 @@
-"""The one kind of error that the command line shows as it is: its message is written for the person who typed the command."""
+"""The base of all errors that the command line shows without a traceback: their messages are written for its user."""
 
 
 class LabError(Exception):
-    """Says what was given or what happened, which rule it breaks, and what to do."""
+    """The message says what was given or what happened, which rule it breaks, and what to do."""

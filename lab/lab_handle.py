@@ -1,4 +1,4 @@
-"""Starts and finds a lab's daemon: what a command needs before it can ask the lab anything."""
+"""Starts and finds a lab's daemon, as commands must before they can use its control API."""
 
 import contextlib
 import json
@@ -17,11 +17,11 @@ from lab.names import LabNames
 from lab.processes import environment_without_aws, read_pid_file, stop_from_pid_file
 
 START_DEADLINE = 60
-"""Seconds until a daemon that does not answer counts as failed; it answers after about two."""
+"""Seconds after which a daemon that does not answer counts as failed; it usually answers within two."""
 
 
 class DaemonError(LabError):
-    """The lab's daemon did not start, or none runs; the message says which and holds the end of its log."""
+    """The lab's daemon did not start, with the last lines of its log in the message, or is not running."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +32,12 @@ class LabHandle:
 
     @classmethod
     def of(cls, name: str) -> "LabHandle":
-        """The lab of that name, running or not. Raises LabNameError."""
+        """Returns the lab of that name, running or not. Raises LabNameError."""
         return cls(names=LabNames.of(name))
 
     @property
     def engine_home(self) -> Path:
-        """Where the engine keeps the lab's stack."""
+        """The folder in which the engine keeps the lab's stack."""
         return self.names.state_dir / "engine"
 
     def running(self) -> bool:
@@ -48,7 +48,7 @@ class LabHandle:
         return False
 
     def start(self, on_progress: Callable[[str], None], *options: str) -> None:
-        """Starts the daemon (with `options`) where none runs, and waits until it answers. Raises DaemonError."""
+        """Starts the daemon (with `options`) unless it is running, and waits until it answers. Raises DaemonError."""
         if self.running():
             return
         on_progress("starting the lab's daemon")
@@ -71,39 +71,39 @@ class LabHandle:
         raise DaemonError(f"The daemon of lab {self.names.name!r} did not start. The end of its log:\n{self.log_tail()}")
 
     def require_running(self) -> None:
-        """Raises DaemonError, saying what to do, where no daemon runs, and to whoever may not know."""
+        """Raises DaemonError with the remedy if the daemon is not running, or if the caller may not find out."""
         if os.geteuid() != 0:
-            raise DaemonError(f"lab {self.names.name!r} is root's, if it runs: run this as root (sudo)")
+            raise DaemonError(f"lab {self.names.name!r} can only be reached by root: run this as root (sudo)")
         if not self.running():
             raise DaemonError(f"lab {self.names.name!r} is not running. Start it: webstack lab up --lab {self.names.name}")
 
     def log_tail(self, lines: int = 20) -> str:
-        """The end of the daemon's log."""
+        """Returns the last lines of the daemon's log."""
         path = self.names.daemon_log
         return "\n".join(path.read_text(errors="replace").splitlines()[-lines:]) if path.exists() else "(no log)"
 
     def stop_engine(self) -> None:
-        """Ends what a crashed run of the engine left: its CLI first, which saves its state, then its provider."""
+        """Ends processes that a crashed engine run left: first its CLI, which saves its state, then its provider."""
         for name in ("pulumi", "provider"):
             stop_from_pid_file(self.engine_home / f"{name}.pid")
 
-    # What stands in the lab, so that the next run knows whether the engine's state still speaks of this API.
+    # Records what the lab holds, so that the next run knows whether the engine's state belongs to the running API server.
 
     def record_stack(self, *, stack: str, provider: str) -> None:
-        """Writes down which stack this lab holds, by whose provider (`lab` or `real`) and in which run of the API server it was made."""
+        """Records the stack that this lab holds, the provider that made it (`lab` or `real`) and the API server's process."""
         self._record_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_atomic(self._record_file, json.dumps({"stack": stack, "provider": provider, "api": self._moto_run_id()}))
 
     def recorded_stack(self) -> str | None:
-        """The stack that this lab holds, if any."""
+        """The name of the stack that this lab holds, if any."""
         return self._read_record().get("stack")
 
     def recorded_provider(self) -> str | None:
-        """By whose provider that stack was made."""
+        """The provider that made that stack: `lab` or `real`."""
         return self._read_record().get("provider")
 
     def moto_was_restarted(self) -> bool:
-        """Whether the API server that the engine's state speaks of is gone, and with it all that it knew."""
+        """Whether the API server that the stack was made in is gone, and its state with it."""
         known = self._read_record().get("api")
         return known is not None and known != self._moto_run_id()
 
@@ -118,5 +118,5 @@ class LabHandle:
             return {}
 
     def _moto_run_id(self) -> str:
-        process = read_pid_file(self.names.pid_file("api"))  # of one that has just died the file is still there
+        process = read_pid_file(self.names.pid_file("api"))  # the file outlasts a server that has just died
         return f"{process.pid} {process.start_ticks}" if process is not None else ""

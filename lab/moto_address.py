@@ -1,7 +1,7 @@
-"""The address of a moto server, the one behind the gateway, and how it is reached.
+"""The address of a moto server and how to connect to it.
 
-It checks nobody. So a lab's listens on a Unix socket that only root can open, `unix:PATH`; one that holds nothing and ends with the command
-that started it (`lab.standalone_moto`) may be at a URL, `http://127.0.0.1:PORT`.
+moto does not authenticate its callers. A lab's moto therefore listens behind the API gateway on a Unix socket that only root can open
+(`unix:PATH`); an empty one that ends with its command (`lab.standalone_moto`) may have a URL (`http://127.0.0.1:PORT`).
 """
 
 import http.client
@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from lab.unix_http import UnixConnection
 
 TIMEOUT = 30.0
-"""Seconds for which the server may say nothing."""
+"""Seconds without data after which a call fails."""
 
 _UNIX_SCHEME = "unix:"
 _LOOPBACK = "127.0.0.1"
-"""In URLs and Host headers of calls by the socket: moto then goes by the signature's scope, as for any endpoint that is not AWS's."""
+"""In URLs and Host headers of calls over the socket. For a host that is not AWS's, moto finds the service by the signature's scope."""
 
 
 def from_socket(path: Path) -> str:
@@ -24,17 +24,17 @@ def from_socket(path: Path) -> str:
 
 
 def socket_path(address: str) -> Path | None:
-    """The socket of a server, None for one with a URL."""
+    """Returns the server's socket, or None if it has a URL."""
     return Path(address.removeprefix(_UNIX_SCHEME)) if address.startswith(_UNIX_SCHEME) else None
 
 
 def base_url(address: str) -> str:
-    """The URL below which its paths are, as clients write it."""
+    """The base URL that clients use for requests to it."""
     return address.rstrip("/") if socket_path(address) is None else f"http://{_LOOPBACK}"
 
 
 def http_connection(address: str) -> http.client.HTTPConnection:
-    """A connection to it, not opened yet."""
+    """Returns a connection to it, not yet opened."""
     path = socket_path(address)
     if path is None:
         return http.client.HTTPConnection(urlsplit(address).netloc, timeout=TIMEOUT)

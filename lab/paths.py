@@ -1,4 +1,4 @@
-"""Where the lab keeps things outside the clone: caches that can be made again, and the state of each lab."""
+"""The clone's folder, and the cache folder outside it."""
 
 import os
 from pathlib import Path
@@ -8,5 +8,5 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def cache_folder() -> Path:
-    """The folder of everything that is made once a machine (CLI, host images, bundles): `WEBSTACK_CACHE`, else `~/.cache/webstack`."""
+    """The folder for what is made once per machine (CLI, host images, bundles): `WEBSTACK_CACHE`, or else `~/.cache/webstack`."""
     return Path(os.environ.get("WEBSTACK_CACHE") or Path.home() / ".cache" / "webstack")

@@ -1,4 +1,4 @@
-"""Pid files that cannot be mistaken: pid and start time, so a number that the kernel has given to another process is not believed."""
+"""Processes identified by pid and start time, so that a pid which the kernel has reused is not mistaken for the old process."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Process:
-    """One process for as long as it lives."""
+    """One process, which stays identifiable after it has ended."""
 
     pid: int
     start_ticks: int
@@ -19,18 +19,18 @@ class Process:
 
     @classmethod
     def of(cls, pid: int) -> "Process":
-        """The process that has this pid now; `ProcessLookupError` if none has."""
+        """Returns the process that has this pid now. Raises `ProcessLookupError` if there is none."""
         started = _start_time(pid)
         if started is None:
             raise ProcessLookupError(f"no process has pid {pid}")
         return cls(pid=pid, start_ticks=started)
 
     def alive(self) -> bool:
-        """Whether that very process still runs (a zombie does not)."""
+        """Whether this process still runs; a zombie does not count."""
         return _start_time(self.pid) == self.start_ticks
 
     def stop(self, *, grace: float) -> None:
-        """Asks the process to end and kills it after `grace` seconds; returns when it is gone."""
+        """Sends SIGTERM, and SIGKILL after `grace` seconds; returns when the process is gone."""
         for sign, timeout in ((signal.SIGTERM, grace), (signal.SIGKILL, 5.0)):
             if not self.alive():
                 return
@@ -42,12 +42,15 @@ class Process:
 
 
 def environment_without_aws() -> dict[str, str]:
-    """This process's variables for one of the lab's own, which is not to act for the user: a profile alone can keep boto3 from starting."""
+    """Returns this process's environment without AWS variables, for the lab's own processes, which must not use the user's credentials.
+
+    A profile alone (`AWS_PROFILE`) can keep boto3 from starting.
+    """
     return {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
 
 def write_pid_file(path: Path, pid: int) -> None:
-    """Writes `PID START` for a process of ours."""
+    """Writes `PID START`, the start time in clock ticks since boot."""
     process = Process.of(pid)
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     scratch.write_text(f"{process.pid} {process.start_ticks}\n")
@@ -55,7 +58,7 @@ def write_pid_file(path: Path, pid: int) -> None:
 
 
 def read_pid_file(path: Path) -> Process | None:
-    """The process that the file names, if that very process still runs."""
+    """Returns the process that the file names if it still runs, else None."""
     try:
         pid, started = (int(word) for word in path.read_text().split())
     except (OSError, ValueError):
@@ -85,7 +88,7 @@ async def wait_for_exit(process: Process) -> None:
 
 def _start_time(pid: int) -> int | None:
     try:
-        # The second field is the program's name in parentheses, which may hold anything.
+        # The second field is the program's name in parentheses, which may contain spaces and parentheses itself.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return None
@@ -93,7 +96,7 @@ def _start_time(pid: int) -> int | None:
 
 
 def stop_from_pid_file(pid_file: Path, *, grace: float = 20) -> None:
-    """Ends what an earlier run left running, if anything: SIGTERM, then SIGKILL after `grace` seconds."""
+    """Ends the process that the file names, if it still runs: SIGTERM, then SIGKILL after `grace` seconds."""
     process = read_pid_file(pid_file)
     if process is not None:
         process.stop(grace=grace)

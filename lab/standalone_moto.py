@@ -1,4 +1,4 @@
-"""An AWS API with nothing in it and no machines behind it: for a plan without a lab, for tests and for benchmarks."""
+"""An empty AWS API without machines, for previews without a lab, for tests and for benchmarks."""
 
 import contextlib
 import subprocess
@@ -11,20 +11,20 @@ from lab.errors import LabError
 from lab.processes import environment_without_aws
 
 START_DEADLINE = 60
-"""Seconds until an API server that does not listen counts as failed; it takes about one."""
+"""Seconds after which an API server that does not listen counts as failed; it usually takes about one."""
 
 
 class StandaloneMotoError(LabError):
-    """The API server did not start; the message holds the end of its log."""
+    """The API server did not start; the message contains the end of its log."""
 
 
 @contextlib.contextmanager
 def standalone_moto(folder: Path) -> Generator[str]:
-    """Runs an API server on a free port of loopback while the context is open and gives its URL. Raises ApiError."""
+    """Runs an API server on a free loopback port while the context is open, and yields its URL. Raises StandaloneMotoError."""
     port_file, log_file = folder / "api.port", folder / "api.log"
     command = [sys.executable, "-m", "lab.cloud.moto_server", "--port", "0", "--port-file", str(port_file), "--until-stdin-ends"]
     with log_file.open("wb") as log:
-        # Its standard input ends with this process, however that ends.
+        # It ends when its standard input closes, which happens however this process ends.
         process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """A connection to the server that listens on a Unix socket; `host` is what its Host header says."""
+    """A connection to a server that listens on a Unix socket; `host` is sent as the Host header."""
 
     def __init__(self, path: Path, *, timeout: float, host: str = "localhost") -> None:
         super().__init__(host, timeout=timeout)

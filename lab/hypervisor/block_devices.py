@@ -1,4 +1,4 @@
-"""Which block device is behind which disk of a lab at the moment."""
+"""Finds the block devices that back a lab's disks at the moment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ class BlockDevices:
 
     names: LabNames
     loops: Mapping[Path, Path]
-    """The file behind each device."""
+    """The file that backs each device."""
 
     @classmethod
     def scan(cls, names: LabNames) -> "BlockDevices":
-        """Asks this system."""
+        """Reads them from this system."""
         return cls(names=names, loops=volumes.loop_by_file(names.state_dir))
 
     def volume(self, volume_id: str) -> str | None:
-        """The device number (`7:2`) of a data volume; None while it is attached nowhere."""
+        """Returns the device number (`7:2`) of a data volume, or None while it is not attached."""
         return self._number(self.names.volume_file(volume_id))
 
     def root(self, instance_id: str) -> str | None:
-        """The device number of a host's root disk; None before it has one."""
+        """Returns the device number of a host's root disk, or None before it has one."""
         return self._number(RootDisk(folder=self.names.machine_dir(instance_id)).image)
 
     def _number(self, file: Path) -> str | None:

@@ -1,4 +1,4 @@
-"""What nspawn says of a guest's boot: that its PID 1 is about to run, and that it is up."""
+"""nspawn's notifications about a guest's boot: that its PID 1 is about to run, and that it is up."""
 
 import asyncio
 import contextlib
@@ -11,32 +11,32 @@ log = logging.getLogger(__name__)
 
 
 class BootNotifications:
-    """The messages of one machine's boots. Lives in the daemon's event loop; only `open` may be called in a thread."""
+    """Receives the notifications of one machine. Lives in the daemon's event loop; only `open` may be called in a thread."""
 
     def __init__(self, machine: Machine) -> None:
         self.up = False
-        """Whether the guest has started all that it starts."""
+        """Whether the guest has finished booting."""
         self.init_started = asyncio.Event()
-        """The guest has its devices and its PID 1 is about to run: from now on one can reach into it."""
+        """Set when the guest has its devices and its PID 1 is about to run: its namespaces can be entered from then on."""
         self._machine = machine
         self._socket: socket.socket | None = None
 
     def adopt(self) -> None:
-        """The guest runs since before this daemon, and will say nothing more."""
+        """Records that the guest was booted by an earlier daemon, so that no notification will come."""
         self.up = True
         self.init_started.set()
 
     def open(self) -> None:
-        """Makes the socket for the next boot. `close` comes first where there was one."""
+        """Makes the socket for the next boot. Call `close` first if one is open."""
         self._socket = self._machine.open_notify_socket()
 
     def listen(self) -> None:
-        """Begins to hear the messages of the boot."""
+        """Starts receiving the boot's messages."""
         if self._socket is not None:
             asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def close(self) -> None:
-        """Hears no more."""
+        """Stops receiving and closes the socket."""
         if self._socket is not None:
             with contextlib.suppress(RuntimeError):
                 asyncio.get_running_loop().remove_reader(self._socket)
@@ -44,7 +44,7 @@ class BootNotifications:
             self._socket = None
 
     def reset(self) -> None:
-        """The run is over."""
+        """Forgets the boot: the run is over."""
         self.up = False
         self.init_started.clear()
         self.close()

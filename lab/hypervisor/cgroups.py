@@ -1,11 +1,11 @@
 """Control groups of machines, on pure cgroup v2 and on the hybrid layout (v2 beside the v1 controllers).
 
-Each machine has `<hierarchy>/<lab>/<instance>` in the v2 hierarchy and, on a hybrid system, the same in every v1 hierarchy: a guest in the
-root of one would see its release_agent, which names a program that the kernel runs outside (cgroups(7), cgroup_namespaces(7)). Below it in
-v2 are `supervisor` (the process that waits for the machine) and `machine` (nspawn and the guest):
-v2 wants processes only at the leaves.
+Each machine has the group `<hierarchy>/<lab>/<instance>` in the v2 hierarchy and, on a hybrid system, in every v1 hierarchy too: a guest in
+the root of a v1 hierarchy would see its release_agent, which names a program that the kernel runs outside (cgroups(7),
+cgroup_namespaces(7)). In v2 the group has the children `supervisor` (the process that waits for the machine) and `machine` (nspawn and the
+guest), because v2 allows processes only in leaf groups.
 
-nspawn makes the same path in the `name=systemd` hierarchy by itself and leaves it, so removal goes through every hierarchy.
+nspawn makes the same path in the `name=systemd` hierarchy itself and leaves it behind, so removal goes through every hierarchy.
 """
 
 import contextlib
@@ -21,11 +21,11 @@ from lab.errors import LabError
 
 _SYSTEMD_HIERARCHY = "name=systemd"
 _CPUSET_FILES = ("cpuset.cpus", "cpuset.mems")
-"""What a v1 cpuset group must be told before a process can join it."""
+"""What must be set in a v1 cpuset group before a process can join it."""
 _CPU_SHARES = ("cpu.shares", "2048")
-"""A host counts as two processes of this machine, which have 1024 each (NICE_0_LOAD, kernel/sched/sched.h): about as many of its own want
-to run at a time. With much more the lab's own API, which is one process, would stand behind hosts that boot; with less a host would stand
-behind whatever else runs here."""
+"""A host weighs as much as two ordinary processes, which have 1024 each (NICE_0_LOAD, kernel/sched/sched.h): it has about two runnable
+processes at a time. A much higher weight would starve the lab's API, a single process, while hosts boot; with a lower one, whatever else
+runs on this machine would starve the hosts."""
 _WANTED_CONTROLLERS = ("cpu", "memory", "pids", "io")
 
 
@@ -40,7 +40,7 @@ class CgroupLayout:
     all_hierarchies: tuple[Path, ...]
     """All hierarchies, v2 and v1."""
     blkio: Path | None = None
-    """The v1 hierarchy that slows disks down (blkio), where there is one."""
+    """The v1 hierarchy that throttles disks (blkio), if there is one."""
 
 
 class NoCgroupsError(LabError):
@@ -48,7 +48,7 @@ class NoCgroupsError(LabError):
 
 
 def parse_mounts(mounts: str) -> CgroupLayout:
-    """The layout that the text of /proc/self/mounts shows."""
+    """Returns the layout described by the text of /proc/self/mounts. Raises NoCgroupsError."""
     unified: Path | None = None
     legacy: list[Path] = []
     every: list[Path] = []
@@ -71,7 +71,7 @@ def parse_mounts(mounts: str) -> CgroupLayout:
 
 @functools.cache
 def layout() -> CgroupLayout:
-    """This system's layout."""
+    """Returns this system's layout."""
     return parse_mounts(Path("/proc/self/mounts").read_text())
 
 
@@ -80,7 +80,7 @@ class MachineCgroup:
     """The control groups of one machine."""
 
     lab: str
-    """The lab's prefix, the name of the group that holds its machines."""
+    """The lab's prefix, which names the group of all its machines."""
     instance_id: str
 
     @property
@@ -89,7 +89,7 @@ class MachineCgroup:
         return layout().unified / self.lab / self.instance_id
 
     def create(self) -> None:
-        """Makes the groups, empty; what an earlier boot left must be removed first."""
+        """Makes empty groups. Those of an earlier boot must have been removed."""
         system = layout()
         for parent in (system.unified, system.unified / self.lab, self.path):
             _make_group(parent)
@@ -102,20 +102,21 @@ class MachineCgroup:
                 _configure_v1_group(group)
 
     def join_files(self, leaf: str) -> list[Path]:
-        """The files that a process writes its pid to in order to join; `leaf` is `supervisor` or `machine`."""
+        """Returns the files that a process writes its pid to in order to join; `leaf` is `supervisor` or `machine`."""
         legacy = [hierarchy / self.lab / self.instance_id for hierarchy in layout().legacy]
         return [folder / "cgroup.procs" for folder in (self.path / leaf, *legacy)]
 
     @property
     def io_folders(self) -> tuple[Path | None, Path]:
-        """Its groups in which disks can be slowed down: the one of v1's blkio, where there is one, and that of v2."""
+        """The groups that throttle disks: the one in v1's blkio hierarchy, if there is one, and the v2 one."""
         block = layout().blkio
         return (block / self.lab / self.instance_id if block else None), self.path
 
     def freeze(self, timeout: float = 5) -> None:
-        """Lets no process of it run until `thaw`, or until it is killed. `TimeoutError` if some still run after `timeout` seconds.
+        """Freezes all processes of the guest until `thaw` or `kill`. Raises `TimeoutError` if some still run after `timeout` seconds.
 
-        Its supervisor is not frozen: it only waits. Nor is what was entered from outside (`nsenter`), which is in no group of its own.
+        The supervisor is not frozen; it only waits. Nor are processes that entered the guest from outside (`nsenter`): they are in none of
+        its groups.
         """
         self._set_frozen(frozen=True)
         deadline = time.monotonic() + timeout
@@ -126,12 +127,12 @@ class MachineCgroup:
             time.sleep(0.01)
 
     def thaw(self) -> None:
-        """Ends a freeze; a machine that is off has none."""
+        """Ends a freeze. Does nothing if the machine is off."""
         with _ignore_removed():
             self._set_frozen(frozen=False)
 
     def frozen(self) -> bool:
-        """Whether it is frozen. A group that a boot makes anew is not."""
+        """Whether the guest is frozen. The new group of a new boot is not."""
         with _ignore_removed():
             return (self.guest / "cgroup.freeze").read_text().strip() == "1"
         return False
@@ -145,13 +146,13 @@ class MachineCgroup:
         (self.guest / "cgroup.freeze").write_text("1" if frozen else "0")
 
     def populated(self) -> bool:
-        """Whether any process is left in it. A zombie that waits for its parent does not count."""
+        """Whether the group has any process. A zombie that waits for its parent does not count."""
         with _ignore_removed():
             return "populated 1" in (self.path / "cgroup.events").read_text()
         return False
 
     def pids(self) -> list[int]:
-        """The processes in it, those of the guest included, whose groups come and go meanwhile."""
+        """Returns the pids in it and in the guest's own groups, which may come and go while they are read."""
         found: list[int] = []
         for folder, _children, _files in os.walk(self.path):
             with contextlib.suppress(OSError):
@@ -159,7 +160,7 @@ class MachineCgroup:
         return found
 
     def init_pid(self) -> int | None:
-        """The guest's PID 1 as seen from here: the process whose innermost pid is 1, one namespace down."""
+        """Returns the pid, on this machine, of the guest's PID 1: the process whose pid is 1 one namespace down. None if there is none."""
         for pid in self.pids():
             with contextlib.suppress(OSError):
                 if _namespace_pids(Path(f"/proc/{pid}/status").read_text()) == [pid, 1]:
@@ -167,7 +168,7 @@ class MachineCgroup:
         return None
 
     def kill(self, timeout: float = 10) -> None:
-        """Kills every process in it at once and waits until none is left; `TimeoutError` after `timeout` seconds."""
+        """Kills every process in it at once and waits until none is left. Raises `TimeoutError` after `timeout` seconds."""
         with _ignore_removed():
             (self.path / "cgroup.kill").write_text("1")
         deadline = time.monotonic() + timeout
@@ -177,23 +178,23 @@ class MachineCgroup:
             time.sleep(0.01)
 
     def remove(self) -> None:
-        """Removes the groups from every hierarchy. Needed before the next boot: a killed group kills what starts in it later."""
+        """Removes the groups from every hierarchy. Required before the next boot: a killed group also kills what joins it later."""
         remove_trees(hierarchy / self.lab / self.instance_id for hierarchy in layout().all_hierarchies)
 
 
 def remove_lab(lab: str) -> None:
-    """Removes the lab's own groups, and all below, from every hierarchy."""
+    """Removes the lab's groups and all groups below them from every hierarchy."""
     remove_trees(hierarchy / lab for hierarchy in layout().all_hierarchies)
 
 
 def list_instance_ids(lab: str) -> list[str]:
-    """The instance ids that have a control group in the lab."""
+    """Returns the ids of the instances that have a control group in the lab."""
     folder = layout().unified / lab
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 def remove_trees(roots: Iterable[Path]) -> None:
-    """Removes control group trees, leaves first; those that are not there are fine."""
+    """Removes control group trees, leaves first. Trees that do not exist are skipped."""
     for root in roots:
         for folder, _children, _files in os.walk(root, topdown=False):
             with contextlib.suppress(FileNotFoundError):
@@ -202,7 +203,7 @@ def remove_trees(roots: Iterable[Path]) -> None:
 
 @contextlib.contextmanager
 def _ignore_removed() -> Generator[None]:
-    """What is asked of a group that is removed meanwhile stays undone: its file is not there, or no longer answers."""
+    """Suppresses the errors of a group that is removed meanwhile: its files are missing or can no longer be read."""
     try:
         yield
     except OSError as error:
@@ -211,14 +212,14 @@ def _ignore_removed() -> Generator[None]:
 
 
 def _make_group(group: Path) -> None:
-    """Makes a group whose files all users of a guest may read, as they may of any other."""
+    """Makes a group whose files every user of the guest may read, as is usual for cgroups."""
     if not group.exists():
         group.mkdir(exist_ok=True)
         group.chmod(0o755)
 
 
 def _configure_v1_group(group: Path) -> None:
-    """Gives a v1 group the processors and the memory of its parent, and a host's share of them."""
+    """Gives a v1 group its parent's processors and memory nodes, and a host's CPU share."""
     for name in _CPUSET_FILES:
         if (group / name).exists():
             (group / name).write_text((group.parent / name).read_text())
@@ -228,11 +229,11 @@ def _configure_v1_group(group: Path) -> None:
 
 
 def _delegate_controllers(group: Path) -> None:
-    """Turns on, for the groups below, each controller that this group has; a group without controllers (hybrid) is left alone."""
+    """Enables this group's controllers for its children. A group without controllers (hybrid layout) is left unchanged."""
     available = (group / "cgroup.controllers").read_text().split()
     for controller in _WANTED_CONTROLLERS:
         if controller in available:
-            with contextlib.suppress(OSError):  # the system's own manager may keep one to itself: a machine runs without
+            with contextlib.suppress(OSError):  # systemd may keep a controller to itself; machines run without it
                 (group / "cgroup.subtree_control").write_text(f"+{controller}")
 
 

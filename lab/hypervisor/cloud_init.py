@@ -1,4 +1,4 @@
-"""What cloud-init in a running machine says of its own boot, in the record that it keeps.
+"""Reads the status file that cloud-init keeps about its boot in a running machine.
 
 https://docs.cloud-init.io/en/25.1/explanation/failure_states.html
 """
@@ -12,10 +12,10 @@ from typing import cast
 
 _RECORD = Path("var/lib/cloud/data/status.json")
 _CURRENT_BOOT_LINK = Path("run/cloud-init/status.json")
-"""A link to the record, made when this boot has begun one; until then the record is the last boot's."""
+"""A link to the status file. cloud-init makes it at each boot; until then the file is the last boot's."""
 
 _MAX_BYTES = 1024 * 1024
-"""Bytes of a record that are read: it is the guest's file, and the guest may write there what it likes."""
+"""The most bytes that are read of the file: the guest owns it and may write anything into it."""
 
 _BROKEN_CONFIG = ("Failed loading yaml blob", "Unhandled non-multipart", "Unexpected failure parsing")
 _LAST_STAGE = "modules-final"
@@ -23,14 +23,14 @@ _LAST_STAGE = "modules-final"
 
 @dataclass(frozen=True, kw_only=True)
 class CloudInitStatus:
-    """One boot. `errors` are cloud-init's own words, the most telling first, one line each."""
+    """cloud-init's status of one boot. `errors` are its own messages, one line each, the most informative first."""
 
     finished: bool
     errors: tuple[str, ...] = ()
 
 
 def parse(text: str) -> CloudInitStatus:
-    """Reads a record; one that is none, as while it is being written, says nothing."""
+    """Parses the status file. Invalid text, such as a half-written file, gives an empty status."""
     try:
         stages = _mapping(_mapping(json.loads(text)).get("v1"))
     except (ValueError, RecursionError):
@@ -47,7 +47,7 @@ def parse(text: str) -> CloudInitStatus:
 
 
 def read_status(init_pid: int) -> CloudInitStatus:
-    """What the machine with this PID 1 says; nothing (yet) where it has no record. Follows no link out of the guest's own files."""
+    """Returns the status of the machine with this PID 1, an empty one if it has no file yet. Follows no link out of the guest's files."""
     try:
         root = os.open(f"/proc/{init_pid}/root", os.O_PATH | os.O_DIRECTORY)
     except OSError:
@@ -62,7 +62,7 @@ def read_status(init_pid: int) -> CloudInitStatus:
 
 
 def _read_below(folder: int, path: Path) -> str:
-    """The text of a regular file below an open folder, no part of whose path is a link. Raises OSError."""
+    """Reads a regular file below an open folder. Raises OSError, also if any part of the path is a symbolic link."""
     opened: list[int] = []
     try:
         for part in path.parts[:-1]:

@@ -1,6 +1,6 @@
-"""Ends connections whose address has moved: the router forgets them, so that their next packet is judged and led as a new one's.
+"""Ends connections whose address has moved: deletes their conntrack entries, so that their next packet is filtered and routed as new.
 
-On AWS an address that goes to another instance takes no connection with it, and a new interface knows none of the old one's.
+On AWS, connections do not follow an address to another instance, and a new interface knows none of the old one's connections.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,33 +24,33 @@ class Flow:
     source: IPv4Address
     destination: IPv4Address
     reply_source: IPv4Address
-    """Whom the packets really go to."""
+    """The destination after translation."""
     reply_destination: IPv4Address
-    """Whom they really seem to come from."""
+    """The source after translation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddressOwners:
-    """Who has which address, at one time."""
+    """Which instance has which address at one time."""
 
     instances: Mapping[IPv4Address, str] = field(default_factory=dict[IPv4Address, str])
     """Instance ids by address, private and public."""
     egress: Mapping[IPv4Address, IPv4Address] = field(default_factory=dict[IPv4Address, IPv4Address])
-    """Private address → the one that its packets bear outside."""
+    """Private address → the source address of its packets outside the VPC."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AddressChange:
-    """What another reading changed in who has which address."""
+    """What changed in the addresses' owners between two readings of the API."""
 
     addresses: frozenset[IPv4Address]
-    """They are another's now, or nobody's."""
+    """Addresses that belong to another instance now, or to none."""
     egress: frozenset[tuple[IPv4Address, IPv4Address]]
-    """Private addresses with the one that they went out with and do no more."""
+    """Private address → the address that its packets had outside and no longer have."""
 
     @classmethod
     def between(cls, before: AddressOwners, after: AddressOwners) -> "AddressChange":
-        """The difference; an address that nobody had before has no connections to end."""
+        """Returns the difference. An address without an owner before has no connections to end."""
         return cls(
             addresses=frozenset(address for address, holder in before.instances.items() if after.instances.get(address) != holder),
             egress=frozenset((address, way) for address, way in before.egress.items() if after.egress.get(address) != way),
@@ -60,13 +60,13 @@ class AddressChange:
         return bool(self.addresses or self.egress)
 
     def affects(self, flow: Flow) -> bool:
-        """Whether the connection went by an address that has moved."""
+        """Whether the connection used an address that has moved."""
         addresses = {flow.source, flow.destination, flow.reply_source, flow.reply_destination}
         return not self.addresses.isdisjoint(addresses) or (flow.source, flow.reply_destination) in self.egress
 
 
 def flush_connections(namespace: str, change: AddressChange) -> int:
-    """Has the router in `namespace` forget the connections that `change` ends; how many there were."""
+    """Deletes the conntrack entries in `namespace` of the connections that `change` ends; returns their number."""
     return namespaces.call_in_namespace(namespace, lambda: _flush(change))
 
 
@@ -82,15 +82,15 @@ def _flush(moved: AddressChange) -> int:
                     socket.entry("del", tuple_orig=original)
                     count += 1
                 except NetlinkError as error:
-                    if error.code != _ENOENT:  # it ended by itself meanwhile
+                    if error.code != _ENOENT:  # it has ended meanwhile
                         raise
     return count
 
 
 def _filters(moved: AddressChange) -> Iterable[NFCTAttrTuple]:
-    """What to ask the kernel for: it passes over thousands of connections in the time in which this program reads one.
+    """Yields filters for the kernel, which skips thousands of connections in the time in which this program reads one.
 
-    An address behind a public one need not be asked for: whoever lost the one lost the other, or its packets' way out changed.
+    A private address behind a public one needs no filter: if it moved, so did the public one, or its packets leave differently.
     """
     for address in sorted(moved.addresses):
         yield NFCTAttrTuple(saddr=str(address))

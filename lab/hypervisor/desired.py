@@ -1,4 +1,4 @@
-"""What the AWS API says there should be: machines, their addresses, their volumes, their ways out. Plain data, no calls."""
+"""The state that the AWS API asks for: machines, their addresses, volumes and routes out. Plain data, no calls."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,11 +6,11 @@ from enum import Enum
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 DEFAULT_ROOT_GIB = 8
-"""The size of a root volume of which the API tells none: that of Debian's AMI."""
+"""The size of a root volume if the API gives none: that of Debian's AMI."""
 
 
 class Power(Enum):
-    """What the API wants of a machine."""
+    """The power state that the API asks for."""
 
     ON = "on"
     OFF = "off"
@@ -20,7 +20,7 @@ class Power(Enum):
 
     @classmethod
     def from_instance_state(cls, state: str) -> "Power":
-        """The wish behind an instance state of the API."""
+        """Returns the power state that an EC2 instance state asks for."""
         return {"pending": cls.ON, "running": cls.ON, "stopping": cls.OFF, "stopped": cls.OFF}.get(state, cls.GONE)
 
 
@@ -39,34 +39,34 @@ class DesiredMachine:
     instance_id: str
     region: str
     state: str
-    """The API's own word, `running` or `stopping` for instance."""
+    """EC2's instance state, such as `running` or `stopping`."""
     name: str
     """The `host` tag, else the `Name` tag, else the instance id."""
     role: str
-    """The `role` tag, or nothing."""
+    """The `role` tag, or empty."""
     zone: str
     image_id: str
     address: IPv4Interface | None
-    """The private address within its subnet; None once terminated."""
+    """The private address with its subnet's prefix length; None once terminated."""
     launched: datetime | None = None
     """When the API last started it."""
     public_address: IPv4Address | None = None
     egress_address: IPv4Address | None = None
-    """The address that its packets bear outside: its own public one or its NAT gateway's; None: nothing of it leaves."""
+    """The source address of its packets outside: its public one or its NAT gateway's. None: it cannot send outside."""
     egress_zone: str = ""
-    """The zone of the NAT gateway by which they leave; empty where they leave by none."""
+    """The zone of the NAT gateway that its packets leave through; empty if through none."""
     s3_endpoint: bool = False
-    """Whether its subnet's routes lead to S3 by a gateway endpoint."""
+    """Whether its subnet's route table has a gateway endpoint for S3."""
     group_ids: tuple[str, ...] = ()
-    """Security groups of its network interface."""
+    """The security groups of its network interface."""
     volumes: tuple[Volume, ...] = ()
     """Data volumes; the root volume is in the machine's own folder (`lab.hypervisor.root_disk`)."""
     detaching: frozenset[str] = frozenset()
-    """Volumes that somebody detaches: they are gone when the guest has let go of them."""
+    """Volumes being detached. Each is complete once the guest no longer uses it."""
     root_gib: int = DEFAULT_ROOT_GIB
     """The root volume's size."""
     problem: str | None = None
-    """Why it cannot be a machine."""
+    """Why no machine can be made for it; None if one can."""
 
     @property
     def power(self) -> Power:
@@ -75,7 +75,7 @@ class DesiredMachine:
 
     @property
     def present(self) -> bool:
-        """Whether it has its addresses: also while it shuts down, so that it can end its connections in order."""
+        """Whether it has its addresses. They stay while it shuts down, so that it can close its connections."""
         return self.state != "terminated"
 
     @property
@@ -85,23 +85,23 @@ class DesiredMachine:
 
     @property
     def hostname(self) -> str:
-        """The name that EC2 gives a host until it names itself."""
+        """The hostname that EC2 gives an instance by default."""
         return f"ip-{str(self.address.ip).replace('.', '-')}" if self.address else self.instance_id
 
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredState:
-    """Everything that the hypervisor acts on, read at one time."""
+    """Everything that the hypervisor acts on, read from the API at one time."""
 
     machines: dict[str, DesiredMachine] = field(default_factory=dict[str, DesiredMachine])
     """By instance id."""
     volume_ids: frozenset[str] = frozenset()
-    """All volumes that exist: the data of others can go."""
+    """The ids of all existing volumes; the files of others may be deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NatTable:
-    """What the router does to addresses, and whom it lets out. Follows from the machines."""
+    """The router's address translations and the addresses that it lets out. Derived from the machines."""
 
     public_to_private: dict[IPv4Address, IPv4Address]
     private_to_public: dict[IPv4Address, IPv4Address]
@@ -109,7 +109,7 @@ class NatTable:
 
     @classmethod
     def for_machines(cls, machines: dict[str, DesiredMachine]) -> "NatTable":
-        """The translations for these machines; an address of a machine that is gone has none."""
+        """Returns the translations for these machines. Addresses of terminated machines have none."""
         alive = [machine for machine in machines.values() if machine.present]
         addressed = [(machine, machine.address.ip) for machine in alive if machine.address and not machine.problem]
         return cls(
@@ -120,5 +120,5 @@ class NatTable:
 
 
 def overlapping(address: IPv4Interface, local: list[IPv4Network]) -> IPv4Network | None:
-    """The network of this machine's own that a host's subnet would hide, if any."""
+    """Returns the first of this machine's own networks that overlaps a host's subnet, if any."""
     return next((network for network in local if network.overlaps(address.network)), None)

@@ -1,8 +1,8 @@
-"""Which devices the processes of a machine may open and make: those that every container has, and the machine's own volumes.
+"""Limits the devices that a machine's processes may open and create: those that every container has, and the machine's own volumes.
 
-The kernel asks a program attached to the machine's control group (BPF_PROG_TYPE_CGROUP_DEVICE), on pure cgroup v2 and on the hybrid layout
-alike. The guest's own systemd attaches further programs below it, and what one of them refuses is refused. Numbers and structures are
-those of <linux/bpf.h> and <linux/bpf_common.h>.
+The kernel runs a BPF program attached to the machine's control group (BPF_PROG_TYPE_CGROUP_DEVICE) for each access, on pure cgroup v2 and
+on the hybrid layout alike. The guest's systemd attaches further programs to groups below; one program's refusal is enough. Numbers and
+structures are those of <linux/bpf.h> and <linux/bpf_common.h>.
 """
 
 import ctypes
@@ -17,7 +17,7 @@ from typing import Literal
 from lab.errors import LabError
 
 _SYSCALL = {"x86_64": 321, "aarch64": 280}
-"""The number of bpf(2), from the kernel's syscall tables."""
+"""The syscall number of bpf(2), from the kernel's syscall tables."""
 
 _PROG_LOAD, _PROG_ATTACH, _PROG_DETACH, _PROG_GET_FD_BY_ID, _PROG_QUERY = 5, 8, 9, 13, 16
 _TYPE_CGROUP_DEVICE, _ATTACH_CGROUP_DEVICE, _ALLOW_MULTI = 15, 6, 2
@@ -26,18 +26,18 @@ _TYPE_AT, _MAJOR_AT, _MINOR_AT = 0, 4, 8
 """Offsets in struct bpf_cgroup_dev_ctx; the low half of its first word is the type of the device."""
 _KINDS = {"b": 1, "c": 2}
 _ATTR_BYTES = 128
-"""Bytes, no fewer than union bpf_attr has; those behind what a command takes are zero."""
+"""Bytes, at least the size of union bpf_attr; those that a command does not use are zero."""
 _MAX_PROGRAMS = 64
-"""More programs than are ever attached to one group."""
+"""More than the number of programs ever attached to one group."""
 
 
 class DevicePolicyError(LabError):
-    """The kernel does not take the list of devices."""
+    """The kernel rejected the list of devices."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A device by its numbers; without a minor one, all of the major."""
+    """A device by its numbers. Without a minor number, all devices of the major number."""
 
     kind: Literal["b", "c"]
     major: int
@@ -45,7 +45,7 @@ class Device:
 
     @classmethod
     def of(cls, path: Path) -> "Device":
-        """The block device that is found at a path of this machine."""
+        """Returns the block device at a path on this machine."""
         number = path.stat().st_rdev
         return cls(kind="b", major=os.major(number), minor=os.minor(number))
 
@@ -60,7 +60,7 @@ DEFAULT_DEVICES = (
 
 
 def compile_program(devices: Iterable[Device]) -> bytes:
-    """The program that permits these devices, to be read, written and made, and no other."""
+    """Compiles the BPF program that permits reading, writing and creating these devices, and no others."""
     code = [
         _instruction(_LOAD_WORD, to=2, source=1, offset=_TYPE_AT),
         _instruction(_AND, to=2, value=0xFFFF),
@@ -78,9 +78,9 @@ def compile_program(devices: Iterable[Device]) -> bytes:
 
 
 def permit(group: Path, devices: Iterable[Device]) -> None:
-    """Lets the processes of a cgroup v2 group and of those below use `DEFAULT_DEVICES` and these, and no longer what was permitted before.
+    """Replaces the devices that a cgroup v2 group and the groups below may use: `DEFAULT_DEVICES` and these.
 
-    What is open stays open. Raises DevicePolicyError.
+    Devices that are already open stay open. Raises DevicePolicyError.
     """
     folder = os.open(group, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
@@ -90,7 +90,7 @@ def permit(group: Path, devices: Iterable[Device]) -> None:
             _bpf(_PROG_ATTACH, struct.pack("=IIII", folder, loaded, _ATTACH_CGROUP_DEVICE, _ALLOW_MULTI))
         finally:
             os.close(loaded)
-        for identifier in earlier:  # only now: between two of them everything would be permitted
+        for identifier in earlier:  # after the new one is attached: with none attached everything would be permitted
             old = _bpf(_PROG_GET_FD_BY_ID, struct.pack("=I", identifier))
             try:
                 _bpf(_PROG_DETACH, struct.pack("=III", folder, old, _ATTACH_CGROUP_DEVICE))
@@ -101,7 +101,7 @@ def permit(group: Path, devices: Iterable[Device]) -> None:
 
 
 def _attached(folder: int) -> list[int]:
-    """The ids of the programs attached to a group itself."""
+    """Returns the ids of the programs attached to this very group."""
     found = (ctypes.c_uint32 * _MAX_PROGRAMS)()
     attributes = bytearray(struct.pack("=IIIIQI", folder, _ATTACH_CGROUP_DEVICE, 0, 0, ctypes.addressof(found), _MAX_PROGRAMS))
     answer = ctypes.create_string_buffer(bytes(attributes), _ATTR_BYTES)

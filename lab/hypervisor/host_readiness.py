@@ -1,8 +1,8 @@
-"""The hosts as `webstack lab status` shows them: what the API says, what their machines do, and whether they serve.
+"""The hosts' readiness as `webstack lab status` shows it, from their readiness records and cloud-init.
 
-A host that serves says so itself, in an object `hosts/<role id>:<instance id>.json` of the stack's bucket. The word counts only if it is
-about the user data that the instance has now and newer than its last start: what an earlier run said is no news. Nor does it count once
-the host has not renewed it for minutes (`stack.host_status.staleness`). A word that cannot be read or asked for concerns its host alone.
+A host writes its readiness record to the object `hosts/<role id>:<instance id>.json` of the stack's bucket. The record counts only if it is
+about the instance's current user data and newer than its last start, and no longer once the host has not renewed it for minutes
+(`stack.host_status.staleness`). A record that cannot be read affects the status of its own host only.
 """
 
 import base64
@@ -31,32 +31,32 @@ _FOLDER = "hosts/"
 
 @dataclass(frozen=True, kw_only=True)
 class HostReadiness:
-    """What counts of what a host said."""
+    """A host's readiness, from a record that counts, or why none does."""
 
     ready: bool
     reason: str
     is_current: bool = True
-    """Whether the host itself said so, of this boot and this user data."""
+    """Whether it comes from the host's own record of this boot and this user data."""
     age_seconds: float | None = None
-    """Seconds since the host last said anything, by S3's clock; None where it has not."""
+    """Seconds since the host last wrote its record, by S3's clock; None if it never did."""
     facts: Mapping[str, str] = field(default_factory=dict[str, str])
     metrics: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Of what counts alone."""
+    """The record's facts; empty if it does not count."""
 
 
 def no_report(reason: str) -> HostReadiness:
-    """The host has said nothing that counts, and why not."""
+    """Returns the readiness of a host without a record that counts; `reason` is the reason."""
     return HostReadiness(ready=False, reason=reason, is_current=False)
 
 
 def evaluate_record(record: ReadinessRecord, *, user_data: bytes, launched: datetime | None, age: float = 0.0) -> HostReadiness:
-    """What a host's record of that age (seconds) says, or why it does not count."""
+    """Returns the readiness that a record, `age` seconds old, gives, or why it does not count."""
     if record.user_data_sha256 != hashlib.sha256(user_data).hexdigest():
         return no_report("not configured with its current user data yet")
     if record.time is None:
         return no_report("its readiness record has no time")
     if launched is not None and record.time < launched:
-        return no_report("starting; no word since its last start")
+        return no_report("starting; no report since its last start")
     state, reason = record.state, record.reason
     if silent := staleness(record, age):
         return HostReadiness(ready=False, reason=f"{silent}; its last report: {state}, {reason}", age_seconds=age)
@@ -70,21 +70,21 @@ def evaluate_record(record: ReadinessRecord, *, user_data: bytes, launched: date
 
 
 def with_cloud_init(readiness: HostReadiness | None, *, user_data: bytes, cloud_init: CloudInitStatus) -> HostReadiness:
-    """The word of a running host, or what else is known of one that has said nothing that counts."""
+    """Returns a running host's readiness. If no record counts, cloud-init's errors and progress explain why."""
     if readiness is not None and readiness.is_current:
         return readiness
-    why = readiness.reason if readiness else "no word from it yet"
+    why = readiness.reason if readiness else "no report yet"
     if cloud_init.errors:
         return no_report(f"{why}; cloud-init: {sanitize(cloud_init.errors[0])}")
     if readiness is None and not user_data:
-        return no_report("it has no user data, so nothing tells it what to be")
+        return no_report("it has no user data, so it does not know its role")
     if readiness is None and cloud_init.finished:
-        return no_report("its user data was applied without an error, and it says nothing of itself")
+        return no_report("its user data was applied without an error, but it has reported nothing")
     return no_report(why)
 
 
 class ReadinessReader:
-    """Reads the hosts' words from the API. Blocking: call it in a thread."""
+    """Reads the hosts' readiness records from the API. Blocking: call it in a thread."""
 
     def __init__(self, address: str) -> None:
         """`address`: `lab.moto_address`."""
@@ -93,7 +93,7 @@ class ReadinessReader:
         self._s3: S3Client = self._caller.client("s3", "us-east-1")
 
     def read(self, machines: Mapping[str, DesiredMachine]) -> dict[str, HostReadiness]:
-        """The words of those machines that have said anything, by instance id."""
+        """Returns the readiness, by instance id, of the machines that have a record."""
         found: dict[str, HostReadiness] = {}
         for bucket in self._s3.list_buckets()["Buckets"]:
             name = bucket.get("Name", "")
@@ -113,7 +113,7 @@ class ReadinessReader:
             raise
 
     def _read_one(self, bucket: str, key: str, machine: DesiredMachine) -> HostReadiness | None:
-        """What one machine said; None where its record has gone meanwhile."""
+        """Returns one machine's readiness, or None if its record has been deleted meanwhile."""
         age = None
         try:
             answer = self._s3.get_object(Bucket=bucket, Key=key)
@@ -129,7 +129,7 @@ class ReadinessReader:
             return HostReadiness(ready=False, reason=read_failure(error), age_seconds=age)
 
     def user_data(self, machine: DesiredMachine) -> bytes:
-        """What the API holds as the instance's user data."""
+        """Returns the instance's user data, from the API."""
         if machine.region not in self._ec2:
             self._ec2[machine.region] = self._caller.client("ec2", machine.region)
         answer = self._ec2[machine.region].describe_instance_attribute(InstanceId=machine.instance_id, Attribute="userData")
@@ -137,8 +137,8 @@ class ReadinessReader:
 
 
 def read_failure(error: Exception) -> str:
-    """Why a host's word is not known, where the API did not answer."""
-    return f"its word could not be asked for: {sanitize(str(error))}"
+    """Returns the reason to show for a host whose record the API did not return."""
+    return f"its readiness record could not be read: {sanitize(str(error))}"
 
 
 def _code(error: ClientError) -> str:

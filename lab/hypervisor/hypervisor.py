@@ -1,4 +1,4 @@
-"""Reconciles machines with the EC2 state in the API: reads it after each change and gives each reconciler its desired state."""
+"""Reconciles the machines with EC2's state: reads it from the API after each change and passes each reconciler its desired state."""
 
 import asyncio
 import contextlib
@@ -30,16 +30,16 @@ from lab.hypervisor.state_reader import Ec2StateReader
 from lab.names import WAN, LabNames
 
 _RETRY_SECONDS = 2.0
-"""Seconds after which an API that did not answer is asked again."""
+"""Seconds until a failed reading of the API is repeated."""
 
 _MIN_READ_INTERVAL = 0.2
-"""Seconds between two readings of the API at the least: a busy client's hundred calls a second are not each worth eight of ours."""
+"""Least seconds between two readings of the API: a busy client makes a hundred calls a second, and a reading takes eight."""
 
 _FIRST_SYNC_TIMEOUT = 15.0
-"""Seconds until the first reading of the API, on a busy machine too."""
+"""Seconds that the first reading of the API may take, even on a busy machine."""
 
 _FIREWALL_ONLY_ACTION = "SecurityGroup"
-"""Part of the names of calls that change no machine, only what may pass between them."""
+"""Contained in the names of calls that change only the firewall, not machines."""
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +56,13 @@ class Hypervisor:
         set_api_faults: Callable[[Sequence[CallFault]], None],
         shutdown_timeout: float = SHUTDOWN_TIMEOUT,
     ) -> None:
-        """`set_api_faults` gives the API gateway its faults."""
+        """`set_api_faults` passes the API gateway its faults."""
         self.names = names
         self.state = DesiredState()
         """The API as last read."""
         self.reconcilers: dict[str, MachineReconciler] = {}
         self.problem: str | None = None
-        """Why the API could not be read or the router not be set, for people."""
+        """Why the API could not be read or the router not be configured, for people."""
         self._reader = Ec2StateReader(names.moto_address)
         self._regions = set[str]()
         load_rules = functools.partial(router.load_rules, names)
@@ -88,14 +88,14 @@ class Hypervisor:
         )
 
     async def set_up_router(self) -> RouterNamespace:
-        """Makes the router; the cloud's services listen in it."""
+        """Makes the router, in which the cloud's services listen."""
         await asyncio.to_thread(router.set_up, self.names)
         return RouterNamespace(name=self.names.router_netns)
 
     async def start(self, regions: Iterable[str]) -> None:
-        """Adopts what an earlier daemon left running, and begins to follow the API, which must answer by now.
+        """Adopts machines that an earlier daemon left running and starts following the API, which must already answer.
 
-        `regions` are those in which there may be something already; others are heard of by `on_api_change`.
+        `regions` are those that may already contain resources; `on_api_change` adds others.
         """
         self._regions.update(regions)
         self.names.machines_dir.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ class Hypervisor:
         self._task = asyncio.create_task(self._reconcile_loop(), name="hypervisor")
 
     async def stop(self) -> None:
-        """Stops following; the machines run on."""
+        """Stops following the API. The machines keep running."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -116,7 +116,7 @@ class Hypervisor:
         await asyncio.gather(*(reconciler.stop() for reconciler in self.reconcilers.values()))
 
     def on_api_change(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
-        """Hears of a call that may have changed something; see `interface.ChangeListener`."""
+        """Called after each API call that may have changed something; see `lab.hypervisor.protocols.ChangeListener`."""
         if service != "ec2":
             return
         self._regions.add(region)
@@ -134,14 +134,14 @@ class Hypervisor:
             self.refresh()
 
     def refresh(self) -> None:
-        """Has the API read again."""
+        """Requests another reading of the API."""
         self._machines_changed = True
         self._wake.set()
 
     def find(self, name_or_id: str) -> MachineReconciler:
-        """The reconciler of a host by its name or instance id; of several of a name the one that stays.
+        """Returns the reconciler of a host by name or instance id; if several have the name, of the one that is not being terminated.
 
-        LookupError names what there is.
+        Raises LookupError, which lists the lab's hosts.
         """
         found = [
             reconciler
@@ -154,12 +154,12 @@ class Hypervisor:
         return min(found, key=lambda one: one.desired is None or one.desired.power is Power.GONE)
 
     async def stop_host(self, reconciler: MachineReconciler) -> None:
-        """StopInstances, through the API gateway as anybody would: a fault of the API strikes it."""
+        """Calls StopInstances through the API gateway like any client, so API faults affect it."""
         if reconciler.desired:
             await asyncio.to_thread(self._call, "stop_instances", reconciler.desired.region, reconciler.instance_id)
 
     async def start_host(self, reconciler: MachineReconciler) -> None:
-        """Lets a killed machine boot again; StartInstances for one that was stopped."""
+        """Boots a killed machine again, or calls StartInstances for a stopped one."""
         if reconciler.power_on() or not reconciler.desired:
             return
         await asyncio.to_thread(self._call, "start_instances", reconciler.desired.region, reconciler.instance_id)
@@ -169,19 +169,19 @@ class Hypervisor:
         getattr(admin_clients(self.names).client("ec2", region, config), operation)(InstanceIds=[instance_id])
 
     async def inject_fault(self, description: object, seconds: float | None) -> ActiveFault:
-        """Puts a fault on; one with an end is taken back then. Raises FaultError."""
+        """Injects a fault and, if `seconds` is given, clears it after that time. Raises FaultError."""
         await self._wait_for_first_sync()
         given = await asyncio.to_thread(self.faults.inject, description, seconds)
         self._schedule_expiry(given)
         return given
 
     async def clear_faults(self, *fault_ids: str) -> list[ActiveFault]:
-        """Ends faults, all if none is named; those that were ended. Raises FaultError."""
+        """Clears these faults, or all if none is named, and returns them. Raises FaultError."""
         await self._wait_for_first_sync()
         return await asyncio.to_thread(self.faults.clear, *fault_ids)
 
     async def _wait_for_first_sync(self) -> None:
-        """Waits a while: a daemon that has just started first hears from the API which hosts there are."""
+        """Waits for the first reading of the API, since a daemon that has just started knows no hosts before it."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._first_sync.wait(), _FIRST_SYNC_TIMEOUT)
 
@@ -198,8 +198,8 @@ class Hypervisor:
             try:
                 await asyncio.to_thread(self.faults.clear, fault_id)
             except Exception:
-                if self.faults.is_active(fault_id):  # otherwise somebody was quicker
-                    log.exception("%s: its time is over, and it cannot be taken back yet", fault_id)
+                if self.faults.is_active(fault_id):  # otherwise it was cleared meanwhile
+                    log.exception("%s: its time is over, but it could not be cleared yet", fault_id)
                     await asyncio.sleep(_RETRY_SECONDS)
 
     async def _reconciler_for(self, instance_id: str) -> MachineReconciler:
@@ -222,7 +222,7 @@ class Hypervisor:
                     await self._apply_nat()
                     await asyncio.to_thread(self.faults.sync, self.state.machines)
                     self._first_sync.set()
-                await asyncio.to_thread(self._apply_firewall)  # before any machine boots that it is to be around
+                await asyncio.to_thread(self._apply_firewall)  # before machines boot behind it
                 if machines_too:
                     await self._set_desired_states()
                     await asyncio.to_thread(self._delete_orphaned_volumes)
@@ -272,12 +272,12 @@ class Hypervisor:
             if file.stem not in self.state.volume_ids and not any(
                 file.stem in reconciler.volumes for reconciler in self.reconcilers.values()
             ):
-                volumes.detach(file)  # a daemon that was killed may have left its loop device
+                volumes.detach(file)  # a killed daemon may have left its loop device
                 file.unlink()
 
 
 def _with_address(machines: Mapping[str, DesiredMachine]) -> dict[str, tuple[DesiredMachine, IPv4Address]]:
-    """The machines that have an address, with it; one that is leaving has it until it is off."""
+    """Returns the machines that have an address, and the address. A machine being terminated keeps it until it is off."""
     return {
         instance_id: (machine, machine.address.ip)
         for instance_id, machine in machines.items()
@@ -307,7 +307,7 @@ def _interfaces(names: LabNames, machines: Mapping[str, DesiredMachine]) -> list
 
 
 def _with_overlap_problem(machine: DesiredMachine, local: list[IPv4Network]) -> DesiredMachine:
-    """The machine with its problem, if its subnet cannot be told apart from a network of this machine's own."""
+    """Returns the machine, with a problem set if its subnet overlaps one of this machine's own networks."""
     clash = overlapping(machine.address, local) if machine.address else None
     if clash is None or machine.problem:
         return machine

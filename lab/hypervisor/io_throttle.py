@@ -1,8 +1,8 @@
-"""Slow disks: how fast a machine's processes may read from and write to a block device.
+"""Throttles disks: limits how fast a machine's processes may read from and write to a block device.
 
-The kernel slows down what a process itself hands to the device: direct reads and writes (O_DIRECT), reads that the page cache cannot
-answer, and what `fsync` or O_SYNC makes it wait for. What the kernel writes back later by itself is not slowed down with the v1
-controller: it is nobody's there. See "Block IO Controller" in the kernel's documentation (v1) and `io.max` in "Control Group v2".
+The kernel throttles what a process itself submits to the device: direct reads and writes (O_DIRECT), reads that miss the page cache, and
+what `fsync` or O_SYNC waits for. The v1 controller does not throttle the kernel's later writeback, which belongs to no group there. See
+"Block IO Controller" in the kernel's documentation (v1) and `io.max` in "Control Group v2".
 """
 
 import os
@@ -23,12 +23,12 @@ _V2_KEYS = {"read_bps": "rbps", "write_bps": "wbps", "read_iops": "riops", "writ
 
 
 class ThrottlingUnsupportedError(LabError):
-    """This system's kernel cannot slow disks down for a control group."""
+    """This system's kernel cannot throttle a control group's disks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IoLimits:
-    """At most so much in a second; None: as much as there is."""
+    """Upper limits per second: bytes or requests. None: unlimited."""
 
     read_bps: int | None = None
     write_bps: int | None = None
@@ -36,18 +36,18 @@ class IoLimits:
     write_iops: int | None = None
 
     def get(self, name: str) -> int | None:
-        """The limit of that name."""
+        """Returns the limit of that name."""
         value: int | None = getattr(self, name)
         return value
 
     def tightest(self, other: "IoLimits") -> "IoLimits":
-        """Both at once: the lower of each."""
+        """Returns both limits combined: the lower of each."""
         both = {name: [value for one in (self, other) if (value := one.get(name)) is not None] for name in _V1_FILES}
         return IoLimits(**{name: min(values, default=None) for name, values in both.items()})
 
 
 def apply_limits(cgroup: MachineCgroup, limits: Mapping[str, IoLimits]) -> None:
-    """From now on the machine has these limits and no others, by device number (`7:2`). Raises `ThrottlingUnsupportedError`."""
+    """Replaces the machine's limits with these, by device number (`7:2`). Raises `ThrottlingUnsupportedError`."""
     block, unified = cgroup.io_folders
     if block is not None and (block / _V1_FILES["write_bps"]).exists():
         _set_v1(block, limits)
@@ -58,7 +58,7 @@ def apply_limits(cgroup: MachineCgroup, limits: Mapping[str, IoLimits]) -> None:
 
 
 def require_support(cgroup: MachineCgroup) -> None:
-    """Raises `ThrottlingUnsupportedError` where the machine's disks cannot be slowed down."""
+    """Raises `ThrottlingUnsupportedError` if the machine's disks cannot be throttled."""
     block, unified = cgroup.io_folders
     if not (block is not None and (block / _V1_FILES["write_bps"]).exists()) and not (unified / "io.max").exists():
         raise ThrottlingUnsupportedError(
@@ -68,7 +68,7 @@ def require_support(cgroup: MachineCgroup) -> None:
 
 
 def device_number(device: Path) -> str:
-    """The number of a block device."""
+    """Returns the number of a block device (`7:2`)."""
     return _format_device_number(device.stat().st_rdev)
 
 
@@ -77,7 +77,7 @@ def _set_v1(folder: Path, limits: Mapping[str, IoLimits]) -> None:
         present = {line.split()[0] for line in (folder / file).read_text().splitlines() if line.strip()}
         for device in sorted(present | limits.keys()):
             wanted = limits[device].get(name) if device in limits else None
-            (folder / file).write_text(f"{device} {wanted or 0}")  # one rule a call; 0 takes it away
+            (folder / file).write_text(f"{device} {wanted or 0}")  # one rule per write; 0 removes it
 
 
 def _set_v2(folder: Path, limits: Mapping[str, IoLimits]) -> None:

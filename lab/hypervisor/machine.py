@@ -1,7 +1,7 @@
 """One machine: a systemd-nspawn container with its root disk, its console and its power button.
 
-Its processes do not belong to this one: a small supervisor waits for nspawn and writes down how it ended, so that a daemon that was
-killed finds its machines running, or learns how they ended, when it comes back.
+Its processes outlive the daemon: a small supervisor waits for nspawn and records its exit status, so that after the daemon was killed, the
+next one finds the machines running or learns how they ended.
 """
 
 import contextlib
@@ -23,12 +23,12 @@ from lab.names import STATE_ROOT, LabNames
 from lab.processes import Process, read_pid_file, write_pid_file
 
 EXIT_REBOOT = 133
-"""nspawn's exit status when the guest asked for a reboot; under --keep-unit it does not start the guest again by itself."""
+"""nspawn's exit status when the guest reboots; under --keep-unit nspawn does not start the guest again itself."""
 
 _DROPPED_CAPABILITIES = (
     "CAP_AUDIT_CONTROL",
     "CAP_AUDIT_WRITE",
-    "CAP_DAC_READ_SEARCH",  # and with it open_by_handle_at(2), which leaves the guest's tree
+    "CAP_DAC_READ_SEARCH",  # includes open_by_handle_at(2), which reaches files outside the guest's tree
     "CAP_IPC_OWNER",
     "CAP_LEASE",
     "CAP_LINUX_IMMUTABLE",
@@ -36,14 +36,14 @@ _DROPPED_CAPABILITIES = (
     "CAP_NET_BROADCAST",
     "CAP_SYS_NICE",
     "CAP_SYS_PTRACE",
-    "CAP_SYS_RESOURCE",  # some machines have none to give; a host is to be the same on all
+    "CAP_SYS_RESOURCE",  # some machines lack it, and a host should be the same on all
     "CAP_SYS_TTY_CONFIG",
 )
-"""Of those that nspawn leaves to a container (systemd-nspawn(1), --capability) what no boot of a host needs."""
+"""Capabilities that nspawn gives a container by default (systemd-nspawn(1), --capability) and that no host needs to boot."""
 
 _POWER_OFF = signal.SIGRTMIN + 4
 _REBOOT = signal.SIGRTMIN + 5
-"""Signals to a PID 1 that is systemd, see systemd(1)."""
+"""Signals that systemd as PID 1 understands, see systemd(1)."""
 
 _SUPERVISOR_SCRIPT = """\
 set -eu
@@ -68,21 +68,21 @@ umount --lazy $disks || :
 mount -t tmpfs -o mode=0755 run /run
 exec "$@"
 """
-"""In a mount namespace of the machine's own: the host's tree is nowhere else to be seen and goes with its last process; nspawn leaves its
-lock files and propagation folders in a /run that nobody keeps. The namespace begins with all mounts that there are: it must not hold
-on to other machines' root disks."""
+"""Runs in a mount namespace of the machine's own: the guest's tree is visible nowhere else and disappears with its last process, and
+nspawn's lock files and propagation folders stay in a private /run. The namespace starts with a copy of all mounts; other machines' root
+disks are unmounted in it, because it would keep them busy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """What is on this machine of one instance."""
+    """The container of one instance, and its files on this machine."""
 
     names: LabNames
     instance_id: str
 
     @property
     def folder(self) -> Path:
-        """The machine's folder."""
+        """The folder of its files."""
         return self.names.machine_dir(self.instance_id)
 
     @property
@@ -92,7 +92,7 @@ class Machine:
 
     @property
     def console(self) -> Path:
-        """What the machine printed while booting."""
+        """The file with the machine's console output."""
         return self.folder / "console.log"
 
     @property
@@ -101,7 +101,7 @@ class Machine:
         return MachineCgroup(lab=self.names.prefix, instance_id=self.instance_id)
 
     def booted_at(self) -> float | None:
-        """When its last boot began, in seconds since the epoch; None if it never did."""
+        """When its last boot began, in seconds since the epoch; None if it never booted."""
         try:
             return self._booted_file.stat().st_mtime
         except FileNotFoundError:
@@ -121,26 +121,26 @@ class Machine:
 
     @property
     def notify_path(self) -> Path:
-        """The socket on which nspawn says that the guest is up."""
+        """The socket on which nspawn reports the guest's boot."""
         return self.folder / "notify"
 
     def exists(self) -> bool:
-        """Whether there is a root disk."""
+        """Whether its root disk exists."""
         return self.folder.is_dir()
 
     def supervisor(self) -> Process | None:
-        """The process that ends when the machine does; None when it is off."""
+        """Returns the process that ends with the machine; None when it is off."""
         return read_pid_file(self._supervisor_file)
 
     def exit_status(self) -> int | None:
-        """How the last run ended; None if it was killed from outside, or has not ended."""
+        """Returns nspawn's exit status of the last run; None if it was killed from outside or has not ended."""
         try:
             return int(self._exit_file.read_text())
         except (FileNotFoundError, ValueError):
             return None
 
     def open_notify_socket(self) -> socket.socket:
-        """A socket for the messages of the next boot; non-blocking."""
+        """Opens a non-blocking socket for the notifications of the next boot."""
         self.notify_path.unlink(missing_ok=True)
         receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
         receiver.setblocking(False)
@@ -148,7 +148,7 @@ class Machine:
         return receiver
 
     def prepare(self, root_gib: int) -> None:
-        """Makes the root disk, of that size, and control groups that no earlier run has touched."""
+        """Makes or grows the root disk to that size in GiB, and makes new control groups."""
         self.root_disk.prepare(root_gib)
         (self.folder / "root").mkdir(exist_ok=True)
         self.cgroup.remove()
@@ -157,18 +157,18 @@ class Machine:
         self._exit_file.unlink(missing_ok=True)
 
     def address(self) -> IPv4Address | None:
-        """The private address that it was last booted with."""
+        """Returns the private address that it was last booted with."""
         try:
             return IPv4Address((self.folder / "address").read_text())
         except FileNotFoundError:
             return None
 
     def save_address(self, address: IPv4Address) -> None:
-        """Writes down the address for the end of the run, when the API may show none any more."""
+        """Records the address, which is needed at the end of the run, when the API may no longer show it."""
         (self.folder / "address").write_text(str(address))
 
     def pinned_image(self, current_image: Path) -> Path:
-        """The image that the root disk was begun over, which is `offered` at its first boot: the disk fits no other."""
+        """Returns the image that the root disk was made on, the only one that it fits; at the first boot this is `current_image`."""
         record = self.folder / "image"
         if record.exists():
             return Path(record.read_text())
@@ -176,17 +176,18 @@ class Machine:
         return current_image
 
     def boot(self, *, image: Path, hostname: str, binds: Mapping[Path, str]) -> Process:
-        """Switches the machine on, after `prepare`; returns its supervisor at once.
+        """Switches the machine on, after `prepare`. Returns its supervisor immediately.
 
-        `pinned_image` is the lower layer of the root disk; `binds` maps devices of this machine to paths in the guest, which uses no other.
+        `image` is the root disk's lower layer, from `pinned_image`. `binds` maps devices of this machine to paths in the guest, the only
+        ones that it may use.
         """
         command = [
             "nsenter",
-            # Before nspawn makes the guest's /sys, or /sys/class/net shows this machine's interfaces and cloud-init takes one of them.
+            # Before nspawn makes the guest's /sys: otherwise /sys/class/net shows this machine's interfaces, and cloud-init picks one.
             f"--net={namespaces.path_of(self.names.machine_netns(self.instance_id))}",
             "unshare",
             "--mount",
-            # Slave: a network namespace removed outside must not live on as a mount in here.
+            # Slave: a network namespace that is removed outside must not survive as a mount in here.
             "--propagation=slave",
             "sh",
             "-c",
@@ -200,10 +201,10 @@ class Machine:
             f"--hostname={hostname}",
             "--network-namespace-path=/proc/self/ns/net",
             "--register=no",  # needs no systemd-machined,
-            "--keep-unit",  # nor a unit to be in
+            "--keep-unit",  # nor a unit to run in
             "--notify-ready=yes",
-            "--resolv-conf=off",  # the image's own names the VPC's resolver
-            "--capability=CAP_NET_ADMIN",  # keepalived, and anything else that owns addresses
+            "--resolv-conf=off",  # the image's file already names the VPC's resolver
+            "--capability=CAP_NET_ADMIN",  # for keepalived and others that set addresses
             f"--drop-capability={','.join(_DROPPED_CAPABILITIES)}",
             "--console=read-only",
             *(f"--bind={source}:{target}" for source, target in binds.items()),
@@ -219,7 +220,7 @@ class Machine:
             "LABS": str(STATE_ROOT / "labs"),
             "NOTIFY_SOCKET": str(self.notify_path),
             "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
-            "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",  # net.* sysctls are the guest's own
+            "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",  # the guest may set net.* sysctls
         }
         with self.console.open("ab") as console:
             started = subprocess.Popen(
@@ -230,42 +231,42 @@ class Machine:
                 env=environment,
                 cwd="/",
                 start_new_session=True,
-                umask=0o022,  # in the guest's tree nspawn makes folders for all its users
+                umask=0o022,  # nspawn makes folders in the guest's tree that all its users must reach
             )
         write_pid_file(self._supervisor_file, started.pid)
         return Process.of(started.pid)
 
     def signal_power_off(self) -> bool:
-        """Asks the guest to shut down cleanly; False when it has no PID 1 (yet, or any more) to ask."""
+        """Asks the guest to shut down cleanly. Returns False if it has no PID 1, before or after its run."""
         return self._signal_init(_POWER_OFF)
 
     def signal_reboot(self) -> bool:
-        """Asks the guest to reboot; it then ends with `EXIT_REBOOT`."""
+        """Asks the guest to reboot; nspawn then exits with `EXIT_REBOOT`. Returns False if the guest has no PID 1."""
         return self._signal_init(_REBOOT)
 
     def init_pid(self) -> int | None:
-        """The guest's PID 1 as seen from here."""
+        """Returns the pid, on this machine, of the guest's PID 1; None if it has none."""
         return self.cgroup.init_pid()
 
     def cut_power(self) -> None:
-        """Ends every process of the machine at once, without a word to any of them."""
+        """Kills every process of the machine at once."""
         self.cgroup.kill()
 
     def clean_up_run(self) -> None:
-        """Takes away what a run leaves besides the root disk."""
+        """Removes what a run leaves besides the root disk."""
         self.cgroup.remove()
         for file in (self._supervisor_file, self.notify_path):
             file.unlink(missing_ok=True)
 
     def destroy(self) -> None:
-        """Takes the root disk away. The machine must be off."""
+        """Removes the machine's folder and with it the root disk. The machine must be off."""
         self.cgroup.remove()
         self.root_disk.unmount()
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
     def console_tail(self, count: int = 5) -> list[str]:
-        """The end of the console, for an error message."""
+        """Returns the last lines of the console, for an error message."""
         with contextlib.suppress(FileNotFoundError):
             text = self.console.read_text(errors="replace")
             return [line.strip() for line in text.splitlines() if line.strip()][-count:]

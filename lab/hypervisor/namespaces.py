@@ -1,6 +1,6 @@
-"""Network namespaces: making them, taking them away, and doing things inside them.
+"""Network namespaces: making them, removing them, and running functions inside them.
 
-A thread enters a namespace, does one thing and ends there: the namespace of the process itself never changes.
+Each function runs in a new thread, which enters the namespace and ends there. The process's own namespace never changes.
 """
 
 import os
@@ -15,30 +15,30 @@ from pyroute2 import netns as _untyped
 NETNS_DIR = Path("/run/netns")
 
 _netns: Any = _untyped
-"""pyroute2 carries no complete annotations."""
+"""pyroute2 has incomplete annotations."""
 
 _T = TypeVar("_T")
 _IP_FREEBIND = 15
-"""From <linux/in.h>: binding to an address that no interface has yet."""
+"""From <linux/in.h>: allows binding to an address that no interface has yet."""
 
 
 def path_of(name: str) -> Path:
-    """Where the namespace `name` is mounted."""
+    """Returns where the namespace `name` is mounted."""
     return NETNS_DIR / name
 
 
 def exists(name: str) -> bool:
-    """Whether there is a namespace of that name."""
+    """Whether a namespace of that name exists."""
     return path_of(name).exists()
 
 
 def names() -> list[str]:
-    """All named network namespaces of this machine."""
+    """Returns the names of all named network namespaces of this machine."""
     return sorted(path.name for path in NETNS_DIR.iterdir()) if NETNS_DIR.is_dir() else []
 
 
 def create(name: str) -> None:
-    """Makes the namespace unless it is there."""
+    """Makes the namespace unless it exists."""
     made = not NETNS_DIR.exists()
     if not exists(name):
         _netns.create(name)
@@ -47,13 +47,13 @@ def create(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Takes the namespace away if it is there; links that lead into it go with it once no process is left inside."""
+    """Removes the namespace if it exists. Its links disappear once no process is left inside."""
     if exists(name):
         _netns.remove(name)
 
 
 def call_in_namespace(name: str, function: Callable[[], _T]) -> _T:
-    """What `function` returns when called in the namespace `name`; what it raises is raised here. Blocks: it joins a thread."""
+    """Calls `function` in the namespace `name` and returns or raises what it does. Blocks: it joins a thread."""
     results: list[_T] = []
     errors: list[BaseException] = []
 
@@ -65,7 +65,7 @@ def call_in_namespace(name: str, function: Callable[[], _T]) -> _T:
             finally:
                 os.close(descriptor)
             results.append(function())
-        except BaseException as error:  # carried to the caller's thread and raised there
+        except BaseException as error:  # raised again in the caller's thread
             errors.append(error)
 
     thread = threading.Thread(target=enter, name=f"netns-{name}", daemon=True)
@@ -79,9 +79,9 @@ def call_in_namespace(name: str, function: Callable[[], _T]) -> _T:
 def open_socket_in(
     name: str, family: socket.AddressFamily, kind: socket.SocketKind, address: tuple[str, int], *, backlog: int = 128
 ) -> socket.socket:
-    """A socket bound to `address` in the namespace `name`, non-blocking, listening if it is a stream.
+    """Returns a non-blocking socket bound to `address` in the namespace `name`; a stream socket also listens.
 
-    The socket stays in its namespace wherever it is used. The address need not be on an interface yet.
+    The socket stays in its namespace wherever it is used. No interface need have the address yet.
     """
 
     def make() -> socket.socket:
@@ -103,7 +103,7 @@ def open_socket_in(
 
 
 def write_sysctl(name: str, path: str, value: str) -> None:
-    """Sets a network sysctl of the namespace `name`; `path` is below /proc/sys, as `net/ipv4/ip_forward`.
+    """Sets a network sysctl of the namespace `name`; `path` is relative to /proc/sys, such as `net/ipv4/ip_forward`.
 
     /proc/sys/net shows the namespace of the thread that opens the file.
     """

@@ -1,8 +1,8 @@
-"""What keeps a lab's hosts from this machine's own services and from what lies behind it: a table of nftables for the lab's link.
+"""Keeps a lab's hosts away from this machine's services and from the networks behind it, with an nftables table for the lab's link.
 
-This machine stands for the internet: it may ask hosts, and what answers passes. What a host begins is refused here, at whatever address, as
-by a machine that serves nothing: at once, so that nobody waits. Rules of the system's own firewall hold beside it, since a packet must pass
-the chains of all tables (nft(8), "Verdict statements": accept).
+This machine plays the internet: it may connect to hosts, and their replies pass. Connections that a host starts are rejected here, whatever
+the address, as by a machine without services: immediately, so that no host waits. The system's own firewall still applies, since a packet
+must pass the chains of all tables (nft(8), "Verdict statements": accept).
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from lab.names import LabNames
 
 
 def table_script(names: LabNames) -> str:
-    """The nftables script that puts the lab's table anew. `permitted` holds ports that hosts may reach after all; it begins empty."""
+    """Returns the nftables script that replaces the lab's table. The set `permitted` holds ports that hosts may reach; it starts empty."""
     table = f"inet {names.prefix}"
     return f"""\
 table {table}
@@ -40,17 +40,17 @@ table {table} {{
 
 
 def install(names: LabNames) -> None:
-    """Puts the table; before the lab's link is made, so that there is no moment without. Raises CommandError."""
+    """Loads the table. Must run before the lab's link is made, so that the link is never unprotected. Raises CommandError."""
     run(["nft", "-f", "-"], stdin=table_script(names), timeout=30)
 
 
 def is_installed(names: LabNames) -> bool:
-    """Whether the table is there; not where there is no nft(8) to have put it."""
+    """Whether the table is loaded. False if nft(8) is not installed, since then nothing can have loaded it."""
     return shutil.which("nft") is not None and f"table inet {names.prefix}" in run(["nft", "list", "tables"], timeout=30).splitlines()
 
 
 def uninstall(names: LabNames) -> None:
-    """Takes the table away; one that is not there is fine."""
+    """Removes the table if it exists."""
     if is_installed(names):
-        with contextlib.suppress(CommandError):  # another tear-down of the lab was quicker
+        with contextlib.suppress(CommandError):  # another tear-down has just removed it
             run(["nft", "delete", "table", "inet", names.prefix], timeout=30)

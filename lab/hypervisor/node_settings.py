@@ -1,6 +1,6 @@
-"""What labs change on the machine as a whole, outside any lab's own names: recorded by the first lab, put back after the last.
+"""Machine-wide settings that labs change: the first lab records the old values, and they are restored after the last.
 
-The record lies beside the labs' state, so that any clone, and a tear-down after a crash, finds it.
+The record is stored beside the labs' state, where any clone finds it, also after a crash.
 """
 
 import contextlib
@@ -16,13 +16,13 @@ from lab.hypervisor.run import run
 from lab.names import STATE_ROOT, LabNames
 
 _SYSCTLS = {"fs/inotify/max_user_instances": 8192}
-"""All guests are root of one kernel and share root's allowance; with the usual 128 the systemd of the thirtieth host fails."""
+"""All guests run as root on one kernel and share root's limit; with the default of 128 systemd fails in the thirtieth host."""
 
 _ORIGINALS_FILE = STATE_ROOT / "machine.json"
 
 
 def acquire(names: LabNames) -> None:
-    """Makes the lab's state folder and what all labs need of the machine; the first lab writes down how it found the machine."""
+    """Makes the lab's state folder and applies the settings that labs need. The first lab records the old values."""
     with _locked():
         if not _ORIGINALS_FILE.exists():
             before = {path: Path("/proc/sys", path).read_text().strip() for path in _SYSCTLS}
@@ -37,7 +37,7 @@ def acquire(names: LabNames) -> None:
 
 
 def release() -> None:
-    """After a lab's state folder has been removed: if it was the last lab, puts the machine back as the first one found it."""
+    """Restores the recorded settings if no lab is left. Call it after removing a lab's state folder."""
     if not STATE_ROOT.is_dir():
         return
     labs = STATE_ROOT / "labs"

@@ -1,4 +1,4 @@
-"""What to do next with one machine: a pure decision over what the API wants and what is there."""
+"""Decides the next step for one machine from its desired and its observed state. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,42 +8,42 @@ from lab.hypervisor.desired import DesiredMachine, Power
 
 
 class StopCause(Enum):
-    """Why a machine that is not running does not run."""
+    """Why a machine is not running."""
 
     NEW = "new"
-    """It never ran, or its daemon does not know how it ended: it may be booted."""
+    """It never ran, or how it ended is unknown. It may be booted."""
     API_STOP = "off"
-    """It was shut down because the API wanted it so."""
+    """It was shut down because the API asked for it."""
     GUEST_POWEROFF = "self"
     """The guest powered itself off."""
     REBOOT = "reboot"
-    """The guest, or the API, wants it to start again."""
+    """The guest or the API rebooted it: it is to start again."""
     KILLED = "killed"
-    """Somebody pulled the plug; it stays so until it is started, by the lab or by a stop and start of the API."""
+    """Its power was cut. It stays off until the lab starts it, or the API stops and starts it."""
     FAILED = "failed"
-    """It could not boot, or died by itself; as KILLED."""
+    """It could not boot, or died. It stays off like KILLED."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedMachine:
-    """What is there of one instance."""
+    """The observed state of one instance's machine."""
 
     running: bool
     stop_cause: StopCause = StopCause.NEW
-    """Meaningful when it does not run."""
+    """Only meaningful if it is not running."""
     has_root_disk: bool = False
     volumes: frozenset[str] = frozenset()
-    """Volumes that a running machine has been given."""
+    """Volumes attached to the running machine."""
     volume_sizes: Mapping[str, int] = field(default_factory=dict[str, int])
-    """The sizes in GiB that the devices of those are known to have."""
+    """The known sizes of their devices, in GiB, by volume id."""
     busy_volumes: frozenset[str] = frozenset()
-    """Those of them that the guest has just been seen to use still."""
+    """Those that the guest was still using when last checked."""
     reported_detached: frozenset[str] = frozenset()
-    """Volumes of which the API has been told, since it was last read, that the machine does not have them."""
+    """Volumes reported to the API as detached since it was last read."""
     reported_power: Power | None = None
-    """What the API was last told; nothing yet since it last began to boot."""
+    """The power state last reported to the API; None if there was no report since the last boot began."""
     report_observed: bool = False
-    """Whether the API has been read since it was told."""
+    """Whether the API has been read since that report."""
 
 
 class Action(Enum):
@@ -61,22 +61,22 @@ class Action(Enum):
     DETACH = "detach"
     REPORT_DETACHED = "tell detached"
     CLEAR_STOP_CAUSE = "settle"
-    """The API has seen the machine off: whatever ended it is over, and the next start is a plain one."""
+    """The API has seen the machine off: why it ended no longer matters, and the next start is an ordinary one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step, with the volume that it is about."""
+    """An action, and the volume it applies to, if any."""
 
     action: Action
     volume_id: str | None = None
 
 
 def next_step(desired: DesiredMachine | None, observed: ObservedMachine) -> Step:
-    """The one next step towards what the API wants; NOTHING when all is so. `desired` is None for an instance unknown to the API."""
+    """Returns the next step towards the desired state, or NOTHING. `desired` is None if the API does not know the instance."""
     power = desired.power if desired else Power.GONE
     if desired is None or power is Power.GONE:
-        return Step(action=_towards_gone(desired, observed))  # what it has goes without a word
+        return Step(action=_towards_gone(desired, observed))  # nothing is reported: the API does not know it
     if observed.running and power is Power.ON:
         return _while_running(desired, observed)
     if not observed.running and (released := _next_detach_report(desired, observed)):
@@ -104,12 +104,12 @@ def _towards_off(actual: ObservedMachine) -> Action:
 
 def _towards_on(desired: DesiredMachine, actual: ObservedMachine) -> Action:
     if actual.stop_cause is StopCause.GUEST_POWEROFF and not desired.problem:
-        # The API learns of it and shows `stopped`; if it still wants the machine on after that, somebody has started it.
+        # Report it, so that the API shows `stopped`. If the API then wants the machine on, somebody has started it.
         if actual.reported_power is not Power.OFF:
             return Action.REPORT_STOPPED
         return Action.CLEAR_STOP_CAUSE if actual.report_observed else Action.NOTHING
     if desired.problem or actual.stop_cause in (StopCause.KILLED, StopCause.FAILED):
-        # The API knows no failed machine: its instance runs, and the lab's status says what is wrong.
+        # EC2 has no state for a failed machine: the instance shows `running`, and the lab's status names the problem.
         return Action.REPORT_STARTED if _start_unreported(desired, actual) else Action.NOTHING
     return Action.BOOT
 
@@ -135,7 +135,7 @@ def _start_unreported(desired: DesiredMachine, actual: ObservedMachine) -> bool:
 
 
 def _next_detach_report(desired: DesiredMachine, actual: ObservedMachine) -> Step | None:
-    """Volumes that are to leave, and that the machine does not have."""
+    """Returns the report of a volume that is being detached and that the machine does not have, if any."""
     for volume_id in sorted(desired.detaching - actual.volumes - actual.reported_detached):
         return Step(action=Action.REPORT_DETACHED, volume_id=volume_id)
     return None

@@ -1,7 +1,7 @@
-"""Sends real packets between places of a lab and sees whether they arrive: all tries at once, from one process.
+"""Sends real packets between points of a lab and checks whether they arrive: all probes at once, from one process.
 
-Sockets are opened inside the places' network namespaces and used from here. Each target's link is listened to, so that a packet counts as
-arrived when it is really there, whether anybody answers it or not; the answer is noted besides.
+Sockets are opened inside the points' network namespaces and used from here. Each target's link is captured, so that a packet counts as
+arrived when it reaches the link, whether or not anything answers it. The reply is recorded separately.
 """
 
 import contextlib
@@ -24,39 +24,39 @@ ICMP, TCP, UDP = socket.IPPROTO_ICMP, socket.IPPROTO_TCP, socket.IPPROTO_UDP
 
 _ETH_P_IP = 0x0800
 _SO_RCVBUFFORCE = 33
-"""From <asm-generic/socket.h>: root may have more than the system's limit."""
+"""From <asm-generic/socket.h>: lets root exceed the system's limit."""
 _RCVBUF_BYTES = 4 << 20
 _ICMP_ECHO_REQUEST = 8
 _PAYLOAD_TEXT = b"webstack lab: may this pass?"
 _MIN_PACKET_BYTES = 28
 MIN_SOURCE_PORT, MAX_SOURCE_PORT = 16000, 32000
-"""Source ports of tries: below those that kernels give out and above those of every lab's own services (`lab.names`), whose answers to
-hosts come from them: so no other traffic is taken for one."""
+"""Source ports of probes: below the kernel's ephemeral ports and above the ports of every lab's own services (`lab.names`), from which
+replies to hosts come. So no other traffic is mistaken for a probe."""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProbePoint:
-    """Where packets start or arrive. `namespace` None is this machine's own."""
+    """Where packets start or arrive. `namespace` None means this machine's own."""
 
     namespace: str | None
     link: str
-    """The link on which arrivals are seen, and by which `bypass_routing` packets leave."""
+    """The link on which arrivals are captured, and through which `bypass_routing` packets leave."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Probe:
-    """One packet: a connection attempt for TCP, a datagram for UDP, an echo request for ICMP, else a bare packet."""
+    """One packet: a connection attempt for TCP, a datagram for UDP, an echo request for ICMP, else a bare IP packet."""
 
     source: ProbePoint
     target: ProbePoint
     address: IPv4Address
-    """Where it is sent to."""
+    """The address that it is sent to."""
     protocol: int
     port: int = 0
     bypass_routing: bool = False
-    """Sent by the source's link though there is no route: how an outsider would try an address inside."""
+    """Send through the source's link without a route, as an outsider would try to reach an address inside."""
 
 
 class ProbeReply(Enum):
@@ -65,37 +65,37 @@ class ProbeReply(Enum):
     NONE = "no answer"
     CONNECTED = "connected"
     REFUSED = "refused by the target's kernel"
-    UNREACHABLE = "unreachable: the sender itself, or a router, knows no way"
+    UNREACHABLE = "unreachable: the sender itself, or a router, has no route"
 
 
 @dataclass(kw_only=True)
 class ProbeResult:
-    """What became of a try."""
+    """The result of a probe."""
 
     arrived: bool = False
     reply: ProbeReply = ProbeReply.NONE
     seconds: float | None = None
-    """Until the answer."""
+    """Seconds until the reply."""
 
 
 _Key = tuple[ProbePoint, int, int]
-"""A target, a protocol, and the number that a packet carries: its source port, or what it says."""
+"""A target, a protocol, and the packet's tag: its source port, or a number in its payload."""
 
 
 @dataclass(kw_only=True)
 class _InFlight:
     probe: Probe
     index: int
-    """Which of the tries it is."""
+    """The probe's position in the list."""
     tag: int
-    """The packet's mark; no two tries share one."""
+    """The packet's unique tag."""
     socket: socket.socket
     sent_at: float
     result: ProbeResult = field(default_factory=ProbeResult)
 
     @property
     def done(self) -> bool:
-        """Whether nothing more is to be learnt of it."""
+        """Whether nothing more can be learnt from it."""
         return self.result.arrived and (self.result.reply is not ProbeReply.NONE or self.probe.protocol not in (TCP, UDP))
 
     def set_reply(self, answer: ProbeReply) -> None:
@@ -103,7 +103,7 @@ class _InFlight:
 
 
 def run_probes(probes: Sequence[Probe], *, timeout: float = 1.5) -> list[ProbeResult]:
-    """What became of each try, in order. Takes `timeout` seconds, less where all arrive and are answered. Needs root."""
+    """Sends the probes and returns their results in order, after `timeout` seconds or when all have arrived and got a reply. Needs root."""
     with contextlib.ExitStack() as stack, selectors.DefaultSelector() as selector:
         for place in {one.target for one in probes}:
             if (tap := _call_at(place, functools.partial(_tap, place))) is not None:
@@ -121,7 +121,7 @@ def _call_at(point: ProbePoint, function: Callable[[], _T]) -> _T:
 
 
 def _tap(point: ProbePoint) -> socket.socket | None:
-    """Hears what arrives on the place's link; None where the link is not there, as at a host that is just being connected."""
+    """Opens a packet capture on the point's link; None if the link does not exist, as for a host that is just being connected."""
     tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
     try:
         tap.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RCVBUF_BYTES)
@@ -136,17 +136,17 @@ def _tap(point: ProbePoint) -> socket.socket | None:
 
 
 def _tags() -> Iterator[int]:
-    """Every number once, from any on: two runs one after the other do not share the first."""
+    """Yields every tag once, starting at random, so that consecutive runs do not reuse the same tags."""
     count = MAX_SOURCE_PORT - MIN_SOURCE_PORT
     first = random.randrange(count)  # noqa: S311  (unused ports, no secret)
     return (MIN_SOURCE_PORT + (first + index) % count for index in range(count))
 
 
 def _send(probes: Sequence[Probe], tags: Iterator[int]) -> Iterable[tuple[socket.socket, _InFlight]]:
-    """Opens and sends place by place: entering a namespace takes longer than all that is done inside."""
+    """Opens sockets and sends, grouped by source: entering a namespace takes longer than the work inside it."""
     for source in dict.fromkeys(probe.source for probe in probes):
-        ours = [(index, one) for index, one in enumerate(probes) if one.source == source]
-        for sent in _call_at(source, lambda ours=ours: [_send_one(index, one, tags) for index, one in ours]):
+        ours = [(index, probe) for index, probe in enumerate(probes) if probe.source == source]
+        for sent in _call_at(source, lambda ours=ours: [_send_one(index, probe, tags) for index, probe in ours]):
             yield sent.socket, sent
 
 
@@ -159,8 +159,8 @@ def _send_one(index: int, probe: Probe, tags: Iterator[int]) -> _InFlight:
         if probe.bypass_routing:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, probe.source.link.encode())
         if probe.protocol == TCP:
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no connection lingers when it is closed
-            with contextlib.suppress(BlockingIOError):  # it is under way
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close with a reset: nothing lingers
+            with contextlib.suppress(BlockingIOError):  # the connection is in progress
                 opened.connect((str(probe.address), probe.port))
         else:
             opened.connect((str(probe.address), probe.port if probe.protocol == UDP else 0))
@@ -174,7 +174,7 @@ def _send_one(index: int, probe: Probe, tags: Iterator[int]) -> _InFlight:
 
 
 def _bind_tag(opened: socket.socket, protocol: int, tags: Iterator[int]) -> int:
-    """The number that a packet carries; for TCP and UDP it is the socket's port, which nobody else has."""
+    """Returns the packet's tag. For TCP and UDP it is the source port, which the socket is bound to."""
     for number in tags:
         try:
             if protocol in (TCP, UDP):
@@ -198,7 +198,7 @@ def _payload(protocol: int, number: int) -> bytes:
 
 
 def _collect(selector: selectors.BaseSelector, sent: Sequence[_InFlight], deadline: float) -> None:
-    """Until all is known, or the deadline; what had come by then is read even by a process that was held up itself."""
+    """Collects results until all are known or the deadline passes. What arrived by then is read even if this process was delayed."""
     waiting: dict[_Key, _InFlight] = {(one.probe.target, one.probe.protocol, one.tag): one for one in sent}
     left = 1.0
     while waiting and left > 0:
@@ -216,7 +216,7 @@ def _collect(selector: selectors.BaseSelector, sent: Sequence[_InFlight], deadli
 
 
 def _read_reply(sent: _InFlight) -> None:
-    """The sender's socket has something to say."""
+    """Reads the reply, or the error, from the sender's socket."""
     error = sent.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if error in (0, errno.ECONNREFUSED):
         sent.set_reply(ProbeReply.REFUSED if error else ProbeReply.CONNECTED)
@@ -225,14 +225,14 @@ def _read_reply(sent: _InFlight) -> None:
 
 
 def _arrivals(tap: socket.socket) -> Iterable[tuple[int, int]]:
-    """Protocol and mark of each packet that has come."""
+    """Yields the protocol and the tag of each captured packet."""
     while True:
         try:
             packet = tap.recv(2048)
         except BlockingIOError:
             return
         except OSError as error:
-            if error.errno == errno.ENETDOWN:  # said once of a link that is down, or goes down meanwhile: nothing arrives by it
+            if error.errno == errno.ENETDOWN:  # reported once if the link is down or goes down: nothing arrives on it
                 return
             raise
         if len(packet) < _MIN_PACKET_BYTES:

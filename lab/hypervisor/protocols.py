@@ -1,8 +1,8 @@
-"""The seam between the machines and the cloud's services: what each side offers the other.
+"""The interface between the hypervisor and the cloud's services.
 
-`lab.cloud.services.CloudServices` is the other side. It is started with a `RouterNamespace` to listen in and with a `ChangeListener`
-to tell of calls that changed something; it is told when a machine has really stopped, because moto itself knows of no machine and would
-show `stopped` at once.
+`lab.cloud.services.CloudServices` is the other side. It is started with a `RouterNamespace` to listen in and a `ChangeListener` to call
+when something may have changed. The hypervisor reports to it when a machine has really stopped, since moto has no machines and would show
+`stopped` at once.
 """
 
 import socket
@@ -15,16 +15,16 @@ from lab.hypervisor import namespaces
 
 @dataclass(frozen=True, kw_only=True)
 class RouterNamespace:
-    """The router's network namespace, which exists from before the services start until after they stop.
+    """The router's network namespace, which exists before the services start and until after they stop.
 
-    On its loopback stand, from the start: `names.METADATA_ADDRESS`, `names.RESOLVER_ADDRESS`, `LabNames.api_address` and
+    Its loopback has these addresses from the start: `names.METADATA_ADDRESS`, `names.RESOLVER_ADDRESS`, `LabNames.api_address` and
     `LabNames.s3_address`.
     """
 
     name: str
 
     def listen(self, kind: socket.SocketKind, address: str, port: int) -> socket.socket:
-        """A non-blocking bound socket there (listening if `SOCK_STREAM`); call it once per address, replies leave from that address."""
+        """Opens a non-blocking socket bound there, listening if `SOCK_STREAM`. Call it once per address, so that replies come from it."""
         return namespaces.open_socket_in(self.name, socket.AF_INET, kind, (address, port))
 
 
@@ -33,24 +33,24 @@ class ChangeListener(Protocol):
 
     def __call__(self, *, region: str, service: str, action: str, parameters: Mapping[str, str]) -> None:
         """`region` and `service` as in the signature's scope (`eu-central-1`, `ec2`), `action` as in an IAM action (`RebootInstances`),
-        `parameters` the flat query (`InstanceId.1`). The hypervisor looks after every region that it has heard of this way."""
+        `parameters` the flat query (`InstanceId.1`). The hypervisor handles every region named in a call."""
         ...
 
 
 MachineEvent = Literal["started", "stopped", "terminated", "detached", "busy"]
 """What may have happened to a machine:
 
-- `started`: it is switched on; `pending` becomes `running`. Said of one that fails too: the API knows no failed machine.
-- `stopped`: it is off, its root disk kept; `stopping` becomes `stopped` (so too for a `running` one that powered itself off).
-- `terminated`: it is gone with its root disk; `shutting-down` becomes `terminated`.
-- `detached`: it does not have the volume (any more); one that is `detaching` becomes `available`.
-- `busy`: it has held a volume that is `detaching` for long.
+- `started`: it was switched on; `pending` becomes `running`. Also reported if it failed to boot: EC2 has no state for that.
+- `stopped`: it is off and its root disk is kept; `stopping` becomes `stopped` (as does `running`, if it powered itself off).
+- `terminated`: it and its root disk are removed; `shutting-down` becomes `terminated`.
+- `detached`: it does not, or no longer, have the volume; `detaching` becomes `available`.
+- `busy`: it has kept a `detaching` volume for long.
 """
 
 
 class MachineStatusReporter(Protocol):
-    """What the hypervisor tells the API of machines. Each report may be repeated and does no harm then."""
+    """Passes machine events from the hypervisor to the API. Reports are idempotent and may be repeated."""
 
     async def report(self, instance_id: str, event: MachineEvent, volume_id: str | None = None) -> None:
-        """`volume_id`: the volume that `detached` and `busy` are about."""
+        """Reports an event. `volume_id` is required for `detached` and `busy`."""
         ...

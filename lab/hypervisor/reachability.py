@@ -1,4 +1,4 @@
-"""Checks whether a packet may pass: by sending one, and by the rules that the router enforces."""
+"""Checks whether a packet can pass, by sending one and by evaluating the rules that the router enforces."""
 
 from dataclasses import asdict, dataclass
 from ipaddress import AddressValueError, IPv4Address
@@ -25,36 +25,36 @@ _UNFILTERED = (METADATA_ADDRESS, RESOLVER_ADDRESS)
 
 @dataclass(frozen=True, kw_only=True)
 class PathEndpoint:
-    """One end of a question: a host, or an address that is no host's."""
+    """One end of the packet's path: a host, or an address that belongs to no host."""
 
     name: str
     address: IPv4Address
-    """The host's private one."""
+    """The address; for a host its private one."""
     machine: "DesiredMachine | None" = None
     via_public_address: bool = False
-    """Whether the question named the host by its public address."""
+    """Whether the request named the host by its public address."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReachabilityReport:
-    """The answer."""
+    """The result of the check."""
 
     source: PathEndpoint
     target: PathEndpoint
     packet: Packet
     passed: bool
-    """Whether the packet that was sent arrived."""
+    """Whether the packet arrived."""
     reply: ProbeReply
     seconds: float | None
     egress: Verdict
-    """What the sender's security groups say."""
+    """The verdict of the sender's security groups."""
     ingress: Verdict
-    """What the target's say."""
+    """The verdict of the target's security groups."""
     obstacle: str
-    """What else is in the way, or nothing."""
+    """What else blocks the packet; empty if nothing."""
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Returns the report for JSON."""
         return {
             "from": {"name": self.source.name, "address": str(self.source.address)},
             "to": {"name": self.target.name, "address": str(self.target.address)},
@@ -70,7 +70,7 @@ class ReachabilityReport:
 
 
 class ReachabilityChecker:
-    """Asks about one lab, as its machines and its policy are now."""
+    """Checks reachability in one lab, with its current machines and firewall policy."""
 
     def __init__(
         self,
@@ -79,14 +79,14 @@ class ReachabilityChecker:
         policy: "FirewallPolicy",
         faults_on_path: "Callable[[str, str], list[str]]" = lambda _source, _target: [],
     ) -> None:
-        """`faults_on_path` names the faults, given on purpose, on the way between two ends: instance ids, `internet` or `aws`."""
+        """`faults_on_path` returns the active faults between two ends: instance ids, `internet` or `aws`."""
         self._names = names
         self._faults_on_path = faults_on_path
         self._machines = machines
         self._policy = policy
 
     def endpoint(self, name_or_address: str) -> PathEndpoint:
-        """A host by name, instance id or address; `internet`; or another address. Raises `LookupError` with what there is."""
+        """Returns the end that `name_or_address` names: a host by name, id or address, `internet`, or another address. Raises `LookupError`."""
         if name_or_address == INTERNET:
             return PathEndpoint(name=INTERNET, address=self._names.wan_peer_address)
         for machine in self._machines:
@@ -110,11 +110,9 @@ class ReachabilityChecker:
         return PathEndpoint(name=INTERNET if address == self._names.wan_peer_address else name_or_address, address=address)
 
     def check(self, source: PathEndpoint, target: PathEndpoint, protocol: int, port: int | None) -> ReachabilityReport:
-        """Sends the packet and names the rules. Blocking, for a second and a half where nothing answers."""
+        """Sends the packet and names the deciding rules. Blocks, for a second and a half if nothing answers."""
         if source.machine is None and source.name != INTERNET:
-            raise LookupError(
-                f"{source.name}: packets can be sent from hosts, and from this machine, which is {INTERNET!r}; from no one else"
-            )
+            raise LookupError(f"{source.name}: packets can only be sent from hosts and from {INTERNET!r}, which is this machine")
         packet = Packet(protocol=protocol, port=_ECHO_REQUEST if protocol == ICMP else port)
         outside = source.machine is None
         public = target.machine.public_address if target.machine and (outside or target.via_public_address) else None
@@ -145,14 +143,14 @@ class ReachabilityChecker:
         )
 
     def _verdicts(self, source: PathEndpoint, target: PathEndpoint, packet: Packet, public: IPv4Address | None) -> tuple[Verdict, Verdict]:
-        out = into = unfiltered("no security group is on the internet's side")
+        out = into = unfiltered("the internet's side has no security group")
         if target.address in _UNFILTERED:
             reason = "EC2 does not filter its link-local services"
             return unfiltered(reason), unfiltered(reason)
         if (interface := self._interface(source)) is not None:
             out = evaluate(self._policy, interface, packet, egress=True, peer=public or target.address)
         if (interface := self._interface(target)) is not None:
-            # By way of a public address it comes back in as anybody's packet would.
+            # Through a public address it comes back in like any packet from outside.
             seen = source.machine.egress_address if source.machine and public else None
             into = evaluate(self._policy, interface, packet, egress=False, peer=seen or source.address)
         return out, into
@@ -163,7 +161,7 @@ class ReachabilityChecker:
                 return f"{end.name} is not running"
         outwards = target.machine is None or public is not None
         if source.machine and outwards and target.address not in _UNFILTERED and source.machine.egress_address is None:
-            return f"{source.name} has no way out: neither a public address nor a NAT gateway"
+            return f"{source.name} has no route to the internet: neither a public address nor a NAT gateway"
         if source.machine is None and target.machine and public is None:
             return f"{target.name} has no public address"
         if target.address in _UNFILTERED:

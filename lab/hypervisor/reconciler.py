@@ -1,4 +1,4 @@
-"""Reconciles one machine with its desired state: executes the steps that `plan` chooses, one after another, and watches for its end."""
+"""Reconciles one machine with its desired state: carries out the steps that `plan` chooses, one by one, and waits for the machine's end."""
 
 import asyncio
 import contextlib
@@ -21,25 +21,25 @@ from lab.names import LabNames
 from lab.processes import Process, wait_for_exit
 
 SHUTDOWN_TIMEOUT = 120.0
-"""Seconds that a clean shutdown may take before the power is cut. AWS gives no figure for its own patience."""
+"""Seconds that a clean shutdown may take before the power is cut. AWS documents no figure."""
 
 _SIGNAL_RETRY_SECONDS = 5.0
-"""A guest early in its boot does not hear the power button."""
+"""Seconds between shutdown requests: a guest early in its boot ignores them."""
 
 _INIT_START_TIMEOUT = 30.0
-"""Seconds between a machine's start and the moment that it can be given a volume; a loaded machine takes two."""
+"""Seconds to wait after a machine's start until a volume can be attached; a busy machine takes two."""
 
 MIN_FREE_TO_BOOT = GIB // 4
-"""Bytes free below which no machine is switched on: a disk that fills in mid-boot leaves a host that is hard to read."""
+"""Least free bytes to boot a machine: a disk that fills up during a boot makes failures that are hard to diagnose."""
 
 _DETACH_RETRY_SECONDS = 0.5
-"""Seconds until a volume that the guest would not let go of is looked at again."""
+"""Seconds until a volume that the guest still used is checked again."""
 
 log = logging.getLogger(__name__)
 
 
 def _no_op(_instance_id: str) -> None:
-    """Where nobody wants to hear of it."""
+    """Does nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,14 +51,14 @@ class ReconcilerContext:
     image_for: Callable[[str], Path]
     """AMI id → the image's root folder; raises `LookupError` with a reason."""
     refresh: Callable[[], None]
-    """Asks for the API to be read again."""
+    """Requests another reading of the API."""
     before_boot: Callable[[str], None] = _no_op
-    """Told, in a thread, that an instance has its link, control groups and folder made anew, right before its first process runs."""
+    """Called in a thread when an instance's link, control groups and folder are made, before its first process runs."""
     shutdown_timeout: float = SHUTDOWN_TIMEOUT
 
 
 class MachineReconciler:
-    """Reconciles one instance. Lives in the daemon's event loop; `start` once, then `set_desired` as often as the API is read."""
+    """Reconciles one instance. Lives in the daemon's event loop. Call `start` once, then `set_desired` after each reading of the API."""
 
     def __init__(self, context: ReconcilerContext, instance_id: str) -> None:
         self.instance_id = instance_id
@@ -80,10 +80,10 @@ class MachineReconciler:
         self._ended.set()
         self._tasks: list[asyncio.Task[None]] = []
 
-    # What others ask of it.
+    # Called by others.
 
     async def start(self) -> None:
-        """Takes over a machine that an earlier daemon left running, or learns how it ended; then keeps it."""
+        """Adopts a machine that an earlier daemon left running, or finds out how it ended; then starts reconciling it."""
         process = self.machine.supervisor()
         if process is not None:
             init_pid = await asyncio.to_thread(self.machine.init_pid)
@@ -97,24 +97,24 @@ class MachineReconciler:
         self._tasks.append(asyncio.create_task(self._run(), name=f"reconciler {self.instance_id}"))
 
     def set_desired(self, desired: DesiredMachine | None) -> None:
-        """Sets what the API wants; called with each reading of it."""
+        """Sets the desired state; called after each reading of the API."""
         self.desired = desired
         self._report_observed = self._reported_power is not None
         self._attachments.reported_detached = frozenset()
         self._wake.set()
 
     def force_detach(self, volume_id: str) -> None:
-        """DetachVolume with Force: the volume goes though the guest may still use it."""
+        """Handles DetachVolume with Force: the volume is detached even if the guest still uses it."""
         self._attachments.force_next_detach(volume_id)
         self._wake.set()
 
     def reboot(self) -> None:
-        """RebootInstances."""
+        """Handles RebootInstances."""
         self._reboot_wanted = True
         self._wake.set()
 
     async def kill(self) -> None:
-        """Pulls the plug: first the network, so that not even a reset is sent, then every process at once."""
+        """Cuts the power: first the network, so that not even a reset is sent, then every process at once."""
         if not self.running:
             return
         self._intended_stop = StopCause.KILLED
@@ -122,12 +122,12 @@ class MachineReconciler:
         await self._ended.wait()
 
     async def wait_until_off(self) -> None:
-        """Returns when the machine does not run, and the API has been told so if it wanted it."""
+        """Returns when the machine is off and, if the API asked for it, this has been reported."""
         while self.running or (self.desired is not None and self.desired.state == "stopping"):
             await asyncio.sleep(0.02)
 
     def power_on(self) -> bool:
-        """Lets a killed or failed machine boot again; False if it was neither."""
+        """Lets a killed or failed machine boot again. Returns False if it was neither."""
         if self.running or self._stop_cause not in (StopCause.KILLED, StopCause.FAILED):
             return False
         self._killed_marker.unlink(missing_ok=True)
@@ -142,18 +142,18 @@ class MachineReconciler:
 
     @property
     def volumes(self) -> frozenset[str]:
-        """The volumes that the running machine has."""
+        """The volumes attached to the running machine."""
         return self._attachments.attached
 
     @property
     def gone(self) -> bool:
-        """Whether there is nothing left to keep."""
+        """Whether nothing of the instance is left to reconcile."""
         power = self.desired.power if self.desired else Power.GONE
         return power is Power.GONE and self._step().action is Action.NOTHING
 
     @property
     def phase(self) -> str:
-        """The state for people: the API's word, unless the machine itself says more."""
+        """The state for people: EC2's instance state, unless the machine's own state says more."""
         state = self.desired.state if self.desired else "unknown"
         if self.running:
             return state if self._boot_notifications.up or state != "running" else "booting"
@@ -162,7 +162,7 @@ class MachineReconciler:
         return "booting" if state == "running" and self._step().action is Action.BOOT else state
 
     async def stop(self) -> None:
-        """Stops keeping; the machine runs on."""
+        """Stops reconciling. The machine keeps running."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -196,11 +196,11 @@ class MachineReconciler:
                 if self._stop_cause is not StopCause.FAILED:
                     self.problem = None
             except Exception as error:
-                if str(error) != self.problem:  # a step is tried again every two seconds
+                if str(error) != self.problem:  # log it once: a step is retried every two seconds
                     log.exception("%s: failed", self.instance_id)
                 self.problem = str(error)
                 if not self.running and self._step().action is Action.BOOT:
-                    self._stop_cause = StopCause.FAILED  # no second try by itself: it would fail the same way
+                    self._stop_cause = StopCause.FAILED  # no automatic retry: it would fail the same way
                     self._wake.set()
                 else:
                     asyncio.get_running_loop().call_later(2, self._wake.set)
@@ -275,11 +275,11 @@ class MachineReconciler:
         await asyncio.wait_for(self._boot_notifications.init_started.wait(), _INIT_START_TIMEOUT)
         init_pid = await asyncio.to_thread(self.machine.init_pid)
         if init_pid is None:
-            raise RuntimeError(f"{volume_id}: the host has no PID 1 whose devices could be changed")
+            raise RuntimeError(f"{volume_id}: the host has no PID 1, so its devices cannot be changed")
         if step.action is Action.ATTACH:
             volume = next(volume for volume in desired.volumes if volume.volume_id == volume_id)
             await self._attachments.attach(init_pid, volume, self.machine.cgroup.guest)
-            self._context.refresh()  # faults of disks are to hold for what is there now
+            self._context.refresh()  # so that disk faults apply to the new volume
             return
         await self._attachments.detach(init_pid, volume_id, self.machine.cgroup.guest)
         if volume_id not in self._attachments.busy:
@@ -305,7 +305,7 @@ class MachineReconciler:
             self._wake.set()
 
     async def _stop_within_timeout(self, request_stop: Callable[[], bool], stop_cause: StopCause) -> None:
-        """Asks the guest to end, again and again, and cuts its power when it has not ended in time."""
+        """Asks the guest to end, repeatedly, and cuts its power if it has not ended in time."""
         self._intended_stop = stop_cause
         deadline = time.monotonic() + self._context.shutdown_timeout
         while self.running and (left := deadline - time.monotonic()) > 0:
@@ -317,7 +317,7 @@ class MachineReconciler:
             await asyncio.to_thread(self.machine.cut_power)
             await self._ended.wait()
 
-    # The end of a run, and what it was.
+    # The end of a run and its cause.
 
     def _watch(self, process: Process) -> None:
         self._process = process
@@ -349,7 +349,7 @@ class MachineReconciler:
         if status == 0:
             return StopCause.GUEST_POWEROFF
         if status is None and self._process is None:
-            return StopCause.NEW  # it did not outlive an earlier daemon: the whole machine went down, or it never ran
+            return StopCause.NEW  # it was not running when the daemon started: this machine was rebooted, or it never ran
         return StopCause.FAILED
 
     def _describe_failure(self) -> str:
@@ -366,9 +366,9 @@ class MachineReconciler:
         self.machine.cut_power()
 
     def _clean_up_run(self) -> None:
-        """After a run: no process, no link, no loop device; the root disk and the volumes' files stay."""
+        """Removes processes, link and loop devices after a run. The root disk and the volumes' files stay."""
         names = self._context.names
-        self.machine.cut_power()  # nspawn may have been killed alone, and its guest be running still
+        self.machine.cut_power()  # nspawn alone may have been killed, with its guest still running
         router.disconnect(names, self.instance_id, self._address)
         self.machine.clean_up_run()
         self._attachments.detach_all()
@@ -381,7 +381,7 @@ class MachineReconciler:
 
     @property
     def _address(self) -> IPv4Address | None:
-        """The address it was booted with: by the time of its end the API may show none."""
+        """The address that it was booted with: when the run ends, the API may no longer show one."""
         return self.machine.address()
 
     @property

@@ -1,8 +1,8 @@
-"""The router: one network namespace that every packet of the lab passes, between the machines and between them and the outside.
+"""The router: one network namespace that every packet of the lab passes, between machines and between them and the outside.
 
-Its loopback carries what AWS puts into every VPC (the subnets' gateways, the metadata service, the resolver) and AWS's own endpoints.
-Its link `wan` leads to this machine, which is the lab's internet. Machines hang on a link each, as on EC2: two of one subnet meet here
-too, because the router answers for the whole subnet (proxy ARP).
+Its loopback has the addresses that AWS provides in every VPC (the subnets' gateways, the metadata service, the resolver) and those of AWS's
+own endpoints. Its link `wan` leads to this machine, which is the lab's internet. Each machine has a link of its own, as on EC2: packets
+within a subnet pass the router too, because it answers ARP for the whole subnet (proxy ARP).
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,8 @@ from lab.hypervisor.run import run
 from lab.names import METADATA_ADDRESS, RESOLVER_ADDRESS, WAN, LabNames, mac_address
 
 _BLACKHOLE_LINK = "lo"
-"""Where packets for a machine that is off are routed, and dropped by the rules. They are not simply without a route: the router still
-answers ARP for the address, as a VPC does, and so the sender waits in vain rather than being told that there is no such host."""
+"""The link to which packets for a machine that is off are routed; the rules drop them there. The address keeps a route so that the router
+still answers ARP for it, as a VPC does: the sender times out instead of getting an error."""
 
 MACHINE_LINK = "ens5"
 """The name that Nitro instances give their first interface."""
@@ -24,20 +24,20 @@ MACHINE_LINK = "ens5"
 _SYSCTLS = {
     "net/ipv4/ip_forward": "1",
     "net/ipv4/conf/all/rp_filter": "0",
-    "net/ipv4/conf/default/rp_filter": "1",  # a machine sends from no address but its own
+    "net/ipv4/conf/default/rp_filter": "1",  # a machine may only send from its own address
     "net/ipv4/conf/default/proxy_arp": "1",
     "net/ipv4/conf/all/send_redirects": "0",
     "net/ipv4/conf/default/send_redirects": "0",
 }
-"""Set before the links are made: they copy `default`."""
+"""Set before the links are made, since they copy `default`."""
 
 
 class AddressClashError(RuntimeError):
-    """The lab's addresses are in use on this machine."""
+    """The lab's addresses are already in use on this machine."""
 
 
 def set_up(names: LabNames) -> None:
-    """Makes the router and its link to this machine, or completes what is there of them."""
+    """Makes the router and its link to this machine, or whatever is missing of them."""
     with node_netlink() as wires:
         if names.wan_link not in wires.links():
             _check_address_clash(names, wires)
@@ -63,7 +63,7 @@ def _set_up_inside(names: LabNames, wires: Netlink) -> None:
     wires.add_address(WAN, IPv4Interface(f"{names.router_address}/30"))
     wires.set_link_up(WAN)
     wires.route_via(IPv4Network("0.0.0.0/0"), names.wan_peer_address)
-    wires.add_blackhole(names.public_network)  # an address that nobody holds, or the packets would go round in circles
+    wires.add_blackhole(names.public_network)  # unused addresses: without it their packets would loop
 
 
 def _check_address_clash(names: LabNames, wires: Netlink) -> None:
@@ -78,14 +78,14 @@ def _check_address_clash(names: LabNames, wires: Netlink) -> None:
 
 
 def local_networks(names: LabNames) -> list[IPv4Network]:
-    """Networks that this machine itself is in, the lab's own excepted: a VPC in one of them would not be told apart from it."""
+    """Returns this machine's own networks, without the lab's: a VPC must not overlap them."""
     with node_netlink() as wires:
         networks = [address.network for address in wires.addresses() if not address.ip.is_loopback]
     return [network for network in networks if not network.overlaps(names.wan_network)]
 
 
 def connect(names: LabNames, machine: DesiredMachine) -> None:
-    """Gives a machine its network namespace, its link and its address; all anew if anything is there already."""
+    """Makes a machine's network namespace, link and address, replacing existing ones."""
     address, gateway = machine.address, machine.gateway
     if address is None or gateway is None:
         raise ValueError(f"{machine.instance_id} has no address")
@@ -94,7 +94,7 @@ def connect(names: LabNames, machine: DesiredMachine) -> None:
     namespaces.create(namespace)
 
     def router_side(wires: Netlink) -> None:
-        wires.add_blackhole(address.network)  # addresses of the subnet that nobody has
+        wires.add_blackhole(address.network)  # unused addresses of the subnet
         wires.add_address("lo", IPv4Interface(f"{gateway}/32"))
         wires.add_veth_pair(link, peer=MACHINE_LINK, peer_namespace=namespace, peer_mac=mac)
 
@@ -112,7 +112,7 @@ def connect(names: LabNames, machine: DesiredMachine) -> None:
 
 
 def cut_link(names: LabNames, instance_id: str, address: IPv4Address) -> None:
-    """Pulls the machine's network cable: nothing it sends arrives any more, what is sent to it vanishes, and nobody is told."""
+    """Cuts the machine's network link: packets from it and to it are lost without an error."""
     link = names.router_link(instance_id)
 
     def down(wires: Netlink) -> None:
@@ -124,7 +124,7 @@ def cut_link(names: LabNames, instance_id: str, address: IPv4Address) -> None:
 
 
 def restore_link(names: LabNames, instance_id: str, address: IPv4Address) -> None:
-    """Plugs the cable in; a link that goes down loses its route and its neighbour, so both are set here."""
+    """Restores a machine's link. A link that goes down loses its route and its neighbour entry, so both are set again."""
     link = names.router_link(instance_id)
 
     def up(wires: Netlink) -> None:
@@ -136,7 +136,7 @@ def restore_link(names: LabNames, instance_id: str, address: IPv4Address) -> Non
 
 
 def disconnect(names: LabNames, instance_id: str, address: IPv4Address | None = None) -> None:
-    """Takes the machine's link and namespace away. With `address`, which it keeps while it is off, packets for it vanish as on EC2."""
+    """Removes the machine's link and namespace. With `address`, packets for it are dropped silently, as on EC2 while an instance is off."""
 
     def remove(wires: Netlink) -> None:
         if address is not None:
@@ -149,16 +149,16 @@ def disconnect(names: LabNames, instance_id: str, address: IPv4Address | None = 
 
 
 def remove_host_route(names: LabNames, address: IPv4Address) -> None:
-    """The address is nobody's any more."""
+    """Removes the route of an address that no machine has any more."""
     call_with_netlink(names.router_netns, lambda wires: wires.remove_route(IPv4Network(f"{address}/32")))
 
 
 def nat_rules(names: LabNames, nat: NatTable) -> str:
-    """The nftables script that replaces the router's translations in one transaction.
+    """Returns the nftables script that replaces the router's translations in one transaction.
 
-    Packets that bear no public address never reach this machine's own namespace, and none reaches AWS's endpoints without a way out.
-    What comes from outside is for a public address, or it is dropped. A host that sends to another's public address goes out and in
-    again: it needs a way out, and is seen with its own public address, not as a member of its security groups.
+    Only packets with a public source address reach this machine's own namespace, and only hosts with a route out reach AWS's endpoints.
+    Packets from outside are dropped unless they are for a public address. Packets to another host's public address leave and come back in:
+    the sender needs a route out and appears with its own public address, not as a member of its security groups.
     """
 
     def elements(pairs: list[str]) -> str:
@@ -213,12 +213,12 @@ table ip translation {{
 
 
 def load_rules(names: LabNames, script: str) -> None:
-    """Loads an nftables script into the router, wholly or not at all."""
+    """Loads an nftables script into the router atomically."""
     _run_inside(names, ["nft", "-f", "-"], script)
 
 
 def run_tc(names: LabNames, arguments: Sequence[str], commands: str) -> str:
-    """Runs tc(8) in the router, with `commands` as its input; its output. Raises CommandError."""
+    """Runs tc(8) in the router with `commands` as its input and returns its output. Raises CommandError."""
     return _run_inside(names, ["tc", *arguments], commands)
 
 

@@ -1,4 +1,4 @@
-"""Runs other programs: an argument list in, its output out, and an error that says what ran and what it said last."""
+"""Runs other programs from an argument list; an error names the command and quotes its last output."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ _LAST_LINES = 15
 
 
 class CommandError(LabError):
-    """A program could not be started or ended badly; the text names it and carries its last lines."""
+    """A program could not be started or failed; the message names it and quotes its last lines."""
 
     def __init__(self, argv: Sequence[str], how: str, output: str) -> None:
         last = "\n".join(f"    {line}" for line in output.strip().splitlines()[-_LAST_LINES:])

@@ -1,4 +1,4 @@
-"""Reads the desired state from the AWS API, by boto3 like any other client of it."""
+"""Reads the desired state from the AWS API, with boto3 like any other client."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Ec2StateReader:
-    """A reader of one moto server (`lab.moto_address`). Blocking: call `read` in a thread."""
+    """Reads the state of one moto server (`lab.moto_address`). Blocking: call `read` in a thread."""
 
     def __init__(self, address: str) -> None:
         self._caller = internal_clients(address)
         self._clients: dict[str, EC2Client] = {}
 
     def read(self, regions: Iterable[str]) -> DesiredState:
-        """What the API shows in these regions. Raises botocore's errors when it does not answer: nothing is known then."""
+        """Returns the state in these regions. Raises botocore's errors if the API does not answer."""
         machines: dict[str, DesiredMachine] = {}
         volume_ids: set[str] = set()
         for region in sorted(regions):
@@ -32,7 +32,7 @@ class Ec2StateReader:
         return DesiredState(machines=machines, volume_ids=frozenset(volume_ids))
 
     def client(self, region: str) -> "EC2Client":
-        """An EC2 client for a region."""
+        """Returns an EC2 client for a region."""
         if region not in self._clients:
             config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
             self._clients[region] = self._caller.client("ec2", region, config)
@@ -62,10 +62,10 @@ class Ec2StateReader:
 
 
 class EgressRoutes:
-    """How packets of a subnet get out of it."""
+    """How packets leave a subnet, from the VPCs' route tables."""
 
     def __init__(self, ec2: "EC2Client", *, zones: Mapping[str, str]) -> None:
-        """`zones` has the zone of each subnet."""
+        """`zones` maps each subnet id to its zone."""
         self._tables: Sequence[RouteTableTypeDef] = ec2.describe_route_tables()["RouteTables"]
         self._gateways = {
             gateway.get("NatGatewayId", ""): gateway
@@ -81,7 +81,7 @@ class EgressRoutes:
         }
 
     def egress_address(self, vpc_id: str, subnet_id: str, public: IPv4Address | None) -> IPv4Address | None:
-        """The address that packets to anywhere leave with: `public` by an internet gateway, a NAT gateway's, or none."""
+        """Returns the source address on the default route: `public` with an internet gateway, a NAT gateway's address, or None."""
         for route in self._default_routes(vpc_id, subnet_id):
             if route.get("GatewayId", "").startswith("igw-"):
                 return public
@@ -90,14 +90,14 @@ class EgressRoutes:
         return None
 
     def gateway_zone(self, vpc_id: str, subnet_id: str) -> str:
-        """The zone of the NAT gateway by which packets to anywhere leave; empty where they leave by none."""
+        """Returns the zone of the NAT gateway on the default route; empty if there is none."""
         for route in self._default_routes(vpc_id, subnet_id):
             if gateway := self._gateways.get(route.get("NatGatewayId", "")):
                 return self._zones.get(gateway.get("SubnetId", ""), "")
         return ""
 
     def is_public_subnet(self, vpc_id: str, subnet_id: str) -> bool:
-        """Whether the subnet is a public one: only there does a public address work."""
+        """Whether the subnet is public: a public address works only there."""
         return any(route.get("GatewayId", "").startswith("igw-") for route in self._default_routes(vpc_id, subnet_id))
 
     def has_s3_endpoint(self, vpc_id: str, subnet_id: str) -> bool:
@@ -133,7 +133,7 @@ def _machine(
     if private and network:
         address = IPv4Interface(f"{private}/{network.prefixlen}")
     elif Power.from_instance_state(state) is not Power.GONE:
-        problem = f"its subnet {subnet_id or '(none)'} is not there" if private else "it has no private address"
+        problem = f"its subnet {subnet_id or '(none)'} does not exist" if private else "it has no private address"
     text = instance.get("PublicIpAddress")
     public = IPv4Address(text) if text else None
     root, mappings = instance.get("RootDeviceName"), instance.get("BlockDeviceMappings", [])

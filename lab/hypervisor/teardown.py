@@ -1,6 +1,6 @@
-"""Takes a lab away, whatever state it is in: by its prefix and its folder alone, with or without a daemon, from any clone.
+"""Removes a lab, whatever state it is in: found by its prefix and its folder alone, with or without a daemon, from any clone.
 
-Nothing is remembered from the lab's start: all that bears its name goes, and nothing else is touched.
+Nothing is remembered from the lab's start: everything named after it is removed, and nothing else.
 """
 
 import os
@@ -18,18 +18,18 @@ from lab.names import LabNames
 from lab.processes import read_pid_file
 
 _GRACE_SECONDS = 10.0
-"""Seconds for the lab's own processes to end by themselves."""
+"""Seconds that the lab's own processes may take to end before they are killed."""
 
 
 _REMOVAL_ATTEMPTS = 30
 
 
 class TearDownError(LabError):
-    """Something of the lab would not go; the message names it."""
+    """Something of the lab could not be removed; the message names it."""
 
 
 def take_down(names: LabNames) -> None:
-    """Removes every trace of the lab. May be repeated; a lab that is not there is fine. Raises `TearDownError`."""
+    """Removes everything that belongs to the lab. May be repeated, also if the lab does not exist. Raises `TearDownError`."""
     _end_processes(names)
     machines = cgroups.list_instance_ids(names.prefix)
     with ThreadPoolExecutor(max_workers=16) as pool:
@@ -49,7 +49,7 @@ def take_down(names: LabNames) -> None:
 
 
 def find_leftovers(names: LabNames) -> list[str]:
-    """What is there of the lab, for people; empty after `take_down`."""
+    """Returns descriptions of what is left of the lab; empty after `take_down`."""
     found = [f"cgroup {hierarchy / names.prefix}" for hierarchy in cgroups.layout().all_hierarchies if (hierarchy / names.prefix).exists()]
     found += [f"namespace {name}" for name in namespaces.names() if name.startswith(f"{names.prefix}.")]
     with node_netlink() as wires:
@@ -63,7 +63,7 @@ def find_leftovers(names: LabNames) -> list[str]:
 
 
 def _end_processes(names: LabNames) -> None:
-    """The daemon first, or it would boot again what goes; then all others that left a pid file."""
+    """Ends the daemon first, since it would boot removed machines again; then all others that left a pid file."""
     _end([names.pid_file("daemon")])
     if names.state_dir.is_dir():
         _end([file for file in names.state_dir.rglob("*.pid") if names.machines_dir not in file.parents])
@@ -81,10 +81,10 @@ def _remove_state(names: LabNames) -> None:
         try:
             if names.state_dir.exists():
                 shutil.rmtree(names.state_dir)
-        except OSError as error:  # a process that is just ending may still write to its log there
+        except OSError as error:  # a process that is ending may still write to its log there
             if attempt == _REMOVAL_ATTEMPTS - 1:
                 raise TearDownError(
-                    f"{names.state_dir} cannot be removed ({error}); see who is there: fuser -v {names.state_dir}"
+                    f"{names.state_dir} cannot be removed ({error}); find the processes that use it: fuser -v {names.state_dir}"
                 ) from error
             time.sleep(0.1)
         else:

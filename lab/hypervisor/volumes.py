@@ -1,4 +1,4 @@
-"""EBS volumes: a sparse file each, given to machines as a loop device under the name that Nitro instances show.
+"""EBS volumes: one sparse file each, attached to machines as a loop device under the name that Nitro instances show.
 
 AWS names an NVMe volume by its id without the hyphen: `/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123…`.
 """
@@ -19,7 +19,7 @@ _STATUS_BYTES, _SIZE_LIMIT_AT = 232, 32
 """LOOP_GET_STATUS64, LOOP_SET_STATUS64, struct loop_info64 and its lo_sizelimit, from <linux/loop.h>."""
 
 _MIN_SIZE_LIMIT = 512
-"""The size limit in bytes, the least there is, of a device whose volume has been torn out."""
+"""The size limit, in bytes, that is set on a device to detach it by force: the smallest possible."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +30,14 @@ class _Loop:
 
 
 def guest_device(volume_id: str) -> str:
-    """The path at which a host finds the volume."""
+    """Returns the path of the volume's device in a host."""
     return f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume_id.replace('-', '')}"
 
 
 def attach(file: Path, size_gib: int) -> Path:
-    """The loop device over the volume's file, made if it is not there; one that was made smaller is grown.
+    """Returns the loop device of the volume's file. Makes it if there is none, and grows it if it is smaller.
 
-    Raises NoSpaceError where the volume is larger than the whole disk.
+    Raises NoSpaceError if the volume is larger than the whole disk.
     """
     grow(file, size_gib)
     existing = loops_of_file(file)
@@ -47,10 +47,10 @@ def attach(file: Path, size_gib: int) -> Path:
 
 
 def grow(file: Path, size_gib: int) -> None:
-    """Brings the volume's file, and the devices over it, to a size that is no smaller than theirs.
+    """Grows the volume's file and its devices to this size, which must not be smaller than theirs.
 
-    Whoever has a device open or mounted sees the new size at once, by the device (BLKGETSIZE64, /sys/class/block); what is in it, a file
-    system for instance, stays as large as it was. Raises NoSpaceError where the volume is larger than the whole disk.
+    Programs that have a device open or mounted see its new size at once (BLKGETSIZE64, /sys/class/block); its content, such as a file
+    system, keeps its size. Raises NoSpaceError if the volume is larger than the whole disk.
     """
     size = size_gib * GIB
     require_fits(file.parent, size, f"volume {file.stem}")
@@ -63,24 +63,24 @@ def grow(file: Path, size_gib: int) -> None:
 
 
 def size_of(file: Path) -> int | None:
-    """The size in GiB of the device over a volume's file, None where there is none."""
+    """Returns the size in GiB of the device of a volume's file, or None if there is none."""
     loops = loops_of_file(file)
     return int(run(["blockdev", "--getsize64", loops[0]]).strip()) // GIB if loops else None
 
 
 def detach(file: Path) -> None:
-    """Takes the loop devices over the file away; the data stays.
+    """Removes the file's loop devices; the data stays.
 
-    One that somebody still has open goes when the last of them closes it, and is listed until then: the kernel counts them.
+    A device that is still open disappears when its last user closes it, and is listed until then.
     """
     for loop in loops_of_file(file):
         run(["losetup", "--detach", loop])
 
 
 def in_use(loop: Path) -> bool:
-    """Whether the device is mounted, in any namespace, or is otherwise somebody's own (swap, a mapper's, a mkfs at work).
+    """Whether the device is mounted, in any namespace, or otherwise in exclusive use (swap, device mapper, a running mkfs).
 
-    Asked of the kernel: such a holder has the device exclusively, so nobody else can open it so.
+    Tested by opening it exclusively, which the kernel refuses while another user has it so.
     """
     try:
         os.close(os.open(loop, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
@@ -92,9 +92,9 @@ def in_use(loop: Path) -> bool:
 
 
 def force_detach(file: Path) -> None:
-    """Takes the volume from whoever holds it: what they read and write from now on fails, and what they have not written is lost.
+    """Detaches the volume from its users: their reads and writes fail from now on, and data that they have not written is lost.
 
-    The device itself goes when the last of them lets go of it; `loops_of_file` does not count it any more.
+    The device itself disappears when its last user closes it; `loops_of_file` no longer lists it.
     """
     for loop in loops_of_file(file):
         with loop.open("rb") as opened:
@@ -106,32 +106,32 @@ def force_detach(file: Path) -> None:
 
 
 def loops_of_file(file: Path) -> list[Path]:
-    """The loop devices over one file."""
+    """Returns the loop devices of one file."""
     return [loop.device for loop in _loops() if loop.backing == str(file) and not loop.force_detached]
 
 
 def loops_under(folder: Path) -> list[Path]:
-    """The loop devices over any file below a folder, also over one that has been removed."""
+    """Returns the loop devices of all files below a folder, removed files included."""
     return [loop.device for loop in _loops() if loop.backing.startswith(f"{folder}/")]
 
 
 def loop_by_file(folder: Path) -> dict[Path, Path]:
-    """The loop device over each file below a folder."""
+    """Returns the loop device of each file below a folder."""
     return {Path(loop.backing): loop.device for loop in _loops() if loop.backing.startswith(f"{folder}/") and not loop.force_detached}
 
 
 def detach_all_under(folder: Path) -> None:
-    """Takes away every loop device over a file below a folder."""
+    """Removes the loop devices of all files below a folder."""
     for loop in loops_under(folder):
         try:
             run(["losetup", "--detach", loop])
         except CommandError:
-            if loop in loops_under(folder):  # else it has gone with its mount in the meantime
+            if loop in loops_under(folder):  # else it has disappeared with its mount meanwhile
                 raise
 
 
 def attach_to_guest(init_pid: int, volume_id: str, loop: Path) -> None:
-    """Makes the volume's device appear in a running machine, whose PID 1 is `init_pid`."""
+    """Makes the volume's device node in a running machine, whose PID 1 is `init_pid`."""
     number = loop.stat().st_rdev
     device = guest_device(volume_id)
     script = 'umask 022 && mkdir -p "${1%/*}" && rm -f "$1" && mknod -m 0660 "$1" b "$2" "$3" && chown root:disk "$1"'
@@ -140,12 +140,12 @@ def attach_to_guest(init_pid: int, volume_id: str, loop: Path) -> None:
 
 
 def detach_from_guest(init_pid: int, volume_id: str) -> None:
-    """Takes the volume's device out of a running machine."""
+    """Removes the volume's device node from a running machine."""
     run(["nsenter", f"--target={init_pid}", "--mount", "--", "rm", "-f", guest_device(volume_id)], timeout=10)
 
 
 def guest_volume_ids(init_pid: int) -> frozenset[str]:
-    """The ids of the volumes whose devices a running machine has, whose PID 1 is `init_pid`; none of one that has just ended."""
+    """Returns the ids of the volumes whose devices the machine with PID 1 `init_pid` has; none if it has just ended."""
     folder = Path(f"/proc/{init_pid}/root") / guest_device("x").removeprefix("/").rpartition("/")[0]
     prefix = Path(guest_device("")).name
     try:
@@ -159,6 +159,6 @@ def _loops() -> list[_Loop]:
     found: list[_Loop] = []
     for line in run(["losetup", "--list", "--noheadings", "--output", "NAME,SIZELIMIT,BACK-FILE"]).splitlines():
         device, limit, *rest = line.split(maxsplit=2)
-        backing = rest[0] if rest else ""  # it is being taken away
+        backing = rest[0] if rest else ""  # the device is being removed
         found.append(_Loop(device=Path(device), backing=backing.removesuffix(" (deleted)"), force_detached=int(limit) == _MIN_SIZE_LIMIT))
     return found

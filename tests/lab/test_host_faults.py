@@ -88,7 +88,7 @@ def test_a_frozen_host_can_be_killed_and_what_starts_anew_is_not_frozen(lab: Lab
         lab.command("start", "web-2")
         wait_until(lambda: lab.hosts()["web-2"]["ready"], seconds=60, what="web-2 is ready though the fault has not been taken back")
         assert f"{given}  " in lab.command("fault", "list").stdout
-        assert "what starts anew is not frozen" in lab.command("fault", "list").stdout
+        assert "a new run is not frozen" in lab.command("fault", "list").stdout
 
 
 def test_a_full_data_volume_refuses_mysqls_writes_and_takes_them_afterwards(lab: LabUnderTest) -> None:

@@ -256,7 +256,7 @@ def test_faults_that_overlap_are_taken_back_one_by_one(three: Three) -> None:
     three.clear(way)
     assert three.reach(three.c, three.a) == (False, ProbeReply.NONE)
     refused = three.lab.command("fault", "clear", again, "f0", status=1)
-    assert f"fault 'f0': no such fault is on; on are {again}" in refused.stderr
+    assert f"fault 'f0': no such fault is active; active are {again}" in refused.stderr
     assert three.on() == [again]
 
 
@@ -299,10 +299,10 @@ def test_faults_hold_for_a_host_that_was_restarted(three: Three) -> None:
     ("arguments", "words"),
     [
         (("drop", "fault-c", "web-99"), "host 'web-99': this lab has no such host; give one of "),
-        (("loss", "fault-c", "fault-d", "101"), "loss '101': a percentage from 0.01 to 100"),
-        (("bandwidth", "fault-c", "fault-d", "fast"), "rate 'fast': bits in a second from 8kbit to 10gbit"),
+        (("loss", "fault-c", "fault-d", "101"), "loss '101': give a percentage from 0.01 to 100"),
+        (("bandwidth", "fault-c", "fault-d", "fast"), "rate 'fast': give bits per second from 8kbit to 10gbit"),
         (("zone", "eu-central-1z"), "zone 'eu-central-1z': no host of this lab is in it; give one of eu-central-1a, "),
-        (("drop", "fault-c", "fault-d", "--for", "0"), "for 0 seconds: a fault lasts from"),
+        (("drop", "fault-c", "fault-d", "--for", "0"), "for 0 seconds: give a duration"),
     ],
 )
 def test_what_cannot_be_is_refused_in_words(three: Three, arguments: tuple[str, ...], words: str) -> None:

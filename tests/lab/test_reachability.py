@@ -104,7 +104,7 @@ def test_reach_names_the_rule_or_the_default(lab: LabUnderTest, ec2: "EC2Client"
     held = lab.command("reach", "db-1", "web-1", "22").stdout
     assert "does not pass" in held
     assert f"out: {groups['database']}" in held
-    assert "default deny: no rule lets 22/tcp out to" in held
+    assert "default deny: no rule allows 22/tcp out to" in held
     outside = json.loads(lab.command("reach", "--json", "internet", "web-1", "8443").stdout)
     assert (outside["passed"], outside["blocked_by"]) == (False, "web-1 has no public address")
 

@@ -190,7 +190,7 @@ def test_a_rule_that_cannot_be_obeyed_is_reported_and_the_others_hold(pair: Host
     broken = pair.permit(pair.b, to_everyone("tcp", 90, 80), egress=False)
     pair.permit(pair.b, to_everyone("tcp", 91), egress=False)
     wait_until(lambda: pair.passes(91), seconds=PATIENCE, what="the sound rule holds", every=0.05)
-    told = f"bare-b: rule {broken} of security group {pair.b.group_id} (bare-b) permits nothing: 90 to 80 is no range of ports"
+    told = f"bare-b: rule {broken} of security group {pair.b.group_id} (bare-b) permits nothing: 90 to 80 is not a range of ports"
     wait_until(lambda: told in pair.lab.command("status").stderr, seconds=PATIENCE, what="status tells of the broken rule")
     assert pair.lab.hosts()["bare-a"]["problems"] == []
 

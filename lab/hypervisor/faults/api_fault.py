@@ -1,4 +1,4 @@
-"""Faults of the AWS API, which the API gateway does (`lab.cloud.api_fault_filter`)."""
+"""Faults of the AWS API, which the API gateway applies (`lab.cloud.api_fault_filter`)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from lab.hypervisor.faults.fault import Fault, FaultInjector, InjectorContext, L
 
 
 class ApiFaultInjector(FaultInjector):
-    """Hands the faults of the API to the gateway."""
+    """Passes API faults to the gateway."""
 
     def __init__(self, set_faults: Callable[[Sequence[CallFault]], None]) -> None:
         self._set_faults = set_faults
@@ -30,16 +30,16 @@ class ApiFaultInjector(FaultInjector):
 
 
 class ApiFault(Fault, ABC):
-    """Something with the API: whoever calls it through the gateway notices, hosts and programs on this machine; the lab itself does not."""
+    """A fault of the API for all callers through the gateway: hosts and programs on this machine, but not the lab itself."""
 
     command_group = API
     injector = ApiFaultInjector
 
     service: Annotated[
         str,
-        Parameter(option="--service", metavar="SERVICE", help="One service: ec2, s3, secretsmanager, sts, … Without it the whole API."),
+        Parameter(option="--service", metavar="SERVICE", help="Only this service: ec2, s3, secretsmanager, sts, … Default: the whole API."),
     ] = ""
-    """Empty: every service."""
+    """The affected service; empty: all."""
 
     @abstractmethod
     def make_evaluator(self, *, clock: Callable[[], float], rng: Callable[[], float]) -> CallEvaluator:
@@ -53,16 +53,16 @@ class ApiFault(Fault, ABC):
     @classmethod
     def _is_known(cls, given: str) -> str:
         if given and given not in SERVICES:
-            raise ValueError(f"service {given!r}: give one of {', '.join(SERVICES)}, or none for the whole API")
+            raise ValueError(f"service {given!r}: give one of {', '.join(SERVICES)}, or omit it for the whole API")
         return given
 
     def check(self, snapshot: LabSnapshot) -> None:
-        del snapshot  # it names nothing of the lab
+        del snapshot  # it depends on nothing in the lab
 
     def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
         del snapshot
         return []
 
     def target_label(self) -> str:
-        """Whose fault it is, in words."""
+        """Describes the affected API for people."""
         return f"the AWS API of {self.service}" if self.service else "the AWS API"

@@ -1,4 +1,4 @@
-"""All kinds of faults, as the modules of `kinds` define them, and how a description becomes one."""
+"""Finds all kinds of faults in the modules of `kinds`, and parses and serializes descriptions."""
 
 import importlib
 import inspect
@@ -27,22 +27,22 @@ def _kinds() -> Iterator[type[Fault]]:
 
 
 KINDS: tuple[type[Fault], ...] = tuple(sorted(_kinds(), key=lambda kind: kind.command_group.order))
-"""Every kind: by family, then by the modules' names, then as they stand there."""
+"""Every kind, sorted by command_group, then by module name, then by position in the module."""
 
 _BY_NAME = {kind.kind_name(): kind for kind in KINDS}
 
 
 def create_injectors(context: InjectorContext) -> list[FaultInjector]:
-    """What makes all kinds real, one of each type."""
+    """Makes the injectors of all kinds, one of each type."""
     return [injector.create(context) for injector in dict.fromkeys(kind.injector for kind in KINDS)]
 
 
 def parse(description: object) -> Fault:
-    """The fault that a description means, `{"kind": "drop", "from": "web-1", "to": "db-1"}` for instance. Raises FaultError."""
+    """Returns the fault of a description such as `{"kind": "drop", "from": "web-1", "to": "db-1"}`. Raises FaultError."""
     named = cast("Mapping[str, object]", description).get("kind") if isinstance(description, Mapping) else None
     kind = _BY_NAME.get(str(named))
     if kind is None:
-        raise FaultError(f"fault {description!r}: a fault has a kind, one of {', '.join(map(repr, _BY_NAME))}")
+        raise FaultError(f"fault {description!r}: it needs a kind, one of {', '.join(map(repr, _BY_NAME))}")
     try:
         return kind.model_validate(description)
     except ValidationError as error:
@@ -50,7 +50,7 @@ def parse(description: object) -> Fault:
 
 
 def serialize(fault: Fault) -> dict[str, Any]:
-    """The description that `parse` reads."""
+    """Returns the description, which `parse` reads."""
     return fault.model_dump(mode="json", by_alias=True)
 
 

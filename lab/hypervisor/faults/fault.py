@@ -1,7 +1,7 @@
-"""What a fault is, whatever it does: a description that can be checked, said in words and kept as JSON.
+"""The base classes of faults and injectors. A fault is a description that can be checked, shown to people and stored as JSON.
 
-Each kind is a frozen model with a `kind` of its own in a module of `kinds`; `catalog` finds them all. A description names hosts as people
-do, and never holds what they are at the moment (addresses, links): effects are computed from descriptions and a `LabSnapshot` each time
+Each kind of fault is a frozen model with its own `kind` in a module of `kinds`; `catalog` finds them all. A description names hosts by name
+or instance id and never contains their current addresses or links: effects are computed from the descriptions and a `LabSnapshot` whenever
 either changes.
 """
 
@@ -24,29 +24,29 @@ if TYPE_CHECKING:
 
 
 class FaultError(LabError):
-    """A fault that cannot be given or taken back; the message says what was given, which rule it breaks and what to do."""
+    """A fault cannot be injected or cleared; the message says what was given, which rule it breaks and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabSnapshot:
-    """The lab that faults act on, as the API shows it at one moment."""
+    """The lab that faults act on, as the API shows it at one time."""
 
     names: LabNames
     machines: Mapping[str, DesiredMachine] = field(default_factory=dict[str, DesiredMachine])
-    """By instance id, those that are terminated included."""
+    """By instance id, terminated ones included."""
 
     @property
     def live_machines(self) -> list[DesiredMachine]:
-        """All instances that are not terminated, by name."""
+        """All instances that are not terminated, sorted by name."""
         alive = [machine for machine in self.machines.values() if machine.present]
         return sorted(alive, key=lambda machine: (machine.name, machine.instance_id))
 
     def hosts(self, name_or_id: str) -> list[DesiredMachine]:
-        """The instances that `wanted` means: that one if it is an instance id, else all that bear the name, which may be none or two."""
+        """Returns the instance with the id `name_or_id`, or else all with that name: none, one, or two."""
         return [machine for machine in self.live_machines if name_or_id in (machine.instance_id, machine.name)]
 
     def require_host(self, name_or_id: str, *special_names: str) -> list[DesiredMachine]:
-        """As `hosts`, but raises FaultError where there is none. `others` are words that may stand in a host's place."""
+        """Like `hosts`, but raises FaultError if there is none. `special_names` are alternatives to a host, for the message."""
         found = self.hosts(name_or_id)
         if not found:
             known = [*dict.fromkeys(machine.name for machine in self.live_machines), *special_names]
@@ -54,97 +54,99 @@ class LabSnapshot:
         return found
 
     def machine(self, desired: DesiredMachine) -> "Machine":
-        """What is on this machine of an instance."""
-        # Commands know faults too, and what machines take of pyroute2 would load at each of them.
+        """Returns the machine of an instance."""
+        # Imported here because commands import faults too, and the machine's modules would load pyroute2 at each command.
         from lab.hypervisor.machine import Machine
 
         return Machine(names=self.names, instance_id=desired.instance_id)
 
     @property
     def zones(self) -> list[str]:
-        """The zones that have a host, or the NAT gateway of one."""
+        """The zones that contain a host or a host's NAT gateway."""
         return sorted({zone for machine in self.live_machines for zone in (machine.zone, machine.egress_zone) if zone})
 
 
 @dataclass(frozen=True, kw_only=True)
 class InjectorContext:
-    """What injectors reach that is no machine."""
+    """What injectors use besides machines."""
 
     load_rules: Callable[[str], None]
-    """Loads an nftables script into the router. Raises CommandError where nft refuses it."""
+    """Loads an nftables script into the router. Raises CommandError if nft rejects it."""
     run_tc: Callable[[Sequence[str], str], str]
-    """Runs tc(8) in the router with these arguments and input; its output. Raises CommandError."""
+    """Runs tc(8) in the router with these arguments and input and returns its output. Raises CommandError."""
     set_api_faults: Callable[[Sequence[CallFault]], None]
-    """Gives the API gateway all the faults that it is to have."""
+    """Replaces the API gateway's faults with these."""
 
 
 class FaultInjector(ABC):
-    """Makes one sort of fault real. Called from one thread at a time, never from the event loop's own."""
+    """Carries out one sort of fault. Called from one thread at a time, never from the event loop's thread."""
 
     @classmethod
     def create(cls, context: InjectorContext) -> Self:
-        """The injector of a lab; one that needs nothing of the context is made without it."""
+        """Makes a lab's injector. By default it needs nothing from the context."""
         del context
         return cls()
 
     @abstractmethod
     def apply(self, faults: Sequence["Fault"], snapshot: LabSnapshot) -> None:
-        """Makes the lab suffer exactly these faults, as far as they are this injector's business: what else was applied before ends.
+        """Applies exactly those of these faults that this injector handles, and ends all others that it has applied before.
 
-        Called at each change of faults or machines, so it does nothing where nothing changes. Raises FaultError, before it has changed
-        anything, where one cannot be had on this machine. After any error the registry applies the faults of before.
+        Called at each change of faults or machines; it must do nothing if nothing changes. Raises FaultError, before it has changed
+        anything, if a fault is impossible on this machine. After any error the registry applies the previous faults again.
         """
 
     def before_boot(self, instance_id: str) -> None:
-        """The machine's control groups, folder and link are new and its first process is about to start: whatever was applied to those
-        before is gone, and is to be forgotten, if the injector remembers it. `apply` follows at once."""
+        """Called when a machine's control groups, folder and link are new and its first process is about to start.
+
+        What was applied to the old ones is gone; an injector that remembers it must forget it. `apply` is called next.
+        """
         del instance_id
 
 
 class Fault(BaseModel, ABC):
-    """A thing that is made to go wrong.
+    """A failure to inject.
 
-    A kind adds a `kind: Literal[…]`, fields, of which those with a `Parameter` are asked for by its command, and `family` and `injector`
-    where no base class of it has them. Its docstring is its command's help. Its validators raise ValueError in whole words.
+    A kind adds a `kind: Literal[…]`, its fields (those with a `Parameter` are parameters of its command), and `family` and `injector` if no
+    base class has them. Its docstring is its command's help. Its validators raise ValueError with a complete message.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     command_group: ClassVar[CommandGroup]
     injector: ClassVar[type[FaultInjector]]
-    """Makes this kind real, others perhaps too; a lab has one of each type."""
+    """Carries out this kind, and possibly others; a lab has one injector of each type."""
 
     @abstractmethod
     def summary(self) -> str:
-        """What goes wrong, for people: a sentence without its full stop."""
+        """Describes the fault for people: a sentence without its full stop."""
 
     @abstractmethod
     def check(self, snapshot: LabSnapshot) -> None:
-        """Raises FaultError where it cannot be given in this lab: it names a host or a zone that is not there."""
+        """Raises FaultError if it cannot be injected in this lab, for example because its host or zone does not exist."""
 
     @abstractmethod
     def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
-        """What it names and is not there now, in words: it waits for that, or is without effect for ever."""
+        """Returns why it has no effect now, for people: something that it names does not exist (yet, or any more)."""
 
     def affects_path(self, snapshot: LabSnapshot, source: str, target: str) -> bool:
-        """Whether it touches packets from `source` to `target`, or their answers; ends are instance ids, `internet` or `aws`."""
+        """Whether it affects packets from `source` to `target` or their replies. Ends are instance ids, `internet` or `aws`."""
         del snapshot, source, target
         return False
 
     @classmethod
     def kind_name(cls) -> str:
-        """The kind's name in descriptions."""
+        """Returns the kind's name in descriptions."""
         return str(cls.model_fields["kind"].default)
 
     @classmethod
     def command(cls) -> str:
-        """The kind's command after `webstack lab fault`: `drop`, `api throttle`."""
-        group = cls.command_group.subcommand
+        """Returns the kind's command after `webstack lab fault`, such as `drop` or `api throttle`."""
+        subcommand = cls.command_group.subcommand
         return f"{group} {cls.kind_name().removeprefix(f'{group}-')}" if group else cls.kind_name()
 
     @classmethod
     def parameters(cls) -> dict[str, Parameter]:
-        """By field what the kind's command asks for: arguments, then options, the kind's own before those of its base classes."""
+        """Returns the command's parameters by field: arguments, then options, the kind's own before those of its base classes."""
         found = {name: item for name, info in cls.model_fields.items() for item in info.metadata if isinstance(item, Parameter)}
         own = inspect.get_annotations(cls)
 
@@ -156,7 +158,7 @@ class Fault(BaseModel, ABC):
 
     @classmethod
     def describe(cls, arguments: Mapping[str, object]) -> dict[str, object]:
-        """The description that the kind's command gives: `given` is by field what was given on its line, None what was not."""
+        """Returns the description for a command line: `arguments` maps each field to its value, or to None if it was not arguments."""
         description: dict[str, object] = {"kind": cls.kind_name()}
         for name, value in arguments.items():
             field = cls.model_fields[name]

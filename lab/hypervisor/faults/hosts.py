@@ -16,26 +16,26 @@ DATA = "data"
 
 
 class HostFault(Fault, ABC):
-    """Something with one host, by its name or instance id."""
+    """A fault of one host, given by name or instance id."""
 
     command_group = HOSTS
 
-    host: Annotated[str, Parameter(metavar="HOST", help="A host by its name, e.g. web-1, or by its instance id.")]
+    host: Annotated[str, Parameter(metavar="HOST", help="A host's name, such as web-1, or its instance id.")]
 
     def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
         return [] if snapshot.hosts(self.host) else [f"there is no host {self.host} now"]
 
 
 class DiskFault(HostFault, ABC):
-    """Something with a disk of a host."""
+    """A fault of a host's disk."""
 
     volume: Annotated[
         str,
         Parameter(
-            option="--volume", metavar="data|root|VOLUME-ID", help="Which disk: all data volumes, the root disk, or one volume by its id."
+            option="--volume", metavar="data|root|VOLUME-ID", help="The disk: all data volumes, the root disk, or one volume by its id."
         ),
     ] = DATA
-    """`root`, `data` or a volume id."""
+    """`root`, `data` (all data volumes) or a volume id."""
 
     @field_validator("volume")
     @classmethod
@@ -45,13 +45,13 @@ class DiskFault(HostFault, ABC):
         return given
 
     def disk_label(self) -> str:
-        """Which disk, in words."""
+        """Describes the affected disk for people."""
         return {ROOT: f"the root disk of {self.host}", DATA: f"the data volume of {self.host}"}.get(
             self.volume, f"volume {self.volume} of {self.host}"
         )
 
     def volumes_of(self, machine: DesiredMachine) -> list[str]:
-        """The data volumes of the host that are meant."""
+        """Returns the ids of the host's data volumes that are affected."""
         attached = [volume.volume_id for volume in machine.volumes]
         return attached if self.volume == DATA else [volume_id for volume_id in attached if volume_id == self.volume]
 

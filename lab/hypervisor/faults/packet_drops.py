@@ -1,8 +1,8 @@
-"""What vanishes on its way: cut zones, drops and losses as one nftables table of the router.
+"""Dropped packets: zone partitions, drops and losses as one nftables table of the router.
 
-The table stands where packets are passed on, between the sender's security groups and the target's: a packet that a fault takes has left
-its sender as on EC2, and its connection is tracked there. Packets are told apart by the links that they come and go by, whatever addresses
-they bear: a host's other addresses, and a way by its public one, suffer alike, and so do connections that are open.
+The table filters forwarded packets after the sender's security groups and before the target's: as on EC2, a packet that a fault drops has
+left its sender, and its connection is tracked there. Packets are matched by the links that they enter and leave through, whatever their
+addresses: a host's other addresses, paths through its public one, and open connections are affected alike.
 """
 
 from abc import ABC, abstractmethod
@@ -20,14 +20,14 @@ _DELETE_TABLE = f"table ip {TABLE}\ndelete table ip {TABLE}\n"
 
 _PASSING, _TO_ROUTER, _FROM_ROUTER = "passing", "to_router", "from_router"
 _HOOKS = {_PASSING: "forward", _TO_ROUTER: "input", _FROM_ROUTER: "output"}
-"""AWS's endpoints are addresses of the router, so a way from or to them passes other hooks."""
+"""AWS's endpoints are addresses of the router, so packets from or to them pass other hooks."""
 
 DropRule = tuple[str, str]
-"""Chain and rule."""
+"""A chain and a rule in it."""
 
 
 class PacketDropInjector(FaultInjector):
-    """Makes the faults real that take packets away."""
+    """Carries out faults that drop packets."""
 
     def __init__(self, load: Callable[[str], None]) -> None:
         self._load = load
@@ -39,28 +39,28 @@ class PacketDropInjector(FaultInjector):
         return cls(context.load_rules)
 
     def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
-        """See `FaultInjector`. Raises CommandError when nft refuses, and then the old table still stands."""
+        """See `FaultInjector`. Raises CommandError if nft fails; the old table then stays in force."""
         wanted = drop_rules_script(faults, snapshot)
         if wanted != self._loaded:
             self._loaded = None
             self._load(wanted)
             self._loaded = wanted
 
-    # Before a boot there is nothing to forget: the table is the router's, and a link's name stays the same.
+    # No `before_boot`: the table is the router's, and a link's name stays the same.
 
 
 class PacketDropFault(Fault, ABC):
-    """Something that takes packets away."""
+    """A fault that drops packets."""
 
     injector = PacketDropInjector
 
     @abstractmethod
     def drop_rules(self, snapshot: LabSnapshot) -> Iterator[DropRule]:
-        """The rules by which the router takes them."""
+        """Yields the router's rules that drop them."""
 
 
 def drop_rules_script(faults: Iterable[Fault], snapshot: LabSnapshot) -> str:
-    """The nftables script that makes the router's table of faults anew, in one transaction."""
+    """Returns the nftables script that replaces the router's table of faults in one transaction."""
     rules = [rule for fault in faults if isinstance(fault, PacketDropFault) for rule in fault.drop_rules(snapshot)]
     if not rules:
         return _DELETE_TABLE
@@ -73,7 +73,7 @@ def drop_rules_script(faults: Iterable[Fault], snapshot: LabSnapshot) -> str:
 
 
 def _path_match(source: str, target: str, snapshot: LabSnapshot) -> DropRule | None:
-    """Chain and match of the packets from one end to another; None where an end is no host that is there."""
+    """Returns chain and match for the packets from one end to another; None if an end does not exist."""
     host = target if source == AWS else source
     leave, arrive = router_links(host, snapshot), router_links(target, snapshot)
     if AWS in (source, target) and leave:
@@ -85,14 +85,14 @@ def _path_match(source: str, target: str, snapshot: LabSnapshot) -> DropRule | N
 
 
 def pair_drop_rules(fault: PairFault, snapshot: LabSnapshot, condition: str = "") -> Iterator[DropRule]:
-    """The rules that take the packets of each way that suffers: all, or those for which nftables finds `condition` to hold."""
+    """Yields the rules that drop the packets of each affected direction: all, or those that match the nftables `condition`."""
     for source, target in fault.directions():
         if found := _path_match(source, target, snapshot):
             yield found[0], " ".join(filter(None, (found[1], condition, "counter drop")))
 
 
 def partition_rules(zone: str, snapshot: LabSnapshot) -> Iterator[DropRule]:
-    """The rules that cut a zone off from all but the metadata service and the resolver."""
+    """Yields the rules that cut a zone off from everything except the metadata service and the resolver."""
     inside = [snapshot.names.router_link(machine.instance_id) for machine in snapshot.live_machines if machine.zone == zone]
     if inside:
         ours, endpoints = nft_set(inside), nft_set(_endpoints(snapshot))
@@ -106,12 +106,12 @@ def partition_rules(zone: str, snapshot: LabSnapshot) -> Iterator[DropRule]:
 
 
 def loses_nat_gateway(machine: DesiredMachine, zone: str) -> bool:
-    """Whether a host of another zone leaves by a NAT gateway in this one."""
+    """Whether the host is in another zone but uses a NAT gateway in this one."""
     return machine.egress_zone == zone != machine.zone
 
 
 def _no_egress_rules(machine: DesiredMachine, snapshot: LabSnapshot) -> Iterator[DropRule]:
-    """Nothing by the NAT gateway: not the internet, not a host by its public address, not AWS; S3 alone by an endpoint."""
+    """Yields the rules that block the NAT gateway: no internet, no hosts by public address, no AWS except S3 through an endpoint."""
     link = nft_set([snapshot.names.router_link(machine.instance_id)])
     endpoints = nft_set([snapshot.names.api_address] if machine.s3_endpoint else _endpoints(snapshot))
     yield _PASSING, f'iifname {link} oifname "{WAN}" counter drop'
@@ -126,6 +126,6 @@ def _endpoints(snapshot: LabSnapshot) -> list[IPv4Address]:
 
 
 def nft_set(members: Iterable[object]) -> str:
-    """An nftables set of these members, links by their names or addresses; there must be some."""
+    """Returns an nftables set of these members, link names or addresses. It must not be empty."""
     quoted = (f'"{member}"' if isinstance(member, str) else str(member) for member in members)
     return f"{{ {', '.join(quoted)} }}"

@@ -1,4 +1,4 @@
-"""Faults of the way between two ends."""
+"""Faults of the path between two ends."""
 
 from abc import ABC
 from collections.abc import Iterator
@@ -11,28 +11,28 @@ from lab.hypervisor.faults.fault import Fault, FaultError, LabSnapshot
 from lab.names import WAN
 
 INTERNET = "internet"
-"""As an end: all that is outside the VPC but AWS's own API, seen from the hosts. In the lab that is this machine."""
+"""As an end: everything outside the VPC except AWS's own API. In the lab that is this machine."""
 
 AWS = "aws"
-"""As an end: AWS's API and S3. Not the metadata service and the resolver, which a host finds at its own side of every way."""
+"""As an end: AWS's API and S3, but not the metadata service and the resolver, which are on the host's side of every path."""
 
 _END = "a host by name or instance id"
 
-OneWay = Annotated[bool, Parameter(option="--one-way", help="Only packets from FROM to TO; without it those from TO to FROM as well.")]
-"""Of `both_ways`, where that is so by default."""
+OneWay = Annotated[bool, Parameter(option="--one-way", help="Only packets from FROM to TO. Default: both directions.")]
+"""The option of `both_ways` where that is the default."""
 
 
 class PairFault(Fault, ABC):
-    """Something between two ends: hosts (by name or instance id), `internet`, or `aws`."""
+    """A fault between two ends: hosts (by name or instance id), `internet`, or `aws`."""
 
     command_group = NETWORK
     special_endpoints: ClassVar[tuple[str, ...]] = (INTERNET, AWS)
-    """What may stand in a host's place."""
+    """Ends that are allowed besides hosts."""
 
     source: Annotated[str, Parameter(metavar="FROM", help=f"Where packets come from: {_END}, or `internet`.")] = Field(alias="from")
     target: Annotated[str, Parameter(metavar="TO", help=f"Where they go: {_END}, or `internet`.")] = Field(alias="to")
     both_ways: bool = False
-    """Whether packets from `target` to `source` suffer too."""
+    """Whether packets from `target` to `source` are affected too."""
 
     @model_validator(mode="after")
     def _validate_endpoints(self) -> Self:
@@ -44,17 +44,17 @@ class PairFault(Fault, ABC):
         if self.source == self.target:
             raise ValueError(f"from {self.source!r} to {self.target!r}: a host's packets to itself never leave it; give two different ends")
         if {self.source, self.target} == {INTERNET, AWS}:
-            raise ValueError(f"from {self.source!r} to {self.target!r}: no host of the lab is concerned; give one")
+            raise ValueError(f"from {self.source!r} to {self.target!r}: neither end is a host of the lab; give one")
         return self
 
     def directions(self) -> Iterator[tuple[str, str]]:
-        """The ways that suffer: source and target."""
+        """Yields the affected directions as source and target."""
         yield self.source, self.target
         if self.both_ways:
             yield self.target, self.source
 
     def path_label(self) -> str:
-        """Which packets, in words."""
+        """Describes the affected packets for people."""
         return f"between {self.source} and {self.target}" if self.both_ways else f"from {self.source} to {self.target}"
 
     def check(self, snapshot: LabSnapshot) -> None:
@@ -79,7 +79,7 @@ class PairFault(Fault, ABC):
 
 
 def router_links(endpoint: str, snapshot: LabSnapshot) -> list[str]:
-    """The router's links to an end: two where two instances bear a name, none where none is there."""
+    """Returns the router's links to an end: two if two instances share the name, none if there is no such host."""
     return [WAN] if endpoint == INTERNET else [snapshot.names.router_link(machine.instance_id) for machine in snapshot.hosts(endpoint)]
 
 

@@ -1,9 +1,9 @@
-"""What is slow on its way: bandwidth and delay, as queues at the router's end of the target's link.
+"""Slow paths: bandwidth and delay, as queues at the router's end of the target's link.
 
-A link that any slow way leads to has a class for each of them (HTB, itself without a limit), and in the class the delay (netem) and the
-narrow place (a token bucket, TBF). A packet gets into the class of its way by its priority, which a table of the router sets by the link
-that it came by; all others pass as before. TBF cuts the large segments that hosts hand over into packets first, so that a narrow way is as
-smooth as a real one. (The kernel remarks in its log that a TBF below HTB is "non-work-conserving": it is meant to be.)
+A link that any slow path leads to has a class for each of them (HTB, itself without a limit), which contains the delay (netem) and the
+bandwidth limit (a token bucket, TBF). An nftables table of the router assigns packets to classes: it sets their priority by the link that
+they came in on. All other packets pass as before. TBF first splits the large segments that hosts pass on into packets, so that a slow path
+behaves as smoothly as a real one. (The kernel logs that a TBF below HTB is "non-work-conserving"; this is intended.)
 """
 
 import json
@@ -24,41 +24,41 @@ _DELETE_TABLE = f"table ip {TABLE}\ndelete table ip {TABLE}\n"
 
 _NO_LIMIT = "100gbit"
 _QUEUE_SECONDS = 0.2
-"""Seconds of traffic that wait at a narrow place; what comes when it is full is dropped."""
+"""The length of a bandwidth limit's queue in seconds of traffic; what arrives when it is full is dropped."""
 _MIN_QUEUE_BYTES = 32 * 1024
-"""Bytes: with less, the first packets of a connection would be lost already."""
+"""The least queue length in bytes: with less, even the first packets of a connection would be lost."""
 _BURST_SECONDS = 0.002
-"""Seconds of traffic that pass at once."""
+"""The burst size in seconds of traffic."""
 _MIN_BURST_BYTES = 5 * 1024
-"""Bytes: the largest packet has to fit."""
+"""The least burst size in bytes: the largest packet must fit."""
 _NETEM_LIMIT = 100_000
-"""Packets that may be delayed at one time."""
+"""The most packets that can be delayed at one time."""
 
 _QDISC_PROBES = {"htb": (), "tbf": ("rate", "1mbit", "burst", "5k", "limit", "32k"), "netem": ("delay", "1ms")}
-"""The queues in use, with options that tc accepts."""
+"""The kinds of queues in use, with options that tc accepts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LinkShaping:
-    """What one way suffers."""
+    """The shaping of one path."""
 
     bits_per_second: int | None = None
-    """A second, at the most."""
+    """The most bits_per_second per second."""
     delay_ms: float = 0.0
 
 
 ShapingBySource = Mapping[str, LinkShaping]
-"""Link of the source → what the way from there suffers."""
+"""The source's link → the shaping of the path from there."""
 
 ShapingPlan = Mapping[str, ShapingBySource]
-"""By the target's link."""
+"""Shapings by the target's link."""
 
 
 class TrafficShaper(FaultInjector):
-    """Makes slow ways real.
+    """Applies bandwidth limits and delays.
 
     `load` loads an nftables script into the router; `control` runs tc(8) there, with these arguments and input, and returns its output;
-    `lacks` says whether the kernel has no such kind of queue.
+    `lacks` returns whether the kernel lacks a kind of queue.
     """
 
     def __init__(self, load: Callable[[str], None], control: Callable[[Sequence[str], str], str], lacks: Callable[[str], bool]) -> None:
@@ -67,7 +67,7 @@ class TrafficShaper(FaultInjector):
         self._qdisc_missing = lacks
         self._loaded: str | None = None
         self._shaped: dict[str, ShapingBySource | None] | None = None
-        """What was done to links; None where it is not known."""
+        """The shaping that is applied; None if unknown."""
 
     @classmethod
     def create(cls, context: InjectorContext) -> Self:
@@ -75,13 +75,13 @@ class TrafficShaper(FaultInjector):
         return cls(context.load_rules, context.run_tc, qdisc_missing)
 
     def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
-        """See `FaultInjector`. Raises FaultError where the kernel lacks a queue, CommandError where it refuses one."""
+        """See `FaultInjector`. Raises FaultError if the kernel lacks a kind of queue, CommandError if it rejects a command."""
         wanted = shaping_plan(faults, snapshot)
         for kind in required_qdiscs(wanted):
             if self._qdisc_missing(kind):
                 raise FaultError(
-                    f"{'delay' if kind == 'netem' else 'bandwidth'}: this machine's kernel has no queue of the kind {kind!r}, which does "
-                    f"that; it needs the module sch_{kind} (CONFIG_NET_SCH_{kind.upper()}). Faults that drop packets do without it"
+                    f"{'delay' if kind == 'netem' else 'bandwidth'}: this machine's kernel has no queue of the kind {kind!r}, which this "
+                    f"fault needs: load the module sch_{kind} (CONFIG_NET_SCH_{kind.upper()}). Faults that drop packets work without it"
                 )
         self._shape(wanted)
         rules = classifier_script(wanted)
@@ -91,7 +91,7 @@ class TrafficShaper(FaultInjector):
             self._loaded = rules
 
     def before_boot(self, instance_id: str) -> None:
-        """The machine's link is new, and nothing has been done to it."""
+        """Forgets what was applied to the machine's link, which is new."""
         if self._shaped is not None:
             self._shaped.pop(LabNames.router_link(instance_id), None)
 
@@ -103,7 +103,7 @@ class TrafficShaper(FaultInjector):
             self._shaped = {link: None for link, kind in roots.items() if kind == "htb"}
         for link in sorted(self._shaped.keys() | desired.keys()):
             ways = desired.get(link)
-            if link not in roots:  # its host is off: this is done when it boots
+            if link not in roots:  # its host is off: applied when it boots
                 self._shaped.pop(link, None)
             elif self._shaped.get(link, {}) != (ways or {}):
                 was, self._shaped[link] = roots[link], None
@@ -116,24 +116,24 @@ class TrafficShaper(FaultInjector):
                     del self._shaped[link]
 
     def _root_qdiscs(self) -> dict[str, str]:
-        """The kind of the first queue of each of the router's links."""
+        """Returns the kind of root queue of each of the router's links."""
         found = json.loads(self._tc(["-json", "qdisc", "show"], ""))
         return {entry["dev"]: entry["kind"] for entry in found if entry.get("root")}
 
 
 class ShapedPathFault(PairFault, ABC):
-    """Something that makes a way slow. AWS cannot be an end of it: its endpoints are addresses of the router, and have no link."""
+    """A fault that slows a path. AWS cannot be one of its ends: AWS's endpoints are addresses of the router and have no link."""
 
     injector = TrafficShaper
     special_endpoints: ClassVar[tuple[str, ...]] = (INTERNET,)
 
     @abstractmethod
     def shape(self, link: LinkShaping) -> LinkShaping:
-        """What a way suffers that suffers `link` already by other faults."""
+        """Returns the path's shaping after adding this fault to `link`, the shaping from other faults."""
 
 
 def shaping_plan(faults: Iterable[Fault], snapshot: LabSnapshot) -> ShapingPlan:
-    """What each way suffers from all faults together: the narrowest bandwidth, and the sum of delays."""
+    """Returns the shaping of each path from all faults together: the lowest bandwidth and the sum of delays."""
     found: defaultdict[str, dict[str, LinkShaping]] = defaultdict(dict)
     for fault in faults:
         if isinstance(fault, ShapedPathFault):
@@ -145,14 +145,14 @@ def shaping_plan(faults: Iterable[Fault], snapshot: LabSnapshot) -> ShapingPlan:
 
 
 def required_qdiscs(plan: ShapingPlan) -> list[str]:
-    """The kinds of queues that a plan takes."""
+    """Returns the kinds of queues that a plan needs."""
     ways = [slow for of_link in plan.values() for slow in of_link.values()]
     needed = {"htb": bool(ways), "tbf": any(slow.bits_per_second for slow in ways), "netem": any(slow.delay_ms for slow in ways)}
     return [kind for kind, is_needed in needed.items() if is_needed]
 
 
 def classifier_script(plan: ShapingPlan) -> str:
-    """The nftables script that puts each packet of a slow way into its class."""
+    """Returns the nftables script that assigns the packets of slow paths to their classes."""
     rules = [
         f"    iifname {nft_set([leave])} oifname {nft_set([arrive])} meta priority set 1:{number:x}"
         for arrive, ways in plan.items()
@@ -165,7 +165,7 @@ def classifier_script(plan: ShapingPlan) -> str:
 
 
 def tc_commands(link: str, shapings: ShapingBySource) -> str:
-    """The commands of tc(8) that give a link without queues those of its slow ways. Packets without a class pass at once (`default 0`)."""
+    """Returns the tc(8) commands that add the queues of slow paths to a link that has none. Other packets pass at once (`default 0`)."""
     lines = [f"qdisc add dev {link} root handle 1: htb default 0"]
     for number, slow in enumerate(shapings.values(), start=1):
         lines += _class_commands(link, number, slow)
@@ -188,7 +188,7 @@ def _class_commands(link: str, number: int, slow: LinkShaping) -> Iterator[str]:
 
 
 def qdisc_missing(kind: str) -> bool:
-    """Whether this machine's kernel has no queue of that kind, tried in a network namespace that goes at once. Loads its module."""
+    """Whether this machine's kernel lacks a kind of queue. Tries it in a temporary network namespace, which also loads its module."""
     try:
         run(["unshare", "--net", "tc", "qdisc", "add", "dev", "lo", "root", "handle", "1:", kind, *_QDISC_PROBES[kind]], timeout=30)
     except CommandError as error:

@@ -1,4 +1,4 @@
-"""Keeps the router's firewall as the policy has it: loads the table once, then only what changes."""
+"""Keeps the router's firewall in line with the policy: loads the table once, then only changes."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -12,17 +12,17 @@ log = logging.getLogger(__name__)
 
 
 class Enforcer:
-    """The firewall of one router. Not for several threads at once."""
+    """The firewall of one router. Not thread-safe."""
 
     def __init__(self, interfaces: RouterSide, load: Callable[[str], None]) -> None:
         self._router = interfaces
         self._load = load
         self._loaded: Ruleset | None = None
         self.policy = FirewallPolicy()
-        """What is enforced."""
+        """The policy in force."""
 
     def enforce(self, snapshot: SecurityGroupSnapshot, interfaces: Iterable[NetworkInterface]) -> None:
-        """Makes the router obey. Blocking; raises `CommandError` when nft refuses, and then the old rules still hold."""
+        """Enforces the policy of these groups. Blocking. Raises `CommandError` if nft fails; the old rules then stay in force."""
         wanted = build_policy(snapshot, interfaces)
         rules = build_ruleset(wanted, self._router)
         if self._loaded is None:
@@ -30,7 +30,7 @@ class Enforcer:
         elif change := self._loaded.diff_script(rules):
             try:
                 self._load(change)
-            except CommandError:  # somebody changed the table by hand: start it afresh
-                log.exception("the firewall could not be changed, so it is loaded anew")
+            except CommandError:  # the table was changed by hand: load it anew
+                log.exception("the firewall could not be updated; loading all of it anew")
                 self._load(rules.full_script())
         self._loaded, self.policy = rules, wanted

@@ -1,4 +1,4 @@
-"""What the AWS API says of security groups, without judgement: the material that `policy` makes permissions of."""
+"""Security groups as the AWS API returns them, unchecked: the input from which `policy` builds allow rules."""
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
@@ -14,7 +14,7 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupRule:
-    """One rule as DescribeSecurityGroupRules shows it; exactly one of the four peers is there, unless the rule is malformed.
+    """One rule as DescribeSecurityGroupRules returns it. Exactly one of the four peers is set, unless the rule is malformed.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html
     """
@@ -37,7 +37,7 @@ class GroupRule:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkInterface:
-    """The network interface of one instance, and its link at the router."""
+    """The network interface of one instance, and the router's end of its link."""
 
     host: str
     instance_id: str

@@ -1,7 +1,7 @@
-"""What the security groups permit: the API's facts, checked and made sense of. Pure: no nftables, no API.
+"""Builds the allow rules from the security groups that the API returned, and checks them. Pure: no nftables, no API.
 
-A rule that makes no sense permits nothing and is reported; all others hold. An interface in a group that is gone keeps the permissions of
-its other groups.
+A malformed rule permits nothing and is reported; all others apply. An interface in a deleted group keeps the permissions of its other
+groups.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ _ANY_NETWORK = IPv4Network("0.0.0.0/0")
 
 @dataclass(frozen=True, kw_only=True)
 class AllowRule:
-    """One rule that is sound. The peer is everywhere unless one of `network`, `peer_group_id`, `prefix_list_id` is given."""
+    """One valid rule. The peer is any address unless `network`, `peer_group_id` or `prefix_list_id` is set."""
 
     rule_id: str
     group_id: str
     egress: bool
     protocol: int | None
-    """IANA's number; None: all."""
+    """IANA's protocol number; None: all."""
     ports: tuple[int, int] | None = None
-    """First and last, of TCP and UDP alone; None: all."""
+    """The first and the last port, only for TCP and UDP; None: all."""
     icmp_type: int | None = None
     icmp_code: int | None = None
     network: IPv4Network | None = None
@@ -42,7 +42,7 @@ class AllowRule:
         return self.network is None and self.peer_group_id is None and self.prefix_list_id is None
 
     def matches(self, protocol: int, port: int | None) -> bool:
-        """Whether it is about such a packet, the peer aside. `port`: of TCP and UDP the target's, of ICMP the type; None: every one."""
+        """Whether it applies to such packets, whoever the peer is. `port`: the target's for TCP and UDP, the type for ICMP; None: all."""
         if self.protocol is None:
             return True
         if self.protocol != protocol:
@@ -54,37 +54,37 @@ class AllowRule:
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyProblem:
-    """Something that AWS's state holds and that cannot be obeyed."""
+    """Something in the API's state that cannot be enforced."""
 
     text: str
     group_id: str
-    """The group concerned: hosts in it show the problem."""
+    """The group concerned; the status of its hosts shows the problem."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FirewallPolicy:
-    """All that is permitted. Whatever is not, is not."""
+    """All allow rules. Everything else is denied."""
 
     interfaces: tuple[NetworkInterface, ...] = ()
     groups: Mapping[str, Group] = field(default_factory=dict[str, Group])
     rules: Mapping[str, tuple[AllowRule, ...]] = field(default_factory=dict[str, tuple[AllowRule, ...]])
-    """By the id of the group that they are of."""
+    """By the id of the group that they belong to."""
     members: Mapping[str, frozenset[IPv4Address]] = field(default_factory=dict[str, frozenset[IPv4Address]])
-    """The addresses of the interfaces in each group that a permission names as peer."""
+    """The addresses of the interfaces in each group that a rule names as peer."""
     prefix_lists: Mapping[str, tuple[IPv4Network, ...]] = field(default_factory=dict[str, tuple[IPv4Network, ...]])
     problems: tuple[PolicyProblem, ...] = ()
 
     def rules_for(self, group_ids: Iterable[str], *, egress: bool) -> list[AllowRule]:
-        """The permissions of an interface in these groups, in one direction."""
+        """Returns the rules of an interface in these groups, for one direction."""
         return [permission for group_id in group_ids for permission in self.rules.get(group_id, ()) if permission.egress is egress]
 
     def problems_of(self, group_ids: Iterable[str]) -> list[str]:
-        """What is wrong with these groups, for people."""
+        """Returns the problems of these groups, for people."""
         wanted = set(group_ids)
         return [problem.text for problem in self.problems if problem.group_id in wanted]
 
     def matches_peer(self, permission: AllowRule, address: IPv4Address) -> bool:
-        """Whether the permission is about packets from or to this address."""
+        """Whether the rule applies to packets from or to this address."""
         if permission.network is not None:
             return address in permission.network
         if permission.peer_group_id is not None:
@@ -95,11 +95,11 @@ class FirewallPolicy:
 
 
 class MalformedRuleError(ValueError):
-    """A rule that AWS would not have taken, or whose group or list has gone since; the message says what is wrong with it."""
+    """A rule that AWS would have rejected, or whose group or prefix list was deleted since; the message says what is wrong."""
 
 
 def build_policy(snapshot: SecurityGroupSnapshot, interfaces: Iterable[NetworkInterface]) -> FirewallPolicy:
-    """What these groups permit to these interfaces."""
+    """Returns the policy of these groups for these interfaces."""
     kept = tuple(sorted(interfaces, key=lambda interface: interface.instance_id))
     problems: list[PolicyProblem] = []
     lists: dict[str, tuple[IPv4Network, ...]] = {}
@@ -118,7 +118,7 @@ def build_policy(snapshot: SecurityGroupSnapshot, interfaces: Iterable[NetworkIn
             if permission is not None:
                 permissions.setdefault(rule.group_id, []).append(permission)
     missing = {group_id for interface in kept for group_id in interface.group_ids} - set(snapshot.groups)
-    problems += [PolicyProblem(text=f"its security group {group_id} is not there", group_id=group_id) for group_id in sorted(missing)]
+    problems += [PolicyProblem(text=f"its security group {group_id} does not exist", group_id=group_id) for group_id in sorted(missing)]
     named = {permission.peer_group_id for found in permissions.values() for permission in found if permission.peer_group_id}
     return FirewallPolicy(
         interfaces=kept,
@@ -133,7 +133,7 @@ def build_policy(snapshot: SecurityGroupSnapshot, interfaces: Iterable[NetworkIn
 
 
 def untracked_protocols(rule: AllowRule, opposite: Iterable[AllowRule]) -> frozenset[int]:
-    """Those of TCP and UDP whose flows by this permission AWS does not track: open to everyone, with every answer permitted by a rule.
+    """Returns which of TCP and UDP AWS does not track under this rule: it is open to everyone, and a rule permits every reply.
 
     ICMP and all other protocols are always tracked. https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/security-group-connection-tracking.html
     """
@@ -145,19 +145,19 @@ def untracked_protocols(rule: AllowRule, opposite: Iterable[AllowRule]) -> froze
 
 
 def _parse_rule(rule: GroupRule, snapshot: SecurityGroupSnapshot, lists: Mapping[str, tuple[IPv4Network, ...]]) -> AllowRule | None:
-    """The rule as a permission; None where it is about IPv6 alone, which the lab's networks do not speak."""
+    """Returns the checked rule, or None if it applies only to IPv6, which the lab does not have. Raises MalformedRuleError."""
     if rule.group_id not in snapshot.groups:
-        raise MalformedRuleError(f"its group {rule.group_id} is not there")
+        raise MalformedRuleError(f"its group {rule.group_id} does not exist")
     protocol = _protocol(rule.protocol)
     peers = [peer for peer in (rule.cidr_ipv4, rule.cidr_ipv6, rule.prefix_list_id, rule.peer_group_id) if peer]
     if len(peers) != 1:
-        raise MalformedRuleError(f"it names {len(peers)} peers, and a rule has one")
+        raise MalformedRuleError(f"it names {len(peers)} peers, but a rule must have exactly one")
     if rule.cidr_ipv6 or protocol == _ICMPV6:
         return None
     if rule.peer_group_id and rule.peer_group_id not in snapshot.groups:
-        raise MalformedRuleError(f"the security group {rule.peer_group_id} that it names is not there")
+        raise MalformedRuleError(f"the security group {rule.peer_group_id} that it names does not exist")
     if rule.prefix_list_id and rule.prefix_list_id not in lists:
-        fault = "holds what is no network" if rule.prefix_list_id in snapshot.prefix_lists else "is not there"
+        fault = "has an entry that is not a network" if rule.prefix_list_id in snapshot.prefix_lists else "does not exist"
         raise MalformedRuleError(f"the prefix list {rule.prefix_list_id} that it names {fault}")
     icmp = protocol == ICMP
     return AllowRule(
@@ -182,7 +182,7 @@ def _protocol(text: str) -> int | None:
         return PROTOCOLS[text]
     if text.isdecimal() and int(text) <= 255:
         return int(text)
-    raise MalformedRuleError(f"{text!r} is no protocol: tcp, udp, icmp, icmpv6, a number from 0 to 255, or -1 for all")
+    raise MalformedRuleError(f"{text!r} is not a protocol: give tcp, udp, icmp, icmpv6, a number from 0 to 255, or -1 for all")
 
 
 def _ports(rule: GroupRule) -> tuple[int, int] | None:
@@ -190,13 +190,13 @@ def _ports(rule: GroupRule) -> tuple[int, int] | None:
     if (first, last) in ((-1, -1), (0, _MAX_PORT)):
         return None
     if not 0 <= first <= last <= _MAX_PORT:
-        raise MalformedRuleError(f"{first} to {last} is no range of ports")
+        raise MalformedRuleError(f"{first} to {last} is not a range of ports")
     return first, last
 
 
 def _octet(value: int, what: str) -> int | None:
     if not -1 <= value <= 255:
-        raise MalformedRuleError(f"{value} is no {what}")
+        raise MalformedRuleError(f"{value} is not a valid {what}")
     return None if value == -1 else value
 
 
@@ -204,7 +204,7 @@ def _network(cidr: str | None) -> IPv4Network | None:
     if not cidr:
         return None
     try:
-        network = IPv4Network(cidr, strict=False)  # EC2 takes host bits and drops them
+        network = IPv4Network(cidr, strict=False)  # EC2 accepts host bits and clears them
     except ValueError as error:
-        raise MalformedRuleError(f"{cidr!r} is no IPv4 network") from error
+        raise MalformedRuleError(f"{cidr!r} is not an IPv4 network") from error
     return None if network == _ANY_NETWORK else network

@@ -15,19 +15,19 @@ class Ec2Clients(Protocol):
     """EC2 clients by region, such as `lab.hypervisor.state_reader.Ec2StateReader`."""
 
     def client(self, region: str) -> "EC2Client":
-        """An EC2 client for a region."""
+        """Returns an EC2 client for a region."""
         ...
 
 
 class SecurityGroupReader:
-    """Reads all regions' rulebooks as one: ids are unique. Blocking: call `read` in a thread."""
+    """Reads all regions' security groups into one snapshot, since ids are unique. Blocking: call `read` in a thread."""
 
     def __init__(self, clients: Ec2Clients, *, s3_address: IPv4Address) -> None:
         self._clients = clients
         self._s3_address = s3_address
 
     def read(self, regions: Iterable[str]) -> SecurityGroupSnapshot:
-        """What the API shows now. Raises botocore's errors when it does not answer."""
+        """Returns the API's current state. Raises botocore's errors if the API does not answer."""
         groups: dict[str, Group] = {}
         rules: list[GroupRule] = []
         prefix_lists: dict[str, tuple[str, ...]] = {}
@@ -45,7 +45,7 @@ class SecurityGroupReader:
         return SecurityGroupSnapshot(groups=groups, rules=tuple(rules), prefix_lists=prefix_lists)
 
     def _prefix_lists(self, ec2: "EC2Client", wanted: set[str]) -> dict[str, tuple[str, ...]]:
-        """The lists that rules name. AWS's own list for S3 holds the lab's S3: there is no other to be reached."""
+        """Returns the networks of these prefix lists. AWS's own list for S3 contains the lab's S3, the only one that can be reached."""
         if not wanted:
             return {}
         result: dict[str, tuple[str, ...]] = {}

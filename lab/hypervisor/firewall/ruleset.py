@@ -1,12 +1,11 @@
-"""The policy as nftables text: `Ruleset.full_script` is all of it, `Ruleset.diff_script` what turns one into the next, both atomic.
+"""The policy as nftables scripts: `Ruleset.full_script` loads all of it, `Ruleset.diff_script` turns one into another. Both are atomic.
 
-Each packet is judged where it leaves its sender's interface (before addresses are translated) and where it arrives at its target's (after
-that), as EC2 does, by the groups of that interface alone. One map leads from an interface to its chain; interfaces in the same groups share
-one, and a group named as a peer is a set of addresses. So what a packet costs depends on the rules of its groups, not on how many hosts
-there are.
+As on EC2, each packet is filtered where it leaves its sender's interface (before address translation) and where it arrives at its target's
+(after it), by the groups of that interface alone. A map leads from each interface to its chain; interfaces in the same groups share one,
+and a group named as a peer is a set of addresses. So the cost of a packet depends on the rules of its groups, not on the number of hosts.
 
-The connection's mark says which end tracks it: a packet of a tracked connection passes whatever the rules say by now; one that no end
-tracks is judged anew each time (docs/decisions/0006).
+The connection's mark records which ends track it. Packets of a tracked connection pass whatever the current rules are; packets of a
+connection that no end tracks are filtered each time (docs/decisions/0006).
 """
 
 import hashlib
@@ -18,39 +17,39 @@ from lab.hypervisor.firewall.policy import ICMP, TCP, UDP, AllowRule, FirewallPo
 
 TABLE = "firewall"
 _TRACKED_BY_SOURCE, _TRACKED_BY_TARGET = "0x1", "0x2"
-"""Bits of the mark: the security groups of the end that began the connection track it; those of the other end do."""
+"""Bits of the mark: the connection is tracked by the security groups of the end that started it; by those of the other end."""
 
 _NAMES = {TCP: "tcp", UDP: "udp"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class RouterSide:
-    """What of the router is not a host: packets from there come from no security group."""
+    """The router's interfaces and addresses that belong to no host: packets from there have no security group."""
 
     wan: str
     """The link to the internet."""
     endpoints: tuple[IPv4Address, ...]
-    """AWS's own public addresses, which live in the router and are filtered like any other on the internet."""
+    """AWS's own public addresses, which are on the router and are filtered like any other internet address."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ruleset:
-    """Everything that depends on the policy, by name; the frame around it is always the same."""
+    """The parts of the table that depend on the policy, by name; the rest is always the same."""
 
     router: RouterSide
     sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """Peer groups (`sg-…`): addresses."""
+    """The addresses in each peer group (`sg-…`)."""
     interval_sets: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """Prefix lists (`pl-…`): networks."""
+    """The networks in each prefix list (`pl-…`)."""
     chains: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    """`out-…` and `in-…`, one pair per combination of groups."""
+    """The rules of each chain: `out-…` and `in-…`, one pair per combination of groups."""
     egress_chains: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Link → chain that judges what the host behind it sends."""
+    """Link → the chain for what its host sends."""
     ingress_chains: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Link → chain that judges what is sent to it."""
+    """Link → the chain for what is sent to its host."""
 
     def full_script(self) -> str:
-        """The script that replaces the whole table."""
+        """Returns the script that replaces the whole table."""
         parts = [f"table ip {TABLE}", f"delete table ip {TABLE}", f"table ip {TABLE} {{"]
         for name, elements in self.sets.items():
             parts += [f"  set {name} {{", "    type ipv4_addr", *_elements(elements), "  }"]
@@ -64,7 +63,7 @@ class Ruleset:
         return "\n".join(parts)
 
     def diff_script(self, later: "Ruleset") -> str:
-        """The script that turns this one, loaded, into `later`; empty where nothing changes."""
+        """Returns the script that turns this ruleset, once loaded, into `later`; empty if nothing changes."""
         before: list[str] = []
         after: list[str] = []
         for kind, old, new in (("", self.sets, later.sets), ("flags interval; ", self.interval_sets, later.interval_sets)):
@@ -74,7 +73,7 @@ class Ruleset:
                 after.append(f"delete set ip {TABLE} {name}")
             for name, elements in new.items():
                 was = old.get(name, ())
-                if kind and was != elements:  # a network may be part of one that goes: no order of single steps is safe
+                if kind and was != elements:  # a new network may overlap a removed one: no order of single steps is safe
                     before += [f"flush set ip {TABLE} {name}"] if was else []
                     before += _element_command("add", name, elements)
                 elif not kind:
@@ -97,7 +96,7 @@ class Ruleset:
 
 
 def build_ruleset(policy: FirewallPolicy, router: RouterSide) -> Ruleset:
-    """The policy's own part of the table."""
+    """Returns the policy's part of the table."""
     chains: dict[str, tuple[str, ...]] = {}
     leaving: dict[str, str] = {}
     arriving: dict[str, str] = {}
@@ -119,7 +118,7 @@ def build_ruleset(policy: FirewallPolicy, router: RouterSide) -> Ruleset:
 
 
 def _key(groups: tuple[str, ...]) -> str:
-    """A name for a combination of groups: the group's own where there is but one."""
+    """Returns a name for a combination of groups: the group's id if there is only one."""
     return groups[0] if len(groups) == 1 else hashlib.sha256(",".join(groups).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Which rule decides about a packet: the answer for people, from the policy that is enforced. Pure."""
+"""Finds the rule that decides about a packet, from the enforced policy, to show it to people. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Packet:
 
     protocol: int
     port: int | None = None
-    """Of TCP and UDP the target's, of ICMP the type."""
+    """The target port for TCP and UDP, the type for ICMP."""
 
     def __str__(self) -> str:
         names = {number: name for name, number in PROTOCOLS.items()}
@@ -26,23 +26,23 @@ class Packet:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """What the security groups of one end say."""
+    """What the security groups at one end decide."""
 
     permitted: bool
     rule_id: str = ""
-    """Empty: no rule decides; the default does, or nothing is filtered there."""
+    """Empty if no rule decides: the default applies, or nothing is filtered there."""
     group_id: str = ""
     group: str = ""
     reason: str
 
 
 def unfiltered(reason: str) -> Verdict:
-    """An end that has no security group."""
+    """Returns the verdict for an end without security groups: permitted."""
     return Verdict(permitted=True, reason=reason)
 
 
 def evaluate(policy: FirewallPolicy, interface: NetworkInterface, packet: Packet, *, egress: bool, peer: IPv4Address) -> Verdict:
-    """What the groups of an interface say of a packet to (`egress`) or from a peer."""
+    """Returns the verdict of an interface's groups on a packet to (`egress`) or from a peer."""
     for permission in policy.rules_for(sorted(interface.group_ids), egress=egress):
         if permission.matches(packet.protocol, packet.port) and policy.matches_peer(permission, peer):
             return Verdict(
@@ -57,7 +57,7 @@ def evaluate(policy: FirewallPolicy, interface: NetworkInterface, packet: Packet
         permitted=False,
         group_id=", ".join(interface.group_ids),
         group=", ".join(_names(policy, interface.group_ids)),
-        reason=f"default deny: no rule lets {packet} {way}",
+        reason=f"default deny: no rule allows {packet} {way}",
     )
 
 

@@ -71,21 +71,21 @@ def test_no_two_kinds_share_a_name() -> None:
 @pytest.mark.parametrize(
     ("description", "words"),
     [
-        ({"kind": "earthquake"}, "fault {'kind': 'earthquake'}: a fault has a kind, one of 'zone', 'drop', "),
-        ({}, "a fault has a kind"),
-        (["drop"], "fault ['drop']: a fault has a kind"),
+        ({"kind": "earthquake"}, "fault {'kind': 'earthquake'}: it needs a kind, one of 'zone', 'drop', "),
+        ({}, "it needs a kind"),
+        (["drop"], "fault ['drop']: it needs a kind"),
         ({"kind": "drop", "from": "web-1", "to": "web-1"}, "give two different ends"),
-        ({"kind": "drop", "from": "aws", "to": "internet"}, "no host of the lab is concerned"),
+        ({"kind": "drop", "from": "aws", "to": "internet"}, "neither end is a host of the lab"),
         ({"kind": "drop", "from": "web-1"}, "Field required"),
-        ({"kind": "loss", "from": "web-1", "to": "lb-1", "percent": "101"}, "loss '101': a percentage from 0.01 to 100"),
-        ({"kind": "loss", "from": "web-1", "to": "lb-1", "percent": "0"}, "loss '0': a percentage"),
-        ({"kind": "loss", "from": "web-1", "to": "lb-1", "percent": "nan"}, "loss 'nan': a percentage"),
-        ({"kind": "loss", "from": "web-1", "to": "lb-1", "percent": "many"}, "loss 'many': a percentage"),
-        ({"kind": "bandwidth", "from": "web-1", "to": "lb-1", "rate": "fast"}, "rate 'fast': bits in a second from 8kbit to 10gbit"),
-        ({"kind": "bandwidth", "from": "web-1", "to": "lb-1", "rate": "1kbit"}, "rate '1kbit': bits"),
-        ({"kind": "bandwidth", "from": "web-1", "to": "lb-1", "rate": "11gbit"}, "rate '11gbit': bits"),
+        ({"kind": "loss", "from": "web-1", "to": "lb-1", "percent": "101"}, "loss '101': give a percentage from 0.01 to 100"),
+        ({"kind": "loss", "from": "web-1", "to": "lb-1", "percent": "0"}, "loss '0': give a percentage"),
+        ({"kind": "loss", "from": "web-1", "to": "lb-1", "percent": "nan"}, "loss 'nan': give a percentage"),
+        ({"kind": "loss", "from": "web-1", "to": "lb-1", "percent": "many"}, "loss 'many': give a percentage"),
+        ({"kind": "bandwidth", "from": "web-1", "to": "lb-1", "rate": "fast"}, "rate 'fast': give bits per second from 8kbit to 10gbit"),
+        ({"kind": "bandwidth", "from": "web-1", "to": "lb-1", "rate": "1kbit"}, "rate '1kbit': give bits"),
+        ({"kind": "bandwidth", "from": "web-1", "to": "lb-1", "rate": "11gbit"}, "rate '11gbit': give bits"),
         ({"kind": "bandwidth", "from": "web-1", "to": "aws", "rate": "1mbit"}, "'aws' cannot be an end of this fault: it takes hosts and"),
-        ({"kind": "delay", "from": "web-1", "to": "lb-1", "milliseconds": "-1"}, "delay '-1': milliseconds from 0.1 to 60000"),
+        ({"kind": "delay", "from": "web-1", "to": "lb-1", "milliseconds": "-1"}, "delay '-1': give milliseconds from 0.1 to 60000"),
     ],
 )
 def test_what_is_no_fault_is_refused_with_the_value_the_rule_and_the_remedy(description: object, words: str) -> None:
@@ -229,7 +229,7 @@ def test_queues_are_made_where_they_change_and_again_on_a_link_that_is_new() -> 
 def test_a_delay_without_netem_is_refused_before_anything_is_touched() -> None:
     router = _Router("v-1", "v-2")
     slow = TrafficShaper(router.load, router.control, lambda kind: kind == "netem")
-    with pytest.raises(FaultError, match=r"no queue of the kind 'netem', .*needs the module sch_netem"):
+    with pytest.raises(FaultError, match=r"no queue of the kind 'netem', .*load the module sch_netem"):
         slow.apply([parse({"kind": "delay", "from": "web-1", "to": "lb-1", "milliseconds": 5})], _SCENE)
     assert router.done == []
     assert router.rules == ""
@@ -275,7 +275,7 @@ def test_faults_are_given_and_taken_back_in_any_order(first: _Injector) -> None:
     assert first.applied == [_DROPPED, _BACK_DROPPED, _DROPPED]
     faults.clear("f1")
     assert first.applied == [_BACK_DROPPED, _DROPPED]
-    with pytest.raises(FaultError, match="fault 'f1': no such fault is on; on are f2, f3"):
+    with pytest.raises(FaultError, match="fault 'f1': no such fault is active; active are f2, f3"):
         faults.clear("f2", "f1")
     assert [one.fault_id for one in faults.active] == ["f2", "f3"]
     assert [one.fault_id for one in faults.clear()] == ["f2", "f3"]
@@ -287,7 +287,7 @@ def test_a_fault_that_cannot_be_given_wholly_is_not_given_at_all(first: _Injecto
     faults = _registry(first, second)
     faults.inject(_DROP)
     second.refused = _BACK_DROPPED
-    with pytest.raises(FaultError, match=f"{_BACK_DROPPED}: it could not be given: no way"):
+    with pytest.raises(FaultError, match=f"{_BACK_DROPPED}: it could not be injected: no way"):
         faults.inject(_BACK)
     assert (first.applied, second.applied) == ([_DROPPED], [_DROPPED])
     assert [one.fault_id for one in faults.active] == ["f1"]
@@ -299,9 +299,9 @@ def test_a_fault_outlives_the_daemon_and_nothing_ends_before_the_hosts_are_known
     before.inject(_DROP)
     before.inject(_BACK, 0.001)
     after = FaultRegistry(_NAMES, [first])
-    with pytest.raises(FaultError, match="has not yet heard from the AWS API which hosts there are"):
+    with pytest.raises(FaultError, match="has not yet read the lab's hosts from the AWS API"):
         after.inject(_DROP)
-    with pytest.raises(FaultError, match="has not yet heard from the AWS API which hosts there are"):
+    with pytest.raises(FaultError, match="has not yet read the lab's hosts from the AWS API"):
         after.clear("f2")
     assert first.applied == [_DROPPED, _BACK_DROPPED], "of an unknown lab nothing follows"
     assert [one.fault_id for one in after.active] == ["f1", "f2"], "what still holds is still listed"
@@ -323,7 +323,7 @@ def test_a_fault_that_no_longer_holds_is_told_and_the_rest_of_the_lab_goes_on(fi
     faults.inject(_DROP)
     first.refused = _DROPPED
     faults.sync(_SCENE.machines)
-    assert faults.problem == "the active faults do not all hold: no way"
+    assert faults.problem == "not all active faults are in effect: no way"
     first.refused = ""
     faults.sync(_SCENE.machines)
     assert faults.problem is None
@@ -333,7 +333,7 @@ def test_a_fault_that_no_longer_holds_is_told_and_the_rest_of_the_lab_goes_on(fi
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), 700_000])
 def test_a_time_that_is_none_is_refused(first: _Injector, seconds: float) -> None:
-    with pytest.raises(FaultError, match="a fault lasts from a fraction of a second to a week"):
+    with pytest.raises(FaultError, match="give a duration of more than 0 and up to a week"):
         _registry(first).inject(_DROP, seconds)
 
 

@@ -74,19 +74,19 @@ def test_a_prefix_lists_networks_are_joined_and_ipv6_left_out() -> None:
 @pytest.mark.parametrize(
     ("one", "fault"),
     [
-        (rule("sgr-1", WEB, "tcp", 1, peer_group_id="sg-9"), "the security group sg-9 that it names is not there"),
-        (rule("sgr-1", WEB, "tcp", 1, prefix_list_id="pl-9"), "the prefix list pl-9 that it names is not there"),
-        (rule("sgr-1", WEB, "tcp", 1, prefix_list_id="pl-1"), "the prefix list pl-1 that it names holds what is no network"),
-        (rule("sgr-1", WEB, "tcp", 90, 80), "90 to 80 is no range of ports"),
-        (rule("sgr-1", WEB, "tcp", 1, 70000), "1 to 70000 is no range of ports"),
-        (rule("sgr-1", WEB, "icmp", 300), "300 is no ICMP type"),
+        (rule("sgr-1", WEB, "tcp", 1, peer_group_id="sg-9"), "the security group sg-9 that it names does not exist"),
+        (rule("sgr-1", WEB, "tcp", 1, prefix_list_id="pl-9"), "the prefix list pl-9 that it names does not exist"),
+        (rule("sgr-1", WEB, "tcp", 1, prefix_list_id="pl-1"), "the prefix list pl-1 that it names has an entry that is not a network"),
+        (rule("sgr-1", WEB, "tcp", 90, 80), "90 to 80 is not a range of ports"),
+        (rule("sgr-1", WEB, "tcp", 1, 70000), "1 to 70000 is not a range of ports"),
+        (rule("sgr-1", WEB, "icmp", 300), "300 is not a valid ICMP type"),
         (
             rule("sgr-1", WEB, "carrier-pigeon"),
-            "'carrier-pigeon' is no protocol: tcp, udp, icmp, icmpv6, a number from 0 to 255, or -1 for all",
+            "'carrier-pigeon' is not a protocol: give tcp, udp, icmp, icmpv6, a number from 0 to 255, or -1 for all",
         ),
-        (rule("sgr-1", WEB, "256"), "'256' is no protocol: tcp, udp, icmp, icmpv6, a number from 0 to 255, or -1 for all"),
-        (rule("sgr-1", WEB, "tcp", 1, cidr_ipv4="10.0.0.0/33"), "'10.0.0.0/33' is no IPv4 network"),
-        (rule("sgr-1", WEB, "tcp", 1, cidr_ipv4="10.0.0.0/8", peer_group_id=LB), "it names 2 peers, and a rule has one"),
+        (rule("sgr-1", WEB, "256"), "'256' is not a protocol: give tcp, udp, icmp, icmpv6, a number from 0 to 255, or -1 for all"),
+        (rule("sgr-1", WEB, "tcp", 1, cidr_ipv4="10.0.0.0/33"), "'10.0.0.0/33' is not an IPv4 network"),
+        (rule("sgr-1", WEB, "tcp", 1, cidr_ipv4="10.0.0.0/8", peer_group_id=LB), "it names 2 peers, but a rule must have exactly one"),
     ],
 )
 def test_a_rule_that_makes_no_sense_is_reported_and_the_others_hold(one: GroupRule, fault: str) -> None:
@@ -99,7 +99,7 @@ def test_a_rule_that_makes_no_sense_is_reported_and_the_others_hold(one: GroupRu
 
 def test_a_host_in_a_group_that_is_gone_keeps_its_others() -> None:
     made = build_policy(snapshot(*STACK_RULES), [replace(WEB_1, group_ids=(WEB, "sg-9"))])
-    assert made.problems_of((WEB, "sg-9")) == ["its security group sg-9 is not there"]
+    assert made.problems_of((WEB, "sg-9")) == ["its security group sg-9 does not exist"]
     assert [permission.rule_id for permission in made.rules_for((WEB, "sg-9"), egress=False)] == ["sgr-in"]
 
 
@@ -136,4 +136,4 @@ def test_the_judge_names_the_rule_that_lets_a_packet_through() -> None:
 def test_the_judge_names_the_groups_whose_default_stops_a_packet(packet: Packet, peer: IPv4Address, said: str) -> None:
     verdict = evaluate(build_policy(snapshot(*STACK_RULES), EVERYONE), WEB_1, packet, egress=False, peer=peer)
     assert (verdict.permitted, verdict.rule_id, verdict.group_id) == (False, "", WEB)
-    assert verdict.reason == f"default deny: no rule lets {said}"
+    assert verdict.reason == f"default deny: no rule allows {said}"

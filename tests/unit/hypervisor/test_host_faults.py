@@ -73,15 +73,15 @@ def test_a_fault_says_in_words_what_goes_wrong_and_is_known_again(description: M
     ("description", "reason"),
     [
         ({"kind": "fill-disk", "host": "db-1", "volume": "sda"}, "volume 'sda': give `root`, `data`"),
-        ({"kind": "slow-disk", "host": "db-1"}, "without a limit no disk is slow; give --write"),
-        ({"kind": "slow-disk", "host": "db-1", "write": "fast"}, "speed 'fast': bytes in a second from 4KiB/s to 10GB/s"),
-        ({"kind": "slow-disk", "host": "db-1", "write": "1kB/s"}, "speed '1kB/s': bytes in a second"),
-        ({"kind": "slow-disk", "host": "db-1", "write_iops": 0}, "iops 0: requests in a second from 1"),
+        ({"kind": "slow-disk", "host": "db-1"}, "slow-disk: no limit given; give at least one of --write"),
+        ({"kind": "slow-disk", "host": "db-1", "write": "fast"}, "speed 'fast': give bytes per second from 4KiB/s to 10GB/s"),
+        ({"kind": "slow-disk", "host": "db-1", "write": "1kB/s"}, "speed '1kB/s': give bytes per second"),
+        ({"kind": "slow-disk", "host": "db-1", "write_iops": 0}, "iops 0: give requests per second from 1"),
         ({"kind": "api-throttle"}, "give either --percent"),
         ({"kind": "api-throttle", "percent": 10, "rate": 1}, "give either --percent"),
-        ({"kind": "api-throttle", "percent": 0}, "percent 0: how many of a hundred"),
-        ({"kind": "api-throttle", "rate": 0}, "rate 0: calls a second"),
-        ({"kind": "api-slow", "milliseconds": 0}, "delay 0: milliseconds from 1"),
+        ({"kind": "api-throttle", "percent": 0}, "percent 0: give the percentage of calls"),
+        ({"kind": "api-throttle", "rate": 0}, "rate 0: give the calls per second"),
+        ({"kind": "api-slow", "milliseconds": 0}, "delay 0: give milliseconds from 1"),
         ({"kind": "api-down", "service": "fax"}, "service 'fax': give one of cloudwatch"),
     ],
 )
@@ -94,7 +94,7 @@ def test_what_makes_no_sense_is_refused_with_the_rule(description: Mapping[str, 
     ("description", "reason"),
     [
         ({"kind": "freeze", "host": "db-9"}, "host 'db-9': this lab has no such host; give one of db-1, web-1"),
-        ({"kind": "freeze", "host": "db-1"}, "db-1 does not run: only a running host can be frozen"),
+        ({"kind": "freeze", "host": "db-1"}, "db-1 is not running, and only a running host can be frozen"),
         ({"kind": "fill-disk", "host": "web-1"}, "volume 'data': web-1 has no such disk; give --volume with one of root"),
         ({"kind": "slow-disk", "host": "db-1", "volume": "vol-0b", "read": "1MB/s"}, "db-1 has no such disk; .* root, vol-0a"),
     ],
@@ -116,7 +116,7 @@ def test_a_freeze_is_of_the_run_that_it_was_given_to(scene: LabSnapshot) -> None
     assert freeze.inactive_reasons(scene) == []
     os.utime(booted, (3000, 3000))
     assert not freeze.applies_to(machine)
-    assert freeze.inactive_reasons(scene) == ["db-1 has been off since, and what starts anew is not frozen"]
+    assert freeze.inactive_reasons(scene) == ["db-1 has been off since, and a new run is not frozen"]
     fresh = parse({"kind": "freeze", "host": "db-1"})
     assert isinstance(fresh, Freeze)
     assert abs(fresh.injected_at - time.time()) < 5

@@ -112,8 +112,8 @@ def test_a_record_that_cannot_be_read_concerns_its_host_alone(body: bytes, why: 
     ("error", "word"),
     [
         (failed("NoSuchKey"), None),
-        (failed("AccessDenied"), (False, r"its word could not be asked for: An error occurred (AccessDenied) when calling the Get")),
-        (EndpointConnectionError(endpoint_url="http://x"), (False, "its word could not be asked for: Could not connect")),
+        (failed("AccessDenied"), (False, r"its readiness record could not be read: An error occurred (AccessDenied) when calling the Get")),
+        (EndpointConnectionError(endpoint_url="http://x"), (False, "its readiness record could not be read: Could not connect")),
     ],
 )
 def test_nor_does_one_that_the_api_does_not_give(error: Exception, word: tuple[bool, str] | None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,13 +131,13 @@ def test_nor_does_an_instance_that_ec2_has_just_forgotten(monkeypatch: pytest.Mo
     aws.forgotten.add("i-2")
     said = words_of(aws, monkeypatch)
     assert said["i-1"] == said["i-3"] == (True, "serves")
-    assert said["i-2"][1].startswith("its word could not be asked for: ")
+    assert said["i-2"][1].startswith("its readiness record could not be read: ")
 
 
 def test_cloud_inits_words_are_the_guests_too() -> None:
     assert cloud_init.parse("[" * 200_000) == CloudInitStatus(finished=False)
     word = with_cloud_init(None, user_data=USER_DATA, cloud_init=CloudInitStatus(finished=True, errors=("\x1b[2J::error::x",)))
-    assert word.reason == r"no word from it yet; cloud-init: \x1b[2J: :error: :x"
+    assert word.reason == r"no report yet; cloud-init: \x1b[2J: :error: :x"
 
 
 def test_hosts_whose_words_nobody_could_ask_for_are_not_called_silent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,4 +161,4 @@ def test_hosts_whose_words_nobody_could_ask_for_are_not_called_silent(monkeypatc
     server: Any = ControlServer(LabNames.of("unit"), hypervisor, lambda: None)
     answer = json.loads(asyncio.run(server._status(None)).body)
     assert "cannot be read" in answer["api_error"]
-    assert answer["hosts"][0]["reason"].startswith("its word could not be asked for: Could not connect")
+    assert answer["hosts"][0]["reason"].startswith("its readiness record could not be read: Could not connect")

@@ -84,7 +84,7 @@ def test_by_way_of_a_public_address_a_host_is_no_member_of_its_groups(sent: list
     assert _ask("lb-1", "web-1", 8080).ingress.rule_id == "sgr-in"
     question = ReachabilityChecker(NAMES, MACHINES, build_policy(snapshot(*STACK_RULES), [BALANCER, WEB_1]))
     outwards = question.check(question.endpoint("web-1"), question.endpoint(str(ELASTIC)), TCP, 8080)
-    assert outwards.ingress.reason == f"default deny: no rule lets 8080/tcp in from {NAT}"
+    assert outwards.ingress.reason == f"default deny: no rule allows 8080/tcp in from {NAT}"
     assert sent[-1].address == ELASTIC
 
 
@@ -95,7 +95,7 @@ def test_what_ec2_never_filters_is_judged_by_nobody(sent: list[Probe]) -> None:
 
 
 def test_a_host_without_a_way_out_is_told(sent: list[Probe]) -> None:
-    assert _ask("db-1", "internet", 443).obstacle == "db-1 has no way out: neither a public address nor a NAT gateway"
+    assert _ask("db-1", "internet", 443).obstacle == "db-1 has no route to the internet: neither a public address nor a NAT gateway"
 
 
 def test_a_host_that_is_off_is_told_and_nothing_is_sent(sent: list[Probe], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,7 +109,7 @@ def test_a_host_that_is_off_is_told_and_nothing_is_sent(sent: list[Probe], monke
     ("source", "target", "said"),
     [
         ("web-9", "lb-1", "'web-9': this lab has no such host; give one of db-1, lb-1, web-1, 'internet', or an IPv4 address"),
-        ("192.0.2.1", "lb-1", "192.0.2.1: packets can be sent from hosts, and from this machine, which is 'internet'; from no one else"),
+        ("192.0.2.1", "lb-1", "192.0.2.1: packets can only be sent from hosts and from 'internet', which is this machine"),
     ],
 )
 def test_who_is_not_there_is_told_with_who_is(sent: list[Probe], source: str, target: str, said: str) -> None:

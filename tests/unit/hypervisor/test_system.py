@@ -138,7 +138,7 @@ def test_a_hosts_word_counts_for_its_user_data_and_since_its_last_start() -> Non
     ("change", "reason"),
     [
         ({"user_data_sha256": "0" * 64}, "current user data"),
-        ({"time": "2026-01-02T03:04:04Z"}, "no word since its last start"),
+        ({"time": "2026-01-02T03:04:04Z"}, "no report since its last start"),
         ({"time": None}, "has no time"),
         ({"state": "failed", "reason": "haproxy -c: line 3"}, "failed: haproxy -c: line 3"),
         ({"state": "starting", "reason": "fetching the bundle"}, "starting: fetching the bundle"),
@@ -180,10 +180,10 @@ def test_what_is_no_record_of_cloud_init_says_nothing(text: str) -> None:
 def test_a_silent_host_is_explained_by_what_else_is_known() -> None:
     booting, done = cloud_init.CloudInitStatus(finished=False), cloud_init.CloudInitStatus(finished=True)
     failed = cloud_init.CloudInitStatus(finished=True, errors=("runcmd failed", "more"))
-    assert with_cloud_init(None, user_data=b"#", cloud_init=booting).reason == "no word from it yet"
+    assert with_cloud_init(None, user_data=b"#", cloud_init=booting).reason == "no report yet"
     assert with_cloud_init(None, user_data=b"", cloud_init=done).reason.startswith("it has no user data")
     assert with_cloud_init(None, user_data=b"#", cloud_init=done).reason.startswith("its user data was applied without an error")
-    assert with_cloud_init(None, user_data=b"#", cloud_init=failed).reason == "no word from it yet; cloud-init: runcmd failed"
+    assert with_cloud_init(None, user_data=b"#", cloud_init=failed).reason == "no report yet; cloud-init: runcmd failed"
     assert with_cloud_init(no_report("old"), user_data=b"#", cloud_init=done).reason == "old"
     assert with_cloud_init(no_report("old"), user_data=b"#", cloud_init=failed).reason == "old; cloud-init: runcmd failed"
     spoken = HostReadiness(ready=False, reason="configuring: Nginx does not answer")
@@ -204,4 +204,4 @@ def test_room_is_asked_of_the_disk_that_holds_a_folder_to_be(tmp_path: Path) -> 
 def test_the_daemons_patience_is_a_number_of_seconds(given: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
         daemon.main(["unit", f"--shutdown-timeout={given}"])
-    assert f"'{given}': give a number of seconds, more than 0" in capsys.readouterr().err
+    assert f"'{given}': give a number of seconds greater than 0" in capsys.readouterr().err

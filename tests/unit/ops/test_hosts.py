@@ -22,18 +22,21 @@ _ROW = {
     "state": "running",
     "ready": True,
 }
-_FAULT = "rule sgr-1 of security group sg-1 (webs) permits nothing: 90 to 80 is no range of ports"
+_FAULT = "rule sgr-1 of security group sg-1 (webs) permits nothing: 90 to 80 is not a range of ports"
 
 
 def test_a_rule_that_cannot_be_obeyed_is_told_with_the_hosts_concerned() -> None:
     said: dict[str, Any] = {
         "api_error": None,
-        "firewall_problems": [_FAULT, "rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, and a rule has one"],
+        "firewall_problems": [
+            _FAULT,
+            "rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, but a rule must have exactly one",
+        ],
         "hosts": [_ROW | {"name": "web-2", "problems": [_FAULT]}, _ROW | {"problems": [_FAULT]}, _ROW | {"name": "db-1", "problems": []}],
     }
     assert hosts.find_problems(said) == [
         f"web-1, web-2: {_FAULT}",
-        "no host: rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, and a rule has one",
+        "no host: rule sgr-2 of security group sg-9 (unused) permits nothing: it names 0 peers, but a rule must have exactly one",
     ]
     assert [host.as_dict()["problems"] for host in hosts.parse_hosts(said)] == [(), (_FAULT,), (_FAULT,)]
 

@@ -33,8 +33,8 @@ ANSWER = {
     "passed": False,
     "answer": "no answer",
     "permitted": False,
-    "out": {"rule_id": "", "group_id": "sg-1", "group": "webs", "reason": "default deny: no rule lets 25/tcp out to 198.19.0.1"},
-    "in": {"rule_id": "", "group_id": "", "group": "", "reason": "no security group is on the internet's side"},
+    "out": {"rule_id": "", "group_id": "sg-1", "group": "webs", "reason": "default deny: no rule allows 25/tcp out to 198.19.0.1"},
+    "in": {"rule_id": "", "group_id": "", "group": "", "reason": "the internet's side has no security group"},
     "blocked_by": "",
 }
 
@@ -42,8 +42,8 @@ ANSWER = {
 def test_the_answer_says_what_became_of_the_packet_and_who_decided() -> None:
     assert list(format_report(ANSWER)) == [
         "web-1 (10.0.4.4) -> internet, 25/tcp: does not pass",
-        "  out: sg-1 (webs): default deny: no rule lets 25/tcp out to 198.19.0.1",
-        "  in:  no security group is on the internet's side",
+        "  out: sg-1 (webs): default deny: no rule allows 25/tcp out to 198.19.0.1",
+        "  in:  the internet's side has no security group",
     ]
 
 

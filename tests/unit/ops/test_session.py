@@ -40,7 +40,7 @@ def test_the_daemon_gets_none_of_the_users_aws_settings_and_all_else(monkeypatch
     assert environment == environment_without_aws()
 
 
-@pytest.mark.parametrize(("user", "says"), [(0, "is not running. Start it"), (65534, "is root's, if it runs: run this as root")])
+@pytest.mark.parametrize(("user", "says"), [(0, "is not running. Start it"), (65534, "can only be reached by root: run this as root")])
 def test_who_may_not_know_whether_a_lab_runs_is_told_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, user: int, says: str) -> None:
     monkeypatch.setattr("lab.names.STATE_ROOT", tmp_path)
     monkeypatch.setattr(lab_handle.os, "geteuid", lambda: user)

@@ -15,24 +15,24 @@ _DEFAULT_PERCENT = 50.0
 
 
 class ApiThrottle(ApiFault):
-    """Refuse calls as AWS does when there are too many; without --percent and --rate half of them.
+    """Throttle calls as AWS does when there are too many. Without --percent and --rate, half of them are refused.
 
-    Each service says so in its own words: RequestLimitExceeded of EC2 and SlowDown of S3 with status 503, Throttling of IAM, STS and
-    Route 53 and ThrottlingException of the others with status 400. A refused call is not done.
+    Each service answers with its own error: EC2 with RequestLimitExceeded and S3 with SlowDown, status 503; IAM, STS and Route 53 with
+    Throttling and the others with ThrottlingException, status 400. A refused call has no effect.
     """
 
     kind: Literal["api-throttle"] = "api-throttle"
-    percent: Annotated[float | None, Parameter(option="--percent", help="How many of a hundred calls are refused, by chance.")] = None
-    rate: Annotated[float | None, Parameter(option="--rate", help="Refuse what exceeds so many calls a second, of each service.")] = None
+    percent: Annotated[float | None, Parameter(option="--percent", help="The percentage of calls to refuse, at random.")] = None
+    rate: Annotated[float | None, Parameter(option="--rate", help="Refuse calls beyond this many per second and service.")] = None
 
     @model_validator(mode="after")
     def _require_percent_or_rate(self) -> Self:
         if (self.percent is None) == (self.rate is None):
-            raise ValueError("api throttle: give either --percent, how many of a hundred calls are refused, or --rate, calls a second")
+            raise ValueError("api throttle: give either --percent (the percentage of calls to refuse) or --rate (calls per second)")
         if self.percent is not None and not 0 < self.percent <= 100:
-            raise ValueError(f"percent {self.percent:g}: how many of a hundred calls are refused, more than 0 and up to 100")
+            raise ValueError(f"percent {self.percent:g}: give the percentage of calls to refuse, more than 0 and up to 100")
         if self.rate is not None and not 0.01 <= self.rate <= 10_000:
-            raise ValueError(f"rate {self.rate:g}: calls a second that are let through, from 0.01 to 10000")
+            raise ValueError(f"rate {self.rate:g}: give the calls per second to let through, from 0.01 to 10000")
         return self
 
     def summary(self) -> str:
@@ -52,16 +52,16 @@ class ApiThrottle(ApiFault):
 
 
 class ApiSlow(ApiFault):
-    """Let each call wait. One whose caller gives up in the meantime is done all the same, as on AWS."""
+    """Delay each call. A call whose caller gives up meanwhile still takes effect, as on AWS."""
 
     kind: Literal["api-slow"] = "api-slow"
-    milliseconds: Annotated[float, Parameter(metavar="MILLISECONDS", help="How much later each call is done and answered.")]
+    milliseconds: Annotated[float, Parameter(metavar="MILLISECONDS", help="How long each call is delayed before it is carried out.")]
 
     @field_validator("milliseconds")
     @classmethod
     def _duration(cls, given: float) -> float:
         if not 1 <= given <= _MAX_DELAY_MS:
-            raise ValueError(f"delay {given:g}: milliseconds from 1 to {_MAX_DELAY_MS}, such as 500")
+            raise ValueError(f"delay {given:g}: give milliseconds from 1 to {_MAX_DELAY_MS}, such as 500")
         return given
 
     def summary(self) -> str:
@@ -73,7 +73,7 @@ class ApiSlow(ApiFault):
 
 
 class ApiDown(ApiFault):
-    """Answer no call: the connection is taken, the call is not done, and the connection is closed without a word."""
+    """Answer no call: the connection is accepted and closed without a response, and the call has no effect."""
 
     kind: Literal["api-down"] = "api-down"
 
@@ -85,8 +85,8 @@ class ApiDown(ApiFault):
 
 
 class _RateLimit:
-    """Throttles what exceeds a rate, each service's calls counted apart: a bucket that holds one second's calls and fills at the rate, as
-    EC2's does (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html)."""
+    """Throttles calls beyond a rate, with a token bucket for each service that holds one second's calls and refills at the rate, as EC2's
+    do (https://docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html)."""
 
     def __init__(self, rate: float, clock: Callable[[], float]) -> None:
         self._rate = rate
@@ -101,14 +101,14 @@ class _RateLimit:
 
 @dataclass(kw_only=True)
 class _TokenBucket:
-    """Holds one second's calls, but one at the least."""
+    """Holds one second's calls, but at least one."""
 
     rate: float
     tokens: float
     updated_at: float
 
     def take(self, now: float) -> bool:
-        """Whether there is one for a call that comes now."""
+        """Takes a token for a call at `now` (seconds). Returns False if there is none."""
         self.tokens = min(max(1.0, self.rate), self.tokens + (now - self.updated_at) * self.rate)
         self.updated_at = now
         if self.tokens < 1:

@@ -12,7 +12,7 @@ from lab.hypervisor.root_disk import RootDisk
 
 
 class DiskFillInjector(FaultInjector):
-    """Fills disks. Which data volumes are full stands beside their files, so that each is emptied wherever it is by then."""
+    """Fills disks. A marker beside a data volume's file records that it is full, so that it can be freed wherever it is attached later."""
 
     def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
         """See `FaultInjector`."""
@@ -43,15 +43,15 @@ class DiskFillInjector(FaultInjector):
                 disk_fill.full_marker(snapshot.names.volume_file(volume_id)).touch()
                 disk_fill.fill(folder)
 
-    # Before a boot there is nothing to forget: what is full is so on the disk.
+    # No `before_boot`: nothing is remembered, the state is on the disk.
 
 
 class FillDisk(DiskFault):
-    """Fill a host's disk: whoever wants more space gets "No space left on device", root too.
+    """Fill a host's disk: programs that need more space get "No space left on device", root's too.
 
-    All that is free in its file system is reserved by one hidden file; nothing is written, and this machine's own disk does not fill. What
-    programs had reserved themselves is theirs still, and what they free is free. A data volume stays full wherever it goes until the fault
-    is taken back; it must be mounted when the fault is given.
+    One hidden file reserves all free space of the file system; nothing is written, and this machine's own disk does not fill up. Programs
+    keep the space that they have reserved, and what they free can be used. A data volume stays full wherever it is attached until the fault
+    is cleared; it must be mounted when the fault is injected.
     """
 
     injector = DiskFillInjector
@@ -65,8 +65,8 @@ class FillDisk(DiskFault):
         super().check(snapshot)
         if self.volume != ROOT and not self._mounted(snapshot):
             raise FaultError(
-                f"{self.disk_label()} is not mounted, so there is no file system to be full: "
-                f"start the host and let it mount it (webstack lab status), then give the fault again"
+                f"{self.disk_label()} is not mounted, so it has no file system to fill: "
+                f"start the host, wait until it has mounted it (webstack lab status), then inject the fault again"
             )
 
     def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
@@ -99,7 +99,7 @@ def _set_root_disk_full(disk: RootDisk, *, full: bool) -> None:
 
 
 def _mount_point_of(snapshot: LabSnapshot, disks: BlockDevices, volume_id: str) -> Path | None:
-    """Where a host has the volume mounted, which need not be the one that the API shows it attached to: a detach takes its time."""
+    """Returns where any host has the volume mounted. During a detach that is not the host to which the API shows it attached."""
     device = disks.volume(volume_id)
     for desired in snapshot.live_machines if device else ():
         init_pid = snapshot.machine(desired).init_pid()

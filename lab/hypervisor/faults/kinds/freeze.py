@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class FreezeInjector(FaultInjector):
-    """Freezes runs of hosts. What is frozen stands in the kernel's control groups alone."""
+    """Freezes hosts' current runs. The state is only in the kernel's control groups."""
 
     def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
         """See `FaultInjector`."""
@@ -28,22 +28,22 @@ class FreezeInjector(FaultInjector):
                 else:
                     machine.cgroup.thaw()
 
-    # Before a boot there is nothing to forget: new control groups are not frozen.
+    # No `before_boot`: nothing is remembered, and new control groups are not frozen.
 
 
 class Freeze(HostFault):
-    """Freeze a host: none of its programs runs, and nobody is told.
+    """Freeze a host: none of its programs runs, and nothing reports it.
 
-    Its kernel goes on, as one whose machine only hangs would: pings are answered, connections are taken and bytes acknowledged, until its
-    buffers are full. The API still shows `running`. `kill`, and a stop or termination whose patience is over, end it as on EC2; what is
-    started after that is not frozen. Programs run by `webstack lab exec` are not the host's own and do run.
+    Its kernel keeps running, like that of a hung machine: it answers pings, accepts connections and acknowledges data until its buffers are
+    full. The API still shows `running`. `kill` ends it, as does a stop or termination after its timeout, as on EC2; the host is not frozen
+    when it is started again. Programs run by `webstack lab exec` are not the host's own and are not frozen.
     """
 
     injector = FreezeInjector
 
     kind: Literal["freeze"] = "freeze"
     injected_at: float = Field(default_factory=time.time)
-    """Seconds since the epoch: runs that began later are not meant."""
+    """Seconds since the epoch: runs that began later are not frozen."""
 
     def summary(self) -> str:
         return f"{self.host} is frozen"
@@ -51,14 +51,14 @@ class Freeze(HostFault):
     def check(self, snapshot: LabSnapshot) -> None:
         machines = snapshot.require_host(self.host)
         if not any(snapshot.machine(machine).supervisor() for machine in machines):
-            raise FaultError(f"{self.host} does not run: only a running host can be frozen. Start it: webstack lab start {self.host}")
+            raise FaultError(f"{self.host} is not running, and only a running host can be frozen. Start it: webstack lab start {self.host}")
 
     def inactive_reasons(self, snapshot: LabSnapshot) -> list[str]:
         if any(self.applies_to(snapshot.machine(machine)) for machine in snapshot.hosts(self.host)):
             return []
-        return super().inactive_reasons(snapshot) or [f"{self.host} has been off since, and what starts anew is not frozen"]
+        return super().inactive_reasons(snapshot) or [f"{self.host} has been off since, and a new run is not frozen"]
 
     def applies_to(self, machine: "Machine") -> bool:
-        """Whether it is the machine's present run that is frozen."""
+        """Whether the fault applies to the machine's current run."""
         booted = machine.booted_at()
         return machine.supervisor() is not None and booted is not None and booted < self.injected_at

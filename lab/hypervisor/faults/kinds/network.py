@@ -1,4 +1,4 @@
-"""Faults of the network: a zone cut off, and what may ail the way between two places."""
+"""Faults of the network: a partitioned zone, and faults of the path between two ends."""
 
 import re
 from collections.abc import Iterator
@@ -22,14 +22,14 @@ _MAX_DELAY_MS = 60_000
 class ZonePartition(PacketDropFault):
     """Cut a zone off: nothing passes between its hosts and other zones, the internet, or AWS's API and S3.
 
-    Its hosts see each other, the metadata service and the resolver, as those are in each zone of their own. Nobody is told: packets vanish,
-    those of open connections too.
+    Its hosts still reach each other, the metadata service and the resolver, which exist in every zone. Packets are lost without an error,
+    also those of open connections.
     """
 
-    # A NAT gateway in it is cut off with it, so hosts of other zones that leave by that have no way out.
+    # A NAT gateway in it is cut off too, so hosts of other zones that use it lose their route to the internet.
     command_group = NETWORK
     kind: Literal["zone"] = "zone"
-    zone: Annotated[str, Parameter(metavar="ZONE", help="An availability zone, e.g. eu-central-1a.")]
+    zone: Annotated[str, Parameter(metavar="ZONE", help="An availability zone, such as eu-central-1a.")]
 
     def summary(self) -> str:
         return f"zone {self.zone} is cut off from the rest"
@@ -54,13 +54,13 @@ class ZonePartition(PacketDropFault):
 
 
 class Drop(PairFault, PacketDropFault):
-    """Drop every packet from one host to another, one way: answers to the other's packets vanish too.
+    """Drop every packet from one host to another. Replies to the other's packets are dropped too.
 
     An end may also be `aws`, AWS's API and S3.
     """
 
     kind: Literal["drop"] = "drop"
-    both_ways: Annotated[bool, Parameter(option="--both-ways", help="Packets from TO to FROM too.")] = False
+    both_ways: Annotated[bool, Parameter(option="--both-ways", help="Also drop packets from TO to FROM.")] = False
 
     def summary(self) -> str:
         return f"every packet {self.path_label()} is dropped"
@@ -72,13 +72,11 @@ class Drop(PairFault, PacketDropFault):
 class Loss(PairFault, PacketDropFault):
     """Lose packets between two hosts, both ways unless --one-way. An end may also be `aws`, AWS's API and S3.
 
-    A large TCP segment of up to 64 KB that a host hands over as one is lost as one.
+    A large TCP segment (up to 64 KB) that a host passes on in one piece is lost as a whole.
     """
 
     kind: Literal["loss"] = "loss"
-    percent: Annotated[
-        float, Parameter(metavar="PERCENT", as_text=True, help="How many of a hundred packets vanish, by chance: 0.01 to 100.")
-    ]
+    percent: Annotated[float, Parameter(metavar="PERCENT", as_text=True, help="The percentage of packets to lose, at random: 0.01 to 100.")]
     both_ways: OneWay = True
 
     @field_validator("percent", mode="before")
@@ -86,7 +84,7 @@ class Loss(PairFault, PacketDropFault):
     def _percentage(cls, given: object) -> float:
         percent = _number(given, suffix="%")
         if percent is None or not 0.01 <= percent <= 100:
-            raise ValueError(f"loss {given!r}: a percentage from 0.01 to 100, such as 30")
+            raise ValueError(f"loss {given!r}: give a percentage from 0.01 to 100, such as 30")
         return percent
 
     def summary(self) -> str:
@@ -97,13 +95,14 @@ class Loss(PairFault, PacketDropFault):
 
 
 class Bandwidth(ShapedPathFault):
-    """Narrow the way between two hosts, each direction for itself, or only FROM to TO with --one-way.
+    """Limit the bandwidth between two hosts, for each direction separately, or only from FROM to TO with --one-way.
 
-    What is sent faster waits for some 200 ms, and what comes while so much waits is dropped. Of several such faults the narrowest counts.
+    Packets sent faster are queued for up to about 200 ms; when the queue is full they are dropped. Of several such faults the lowest limit
+    applies.
     """
 
     kind: Literal["bandwidth"] = "bandwidth"
-    rate: Annotated[str, Parameter(metavar="RATE", help="Bits in a second: 500kbit, 1mbit, 2.5gbit; from 8kbit to 10gbit.")]
+    rate: Annotated[str, Parameter(metavar="RATE", help="Bits per second: 500kbit, 1mbit, 2.5gbit; from 8kbit to 10gbit.")]
     both_ways: OneWay = True
 
     @field_validator("rate")
@@ -111,12 +110,12 @@ class Bandwidth(ShapedPathFault):
     def _speed(cls, given: str) -> str:
         form = _RATE.fullmatch(given.strip().lower())
         if form is None or not _MIN_RATE <= _parse_bits(form) <= _MAX_RATE:
-            raise ValueError(f"rate {given!r}: bits in a second from 8kbit to 10gbit, such as 500kbit, 1mbit or 2.5gbit")
+            raise ValueError(f"rate {given!r}: give bits per second from 8kbit to 10gbit, such as 500kbit, 1mbit or 2.5gbit")
         return form[0]
 
     @property
     def bits_per_second(self) -> int:
-        """Bits in a second."""
+        """The limit in bits_per_second per second."""
         form = _RATE.fullmatch(self.rate)
         return _parse_bits(form) if form else 0
 
@@ -130,7 +129,7 @@ class Bandwidth(ShapedPathFault):
 class Delay(ShapedPathFault):
     """Delay packets between two hosts: a round trip takes twice MILLISECONDS longer, or once with --one-way. Several such faults add up.
 
-    It takes a kernel with netem (the module sch_netem); where it has none, this is refused.
+    Needs a kernel with netem (the module sch_netem) and fails without it.
     """
 
     kind: Literal["delay"] = "delay"
@@ -144,7 +143,7 @@ class Delay(ShapedPathFault):
     def _duration(cls, given: object) -> float:
         milliseconds = _number(given, suffix="ms")
         if milliseconds is None or not 0.1 <= milliseconds <= _MAX_DELAY_MS:
-            raise ValueError(f"delay {given!r}: milliseconds from 0.1 to {_MAX_DELAY_MS}, such as 50")
+            raise ValueError(f"delay {given!r}: give milliseconds from 0.1 to {_MAX_DELAY_MS}, such as 50")
         return milliseconds
 
     def summary(self) -> str:

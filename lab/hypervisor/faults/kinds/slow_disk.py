@@ -18,15 +18,15 @@ _SPEED = re.compile(r"(\d{1,9}(?:\.\d{1,3})?) ?(|k|ki|m|mi|g|gi)b(?:/s)?", re.IG
 _FACTORS = {"": 1, "k": 10**3, "ki": 2**10, "m": 10**6, "mi": 2**20, "g": 10**9, "gi": 2**30}
 _MIN_SPEED, _MAX_SPEED = 4 * 2**10, 10 * 10**9
 _MAX_IOPS = 1_000_000
-_SPEED_HELP = "Bytes in a second: 1MB/s, 500kB/s, 64KiB/s."
+_SPEED_HELP = "Bytes per second: 1MB/s, 500kB/s, 64KiB/s."
 
 
 class IoThrottleInjector(FaultInjector):
-    """Slows disks down."""
+    """Throttles disks."""
 
     def __init__(self) -> None:
         self._applied: dict[str, dict[str, IoLimits]] | None = None
-        """By instance id, what its control groups hold; None: not known, because a daemon before this one may have set it."""
+        """The limits set in each instance's control groups, by instance id; None: unknown, since an earlier daemon may have set them."""
 
     def apply(self, faults: Sequence[Fault], snapshot: LabSnapshot) -> None:
         """See `FaultInjector`."""
@@ -55,19 +55,19 @@ class IoThrottleInjector(FaultInjector):
 class SlowDisk(DiskFault):
     """Slow a host's disk down, with one limit or several.
 
-    Slow is what a program itself hands to the disk or waits for: direct reads and writes (as MySQL's), fsync, and reads of what is not in
-    memory. Plain writes go to memory as fast as ever and are written back later by the kernel, which with cgroup v1 nothing slows down.
-    Programs run by `webstack lab exec` are not the host's own and are not slowed down: use `exec HOST -- systemd-run --pipe COMMAND`.
+    The limits apply to what a program itself submits or waits for: direct reads and writes (such as MySQL's), fsync, and reads of data that
+    is not in memory. Plain writes go to memory at full speed, and the kernel writes them back later, which cgroup v1 does not throttle.
+    Programs run by `webstack lab exec` are not the host's own and are not throttled: use `exec HOST -- systemd-run --pipe COMMAND`.
     """
 
     injector = IoThrottleInjector
 
     kind: Literal["slow-disk"] = "slow-disk"
     write: Annotated[int | None, Parameter(option="--write", metavar="SPEED", as_text=True, help=f"Limit of writes. {_SPEED_HELP}")] = None
-    """Bytes in a second, given as `1MB/s` or `512KiB/s` or a number."""
+    """Bytes per second, given as `1MB/s`, `512KiB/s` or a number."""
     read: Annotated[int | None, Parameter(option="--read", metavar="SPEED", as_text=True, help=f"Limit of reads. {_SPEED_HELP}")] = None
-    write_iops: Annotated[int | None, Parameter(option="--write-iops", help="Limit of write requests in a second.")] = None
-    read_iops: Annotated[int | None, Parameter(option="--read-iops", help="Limit of read requests in a second.")] = None
+    write_iops: Annotated[int | None, Parameter(option="--write-iops", help="Limit of write requests per second.")] = None
+    read_iops: Annotated[int | None, Parameter(option="--read-iops", help="Limit of read requests per second.")] = None
 
     @field_validator("read", "write", mode="before")
     @classmethod
@@ -77,25 +77,25 @@ class SlowDisk(DiskFault):
         form = _SPEED.fullmatch(str(given).strip())
         speed = int(float(form[1]) * _FACTORS[form[2].lower()]) if form else 0
         if not _MIN_SPEED <= speed <= _MAX_SPEED:
-            raise ValueError(f"speed {given!r}: bytes in a second from 4KiB/s to 10GB/s, such as 500kB/s or 1MB/s")
+            raise ValueError(f"speed {given!r}: give bytes per second from 4KiB/s to 10GB/s, such as 500kB/s or 1MB/s")
         return speed
 
     @field_validator("read_iops", "write_iops")
     @classmethod
     def _validate_iops(cls, given: int | None) -> int | None:
         if given is not None and not 1 <= given <= _MAX_IOPS:
-            raise ValueError(f"iops {given}: requests in a second from 1 to {_MAX_IOPS}")
+            raise ValueError(f"iops {given}: give requests per second from 1 to {_MAX_IOPS}")
         return given
 
     @model_validator(mode="after")
     def _require_limit(self) -> Self:
         if self.limits == IoLimits():
-            raise ValueError("slow-disk: without a limit no disk is slow; give --write, --read, --write-iops or --read-iops")
+            raise ValueError("slow-disk: no limit given; give at least one of --write, --read, --write-iops and --read-iops")
         return self
 
     @property
     def limits(self) -> IoLimits:
-        """For `lab.hypervisor.io_throttle`."""
+        """The limits for `lab.hypervisor.io_throttle`."""
         return IoLimits(read_bps=self.read, write_bps=self.write, read_iops=self.read_iops, write_iops=self.write_iops)
 
     def summary(self) -> str:
