@@ -1,11 +1,11 @@
 """Fault injection at the API gateway (`lab.cloud.api_gateway`), before a call is authorized: throttling, latency, dropped connections.
 
-It strikes whoever comes to the gateway, hosts and programs on this machine alike. The lab's own parts ask moto directly, so machines
-obey all the time, and the metadata service has nothing to do with it.
+It affects all callers of the gateway, hosts and programs on this machine alike. The lab's own parts call moto directly, so machines still
+follow the API's state, and the metadata service is not affected.
 
-- A call that is throttled is refused in its service's own words (`lab.cloud.aws_errors`), and not done.
-- One that is delayed waits, then goes its way; one whose caller has given up in the meantime is done all the same.
-- Of one whose connection is dropped the gateway takes the request, does not do it and closes the connection without an answer.
+- A throttled call is refused with its service's own error (`lab.cloud.aws_errors`) and has no effect.
+- A delayed call waits and then proceeds, even if its caller has given up meanwhile.
+- For a call whose connection is dropped, the gateway reads the request and closes the connection without a response; it has no effect.
 """
 
 import random
@@ -23,9 +23,9 @@ _RATE_EXCEEDED = {
 
 
 class ApiFaultFilter:
-    """The faults that the API has now. Calls meet them in one event loop, `set_faults` is called from any thread.
+    """The API's active faults. Calls are evaluated in one event loop; `set_faults` may be called from any thread.
 
-    `clock` and `lot` (0 to 1) are for tests.
+    Tests replace `clock` (seconds) and `lot` (a random number from 0 to 1).
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, rng: Callable[[], float] = random.random) -> None:
@@ -34,13 +34,13 @@ class ApiFaultFilter:
         self._active: tuple[tuple[CallFault, CallEvaluator], ...] = ()
 
     def set_faults(self, faults: Iterable[CallFault]) -> None:
-        """From now on there are these and no others. One that was there before goes on where it is."""
+        """Replaces the faults. A fault that was active before keeps its state."""
         requested, previous = tuple(faults), dict(self._active)
         evaluators = {fault: previous.get(fault) or fault.make_evaluator(clock=self._clock, rng=self._rng) for fault in requested}
         self._active = tuple((fault, evaluators[fault]) for fault in requested)
 
     def evaluate(self, call: Call) -> CallEffect:
-        """What becomes of a call that comes now. Of several faults the delays add up, and no answer goes before a refusal."""
+        """Returns the combined effect on a call made now: delays add up, and a dropped connection takes precedence over throttling."""
         found = [effects(call.service) for fault, effects in self._active if fault.affects(call.service)]
         return CallEffect(
             delay=sum(effect.delay for effect in found),
@@ -50,5 +50,5 @@ class ApiFaultFilter:
 
 
 def throttling_error(service: str) -> AwsError:
-    """What a service says to one call too many."""
+    """Returns the service's own error for a throttled call."""
     return AwsError(kind="throttled", message=_RATE_EXCEEDED.get(service, "Rate exceeded"))

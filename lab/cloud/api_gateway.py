@@ -1,7 +1,7 @@
 """API gateway of the lab, its only entrance: HTTP for programs on this machine, HTTPS under AWS's own names for the hosts.
 
-Each call is read whole, parsed (`lab.cloud.calls`), met by the faults that are injected (`lab.cloud.api_fault_filter`), authorized,
-forwarded to the moto server, which takes one at a time, and logged; the hypervisor is told of calls that may have changed something.
+Each call is read whole, parsed (`lab.cloud.calls`), subjected to injected faults (`lab.cloud.api_fault_filter`), authorized, forwarded to
+the moto server, which handles one at a time, and logged. The hypervisor is notified of calls that may have changed something.
 """
 
 import asyncio
@@ -38,15 +38,15 @@ _LOG = logging.getLogger(__name__)
 _SERVER_LOG = logging.getLogger("aiohttp.server")
 
 MAX_BODY_BYTES = 64 * 1024 * 1024 + 1024 * 1024
-"""An object of 64 MiB and its chunk signatures; S3's clients send larger ones in parts."""
+"""The largest body in bytes: an object of 64 MiB with its chunk signatures. S3's clients send larger ones in parts."""
 MAX_UNKNOWN_BODY_BYTES = 64 * 1024
-"""Of callers whose access key nobody has: a body is in memory before its signature can be verified."""
+"""The largest body of callers with an unknown access key: a body is read into memory before its signature can be verified."""
 
 _HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade"}
 )
 _ABSOLUTE_FORM = re.compile(r"^https?://[^/?]*")
-"""What clients send before the path to a proxy, and any server has to take (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2)."""
+"""What clients send to proxies before the path, and every server must accept (https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2)."""
 _MAX_LINE_BYTES = 65536
 _INTERNAL_PATHS = (INTERNAL_PREFIX, "/moto-api")
 _MAX_LOG_BYTES = 16 * 1024 * 1024
@@ -54,24 +54,24 @@ _MAX_LOG_BYTES = 16 * 1024 * 1024
 
 @dataclass(frozen=True, kw_only=True)
 class AuthDecision:
-    """Result of authorizing a call. Neither: it is allowed."""
+    """The result of authorizing a call. With neither field set, the call is allowed."""
 
     error: aws_errors.AwsError | None = None
-    """The call is not passed on."""
+    """The response; the call is not forwarded."""
     not_found_error: aws_errors.AwsError | None = None
-    """The answer where the API would say that nothing is there (404): the caller may not know even that."""
+    """Replaces a 404 of the API, if the caller may not even know that the resource does not exist."""
 
 
 class Authorizer(Protocol):
-    """Whether a call is allowed."""
+    """Decides whether a call is allowed."""
 
     async def __call__(self, call: Call) -> AuthDecision:
-        """Raises botocore's errors where the API server does not answer what must be known."""
+        """Returns the decision. Raises botocore's errors if the API server does not return the data that it needs."""
         ...
 
 
 class ApiGateway:
-    """Forwards calls to the moto server at `address` (`lab.moto_address`). Its listeners are sockets that listen already."""
+    """Forwards calls to the moto server at `address` (`lab.moto_address`), from sockets that are already listening."""
 
     def __init__(
         self,
@@ -93,9 +93,9 @@ class ApiGateway:
         self._runner: web.ServerRunner | None = None
 
     async def start(self) -> None:
-        """Makes ready; listeners are added afterwards (`add_listener`)."""
+        """Prepares the gateway. Add listeners afterwards (`add_listener`)."""
         _SERVER_LOG.addFilter(_is_not_client_error)
-        # A connection per call: one that the API server has closed in the meantime would lose the call sent on it.
+        # A new connection per call: a call sent on a connection that the API server has just closed would be lost.
         self._session = client_session(
             self._upstream,
             auto_decompress=False,
@@ -114,7 +114,7 @@ class ApiGateway:
         await web.SockSite(self._runner, listening, ssl_context=tls).start()
 
     async def stop(self) -> None:
-        """Closes the listeners and everything behind them."""
+        """Closes the listeners and all connections."""
         if self._runner is not None:
             await self._runner.cleanup()
         if self._session is not None:
@@ -150,23 +150,23 @@ class ApiGateway:
         try:
             return bool(key) and await self._is_known_key(key)
         except aiohttp.ClientError as error:
-            _LOG.warning("whose access key that is cannot be told: %s", error)
+            _LOG.warning("an access key could not be looked up: %s", error)
             return False
 
     async def _apply_faults(self, call: Call, request: web.BaseRequest) -> web.Response | None:
-        """The answer of an API that has a fault; None for a call that goes its way, late perhaps."""
+        """Returns the response that a fault causes, or None if the call proceeds, possibly delayed."""
         outcome = self.faults.evaluate(call)
         if outcome.delay:
             await asyncio.sleep(outcome.delay)
         if outcome.drop_connection:
             if request.transport is not None:
                 request.transport.abort()
-            return web.Response(status=503)  # for nobody: the connection is gone
+            return web.Response(status=503)  # never sent: the connection is closed
         return _error_response(call, throttling_error(call.service)) if outcome.throttled else None
 
     async def _handle_call(self, call: Call, request: web.BaseRequest, target: str, body: bytes) -> web.Response:
         response = await self._authorize_and_forward(call, request, target, body)
-        # A failure of the API server (5xx) may have come after half of the change.
+        # The API server may have failed (5xx) after making half of the change.
         if self.on_change is not None and call.is_write and not 400 <= response.status < 500:
             self.on_change(region=call.region, service=call.service, action=call.action, parameters=call.parameters)
         return response
@@ -175,7 +175,7 @@ class ApiGateway:
         try:
             verdict = await self.authorizer(call) if self.authorizer is not None else AuthDecision()
         except (BotoCoreError, ClientError, aiohttp.ClientError):
-            _LOG.exception("%s:%s cannot be judged, because the API server does not tell what must be known", call.service, call.action)
+            _LOG.exception("%s:%s cannot be authorized: the API server does not return the data that this needs", call.service, call.action)
             return web.Response(status=503, text="The lab's API server does not answer. Its log says why.\n")
         if verdict.error is not None:
             return _error_response(call, verdict.error)
@@ -199,7 +199,7 @@ class ApiGateway:
 
 
 def _is_internal_path(raw_path: str) -> bool:
-    """Whether the API server would take a path for one of its own: it decodes them, and drops what repeats the first slash."""
+    """Whether the API server would treat a path as one of its own: it decodes paths and removes repeated leading slashes."""
     return f"/{unquote(raw_path).lstrip('/')}".startswith(_INTERNAL_PATHS)
 
 
@@ -207,13 +207,13 @@ _SKIPPED_AUTO_HEADERS = ("User-Agent", "Accept", "Accept-Encoding", "Content-Typ
 
 
 def _is_not_client_error(record: logging.LogRecord) -> bool:
-    """Whether aiohttp tells of more than a caller who speaks no HTTP, or has gone: anybody could fill the log with those."""
+    """Drops aiohttp's records of callers that send invalid HTTP or disconnect: otherwise anyone could fill the log."""
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError | ConnectionError)
 
 
 async def _read_body(request: web.BaseRequest, max_bytes: int) -> bytes | None:
-    """The whole body; None when it is larger than `max_bytes`."""
+    """Returns the whole body, or None if it is larger than `max_bytes`."""
     if request.headers.get("Expect", "").lower() == "100-continue":
         await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
@@ -227,8 +227,8 @@ async def _read_body(request: web.BaseRequest, max_bytes: int) -> bytes | None:
 
 def _too_large(max_bytes: int) -> str:
     if max_bytes == MAX_UNKNOWN_BODY_BYTES:
-        return f"Without a key that the lab knows a body has {max_bytes} bytes at most.\n"
-    return f"The lab's API takes bodies of {max_bytes} bytes at most; send larger objects in parts.\n"
+        return f"Without a key that the lab knows, a body may have at most {max_bytes} bytes.\n"
+    return f"The lab's API accepts bodies of at most {max_bytes} bytes; send larger objects in parts.\n"
 
 
 def _error_response(call: Call, error: aws_errors.AwsError) -> web.Response:
@@ -250,7 +250,7 @@ def _relayed_response(answer: aiohttp.ClientResponse, body: bytes, *, head: bool
 
 
 class CallLog:
-    """One JSON line per call: who called what, and how it ended. No body, no parameter, no credential."""
+    """Writes one JSON line per call: the caller, the call and its status, but no body, parameter or credential."""
 
     def __init__(self, path: Path) -> None:
         self._handler = logging.handlers.RotatingFileHandler(path, maxBytes=_MAX_LOG_BYTES, backupCount=1, encoding="utf-8")
@@ -273,7 +273,7 @@ class CallLog:
 
 
 def client_session(address: str, **options: Any) -> aiohttp.ClientSession:
-    """A client of the moto server at `address` (`lab.moto_address`), which takes paths; made in a running loop. No connection is kept."""
+    """Returns an HTTP client of the moto server at `address` (`lab.moto_address`) that keeps no connections. Needs a running event loop."""
     path = socket_path(address)
     connector = (
         aiohttp.TCPConnector(limit=0, force_close=True) if path is None else aiohttp.UnixConnector(str(path), limit=0, force_close=True)
@@ -282,7 +282,7 @@ def client_session(address: str, **options: Any) -> aiohttp.ClientSession:
 
 
 def loopback_listener(port: int) -> socket.socket:
-    """A socket that listens on 127.0.0.1; raises OSError (EADDRINUSE) when something else does."""
+    """Returns a socket that listens on 127.0.0.1. Raises OSError (EADDRINUSE) if the port is taken."""
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -13,14 +13,14 @@ from xml.sax.saxutils import escape
 from lab.cloud.calls import RPC_CBOR_PATH, Call
 
 ErrorKind = Literal["denied", "unknown key", "bad signature", "bad time", "expired", "would succeed", "throttled", "no bucket"]
-"""Why: not allowed; an access key that nobody has; signed with another secret; signed at another time; credentials whose time is over;
-a trial (EC2's DryRun) of a call that is allowed; one call too many; a bucket that S3 says is not there."""
+"""The causes, in order: not allowed; unknown access key; signed with another secret; signed at another time; expired credentials; a trial
+(EC2's DryRun) of an allowed call; too many calls; no such bucket."""
 WireProtocol = Literal["json", "cbor", "s3", "ec2", "query"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AwsError:
-    """A no, and what AWS says with it."""
+    """A refusal and AWS's message for it."""
 
     kind: ErrorKind = "denied"
     message: str
@@ -28,7 +28,7 @@ class AwsError:
 
 @dataclass(frozen=True, kw_only=True)
 class ErrorResponse:
-    """An answer to be given instead of the API's."""
+    """A response that is sent in place of the API's."""
 
     status: int
     content_type: str
@@ -77,7 +77,7 @@ _CODES: Mapping[WireProtocol, Mapping[ErrorKind, tuple[str, int]]] = {
 
 
 def wire_protocol(call: Call) -> WireProtocol:
-    """The dialect that a call is made in."""
+    """Returns the wire protocol that a call uses."""
     if "X-Amz-Target" in call.http.headers:
         return "json"
     if RPC_CBOR_PATH.fullmatch(call.http.path):
@@ -88,7 +88,7 @@ def wire_protocol(call: Call) -> WireProtocol:
 
 
 def error_response(call: Call, aws_error: AwsError) -> ErrorResponse:
-    """AWS's answer to a call that is refused."""
+    """Returns AWS's response to a refused call."""
     spoken = wire_protocol(call)
     code, status = _CODES[spoken][aws_error.kind]
     text = escape(aws_error.message)
@@ -114,6 +114,6 @@ def _response(status: int, content_type: str, text: str) -> ErrorResponse:
 
 
 def _cbor_text(text: str) -> bytes:
-    """A text string of RFC 8949, section 3.1, its length in two bytes."""
+    """Encodes a text string (RFC 8949, section 3.1) with its length in two bytes."""
     content = text.encode()[:0xFFFF]
     return b"\x79" + len(content).to_bytes(2) + content

@@ -1,7 +1,7 @@
-"""What an HTTP request to AWS asks for: service, action, parameters. Read from the request alone, as AWS's own front doors do.
+"""Parses an HTTP request to AWS into a call: service, action, parameters. It uses the request alone, as AWS's own endpoints do.
 
-AWS speaks four dialects. Two name the action themselves (`Action=` in a form; `X-Amz-Target`), one in its path (`/service/…/operation/…`),
-and the REST services (S3, Route 53) mean it by method, path and query: for those botocore's own description of the service decides.
+AWS has four wire protocols. Two name the action (`Action=` in a form; `X-Amz-Target`), one has it in the path (`/service/…/operation/…`),
+and the REST services (S3, Route 53) express it by method, path and query: for those, botocore's description of the service decides.
 """
 
 import functools
@@ -18,9 +18,9 @@ from lab.cloud.service_models import service_model
 
 _CREDENTIAL_SCOPE = re.compile(r"Credential=([^/,\s]+)/\d{8}/([^/,\s]+)/([^/,\s]+)/aws4_request")
 RPC_CBOR_PATH = re.compile(r"/service/[^/]+/operation/(\w+)")
-"""Of the dialect of Smithy's RPC in CBOR."""
+"""The protocol header of Smithy's RPC in CBOR."""
 _S3_CONTROL_PREFIX = "/v20180820/"
-"""S3 Control signs as S3; its paths begin so, its host bears its name (botocore, data/s3control/2018-08-20/service-2.json)."""
+"""S3 Control signs as S3. It is recognized by this path prefix and its host name (botocore, data/s3control/2018-08-20/service-2.json)."""
 _VIRTUAL_HOST = re.compile(r"(?P<bucket>.+)\.s3[.-].*amazonaws\.com(?::\d+)?")
 _READ_ACTION = re.compile(r"(Describe|Get|List|Head|Lookup|Search|BatchGet|Simulate|Decode|Filter|Select|Query|Scan|Assume|Validate|Test)")
 _MUTATING_GETS = frozenset({"GetFederationToken"})
@@ -30,29 +30,29 @@ _PLACEHOLDER = re.compile(r"\{(\w+)(\+?)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class HttpRequest:
-    """The HTTP request that a call came in, as it was sent."""
+    """The HTTP request of a call, exactly as it was sent."""
 
     method: str = "GET"
     host: str = ""
     path: str = "/"
     """Percent-encoded."""
     query: str = ""
-    """Without its `?`."""
+    """Without the `?`."""
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
-    """Of any case."""
+    """Names in any case."""
     body: bytes = b""
     secure: bool = False
-    """Whether it came by TLS."""
+    """Whether it came over TLS."""
 
     @property
     def query_params(self) -> dict[str, str]:
-        """The query, decoded; of an argument given twice the last."""
+        """The decoded query; if an argument is repeated, its last value."""
         return dict(parse_qsl(self.query, keep_blank_values=True))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One call to the API. `service` is the prefix of the service's IAM actions; `action` the API's operation."""
+    """One call to the API. `service` is the prefix of the service's IAM actions, `action` the API operation."""
 
     service: str
     action: str
@@ -61,22 +61,22 @@ class Call:
     caller: str = ""
     """The address that the call came from; 127.0.0.1 for programs on this machine."""
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
-    """The flat form (`InstanceId.1`), the top-level strings of a JSON body, or what a REST path names (`Bucket`, `Key`)."""
+    """The flat form (`InstanceId.1`), the top-level strings of a JSON body, or the names in a REST path (`Bucket`, `Key`)."""
     http: HttpRequest = field(default_factory=HttpRequest)
 
     @property
     def is_s3_control(self) -> bool:
-        """Whether it is one of S3 Control's, of which some have the names of S3's own."""
+        """Whether the call is to S3 Control, some of whose operations have the same names as S3's."""
         return self.service == "s3" and is_s3_control(self.http)
 
     @property
     def is_write(self) -> bool:
-        """Whether the call may change anything that others can see."""
+        """Whether the call may change the API's state."""
         return not _READ_ACTION.match(self.action) or self.action in _MUTATING_GETS
 
 
 def parse_call(http_request: HttpRequest, caller: str) -> Call:
-    """The call that a request from the address `caller` makes. Unsigned calls are S3's, as on moto."""
+    """Returns the call of a request from the address `caller`. Unsigned calls count as S3's, as in moto."""
     access_key_id, region, signing_name = _credential_scope(http_request)
     action, parameters = _parse_action(signing_name, http_request)
     return Call(
@@ -91,7 +91,7 @@ def parse_call(http_request: HttpRequest, caller: str) -> Call:
 
 
 def access_key_of(http_request: HttpRequest) -> str:
-    """The access key that a request names; empty for an unsigned one."""
+    """Returns the request's access key id; empty if it is unsigned."""
     return _credential_scope(http_request)[0]
 
 
@@ -102,7 +102,7 @@ def _credential_scope(http_request: HttpRequest) -> tuple[str, str, str]:
 
 
 def is_s3_control(http_request: HttpRequest) -> bool:
-    """Whether a request signed for S3 is S3 Control's. As the API server decides (moto, moto_server/werkzeug_app.py)."""
+    """Whether a request signed for S3 is for S3 Control, decided as the API server does (moto, moto_server/werkzeug_app.py)."""
     return http_request.path.startswith(_S3_CONTROL_PREFIX) or "s3-control" in http_request.host
 
 
@@ -145,9 +145,9 @@ class _Operation:
     method: str
     path: re.Pattern[str]
     query: Mapping[str, str]
-    """Literals of the URI: `versioning`, `list-type=2`."""
+    """Literal query arguments in the URI: `versioning`, `list-type=2`."""
     required: frozenset[str]
-    """Query arguments and headers without which the request would be another operation's."""
+    """Required query arguments and headers: without them the request is another operation."""
 
     def matches(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> re.Match[str] | None:
         if any(query.get(key) != value and not (value == "" and key in query) for key, value in self.query.items()):

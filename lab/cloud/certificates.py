@@ -1,10 +1,10 @@
-"""The lab's certificate authority, and the server certificates it mints.
+"""The lab's certificate authority, and the server certificates that it issues.
 
-AWS's endpoints speak HTTPS under names that only Amazon can be certified for. The lab has an authority of its own instead: one per
-machine, trusted by the lab's host image and by nothing else. Its key never leaves the cache folder (mode 0600).
+AWS's endpoints use HTTPS under names for which only Amazon can get certificates. The lab therefore has its own authority: one per machine,
+trusted only by the lab's host image. Its key never leaves the cache folder (mode 0600).
 
-Python 3.13 on the hosts verifies with `VERIFY_X509_STRICT`, which wants what RFC 5280 wants: a critical `basicConstraints` and a
-`keyUsage` on the authority, and subject and authority key identifiers on both ends.
+Python 3.13 on the hosts verifies with `VERIFY_X509_STRICT`, which enforces RFC 5280: a critical `basicConstraints` and a `keyUsage` on the
+authority, and subject and authority key identifiers on both certificates.
 """
 
 import datetime
@@ -25,20 +25,20 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 CA_DAYS = 3650
-"""An image that trusts the authority is rebuilt when this changes; ten years outlive any cache."""
+"""The authority's lifetime. Images that trust it are rebuilt when it changes, so it is ten years, longer than any cache lives."""
 
 LEAF_DAYS = 397
-"""The longest life that public authorities are allowed, so that no client's upper limit is met."""
+"""The longest lifetime that public authorities may issue, so that no client rejects the certificate."""
 
 _ORGANISATION = "webstack lab"
 _CLOCK_SKEW = datetime.timedelta(hours=1)
 
 
 def ensure_ca(cache: Path) -> tuple[Path, Path]:
-    """The machine's authority, made at the first call: the paths of its certificate and of its key, both PEM.
+    """Returns the paths of the authority's certificate and key (PEM). The first call makes them.
 
-    `cache` is the folder that outlives clones (`~/.cache/webstack`); the files lie in `authority/` below it. Two processes may call
-    this at once: one makes the pair, the other waits and finds it.
+    `cache` is the cache folder (`~/.cache/webstack`); the files are in `authority/` below it. Two processes may call this at the same time:
+    one makes the pair while the other waits.
     """
     folder = cache / "authority"
     certificate_path, key_path = folder / "ca.pem", folder / "ca.key"
@@ -52,22 +52,22 @@ def ensure_ca(cache: Path) -> tuple[Path, Path]:
 
 
 class CertificateIssuer:
-    """Makes server certificates for any name, signed by the authority, and keeps them for the life of the process.
+    """Issues server certificates for any name and caches them for the life of the process.
 
-    One key serves all of them: they are all presented by the same door.
+    They all share one key, since one server presents them all.
     """
 
     def __init__(self, certificate_path: Path, key_path: Path) -> None:
         self._issuer = x509.load_pem_x509_certificate(certificate_path.read_bytes())
         issuer_key = serialization.load_pem_private_key(key_path.read_bytes(), password=None)
         if not isinstance(issuer_key, ec.EllipticCurvePrivateKey):
-            raise TypeError(f"{key_path}: the authority's key is not an elliptic curve key; remove its folder to have a new one made")
+            raise TypeError(f"{key_path}: the authority's key is not an elliptic curve key; remove its folder, and a new one will be made")
         self._issuer_key = issuer_key
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     def certificate(self, name: str) -> bytes:
-        """A PEM certificate for `name` (and for every name one label below it)."""
+        """Returns a PEM certificate for `name` and for every name one label below it."""
         now = datetime.datetime.now(datetime.UTC)
         names = [x509.DNSName(name), x509.DNSName(f"*.{name}")]
         subject = x509.Name(
@@ -92,13 +92,13 @@ class CertificateIssuer:
         return certificate.public_bytes(serialization.Encoding.PEM)
 
     def tls_context(self, name: str) -> ssl.SSLContext:
-        """A server-side TLS context that presents a certificate for `name`, made at the first call for that name."""
+        """Returns a server-side TLS context with a certificate for `name`, which the first call for that name makes."""
         known = self._contexts.get(name)
         if known is not None:
             return known
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # mode 0600; `load_cert_chain` takes paths only
+        with tempfile.NamedTemporaryFile(suffix=".pem") as file:  # mode 0600; `load_cert_chain` accepts only paths
             file.write(_key_pem(self._key) + self.certificate(name))
             file.flush()
             context.load_cert_chain(file.name)
@@ -106,7 +106,7 @@ class CertificateIssuer:
         return context
 
     def server_context(self, default_name: str) -> ssl.SSLContext:
-        """A TLS context for a listener: each connection gets the certificate of the name it asks for (SNI), else `default_name`'s."""
+        """Returns a TLS context for a listener: each connection gets the certificate for its SNI name, or else for `default_name`."""
         context = self.tls_context(default_name)
 
         def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, _context: ssl.SSLContext) -> None:
@@ -160,7 +160,7 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _is_valid(path: Path) -> bool:
-    """Whether there is a certificate that will still be valid in a month."""
+    """Whether a certificate exists there that will still be valid in a month."""
     if not path.exists():
         return False
     certificate = x509.load_pem_x509_certificate(path.read_bytes())

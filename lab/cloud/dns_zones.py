@@ -1,4 +1,4 @@
-"""What Route 53 holds in private zones, read from the API."""
+"""Route 53's private hosted zones, read from the API."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordSet:
-    """The values that one name has for one type, as zone-file text."""
+    """The values of one name and type, as zone-file text."""
 
     ttl: int
     values: tuple[str, ...]
@@ -21,15 +21,15 @@ class RecordSet:
 
 @dataclass(frozen=True, kw_only=True)
 class PrivateZone:
-    """A private hosted zone. Names are lower-case and have no dot at their end."""
+    """A private hosted zone. Names are in lower case, without a final dot."""
 
     name: str
     networks: tuple[IPv4Network, ...]
-    """The networks of the VPCs that it is associated with: only hosts in them are answered from it."""
+    """The networks of the VPCs that it is associated with: only hosts in them see the zone."""
     records: Mapping[tuple[str, str], RecordSet] = field(default_factory=dict[tuple[str, str], RecordSet])
 
     def visible_from(self, source: IPv4Address) -> bool:
-        """Whether a query from this address is answered from the zone."""
+        """Whether queries from this address see the zone."""
         return any(source in network for network in self.networks)
 
     def contains(self, name: str) -> bool:
@@ -37,12 +37,12 @@ class PrivateZone:
         return name == self.name or name.endswith(f".{self.name}")
 
     def has_name(self, name: str) -> bool:
-        """Whether the name has records of any type or is on the way to one that has (then a missing type is no NXDOMAIN)."""
+        """Whether the name has records of any type, or a name below it has: then a missing type is not NXDOMAIN."""
         return any(known == name or known.endswith(f".{name}") for known, _ in self.records)
 
 
 def read_private_zones(clients: MotoClients) -> tuple[PrivateZone, ...]:
-    """Every private zone with its records. Blocks."""
+    """Reads all private zones with their records. Blocks."""
     route53 = clients.route53
     zones: list[PrivateZone] = []
     for page in route53.get_paginator("list_hosted_zones").paginate():
@@ -54,7 +54,7 @@ def read_private_zones(clients: MotoClients) -> tuple[PrivateZone, ...]:
 
 
 def canonical(name: str) -> str:
-    """A name as it is compared: lower-case, no dot at its end."""
+    """Returns a name in the form used for comparison: lower case, without a final dot."""
     return name.lower().rstrip(".")
 
 

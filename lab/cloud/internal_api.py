@@ -1,31 +1,31 @@
-"""The API server's private routes, by which the lab's parts speak with it beside AWS's API (see `lab.cloud.moto_server`)."""
+"""The API server's private routes for the lab's own parts, beside AWS's API (see `lab.cloud.moto_server`)."""
 
 from typing import TypedDict
 
 INTERNAL_PREFIX = "/_lab/"
-"""No S3 bucket's name may begin so (underscores are not allowed), hence no path of AWS's API."""
+"""The prefix of the routes. No path of AWS's API starts with it, since S3 bucket names may not contain underscores."""
 
 
 def event_path(instance_id: str, event: str, volume_id: str | None = None) -> str:
-    """The path to POST to; `event` is a `lab.hypervisor.protocols.MachineEvent`, `volume_id` the volume that it is about, if any."""
+    """Returns the path to POST an event to: a `lab.hypervisor.protocols.MachineEvent`, with the volume that it is about, if any."""
     about = f"{instance_id}/volumes/{volume_id}" if volume_id else instance_id
     return f"{INTERNAL_PREFIX}instances/{about}/{event}"
 
 
 REGIONS_PATH = f"{INTERNAL_PREFIX}regions"
-"""The path to GET the regions in use from."""
+"""The path to GET the regions in use."""
 
 
 QUOTAS_PATH = f"{INTERNAL_PREFIX}quotas"
-"""The path to GET the account's quotas from, and to POST those to that are to change (`lab.cloud.emulator.quotas`)."""
+"""The path to GET the account's quotas and to POST changes to them (`lab.cloud.emulator.quotas`)."""
 
 
 SESSIONS_PREFIX = f"{INTERNAL_PREFIX}sessions/"
-"""With an access key's id behind it, the path to GET a `SessionInfo` from."""
+"""Followed by an access key id, the path to GET a `SessionInfo`."""
 
 
 class SessionInfo(TypedDict):
-    """A session of a role."""
+    """A role's session."""
 
     secret_access_key: str
     session_token: str

@@ -1,4 +1,4 @@
-"""What the API knows of the instance behind an address: read when asked for, kept until a call changes something."""
+"""Looks up instances by address in the API. Results are cached until a call changes something."""
 
 import asyncio
 import threading
@@ -23,11 +23,11 @@ _LIVE_STATES = ["pending", "running", "stopping", "shutting-down"]
 _CACHED_SERVICES = frozenset({"ec2", "iam"})
 
 InstanceLookup = Callable[[str], str | None]
-"""The id of the instance whose packets come from a private address."""
+"""Returns the id of the instance whose packets come from a private address."""
 
 
 class MotoClients:
-    """boto3 clients of the moto server, made when first needed. Their calls block: make them in threads."""
+    """boto3 clients of the moto server, made when first needed. Their calls block: call them in threads."""
 
     def __init__(self, address: str) -> None:
         """`address`: `lab.moto_address`."""
@@ -37,31 +37,31 @@ class MotoClients:
         self._cache: dict[tuple[str, str], Any] = {}
 
     def ec2(self, region: str) -> "EC2Client":
-        """EC2 in `region`."""
+        """Returns an EC2 client for `region`."""
         return self._client("ec2", region)
 
     @property
     def iam(self) -> "IAMClient":
-        """IAM, which has no regions."""
+        """Returns an IAM client; IAM has no regions."""
         return self._client("iam")
 
     @property
     def s3(self) -> "S3Client":
-        """S3; any region's serves."""
+        """Returns an S3 client; any region works."""
         return self._client("s3")
 
     def secrets(self, region: str) -> "SecretsManagerClient":
-        """Secrets Manager in `region`."""
+        """Returns a Secrets Manager client for `region`."""
         return self._client("secretsmanager", region)
 
     @property
     def sts(self) -> "STSClient":
-        """STS; any region's serves."""
+        """Returns an STS client; any region works."""
         return self._client("sts")
 
     @property
     def route53(self) -> "Route53Client":
-        """Route 53, which has no regions."""
+        """Returns a Route 53 client; Route 53 has no regions."""
         return self._client("route53")
 
     def _client(self, service: str, region: str = "us-east-1") -> Any:
@@ -73,7 +73,7 @@ class MotoClients:
 
 @dataclass(frozen=True, kw_only=True)
 class Profile:
-    """An instance's profile and the role in it (`role_*` is empty while the profile holds none)."""
+    """An instance's profile and its role (`role_*` is empty if the profile has no role)."""
 
     arn: str
     id: str
@@ -83,7 +83,7 @@ class Profile:
 
 @dataclass(frozen=True, kw_only=True)
 class InstanceInfo:
-    """An instance with what its metadata says of its surroundings."""
+    """An instance, and what else its metadata contains: its network, image and profile."""
 
     region: str
     account: str
@@ -111,12 +111,12 @@ class Inventory:
     clients: MotoClients
     lookup: InstanceLookup | None = None
     regions: set[str] = field(default_factory=set[str])
-    """Every region that a change was made in."""
+    """The regions in which changes were made."""
     _cache: dict[str, InstanceInfo] = field(default_factory=dict[str, InstanceInfo])
     _generation: int = 0
 
     def invalidate(self, region: str, service: str) -> None:
-        """To be called after every change: what was known may be so no more."""
+        """Drops cached results. Must be called after every change."""
         if service == "ec2" and region:
             self.regions.add(region)
         if service in _CACHED_SERVICES:
@@ -124,7 +124,7 @@ class Inventory:
             self._cache.clear()
 
     async def instance_at(self, address: str) -> InstanceInfo | None:
-        """The instance with that private address, unless it is off."""
+        """Returns the instance with that private address, or None if there is none or it is off."""
         known = self._cache.get(address)
         if known is not None:
             return known
@@ -135,7 +135,7 @@ class Inventory:
         return facts
 
     async def user_data(self, instance_info: InstanceInfo) -> str:
-        """The instance's user data as the API keeps it, in base64; empty if it has none."""
+        """Returns the instance's user data in base64; empty if it has none."""
         client = self.clients.ec2(instance_info.region)
         answer = await asyncio.to_thread(client.describe_instance_attribute, InstanceId=instance_info.id, Attribute="userData")
         return answer.get("UserData", {}).get("Value", "")
@@ -176,7 +176,7 @@ class Inventory:
         return (subnets[0] if subnets else None), tuple(cidrs)
 
     def _profile(self, region: str, instance_id: str) -> Profile | None:
-        # After ReplaceIamInstanceProfileAssociation moto's DescribeInstances still shows the old profile; the associations are right.
+        # After ReplaceIamInstanceProfileAssociation, moto's DescribeInstances still shows the old profile; the associations are correct.
         answer = self.clients.ec2(region).describe_iam_instance_profile_associations(
             Filters=[{"Name": "instance-id", "Values": [instance_id]}, {"Name": "state", "Values": ["associated"]}]
         )

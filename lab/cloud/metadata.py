@@ -1,6 +1,6 @@
-"""The instance metadata service, version 2: what every EC2 instance finds on 169.254.169.254.
+"""The instance metadata service, version 2, which every EC2 instance reaches at 169.254.169.254.
 
-It knows its caller by the source address of its packets. Tokens, hop limit and the instance's metadata options are as on AWS:
+It identifies the caller by source address. Tokens, hop limit and the instance's metadata options work as on AWS:
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/configuring-instance-metadata-service.html
 """
 
@@ -32,16 +32,16 @@ TOKEN_HEADER = "X-aws-ec2-metadata-token"  # noqa: S105 - a header's name
 TTL_HEADER = "X-aws-ec2-metadata-token-ttl-seconds"
 MAX_TOKEN_SECONDS = 21600
 CREDENTIAL_SECONDS = 6 * 3600
-"""AWS gives a role's credentials on an instance about six hours."""
+"""The lifetime of a role's credentials on an instance; about six hours on AWS."""
 RENEWAL_MARGIN_SECONDS = 15 * 60
-"""New credentials are there at least five minutes before the old ones expire (AWS's promise); clients renew 15 minutes before."""
+"""AWS guarantees new credentials at least five minutes before the old ones expire; clients renew theirs 15 minutes before."""
 
 _DEFAULT_HOP_LIMIT = 64
 _NOT_FOUND_HTML = "<html><head><title>404 - Not Found</title></head><body><h1>404 - Not Found</h1></body></html>\n"
 
 
 class MetadataService:
-    """Answers on the sockets it is given. Times are this machine's."""
+    """Serves the metadata on listening sockets. Times are from this machine's clock."""
 
     def __init__(self, inventory: Inventory, clients: MotoClients, policies: PolicyStore) -> None:
         self._inventory = inventory
@@ -50,7 +50,7 @@ class MetadataService:
         self._runner: web.ServerRunner | None = None
 
     async def start(self, listening: socket.socket) -> None:
-        """Serves on a socket that listens already."""
+        """Serves on a socket that is already listening."""
         self._runner = web.ServerRunner(web.Server(self._serve), access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
         await web.SockSite(self._runner, listening).start()
@@ -64,7 +64,7 @@ class MetadataService:
         try:
             return await self._handle(request)
         except (BotoCoreError, ClientError):
-            _LOG.exception("the API does not tell what the metadata of %s should say", request.remote)
+            _LOG.exception("the metadata for %s could not be read from the API", request.remote)
             return _text("Service Unavailable", 503)
 
     async def _handle(self, request: web.BaseRequest) -> web.Response:
@@ -90,7 +90,7 @@ class MetadataService:
         return await self._answer(facts, path) if version in VERSIONS else _not_found()
 
     def _issue_token(self, request: web.BaseRequest, instance_info: InstanceInfo) -> web.Response:
-        # A proxy on the host that forwards requests of strangers marks them so; AWS gives those no token.
+        # A proxy on the host marks requests that it forwards for others with this header; AWS gives them no token.
         if "X-Forwarded-For" in request.headers:
             return _text("Forbidden", 403)
         ttl = request.headers.get(TTL_HEADER, "")
@@ -135,7 +135,7 @@ class _CachedCredentials:
 
 
 class RoleCredentials:
-    """An instance's credentials for its role: a session named as the instance, renewed before it expires."""
+    """An instance's credentials for its role: a session named after the instance, renewed before it expires."""
 
     def __init__(self, clients: MotoClients, policies: PolicyStore) -> None:
         self._clients = clients
@@ -144,7 +144,7 @@ class RoleCredentials:
         self._renewal = asyncio.Lock()
 
     async def get(self, instance_id: str, profile: Profile) -> str:
-        """The JSON that the metadata service answers with: the credentials, or why EC2 may not take the role."""
+        """Returns the metadata service's JSON: the credentials, or why EC2 may not assume the role."""
         if not can_assume("ec2.amazonaws.com", await self._policies.role(profile.role_arn), profile.role_arn):
             return _assume_role_denied(profile.role_name)
         key = (instance_id, profile.role_arn)
@@ -190,7 +190,7 @@ def _iso_time(moment: datetime.datetime) -> str:
 
 
 def _set_hop_limit(request: web.BaseRequest, hops: int) -> None:
-    """An answer with a hop limit of 1 dies where the host would forward it to a container."""
+    """Sets the response's hop limit (TTL). With 1, the host cannot forward it to a container."""
     transport = request.transport
     if transport is not None:
         connection = cast("socket.socket", transport.get_extra_info("socket"))

@@ -1,7 +1,7 @@
-"""The instance metadata's keys and values, as a pure function of what the API says.
+"""The instance metadata's keys and values, as a pure function of the API's data.
 
-https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html names the categories. Those that this lab's instances
-cannot have (Spot, Outposts, ramdisks, key pairs, signatures by AWS) are left out, so that they are 404 as on an instance without them.
+https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-metadata.html lists the categories. Those that the lab's instances cannot
+have (Spot, Outposts, ramdisks, key pairs, signatures by AWS) are left out and give a 404, as on an instance without them.
 """
 
 import json
@@ -19,13 +19,13 @@ VERSIONS = (
     *("2018-08-17", "2018-09-24", "2019-10-01", "2020-08-24", "2020-10-27", "2021-01-03", "2021-03-23", "2021-07-15", "2022-09-24"),
     *("2024-04-11", "latest"),
 )
-"""As an instance lists them, oldest first. Here they all hold the same; on AWS an older one lacks the keys that came later."""
+"""The metadata versions, oldest first, as an instance lists them. Here all have the same keys; on AWS older ones lack newer keys."""
 
 _PRESET = "default-hvm"
 
 
 def build_tree(instance_info: InstanceInfo, *, user_data: bool) -> dict[str, str]:
-    """Every key below a version, without a leading slash, with its value. `user_data`: whether there is any (its value is not here)."""
+    """Returns the values of all keys below a version, by key without a leading slash. `user_data`: whether to list it, without a value."""
     paths = {f"meta-data/{path}": value for path, value in _metadata(instance_info).items()}
     paths["dynamic/instance-identity/document"] = identity_document(instance_info)
     paths["dynamic/fws/instance-monitoring"] = instance_info.instance.get("Monitoring", {}).get("State", "disabled")
@@ -35,7 +35,7 @@ def build_tree(instance_info: InstanceInfo, *, user_data: bool) -> dict[str, str
 
 
 def list_dir(paths: Iterable[str], folder: str) -> str | None:
-    """What lies in `folder` (no slash at its ends; empty for the root), one name a line, folders with a slash; None if nothing does."""
+    """Lists `folder` (no slashes at its ends; empty for the root): one name per line, folders with a slash. None if it does not exist."""
     prefix = f"{folder}/" if folder else ""
     names: set[str] = set()
     for path in paths:
@@ -84,7 +84,7 @@ def _metadata(instance_info: InstanceInfo) -> dict[str, str]:
 
 
 def _groups(instance_info: InstanceInfo) -> "Iterable[GroupIdentifierTypeDef]":
-    """Of the first interface: an instance launched with its interfaces spelled out shows its groups there alone."""
+    """Returns the first interface's groups: an instance launched with explicit interfaces has its groups only there."""
     interfaces = instance_info.instance.get("NetworkInterfaces", [])
     return interfaces[0].get("Groups", []) if interfaces else instance_info.instance.get("SecurityGroups", [])
 
@@ -155,7 +155,7 @@ def _identity(instance_info: InstanceInfo) -> dict[str, str]:
     }
     paths = {"iam/info": _json(info)}
     if instance_info.profile.role_name:
-        paths[f"iam/security-credentials/{instance_info.profile.role_name}"] = ""  # its value expires: the server makes it
+        paths[f"iam/security-credentials/{instance_info.profile.role_name}"] = ""  # the value expires, so the server generates it
     return paths
 
 

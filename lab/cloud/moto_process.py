@@ -1,4 +1,4 @@
-"""The API server's process: started once a lab, found again by a later daemon, so that AWS's state outlives a daemon's crash."""
+"""The API server's process. It is started once per lab and outlives the daemon, so that AWS's state survives a daemon's crash."""
 
 import asyncio
 import subprocess
@@ -9,12 +9,12 @@ from lab.names import LabNames
 from lab.processes import Process, read_pid_file, write_pid_file
 
 START_DEADLINE = 60.0
-"""Seconds until an API server that does not listen counts as failed; it takes one or two."""
+"""Seconds after which an API server that does not listen counts as failed; it usually takes one or two."""
 _STOP_GRACE = 2.0
 
 
 class MotoServerError(Exception):
-    """The API server did not start; the message holds the end of its log."""
+    """The API server did not start; the message contains the end of its log."""
 
 
 class MotoProcess:
@@ -33,13 +33,13 @@ class MotoProcess:
         return self._names.moto_address
 
     async def start(self) -> bool:
-        """Starts the server unless it runs; True if it ran already. Raises `MotoServerError`."""
+        """Starts the server unless it is running. Returns True if it was already running. Raises `MotoServerError`."""
         process = read_pid_file(self._pid_file)
         found = process is not None
         if process is None:
             process = self._spawn()
         deadline = asyncio.get_running_loop().time() + START_DEADLINE
-        while not self._socket.exists():  # it is there once the server listens
+        while not self._socket.exists():  # it exists once the server listens
             if self._exited(process) or asyncio.get_running_loop().time() > deadline:
                 await self.stop()
                 raise MotoServerError(f"The AWS API server did not start. The end of {self._log}:\n{_log_tail(self._log)}")
@@ -47,7 +47,7 @@ class MotoProcess:
         return found
 
     async def stop(self) -> None:
-        """Ends the server, with all that it held."""
+        """Ends the server. Its state is lost."""
         process = read_pid_file(self._pid_file)
         if process is not None:
             await asyncio.to_thread(process.stop, grace=_STOP_GRACE)
@@ -61,7 +61,7 @@ class MotoProcess:
         command = [sys.executable, "-m", "lab.cloud.moto_server", "--machines", "--public-range", str(self._names.public_network)]
         command += ["--socket", str(self._socket)]
         with self._log.open("ab") as log:
-            # A session of its own: what ends the daemon does not end the server.
+            # A new session, so that signals to the daemon's group do not end the server.
             self._child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
         write_pid_file(self._pid_file, self._child.pid)
         return Process.of(self._child.pid)

@@ -3,23 +3,23 @@
     python -m lab.cloud.moto_server --socket PATH | --port 0 --port-file FILE
         [--public-range 198.18.0.0/24] [--machines] [--until-stdin-ends]
 
-It checks nobody: whoever reaches it is its administrator. On a Unix socket that is root alone.
+It does not authenticate callers: everyone who can reach it is an administrator. On a Unix socket that is only root.
 
-moto's backends are not safe for threads, so its calls run one at a time; requests are read, and answers written, side by side.
+moto's backends are not thread-safe, so calls run one at a time; requests are read and responses written concurrently.
 
-Beside AWS's API it answers private routes, for the lab's API gateway and for whoever boots the machines (`--machines`):
+Besides AWS's API it has private routes for the lab's API gateway and, with `--machines`, for the hypervisor:
 
-    GET  /_lab/regions                              the regions in which somebody has made something in EC2: `{"regions": […]}`
+    GET  /_lab/regions                              the regions that contain EC2 resources: `{"regions": […]}`
     GET  /_lab/sessions/<access key id>             the role's session that the key belongs to: `lab.cloud.internal_api.SessionInfo`
 
     GET  /_lab/quotas                               the account's quotas (`lab.cloud.emulator.quotas`), by name
-    POST /_lab/quotas                               changes some: `{"vcpus": 64}`; 400 with a reason for what is none
+    POST /_lab/quotas                               changes some: `{"vcpus": 64}`; 400 with a reason if invalid
 
     POST /_lab/instances/<instance id>/<started|stopped|terminated>
     POST /_lab/instances/<instance id>/volumes/<volume id>/<detached|busy>
 
-The last two tell what happened to a machine (`lab.hypervisor.protocols.MachineEvent`) and answer 200 with `{"state": …}`, the state of
-the instance or volume that the API shows from now on; repeating them does no harm. 404 for an unknown instance, volume or key.
+The last two report an event of a machine (`lab.hypervisor.protocols.MachineEvent`) and return 200 with `{"state": …}`, the new state of the
+instance or volume in the API. They are idempotent. An unknown instance, volume or key gives 404.
 """
 
 import argparse
@@ -58,7 +58,7 @@ _VOLUME_EVENTS: dict[str, Callable[[str, str], str]] = {"detached": volumes.volu
 
 
 class LockMiddleware:
-    """A WSGI application whose calls take turns. Bodies are read before a call's turn, so that a slow sender holds nobody up."""
+    """WSGI middleware that runs one call at a time. Bodies are read before that, so that a slow sender does not block others."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -80,7 +80,7 @@ class LockMiddleware:
 
 
 class BrowserGuardMiddleware:
-    """A WSGI application that no page in a browser reaches (`lab.cloud.browser_guard`)."""
+    """WSGI middleware that rejects requests from web pages (`lab.cloud.browser_guard`)."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -97,7 +97,7 @@ class BrowserGuardMiddleware:
 
 
 class InternalApiMiddleware:
-    """A WSGI application with the private routes beside it."""
+    """WSGI middleware that adds the private routes."""
 
     def __init__(self, application: "WSGIApplication") -> None:
         self._application = application
@@ -130,36 +130,36 @@ def _internal_response(method: str, path: str) -> tuple[str, object]:
     route = _EVENT_ROUTE.fullmatch(path)
     instance_id, volume_id, event = route.groups() if route else ("", None, "")
     if event not in (_VOLUME_EVENTS if volume_id else _INSTANCE_EVENTS):
-        return "404 Not Found", {"error": f"{path}: no such route; see lab/cloud/moto_server.py"}
+        return "404 Not Found", {"error": f"{path}: no such route; lab/cloud/moto_server.py lists them"}
     if method != "POST":
-        return "405 Method Not Allowed", {"error": f"{method} {path}: only POST"}
+        return "405 Method Not Allowed", {"error": f"{method} {path}: only POST is allowed"}
     try:
         state = _VOLUME_EVENTS[event](instance_id, volume_id) if volume_id else _INSTANCE_EVENTS[event](instance_id)
     except KeyError as error:
-        return "404 Not Found", {"error": f"{error.args[0]}: there is none"}
+        return "404 Not Found", {"error": f"{error.args[0]}: does not exist"}
     return "200 OK", {"state": state}
 
 
 def _read_body(environ: "WSGIEnvironment") -> bytes:
     stream: Any = environ["wsgi.input"]
-    if environ.get("wsgi.input_terminated"):  # a chunked request: werkzeug has undone the chunks and ends the stream itself
+    if environ.get("wsgi.input_terminated"):  # a chunked request: werkzeug has decoded it and ends the stream itself
         return bytes(stream.read())
     length = int(environ.get("CONTENT_LENGTH") or 0)
     return bytes(stream.read(length)) if length else b""
 
 
 def application() -> "WSGIApplication":
-    """The whole API as one WSGI application. `lab.cloud.emulator.install` comes first, once a process."""
+    """Returns the whole API as a WSGI application. Call `lab.cloud.emulator.install` first, once per process."""
     return BrowserGuardMiddleware(LockMiddleware(InternalApiMiddleware(DomainDispatcherApplication(create_backend_app))))
 
 
 def make_tcp_server(port: int, host: str = "127.0.0.1") -> BaseWSGIServer:
-    """A server that listens already; port 0 takes a free one (`server.port`). Serve with `serve_forever()`."""
+    """Returns a server that is already listening; port 0 picks a free one (`server.port`). Serve with `serve_forever()`."""
     return make_server(host, port, application(), threaded=True, request_handler=QuietHandler)
 
 
 def make_unix_server(path: Path) -> BaseWSGIServer:
-    """One that listens on a Unix socket, which only its owner can open, and is at its place only once it can be used."""
+    """Returns a server on a Unix socket that only its owner can open. The path appears once the socket accepts connections."""
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     before = os.umask(0o177)
     try:
@@ -171,10 +171,10 @@ def make_unix_server(path: Path) -> BaseWSGIServer:
 
 
 class QuietHandler(MotoRequestHandler):
-    """Writes no line per request: the front keeps the call log."""
+    """Logs no requests: the API gateway keeps the call log."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        """Nothing."""
+        """Does nothing."""
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:
@@ -190,14 +190,14 @@ def main(arguments: list[str] | None = None) -> None:
     """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m lab.cloud.moto_server", description="The AWS API of the lab.")
     where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--socket", type=Path, help="Unix socket to listen on, for root alone")
-    where.add_argument("--port", type=int, help="port of 127.0.0.1 to listen on; 0 takes a free one")
+    where.add_argument("--socket", type=Path, help="Unix socket to listen on, accessible only to its owner")
+    where.add_argument("--port", type=int, help="port of 127.0.0.1 to listen on; 0 picks a free one")
     parser.add_argument("--port-file", type=Path, help="file to write the port to, once it listens")
     parser.add_argument(
-        "--public-range", type=IPv4Network, default=emulator.DEFAULT_PUBLIC_RANGE, help="public addresses (default: %(default)s)"
+        "--public-range", type=IPv4Network, default=emulator.DEFAULT_PUBLIC_RANGE, help="range of public addresses (default: %(default)s)"
     )
-    parser.add_argument("--machines", action="store_true", help="machines are booted for the instances, and their end is reported")
-    parser.add_argument("--until-stdin-ends", action="store_true", help="end with whoever holds the other end of standard input")
+    parser.add_argument("--machines", action="store_true", help="expect a hypervisor that boots the instances and reports their states")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end when standard input closes")
     options = parser.parse_args(arguments)
     emulator.install(public_range=options.public_range, machines=options.machines)
     serving = make_unix_server(options.socket) if options.socket else make_tcp_server(options.port)

@@ -1,7 +1,7 @@
-"""A package mirror: a folder of .debs, served as Debian's archive is, under the names that Debian's machines ask.
+"""A package mirror: serves a folder of .debs like Debian's archive, under the archive's host names.
 
-It stands in for the archive where hosts boot the plain image, so that they install their packages over the network as on AWS. It is not
-signed by Debian, so the image's source has to say `[trusted=yes]`. Suites other than the release itself are empty.
+Hosts that boot the plain image install their packages from it over the network, as they do from the archive on AWS. It is not signed by
+Debian, so the image's apt source needs `[trusted=yes]`. Suites other than the release itself are empty.
 """
 
 import gzip
@@ -22,7 +22,7 @@ _PACKAGE = re.compile(r"/(?:[\w./-]+/)?pool/(?P<name>[\w.+~%-]+\.deb)")
 
 
 class PackageMirror:
-    """Serves `folder`, which holds .debs and their `Packages` index with names relative to the folder (`Filename: ./x.deb`)."""
+    """Serves `folder`, which contains .debs and their `Packages` index with relative names (`Filename: ./x.deb`)."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -31,7 +31,7 @@ class PackageMirror:
         self._runner: web.ServerRunner | None = None
 
     async def start(self, listening: socket.socket) -> None:
-        """Reads the index and serves on a socket that listens already. Raises OSError when there is no index."""
+        """Reads the index and serves on a socket that is already listening. Raises OSError if there is no index."""
         index = self._folder / "Packages"
         text = index.read_text()
         self._date = formatdate(index.stat().st_mtime, usegmt=True)
@@ -57,7 +57,7 @@ class PackageMirror:
         return web.Response(body=content, content_type="application/octet-stream")
 
     def suite_files(self, suite: str) -> dict[str, bytes]:
-        """The files below `dists/<suite>/`: the index, packed and unpacked, and the Release file that vouches for both."""
+        """Returns the files below `dists/<suite>/`: the index, compressed and not, and the Release file with the checksums of both."""
         index = self._index if suite == RELEASE_SUITE else b""
         files = {_INDEX: index, f"{_INDEX}.gz": gzip.compress(index, mtime=0)}
         sums = "".join(f" {hashlib.sha256(content).hexdigest()} {len(content)} {name}\n" for name, content in files.items())

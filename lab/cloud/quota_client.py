@@ -1,4 +1,4 @@
-"""Asks an API server for the quotas of its account, and changes them (`lab.cloud.emulator.quotas`)."""
+"""Reads and changes the quotas of an API server's account (`lab.cloud.emulator.quotas`)."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from lab.cloud.internal_api import QUOTAS_PATH
 
 
 def quotas(address: str, changes: Mapping[str, int] | None = None) -> dict[str, int]:
-    """The quotas by name, after the wanted ones have been changed. `address`: `lab.moto_address`. Raises ValueError for what is none."""
+    """Applies `changes` and returns all quotas by name. `address`: `lab.moto_address`. Raises ValueError for an invalid name or value."""
     connection = moto_address.http_connection(address)
     try:
         connection.request("POST" if changes else "GET", QUOTAS_PATH, body=json.dumps(changes) if changes else None)

@@ -1,7 +1,7 @@
-"""The VPC's resolver: AWS's own names, Route 53's private zones, the package mirror's names, and nothing else, at once.
+"""The VPC's resolver: answers for AWS's own names, Route 53's private zones and the package mirror's names, and for no others.
 
-It is a server of the lab's own, by dnspython, and no dnsmasq: answers have each record's own TTL and all values in changing order, come
-from the zones of the asking host's VPC alone, and change with the API's state in the same moment, without a reload that drops queries.
+It is built on dnspython instead of using dnsmasq, so that each record has its own TTL, values rotate, a host sees only the zones of its
+VPC, and a change of the API's state is effective immediately, without a reload that drops queries.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from lab.cloud.dns_zones import PrivateZone, RecordSet, canonical
 
 AWS_TTL = 60
 NEGATIVE_TTL = 60
-"""Seconds for which a resolver may remember that a name of no private zone does not exist."""
+"""The negative TTL, in seconds, of names outside all private zones."""
 _MAX_CNAME_CHAIN = 8
 _UDP_BYTES = 1232
 _IDLE_SECONDS = 10
@@ -37,16 +37,16 @@ _INSTANCE_NAME = re.compile(r"ip-(\d+)-(\d+)-(\d+)-(\d+)\.(?:ec2|[a-z0-9-]+\.com
 
 @dataclass(kw_only=True)
 class RecordStore:
-    """All that the resolver knows. Replaced or changed at any time; the next answer is by what stands here."""
+    """The resolver's data. It may be replaced or changed at any time, and applies from the next query on."""
 
     api_address: IPv4Address
     s3_address: IPv4Address
     zones: tuple[PrivateZone, ...] = ()
     static_hosts: Mapping[str, IPv4Address] = field(default_factory=dict[str, IPv4Address])
-    """Names of the world that the lab stands in for, such as the package mirror's."""
+    """Public names that the lab serves itself, such as the package mirror's."""
 
     def lookup(self, name: str, kind: str, source: IPv4Address) -> "Answer":
-        """What `source` is told when it asks for records of type `kind` under `name` (lower-case, without its last dot)."""
+        """Returns the answer to `source` for records of type `kind` and `name` (lower case, without a final dot)."""
         zones = sorted((zone for zone in self.zones if zone.contains(name) and zone.visible_from(source)), key=lambda zone: -len(zone.name))
         if zones:
             return _lookup_in_zone(zones[0], name, kind)
@@ -65,7 +65,7 @@ class RecordStore:
             return None
         with contextlib.suppress(ValueError):
             address = IPv4Address(".".join(instance.groups()))
-            # The name is made of the address, so a host's own is always right; others' are answered without looking for them.
+            # The name contains the address, so a host's own is always right; whether another host exists is not checked.
             return (
                 address
                 if address == source or any(zone.visible_from(address) and zone.visible_from(source) for zone in self.zones)
@@ -76,13 +76,13 @@ class RecordStore:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Record sets to answer with, in order; none while the name exists means that it has other types only."""
+    """The answer's record sets, in order. If there are none but the name exists, it has only other types."""
 
     exists: bool = True
     records: tuple[tuple[str, str, RecordSet], ...] = ()
     zone: str = ""
     authority: RecordSet | None = None
-    """The zone's SOA record: by it a resolver knows how long it may remember that there is nothing."""
+    """The zone's SOA record, which determines how long a negative answer may be cached."""
 
 
 def _lookup_in_zone(zone: PrivateZone, name: str, kind: str) -> Answer:
@@ -102,7 +102,7 @@ def _lookup_in_zone(zone: PrivateZone, name: str, kind: str) -> Answer:
 
 
 def respond(wire: bytes, source: IPv4Address, store: RecordStore, *, limit: int | None) -> bytes | None:
-    """The answer to a query in wire format; None for what is no query. `limit`: the most bytes without EDNS, None for TCP."""
+    """Returns the response to a query in wire format; None if it is not a query. `limit`: the most bytes without EDNS; None for TCP."""
     try:
         query = dns.message.from_wire(wire)
     except dns.exception.DNSException:
@@ -119,7 +119,7 @@ def respond(wire: bytes, source: IPv4Address, store: RecordStore, *, limit: int 
     for name, record_kind, record in answer.records:
         values = list(record.values)
         random.shuffle(values)
-        # The asker's own spelling of the name comes back, as resolvers check (0x20).
+        # Repeat the name in the query's own spelling, which resolvers check (0x20).
         owner = question.name if canonical(question.name.to_text()) == name else dns.name.from_text(name)
         response.answer.append(dns.rrset.from_text_list(owner, record.ttl, "IN", record_kind, values))
     if not answer.exists:
@@ -138,7 +138,7 @@ def respond(wire: bytes, source: IPv4Address, store: RecordStore, *, limit: int 
 
 
 def _soa_record(answer: Answer) -> dns.rrset.RRset:
-    """Its TTL is the smaller of the record's own and of the value's last field (RFC 2308, section 5)."""
+    """Returns the SOA record with the smaller of its TTL and its value's last field as TTL (RFC 2308, section 5)."""
     own = answer.authority
     text = own.values[0] if own else f"ns-0.awsdns-00.com. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 {NEGATIVE_TTL}"
     remembered = min(own.ttl if own else NEGATIVE_TTL, int(text.split()[-1]))
@@ -146,7 +146,7 @@ def _soa_record(answer: Answer) -> dns.rrset.RRset:
 
 
 class Resolver:
-    """Serves `store` on UDP and TCP sockets. `unresponsive` has it leave queries unanswered for a while."""
+    """Serves `store` on UDP and TCP sockets. While `unresponsive` is set, it does not answer."""
 
     def __init__(self, names: RecordStore) -> None:
         self.store = names
@@ -199,7 +199,7 @@ class _UdpProtocol(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)  # asyncio's own class of them derives from another
+        self._transport = cast("asyncio.DatagramTransport", transport)  # asyncio's own transport class is not derived from it
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         answer = self._respond_to(data, addr[0])

@@ -1,4 +1,4 @@
-"""AWS's services as botocore describes them: the descriptions that its clients are made of."""
+"""botocore's descriptions of AWS's services, from which it makes its clients."""
 
 import functools
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from botocore.model import ServiceModel
 
 @functools.cache
 def service_model(service: str) -> ServiceModel | None:
-    """The description of a service by botocore's name for it (`cloudwatch`, not `monitoring`); None where there is none."""
+    """Returns the description of a service by botocore's name (`cloudwatch`, not `monitoring`), or None if there is none."""
     try:
         description = cast("Mapping[str, Any]", botocore.loaders.Loader().load_service_model(service, "service-2"))
     except UnknownServiceError:

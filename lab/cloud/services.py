@@ -1,4 +1,4 @@
-"""Everything that AWS puts beside a machine, started and stopped as one: the API and its gateway, the metadata service, the resolver."""
+"""Starts and stops together all that AWS provides around a machine: the API and its gateway, the metadata service, the resolver."""
 
 import asyncio
 import contextlib
@@ -37,12 +37,12 @@ _RETRY_SECONDS = 1.0
 
 
 class CloudServices:
-    """The cloud of one lab. `on_change` hears of every call that may have changed something.
+    """The cloud services of one lab. `on_change` is called after every call that may have changed something.
 
-    `lookup` tells an instance by its private address where the API alone cannot (two VPCs with the same addresses).
-    `faults` are those that the API has on purpose; they outlive these services, which are replaced when the API server dies.
-    `keys` are those of the account's administrator.
-    `packages` is a folder of .debs with its index, to be served under the names of Debian's archive (`lab.cloud.package_mirror`).
+    `lookup` finds an instance by its private address where the API alone cannot (two VPCs with the same addresses).
+    `faults` are the API's active faults; they outlive these services, which are replaced when the API server dies.
+    `keys` is the access key of the account's administrator.
+    `packages` is a folder of .debs with its index, served under the names of Debian's archive (`lab.cloud.package_mirror`).
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class CloudServices:
         self._started = False
         self._session: aiohttp.ClientSession | None = None
         self.resolver = Resolver(RecordStore(api_address=names.api_address, s3_address=names.s3_address))
-        """Its `silent` is for tests: a resolver that does not answer."""
+        """Tests set its `unresponsive`."""
 
     async def start(self) -> bool:
-        """Starts all of it; True if the API server still ran with the state of an earlier daemon.
+        """Starts everything. Returns True if the API server was still running with the state of an earlier daemon.
 
-        Raises `MotoServerError`, or OSError when a port of this machine is taken; nothing is left running then but the API server
-        that an earlier daemon had started.
+        Raises `MotoServerError`, or OSError if a port of this machine is taken; then nothing is left running except an API server that an
+        earlier daemon had started.
         """
         found = await self._moto.start()
         async with AsyncExitStack() as starting:
@@ -103,23 +103,23 @@ class CloudServices:
         return found
 
     async def stop(self) -> None:
-        """Stops all of it, the API server with all that it holds included."""
+        """Stops everything, including the API server, whose state is lost."""
         await self._running.aclose()
         await self._moto.stop()
 
     async def detach(self) -> None:
-        """Stops all but the API server: a later daemon finds it (`start` gives True) with everything that it holds."""
+        """Stops everything except the API server: the next daemon finds it with its state (`start` returns True)."""
         await self._running.aclose()
 
     async def report(self, instance_id: str, event: "MachineEvent", volume_id: str | None = None) -> None:
         """See `lab.hypervisor.protocols.MachineStatusReporter`."""
         async with self._moto_session().post(event_path(instance_id, event, volume_id)) as answer:
             if answer.status != 200:
-                _LOG.warning("%s %s is %s, and the API answers: %s", instance_id, volume_id or "", event, await answer.text())
+                _LOG.warning("%s %s: reporting %s failed: %s", instance_id, volume_id or "", event, await answer.text())
         self._inventory.invalidate("", "ec2")
 
     async def regions(self) -> list[str]:
-        """The regions in which somebody has made something in EC2, as the API server knows them."""
+        """Returns the regions that contain EC2 resources, from the API server."""
         async with self._moto_session().get(REGIONS_PATH) as answer:
             content = cast("Mapping[str, list[str]]", await answer.json())
         return content["regions"]
@@ -170,7 +170,7 @@ class CloudServices:
             try:
                 self.resolver.store.zones = await asyncio.to_thread(read_private_zones, self._clients)
             except Exception:
-                _LOG.exception("the private zones could not be read; the resolver keeps those it has and tries again")
+                _LOG.exception("the private zones could not be read; the resolver keeps the old ones and will retry")
                 await asyncio.sleep(_RETRY_SECONDS)
                 self._zones_changed.set()
 

@@ -1,8 +1,8 @@
-"""What the lab adds to moto: where moto is kinder than AWS, or forgets what AWS keeps, in a way that this project's stacks can notice.
+"""Patches to moto where it is more lenient than AWS, or loses what AWS keeps, in a way that this project's stacks can notice.
 
-Each module patches one concern and says, per patch, what AWS does. `install` applies all of them to this process, once, before the
-first call. moto keeps its models in plain Python objects, so a patch replaces a method of one of its classes; a method that a new
-version of moto no longer has stops the start with its name (`patching.replace`).
+Each module patches one concern; each patch says what AWS does. `install` applies all of them to this process, once, before the first call.
+moto's models are plain Python objects, so a patch replaces a method of one of its classes. If a new version of moto lacks the method, the
+start fails with its name (`patching.replace`).
 """
 
 from ipaddress import IPv4Network
@@ -32,15 +32,15 @@ from lab.cloud.emulator import (
 )
 
 DEFAULT_PUBLIC_RANGE = IPv4Network("203.0.113.0/24")
-"""TEST-NET-3 (RFC 5737): where no machine has to reach the addresses."""
+"""TEST-NET-3 (RFC 5737), used where no machine needs to reach the addresses."""
 
 
 def install(*, public_range: IPv4Network = DEFAULT_PUBLIC_RANGE, machines: bool = False) -> None:
     """Applies every patch to moto in this process.
 
-    `public_range`: where Elastic IPs and automatic public addresses come from.
-    `machines`: whether somebody boots machines for the instances. If so, starting, stopping, terminating and detaching a volume last
-    until it reports that they are done (`lab.cloud.moto_server`); else they are done at once.
+    `public_range`: the range of Elastic IPs and automatic public addresses.
+    `machines`: whether a hypervisor boots machines for the instances. If so, starting, stopping, terminating and detaching a volume take
+    until it reports them done (`lab.cloud.moto_server`); otherwise they are done at once.
     """
     images.install()
     ssm_parameters.install()

@@ -1,4 +1,4 @@
-"""Addresses, public and private: where they come from and who holds them.
+"""Public and private addresses: their allocation and their association.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-instance-addressing.html
 """
@@ -27,11 +27,11 @@ _request_ip = original(Subnet, "request_ip")
 _answer_create_nat_gateway = original(NatGateways, "create_nat_gateway")
 
 _requested_nat_ip: ContextVar[str | None] = ContextVar("nat_address", default=None)
-"""The private address that the request being answered wants for its NAT gateway."""
+"""The private address that the current request asks for its NAT gateway."""
 
 
 def install(public_range: IPv4Network) -> None:
-    """Public addresses come from `public_range`, each one once; associations and NAT gateways are as on AWS."""
+    """Takes public addresses from `public_range`, each only once, and makes associations and NAT gateways behave as on AWS."""
     pool = PublicIpPool(public_range)
     replace(elastic_ip_addresses, "random_ip", pool.allocate)
     replace(elastic_network_interfaces, "random_public_ip", pool.allocate)
@@ -50,14 +50,14 @@ def install(public_range: IPv4Network) -> None:
 
 
 class PublicIpPool:
-    """Hands out the addresses of a range in turn: one just given back is the last to be given again."""
+    """Allocates the addresses of a range in turn: one just released is the last to be reused."""
 
     def __init__(self, network: IPv4Network) -> None:
         self._addresses = list(network.hosts())
         self._next = 0
 
     def allocate(self) -> str:
-        """A free address; raises AWS's own error when there is none."""
+        """Returns a free address. Raises AWS's own error if there is none."""
         held = _public_ips_in_use()
         for _ in self._addresses:
             candidate = str(self._addresses[self._next])
@@ -83,14 +83,14 @@ def _elastic_ip_of(nic: Any) -> Any | None:
 
 
 def _make_interface(nic: Any, *args: Any, **kwargs: Any) -> None:
-    """The hardware address that the machine's link will have; moto makes one up."""
+    """Sets the MAC address that the machine's link will have; moto makes one up."""
     _init_interface(nic, *args, **kwargs)
     if nic.private_ip_address:
         nic.mac_address = mac_address(IPv4Address(nic.private_ip_address))
 
 
 def _public_association(nic: Any) -> dict[str, Any]:
-    """An automatic address belongs to Amazon and has no allocation; moto shows the account as its owner."""
+    """On AWS an automatic address belongs to Amazon and has no allocation; moto shows the account as its owner."""
     if not nic.public_ip:
         return {}
     elastic = _elastic_ip_of(nic)
@@ -101,20 +101,20 @@ def _public_association(nic: Any) -> dict[str, Any]:
 
 
 def _public_dns_name(nic: Any) -> str:
-    """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html: in us-east-1 the name carries no region."""
+    """https://docs.aws.amazon.com/vpc/latest/userguide/vpc-dns.html: in us-east-1 the name contains no region."""
     region: str = nic.ec2_backend.region_name
     zone = "compute-1" if region == "us-east-1" else f"{region}.compute"
     return f"ec2-{nic.public_ip.replace('.', '-')}.{zone}.amazonaws.com"
 
 
 def _start_interface(nic: Any) -> None:
-    """moto replaces an Elastic IP by an automatic address at each start."""
+    """Keeps an Elastic IP at a start; moto replaces it with an automatic address."""
     if nic.public_ip is None and _elastic_ip_of(nic) is None:
         nic.check_auto_public_ip()
 
 
 def _stop_interface(nic: Any) -> None:
-    """An automatic public address is given back when the instance stops; an Elastic IP stays (moto drops that one too)."""
+    """Releases an automatic public address when the instance stops and keeps an Elastic IP; moto drops both."""
     if nic.public_ip_auto_assign and _elastic_ip_of(nic) is None:
         nic.public_ip = None
 
@@ -127,7 +127,7 @@ def _associate_address(
     allocation_id: str | None = None,
     reassociate: bool = False,
 ) -> Any:
-    """Moves the address from where it was. moto leaves it shown on its old interface, and forgets the instance of a given interface.
+    """Moves the address. moto keeps showing it on its old interface, and ignores the instance of a given interface.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AssociateAddress.html
     """
@@ -152,7 +152,7 @@ def _associate_address(
 
 
 def _disassociate_address(backend: Any, address: str | None = None, association_id: str | None = None) -> None:
-    """A NAT gateway's address stays with it: its interface is not the caller's."""
+    """Refuses to disassociate a NAT gateway's address: its interface does not belong to the caller."""
     elastic = (backend.address_by_ip([address]) if address else backend.address_by_association([association_id]))[0]
     if elastic.eni is not None and elastic.eni.interface_type == "nat_gateway":
         raise ec2_error("AuthFailure", "You do not have permission to access the specified resource.")
@@ -160,7 +160,7 @@ def _disassociate_address(backend: Any, address: str | None = None, association_
 
 
 def _release_address(backend: Any, address: str | None = None, allocation_id: str | None = None) -> None:
-    """AWS releases only what is associated with nothing."""
+    """AWS releases only addresses without an association."""
     elastic = (backend.address_by_ip([address]) if address else backend.address_by_allocation([allocation_id]))[0]
     if elastic.eni is not None:
         raise ec2_error("InvalidIPAddress.InUse", f"Address {elastic.public_ip} is in use.")
@@ -184,7 +184,7 @@ def _create_nat_gateway(response: Any) -> Any:
 def _make_nat_gateway(
     gateway: Any, backend: Any, subnet_id: str, allocation_id: str, tags: dict[str, str] | None = None, connectivity_type: str | None = None
 ) -> None:
-    """moto gives a NAT gateway any private address of 10.0.0.0/8; AWS gives it one of its subnet, on an interface of its own kind."""
+    """Gives a NAT gateway an address of its subnet, on an interface of its own kind; moto takes any address of 10.0.0.0/8."""
     gateway.id = random_nat_gateway_id()
     gateway.ec2_backend = backend
     gateway.subnet_id = subnet_id
@@ -209,7 +209,7 @@ def _make_nat_gateway(
 
 
 def _delete_nat_gateway(backend: Any, nat_gateway_id: str) -> Any:
-    """Gives back the interface, the private address and the Elastic IP's association, which moto keeps."""
+    """Releases the interface, the private address and the Elastic IP's association, which moto keeps."""
     gateway = backend.nat_gateways.get(nat_gateway_id)
     if gateway is None:
         raise ec2_error("NatGatewayNotFound", f"The Nat Gateway {nat_gateway_id} was not found")
@@ -224,7 +224,7 @@ def _delete_nat_gateway(backend: Any, nat_gateway_id: str) -> Any:
 
 
 def _reserve_private_address(subnet: Any, ip: str, instance: Any) -> None:
-    """An address outside the subnet, reserved by AWS or in use is refused by AWS's own errors; moto crashes (HTTP 500) or accepts.
+    """Refuses an address that is outside the subnet, reserved or in use with AWS's own errors; moto crashes (HTTP 500) or accepts it.
 
     https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html: the first four addresses and the last one are reserved.
     """

@@ -1,7 +1,7 @@
-"""Bucket policies: moto knows neither conditions nor principals, and would apply every statement to every call.
+"""Bucket policies: moto supports neither conditions nor principals and would apply every statement to every call.
 
-The lab's API gateway authorizes the calls of hosts by the whole policy (`lab.cloud.iam`); what remains here are those of programs on
-this machine, which are the administrator's.
+The lab's API gateway authorizes hosts' calls by the whole policy (`lab.cloud.iam`). What is left for moto are the calls of programs on this
+machine with the administrator's key.
 """
 
 import json
@@ -16,7 +16,7 @@ _EVERYBODY: tuple[Any, ...] = ("*", {"AWS": "*"}, {"AWS": ["*"]})
 
 
 def install() -> None:
-    """Only what is said of everybody and under no condition counts here."""
+    """Limits moto to statements for every principal and without a condition."""
     replace(FakeBucket, "get_permission", _get_permission)
 
 

@@ -1,4 +1,4 @@
-"""What a new bucket has: encryption with S3's own keys, no ACLs, no public access, and the tags of its creation; moto leaves all out.
+"""A new bucket's defaults, which moto lacks: encryption with S3's own keys, no ACLs, no public access, and the tags of its creation.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html (since January 2023) and
 https://aws.amazon.com/blogs/aws/heads-up-amazon-s3-security-changes-are-coming-in-april-of-2023/ (Object Ownership is BucketOwnerEnforced,
@@ -20,7 +20,7 @@ _get = original(S3Response, "_bucket_response_get")
 
 
 def install() -> None:
-    """Patches the creation of buckets, what is left when a bucket's encryption is deleted, and a question that moto does not know."""
+    """Patches the creation of buckets and the deletion of their encryption, and adds GetBucketRequestPayment."""
     replace(S3Backend, "create_bucket", _create_bucket)
     replace(S3Response, "_bucket_response_put", _put_bucket)
     replace(S3Response, "_bucket_response_get", _get_bucket)
@@ -30,7 +30,7 @@ def install() -> None:
 def _create_bucket(backend: Any, *given: Any, **named: Any) -> Any:
     bucket = _create(backend, *given, **named)
     bucket.encryption = _own_keys()
-    bucket.ownership_rule = "BucketOwnerEnforced"  # CreateBucket's own header is set afterwards, and wins
+    bucket.ownership_rule = "BucketOwnerEnforced"  # CreateBucket's own header is applied afterwards and overrides this
     bucket.public_access_block = PublicAccessBlock(
         block_public_acls="true", ignore_public_acls="true", block_public_policy="true", restrict_public_buckets="true"
     )
@@ -38,7 +38,7 @@ def _create_bucket(backend: Any, *given: Any, **named: Any) -> Any:
 
 
 def _put_bucket(response: Any, request: Any, bucket_name: str, querystring: Any) -> Any:
-    """CreateBucket's tags (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html).
+    """Applies CreateBucket's tags (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucketConfiguration.html).
 
     AWS's provider sends them there since 6.23.0 (hashicorp/terraform-provider-aws, CHANGELOG.md).
     """
@@ -52,7 +52,7 @@ def _put_bucket(response: Any, request: Any, bucket_name: str, querystring: Any)
 
 
 def _get_bucket(response: Any, bucket_name: str, querystring: Any) -> Any:
-    """GetBucketRequestPayment, to which moto answers with a list of objects.
+    """Answers GetBucketRequestPayment, for which moto returns a list of objects.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketRequestPayment.html
     """
@@ -64,10 +64,10 @@ def _get_bucket(response: Any, bucket_name: str, querystring: Any) -> Any:
 
 
 def _delete_encryption(backend: Any, bucket_name: str) -> None:
-    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketEncryption.html: it goes back to S3's own keys."""
+    """https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteBucketEncryption.html: the bucket reverts to S3's own keys."""
     backend.get_bucket(bucket_name).encryption = _own_keys()
 
 
 def _own_keys() -> dict[str, Any]:
-    """In the form in which moto keeps the body of PutBucketEncryption."""
+    """Returns S3's default encryption in the form in which moto stores PutBucketEncryption's body."""
     return {"Rule": {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": "false"}}

@@ -1,4 +1,4 @@
-"""What AWS refuses to delete because something still uses it, and moto deletes. Each refusal carries AWS's own code and wording."""
+"""Refuses, as AWS does and moto does not, to delete what is still in use. Each error has AWS's own code and message."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ _delete_subnet = original(SubnetBackend, "delete_subnet")
 _delete_vpc = original(VPCBackend, "delete_vpc")
 
 _vpcs_being_deleted: set[str] = set()
-"""A default security group goes with its VPC and in no other way."""
+"""A default security group can only be deleted with its VPC."""
 
 
 def install() -> None:
@@ -33,7 +33,7 @@ def install() -> None:
 
 
 def _release_interface(nic: Any) -> None:
-    """An interface deleted by AWS itself: with its instance or its NAT gateway."""
+    """Deletes an interface as AWS itself does, with its instance or NAT gateway."""
     nic.ec2_backend.enis.pop(nic.id, None)
     for address in nic.private_ip_addresses:
         nic.subnet.del_subnet_ip(address["PrivateIpAddress"])

@@ -1,7 +1,7 @@
-"""What Route 53 takes as the value of a record: moto takes any text.
+"""Validates record values as Route 53 does; moto accepts any text.
 
 https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/ResourceRecordTypes.html. The wording of an empty label is AWS's
-(hashicorp/terraform#18482); how a value of a type is written is judged by dnspython, which follows the same RFCs.
+(hashicorp/terraform#18482); a value's syntax is checked by dnspython, which follows the same RFCs.
 """
 
 import re
@@ -23,7 +23,7 @@ _QUOTED_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"(?:\s+"(?:[^"\\]|\\.)*")*
 
 
 def record_set_error(kind: str, ttl: object, values: list[str]) -> str:
-    """Why AWS would refuse a record set of that type; empty where it would not."""
+    """Returns why AWS would reject a record set of that type; empty if it would not."""
     if ttl is None or not values:
         return "Expected exactly one of [AliasTarget, all of [TTL, and ResourceRecords], or TrafficPolicyInstanceId], but found none"
     if len(set(values)) != len(values):
@@ -38,7 +38,7 @@ def record_set_error(kind: str, ttl: object, values: list[str]) -> str:
 
 
 def domain_name_error(name: str) -> str:
-    """Why AWS would refuse a domain name; empty where it would not."""
+    """Returns why AWS would reject a domain name; empty if it would not."""
     labels = name.removesuffix(".").split(".")
     if not all(labels):
         return "DomainLabelEmpty (Domain label is empty)"
@@ -73,6 +73,6 @@ def _first(found: Iterable[str]) -> str:
 
 
 def record_values(record_set: dict[str, Any]) -> list[str]:
-    """The values of a record set as the API's request has them."""
+    """Returns the values of a record set from the API's request."""
     records: list[dict[str, str]] = record_set.get("ResourceRecords") or []
     return [record["Value"] for record in records]

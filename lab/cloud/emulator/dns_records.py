@@ -1,9 +1,9 @@
 """Records of Route 53.
 
-moto judges a CREATE by its journal and by every name that sorts after it: a record that was made, deleted and made again with the same
-values is refused, and one made twice with different values is not. AWS goes by the records that are there; it takes a DELETE only with the
-values that the record has, and refuses a batch as a whole. moto keeps a name as it is written and takes one that merely ends with the
-zone's letters; AWS keeps it in lower case. moto takes an alias beside other records, and lets a zone lose what it must have.
+moto checks a CREATE against its journal and every name that sorts after it: it rejects a record that is made, deleted and made again with
+the same values, but accepts one that is made twice with different values. AWS checks the existing records; it accepts a DELETE only with
+the record's current values, and rejects a batch as a whole. moto keeps names as written and accepts one that merely ends with the zone's
+letters; AWS converts them to lower case. moto accepts an alias beside other records, and deletes records that a zone must have.
 
 https://docs.aws.amazon.com/Route53/latest/APIReference/API_ChangeResourceRecordSets.html
 """
@@ -17,11 +17,11 @@ from lab.cloud.emulator.dns_record_values import domain_name_error, record_set_e
 from lab.cloud.emulator.patching import replace
 
 _APEX_TYPES: Final = ("NS", "SOA")
-"""Types that every zone has at its own name."""
+"""The types of records that every zone must have at its own name."""
 
 
 def install() -> None:
-    """Changes of records are judged by the records that are there."""
+    """Checks changes of records against the existing records."""
     replace(Route53Backend, "change_resource_record_sets", _change_records)
 
 
@@ -52,7 +52,7 @@ def _apply(zone: FakeZone, change: dict[str, Any]) -> None:
 
 
 def _find_record_sets(zone: FakeZone, wanted: dict[str, Any]) -> list[Any]:
-    """The record set of that name, type and identifier."""
+    """Returns the record sets with that name, type and identifier: one or none."""
     return [
         record
         for record in zone.rrsets
@@ -67,7 +67,7 @@ def _canonical(name: str) -> str:
 
 
 def _change_error(zone: FakeZone, change: dict[str, Any]) -> str:
-    """Why AWS would refuse a change; empty where it would not."""
+    """Returns why AWS would reject a change; empty if it would not."""
     wanted = change["ResourceRecordSet"]
     name, kind, apex = _canonical(wanted["Name"]), wanted["Type"], _canonical(zone.name)
     what, here = f"resource record set [name='{name}.', type='{kind}']", _find_record_sets(zone, wanted)
@@ -98,7 +98,7 @@ def _delete_error(record_name: str, requested: dict[str, Any], existing: list[An
 
 
 def _cname_conflict(zone: FakeZone, name: str, kind: str) -> str:
-    """An alias (CNAME) is alone at its name, and never at the zone's own."""
+    """Returns the error if a CNAME would share its name with other records or be at the zone's own name; empty if not."""
     if kind == "CNAME" and name == _canonical(zone.name):
         return f"RRSet of type CNAME with DNS name {name}. is not permitted at apex in zone {zone.name}"
     others = {str(record.type) for record in zone.rrsets if _canonical(record.name) == name and record.type != kind}

@@ -1,8 +1,8 @@
-"""Hosted zones of Route 53: what makes one private, which VPCs it may have, the records that it is born with.
+"""Hosted zones of Route 53: what makes one private, which VPCs it may have, and its initial records.
 
-moto makes a private zone only of a request that says `PrivateZone`, and then without asking whether the VPC exists; AWS makes one of
-every request that names a VPC, and the real provider says nothing else (`resourceZoneCreate` in terraform-provider-aws,
-internal/service/route53/zone.go). moto gives each zone the same four name servers, without a dot at the end of a record's values.
+moto makes a private zone only if the request has `PrivateZone`, and does not check that the VPC exists. AWS makes one whenever the request
+names a VPC, and the real provider sends only that (`resourceZoneCreate` in terraform-provider-aws, internal/service/route53/zone.go). moto
+gives each zone the same four name servers, without a dot at the end of a record's values.
 
 https://docs.aws.amazon.com/Route53/latest/APIReference/API_CreateHostedZone.html
 """
@@ -17,13 +17,13 @@ from moto.route53.responses import Route53
 from lab.cloud.emulator.patching import original, replace
 
 PRIVATE_NAME_SERVERS: Final = ("ns-1536.awsdns-00.co.uk.", "ns-0.awsdns-00.com.", "ns-1024.awsdns-00.org.", "ns-512.awsdns-00.net.")
-"""What the NS record of every private zone holds; GetHostedZone shows no name servers of one.
+"""The value of every private zone's NS record. GetHostedZone shows no name servers for private zones.
 
 The output of ListResourceRecordSets in https://docs.aws.amazon.com/AmazonECS/latest/developerguide/create-service-discovery.html, and
 hashicorp/terraform-provider-aws#14863.
 """
 SOA_TAIL: Final = "awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
-"""An SOA value after the name server: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/SOA-NSrecords.html"""
+"""The rest of an SOA value, after the name server: https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/SOA-NSrecords.html"""
 NS_TTL: Final = 172800
 SOA_TTL: Final = 900
 
@@ -33,14 +33,14 @@ _associate = original(Route53Backend, "associate_vpc_with_hosted_zone")
 
 
 def install() -> None:
-    """Zones are made and joined to VPCs as on AWS."""
+    """Makes zones and associates them with VPCs as AWS does."""
     replace(Route53, "create_hosted_zone", _create_from_request)
     replace(Route53Backend, "create_hosted_zone", _create_zone)
     replace(Route53Backend, "associate_vpc_with_hosted_zone", _associate_vpc)
 
 
 def _create_from_request(response: Any) -> Any:
-    """A zone with a VPC is private, whatever the request says of it."""
+    """Makes a zone with a VPC private, whatever `PrivateZone` says."""
     vpc = response._get_param("VPC.VPCId")
     asked = response._get_bool_param("HostedZoneConfig.PrivateZone", False)
     if asked and not vpc:
@@ -82,7 +82,7 @@ def _associate_vpc(backend: Any, zone_id: str, vpcid: str, vpcregion: str) -> Fa
 
 
 def _check_vpc(backend: Any, name: str, vpc: str | None, region: str | None) -> None:
-    """A VPC must exist in its region and have no other zone of that name."""
+    """Raises AWS's error unless the VPC exists in its region and has no other zone of that name."""
     regions: Any = ec2_backends[backend.account_id]
     if region not in regions or vpc not in regions[region].vpcs:
         raise Route53ClientError("InvalidVPCId", f"The VPC ID is invalid: {vpc} is not in {region}.")

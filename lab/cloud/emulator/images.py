@@ -1,4 +1,4 @@
-"""The image catalogue: the lab's two Debian images in the place of moto's thousand, and the check that moto leaves off by default."""
+"""The image catalogue: the lab's two Debian images instead of moto's thousand, and a check that an image exists, which moto lacks."""
 
 import os
 from typing import Any
@@ -14,7 +14,7 @@ DEBIAN_ACCOUNT = "136693071363"
 
 
 def install() -> None:
-    """Offers the lab's images only, and refuses those that do not exist, as AWS does."""
+    """Offers only the lab's images, and rejects unknown ones as AWS does."""
     os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
     replace(settings, "ENABLE_AMI_VALIDATION", new=True)
     replace(amis.AmiBackend, "_load_amis", _load)

@@ -21,7 +21,7 @@ _modify = original(InstanceBackend, "modify_instance_attribute")
 
 
 def install() -> None:
-    """Refuses a change that the instance's state or kind does not allow; moto accepts all of them at any time."""
+    """Rejects changes that the instance's state or type does not allow; moto always accepts them."""
     replace(responses, "parse_user_data", _user_data)
     replace(InstanceBackend, "modify_instance_attribute", _modify_instance_attribute)
     replace(InstanceBackend, "modify_instance_metadata_options", _modify_metadata_options)
@@ -41,14 +41,14 @@ def _modify_instance_attribute(backend: Any, instance_id: str, key: str, value: 
 
 
 def _user_data(value: Any) -> Any:
-    """RunInstances carries base64 in a string; ModifyInstanceAttribute carries a blob, which moto has decoded already and decodes again."""
+    """Returns the user data as moto expects it. ModifyInstanceAttribute has a blob, which moto has decoded and would decode again."""
     if isinstance(value, bytes):
         return Base64EncodedString(base64.b64encode(value).decode("ascii"))
     return _parse_user_data(value)
 
 
 def _modify_metadata_options(backend: Any, instance_id: str, **changes: Any) -> Any:
-    """What a call does not name stays as it is; moto forgets it."""
+    """Keeps options that a call does not name; moto resets them."""
     instance = backend.get_instance(instance_id)
     if instance.state in {"shutting-down", "terminated"}:
         raise ec2_error("IncorrectInstanceState", f"The instance '{instance_id}' is not in a state from which it can be modified.")

@@ -1,4 +1,4 @@
-"""What an instance has beside its power state, and moto forgets: credits, monitoring, enclaves, the groups of its interface."""
+"""Attributes of instances that moto does not keep: CPU credits, monitoring, enclaves, the groups of the interface."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from lab.cloud.emulator.patching import add, ec2_error, original, replace
 
 
 def install() -> None:
-    """Patches what is told and changed of an instance. After `launch`, whose RunInstances it calls."""
+    """Patches reading and changing these attributes. Must come after `launch`, whose RunInstances it calls."""
     run = original(InstanceResponse, "run_instances")
     describe = original(InstanceResponse, "describe_instance_attribute")
 
@@ -37,7 +37,7 @@ def install() -> None:
 
 
 def _run_with_credits(response: Any, run: Callable[[Any], Any]) -> Any:
-    """CreditSpecification of RunInstances: `standard` for T2 and `unlimited` for the later ones where nothing is said.
+    """Applies RunInstances's CreditSpecification; the default is `standard` for T2 and `unlimited` for later families.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
     """
@@ -45,13 +45,13 @@ def _run_with_credits(response: Any, run: Callable[[Any], Any]) -> Any:
     answer = run(response)
     for instance in answer.result.instances:
         if asked and not _burstable(instance):
-            continue  # AWS ignores what a type cannot have
+            continue  # AWS ignores options that a type does not have
         instance.cpu_credits = asked or ("standard" if instance.instance_type.startswith("t2.") else "unlimited")
     return answer
 
 
 def _describe_enclaves(response: Any) -> Any:
-    """Whether an instance may have enclaves: only RunInstances says it, and DescribeInstances tells it too.
+    """Returns whether enclaves are enabled. Only RunInstances sets this; DescribeInstances shows it too.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceAttribute.html
     """
@@ -108,7 +108,7 @@ def _monitor(state: str) -> Any:
 
 
 def _groups(instance: Any) -> list[Any]:
-    """DescribeInstances shows the groups of the primary interface as the instance's; moto only those that a launch gave beside it.
+    """Returns the primary interface's groups, as DescribeInstances does; moto shows only those given outside the interface at launch.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html
     """

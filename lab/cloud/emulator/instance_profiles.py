@@ -1,5 +1,5 @@
-"""Instance profiles: ids begin with AIPA, as IAM's identifiers do by their kind (moto gives small letters without it), and AWS's provider
-reads a profile's tags by ListInstanceProfileTags (moto keeps them and has no such call).
+"""Instance profiles: their ids begin with AIPA (moto's are lower-case letters without it), and ListInstanceProfileTags, with which the AWS
+provider reads a profile's tags (moto keeps them but lacks the call).
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-prefixes
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListInstanceProfileTags.html
@@ -20,7 +20,7 @@ _create = original(IAMBackend, "create_instance_profile")
 
 
 def install() -> None:
-    """Patches the call that makes a profile, and adds the one that tells its tags."""
+    """Patches CreateInstanceProfile and adds ListInstanceProfileTags."""
     replace(IAMBackend, "create_instance_profile", _create_profile)
     add(IamResponse, "list_instance_profile_tags", _list_tags)
 
@@ -32,6 +32,6 @@ def _create_profile(self: Any, *given: Any, **named: Any) -> Any:
 
 
 def _list_tags(response: Any) -> Any:
-    """In one page: a profile has 50 tags at most, a page 100, and the tags come sorted by their keys."""
+    """Returns all tags, sorted by key, in one page: a profile has at most 50 tags and a page 100."""
     profile = response.backend.get_instance_profile(response._get_param("InstanceProfileName"))
     return ActionResult({"Tags": sorted(profile.tags, key=lambda tag: tag["Key"]), "IsTruncated": False})

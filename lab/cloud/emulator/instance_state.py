@@ -1,4 +1,4 @@
-"""Power states. moto shows `running`, `stopped` and `terminated` at once; on AWS each takes as long as the machine takes.
+"""Power states. moto shows `running`, `stopped` and `terminated` at once; on AWS it takes until the machine has reached the state.
 
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html
 """
@@ -22,7 +22,7 @@ _reboot = original(Instance, "reboot")
 
 
 def install(*, machines: bool) -> None:
-    """With `machines`, an instance stays `pending`, `stopping` or `shutting-down` until its machine is reported to be so far."""
+    """With `machines`, an instance stays `pending`, `stopping` or `shutting-down` until its machine's new state is reported."""
     run_instances = original(InstanceBackend, "run_instances")
 
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -66,7 +66,7 @@ def install(*, machines: bool) -> None:
 
 
 def machine_started(instance_id: str) -> str:
-    """The machine is switched on. Returns the state that the instance is in now; raises KeyError for an unknown one."""
+    """Records that the machine is on. Returns the instance's new state. Raises KeyError if it is unknown."""
     instance = _find(instance_id)
     if instance.state == "pending":
         _set_state(instance, "running")
@@ -74,9 +74,9 @@ def machine_started(instance_id: str) -> str:
 
 
 def machine_stopped(instance_id: str) -> str:
-    """The machine is off and its root disk kept. Returns the state that the instance is in now; raises KeyError for an unknown one.
+    """Records that the machine is off, its root disk kept. Returns the instance's new state. Raises KeyError if it is unknown.
 
-    A machine that powered itself off while `running` goes by its `InstanceInitiatedShutdownBehavior`.
+    If a `running` machine powered itself off, its `InstanceInitiatedShutdownBehavior` applies.
     """
     instance = _find(instance_id)
     if instance.state in {"pending", "running"}:
@@ -87,7 +87,7 @@ def machine_stopped(instance_id: str) -> str:
 
 
 def machine_terminated(instance_id: str) -> str:
-    """The machine is gone with its root disk. Returns the state that the instance is in now; raises KeyError for an unknown one."""
+    """Records that the machine and its root disk are removed. Returns the instance's new state. Raises KeyError if it is unknown."""
     instance = _find(instance_id)
     if instance.state == "shutting-down":
         _finish_transition(instance)
@@ -95,7 +95,7 @@ def machine_terminated(instance_id: str) -> str:
 
 
 def regions_in_use() -> list[str]:
-    """The regions with an instance or a VPC of somebody's own: moto makes a region's default VPC when the region is first looked at."""
+    """Returns the regions with an instance or a non-default VPC: moto makes a region's default VPC on first access."""
     return sorted({backend.region_name for backend in backends() if backend.reservations or len(backend.vpcs) > 1})
 
 
@@ -103,7 +103,7 @@ def _start_stopped(instance: Any) -> None:
     if instance.state != "stopped":
         raise _incorrect_state(instance, "started")
     _start(instance)
-    # AWS: the time of the last launch, in whole seconds; moto keeps the first.
+    # AWS shows the time of the last start, in whole seconds; moto keeps the first.
     instance.launch_time = datetime.datetime.now(datetime.UTC).replace(microsecond=0, tzinfo=None)
 
 
@@ -115,15 +115,15 @@ def _reboot_running(instance: Any) -> None:
 
 def _finish_transition(instance: Any) -> None:
     if instance.state == "stopping":
-        _stop(instance)  # gives back an automatic public address
+        _stop(instance)  # releases an automatic public address
         return
-    # AWS ends an Elastic IP's association with its interface; moto leaves it pointing at nothing.
+    # AWS ends an Elastic IP's association when its interface is deleted; moto leaves it dangling.
     backend = instance.ec2_backend
     nics = list(instance.nics.values())
     for address in list(backend.addresses):
         if any(address.eni is nic for nic in nics):
             backend.disassociate_address(association_id=address.association_id)
-    _terminate(instance)  # deletes interfaces and volumes that go with the instance, frees their addresses
+    _terminate(instance)  # deletes the instance's interfaces and volumes with DeleteOnTermination, and frees the addresses
     for nic in nics:
         if not nic.delete_on_termination:
             instance.detach_eni(nic)
@@ -147,6 +147,6 @@ def _find(instance_id: str) -> Any:
 
 
 def backends() -> Iterator[Any]:
-    """EC2's backends, of every account and region."""
+    """Yields EC2's backends of all accounts and regions."""
     for account in list(ec2_backends.values()):
         yield from list(account.values())

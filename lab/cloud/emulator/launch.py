@@ -1,4 +1,4 @@
-"""What RunInstances refuses, and what it makes beside the instance."""
+"""RunInstances: what it rejects, and what it makes besides the instance."""
 
 import base64
 from typing import Any
@@ -11,7 +11,7 @@ from lab.cloud.emulator.patching import ec2_error, original, replace
 from lab.cloud.images import ROOT_GIGABYTES
 
 USER_DATA_BYTES = 16384
-"""https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html: before it is base64-encoded."""
+"""The limit before base64 encoding: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html"""
 
 _run = original(InstanceBackend, "run_instances")
 _answer_run = original(InstanceResponse, "run_instances")
@@ -27,7 +27,7 @@ def install() -> None:
 
 
 def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any) -> Any:
-    """Refuses what AWS refuses; a refused launch leaves no empty reservation behind; every instance has a root volume."""
+    """Rejects what AWS rejects, without leaving an empty reservation behind, and gives every instance a root volume."""
     check_user_data(user_data)
     instance_type = kwargs.get("instance_type")
     image = backend.amis.get(image_id)
@@ -51,9 +51,9 @@ def _run_instances(backend: Any, image_id: str, count: int, user_data: Any, secu
 
 
 def _run_instances_response(response: Any) -> Any:
-    """moto ignores DisableApiTermination, and keeps volumes whose mappings do not say what becomes of them.
+    """Applies DisableApiTermination, which moto ignores, and the default of DeleteOnTermination, which in moto is false.
 
-    Those made at the launch go with the instance; only one that is attached later stays
+    Volumes made at launch are deleted with the instance; only volumes attached later are kept
     (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/preserving-volumes-on-termination.html).
     """
     answer = _answer_run(response)
@@ -67,13 +67,13 @@ def _run_instances_response(response: Any) -> Any:
 
 
 def check_user_data(user_data: Any) -> None:
-    """Raises AWS's error when the decoded user data is too long. `user_data` is moto's base64 string, or None."""
+    """Raises AWS's error if the decoded user data is too long. `user_data` is moto's base64 string, or None."""
     if user_data is not None and len(base64.b64decode(str(user_data))) > USER_DATA_BYTES:
         raise ec2_error("InvalidParameterValue", f"User data is limited to {USER_DATA_BYTES} bytes")
 
 
 def check_architecture(instance_type: str, architecture: str) -> None:
-    """Raises AWS's error when an instance type cannot boot an image of this architecture."""
+    """Raises AWS's error if an instance type cannot boot an image of this architecture."""
     supported = INSTANCE_TYPES[instance_type]["ProcessorInfo"]["SupportedArchitectures"]
     if architecture not in supported:
         raise ec2_error(
@@ -84,7 +84,7 @@ def check_architecture(instance_type: str, architecture: str) -> None:
 
 
 def _check_addresses(backend: Any, subnet_id: str | None, count: int) -> None:
-    """Raises AWS's error when a subnet has fewer free addresses.
+    """Raises AWS's error if a subnet has fewer than `count` free addresses.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html
     """
@@ -96,7 +96,7 @@ def _check_addresses(backend: Any, subnet_id: str | None, count: int) -> None:
 
 
 def _prep_nics(instance: Any, nic_spec: list[dict[str, Any]], *args: Any, **kwargs: Any) -> None:
-    """An interface that a launch makes goes with its instance unless the launch says otherwise; moto keeps it and its address for ever."""
+    """Deletes an interface made at launch with its instance, unless the launch says otherwise; moto keeps it and its address."""
     kept = {int(nic["DeviceIndex"]) for nic in nic_spec if nic.get("NetworkInterfaceId") or nic.get("DeleteOnTermination") is False}
     _prepare_nics(instance, nic_spec, *args, **kwargs)
     for index, nic in instance.nics.items():
@@ -105,7 +105,7 @@ def _prep_nics(instance: Any, nic_spec: list[dict[str, Any]], *args: Any, **kwar
 
 
 def _add_root_volume(instance: Any) -> None:
-    """moto names the root device /dev/sda1 whatever the image says."""
+    """Adds the root volume under the image's root device name; moto always uses /dev/sda1."""
     instance.add_block_device(
         ROOT_GIGABYTES,
         instance.root_device_name,

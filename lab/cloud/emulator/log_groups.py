@@ -1,4 +1,4 @@
-"""Log groups: their class, which moto neither keeps nor shows.
+"""The class of log groups, which moto neither keeps nor shows.
 
 https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html
 """

@@ -1,4 +1,4 @@
-"""Replacing parts of moto, and the errors that AWS answers with."""
+"""Helpers to replace parts of moto and to raise AWS's errors."""
 
 from collections.abc import Callable
 from types import ModuleType
@@ -10,24 +10,24 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class MotoChangedError(RuntimeError):
-    """This version of moto lacks what a patch replaces."""
+    """This version of moto does not fit a patch: it lacks what the patch replaces, or has what it adds."""
 
 
 def replace(owner: type | ModuleType, name: str, new: object) -> None:
-    """Sets `owner.name`, which must exist."""
+    """Replaces `owner.name`. Raises MotoChangedError if it does not exist."""
     original(owner, name)
     setattr(owner, name, new)
 
 
 def add(owner: type, name: str, new: object) -> None:
-    """Sets `owner.name`, which moto does not have. A version that has it may need the patch no more."""
+    """Adds `owner.name`. Raises MotoChangedError if moto has it, since the patch may no longer be needed."""
     if hasattr(owner, name):
-        raise MotoChangedError(f"moto's {owner.__name__} has {name!r} now; lab/cloud/emulator adds it to moto 5.2.5: look whether it must")
+        raise MotoChangedError(f"moto's {owner.__name__} has {name!r} now; lab/cloud/emulator adds it to moto 5.2.5: check whether it must")
     setattr(owner, name, new)
 
 
 def original(owner: type | ModuleType, name: str) -> Any:
-    """What `owner.name` is now, for a patch that calls it."""
+    """Returns the current `owner.name`, for a patch that calls it. Raises MotoChangedError if it does not exist."""
     if not hasattr(owner, name):
         raise MotoChangedError(
             f"moto's {owner.__name__} has no {name!r} any more; lab/cloud/emulator was written for moto 5.2.5: "
@@ -37,5 +37,5 @@ def original(owner: type | ModuleType, name: str) -> Any:
 
 
 def ec2_error(code: str, message: str) -> EC2ClientError:
-    """An EC2 error as AWS words it; raise it."""
+    """Returns an EC2 error with AWS's code and message, to be raised."""
     return EC2ClientError(code, message)

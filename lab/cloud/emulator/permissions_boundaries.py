@@ -1,4 +1,4 @@
-"""A role's permissions boundary is a managed policy that exists: AWS refuses another one, and moto takes any ARN.
+"""A role's permissions boundary must be an existing managed policy: AWS rejects others, moto accepts any ARN.
 
 https://docs.aws.amazon.com/IAM/latest/APIReference/API_CreateRole.html#API_CreateRole_Errors (NoSuchEntity)
 """
@@ -15,7 +15,7 @@ _put_boundary = original(IAMBackend, "put_role_permissions_boundary")
 
 
 def install() -> None:
-    """Patches the two calls that give a boundary to a role."""
+    """Patches the two calls that set a role's boundary."""
     replace(IAMBackend, "create_role", _create)
     replace(IAMBackend, "put_role_permissions_boundary", _put)
 

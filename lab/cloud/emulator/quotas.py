@@ -1,6 +1,6 @@
-"""What an AWS account may have, until AWS is asked for more. moto gives without end.
+"""The quotas of an AWS account, which moto does not have.
 
-The lab's account has AWS's defaults where AWS gives one; `webstack lab quota` shows and changes them.
+The lab's account has AWS's defaults where AWS documents them; `webstack lab quota` shows and changes them.
 """
 
 from dataclasses import asdict, dataclass, fields
@@ -14,7 +14,7 @@ from moto.ec2.models.vpcs import VPCBackend
 from lab.cloud.emulator.patching import ec2_error, original, replace
 
 _STANDARD_FAMILIES = frozenset("acdhimrtz")
-"""The first letters of the families that share one quota (Running On-Demand Standard instances)."""
+"""The first letters of the instance families that share one quota (Running On-Demand Standard instances)."""
 _COUNTED_STATES = frozenset({"pending", "running"})
 
 _start = original(InstanceBackend, "start_instances")
@@ -26,15 +26,15 @@ _create_vpc = original(VPCBackend, "create_vpc")
 class Quotas:
     """One account's quotas in each region.
 
-    vcpus                        of running On-Demand instances of the standard families, in sum
-                                 (https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html). A new account begins with
-                                 5 and is raised as it is used; 32 is what lets a stack of production's size roll.
+    vcpus                        the total of all running On-Demand instances of the standard families
+                                 (https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html). A new account starts with
+                                 5, which AWS raises with use; a rolling update of a stack of production's size needs 32.
     addresses                    Elastic IP addresses (https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html)
-    vpcs                         the default one included (the same page)
-    volume_modifications_per_day of one volume, in any 24 hours
+    vpcs                         including the default one (the same page)
+    volume_modifications_per_day per volume, in any 24 hours
                                  (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html)
-    optimizing_seconds_per_gib   how long a modified volume is `optimizing`, and takes no further modification. AWS speaks of minutes to
-                                 hours, and of six hours for a full TiB
+    optimizing_seconds_per_gib   how long a modified volume is `optimizing` and cannot be modified again. AWS documents minutes to hours,
+                                 and six hours for a full TiB
                                  (https://docs.aws.amazon.com/ebs/latest/userguide/monitoring-volume-modifications.html)
     """
 
@@ -46,21 +46,21 @@ class Quotas:
 
 
 quotas = Quotas()
-"""Those of this process, which emulates one account."""
+"""The quotas of this process, which emulates one account."""
 
 
 def as_dict() -> dict[str, int]:
-    """The quotas by name."""
+    """Returns the quotas by name."""
     return asdict(quotas)
 
 
 def update(changes: dict[str, object]) -> dict[str, int]:
-    """Sets some of them. Raises ValueError, and changes nothing, where a name or a value is none."""
+    """Changes some quotas and returns all by name. Raises ValueError, and changes nothing, if a name or a value is invalid."""
     known = [field.name for field in fields(Quotas)]
     checked: dict[str, int] = {}
     for name, value in changes.items():
         if name not in known:
-            raise ValueError(f"{name}: no such quota; there are {', '.join(known)}")
+            raise ValueError(f"{name}: no such quota; give one of {', '.join(known)}")
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             raise ValueError(f"{name}={value}: a quota is a whole number, 0 or more")
         checked[name] = value
@@ -70,7 +70,7 @@ def update(changes: dict[str, object]) -> dict[str, int]:
 
 
 def install() -> None:
-    """Patches what takes from a quota. After `launch`: what AWS refuses for itself is refused before the count."""
+    """Patches the calls that count against a quota. Must come after `launch`, whose checks come before the count."""
     run = original(InstanceBackend, "run_instances")
 
     def run_within(backend: Any, image_id: str, count: int, user_data: Any, security_group_names: list[str], **kwargs: Any) -> Any:
@@ -101,7 +101,7 @@ def _require_vcpus(backend: Any, more: int) -> None:
 
 
 def _vcpus(instance_type: str) -> int:
-    """Those that count for this quota; none of another family or of a type that does not exist."""
+    """Returns the vCPUs that count against this quota: 0 for another family or an unknown type."""
     if instance_type[:1] not in _STANDARD_FAMILIES or instance_type not in INSTANCE_TYPES:
         return 0
     return int(INSTANCE_TYPES[instance_type]["VCpuInfo"]["DefaultVCpus"])

@@ -1,8 +1,8 @@
-"""Secrets that wait for their deletion, whose name is taken; and labels, each of which is on one version alone.
+"""Secrets that are scheduled for deletion, whose names stay in use; and staging labels, each of which is on only one version.
 
 https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CreateSecret.html and API_UpdateSecretVersionStage.html there. moto
-answers as if a deleted secret were there, moves a label without taking it off where it was, lets AWSCURRENT be taken away, reads the
-version that was current before, and a version that becomes the previous one loses all its other labels.
+treats a deleted secret as existing, moves a label without removing it from its old version, allows AWSCURRENT to be removed, still reads
+the version that was current before, and removes all other labels of a version that becomes the previous one.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ _move = original(SecretsManagerBackend, "update_secret_version_stage")
 
 
 def install() -> None:
-    """Patches what such a secret refuses."""
+    """Patches the calls that AWS rejects for such secrets, and the moving of labels."""
     replace(SecretsManagerBackend, "create_secret", _create_secret)
     replace(SecretsManagerBackend, "put_secret_value", _put_secret_value)
     replace(SecretsManagerBackend, "update_secret_version_stage", _update_secret_version_stage)
@@ -66,5 +66,5 @@ def _update_secret_version_stage(
 
 
 def _versions_with_label(secret: Any, label: str) -> list[str]:
-    """The versions that bear a label."""
+    """Returns the ids of the versions that have a label."""
     return [version for version, found in secret.versions.items() if label in found["version_stages"]]

@@ -1,4 +1,4 @@
-"""Rules of security groups: what a rule says of itself.
+"""The descriptions and peers of security group rules.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_SecurityGroupRule.html
 """
@@ -13,7 +13,7 @@ _modify = original(SecurityGroupBackend, "modify_security_group_rules")
 
 
 def install() -> None:
-    """Keeps the description of a rule whose other end is a group, and lets that end change; moto does so for address ranges alone."""
+    """Keeps the description of rules whose peer is a group, and allows the peer to be changed; moto does so only for address ranges."""
     replace(SecurityGroupRule, "description", property(_description))
     replace(SecurityGroupBackend, "modify_security_group_rules", _modify_rules)
 
@@ -30,5 +30,5 @@ def _modify_rules(backend: Any, group_id: str, rules: dict[str, dict[str, Any]])
 
 
 def _description(rule: Any) -> str | None:
-    # A change of the description is put beside the address range, whatever the rule's other end: so that one goes first.
+    # moto stores a changed description with the address range, whatever the rule's peer, so that one comes first.
     return rule.ip_range.get("Description") or rule.source_group.get("Description")

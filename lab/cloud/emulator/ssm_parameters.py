@@ -1,4 +1,4 @@
-"""The public SSM parameter by which Debian names its newest image; moto knows Amazon's own parameters only."""
+"""The public SSM parameter in which Debian publishes its newest image id; moto has only Amazon's own parameters."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from lab.cloud.emulator.patching import original, replace
 from lab.cloud.images import BAKED_IMAGE, DEBIAN_PARAMETER
 
 _PUBLISHED = 1753833600.0
-"""2025-07-30, when the lab's image was thought up: the parameter's date is shown, never used."""
+"""2025-07-30, an arbitrary date: the parameter's date is shown but never used."""
 
 
 def install() -> None:
-    """Makes GetParameter and its like know the parameter."""
+    """Adds the parameter to GetParameter and similar calls."""
     load = original(ParameterDict, "_check_loading_status")
 
     def check_loading_status(self: Any, key: str) -> None:

@@ -1,4 +1,4 @@
-"""Whose an access key is: the sessions that STS has made. AWS's front doors know them; moto tells them to nobody outside itself."""
+"""Finds the STS session of an access key. AWS's endpoints know them; moto's API does not expose them."""
 
 from moto.sts.models import sts_backends
 
@@ -6,7 +6,7 @@ from lab.cloud.internal_api import SessionInfo
 
 
 def find_session(access_key_id: str) -> SessionInfo | None:
-    """The role's session that an access key belongs to; None where there is none."""
+    """Returns the role session that an access key belongs to, or None if there is none."""
     for account in sts_backends.values():
         for backend in account.values():
             found = backend.get_assumed_role_from_access_key(access_key_id)

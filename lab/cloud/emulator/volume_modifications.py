@@ -1,7 +1,7 @@
-"""What a volume may be, and how it is modified.
+"""The limits of volumes, and their modification.
 
-https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html: a volume is modified again only when the modification before
-it is `completed`, and at most four times in 24 hours. (Older pages tell of one modification in six hours.)
+https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_ModifyVolume.html: a volume can be modified again only when the previous
+modification is `completed`, and at most four times in 24 hours. (Older pages say one modification in six hours.)
 Its new size can be used from `optimizing` on (https://docs.aws.amazon.com/ebs/latest/userguide/monitoring-volume-modifications.html).
 """
 
@@ -22,7 +22,7 @@ _init = original(VolumeModification, "__init__")
 
 
 class _Limits(NamedTuple):
-    """Of one volume type. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html"""
+    """The limits of one volume type. https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html"""
 
     gib: tuple[int, int]
     iops: tuple[int, int] | None = None
@@ -41,11 +41,11 @@ _LIMITS = {
 }
 _MIBPS_PER_IOPS = 0.25
 _GP3_IOPS, _GP3_THROUGHPUT = 3000, 125
-"""What a gp3 volume has of which nothing is said."""
+"""The defaults of a gp3 volume."""
 
 
 def install() -> None:
-    """Patches volumes' making and modification."""
+    """Patches the creation and modification of volumes."""
     replace(EBSBackend, "create_volume", _create_volume)
     replace(EBSBackend, "modify_volume", _modify_volume)
     replace(EBSBackend, "describe_volumes_modifications", _describe_modifications)
@@ -55,12 +55,12 @@ def install() -> None:
 
 
 def now() -> float:
-    """Seconds; tests put another clock in its place."""
+    """Returns the time in seconds. Tests replace it."""
     return time.time()
 
 
 def validate_volume(kind: str, size: int, iops: int | None, throughput: int | None) -> None:
-    """Raises AWS's error for a volume that there cannot be."""
+    """Raises AWS's error for a volume that is outside its type's limits."""
     limits = _LIMITS.get(kind)
     if limits is None:
         raise ec2_error("InvalidParameterValue", f"Value ({kind}) for parameter volumeType is invalid.")
@@ -89,7 +89,7 @@ def _format_range(limits: tuple[int, int]) -> str:
 
 def _create_volume(backend: Any, size: Any, zone_name: str, *args: Any, **kwargs: Any) -> Any:
     kind = str(kwargs.get("volume_type") or "gp2")
-    if size is not None:  # else the snapshot's
+    if size is not None:  # otherwise it is the snapshot's
         validate_volume(kind, int(size), _int_or_none(kwargs.get("iops")), _int_or_none(kwargs.get("throughput")))
     return _create(backend, size, zone_name, *args, **kwargs)
 
@@ -132,12 +132,12 @@ def _init_modification(modification: Any, volume: Any, *args: Any, **kwargs: Any
 
 
 def _optimizing_seconds(modification: Any) -> float:
-    """How long it is `optimizing`, by the volume's size."""
+    """Returns how long it is `optimizing`, in seconds, from the volume's size."""
     return float(quotas.optimizing_seconds_per_gib * modification.volume.size)
 
 
 def _state(modification: Any) -> str:
-    """Never seen `modifying`: that lasts for seconds on AWS, and the new size cannot be used in it."""
+    """Returns the modification's state. `modifying` is skipped: on AWS it takes seconds, and the new size cannot be used yet."""
     return "completed" if now() >= modification._began + _optimizing_seconds(modification) else "optimizing"
 
 
@@ -148,7 +148,7 @@ def _progress(modification: Any) -> int:
 
 
 def _describe_modifications(backend: Any, volume_ids: list[str] | None = None, filters: Any = None) -> Any:
-    """The last of each volume, as AWS; moto lists all that there were."""
+    """Lists only the last modification of each volume, as AWS does; moto lists all."""
     last = {modification.volume_id: modification for modification in _describe(backend, volume_ids, filters)}
     if volume_ids and (unknown := [volume_id for volume_id in volume_ids if volume_id not in last]):
         raise ec2_error("InvalidVolumeModification.NotFound", f"The volume modification '{unknown[0]}' does not exist.")

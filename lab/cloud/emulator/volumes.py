@@ -1,4 +1,4 @@
-"""Volumes: what AttachVolume refuses, how long DetachVolume takes, and what becomes of a volume when its instance is terminated.
+"""Volumes: what AttachVolume rejects, how long DetachVolume takes, and what happens to volumes when their instance is terminated.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_AttachVolume.html
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DetachVolume.html
@@ -20,13 +20,13 @@ _detach = original(EBSBackend, "detach_volume")
 _modify_mappings = original(InstanceResponse, "_block_device_mapping_handler")
 
 _DETACHING = frozenset({"detaching", "busy"})
-"""States of an attachment that somebody has ended. AWS's page on DetachVolume: a volume that is mounted is `busy` for as long."""
+"""The states of an attachment during a detach. AWS's page on DetachVolume: a volume stays `busy` while it is mounted."""
 
 
 def install(*, machines: bool) -> None:
-    """A volume is on one instance at a time, in its own zone, under a free device name; moto checks none of it.
+    """Attaches a volume only to one instance at a time, in its own zone, under a free device name; moto checks none of this.
 
-    With `machines`, a volume stays `detaching` until the machine of its instance is reported to have let go of it.
+    With `machines`, a volume stays `detaching` until it is reported that the instance's machine no longer has it.
     """
 
     def detach(backend: Any, volume_id: str, instance_id: str | None, device_path: str | None) -> Any:
@@ -52,7 +52,7 @@ def install(*, machines: bool) -> None:
 
 
 def volume_detached(instance_id: str, volume_id: str) -> str:
-    """The machine does not have the volume (any more). Returns the volume's state; raises KeyError for an unknown one."""
+    """Records that the machine does not, or no longer, have the volume. Returns the volume's state. Raises KeyError if it is unknown."""
     volume = _find(volume_id)
     attachment = volume.attachment
     if attachment is not None and attachment.instance.id == instance_id and attachment.status in _DETACHING:
@@ -61,7 +61,7 @@ def volume_detached(instance_id: str, volume_id: str) -> str:
 
 
 def volume_busy(instance_id: str, volume_id: str) -> str:
-    """The machine has held a leaving volume for long. Returns the volume's state; raises KeyError for an unknown one."""
+    """Records that the machine has kept a `detaching` volume for long. Returns the volume's state. Raises KeyError if it is unknown."""
     volume = _find(volume_id)
     attachment = volume.attachment
     if attachment is not None and attachment.instance.id == instance_id and attachment.status == "detaching":
@@ -96,7 +96,7 @@ def _attach_volume(
 
 
 def _require_detachable(backend: Any, volume_id: str) -> Any:
-    """The volume's attachment. The instance may be left out, as a volume is on one at a time; moto fails then."""
+    """Returns the volume's attachment. The call may omit the instance, since a volume is on one at a time; moto fails without it."""
     volume = backend.volumes.get(volume_id)
     if volume is None:
         raise ec2_error("InvalidVolume.NotFound", f"The volume '{volume_id}' does not exist.")
@@ -115,7 +115,7 @@ def _require_detachable(backend: Any, volume_id: str) -> Any:
 
 
 def _release_volumes(instance: Any) -> None:
-    """At the end of an instance: its machine is gone, so nothing is waited for."""
+    """Releases the volumes of a terminated instance at once: its machine no longer exists."""
     for device, mapping in list(instance.block_device_mapping.items()):
         _detach(instance.ec2_backend, mapping.volume_id, instance.id, device)
         if mapping.delete_on_termination:
@@ -123,19 +123,19 @@ def _release_volumes(instance: Any) -> None:
 
 
 def _delete_on_termination(attachment: Any) -> bool:
-    """DescribeVolumes shows what DescribeInstances does; moto leaves it out."""
+    """Returns what DescribeInstances shows, for DescribeVolumes, where moto leaves it out."""
     mapping = attachment.instance.block_device_mapping.get(attachment.device)
     return mapping is not None and bool(mapping.delete_on_termination)
 
 
 def _describe_mappings(response: Any) -> Any:
-    """moto answers `blockDeviceMapping` with nothing that boto3 can read."""
+    """Answers DescribeInstanceAttribute for `blockDeviceMapping` in a form that boto3 can read; moto's has no content for it."""
     instance = response.ec2_backend.get_instance(response._get_param("InstanceId"))
     return ActionResult({"InstanceId": instance.id, "BlockDeviceMappings": instance.block_device_mappings})
 
 
 def _modify_block_device_mappings(response: Any) -> Any:
-    """A device that the instance does not have is refused; moto breaks on it."""
+    """Rejects a device that the instance does not have; moto crashes."""
     for mapping in response._get_param("BlockDeviceMappings", []):
         device = mapping.get("DeviceName")
         if device not in response.ec2_backend.get_instance(response._get_param("InstanceId")).block_device_mapping:

@@ -1,4 +1,4 @@
-"""VPC endpoints: the services that they can be had for, and what moto shows of them that AWS does not.
+"""VPC endpoints: the services that offer them, and differences between what moto and AWS show.
 
 https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_VpcEndpoint.html
 """
@@ -12,14 +12,14 @@ from moto.ec2.models.vpcs import VPCBackend, VPCEndPoint
 from lab.cloud.emulator.patching import original, replace
 
 GATEWAY_SERVICES = ["s3", "dynamodb"]
-"""Those with gateway endpoints; for all others moto's common description of an interface endpoint serves."""
+"""The services with gateway endpoints. For all others moto's generic description of an interface endpoint is used."""
 
 _init = original(VPCEndPoint, "__init__")
 _delete = original(VPCBackend, "delete_vpc_endpoints")
 
 
 def install() -> None:
-    """To list the services moto asks every one that it emulates and loads all their code: seconds in which no other call is answered."""
+    """Replaces the list of services: moto builds it by loading all services that it emulates, and blocks other calls for seconds."""
     replace(vpcs, "IMPLEMENTED_ENDPOINT_SERVICES", GATEWAY_SERVICES)
     replace(vpcs, "COVERED_ENDPOINT_SERVICES", GATEWAY_SERVICES)
     ManagedPrefixList.cidrs = property(_cidrs)  # pyright: ignore[reportAttributeAccessIssue] - moto's class has no such attribute
@@ -28,7 +28,7 @@ def install() -> None:
 
 
 def _init_endpoint(endpoint: Any, *args: Any, **kwargs: Any) -> None:
-    """An endpoint of which nothing is said is a gateway, which has no private DNS; moto keeps no type, and says that it has."""
+    """Makes an endpoint without a type a gateway, which has no private DNS; moto keeps no type and shows private DNS as enabled."""
     _init(endpoint, *args, **kwargs)
     endpoint.vpc_endpoint_type = endpoint.vpc_endpoint_type or "Gateway"
     if endpoint.vpc_endpoint_type.lower() == "gateway":
@@ -36,14 +36,14 @@ def _init_endpoint(endpoint: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _delete_endpoints(backend: Any, vpce_ids: list[str] | None = None) -> None:
-    """A deleted endpoint is not listed for ever; moto shows it as `deleted`."""
+    """Removes deleted endpoints from the list; moto shows them as `deleted` forever."""
     _delete(backend, vpce_ids)
     for identifier in vpce_ids or []:
         backend.vpc_end_points.pop(identifier, None)
 
 
 def _cidrs(prefix_list: Any) -> list[str]:
-    """The addresses of AWS's own lists, which DescribePrefixLists tells and moto leaves out.
+    """Returns the addresses of AWS's own prefix lists, which DescribePrefixLists shows and moto leaves out.
 
     https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_PrefixList.html
     """

@@ -1,7 +1,7 @@
-"""Whether a call is put so that it cannot be understood in two ways: what is judged must be what the API server carries out.
+"""Checks that a call cannot be interpreted in two ways: the call that is authorized must be the one that the API server carries out.
 
-The API server finds service and operation by rules of its own (the Host header among them). A request that fits no client of AWS
-(two actions, one service's scope under another's name) is refused before it can be read differently there.
+The API server finds service and operation by its own rules, which use the Host header among others. A request that no AWS client would send
+(two actions, one service's scope under another's host name) is refused, since the API server might read it differently.
 """
 
 import functools
@@ -21,14 +21,14 @@ _REST = frozenset({"rest-xml", "rest-json"})
 
 _LOOPBACK_HOST = re.compile(r"(?:127\.0\.0\.1|localhost)(?::\d+)?")
 _S3_CONTROL_HOST = re.compile(r"\d{12}\.s3-control\.[a-z]{2}(?:-[a-z]+)+-\d\.amazonaws\.com(?::\d+)?")
-"""S3 Control has the account's number in front (botocore, data/s3control/2018-08-20/endpoint-rule-set-1.json)."""
+"""S3 Control's host names start with the account id (botocore, data/s3control/2018-08-20/endpoint-rule-set-1.json)."""
 _S3_CONTROL_LOOPBACK = re.compile(r"\d{12}\." + _LOOPBACK_HOST.pattern)
 
 
 def is_unambiguous(call: Call, *, local: bool = False) -> bool:
-    """Whether the request is of the one form in which AWS's clients make such a call.
+    """Whether the request has the form in which AWS's clients make such a call.
 
-    `local`: made on this machine, where clients may have the API's address as their endpoint. Then the signature's scope alone names the
+    `local`: made on this machine, where clients may use the API's address as their endpoint. Then only the signature's scope names the
     service, for the API server too.
     """
     if call.is_s3_control:
@@ -46,7 +46,7 @@ def is_unambiguous(call: Call, *, local: bool = False) -> bool:
 
 
 def _is_unambiguous_s3_control(call: Call, *, local: bool) -> bool:
-    """S3 Control's calls are of its own host and dialect, and but for the list of keys that lose their tags they have no arguments."""
+    """Whether a call to S3 Control uses its host and protocol, and no query arguments except the list of tag keys to remove."""
     host = _S3_CONTROL_HOST.fullmatch(call.http.host) or (local and _S3_CONTROL_LOOPBACK.fullmatch(call.http.host))
     known = {"tagKeys"} if call.action == "UntagResource" else set[str]()
     bare = replace(call, http=replace(call.http, query=""))
@@ -54,7 +54,7 @@ def _is_unambiguous_s3_control(call: Call, *, local: bool) -> bool:
 
 
 def _detect_protocols(call: Call) -> frozenset[str] | None:
-    """The protocols that the request may be of; None where it bears the marks of two."""
+    """Returns the protocols that the request may use; None if it has the marks of two."""
     message = call.http
     query = Counter(key for key, _ in parse_qsl(message.query, keep_blank_values=True))
     target, remote = "X-Amz-Target" in message.headers, RPC_CBOR_PATH.fullmatch(message.path) is not None
@@ -76,7 +76,7 @@ def _service_protocols(service: str) -> frozenset[str]:
 
 
 def _has_one_subresource(call: Call) -> bool:
-    """S3's operations differ by an argument without a value (`?acl`): two of them would be two operations."""
+    """Whether it has at most one argument without a value (`?acl`): these select S3's operation, so two would mean two operations."""
     return len(_subresources() & set(call.http.query_params)) <= 1
 
 

@@ -1,7 +1,7 @@
-"""Authorizes one call: who makes it, which permissions it needs, what the policies say.
+"""Authorizes one call: identifies the caller, finds the permissions that the call needs, and evaluates the policies.
 
-Whoever signs with the administrator's keys (`lab.admin_keys`) may do everything. All others get what the role allows whose session they
-sign for, or what nobody needs to sign, wherever they call from: on this machine too, where every user and every program is at 127.0.0.1.
+Calls signed with the administrator's key (`lab.admin_keys`) may do everything. All others may do what the role of their session allows, or,
+unsigned, what needs no signature. The caller's address does not matter: on this machine every user and program calls from 127.0.0.1.
 """
 
 import datetime
@@ -26,11 +26,11 @@ from lab.cloud.iam.statements import AuthorizationRequest, Statement
 from lab.cloud.inventory import Inventory
 
 DecisionListener = Callable[[AuthorizationRequest, Principal, bool], None]
-"""Is told each ask that was judged, who asked, and whether it was allowed."""
+"""Called with each authorization request, its principal, and whether it was allowed."""
 
 
 class IamAuthorizer:
-    """Stands before the API server. `inventory` tells which subnet a caller is in; without `administrator` there is none."""
+    """Authorizes calls for the API gateway. `inventory` finds a caller's subnet; without `administrator` no key is an administrator's."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class IamAuthorizer:
             false = _signature_error(call, keys.secret, None, now)
             return _deny(false) if false is not None else AuthDecision()
         if not is_unambiguous(call, local=_is_local(call)):
-            return _deny(AwsError(message=f"{call.service}:{call.action} is not put as AWS's clients put it, so the lab refuses it."))
+            return _deny(AwsError(message=f"{call.service}:{call.action} is not in the form that AWS's clients use: refused."))
         session = await self._sessions.get(call.access_key_id) if call.access_key_id else None
         if session is None:
             return await self._authorize_unknown(call)
@@ -63,7 +63,7 @@ class IamAuthorizer:
         return _deny(false) if false is not None else await self._authorize_session(call, session, now)
 
     async def is_known_key(self, access_key_id: str) -> bool:
-        """Whether anybody has that access key. Raises aiohttp.ClientError where the API server does not answer."""
+        """Whether the access key exists. Raises aiohttp.ClientError if the API server does not answer."""
         if self._administrator is not None and access_key_id == self._administrator.access_key_id:
             return True
         return await self._sessions.get(access_key_id) is not None
@@ -73,13 +73,13 @@ class IamAuthorizer:
             return _deny(AwsError(kind="unknown key", message="The security token included in the request is invalid."))
         bucket = call.parameters.get("Bucket", "")
         if bucket and call.action != "CreateBucket" and await self._policies.bucket_policy(bucket) is None:
-            # S3 says so to whoever asks. Not passed on: moto finds its services by the beginning of an unsigned call's path too.
+            # S3 tells this to every caller. Not forwarded: moto also selects services by the path prefix of unsigned calls.
             return _deny(AwsError(kind="no bucket", message="The specified bucket does not exist"))
         return await self._evaluate(call, Principal(), IamRole(), datetime.datetime.now(datetime.UTC), instance_id="")
 
     async def _authorize_session(self, call: Call, session: RoleSession, now: datetime.datetime) -> AuthDecision:
         role = await self._policies.role(session.principal.role_arn)
-        if role.id != session.principal.user_id.partition(":")[0]:  # gone, or another one of its name
+        if role.id != session.principal.user_id.partition(":")[0]:  # deleted, or replaced by another of the same name
             return _deny(AwsError(kind="unknown key", message="The security token included in the request is invalid."))
         principal = replace(session.principal, tags=role.tags)
         return await self._evaluate(call, principal, role, now, instance_id=session.instance_id)
@@ -98,7 +98,7 @@ class IamAuthorizer:
         try:
             needed = await required_permissions.permissions_for(call, place, self._policies)
         except UnknownCallError as error:
-            return _deny(AwsError(message=f"The lab does not know which rights {error} needs, so it refuses the call."))
+            return _deny(AwsError(message=f"The lab does not know which permissions {error} needs, so it refuses the call."))
         for need in needed:
             against = await self._deny_reason(need, principal, role, await self._with_resource_context(need, call.region, facts), endpoint)
             if against is not None:
@@ -138,7 +138,7 @@ class IamAuthorizer:
     async def _with_resource_context(
         self, permission: RequiredPermission, region: str, context: dict[str, tuple[str, ...]]
     ) -> dict[str, tuple[str, ...]]:
-        """The facts with those of the resource that the need is about, as it is now."""
+        """Returns the context with the condition keys of the permission's resource in its current state."""
         if permission.subnet_of and (subnet := await self._policies.subnet_of(region, permission.subnet_of)):
             context = {**context, SUBNET_KEY: (subnet,)}
         if permission.tags_of:
@@ -160,7 +160,7 @@ class IamAuthorizer:
                 return (await self._policies.role(arn)).trust
 
     async def _s3_endpoint_context(self, call: Call) -> tuple[GatewayEndpoint | None, dict[str, tuple[str, ...]]]:
-        """The S3 gateway that the call has come through, and what AWS then knows of the network that it comes from."""
+        """Returns the S3 gateway endpoint that the call came through, and the condition keys that AWS then has for its network."""
         facts = await self._inventory.instance_at(call.caller)
         subnet = facts.subnet.get("SubnetId", "") if facts is not None and facts.subnet else ""
         inside = facts is not None and subnet and facts.region == call.region

@@ -1,4 +1,4 @@
-"""What a call's body says, where the call's flat parameters do not hold it. Raises `UnknownCallError` where it cannot be read."""
+"""Reads from a call's body what its flat parameters do not contain. Raises `UnknownCallError` if the body cannot be read."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from lab.cloud.iam.permission import UnknownCallError
 
 
 def json_body(call: Call) -> Mapping[str, Any]:
-    """The object of a JSON call; empty for a call of another dialect."""
+    """Returns the object in a JSON body; empty for a call in another protocol."""
     if "X-Amz-Target" not in call.http.headers:
         return {}
     try:
@@ -23,7 +23,7 @@ def json_body(call: Call) -> Mapping[str, Any]:
 
 
 def json_tags(call: Call) -> dict[str, str]:
-    """The tags of a JSON call: an object (`tags`) or a list of keys and values (`Tags`)."""
+    """Returns the tags in a JSON body: an object (`tags`) or a list of keys and values (`Tags`)."""
     body = json_body(call)
     given: Any = body.get("tags") or body.get("Tags") or {}
     try:
@@ -35,7 +35,7 @@ def json_tags(call: Call) -> dict[str, str]:
 
 
 def xml_body(call: Call) -> ElementTree.Element:
-    """The root of a REST call's body."""
+    """Returns the root element of a REST call's body."""
     try:
         return ElementTree.fromstring(call.http.body)  # noqa: S314 - expat limits what entities may grow to, and no entity is fetched
     except ElementTree.ParseError as error:
@@ -43,10 +43,10 @@ def xml_body(call: Call) -> ElementTree.Element:
 
 
 def element_texts(element: ElementTree.Element, name: str) -> list[str]:
-    """The texts of all elements of a name below this one, whatever their namespace."""
+    """Returns the texts of all descendants with this name, in any namespace."""
     return [(one.text or "").strip() for one in element.iter() if one.tag.rpartition("}")[2] == name]
 
 
 def descendants(element: ElementTree.Element, name: str) -> list[ElementTree.Element]:
-    """All elements of a name below this one."""
+    """Returns all descendants with this name, in any namespace."""
     return [one for one in element.iter() if one.tag.rpartition("}")[2] == name]

@@ -14,7 +14,7 @@ from lab.cloud.iam.patterns import MissingValueError, PolicyPattern, Unsupported
 from lab.cloud.iam.request_context import RequestContext
 
 Comparator = Callable[[PolicyPattern, str], bool]
-"""Whether a request's value is what the policy names. Raises ValueError where the two cannot be compared."""
+"""Whether a request's value matches the policy's. Raises ValueError if the two cannot be compared."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class _Operator:
 
 
 def evaluate_condition(operator: str, key: str, expected: Sequence[str], context: RequestContext, *, with_variables: bool) -> bool | None:
-    """Whether one line of a Condition block is met; None where the lab cannot tell.
+    """Returns whether one line of a Condition block is met, or None if the lab cannot tell.
 
-    `with_variables`: whether the policy's version knows policy variables.
+    `with_variables`: whether the policy's version supports policy variables.
     """
     values = context.get(key)
     if values is None:
@@ -41,7 +41,7 @@ def evaluate_condition(operator: str, key: str, expected: Sequence[str], context
         return None
     try:
         texts = [substitute_variables(text, context if with_variables else None) for text in expected]
-        # Neither quantifier minds IfExists: it is asked of each value, and there each value exists.
+        # IfExists has no effect with a quantifier: the operator is applied to each value, and each value exists.
         match quantifier.lower():
             case "forallvalues":
                 return all(_matches(found, texts, value) for value in values)
@@ -74,7 +74,7 @@ def _by_date(compare: Callable[[float, float], bool]) -> Comparator:
 
 
 def _timestamp(text: str) -> float:
-    """Seconds since 1970 of an ISO 8601 time or of such seconds."""
+    """Returns seconds since 1970, from an ISO 8601 time or a number of seconds."""
     try:
         return float(text)
     except ValueError:

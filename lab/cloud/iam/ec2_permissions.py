@@ -1,7 +1,7 @@
 """What calls to EC2 need: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
 
-A resource that a call is about brings its own tags (`aws:ResourceTag`); one that it makes brings the tags that the call puts on it
-(`aws:RequestTag`), and putting them on is an action of its own, `ec2:CreateTags` with the key `ec2:CreateAction`:
+For an existing resource the context has its tags (`aws:ResourceTag`); for one that the call creates, the tags in the call
+(`aws:RequestTag`). Tagging at creation also needs the action `ec2:CreateTags`, with the key `ec2:CreateAction`:
 https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/supported-iam-actions-tagging.html
 """
 
@@ -14,17 +14,17 @@ from lab.cloud.iam.permission import REQUEST_TAG_KEYS, RESOURCE_TAG_KEYS, Requir
 
 _PROFILE_PARAMETERS = ("IamInstanceProfile.Name", "IamInstanceProfile.Arn")
 _UNSCOPED_ATTRIBUTE_CALLS = frozenset({"DescribeAddressesAttribute"})
-"""Of the calls that describe an attribute those that policies cannot limit to a resource, as they cannot any other Describe call."""
+"""Calls that describe an attribute and, like other Describe calls, cannot be limited to a resource by policies."""
 _CREATED_AT_LAUNCH: Sequence[str] = ("instance", "network-interface", "volume")
 _REFERENCED_AT_LAUNCH = {"ImageId": "image", "SubnetId": "subnet", "SecurityGroupId": "security-group", "KeyName": "key-pair"}
 _ACCOUNTLESS_TYPES = frozenset({"image", "snapshot"})
-"""Kinds whose ARNs name no account."""
+"""Kinds of resources whose ARNs contain no account."""
 
 MakeArn = Callable[[str], str]
 
 
 def permissions_for(call: Call, arn: MakeArn) -> list[RequiredPermission]:
-    """What a call needs, beside a role that it passes on. `arn` makes an ARN of its end. Raises `UnknownCallError`."""
+    """Returns what a call needs, except `iam:PassRole`. `arn` makes an ARN from its last part. Raises `UnknownCallError`."""
     if call.action.startswith("Describe") and (not call.action.endswith("Attribute") or call.action in _UNSCOPED_ATTRIBUTE_CALLS):
         return [RequiredPermission(action=f"ec2:{call.action}")]
     if call.action in {"CreateTags", "DeleteTags"}:
@@ -42,7 +42,7 @@ def permissions_for(call: Call, arn: MakeArn) -> list[RequiredPermission]:
             for parameter, kind in row.items()
             for identifier in _values(call, parameter)
         ]
-        if row and not _values(call, next(iter(row))):  # the first names what the call is about
+        if row and not _values(call, next(iter(row))):  # the first parameter names the call's main resource
             raise UnknownCallError(call)
         found += _permissions_on_created(call, CREATED_RESOURCES.get(call.action, ()), arn)
     if not found:
@@ -51,7 +51,7 @@ def permissions_for(call: Call, arn: MakeArn) -> list[RequiredPermission]:
 
 
 def passed_profile(call: Call) -> str | None:
-    """The name of an instance profile that the call gives to an instance."""
+    """Returns the name of the instance profile that the call gives to an instance, if any."""
     if call.action not in {"RunInstances", "AssociateIamInstanceProfile"}:
         return None
     named = next((call.parameters[key] for key in _PROFILE_PARAMETERS if key in call.parameters), None)
@@ -59,12 +59,12 @@ def passed_profile(call: Call) -> str | None:
 
 
 def passed_role(call: Call) -> str | None:
-    """The ARN of a role that the call hands to VPC flow logs."""
+    """Returns the ARN of the role that the call passes to VPC flow logs, if any."""
     return call.parameters.get("DeliverLogsPermissionArn") if call.action == "CreateFlowLogs" else None
 
 
 def resource_type(call: Call, identifier: str) -> str:
-    """A resource's kind, by the beginning of its id. Raises `UnknownCallError`."""
+    """Returns a resource's kind from the prefix of its id. Raises `UnknownCallError`."""
     kind = RESOURCE_TYPES.get(identifier.partition("-")[0])
     if kind is None:
         raise UnknownCallError(call)
@@ -72,7 +72,7 @@ def resource_type(call: Call, identifier: str) -> str:
 
 
 def resource_permission(call: Call, kind: str, identifier: str, arn: MakeArn) -> RequiredPermission:
-    """The call's action on a resource that exists."""
+    """Returns the permission for the call's action on an existing resource."""
     return _permission_on_existing(call, kind, identifier, arn)
 
 
@@ -94,7 +94,7 @@ def _permission_on_existing(
 
 
 def _permissions_on_created(call: Call, kinds: Sequence[str], arn: MakeArn) -> list[RequiredPermission]:
-    """The call's action on what it makes, and the tags that it puts on that."""
+    """Returns the permissions for the call's action on what it creates, and for tagging it."""
     tags = _specified_tags(call)
     if set(tags) - set(kinds):
         raise UnknownCallError(call)
@@ -103,7 +103,7 @@ def _permissions_on_created(call: Call, kinds: Sequence[str], arn: MakeArn) -> l
         if kind == "security-group-rule" and kind not in tags:
             continue
         facts = request_tag_context(tags.get(kind, {}))
-        # What is about to be made has no tags yet.
+        # A resource that does not exist yet has no tags.
         found.append(
             RequiredPermission(
                 action=f"ec2:{call.action}",
@@ -136,20 +136,20 @@ def _launch_permissions(call: Call, arn: MakeArn) -> list[RequiredPermission]:
 
 
 def _values(call: Call, parameter: str) -> list[str]:
-    """A parameter's value or values (`InstanceId`, `InstanceId.1`)."""
+    """Returns a parameter's value or values (`InstanceId`, `InstanceId.1`)."""
     numbered = re.compile(rf"{parameter}(\.\d+)?")
     return [value for key, value in call.parameters.items() if numbered.fullmatch(key) and value]
 
 
 def _tags(call: Call, prefix: str) -> dict[str, str]:
-    """The tags below a numbered parameter (`Tag.1.Key`, `Tag.1.Value`)."""
+    """Returns the tags below a numbered parameter (`Tag.1.Key`, `Tag.1.Value`)."""
     numbered = re.compile(rf"{re.escape(prefix)}\.(\d+)\.Key")
     found = {match[1]: value for key, value in call.parameters.items() if (match := numbered.fullmatch(key))}
     return {key: call.parameters.get(f"{prefix}.{number}.Value", "") for number, key in found.items()}
 
 
 def _specified_tags(call: Call) -> dict[str, dict[str, str]]:
-    """The tags of each kind of resource that the call makes."""
+    """Returns the tags in the call for each kind of resource that it creates."""
     found: dict[str, dict[str, str]] = {}
     for key, kind in call.parameters.items():
         if match := re.fullmatch(r"(TagSpecification\.\d+)\.ResourceType", key):

@@ -1,4 +1,4 @@
-"""Which resources EC2's calls are about, and which they make.
+"""Tables of the resources that EC2's calls act on and create.
 
 https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
 """
@@ -52,7 +52,7 @@ REFERENCED_RESOURCES: Mapping[str, Mapping[str, str]] = {
     "StopInstances": {"InstanceId": "instance"},
     "TerminateInstances": {"InstanceId": "instance"},
 }
-"""By call: the parameters that name resources, and of which kind (empty: by the id). Where a call names several, each must be allowed."""
+"""By call: the parameters that name resources, and their kind (empty: derived from the id). Each named resource must be allowed."""
 
 CREATED_RESOURCES: Mapping[str, tuple[str, ...]] = {
     "AllocateAddress": ("elastic-ip",),
@@ -68,7 +68,7 @@ CREATED_RESOURCES: Mapping[str, tuple[str, ...]] = {
     "CreateVpc": ("vpc",),
     "CreateVpcEndpoint": ("vpc-endpoint",),
 }
-"""By call: the kinds of what it makes. A rule counts as made only where the call tags it."""
+"""By call: the kinds of resources that it creates. A security group rule counts as created only if the call tags it."""
 
 RESOURCE_TYPES: Mapping[str, str] = {
     "eipalloc": "elastic-ip",
@@ -86,4 +86,4 @@ RESOURCE_TYPES: Mapping[str, str] = {
     "vpc": "vpc",
     "vpce": "vpc-endpoint",
 }
-"""Kinds by the prefix of their ids."""
+"""Kinds of resources by the prefix of their ids."""

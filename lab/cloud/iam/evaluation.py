@@ -1,8 +1,8 @@
 """Policy evaluation for one authorization request, in AWS's order.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html, within one account and without organisations'
-policies: a Deny anywhere refuses; a boundary and a VPC endpoint's policy must allow, if there is one; then an identity policy or the
-resource's own must.
+policies: a Deny in any policy refuses; a permissions boundary and a VPC endpoint policy, if there are any, must allow; then an identity
+policy or the resource's own policy must allow.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from lab.cloud.iam.statements import AuthorizationRequest, Statement
 
 @dataclass(frozen=True, kw_only=True)
 class ApplicablePolicies:
-    """The policies in force for an ask. None where there is no such policy: then it neither allows nor limits."""
+    """The policies that apply to a request. None means that there is no such policy, which then neither allows nor limits."""
 
     identity: Sequence[Statement] = ()
     boundary: Sequence[Statement] | None = None
@@ -23,7 +23,7 @@ class ApplicablePolicies:
 
 
 def deny_reason(request: AuthorizationRequest, principal: Principal, policies: ApplicablePolicies) -> str | None:
-    """Why the ask is refused, in AWS's words; None where it is allowed."""
+    """Returns why the request is denied, in AWS's wording, or None if it is allowed."""
     said_of_it = [statement for statement in policies.resource or () if statement.match_principal(principal) and statement.applies(request)]
     of_endpoint = [one for one in policies.endpoint or () if one.match_principal(principal) and one.applies(request)]
     of_identity = [one for one in policies.identity if one.applies(request)]

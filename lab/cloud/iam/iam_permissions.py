@@ -24,12 +24,12 @@ _BOUNDARY_ACTIONS = frozenset(
         "UpdateRole", "UpdateRoleDescription",
     }
 )  # fmt: skip
-"""Calls that bring the boundary which the role has; CreateRole and PutRolePermissionsBoundary bring the one that it is to have."""
+"""Calls whose context has the role's current boundary. For CreateRole and PutRolePermissionsBoundary it is the new one."""
 _BOUNDARY_KEY = "iam:permissionsboundary"
 
 
 def permissions_for(call: Call, partition: str, account: str) -> list[RequiredPermission]:
-    """What a call needs, a role's or profile's path being `/`. Raises `UnknownCallError`."""
+    """Returns what a call needs, assuming that roles and profiles have the path `/`. Raises `UnknownCallError`."""
     role, profile = call.parameters.get("RoleName", ""), call.parameters.get("InstanceProfileName", "")
     start = f"arn:{partition}:iam::{account}"
     role_arn, facts = f"{start}:role/{role}", request_tag_context(_tags(call))

@@ -17,33 +17,33 @@ _LITERALS = frozenset({"*", "?", "$"})
 
 
 class UnsupportedValueError(Exception):
-    """A variable or value that the lab does not work out: whether the statement applies cannot be told."""
+    """A variable or value that the lab does not support, so that it cannot tell whether the statement applies."""
 
 
 class MissingValueError(Exception):
-    """A variable that the request has no value for: AWS then applies no statement that names it."""
+    """A variable without a value in the request. On AWS, a statement that uses it does not apply."""
 
 
 @dataclass(frozen=True)
 class PolicyPattern:
-    """A policy's text with its variables filled in: pieces that are patterns, and pieces that stand for themselves."""
+    """A policy's text with its variables substituted: parts that are patterns, and literal parts."""
 
     segments: tuple[tuple[str, bool], ...]
-    """Text, and whether wildcards in it are wildcards."""
+    """Each part's text, and whether wildcards in it are active."""
 
     @property
     def literal(self) -> str:
-        """The text, each character standing for itself."""
+        """The text with every character taken literally."""
         return "".join(text for text, _ in self.segments)
 
     def matches(self, value: str) -> bool:
-        """Whether `value` is like it: `*` stands for any characters, `?` for one."""
+        """Whether `value` matches: `*` matches any characters, `?` exactly one."""
         return _compile_glob(self, arn=False).fullmatch(value) is not None
 
     def matches_arn(self, value: str) -> bool:
-        """The same for an ARN, whose first five parts are matched each by itself; `*` alone is like every one.
+        """Whether an ARN matches. Each of its first five parts is matched separately; `*` alone matches every ARN.
 
-        Raises `UnsupportedValueError` for a text with too few parts: IAM takes no such policy, so nobody can say what it would mean.
+        Raises `UnsupportedValueError` if the text has too few parts. IAM rejects such policies, so their meaning is undefined.
         """
         if self.segments == _MATCH_ALL:
             return True
@@ -53,9 +53,9 @@ class PolicyPattern:
 
 
 def substitute_variables(text: str, context: RequestContext | None) -> PolicyPattern:
-    """The text with its policy variables filled in. `context` None: a policy of the version 2008-10-17, which knows no variables.
+    """Returns the text with its policy variables substituted. `context` None: a policy of version 2008-10-17, which has no variables.
 
-    Raises `MissingValueError`, or `UnsupportedValueError` where a variable's value is not known to the lab.
+    Raises `MissingValueError`, or `UnsupportedValueError` if the lab does not support a variable.
     """
     if context is None or "${" not in text:
         return PolicyPattern(((text, True),))
@@ -99,5 +99,5 @@ def _compile_glob(text: PolicyPattern, *, arn: bool) -> re.Pattern[str]:
 
 @functools.lru_cache(maxsize=4096)
 def action_pattern(text: str) -> re.Pattern[str]:
-    """An action of a policy (`s3:Get*`); AWS does not mind its case."""
+    """Returns the pattern of a policy's action (`s3:Get*`), which is case-insensitive."""
     return re.compile(_compile_glob(PolicyPattern(((text, True),)), arn=False).pattern, re.DOTALL | re.IGNORECASE)

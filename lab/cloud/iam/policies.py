@@ -1,6 +1,6 @@
-"""The policies in force, read from the API when a call first needs them and kept until a call changes something that they hang on.
+"""The policies in force: read from the API when first needed, and cached until a call changes something that they depend on.
 
-AWS takes seconds to apply a change of IAM everywhere; here it is in force with the next call.
+AWS takes seconds to apply a change of IAM everywhere; here it applies from the next call on.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ T = TypeVar("T")
 CacheGroup = Literal["iam", "bucket", "secret", "endpoint", "tags"]
 
 _NOT_FOUND_CODES = frozenset({"NoSuchEntity", "NoSuchBucket", "NoSuchBucketPolicy", "ResourceNotFoundException", "404"})
-"""The last is moto's for a path that it serves itself, such as /favicon.ico."""
+"""The last is moto's code for a path that it serves itself, such as /favicon.ico."""
 _BUCKET_NAME = re.compile(r"[a-zA-Z0-9._-]{1,255}")
-"""What a bucket can be called, old ones too (`VALID_BUCKET` in botocore's handlers.py). botocore takes an access point's ARN besides,
-which is no bucket of this API."""
+"""Valid bucket names, including those of old buckets (`VALID_BUCKET` in botocore's handlers.py). botocore also accepts the ARNs of access
+points, which this API does not have."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class IamRole:
-    """What IAM says of a role."""
+    """A role's data in IAM."""
 
     id: str = ""
-    """Its unique id; empty for a role that is gone, which may do nothing."""
+    """Its unique id; empty for a deleted role, which may do nothing."""
     identity: Sequence[Statement] = ()
     boundary: Sequence[Statement] | None = None
     boundary_arn: str = ""
-    """Empty where it has none."""
+    """Empty if it has none."""
     trust: Sequence[Statement] = ()
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -53,58 +53,58 @@ class GatewayEndpoint:
 
 
 class PolicyStore:
-    """Reads policies by clients of the moto server. A policy that is no JSON of the known form raises ValueError."""
+    """Reads policies from the moto server. Raises ValueError for a policy that is not valid JSON of the known form."""
 
     def __init__(self, clients: MotoClients) -> None:
         self._clients = clients
         self._cache: dict[CacheGroup, dict[object, object]] = {"iam": {}, "bucket": {}, "secret": {}, "endpoint": {}, "tags": {}}
 
     def invalidate(self, service: str, action: str) -> None:
-        """To be called after every call that may have changed something."""
+        """Drops cached results that the call may have changed. Must be called after every call that may change something."""
         topic = _cache_group(service, action)
         if topic is not None:
             self._cache[topic] = {}
 
     async def role(self, arn: str) -> IamRole:
-        """A role's policies and trust."""
+        """Returns a role's policies and trust policy."""
         return await self._cached("iam", ("role", arn), lambda: self._role(arn))
 
     async def profile_role_arn(self, name: str) -> str | None:
-        """The ARN of the role in an instance profile."""
+        """Returns the ARN of the role in an instance profile, or None if there is none."""
         return await self._cached("iam", ("profile", name), lambda: self._profile_role_arn(name))
 
     async def bucket_policy(self, name: str) -> Sequence[Statement] | None:
-        """A bucket's policy, empty without one; None where there is no such bucket."""
+        """Returns a bucket's policy, empty if it has none; None if there is no such bucket."""
         return await self._cached("bucket", name, lambda: self._bucket_policy(name))
 
     async def secret_arn(self, region: str, secret_id: str) -> str | None:
-        """A secret's ARN by its name or ARN."""
+        """Returns a secret's ARN by its name or ARN, or None if there is none."""
         return await self._cached("secret", ("arn", region, secret_id), lambda: self._secret_arn(region, secret_id))
 
     async def secret_policy(self, arn: str) -> Sequence[Statement]:
-        """A secret's own policy, empty without one."""
+        """Returns a secret's own policy, empty if it has none."""
         return await self._cached("secret", ("policy", arn), lambda: self._secret_policy(arn))
 
     async def gateway_endpoint(self, region: str, subnet_id: str) -> GatewayEndpoint | None:
-        """The gateway by which a subnet reaches S3; None where it has none."""
+        """Returns the gateway endpoint through which a subnet reaches S3, or None if there is none."""
         return await self._cached("endpoint", (region, subnet_id), lambda: self._gateway_endpoint(region, subnet_id))
 
     async def tags(self, region: str, identifier: str) -> Mapping[str, str]:
-        """The tags of an EC2 resource; empty where it has none, or is not there."""
+        """Returns the tags of an EC2 resource; empty if it has none or does not exist."""
         return await self._cached("tags", (region, identifier), lambda: self._tags(region, identifier))
 
     async def subnet_of(self, region: str, interface_id: str) -> str:
-        """The ARN of a network interface's subnet; empty where there is no such interface. An interface keeps its subnet."""
+        """Returns the ARN of a network interface's subnet, which never changes; empty if there is no such interface."""
         return await self._cached("endpoint", ("interface", region, interface_id), lambda: self._subnet_of(region, interface_id))
 
     async def associated_ids(self, region: str, association: str) -> list[str]:
-        """The ids of what an association joins."""
+        """Returns the ids of the resources that an association joins."""
         return await asyncio.to_thread(self._associated_ids, region, association)
 
     async def _cached(self, topic: CacheGroup, key: object, load: Callable[[], T]) -> T:
         kept = self._cache[topic]
         if key not in kept:
-            # A change while it is read replaces the whole folder: what was read is then kept in the old one, which nobody opens again.
+            # A change during the read replaces the whole cache: the result is then stored in the old one, which is no longer used.
             kept[key] = await asyncio.to_thread(load)
         return cast("T", kept[key])
 
@@ -211,7 +211,7 @@ class PolicyStore:
 
 
 _ALLOW_ALL: Mapping[str, Any] = {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
-"""What an endpoint without a policy of its own has."""
+"""The policy of an endpoint that was made without one."""
 
 
 def _cache_group(service: str, action: str) -> CacheGroup | None:
@@ -229,14 +229,14 @@ def _cache_group(service: str, action: str) -> CacheGroup | None:
 
 
 def _parse(document: Any) -> Sequence[Statement]:
-    """The API gives a policy as an object or as text, which may be quoted as in a URL."""
+    """Parses a policy, which the API returns as an object or as text, possibly URL-encoded."""
     if isinstance(document, str):
         document = json.loads(document if document.lstrip().startswith("{") else unquote(document))
     return parse_policy(cast("Mapping[str, Any]", document))
 
 
 def _not_found_code(error: ClientError) -> str:
-    """The error's code, if it says that the thing is not there; raises it otherwise."""
+    """Returns the error's code if it means that the resource does not exist; raises the error otherwise."""
     code = error.response.get("Error", {}).get("Code", "")
     if code not in _NOT_FOUND_CODES:
         raise error

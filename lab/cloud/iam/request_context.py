@@ -1,7 +1,7 @@
-"""What is known of one request and of who makes it: the values behind condition keys and policy variables.
+"""The context of one request: the values of condition keys and policy variables, from the request and its principal.
 
-Three cases differ: a key with values, a key that this request does not have (AWS says so), and a key that the lab does not work out. The
-last must neither let a call pass nor spare it from a Deny, so it is told apart from the second.
+A key has values, or is absent from the request as on AWS, or is not supported by the lab. An unsupported key must neither allow a call nor
+protect it from a Deny, so it is distinguished from an absent one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -46,40 +46,40 @@ SUPPORTED_KEYS = frozenset(
         "secretsmanager:versionstage",
     }
 )
-"""Keys, in small letters, that a request has or has not; `Facts.values` tells which."""
+"""Supported keys, in lower case: `RequestContext.values` has those that a request has; the others are absent."""
 
 _SUPPORTED_PREFIXES = ("aws:principaltag/",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Principal:
-    """A session of a role, or nobody (an unsigned call)."""
+    """A role's session, or anonymous (an unsigned call)."""
 
     account: str = ""
     role_arn: str = ""
     session_arn: str = ""
     user_id: str = ""
-    """`<role's unique id>:<session name>`; the session name is the instance id where EC2 made the session."""
+    """`<role's unique id>:<session name>`; the session name is the instance id if EC2 made the session."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
     """The role's tags."""
 
     @property
     def anonymous(self) -> bool:
-        """Whether it is nobody."""
+        """Whether the call is unsigned."""
         return not self.session_arn
 
 
 @dataclass(frozen=True, kw_only=True)
 class RequestContext:
-    """Values by condition key, in small letters (AWS does not mind the case of keys)."""
+    """Values by condition key, in lower case (keys are case-insensitive)."""
 
     values: Mapping[str, tuple[str, ...]]
     supported_keys: Iterable[str] = SUPPORTED_KEYS
     supported_prefixes: tuple[str, ...] = ()
-    """Of further keys that are worked out."""
+    """Prefixes of further supported keys."""
 
     def get(self, key: str) -> tuple[str, ...] | None:
-        """The key's values; empty where the request does not have it; None where the lab does not work it out."""
+        """Returns the key's values; empty if the request does not have it; None if the lab does not support it."""
         name = key.lower()
         found = self.values.get(name)
         if found is not None:

@@ -1,8 +1,7 @@
-"""What a call needs: which IAM actions on which resources.
+"""The permissions that a call needs: which IAM actions on which resources.
 
-AWS publishes this per service (https://docs.aws.amazon.com/service-authorization/latest/reference/); no library carries it, so the
-tables here hold the calls that hosts of such stacks and their deployers make. A call that is in none is refused (`UnknownCallError`), never
-let through.
+AWS publishes this per service (https://docs.aws.amazon.com/service-authorization/latest/reference/), and no library has it. The tables here
+contain the calls that the hosts of such stacks and their deployers make. A call that is in none is refused (`UnknownCallError`).
 """
 
 from collections.abc import Mapping
@@ -16,36 +15,36 @@ from lab.cloud.iam.permission import REQUEST_TAG_KEYS, RESOURCE_TAG_KEYS, Requir
 
 
 class ResourceLookup(Protocol):
-    """What the API must be asked for to name a call's resources."""
+    """Lookups in the API that are needed to name a call's resources."""
 
     async def secret_arn(self, region: str, secret_id: str) -> str | None:
-        """The ARN of a secret by its name or ARN; None where there is none."""
+        """Returns a secret's ARN by its name or ARN, or None if there is none."""
         ...
 
     async def profile_role_arn(self, name: str) -> str | None:
-        """The ARN of the role in an instance profile; None where there is none."""
+        """Returns the ARN of the role in an instance profile, or None if there is none."""
         ...
 
     async def associated_ids(self, region: str, association: str) -> list[str]:
-        """The ids of what an association joins: a route table and a subnet or gateway, or an address and an interface; empty for none."""
+        """Returns the ids that an association joins: a route table and a subnet or gateway, or an address and an interface; else empty."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class ArnScope:
-    """Where a call's resources lie."""
+    """The partition, region and account of a call's resources."""
 
     partition: str
     region: str
     account: str
 
     def arn(self, service: str, resource: str) -> str:
-        """An ARN there."""
+        """Returns the ARN of a service's resource; `resource` is its last part."""
         return f"arn:{self.partition}:{service}:{self.region}:{self.account}:{resource}"
 
 
 async def permissions_for(call: Call, scope: ArnScope, resources: ResourceLookup) -> list[RequiredPermission]:
-    """All of what the call needs: each of them must be allowed. Empty for a call that everybody may make. Raises `UnknownCallError`."""
+    """Returns all permissions that the call needs; each must be allowed. Empty if anyone may make it. Raises `UnknownCallError`."""
     if call.service == "s3":
         return s3_permissions.permissions_for(call, scope.partition)
     if call.service == "ec2":
@@ -73,8 +72,8 @@ async def _ec2_permissions(call: Call, scope: ArnScope, resources: ResourceLooku
 
     if call.action in ("DisassociateRouteTable", "DisassociateAddress"):
         joined = await resources.associated_ids(call.region, call.parameters.get("AssociationId", ""))
-        # An address that has lost its association already is for the service to name. AWS's reference does not say what the call is judged
-        # by; a policy made from this one holds either way, since it asks for tags only where there are any.
+        # If the address has no association any more, the service itself reports it. AWS's reference does not say which resource the call is
+        # then authorized for; a policy derived from this works either way, since it requires tags only where there are any.
         if not joined and call.action == "DisassociateAddress":
             return [
                 RequiredPermission(action="ec2:DisassociateAddress", resource=arn("elastic-ip/*"), supported_prefixes=RESOURCE_TAG_KEYS)
@@ -171,12 +170,12 @@ def _sts_permissions(call: Call) -> list[RequiredPermission]:
 
 @dataclass(frozen=True, kw_only=True)
 class _NamedResource:
-    """Calls that name their one resource in a parameter."""
+    """Calls that name their only resource in a parameter."""
 
     actions: frozenset[str]
     parameter: str
     arn: str
-    """The ARN's end, of the call's parameters; or a whole ARN."""
+    """The template of the ARN's last part, with the call's parameters, or of a whole ARN."""
     defaults: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
@@ -224,7 +223,7 @@ def _named_resource_permissions(call: Call, scope: ArnScope, row: _NamedResource
     if not parameters.get(row.parameter):
         raise UnknownCallError(call)
     end = row.arn.format_map(parameters)
-    # AWS's own parameters are of no account: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html
+    # AWS's own parameters belong to no account: https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-public-parameters.html
     where = ArnScope(partition=scope.partition, region=scope.region, account="") if end.startswith("parameter/aws/") else scope
     resource = end if end.startswith("arn:") else where.arn(call.service, end)
     tags = json_tags(call) if call.action == "CreateLogGroup" else {}
@@ -250,7 +249,7 @@ _TAG_ACTIONS = frozenset({"ListTagsForResource", "TagResource", "UntagResource"}
 
 
 def _log_tag_permissions(call: Call) -> list[RequiredPermission]:
-    """Of a log group whose ARN, other than in every other call, has no `:*` at its end.
+    """Returns the permissions for a log group's tags. Only in these calls its ARN has no `:*` at the end.
 
     https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_LogGroup.html, `logGroupArn`.
     """
@@ -265,5 +264,5 @@ def _log_tag_permissions(call: Call) -> list[RequiredPermission]:
 
 
 def _flat_strings(call: Call) -> dict[str, str]:
-    """A JSON body's top-level strings, which a form's or path's parameters have already."""
+    """Returns a JSON body's top-level strings, for calls whose parameters are not in a form or path."""
     return {key: value for key, value in json_body(call).items() if isinstance(value, str)}

@@ -1,4 +1,4 @@
-"""Who an access key stands for: the session behind it, kept once known, because a session never changes."""
+"""Finds the role session of an access key. Results are cached, because a session never changes."""
 
 import datetime
 from dataclasses import dataclass
@@ -10,35 +10,35 @@ from lab.cloud.internal_api import SESSIONS_PREFIX, SessionInfo
 
 INSTANCE_PREFIX = "i-"
 SESSION_KEY_PREFIX = "ASIA"
-"""Of the access keys of sessions: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
+"""The prefix of sessions' access keys: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoleSession:
-    """A role's session with the secrets that its calls are signed with."""
+    """A role's session, with the secret key and token that sign its calls."""
 
     secret: str
     token: str
     expires: datetime.datetime
     principal: Principal
-    """Without the role's tags, which may change."""
+    """Without the role's tags, since they may change."""
 
     @property
     def instance_id(self) -> str:
-        """The instance that it was made for; empty where it was made otherwise."""
+        """The id of the instance that it was made for; empty if it was not made for one."""
         name = self.principal.session_arn.rpartition("/")[2]
         return name if name.startswith(INSTANCE_PREFIX) else ""
 
 
 class RoleSessions:
-    """The sessions that the API server knows, asked for over `http`, a client of the moto server."""
+    """The sessions in the API server, read through `http`, a client of the moto server."""
 
     def __init__(self, http: aiohttp.ClientSession) -> None:
         self._http = http
         self._cache: dict[str, RoleSession] = {}
 
     async def get(self, access_key_id: str) -> RoleSession | None:
-        """The session of an access key; None where no session has it. Raises aiohttp.ClientError where the server does not answer."""
+        """Returns the session of an access key, or None if there is none. Raises aiohttp.ClientError if the server does not answer."""
         if access_key_id not in self._cache:
             if not access_key_id.startswith(SESSION_KEY_PREFIX) or not access_key_id.isalnum():
                 return None

@@ -18,11 +18,11 @@ _VPC_ACTIONS = frozenset({"CreateHostedZone", "ListHostedZonesByVPC"})
 
 
 def permissions_for(call: Call, partition: str) -> list[RequiredPermission]:
-    """What a call needs. Raises `UnknownCallError`."""
+    """Returns what a call needs. Raises `UnknownCallError`."""
     action, parameters = f"route53:{call.action}", call.parameters
     zone = f"arn:{partition}:route53:::hostedzone"
     if call.action in _UNSCOPED_ACTIONS:
-        # A private zone's VPC is looked at on the caller's behalf: `ec2:DescribeVpcs` is a dependent action of both.
+        # Route 53 describes a private zone's VPC on the caller's behalf: `ec2:DescribeVpcs` is a dependent action of both calls.
         return [
             RequiredPermission(action=action),
             *([RequiredPermission(action="ec2:DescribeVpcs")] if call.action in _VPC_ACTIONS else []),
@@ -40,10 +40,10 @@ def permissions_for(call: Call, partition: str) -> list[RequiredPermission]:
 def _change_context(call: Call) -> Mapping[str, tuple[str, ...]]:
     """https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/specifying-conditions-route53.html
 
-    Names are normalized: small letters and no dot at the end.
+    Names are normalized: lower case, without a final dot.
     """
     body = xml_body(call)
-    # Only a record set's own name: an alias' target is a DNSName.
+    # Only a record set's own name: an alias's target is a DNSName.
     names = {text.lower().removesuffix(".") for text in element_texts(body, "Name")}
     prefix = "route53:changeresourcerecordsets"
     return {

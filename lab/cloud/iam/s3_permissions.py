@@ -1,8 +1,8 @@
 """What calls to S3 need.
 
-https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html and, for the operations whose action has another
-name, https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html. S3 Control's operations have their rights on
-their own pages, such as https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_TagResource.html.
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html and, for operations whose action has another name,
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html. S3 Control documents the permissions of each
+operation on its own page, such as https://docs.aws.amazon.com/AmazonS3/latest/API/API_control_TagResource.html.
 """
 
 import re
@@ -83,7 +83,7 @@ _VERSION_ACTIONS: Mapping[str, str] = {
     "PutObjectAcl": "PutObjectVersionAcl",
     "PutObjectTagging": "PutObjectVersionTagging",
 }
-"""With a version named, by the action without one."""
+"""The actions for requests that name a version, by the action for those that do not."""
 _HEADER_ACTIONS: Mapping[str, str] = {
     "x-amz-acl": "PutObjectAcl",
     "x-amz-grant-full-control": "PutObjectAcl",
@@ -95,12 +95,12 @@ _HEADER_ACTIONS: Mapping[str, str] = {
     "x-amz-bypass-governance-retention": "BypassGovernanceRetention",
     "x-amz-tagging": "PutObjectTagging",
 }
-"""What a header asks for beside the write itself."""
+"""The additional actions that a header requires."""
 _CONTROL_ACTIONS = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})
 _BUCKET_ARN = re.compile(r"arn:[a-z-]+:s3:::([^/:*?]+)")
 _CONTEXT_HEADERS = ("x-amz-acl", "x-amz-copy-source", "x-amz-server-side-encryption")
 _CONDITIONAL_HEADERS = {"If-Match": "s3:if-match", "If-None-Match": "s3:if-none-match"}
-"""Keys of writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html"""
+"""Condition keys of writes: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html"""
 _CONDITIONAL_WRITES = frozenset({"PutObject", "CompleteMultipartUpload", "CopyObject"})
 _CONTEXT_PARAMS = ("prefix", "delimiter", "max-keys")
 _OBJECT_WRITES = frozenset({"CreateMultipartUpload", "CopyObject", "PutObject"})
@@ -108,7 +108,7 @@ OBJECT_READS = frozenset({"GetObject", "HeadObject"})
 
 
 def permissions_for(call: Call, partition: str) -> list[RequiredPermission]:
-    """What a call needs. Raises `UnknownCallError`."""
+    """Returns what a call needs. Raises `UnknownCallError`."""
     if call.is_s3_control:
         return _control_permissions(call)
     if call.action == "ListBuckets":
@@ -143,7 +143,7 @@ def permissions_for(call: Call, partition: str) -> list[RequiredPermission]:
 
 
 def _delete_permissions(call: Call, partition: str, bucket: str) -> list[RequiredPermission]:
-    """Each key by itself, a version by its own action. AWS deletes what it may of a list; here one forbidden key refuses the whole."""
+    """Returns a permission for each key, or version. AWS deletes the allowed keys of a list; here one denied key refuses the whole call."""
     found: list[RequiredPermission] = []
     for item in descendants(xml_body(call), "Object"):
         (key,), versions = element_texts(item, "Key") or [""], element_texts(item, "VersionId")
@@ -169,7 +169,7 @@ def _create_tag_permissions(call: Call, permission: RequiredPermission) -> list[
 
 
 def _control_permissions(call: Call) -> list[RequiredPermission]:
-    """The tags of general purpose buckets (https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging.html), of nothing else."""
+    """For tags of general purpose buckets only (https://docs.aws.amazon.com/AmazonS3/latest/userguide/buckets-tagging.html)."""
     named = _BUCKET_ARN.fullmatch(call.parameters.get("resourceArn", ""))
     if call.action not in _CONTROL_ACTIONS or named is None:
         raise UnknownCallError(call)
@@ -193,7 +193,7 @@ def _tags(call: Call) -> dict[str, str]:
 
 
 def list_bucket_permission(call: Call, partition: str) -> RequiredPermission:
-    """What a caller must have to be told that a key is missing (404) and not only that it may not look (403)."""
+    """Returns the permission that a caller needs to get a 404 for a missing key; without it S3 answers with a 403."""
     bucket = call.parameters.get("Bucket", "")
     return RequiredPermission(action="s3:ListBucket", resource=f"arn:{partition}:s3:::{bucket}", policy_owner=("bucket", bucket))
 

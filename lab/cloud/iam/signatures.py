@@ -1,4 +1,4 @@
-"""Whether a call was signed with the secret of its access key, by botocore's own signers.
+"""Verifies that a call was signed with the secret of its access key, using botocore's own signers.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html
 """
@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 from lab.cloud.calls import HttpRequest
 
 CLOCK_SKEW_SECONDS = 15 * 60
-"""AWS refuses a signature whose time is further off."""
+"""The most seconds that a signature's time may differ from the clock; AWS refuses more."""
 
 _AUTHORIZATION = re.compile(
     r"AWS4-HMAC-SHA256\s+Credential=[^/,\s]+/(?P<scope>[^,\s]+)\s*,\s*"
@@ -28,17 +28,17 @@ _MISMATCH = "The request signature we calculated does not match the signature yo
 
 
 class SignatureError(Exception):
-    """The signature does not fit; the message says why, as AWS does."""
+    """The signature is invalid; the message says why, in AWS's wording."""
 
 
 class ClockSkewError(SignatureError):
-    """The signature's time is too far off, or a presigned URL has expired."""
+    """The signature's time differs too much from the clock, or a presigned URL has expired."""
 
 
 def verify_signature(http_request: HttpRequest, *, secret: str, token: str | None, s3: bool, now: datetime.datetime) -> None:
-    """Raises `SignatureError` unless the message was signed with `secret` and sent with `token`, or with none.
+    """Raises `SignatureError` unless the request was signed with `secret` and contains `token`, or no token if that is None.
 
-    `s3`: by S3's rules.
+    `s3`: whether S3's rules apply.
     """
     if "X-Amz-Signature" in http_request.query_params:
         _verify_presigned(http_request, secret=secret, token=token, s3=s3, now=now)
@@ -60,7 +60,7 @@ def _verify_header(http_request: HttpRequest, *, secret: str, token: str | None,
     if s3 and _SHA256_HEX.fullmatch(content) and content != hashlib.sha256(http_request.body).hexdigest():
         raise SignatureError("The provided 'x-amz-content-sha256' header does not match what was computed.")
     names = given["headers"].split(";")
-    # Elsewhere than in S3 the body itself is what is signed, whatever a header says of it.
+    # Except in S3, the body itself is signed, whatever the hash in a header says.
     request = _signed_request(http_request, http_request.query, names if s3 else [name for name in names if name != "x-amz-content-sha256"])
     if not s3 and "x-amz-content-sha256" in names:
         request.headers["x-amz-content-sha256"] = hashlib.sha256(http_request.body).hexdigest()
@@ -84,7 +84,7 @@ def _verify_presigned(http_request: HttpRequest, *, secret: str, token: str | No
 
 
 def _signed_request(message: HttpRequest, query: str, names: list[str]) -> AWSRequest:
-    """The request with those headers alone that are signed: botocore's signers sign what they find."""
+    """Returns the request with only its signed headers, since botocore's signers sign all headers."""
     if "host" not in names:
         raise SignatureError("The host header is not signed.")
     headers = {name: message.headers[name] for name in names if name in message.headers}
@@ -96,7 +96,7 @@ def _check_signature(kind: type[SigV4Auth], request: AWSRequest, *, secret: str,
     parts = scope.split("/")
     if len(parts) != 4 or parts[0] != stamp[:8]:
         raise SignatureError("Credential should be scoped to the date of the request.")
-    signer: Any = kind(Credentials("", secret), parts[2], parts[1])  # botocore's types leave its signers' methods out
+    signer: Any = kind(Credentials("", secret), parts[2], parts[1])  # botocore's type stubs lack its signers' methods
     request.context["timestamp"] = stamp
     computed: str = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
     if not hmac.compare_digest(computed, signature):

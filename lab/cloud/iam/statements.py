@@ -1,4 +1,4 @@
-"""A policy read, and one statement of it held against one ask.
+"""Parses policies, and evaluates one statement for one authorization request.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 """
@@ -17,7 +17,7 @@ VARIABLES_VERSION = "2012-10-17"
 
 @dataclass(frozen=True, kw_only=True)
 class AuthorizationRequest:
-    """One action on one resource (`*` for an action that names none), as a policy sees it."""
+    """One action on one resource (`*` if the action has none), to be evaluated against policies."""
 
     action: str
     resource: str
@@ -26,7 +26,7 @@ class AuthorizationRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Statement:
-    """One statement. Elements that a policy leaves out are None."""
+    """One statement of a policy. Omitted elements are None."""
 
     is_allow: bool
     actions: tuple[str, ...] | None
@@ -36,11 +36,11 @@ class Statement:
     principals: Mapping[str, tuple[str, ...]] | None
     not_principals: Mapping[str, tuple[str, ...]] | None
     conditions: tuple[tuple[str, str, tuple[str, ...]], ...]
-    """Operator, key and values of each line."""
+    """The operator, key and values of each condition."""
     with_variables: bool
 
     def applies(self, request: AuthorizationRequest) -> bool:
-        """Whether it says something on the ask. Where the lab cannot tell, an Allow does not apply and a Deny does."""
+        """Whether it applies to the request. If the lab cannot tell, an Allow does not apply and a Deny does."""
         if not self._matches_action(request.action):
             return False
         certain = True
@@ -51,10 +51,10 @@ class Statement:
         return certain or not self.is_allow
 
     def match_principal(self, principal: Principal) -> Literal["itself", "its account"] | None:
-        """How a resource's policy names a principal: a session, its role or everybody; or the account, which leaves it to IAM."""
+        """Returns how a resource's policy names a principal: itself (session, role or everyone), its account (IAM decides) or not."""
         if self.not_principals is not None:
             named = self.not_principals.get("AWS", ())
-            # AWS spares a session only where the account and the role are named beside it; an Allow for all the others is a mistake.
+            # AWS exempts a session only if its account and role are named too; an Allow for everyone else is a mistake.
             spared = {principal.session_arn, principal.role_arn, _root_arn(principal)} <= set(named)
             return None if spared or self.is_allow else "itself"
         named = (self.principals or {}).get("AWS", ())
@@ -77,7 +77,7 @@ class Statement:
 
     def _matches_resource(self, request: AuthorizationRequest) -> bool | None:
         texts = self.resources if self.not_resources is None else self.not_resources
-        if texts is None:  # a trust policy: the role it hangs on is the resource
+        if texts is None:  # a trust policy: the resource is the role that it belongs to
             return True
         certain = True
         for text in texts:
@@ -103,10 +103,10 @@ def _root_arn(principal: Principal) -> str:
 
 
 def parse_policy(document: str | Mapping[str, Any]) -> tuple[Statement, ...]:
-    """The statements of a policy, given as JSON or as what JSON says. Raises ValueError where it is none."""
+    """Returns the statements of a policy, given as JSON text or as a mapping. Raises ValueError if it is not a policy."""
     content: Any = json.loads(document) if isinstance(document, str) else document
     if not isinstance(content, Mapping):
-        raise ValueError("a policy is a JSON object")  # noqa: TRY004 - what the API holds, not a caller's mistake
+        raise ValueError("a policy must be a JSON object")  # noqa: TRY004 - what the API holds, not a caller's mistake
     policy = cast("Mapping[str, Any]", content)
     given: Any = policy.get("Statement", [])
     statements: list[Any] = cast("list[Any]", given) if isinstance(given, list) else [given]

@@ -1,4 +1,4 @@
-"""Whether an AWS service may take a role: what the role's trust policy says of it."""
+"""Evaluates a role's trust policy for an AWS service."""
 
 from lab.cloud.iam.policies import IamRole
 from lab.cloud.iam.request_context import RequestContext
@@ -6,7 +6,7 @@ from lab.cloud.iam.statements import AuthorizationRequest
 
 
 def can_assume(service: str, role: IamRole, role_arn: str) -> bool:
-    """Whether `service` (`ec2.amazonaws.com`) may make sessions of the role."""
+    """Whether `service` (such as `ec2.amazonaws.com`) may assume the role."""
     ask = AuthorizationRequest(
         action="sts:AssumeRole", resource=role_arn, context=RequestContext(values={"aws:principalisawsservice": ("true",)})
     )
