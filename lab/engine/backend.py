@@ -1,4 +1,4 @@
-"""Where the engine keeps a lab's stack: Pulumi's own file backend, and what a killed engine may have left of it."""
+"""The engine's storage of a lab's stack: Pulumi's own file backend, with checks for what a killed engine may leave."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from lab.engine.state_errors import CorruptStateError, translate_state_errors
 from lab.files import write_atomic
 
 _META = "version: 1\n"
-"""What the backend writes into `.pulumi/meta.yaml` (pulumi/pulumi, pkg/backend/diy/meta.go); without it, it takes the store for an old one
+"""The content of the backend's `.pulumi/meta.yaml` (pulumi/pulumi, pkg/backend/diy/meta.go). Without it the backend assumes an old format
 and finds no stack."""
 
 _CRASH_HINT = "as a killed engine or a full disk leaves it"
@@ -26,12 +26,12 @@ class Backend:
 
     @property
     def url(self) -> str:
-        """The backend's address. No attributes are kept beside its files (gocloud.dev/blob/fileblob, `metadata=skip`): nothing here reads
-        them, they are not written in one step, and one that is empty keeps the engine from reading its state."""
+        """The backend's URL. `metadata=skip` (gocloud.dev/blob/fileblob) stores no attribute files beside the state: nothing reads them,
+        they are not written atomically, and an empty one makes the state unreadable."""
         return f"{self.folder.as_uri()}?metadata=skip"
 
     def prepare(self, project: str, stack: str) -> None:
-        """Makes the folder what an engine can start on, whatever the last one left. Raises CorruptStateError, StateAccessError."""
+        """Prepares the folder for an engine, whatever the last one left. Raises CorruptStateError and StateAccessError."""
         with translate_state_errors(self.folder):
             self._prepare(project, stack)
 
@@ -53,14 +53,14 @@ class Backend:
 
 
 def checkpoint_file(folder: Path, project: str, stack: str) -> Path:
-    """Where a backend in that folder keeps what the engine knows of a stack."""
+    """Returns the file of a stack's state in a backend's folder."""
     return folder / ".pulumi" / "stacks" / project / f"{stack}.json"
 
 
 def _is_checkpoint(path: Path) -> bool:
-    """Whether a file holds a stack as the engine writes it, from its first moment on: the version of the form, and the latest deployment.
+    """Whether a file is a checkpoint as the engine always writes it: with the format's version and the latest deployment.
 
-    Without the latter the engine takes the stack for an empty one, and would make everything a second time
+    Without the deployment the engine would take the stack for an empty one and create everything a second time
     (pulumi/pulumi, sdk/go/common/apitype/core.go, VersionedCheckpoint and CheckpointV3).
     """
     try:

@@ -1,4 +1,4 @@
-"""The real Pulumi engine, driven by the Automation API over the very program that `pulumi up` runs, against an endpoint on this machine."""
+"""Runs the real Pulumi engine through the Automation API: the same program as `pulumi up`, against an endpoint on this machine."""
 
 import contextlib
 import fcntl
@@ -30,15 +30,15 @@ ProviderKind = Literal["lab", "real"]
 
 
 class EngineBusyError(LabError):
-    """Another process drives this engine now."""
+    """Another process is using this engine."""
 
 
 class EngineError(LabError):
-    """The engine refuses to work on its stack; the message holds its words."""
+    """The engine cannot open its stack; the message contains the engine's own."""
 
 
 class InterruptedRunError(LostStateError):
-    """An earlier run was killed while the engine was creating something, so its state does not know what exists."""
+    """An earlier run was killed while the engine was creating resources, so its state does not show what exists."""
 
     def __init__(self, urns: Sequence[str]) -> None:
         super().__init__("The engine was killed while it worked on: " + ", ".join(urn.rpartition("::")[2] for urn in urns))
@@ -47,13 +47,13 @@ class InterruptedRunError(LostStateError):
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions:
-    """What one engine works with.
+    """The options of one engine.
 
-    `home` holds backend, passphrase and scratch folder; `pulumi_root` has `bin/pulumi`; `endpoint` answers as AWS.
-    `keys` are those to sign with, made-up ones unless the endpoint checks them.
-    `provider` is `lab` for the lab's own providers, `real` for Pulumi's plugins, which then have to be installed.
-    `config_file` is the stack's configuration; without it the repository's own (`Pulumi.<stack>.yaml`).
-    `checkpoints=False` saves the state only at the end: ten times as fast for a thousand resources, and a killed run loses it.
+    `home` contains backend, passphrase and scratch folder; `pulumi_root` contains `bin/pulumi`; `endpoint` is the URL of the AWS API.
+    `keys` sign the calls; dummies suffice unless the endpoint checks them.
+    `provider` is `lab` for the lab's own providers, or `real` for Pulumi's plugins, which must then be installed.
+    `config_file` is the stack's configuration; the default is the repository's `Pulumi.<stack>.yaml`.
+    `checkpoints=False` saves the state only at the end: ten times as fast for a thousand resources, but a killed run loses it.
     """
 
     home: Path
@@ -69,7 +69,7 @@ class EngineOptions:
 
 
 class Engine:
-    """One stack of the program in one backend. Open it as a context: that takes its lock and starts its provider."""
+    """One stack of the program in one backend. Use it as a context manager, which takes its lock and starts its provider."""
 
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
@@ -130,8 +130,8 @@ class Engine:
                         "PULUMI_BACKEND_URL": backend.url,
                         "PULUMI_CONFIG_PASSPHRASE_FILE": str(backend.passphrase_file),
                         **attached,
-                        # The providers are here already. Else the engine looks for the real ones on the internet at the start of every run:
-                        # 200 MB where it reaches them, 2.4 s of tries where it does not.
+                        # The providers are already here. Otherwise every run would first look for the real ones on the internet: a download
+                        # of 200 MB, or 2.4 s of retries without a connection.
                         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                         "PULUMI_SKIP_CHECKPOINTS": "false" if options.checkpoints else "true",
                     },
@@ -148,7 +148,7 @@ class Engine:
 
     @property
     def stack(self) -> auto.Stack:
-        """The Automation API's stack, while the context is open."""
+        """The Automation API's stack. Available while the context is open."""
         if self._stack is None:
             raise RuntimeError("the engine is not open: use it as a context")
         return self._stack
@@ -161,11 +161,11 @@ class Engine:
         refresh: bool = False,
         replace: Sequence[str] = (),
     ) -> auto.UpResult:
-        """Creates or updates what differs; with `refresh` every resource is first read anew, as by `pulumi up --refresh`.
+        """Creates and updates what differs. `refresh` first reads every resource, like `pulumi up --refresh`.
 
-        The resources whose URNs are in `replace` are made anew, as by `pulumi up --replace`.
+        The resources whose URNs are in `replace` are replaced, like `pulumi up --replace`.
 
-        Raises auto.CommandError, and InterruptedRunError where an earlier run was killed.
+        Raises auto.CommandError, and InterruptedRunError if an earlier run was killed.
         """
         self.check_interrupted()
         return self.stack.up(
@@ -175,23 +175,23 @@ class Engine:
     def preview(
         self, on_event: Listener | None = None, on_output: OutputCallback | None = None, *, diff: bool = False, color: str = "never"
     ) -> auto.PreviewResult:
-        """Plans without changing anything; `on_output` receives what the engine prints."""
+        """Plans without changing anything; `on_output` receives the engine's output."""
         return self.stack.preview(on_event=on_event, on_output=on_output, diff=diff, color=color)
 
     def refresh(
         self, on_event: Listener | None = None, on_output: OutputCallback | None = None, *, color: str = "never"
     ) -> auto.RefreshResult:
-        """Reads every resource anew from the API into the state."""
+        """Reads every resource from the API into the state."""
         return self.stack.refresh(on_event=on_event, on_output=on_output, color=color, show_secrets=False)
 
     def destroy(self, on_event: Listener | None = None, on_output: OutputCallback | None = None) -> auto.DestroyResult:
-        """Deletes all that the state knows; where something of it is protected, raises auto.CommandError and deletes nothing."""
-        # Without the plan first (the CLI makes it, the Automation API leaves it out) the engine deletes all that is not protected.
+        """Deletes every resource in the state. If one is protected, raises auto.CommandError and deletes nothing."""
+        # Without a plan first (the CLI makes one, the Automation API does not) the engine deletes everything that is not protected.
         self.stack.preview_destroy(on_event=_diagnostics_only(on_event), color="never")
         return self.stack.destroy(on_event=on_event, on_output=on_output, color="never", show_secrets=False)
 
     def check_interrupted(self) -> None:
-        """Raises InterruptedRunError where the state holds a creation that never ended, as a killed engine leaves it."""
+        """Raises InterruptedRunError if the state has an unfinished creation, as a killed engine leaves it."""
         if self._checked_pending:
             return
         deployment = self.stack.export_stack().deployment or {}
@@ -206,33 +206,33 @@ class Engine:
         self._checked_pending = True
 
     def interrupt(self) -> None:
-        """Asks a running operation to end in order (from another thread or a signal handler)."""
+        """Asks a running operation to end gracefully. For other threads and signal handlers."""
         if self._command is not None:
             self._command.interrupt()
 
     def kill(self) -> None:
-        """Ends a running operation at once."""
+        """Kills a running operation."""
         self._checked_pending = False
         if self._command is not None:
             self._command.kill()
 
 
 def _diagnostics_only(listener: Listener | None) -> Listener | None:
-    """A plan's problems, without its steps: nobody is to take them for deeds."""
+    """Passes on only a plan's diagnostics, so that its steps are not mistaken for changes."""
     if listener is None:
         return None
     return lambda event: listener(event) if event.diagnostic_event is not None else None
 
 
 def lab_config(endpoint: str, provider: ProviderKind = "lab") -> dict[str, object]:
-    """The `aws:` settings that point the provider and the program at the lab's endpoint instead of AWS."""
+    """Returns the `aws:` settings that point the provider and the program at the lab's endpoint instead of AWS."""
     settings: dict[str, object] = {"aws:endpoints": [dict.fromkeys(SERVICES, endpoint)], "aws:s3UsePathStyle": True}
     return settings | (real_providers.settings(endpoint) if provider == "real" else {})
 
 
 @contextlib.contextmanager
 def isolated_aws_environment(endpoint: str, keys: AccessKey = DUMMY_KEY) -> Generator[None]:
-    """Takes every AWS setting of the user out of the environment, so that nothing in the lab can reach a real account by mistake."""
+    """Removes the user's AWS settings from the environment, so that nothing in the lab can reach a real account by mistake."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
     for name in kept:
         del os.environ[name]

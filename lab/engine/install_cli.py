@@ -1,4 +1,4 @@
-"""Puts the Pulumi CLI where an activated virtual environment finds it: `pulumi up` onto AWS needs the command on the PATH."""
+"""Installs the Pulumi CLI into the virtual environment: `pulumi up` on AWS needs the command on the PATH."""
 
 import os
 import shlex
@@ -13,9 +13,9 @@ LANGUAGE_HOST = "pulumi-language-python"
 
 
 def install(progress: pulumi_cli.ProgressCallback = print, *, environment: Path = Path(sys.prefix)) -> None:
-    """Makes `bin/pulumi` in the virtual environment, and a language host where the CLI has none. Raises PulumiUnavailableError.
+    """Makes `bin/pulumi` in the virtual environment, and a language host if the CLI has none. Raises PulumiUnavailableError.
 
-    A CLI that is on the PATH already and new enough stays the one that the PATH gives.
+    A CLI that is already on the PATH and new enough stays in use.
     """
     programs = environment / "bin"
     root = pulumi_cli.ensure(progress)
@@ -28,7 +28,7 @@ def install(progress: pulumi_cli.ProgressCallback = print, *, environment: Path 
         executable = root / "bin" / "pulumi"
         search = f"PATH={shlex.quote(str(programs))}:$PATH"
         _script(command, f"# Made by `make setup`: the CLI finds its language host beside this file.\n{search} exec {_quoted(executable)} ")
-    # Where the CLI looks for it too: pulumi/pulumi, sdk/go/common/workspace/plugins.go, GetPluginPath.
+    # The CLI looks for it there too: pulumi/pulumi, sdk/go/common/workspace/plugins.go, GetPluginPath.
     if executable.resolve().with_name(LANGUAGE_HOST).exists() or shutil.which(LANGUAGE_HOST, path=pulumi_cli.path_without(programs)):
         host.unlink(missing_ok=True)
         return

@@ -1,4 +1,4 @@
-"""The Pulumi CLI as a process that the lab can interrupt, and whose remains it can find after a crash."""
+"""Runs the Pulumi CLI as a process that the lab can interrupt, and can find again after a crash."""
 
 import os
 import signal
@@ -18,8 +18,8 @@ from lab.processes import write_pid_file
 class InterruptibleCommand(PulumiCommand):
     """A PulumiCommand in a session of its own.
 
-    A Ctrl-C at the terminal reaches every process of the foreground group. The engine takes a second interrupt as "stop at once" and
-    forgets what it is creating; so it is kept out of that group and given exactly one interrupt by `interrupt()`.
+    Ctrl-C at a terminal signals every process of the foreground group. On a second interrupt the engine stops at once and loses track of
+    what it is creating. So it is kept out of that group and gets exactly one interrupt, from `interrupt()`.
     """
 
     def __init__(self, *, root: Path, pid_file: Path) -> None:
@@ -35,7 +35,7 @@ class InterruptibleCommand(PulumiCommand):
         on_output: Callable[[str], Any] | None = None,
         on_error: Callable[[str], Any] | None = None,
     ) -> CommandResult:
-        """Runs one CLI command; raises the Automation API's CommandError where it fails."""
+        """Runs one CLI command. Raises the Automation API's CommandError if it fails."""
         command = [self.command, "--non-interactive", *args]
         environment = {**os.environ, **additional_env, "PULUMI_AUTOMATION_API": "true", "PULUMI_SKIP_UPDATE_CHECK": "true"}
         environment["PATH"] = f"{Path(self.command).parent}{os.pathsep}{environment.get('PATH', '')}"
@@ -70,12 +70,12 @@ class InterruptibleCommand(PulumiCommand):
         return result
 
     def interrupt(self) -> None:
-        """Asks the running engine to cancel: it waits for what it is creating, saves it and ends."""
+        """Asks the running engine to cancel: it finishes what it is creating, saves the state and ends."""
         if self._running is not None:
             self._running.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """Ends the running engine at once; what it was creating may be lost to its state."""
+        """Kills the running engine; resources that it was creating may be missing from its state."""
         if self._running is not None:
             self._running.kill()
 

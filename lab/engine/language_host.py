@@ -1,10 +1,10 @@
-"""A language host for this program: what the Pulumi CLI runs as `pulumi-language-python`.
+"""A language host for this program, which the Pulumi CLI runs as `pulumi-language-python`.
 
-Pulumi's own host comes with Pulumi's own CLI; it is a Go module of its own, which the public module proxy does not serve (403 for every
-version), so beside a CLI that was built from Go modules there is none. This one is the Automation API's language server
-(pulumi.automation), told of the program on disk and of the provider plugins that the installed SDKs name. It runs programs of the virtual
-environment that it is installed in, and those alone; `pulumi install`, `pulumi new` and the like are not for it. The protocol:
-pulumi/pulumi, proto/pulumi/language.proto, and plugin.proto for the plugins of an answer.
+Pulumi's release of the CLI includes Pulumi's own host. A CLI built from Go modules has none: the host is a separate Go module, which the
+public module proxy does not serve (403 for every version). This host is the Automation API's language server (pulumi.automation), extended
+to run the program on disk and to report the provider plugins that the installed SDKs name. It runs only programs of the virtual environment
+that it is installed in, and does not support `pulumi install`, `pulumi new` and the like. The protocol: pulumi/pulumi,
+proto/pulumi/language.proto, and plugin.proto for the plugins in a response.
 """
 
 import functools
@@ -37,11 +37,11 @@ class LanguageHost(LanguageServer):
         self._packages = packages
 
     def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
-        """The provider plugins of the installed SDKs, each of the version that its SDK was made with."""
+        """Returns the provider plugins of the installed SDKs, each in its SDK's version."""
         return language_pb2.GetRequiredPackagesResponse(packages=required_packages(self._packages))
 
     def Run(self, request: Any, context: Any) -> Any:  # noqa: N802 (the protocol's name)
-        """Runs the program to its end; what is wrong with it is in the answer."""
+        """Runs the program to its end. The response contains its error, if any."""
         folder = Path(request.info.program_directory or request.pwd)
         wanted = dict(request.info.options).get("virtualenv")
         if wanted and (folder / wanted).resolve() != Path(sys.prefix).resolve():
@@ -50,12 +50,12 @@ class LanguageHost(LanguageServer):
         os.chdir(folder)
         sys.path.insert(0, str(folder))
         self.program = functools.partial(_run, folder / "__main__.py")
-        request.args[:] = [self._engine_address]  # where the Automation API puts it
+        request.args[:] = [self._engine_address]  # as the Automation API passes it
         return super().Run(request, context)
 
 
 def required_packages(packages: Path) -> list[plugin_pb2.PackageDependency]:
-    """The same in the protocol's words."""
+    """Returns the plugins of the SDKs in a folder as protocol messages."""
     return [
         plugin_pb2.PackageDependency(name=plugin.name, kind="resource", version=f"v{plugin.version}", server=plugin.server)
         for plugin in sdk_plugins(packages)
@@ -63,7 +63,7 @@ def required_packages(packages: Path) -> list[plugin_pb2.PackageDependency]:
 
 
 def main() -> None:
-    """Serves the engine whose address is the last argument, until it is gone."""
+    """Serves the engine at the address in the last argument until the engine ends."""
     engine = os.getppid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle
     server = grpc.server(
@@ -85,7 +85,7 @@ def _run(program: Path) -> None:
 
 
 def _no_program() -> None:
-    """No program is known before the engine names it."""
+    """A placeholder until the engine names the program."""
 
 
 if __name__ == "__main__":

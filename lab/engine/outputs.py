@@ -1,4 +1,4 @@
-"""What a lab's stack gives out, read from the engine's own file: without the engine, whose libraries take a second to load."""
+"""Reads a stack's outputs from the engine's own file, without loading the engine's libraries, which takes a second."""
 
 import json
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from lab.engine.backend import checkpoint_file
 
 
 def read(home: Path, project: str, stack: str) -> Mapping[str, object]:
-    """The outputs of the stack as its last `up` left them; nothing where there is no stack, or no file that can be read."""
+    """Returns the stack's outputs from its last `up`; empty if there is no stack or its file cannot be read."""
     try:
         loaded: object = json.loads(checkpoint_file(home / "backend", project, stack).read_bytes())
     except (OSError, ValueError, RecursionError):

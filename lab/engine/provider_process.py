@@ -1,6 +1,6 @@
-"""Starts the lab's provider as a process of its own and learns its ports.
+"""Starts the lab's provider as a separate process and reads its ports.
 
-In the program's process both would share one interpreter lock; 1000 resources took ten times as long (measured).
+In one process, program and provider would share the interpreter lock: 1000 resources took ten times as long (measured).
 """
 
 import json
@@ -16,15 +16,15 @@ from lab.files import PRIVATE_UMASK
 from lab.processes import stop_from_pid_file, write_pid_file
 
 START_DEADLINE = 60
-"""Seconds until a provider that does not answer counts as failed; it reads the whole SDK's schema lazily and starts in about two."""
+"""Seconds after which a provider that does not answer counts as failed; it loads the SDK's schema lazily and starts in about two."""
 
 
 class ProviderError(LabError):
-    """The lab's provider did not start; the message holds the end of its log."""
+    """The lab's provider did not start; the message contains the end of its log."""
 
 
 class ProviderProcess:
-    """The provider of `aws` and `random`, listening on loopback while this context is open."""
+    """The process of the `aws` and `random` providers, which listen on loopback."""
 
     def __init__(self, *, endpoint: str, folder: Path) -> None:
         self._endpoint = endpoint
@@ -33,7 +33,7 @@ class ProviderProcess:
         self.log = folder / "provider.log"
 
     def start(self) -> None:
-        """Starts it; `debug_providers()` waits until it answers."""
+        """Starts the process. `debug_providers()` waits until it answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         stop_from_pid_file(self._pid_file)
         self._ports_file.unlink(missing_ok=True)
@@ -51,7 +51,7 @@ class ProviderProcess:
         write_pid_file(self._pid_file, self._process.pid)
 
     def debug_providers(self) -> str:
-        """The value of PULUMI_DEBUG_PROVIDERS that attaches the engine to it. Raises ProviderError."""
+        """Waits for the ports and returns the value of PULUMI_DEBUG_PROVIDERS that attaches the engine to it. Raises ProviderError."""
         deadline = time.monotonic() + START_DEADLINE
         while time.monotonic() < deadline:
             if self._process is None or self._process.poll() is not None:
@@ -64,7 +64,7 @@ class ProviderProcess:
         raise ProviderError("The lab's provider did not start. The end of its log:\n" + "\n".join(lines))
 
     def stop(self) -> None:
-        """Ends it and waits for that."""
+        """Ends the process and waits until it has ended."""
         stop_from_pid_file(self._pid_file)
         if self._process is not None:
             self._process.wait()

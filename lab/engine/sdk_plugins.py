@@ -1,4 +1,4 @@
-"""The provider plugins that the installed SDKs are made for."""
+"""The provider plugins that the installed SDKs require."""
 
 import json
 import sysconfig
@@ -8,16 +8,16 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class SdkPlugin:
-    """What an SDK's `pulumi-plugin.json` asks for."""
+    """The plugin named in an SDK's `pulumi-plugin.json`."""
 
     name: str
     version: str
-    """Without a `v` before it."""
+    """Without a leading `v`."""
     server: str = ""
 
 
 def sdk_plugins(packages: Path | None = None) -> list[SdkPlugin]:
-    """The plugins of all SDKs that are installed in a folder of packages, without one in this environment."""
+    """Returns the plugins of all SDKs in a folder of packages; by default, in this environment."""
     found: list[SdkPlugin] = []
     for file in sorted((packages or Path(sysconfig.get_path("purelib"))).glob("*/pulumi-plugin.json")):
         manifest = json.loads(file.read_text())

@@ -1,7 +1,7 @@
-"""YAML as Pulumi's CLI takes it in a stack file: what it refuses is refused here too, before the engine starts, and in words.
+"""Parses YAML as Pulumi's CLI does in a stack file, and rejects what the CLI rejects before the engine starts, with a clear message.
 
-The CLI reads with gopkg.in/yaml.v3. Tried with 3.259.0: a key that stands twice, an anchor within itself, a list as a key, `.nan` and
-`.inf` are errors; `yes`, `on` and `22:30` are texts; every key is a text.
+The CLI uses gopkg.in/yaml.v3. Tried with 3.259.0: a duplicate key, an anchor within itself, a list as a key, `.nan` and `.inf` are errors;
+`yes`, `on` and `22:30` are strings; every key is a string.
 """
 
 import math
@@ -11,23 +11,23 @@ from typing import Final, TypeVar, cast
 import yaml
 
 MAX_VALUES = 100_000
-"""Values that a text may come to with its aliases written out; yaml.v3 refuses "excessive aliasing" in much the same way (decode.go)."""
+"""The most values with all aliases expanded; yaml.v3 rejects "excessive aliasing" in much the same way (decode.go)."""
 
 MAX_DEPTH = 32
-"""How deep objects and lists may stand in one another: far more than any setting has."""
+"""How deep objects and lists may be nested: far more than any setting needs."""
 
 MAX_QUOTED = 60
-"""Characters of a refused value that a message repeats."""
+"""The most characters of a rejected value that a message quotes."""
 
 _TOO_DEEP = f"has objects or lists more than {MAX_DEPTH} deep in one another: no setting is like that"
 
 
 class YamlError(Exception):
-    """A text that is no YAML or holds what no stack file can; the message begins with a verb: "is not YAML: …", "has the key … twice"."""
+    """The text is not YAML or not valid in a stack file. The message begins with a verb: "is not YAML: …", "has the key … twice"."""
 
 
 def parse(source: str | bytes) -> object:
-    """What a YAML text stands for; None for an empty one. A time stays the text that it is written as. Raises YamlError."""
+    """Parses a YAML text; an empty one gives None. A time stays a string. Raises YamlError."""
     try:
         loader = _Loader(source)
         node = loader.get_single_node()
@@ -42,12 +42,12 @@ def parse(source: str | bytes) -> object:
 
 
 def abbreviated(text: str) -> str:
-    """A text as messages repeat it: quoted, and a long one not whole."""
+    """Returns a text for use in a message: quoted, and shortened if long."""
     return repr(text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}…")
 
 
 def _count_values(node: yaml.Node, counted: dict[int, int], ancestors: list[int]) -> int:
-    """How many values a node comes to; `around` are the nodes that it is in. Raises YamlError for what no stack file can hold."""
+    """Counts a node's values with aliases expanded; `ancestors` are its ancestors. Raises YamlError for what a stack file cannot contain."""
     if id(node) in ancestors:
         raise YamlError(f"contains itself, by the anchor in {_line(node)}: write the value out")
     if id(node) in counted:
@@ -84,7 +84,7 @@ def _line(node: yaml.Node) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """Constructs what JSON has: the engine and the program know no other values."""
+    """Constructs only JSON's types: the engine and the program support no others."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:
         self.flatten_mapping(node)
@@ -117,7 +117,7 @@ _Number = TypeVar("_Number", int, float)
 def _number(
     loader: _Loader, node: yaml.ScalarNode, read: Callable[[yaml.ScalarNode], _Number], is_valid: Callable[[_Number], bool], fault: str
 ) -> _Number | str:
-    """A number, or the text where it is a time of YAML 1.1 (`22:30`). Raises YamlError with the fault where it is neither."""
+    """Returns a number, or the string if it is a YAML 1.1 time (`22:30`). Raises YamlError if it is neither."""
     text = _text(loader, node)
     if ":" in text:
         return text

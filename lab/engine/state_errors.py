@@ -1,4 +1,4 @@
-"""The files in which an engine keeps what it knows, and what is said where they cannot be used."""
+"""Errors of the engine's state files."""
 
 import contextlib
 from collections.abc import Generator
@@ -8,29 +8,29 @@ from lab.errors import LabError
 
 
 class LostStateError(LabError):
-    """The engine no longer knows what exists: whoever goes on starts afresh."""
+    """The engine's state no longer shows what exists: the lab must be started afresh."""
 
 
 class CorruptStateError(LostStateError):
-    """A file of the engine's state is not what the engine wrote; the message names it."""
+    """A file of the engine's state is corrupt; the message names it."""
 
     def __init__(self, path: Path, rule: str) -> None:
-        super().__init__(f"{path}: {rule}. `webstack lab up` then starts the lab afresh; `webstack lab down` takes it away")
+        super().__init__(f"{path}: {rule}. `webstack lab up` then starts the lab afresh; `webstack lab down` removes it")
 
 
 class StateAccessError(LabError):
-    """This machine does not let the engine use a file of its state: nothing is lost, and nothing was changed."""
+    """The operating system refuses access to a file of the engine's state. Nothing is lost, and nothing was changed."""
 
     def __init__(self, path: object, error: OSError) -> None:
-        super().__init__(f"{path} cannot be used: {error.strerror}. Nothing was changed; put that right and run the command again")
+        super().__init__(f"{path} cannot be used: {error.strerror}. Nothing was changed; fix the cause and run the command again")
 
 
 @contextlib.contextmanager
 def translate_state_errors(folder: Path) -> Generator[None]:
-    """Says in words what the engine's own files below `where` refuse.
+    """Translates OSErrors about the engine's files below `folder`.
 
-    Raises CorruptStateError where a folder stands in a file's place, or a file in a folder's; StateAccessError for a full disk, missing
-    rights and all else.
+    Raises CorruptStateError if a folder is in a file's place or a file in a folder's, and StateAccessError for a full disk, missing
+    permissions and everything else.
     """
     try:
         yield
@@ -41,6 +41,6 @@ def translate_state_errors(folder: Path) -> Generator[None]:
 
 
 def _path(error: OSError, folder: Path) -> Path:
-    """What the error speaks of: of two paths the second, which the first was to replace."""
+    """Returns the error's path; of two paths the second, which was to be replaced."""
     named = error.filename2 or error.filename
     return Path(named) if isinstance(named, str | Path) else folder

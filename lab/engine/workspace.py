@@ -1,4 +1,4 @@
-"""The scratch folder that the engine works in: copies of the project's files, so that nothing is ever written into the clone."""
+"""The engine's scratch folder: it has copies of the project's files, so that nothing is ever written into the clone."""
 
 import stat
 from collections.abc import Mapping, Sequence
@@ -23,18 +23,18 @@ AWS_ONLY_KEYS = frozenset(
         "secretKey", "sharedConfigFiles", "sharedCredentialsFiles", "stsRegion", "token", "useDualstackEndpoint", "useFipsEndpoint",
     )
 )  # fmt: skip
-"""Settings of the provider (pulumi_aws.ProviderArgs) that say by whom, in which account and on which way AWS is called: not the lab."""
+"""Provider settings (pulumi_aws.ProviderArgs) about credentials, account and endpoints. They are for AWS, not for the lab."""
 
 Config = dict[str, object]
 
 
 class SettingError(LabError):
-    """A `KEY=VALUE` or a stack name that cannot be taken; the message says which, why and what to write instead."""
+    """An invalid `KEY=VALUE`, stack name or stack file; the message says which, why and what to write instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One value that replaces the stack file's: `path` below the configuration key `key`, as in `pulumi config set --path`."""
+    """A value that overrides the stack file's: `path` below the configuration key `key`, as in `pulumi config set --path`."""
 
     key: str
     path: tuple[str, ...]
@@ -42,9 +42,9 @@ class Setting:
 
     @classmethod
     def parse(cls, text: str) -> "Setting":
-        """Reads `web.count=3` (the project's own key) or `aws:region=eu-west-1`; the value is YAML.
+        """Parses `web.count=3` (the project's own key) or `aws:region=eu-west-1`; the value is YAML.
 
-        Raises SettingError where it is not of that form.
+        Raises SettingError if the text has another form.
         """
         name, equals, value = text.partition("=")
         namespace, colon, rest = name.strip().rpartition(":")
@@ -58,7 +58,7 @@ class Setting:
         return cls(key=f"{namespace if colon else PROJECT}:{parts[0]}", path=parts[1:], value=loaded)
 
     def apply(self, config: Config) -> None:
-        """Puts the value into a stack's configuration, making the objects on the way to it."""
+        """Sets the value in a stack's configuration; makes missing objects on its path. Raises SettingError."""
         path = (self.key, *self.path)
         node = config
         for part in path[:-1]:
@@ -72,7 +72,7 @@ class Setting:
 
 
 def stack_names(repository: Path) -> list[str]:
-    """The environments that the clone has a stack file for."""
+    """Returns the names of the environments that have a stack file in the clone."""
     return sorted(path.name.removeprefix("Pulumi.").removesuffix(".yaml") for path in repository.glob("Pulumi.*.yaml") if path.is_file())
 
 
@@ -85,12 +85,12 @@ def write_workspace(
     settings: Sequence[Setting] = (),
     lab_config: Mapping[str, object] | None = None,
 ) -> None:
-    """Writes Pulumi.yaml and the stack's file into the scratch folder, with the settings and the lab's own configuration put in.
+    """Writes Pulumi.yaml and the stack's file into the scratch folder, merged with the settings and the lab's own configuration.
 
-    Of the user's file only `config` is taken, and of that nothing that says who calls AWS and how: salt, encrypted key, secrets provider
+    From the user's file only `config` is used, without the settings about credentials and endpoints: salt, encrypted key, secrets provider
     and environments belong to the stack on AWS, and the lab has neither its keys nor its accounts. Keeps the encryption salt that the
-    engine wrote there at the stack's first run. Raises SettingError, also where a value is secure and no setting replaces it, and
-    CorruptStateError and StateAccessError where the folder cannot be written.
+    engine wrote at the stack's first run. Raises SettingError, also if a value is encrypted and no setting overrides it, and
+    CorruptStateError or StateAccessError if the folder cannot be written.
     """
     source = _source(repository, stack, config_file)
     project = _bytes(repository / "Pulumi.yaml")
@@ -112,12 +112,12 @@ def write_workspace(
 
 
 def read_config(repository: Path, stack: str) -> Config:
-    """The configuration in a stack's file, each key with its namespace. Raises SettingError."""
+    """Returns the configuration in a stack's file, with each key's namespace. Raises SettingError."""
     return _config(_source(repository, stack, None))
 
 
 def _source(repository: Path, stack: str, config_file: Path | None) -> Path:
-    """The file with the stack's configuration. Raises SettingError where there is none."""
+    """Returns the file with the stack's configuration. Raises SettingError if there is none."""
     source = config_file or repository / f"Pulumi.{stack}.yaml"
     option = f"--stack {stack!r}" if config_file is None else f"--config-file {str(config_file)!r}"
     try:
@@ -154,7 +154,7 @@ def _config(path: Path) -> Config:
 
 
 def _reject_encrypted(path: Path, key: str, value: object) -> None:
-    """Raises SettingError where a value, or one inside it, is encrypted (`secure: …`, as `pulumi config set --secret` writes it)."""
+    """Raises SettingError if a value, or one inside it, is encrypted (`secure: …`, as `pulumi config set --secret` writes it)."""
     if isinstance(value, list):
         for number, one in enumerate(cast("list[object]", value)):
             _reject_encrypted(path, f"{key}.{number}", one)
@@ -171,7 +171,7 @@ def _reject_encrypted(path: Path, key: str, value: object) -> None:
 
 
 def _salt(target: Path) -> object | None:
-    """The salt of the engine's own last run; a file that it left half-written holds none, and the engine makes another."""
+    """Returns the salt of the engine's last run. A half-written file has none, and the engine makes a new one."""
     try:
         return _load(target).get("encryptionsalt") if target.exists() else None
     except SettingError:

@@ -1,4 +1,4 @@
-"""`python -m lab.image build [--plain]`: makes the host image of this clone unless the cache has it, and prints where it is."""
+"""`python -m lab.image build [--plain]`: builds this clone's host image unless it is cached, and prints its path."""
 
 import argparse
 import os
@@ -11,11 +11,11 @@ from lab.image.store import ImageStore
 
 
 def main() -> int:
-    """Runs the command; its exit status."""
+    """Runs the command and returns its exit status."""
     parser = argparse.ArgumentParser(prog="python -m lab.image", description="The image that the lab's hosts boot.")
     commands = parser.add_subparsers(dest="command", required=True)
-    build_command = commands.add_parser("build", help="make the image unless the cache has it")
-    build_command.add_argument("--plain", action="store_true", help="Debian alone, with nothing of the roles installed")
+    build_command = commands.add_parser("build", help="build the image unless it is cached")
+    build_command.add_argument("--plain", action="store_true", help="Debian alone, without the roles' packages")
     arguments = parser.parse_args()
     if os.geteuid() != 0:
         print("image: building a host image needs root (debootstrap makes device files and enters a chroot)", file=sys.stderr)

@@ -1,8 +1,8 @@
-"""Building a host image: Debian by debootstrap, packages in a chroot, and the settling of what packages leave behind.
+"""Builds a host image: Debian with debootstrap, packages in a chroot, and the removal of what packages leave behind.
 
-The image is a plain directory, the lower layer of every host's overlay. Nothing of a host may be in it: no machine id, no host keys, no
-database. The machine's own debootstrap and its default mirror are used. Debian's signatures are checked by apt, and by debootstrap, which
-is told to: without its keyring it would go on unchecked.
+The image is a plain directory, the lower layer of every host's overlay. It must contain nothing specific to a host: no machine id, no host
+keys, no database. It uses this machine's debootstrap and its default mirror. apt verifies Debian's signatures, and debootstrap is told to:
+without a keyring it would continue unverified.
 """
 
 import gzip
@@ -33,7 +33,7 @@ from lab.image.store import ImageStore
 ProgressCallback = Callable[[str], None]
 
 _BUILD_BYTES = 2 * GIB
-"""Bytes that an image takes while it is built: its tree, the packages, the fetched MySQL; under 1.5 GB seen."""
+"""Bytes that a build needs: the tree, the packages, the downloaded MySQL; less than 1.5 GB measured."""
 
 _CA_PATH = "usr/local/share/ca-certificates/webstack-lab.crt"
 _CHROOT_ENVIRONMENT = {
@@ -72,7 +72,7 @@ work_out_debs () { required="$WEBSTACK_DEBS"; base=""; }
 
 
 def build(store: ImageStore, recipe: Recipe, progress: ProgressCallback) -> Path:
-    """The image's root folder, built first if it is not there. `progress` gets one line per step."""
+    """Returns the image's root folder, and builds it first if it does not exist. `progress` gets one line per step."""
     if store.exists(recipe):
         return store.root(recipe)
     with store.building(recipe) as scratch:
@@ -125,7 +125,7 @@ def _build_baked(store: ImageStore, recipe: Recipe, scratch: Path, progress: Pro
                 for deb in debs:
                     shutil.copy(deb, archives)
                 _chroot(root, "apt-get", "install", "-qy", *(f"/var/cache/apt/archives/{deb.name}" for deb in debs))
-                for entry in (root / "var/lib/mysql").iterdir():  # the package made a database, with keys and a server id in it
+                for entry in (root / "var/lib/mysql").iterdir():  # the package made a database with keys and a server id
                     shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
     with _step(progress, "packages kept, image settled"):
         _build_apt_repository(archives, store.packages_dir(recipe))
@@ -158,13 +158,13 @@ def _fetch_mysql(folder: Path, progress: ProgressCallback) -> list[Path]:
 
 
 def _apt_sources(plain: Path) -> str:
-    """Where the plain image came from, kept beside its tree because a host has no package index to ask."""
+    """Returns the plain image's apt sources, which are kept beside its tree because a host has no package index."""
     return (plain.parent / "sources.list").read_text()
 
 
 @contextmanager
 def _prepared_for_packages(root: Path) -> Generator[None]:
-    """The tree as packages can be installed in it: names resolve, services do not start."""
+    """Prepares the tree for installing packages: names resolve, services do not start."""
     policy, resolver = root / "usr/sbin/policy-rc.d", root / "etc/resolv.conf"
     kept = resolver.read_text() if resolver.is_file() and not resolver.is_symlink() else None
     resolver.unlink(missing_ok=True)
@@ -181,12 +181,12 @@ def _prepared_for_packages(root: Path) -> Generator[None]:
 
 
 def _finalize(root: Path, units: tuple[str, ...]) -> None:
-    """Takes away what would make two hosts the same, what a host would wait for in vain, and what nobody reads."""
+    """Removes what must differ between hosts, what would make a host wait for nothing, and unneeded files."""
     _chroot(root, "systemctl", "disable", *(unit for unit in units if (root / "usr/lib/systemd/system" / unit).exists()))
     _write(root / "etc/machine-id", "")  # empty: made at the first boot
     sources = root / "etc/apt/sources.list"
     if sources.exists():
-        sources.rename(root.parent / "sources.list")  # with a source cloud-init asks its index at each boot, seven seconds of retries
+        sources.rename(root.parent / "sources.list")  # with a source, cloud-init reads its index at each boot: seven seconds of retries
     for gone in ("var/lib/dbus/machine-id", "etc/hostname"):
         (root / gone).unlink(missing_ok=True)
     for emptied in ("var/lib/apt/lists", "var/log", "tmp", "var/cache/debconf"):
@@ -196,7 +196,7 @@ def _finalize(root: Path, units: tuple[str, ...]) -> None:
 
 
 def _build_apt_repository(archives: Path, target: Path) -> None:
-    """Moves the .debs aside and writes the index that apt needs to take them for a repository."""
+    """Moves the .debs to `target` and writes the index that makes them an apt repository."""
     scratch = target.with_name(f".{target.name}")
     for old in (scratch, target):
         if old.exists():

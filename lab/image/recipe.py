@@ -1,7 +1,7 @@
-"""What the host images are made of, and the hash that names each.
+"""The contents of the host images, and the hash that names each.
 
-Two variants: `plain` is Debian 13 with what Debian's own cloud image carries and what makes it boot here; `baked` is `plain` with the
-packages of every role and MySQL installed, so that a host of the lab serves seconds after its boot.
+There are two variants: `plain` is Debian 13 with the packages of Debian's own cloud image and what it needs to boot here; `baked` is
+`plain` with the packages of every role and MySQL, so that a host serves seconds after its boot.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from lab.cloud.package_mirror import MIRROR_HOSTS, RELEASE_SUITE
 Variant = Literal["baked", "plain"]
 
 RECIPE_VERSION = 3
-"""Counts up when the steps of `build` change what comes out."""
+"""Increase it when the steps of `build` change the result."""
 
 SUITE = RELEASE_SUITE
 
@@ -36,18 +36,18 @@ PLAIN_PACKAGES = (
     "python3",
     "sudo",
 )
-"""What Debian's cloud image carries and a container needs. Not udev: a container has no devices to find, and with it cloud-init's
-hotplug module fails."""
+"""The packages of Debian's cloud image that a container needs. Without udev: a container has no devices to discover, and with it
+cloud-init's hotplug module fails."""
 
 BAKED_PACKAGES = ("socat",)
-"""Beside the roles' own packages: what people reach for on a host."""
+"""Tools for people on a host, besides the roles' own packages."""
 
 PLAIN_SOURCES = f"deb [trusted=yes] http://{MIRROR_HOSTS[0]}/debian {RELEASE_SUITE} main\n"
-"""Where a host of the plain image gets its packages: under the archive's name, from the lab's own mirror, which Debian has not signed.
-A host of the baked image has no source at all: with one, cloud-init would ask for its index at each boot."""
+"""The apt source of the plain image: the lab's own mirror, under the archive's host name, without Debian's signature. The baked image has
+no source: with one, cloud-init would read its index at each boot."""
 
 MYSQL_SUITE = "unstable"
-"""Debian 13 has no MySQL server. The lab alone takes Debian's build from here; on AWS MySQL's own repository serves it."""
+"""Debian 13 has no MySQL server. Only the lab uses Debian's build from this suite; on AWS it comes from MySQL's own repository."""
 
 MYSQL_PACKAGES = (
     "mysql-server",
@@ -60,7 +60,7 @@ MYSQL_PACKAGES = (
     "libgoogle-perftools4t64",
     "libtcmalloc-minimal4t64",
 )
-"""The least of that suite that a MySQL server needs; all else stays Debian 13's."""
+"""The fewest packages of that suite that a MySQL server needs; everything else comes from Debian 13."""
 
 DISABLED_UNITS = (
     "apt-daily.timer",
@@ -70,15 +70,15 @@ DISABLED_UNITS = (
     "e2scrub_reap.service",
     "fstrim.timer",
 )
-"""Timers that work on the machine's disks or want a package index."""
+"""Timers that would work on this machine's disks or need a package index."""
 
 SERVICE_UNITS = ("haproxy.service", "keepalived.service", "nginx.service", "mysql.service", "unattended-upgrades.service")
-"""A package enables its service even where nothing may start during the build; the stack starts its own when it is configured."""
+"""Services that packages enable although nothing may start during the build; the stack starts them once they are configured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """All that decides what an image holds."""
+    """Everything that determines an image's contents."""
 
     variant: Variant
     role_packages: tuple[str, ...]
@@ -88,7 +88,7 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """The image's name: a hash over everything in it that we decide."""
+        """The image's name: a hash of everything that this project determines in it."""
         made_of = {
             "recipe": RECIPE_VERSION,
             "suite": SUITE,
@@ -104,5 +104,5 @@ class Recipe:
 
 
 def image_files() -> list[Path]:
-    """The files of `FILES`, in a fixed order."""
+    """Returns the files of `FILES`, in a fixed order."""
     return sorted(path for path in FILES.rglob("*") if path.is_file() and "__pycache__" not in path.parts)

@@ -1,4 +1,4 @@
-"""Where images are kept: `<cache>/images/<hash>/root`, each complete as soon as it is there, and the packages they were made of."""
+"""Stores images in `<cache>/images/<hash>/root`, with the packages that they were made of. An image that exists is complete."""
 
 import fcntl
 import shutil
@@ -21,22 +21,22 @@ class ImageStore:
 
     @classmethod
     def default(cls) -> "ImageStore":
-        """The store in this machine's cache folder."""
+        """Returns the store in this machine's cache folder."""
         return cls(cache=cache_folder())
 
     def recipe(self, variant: Variant) -> Recipe:
-        """What the image of this clone is made of today; makes the certificate authority at the first call."""
+        """Returns the recipe of this clone's image. The first call makes the certificate authority."""
         certificate, _key = certificates.ensure_ca(self.cache)
         of_roles = {package for spec in SPECS for package in spec.variables_type.packages}
         packages = sorted({*BAKED_PACKAGES, *of_roles}) if variant == "baked" else []
         return Recipe(variant=variant, role_packages=tuple(packages), ca_pem=certificate.read_text())
 
     def folder(self, recipe: Recipe) -> Path:
-        """The image's folder; it exists only when the image is complete."""
+        """Returns the image's folder, which exists only if the image is complete."""
         return self._images / recipe.key
 
     def restrict_access(self) -> None:
-        """Lets nobody but its owner look into the images: they hold programs that run as root, and nobody here updates them."""
+        """Makes the images accessible only to their owner: they contain setuid root programs that get no security updates here."""
         if self._images.is_dir():
             self._images.chmod(0o700)
 
@@ -45,22 +45,22 @@ class ImageStore:
         return self.cache / "images"
 
     def root(self, recipe: Recipe) -> Path:
-        """The image's file tree, the lower layer of every host's root disk."""
+        """Returns the image's file tree, the lower layer of every host's root disk."""
         return self.folder(recipe) / "root"
 
     def packages_dir(self, recipe: Recipe) -> Path:
-        """The .debs installed over the plain image, with an index: `lab.cloud.package_mirror` serves them to hosts of the plain image."""
+        """Returns the folder of the .debs added to the plain image, with an index: `lab.cloud.package_mirror` serves it to plain hosts."""
         return self.cache / "debs" / recipe.key
 
     def exists(self, recipe: Recipe) -> bool:
-        """Whether the image is there."""
+        """Whether the image exists."""
         return self.folder(recipe).is_dir()
 
     @contextmanager
     def building(self, recipe: Recipe) -> Generator[Path]:
-        """A scratch folder to build the image in; on success it becomes the image, else it goes.
+        """Yields a scratch folder to build the image in. It becomes the image on success and is removed otherwise.
 
-        One build at a time: a second one waits, and then finds the image made.
+        Only one build runs at a time: a second one waits and then finds the image.
         """
         images = self._images
         images.mkdir(parents=True, exist_ok=True)

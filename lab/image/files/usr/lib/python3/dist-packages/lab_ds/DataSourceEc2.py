@@ -1,7 +1,7 @@
 # ruff: noqa: N999, N813 (cloud-init finds the module by this name)
 # pyright: basic, reportMissingImports=false
 # (cloudinit is a package of the host image, absent where this file is checked)
-"""cloud-init's own Ec2 data source on a machine without DMI tables and with its address already set."""
+"""cloud-init's own Ec2 data source, adapted to a machine that has no DMI tables and already has its address."""
 
 from cloudinit.sources import DataSourceEc2 as ec2
 
