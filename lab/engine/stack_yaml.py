@@ -47,7 +47,7 @@ def abbreviated(text: str) -> str:
 
 
 def _count_values(node: yaml.Node, counted: dict[int, int], ancestors: list[int]) -> int:
-    """Counts a node's values with aliases expanded; `ancestors` are its ancestors. Raises YamlError for what a stack file cannot contain."""
+    """Counts a node's values with aliases expanded; `ancestors` are above it. Raises YamlError for what a stack file cannot contain."""
     if id(node) in ancestors:
         raise YamlError(f"contains itself, by the anchor in {_line(node)}: write the value out")
     if id(node) in counted:

@@ -45,7 +45,7 @@ class HostReadiness:
 
 
 def no_report(reason: str) -> HostReadiness:
-    """Returns the readiness of a host without a record that counts; `reason` is the reason."""
+    """Returns the readiness of a host without a record that counts; `reason` says why."""
     return HostReadiness(ready=False, reason=reason, is_current=False)
 
 

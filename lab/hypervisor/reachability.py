@@ -86,7 +86,7 @@ class ReachabilityChecker:
         self._policy = policy
 
     def endpoint(self, name_or_address: str) -> PathEndpoint:
-        """Returns the end that `name_or_address` names: a host by name, id or address, `internet`, or another address. Raises `LookupError`."""
+        """Returns the named end: a host by name, id or address, `internet`, or another address. Raises LookupError."""
         if name_or_address == INTERNET:
             return PathEndpoint(name=INTERNET, address=self._names.wan_peer_address)
         for machine in self._machines:

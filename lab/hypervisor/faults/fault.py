@@ -141,7 +141,7 @@ class Fault(BaseModel, ABC):
     @classmethod
     def command(cls) -> str:
         """Returns the kind's command after `webstack lab fault`, such as `drop` or `api throttle`."""
-        subcommand = cls.command_group.subcommand
+        group = cls.command_group.subcommand
         return f"{group} {cls.kind_name().removeprefix(f'{group}-')}" if group else cls.kind_name()
 
     @classmethod
@@ -158,7 +158,7 @@ class Fault(BaseModel, ABC):
 
     @classmethod
     def describe(cls, arguments: Mapping[str, object]) -> dict[str, object]:
-        """Returns the description for a command line: `arguments` maps each field to its value, or to None if it was not arguments."""
+        """Returns the description for a command line: `arguments` maps each field to its value, or to None if it was not given."""
         description: dict[str, object] = {"kind": cls.kind_name()}
         for name, value in arguments.items():
             field = cls.model_fields[name]

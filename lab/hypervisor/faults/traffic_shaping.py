@@ -43,7 +43,7 @@ class LinkShaping:
     """The shaping of one path."""
 
     bits_per_second: int | None = None
-    """The most bits_per_second per second."""
+    """The most bits per second."""
     delay_ms: float = 0.0
 
 

@@ -115,7 +115,7 @@ class Bandwidth(ShapedPathFault):
 
     @property
     def bits_per_second(self) -> int:
-        """The limit in bits_per_second per second."""
+        """The limit in bits per second."""
         form = _RATE.fullmatch(self.rate)
         return _parse_bits(form) if form else 0
 
