@@ -1,6 +1,6 @@
-"""What hosts run: a tree for each role, and the rendering of what its hosts are told.
+"""What hosts run: one tree per role, and the rendering of its hosts' user data and configuration.
 
-The Python packages in the trees can be imported here as they can on a host: the program renders the same models that hosts load.
+The Python packages in the trees can be imported here as on a host: the program renders the same dataclasses that hosts load.
 """
 
 import sys

@@ -1,9 +1,9 @@
-"""A role and its variables become two texts of one host: its user data, plain cloud-config, and its configuration, plain YAML.
+"""Renders a host's two texts from its role and variables: its user data (cloud-config) and its configuration object (YAML).
 
-What is rendered travels here, inline (every `*.j2` under `userdata/common` and `userdata/<role>`, whose path below the tree is the
-path on the host): in the configuration what a reload applies, in the user data all else. What is static travels in the role's
-bundle. The texts are built so that a change shows as itself in `pulumi preview --diff`: keys in a fixed order, every file a block
-scalar, so one changed line of a file is one changed line of text.
+The rendered files (every `*.j2` under `userdata/common` and `userdata/<role>`, whose path below the tree is the path on the host) are
+inline in these texts: those that a reload applies in the configuration, all others in the user data. Static files are in the role's bundle.
+The texts are readable in `pulumi preview --diff`: keys have a fixed order and every file is a block scalar, so one changed line of a file
+is one changed line of text.
 """
 
 import functools
@@ -22,13 +22,13 @@ from webstack_host.variables import HostVariables, Role
 ROOT: Final = Path(__file__).parent
 
 MAX_USER_DATA_BYTES: Final = 16384
-"""Bytes of user data that EC2 takes (before base64)."""
+"""The most bytes of user data that EC2 accepts (before base64)."""
 
 HOST_FILE: Final = "/etc/webstack/host.json"
 BOOT_SCRIPT: Final = "/usr/local/sbin/webstack-boot"
 
 _EVERY_BOOT: Final = frozenset({"write-files", "runcmd", "write-files-deferred", "scripts-user"})
-"""Modules that cloud-init runs once per instance by default; here at every boot, so that changed user data takes effect."""
+"""Modules that cloud-init runs once per instance by default. Here they run at every boot, so that changed user data takes effect."""
 
 _CLOUD_INIT_MODULES: Final[Mapping[str, tuple[str, ...]]] = {
     "cloud_init_modules": (
@@ -41,10 +41,10 @@ _CLOUD_INIT_MODULES: Final[Mapping[str, tuple[str, ...]]] = {
         "ssh-authkey-fingerprints", "keys-to-console", "install-hotplug", "final-message",
     ),
 }  # fmt: skip
-"""What of /etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4 has work to do, and bootcmd, for who must try something before all else. A
-list in user data replaces the image's list.
+"""The modules in /etc/cloud/cloud.cfg of Debian 13's cloud-init 25.1.4 that have work to do, and bootcmd, for experiments before all else.
+A list in user data replaces the image's list.
 
-Left out are the modules that act on a key of the configuration alone, which neither this text nor Debian's image has: disk_setup, ca-certs,
+Left out are modules that act only on a key of the configuration that neither this text nor Debian's image has: disk_setup, ca-certs,
 rsyslog, snap, keyboard, apt-pipelining, ntp, timezone, disable-ec2-metadata, fan, landscape, lxd, puppet, chef, mcollective, salt-minion,
 phone-home and power-state-change (`activate_by_schema_keys` in cloudinit/config/cc_*.py), byobu and ssh-import-id (their own first lines);
 reset_rmc, which is for IBM's POWER; and package-update-upgrade-install: it waits 30 s for apt's locks (APT_LOCK_WAIT_TIMEOUT in
@@ -54,11 +54,11 @@ boot script installs what `packages` lists."""
 
 
 class RenderError(Exception):
-    """A template or its outcome that must not reach a host; the message names the file and what to do."""
+    """A template or its output must not reach a host; the message names the file and what to do."""
 
 
 class TooLargeError(RenderError):
-    """The user data is longer than EC2 takes."""
+    """The user data is longer than EC2 accepts."""
 
     def __init__(self, *, host: str, size: int) -> None:
         super().__init__(
@@ -70,9 +70,9 @@ class TooLargeError(RenderError):
 
 
 def render_user_data(variables: HostVariables, *, root: Path = ROOT) -> str:
-    """The cloud-config text for one host. `root` holds the trees of the roles.
+    """Returns the cloud-config text for one host. `root` contains the roles' trees.
 
-    Raises RenderError where a template is wrong, TooLargeError where the text is longer than EC2 takes.
+    Raises RenderError if a template is wrong, and TooLargeError if the text is longer than EC2 accepts.
     """
     return _user_data(variables, rendered_files(variables, root=root))
 
@@ -99,7 +99,7 @@ def _user_data(variables: HostVariables, rendered: Mapping[str, str]) -> str:
 
 
 def render_configuration(variables: HostVariables, *, root: Path = ROOT) -> str:
-    """The content of a host's configuration object: what a reload applies, and the hash of the user data that belongs to it.
+    """Returns the content of a host's configuration object: what a reload applies, and the hash of the user data that belongs to it.
 
     Raises what `render_user_data` raises.
     """
@@ -114,18 +114,18 @@ def render_configuration(variables: HostVariables, *, root: Path = ROOT) -> str:
 
 
 def host_file(variables: HostVariables) -> str:
-    """The content of `/etc/webstack/host.json`: every variable that no reload applies, in the order in which the dataclass names them."""
+    """Returns the content of `/etc/webstack/host.json`: all variables that no reload applies, in the dataclass's order."""
     values = {name: value for name, value in _jsonable(variables).items() if name not in variables.reloadable()}
     return json.dumps(values, indent=1, ensure_ascii=False) + "\n"
 
 
 def _jsonable(variables: HostVariables) -> dict[str, object]:
-    """The variables by their names, of what JSON and YAML both know: lists in the place of tuples."""
+    """Returns the variables by name, with types that JSON and YAML both have: lists instead of tuples."""
     return cast("dict[str, object]", json.loads(json.dumps(asdict(variables))))
 
 
 def templates(role: Role, *, root: Path = ROOT) -> dict[str, Path]:
-    """Path on the host → template, for everything of a role that is rendered; ordered, the role's own file before the common one."""
+    """Returns a role's templates by path on the host, ordered. The role's own file takes precedence over the common one."""
     found: dict[str, Path] = {}
     for tree in (root / "common", root / role):
         for template in tree.rglob("*.j2"):
@@ -134,7 +134,7 @@ def templates(role: Role, *, root: Path = ROOT) -> dict[str, Path]:
 
 
 def rendered_files(variables: HostVariables, *, root: Path = ROOT) -> dict[str, str]:
-    """Path on the host → content, of everything of the role that is rendered. Raises RenderError."""
+    """Returns the contents of the role's rendered files by path on the host. Raises RenderError."""
     context = {item.name: getattr(variables, item.name) for item in fields(variables)}
     rendered: dict[str, str] = {}
     for path, template in templates(variables.role, root=root).items():
@@ -163,7 +163,7 @@ _TEMPLATES: Final = jinja2.Environment(
 
 @functools.lru_cache(maxsize=128)
 def _compiled(source: str) -> jinja2.Template:
-    """The template of a text: each is rendered several times for each host. Raises jinja2.TemplateSyntaxError."""
+    """Compiles a template, cached because each is rendered several times per host. Raises jinja2.TemplateSyntaxError."""
     return _TEMPLATES.from_string(source)
 
 
@@ -172,7 +172,7 @@ _COMMENT: Final = re.compile(r"^(.*?)\{#(.*?)#\}(.*?)$", re.DOTALL | re.MULTILIN
 
 @functools.lru_cache(maxsize=128)
 def _comment_problems(source: str) -> tuple[str, ...]:
-    """Where a comment may be longer than it was meant: what stands between two of them would be left out without a word."""
+    """Returns where a comment may end later than intended: text between two comments would be silently dropped."""
     return tuple(_overlong_comments(source))
 
 
@@ -197,7 +197,7 @@ def _text_problems(content: str) -> Iterator[str]:
 
 
 def _write_files_entry(path: str, content: str) -> dict[str, str]:
-    """A file as cloud-init writes it: for root, 0644 unless told otherwise (`DEFAULT_PERMS` in cloudinit/config/cc_write_files.py)."""
+    """Returns a write_files entry: owned by root, 0644 unless given otherwise (`DEFAULT_PERMS` in cloudinit/config/cc_write_files.py)."""
     return {"path": path, **({"permissions": "0755"} if _is_executable(path) else {}), "content": content}
 
 
@@ -210,11 +210,11 @@ def _yaml(document: Mapping[str, object]) -> str:
 
 
 _SafeDumper: type[yaml.SafeDumper] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-"""libyaml's, where PyYAML was built with it: the same text in a tenth of the time."""
+"""libyaml's dumper, if PyYAML was built with it: the same text in a tenth of the time."""
 
 
 class _Dumper(_SafeDumper):
-    """Writes texts of several lines as block scalars, and no anchors."""
+    """Writes multi-line strings as block scalars, and no anchors."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True

@@ -1,6 +1,6 @@
-"""The keys of others that hosts trust for the packages they install, each pinned as a file of a role's bundle, and when each ends.
+"""The third-party signing keys that hosts trust for packages, each pinned as a file in a role's bundle, and their expiry dates.
 
-A test reads fingerprint and end from the files themselves.
+A test reads fingerprint and expiry from the files themselves.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ class SigningKey:
     """A pinned public key."""
 
     signs: str
-    """What is signed with it, as people call it."""
+    """What is signed with it, for people."""
     path: Path
     fingerprint: str
     expires: date
-    """The day (UTC) on which it ends."""
+    """The day (UTC) on which it expires."""
     source: str
-    """Where its maker publishes it, and the next one."""
+    """Where its owner publishes it and its successor."""
 
 
 MYSQL: Final = SigningKey(
@@ -35,7 +35,7 @@ MYSQL: Final = SigningKey(
 SESSION_MANAGER: Final = SigningKey(
     signs="Session Manager's agent",
     path=_ROOT / "common/usr/local/share/webstack/amazon-ssm-agent.asc",
-    # As aws/amazon-ecs-ami, files/amazon-ssm-agent.gpg, has it.
+    # The same key as in aws/amazon-ecs-ami, files/amazon-ssm-agent.gpg.
     fingerprint="1C5B395CBE5E74E2F1CA21592784DBF388D19D46",
     expires=date(2027, 11, 25),
     source="https://docs.aws.amazon.com/systems-manager/latest/userguide/verify-agent-signature.html",

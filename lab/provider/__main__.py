@@ -22,13 +22,13 @@ from lab.provider.configuration import DEFAULT_REGION
 from lab.provider.servicer import Servicer
 
 WORKERS: Final = 32
-"""More than the engine ever calls at once (4 x its processors): a wait for a machine must not keep others out."""
+"""More than the engine's concurrent calls (4 x its processors), so that a wait for a machine does not block others."""
 _MESSAGE_BYTES: Final = 400 * 1024 * 1024
 """The engine's own limit."""
 
 
 def serve(servicer: Servicer) -> tuple[grpc.Server, int]:
-    """A server on a free port of the loopback address, started."""
+    """Starts a server on a free port of the loopback address; returns it and the port."""
     server = grpc.server(
         futures.ThreadPoolExecutor(max_workers=WORKERS),
         options=[
@@ -44,18 +44,18 @@ def serve(servicer: Servicer) -> tuple[grpc.Server, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until SIGTERM; calls in flight get 5 s to end."""
+    """Serves until SIGTERM; calls in flight get 5 s to finish."""
     parser = argparse.ArgumentParser(prog="python -m lab.provider", description=__doc__)
     parser.add_argument("--endpoint", required=True, help="URL of the AWS API, e.g. http://127.0.0.1:5000")
     parser.add_argument("--ports-file", type=Path, help='where {"aws": PORT, "random": PORT} is written once both listen')
-    parser.add_argument("--debian-ami", default=DEFAULT_DEBIAN_AMI, help="image id that Debian's public SSM parameter names")
-    parser.add_argument("--poll-seconds", type=float, default=POLL_SECONDS, help="how often a wait asks")
-    parser.add_argument("--deadline-seconds", type=float, default=DEADLINE_SECONDS, help="how long a wait lasts")
+    parser.add_argument("--debian-ami", default=DEFAULT_DEBIAN_AMI, help="image id in Debian's public SSM parameter")
+    parser.add_argument("--poll-seconds", type=float, default=POLL_SECONDS, help="seconds between two polls of a wait")
+    parser.add_argument("--deadline-seconds", type=float, default=DEADLINE_SECONDS, help="seconds after which a wait fails")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the engine's to handle: it still needs its providers to end well
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine handles Ctrl-C, and needs its providers to end cleanly
     base = ApiClient(
         clients=ClientCache(options.endpoint),
         region=DEFAULT_REGION,

@@ -1,8 +1,8 @@
 """AWS API client of all resource handlers.
 
-Every call goes through `ApiClient.call`: one at a time in this process (moto is not thread-safe), never repeated by botocore (a create that
-was answered with an error may have happened), and failing with the API's own code and message. What is throttled has not happened, and
-is repeated as often as AWS's provider does by default (`max_retries`, 25).
+Every call goes through `ApiClient.call`: one at a time in this process (moto is not thread-safe), without botocore's retries (a create that
+failed may have taken effect), and failing with the API's own code and message. Throttled calls have no effect and are repeated as often as
+by AWS's provider by default (`max_retries`, 25).
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _NOT_FOUND_SUFFIXES: Final = (".NotFound", "NotFound", "NotFoundException", "Not
 
 
 class ApiError(Exception):
-    """The API (or this provider in its place, where the emulator would let it pass) refused a call."""
+    """The API refused a call, or this provider did where the emulator would have accepted it."""
 
     def __init__(self, operation: str, code: str, message: str) -> None:
-        """operation: `service.method` as given to `Cloud.call`."""
+        """operation: `service.method` as given to `ApiClient.call`."""
         service, _, method = operation.partition(".")
         shown = "".join(part.capitalize() for part in method.split("_"))
         super().__init__(f"operation error {service}: {shown}, api error {code}: {message}")
@@ -45,12 +45,12 @@ class ApiError(Exception):
 
     @property
     def is_throttling(self) -> bool:
-        """Whether it was one call too many, and nothing happened. The answer to a HEAD has no room for a code but its status."""
+        """Whether the call was throttled and had no effect. The response to a HEAD has no code but its status."""
         return self.code in THROTTLING_CODES or (self._is_head and self.code == "503")
 
     @property
     def is_not_found(self) -> bool:
-        """Whether the thing asked for does not exist (any more)."""
+        """Whether the resource does not, or no longer, exist."""
         return (
             self.code in _NOT_FOUND_CODES
             or self.code.endswith(_NOT_FOUND_SUFFIXES)
@@ -60,7 +60,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """Keys of the calls."""
+    """The keys that sign the calls."""
 
     access_key: str = "lab"
     secret_key: str = field(default="lab", repr=False)
@@ -68,13 +68,13 @@ class Credentials:
 
     @classmethod
     def from_environment(cls) -> Credentials:
-        """What calls are signed with where the configuration names no key, as by AWS's provider; made up where there is none either."""
+        """Returns the keys to use if the configuration has none, as AWS's provider does; dummies if the environment has none either."""
         given = os.environ.get("AWS_ACCESS_KEY_ID"), os.environ.get("AWS_SECRET_ACCESS_KEY")
         return cls(access_key=given[0], secret_key=given[1], token=os.environ.get("AWS_SESSION_TOKEN")) if given[0] and given[1] else cls()
 
 
 class ClientCache:
-    """boto3 clients, made once for each service, region and key. `endpoint` None lets botocore choose (in-process emulation)."""
+    """boto3 clients, one for each service, region and key. `endpoint` None: botocore's default (in-process emulation)."""
 
     def __init__(self, endpoint: str | None) -> None:
         """endpoint: URL of the lab's API."""
@@ -83,7 +83,7 @@ class ClientCache:
         self.lock = threading.RLock()
 
     def get(self, service: str, region: str, credentials: Credentials) -> Any:
-        """The client, made at first use."""
+        """Returns the client, which is made at first use."""
         key = (service, region, credentials)
         with self.lock:
             if key not in self._cache:
@@ -109,7 +109,7 @@ class ClientCache:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiClient:
-    """The AWS API as one provider instance sees it: a region, keys, default tags."""
+    """The AWS API for one provider instance: with its region, keys and default tags."""
 
     clients: ClientCache
     region: str
@@ -117,21 +117,20 @@ class ApiClient:
     default_tags: Mapping[str, str] = field(default_factory=dict[str, str])
     cancelled: threading.Event = field(default_factory=threading.Event)
     debian_ami: str = DEFAULT_DEBIAN_AMI
-    """The image that Debian's public SSM parameter names; it exists although the API does not list it."""
+    """The image in Debian's public SSM parameter; it counts as existing although the API does not list it."""
     poll_seconds: float = POLL_SECONDS
     deadline_seconds: float = DEADLINE_SECONDS
 
     def in_region(self, region: str | None) -> ApiClient:
-        """The same in another region."""
+        """Returns the client for another region."""
         if region in (None, self.region):
             return self
         return replace(self, region=str(region))
 
     def call(self, operation: str, /, **parameters: Any) -> dict[str, Any]:
-        """One call, `service.method` in boto3's names; parameters that are None are left out. Raises Refusal.
+        """Makes one call, `service.method` in boto3's names, without parameters that are None. Raises ApiError.
 
-        Throttled, it waits and tries again, longer each time and by chance, until it has passed, has been tried often enough, or the run is
-        cancelled.
+        A throttled call is retried with growing random delays, until it succeeds, the retries are used up, or the run is cancelled.
         """
         pause = _INITIAL_BACKOFF
         for _attempt in range(_MAX_ATTEMPTS - 1):
@@ -154,12 +153,12 @@ class ApiClient:
                 detail = cast("dict[str, Any]", error.response).get("Error", {})
                 raise ApiError(operation, str(detail.get("Code", "Unknown")), str(detail.get("Message", error))) from error
             except ResponseParserError as error:
-                raise ApiError(operation, "InternalError", "the API broke on this request and answered with no AWS error") from error
+                raise ApiError(operation, "InternalError", "the API failed on this request without an AWS error") from error
             except BotoCoreError as error:
                 raise ApiError(operation, type(error).__name__, str(error)) from error
 
     def find(self, operation: str, /, **parameters: Any) -> dict[str, Any] | None:
-        """Like `call`, but None where the API says that there is no such thing."""
+        """Like `call`, but returns None if the resource does not exist."""
         try:
             return self.call(operation, **parameters)
         except ApiError as refusal:
@@ -168,13 +167,13 @@ class ApiClient:
             raise
 
     def first(self, operation: str, key: str, /, **parameters: Any) -> dict[str, Any] | None:
-        """The first item of an answer's list, None where there is none."""
+        """Makes the call and returns the first item of a list in the response, or None."""
         answer = self.find(operation, **parameters)
         items = cast("list[dict[str, Any]]", answer.get(key) or []) if answer else []
         return items[0] if items else None
 
     def list_all(self, operation: str, key: str, /, **parameters: Any) -> list[dict[str, Any]]:
-        """All items of a list over all pages (`NextToken`)."""
+        """Makes the call and returns all items of a list from all pages (`NextToken`)."""
         found: list[dict[str, Any]] = []
         token: str | None = None
         while True:
@@ -185,18 +184,20 @@ class ApiClient:
                 return found
 
     def wait(self, label: str, get_state: Callable[[], str | None], target: str | None, *, failure_states: tuple[str, ...] = ()) -> None:
-        """Poll until the state is the wanted one. Raises Refusal at the deadline, on a bad state, when the run is cancelled."""
+        """Polls until the get_state is the target one. Raises ApiError at the deadline, for a failure_states get_state, and if the run is cancelled."""
         deadline = time.monotonic() + self.deadline_seconds
         while (current := get_state()) != target:
             if current in failure_states:
-                raise ApiError("ec2.wait", "UnexpectedState", f"{label} is {current}; wanted {target}")
+                raise ApiError("ec2.wait", "UnexpectedState", f"{label} is {current}; target {target}")
             if time.monotonic() > deadline:
-                raise ApiError("ec2.wait", "Timeout", f"{label} is still {current} after {self.deadline_seconds:.0f} s; wanted {target}")
+                raise ApiError("ec2.wait", "Timeout", f"{label} is still {current} after {self.deadline_seconds:.0f} s; target {target}")
             if self.cancelled.wait(self.poll_seconds):
                 raise ApiError("ec2.wait", "Canceled", f"{label} is {current}; the run was cancelled while waiting for {target}")
 
-    def retry(self, call: Callable[[], dict[str, Any]], *, is_retryable: Callable[[ApiError], bool], seconds: float) -> dict[str, Any]:
-        """Tries a call again while it is refused so, `seconds` at most (and no longer than this provider waits at all). Raises Refusal."""
+    def retry(
+        self, call: Callable[[], dict[str, Any]], *, is_retryable: Callable[[ApiError], bool], seconds: float
+    ) -> dict[str, Any]:
+        """Retries a call while it is refused in this way, for at most `seconds` and the provider's own deadline. Raises ApiError."""
         deadline = time.monotonic() + min(seconds, self.deadline_seconds)
         pause = self.poll_seconds
         while True:
@@ -208,20 +209,20 @@ class ApiClient:
             pause = min(_MAX_BACKOFF, pause * 2)
 
     def api_error(self, operation: str, code: str, message: str) -> ApiError:
-        """What AWS would say, where the emulator says nothing; for the caller to raise."""
+        """Returns the error that AWS would give where the emulator gives none, for the caller to raise."""
         return ApiError(operation, code, message)
 
     def account(self) -> str:
-        """The account id of the caller."""
+        """Returns the caller's account id."""
         return str(self.call("sts.get_caller_identity")["Account"])
 
     def arn(self, service: str, resource: str) -> str:
-        """An ARN of this account in this region."""
+        """Returns an ARN in this account and region."""
         return f"arn:aws:{service}:{self.region}:{self.account()}:{resource}"
 
 
 def filters(**wanted: str | list[str]) -> list[dict[str, Any]]:
-    """EC2 filters; underscores stand for hyphens, two for a dot."""
+    """Returns EC2 filters; in names, an underscore stands for a hyphen and two for a dot."""
     return [
         {"Name": name.replace("__", ".").replace("_", "-"), "Values": [value] if isinstance(value, str) else value}
         for name, value in wanted.items()

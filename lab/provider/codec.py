@@ -1,6 +1,6 @@
-"""Property values between the engine's protobuf form and Python.
+"""Converts property values between the engine's protobuf form and Python.
 
-The SDK's own readers lose what a provider needs (unknowns, secretness, an asset's hash), so this is a codec of its own.
+The SDK's own functions lose what a provider needs (unknowns, secretness, an asset's hash), hence this codec.
 Signatures and layouts are those of the engine (sdk/go/common/resource/plugin/rpc.go).
 """
 
@@ -24,18 +24,18 @@ _RESOURCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 
 
 class Unknown:
-    """The one value that is not known yet (a preview, or a dependent of what is being replaced)."""
+    """A value that is not known yet (in a preview, or because it depends on a resource that is being replaced)."""
 
     _only: Unknown | None = None
 
     def __new__(cls) -> Unknown:
-        """There is only one."""
+        """Returns the only instance."""
         if cls._only is None:
             cls._only = super().__new__(cls)
         return cls._only
 
     def __repr__(self) -> str:
-        """As the engine's own output shows it."""
+        """Returns the notation of the engine's own output."""
         return "<unknown>"
 
 
@@ -49,13 +49,13 @@ class Secret:
     value: object
 
     def __repr__(self) -> str:
-        """Never the value."""
+        """Returns a placeholder, never the value."""
         return "<secret>"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asset:
-    """A file or a text; read from the engine's state it has only its `hash` (sha256, hex)."""
+    """A file or a text. One read from the engine's state has only its `hash` (SHA-256, hex)."""
 
     hash: str
     path: str | None = None
@@ -63,12 +63,12 @@ class Asset:
     archive: bool = False
 
     def data(self) -> bytes:
-        """The bytes. Raises FileNotFoundError where the file is gone, ValueError where the state kept the hash alone."""
+        """Returns the bytes. Raises FileNotFoundError if the file does not exist, and ValueError if only the hash is known."""
         if self.text is not None:
             return self.text.encode()
         if self.path is not None:
             if Path(self.path).is_dir():
-                raise ValueError(f"{self.path} is a folder: the lab's provider packs none; give a file")
+                raise ValueError(f"{self.path} is a folder, which the lab's provider does not support; give a file")
             return Path(self.path).read_bytes()
         raise ValueError(f"the content of asset {self.hash[:12]} is not here: the engine's state keeps only its hash")
 
@@ -77,7 +77,7 @@ Props = dict[str, Any]
 
 
 def decode(struct: struct_pb2.Struct) -> Props:
-    """Every property of a message, with `UNKNOWN`, `Secret` and `Asset` where the engine sent those."""
+    """Returns all properties of a message, with `UNKNOWN`, `Secret` and `Asset` where the engine sent those."""
     return {key: _decode(value) for key, value in struct.fields.items()}
 
 
@@ -157,7 +157,7 @@ def _object(fields: Mapping[str, object]) -> struct_pb2.Value:
 
 
 def unwrap(value: Any) -> Any:
-    """The value without its secret wrappers, at every depth."""
+    """Returns the value without secret wrappers, at every depth."""
     if isinstance(value, Secret):
         return unwrap(value.value)
     if isinstance(value, Mapping):
@@ -190,10 +190,10 @@ def _any(value: object, wanted: Callable[[object], bool]) -> bool:
 
 
 def mark_secret(props: Mapping[str, object], keys: frozenset[str]) -> Props:
-    """The properties with those of the given names made secret (once)."""
+    """Returns the properties, with those named made secret unless they are already."""
     return {key: Secret(value) if key in keys and not isinstance(value, Secret) else value for key, value in props.items()}
 
 
 def text_asset(text: str) -> Asset:
-    """An asset of a text, hashed as the engine hashes it."""
+    """Returns an asset of a text, with the hash that the engine would compute."""
     return Asset(hash=hashlib.sha256(text.encode()).hexdigest(), text=text)

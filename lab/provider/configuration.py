@@ -1,4 +1,4 @@
-"""A provider instance's configuration: region, keys and default tags out of what the engine sends to Configure."""
+"""A provider instance's configuration: reads region, keys and default tags from the engine's Configure call."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ENGINE_KEYS: Final = ("version", "pluginDownloadURL")
 
 
 def known_keys() -> frozenset[str]:
-    """The keys that the SDK's Provider class takes."""
+    """Returns the settings that the SDK's Provider class accepts."""
     import pulumi._types as sdk_types
     import pulumi_aws
 
@@ -27,7 +27,7 @@ def known_keys() -> frozenset[str]:
 
 
 def check_configuration(config: Mapping[str, Any]) -> list[Violation]:
-    """What is wrong in a provider's configuration."""
+    """Returns the errors in a provider's configuration."""
     problems = [
         Violation(key, "the aws provider has no such setting") for key in config if key not in known_keys() and key not in _ENGINE_KEYS
     ]
@@ -38,7 +38,7 @@ def check_configuration(config: Mapping[str, Any]) -> list[Violation]:
 
 
 def configure_client(config: Mapping[str, Any], base: ApiClient) -> ApiClient:
-    """The API as this instance sees it. `endpoints` are not followed: the lab's provider speaks to the lab's API alone."""
+    """Returns the API client of this instance. `endpoints` is ignored: the lab's provider only calls the lab's API."""
     values = {key: value for key, value in cast("dict[str, Any]", unwrap(config)).items() if value is not UNKNOWN}
     defaults = _parse_json(values.get("defaultTags"))
     tags = cast("dict[str, str]", defaults.get("tags") or {}) if isinstance(defaults, dict) else {}
@@ -55,7 +55,7 @@ def configure_client(config: Mapping[str, Any], base: ApiClient) -> ApiClient:
 
 
 def account_denied_reason(config: Mapping[str, Any], client: ApiClient) -> str:
-    """Why this instance may not work in its caller's account; empty where it may. The account is asked for only where there is a limit.
+    """Returns why this instance may not work in its caller's account; empty if it may. Reads the account only if the settings limit it.
 
     As `VerifyAccountIDAllowed` of hashicorp/aws-sdk-go-base (internal/config/config.go), which the provider calls while it is configured
     and so before any resource (`ConfigureProvider`, internal/conns/config.go of hashicorp/terraform-provider-aws).
@@ -69,9 +69,9 @@ def account_denied_reason(config: Mapping[str, Any], client: ApiClient) -> str:
 
 
 def _string_list(value: Any) -> list[str]:
-    """A list of texts; the engine sends one that came from a stack file as JSON, its digits as a number where nobody quoted them.
+    """Returns a list of strings. The engine sends a list from a stack file as JSON, in which unquoted digits are a number.
 
-    What is no list counts as one item: a limit that is written wrongly must not be none.
+    A value that is not a list counts as one item, so that a wrongly written limit still limits.
     """
     try:
         items: Any = _parse_json(value) if value not in (None, "") and value is not UNKNOWN else []
@@ -81,5 +81,5 @@ def _string_list(value: Any) -> list[str]:
 
 
 def _parse_json(value: Any) -> Any:
-    """Nested settings arrive as JSON texts."""
+    """Parses nested settings, which arrive as JSON."""
     return json.loads(value) if isinstance(value, str) else value or {}

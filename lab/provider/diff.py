@@ -1,4 +1,4 @@
-"""What differs between what is (the state, drift included) and what the program wants, and what that change takes."""
+"""Compares the state (including drift) with the program's inputs, and determines what each change requires."""
 
 from __future__ import annotations
 
@@ -25,32 +25,32 @@ class Change:
 
     @property
     def property_name(self) -> str:
-        """The property that the path lies in."""
+        """The name of the property that contains the path."""
         return re.split(r"[.\[]", self.path, maxsplit=1)[0]
 
 
 @dataclass(frozen=True)
 class Diff:
-    """All changes; `delete_before_replace` where the old one has to go before its replacement can be made."""
+    """All changes; `delete_before_replace` if the old resource must be deleted before its replacement can be made."""
 
     changes: tuple[Change, ...]
     delete_before_replace: bool
 
     @property
     def replaces(self) -> tuple[str, ...]:
-        """The paths that replace."""
+        """The paths whose change replaces the resource."""
         return tuple(change.path for change in self.changes if change.replaces)
 
     @property
     def property_names(self) -> frozenset[str]:
-        """The changed properties."""
+        """The names of the changed properties."""
         return frozenset(change.property_name for change in self.changes)
 
 
 def compute_diff(
     token: str, *, state: Mapping[str, Any], old_inputs: Mapping[str, Any], news: Mapping[str, Any], ignored: Iterable[str] = ()
 ) -> Diff:
-    """Compare by the type's own meaning: lists without order, policies as documents, absent properties as AWS reads them."""
+    """Compares by the type's semantics: lists without order, policies as documents, absent properties as AWS interprets them."""
     rules, fields = rules_of(token), _fields(token)
     olds, was, wanted = unwrap(state), unwrap(old_inputs), _with_nested_defaults(rules, unwrap(state), unwrap(news))
     found: list[Change] = []
@@ -67,18 +67,18 @@ def compute_diff(
 
 
 def with_replacements(token: str, diff: Diff, replacing: frozenset[str], news: Mapping[str, Any]) -> Diff:
-    """The same changes, of which those of the named properties replace as well."""
+    """Returns the changes, with those of the named properties marked as replacing."""
     marked = tuple(Change(change.path, change.kind, change.replaces or change.property_name in replacing) for change in diff.changes)
     return Diff(marked, any(change.replaces for change in marked) and _delete_before_replace(rules_of(token), news))
 
 
 def _keeps_computed(rules: TypeRules, change: Change) -> bool:
-    """Whether a property inside an object is no longer spoken of, and AWS has a value for it: that one stays."""
+    """Whether a property inside an object was removed from the program but has a value from AWS, which is kept."""
     return change.kind == "delete" and "." in change.path and re.sub(r"\[\d+\]", "[]", change.path) in rules.computed
 
 
 def _with_nested_defaults(rules: TypeRules, olds: Props, news: Props) -> Props:
-    """What an absent property of a given object means, where the provider's schema gives it a value of its own."""
+    """Fills in absent properties of given objects for which the provider's schema has a default."""
     filled = dict(news)
     for path, value in rules.defaults.items():
         outer, dot, inner = path.partition(".")
@@ -88,7 +88,7 @@ def _with_nested_defaults(rules: TypeRules, olds: Props, news: Props) -> Props:
 
 
 def values_equal(token: str, name: str, live: object, desired: object) -> bool:
-    """Whether a live value is what was given, by the property's own meaning."""
+    """Whether a live value equals the desired one, by the property's semantics."""
     rules, fields = rules_of(token), _fields(token)
     if name not in fields:
         return live == desired
@@ -173,9 +173,9 @@ def _objects(fields: Mapping[str, Field], old: Props, new: Props, old_inputs: Pr
 
 
 def _lists(inner: Shape, old: list[Any], new: list[Any], old_input: list[Any], path: str) -> Iterable[Change]:
-    """Order has no meaning in any list of the implemented types; what is left unmatched is shown by its index.
+    """Compares lists. Order has no meaning in any list of the implemented types; unmatched items are reported by index.
 
-    An item may be less than it was: so each live one is compared with what the program last said of it.
+    The program may have removed properties of an item, so each live item is compared with its last input as well.
     """
     old_items = [_last_input_for(inner, item, old_input, at) for at, item in enumerate(old)]
     left = list(range(len(old)))
@@ -198,13 +198,13 @@ def _lists(inner: Shape, old: list[Any], new: list[Any], old_input: list[Any], p
 
 
 def _last_input_for(inner: Shape, live: Any, old_input: list[Any], index: int) -> Any:
-    """The program's earlier item that a live one is: the one that it equals, else (after a drift) the one at its place."""
+    """Returns the program's earlier item for a live one: the equal one or else, after drift, the one at the same index."""
     equal = (item for item in old_input if not list(_compare(inner, live, item, None, "")))
     return next(equal, old_input[index] if index < len(old_input) else None)
 
 
 def canonical(document: Any) -> Any:
-    """A policy document in a form in which equivalent ones are equal: one action as a list of one, lists without order."""
+    """Returns a policy document in a canonical form: a single action as a list of one, lists without order."""
     if isinstance(document, str):
         try:
             document = json.loads(document)

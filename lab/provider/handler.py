@@ -1,4 +1,4 @@
-"""What carries out a resource type or a function, and the few things that many of them share."""
+"""Base classes of the implementations of resource types and functions, and helpers that they share."""
 
 from __future__ import annotations
 
@@ -15,88 +15,88 @@ MANAGED_TAGS: Final = "aws:"
 
 
 class Handler(ABC):
-    """One resource type over the AWS API. Properties are plain: no secrets, no unknowns, camelCase names.
+    """Implements one resource type with the AWS API. Properties are plain: no secrets, no unknowns, camelCase names.
 
-    It stands in its service's folder and is called as the type is in its token, by which the registry finds its facts. A class whose name
-    begins with an underscore is a base of others.
+    The class is in its service's folder and has the name of the type in its token, by which the registry finds its facts. A class whose
+    name starts with an underscore is a base class.
     """
 
     label: ClassVar[str]
-    """What messages call it: "EC2 VPC"."""
+    """The type's name in messages: "EC2 VPC"."""
     rules: ClassVar[TypeRules] = TypeRules()
-    """What no fact says of it: checks of values, and what the lab does not serve."""
+    """Rules that are not in the facts: checks of values, and properties that the lab does not support."""
 
     @abstractmethod
     def create(self, client: ApiClient, news: Props) -> str:
-        """Make it and give its id; nothing may fail after it exists (that is `after_create`'s)."""
+        """Creates the resource and returns its id. It must not fail once the resource exists: later steps belong in `after_create`."""
 
     def after_create(self, client: ApiClient, identifier: str, news: Props) -> None:
-        """What creation does once it exists; a failure here leaves it in the state, marked as not initialised."""
+        """The steps after the resource exists. A failure here leaves it in the state, marked as not initialised."""
         del client, identifier, news
 
     @abstractmethod
     def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
-        """What AWS says of it now (`tagsAll` for its tags); None where it is gone."""
+        """Reads the resource from AWS (its tags as `tagsAll`). Returns None if it does not exist."""
 
     @abstractmethod
     def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        """Bring the changed properties to what the news say."""
+        """Updates the changed properties to the values in `news`."""
 
     @abstractmethod
     def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
-        """Take it away. Raises Refusal where AWS would; what is gone already is fine."""
+        """Deletes the resource. Raises ApiError if AWS would refuse. Does nothing if it does not exist."""
 
     def computed_on_update(self, changed: frozenset[str], olds: Props) -> frozenset[str]:
-        """The outputs that an update of these properties gives a new value: unknown in its preview."""
+        """Returns the outputs that change when these properties are updated; they are unknown in a preview."""
         del changed, olds
         return frozenset()
 
     def requires_replace(self, client: ApiClient, olds: Props, news: Props, changed: frozenset[str]) -> frozenset[str]:
-        """The properties whose change replaces for a reason that only AWS knows; the others are in the type's rules."""
+        """Returns the properties whose change replaces for a reason that only AWS knows; the others are in the type's rules."""
         del client, olds, news, changed
         return frozenset()
 
     def parse_import_id(self, identifier: str) -> Props:
-        """The properties that an import's id stands for, where it is made of several."""
+        """Returns the properties contained in an import's id, if it combines several."""
         del identifier
         return {}
 
 
 class Function(ABC):
-    """One function (invoke), called as its token's last part, which begins with a capital here: `getParameter` is `GetParameter`."""
+    """Implements one function (invoke). Its name is the token's last part, capitalized: `getParameter` is `GetParameter`."""
 
     @abstractmethod
     def invoke(self, client: ApiClient, arguments: Props) -> Props:
-        """The answer. Raises FunctionError where an argument is refused."""
+        """Returns the result. Raises FunctionError if an argument is invalid."""
 
 
 class FunctionError(Exception):
-    """A function's answer is a failure of one of its arguments."""
+    """One of a function's arguments is invalid."""
 
     def __init__(self, argument: str, reason: str) -> None:
-        """argument: its wire name."""
+        """argument: the argument's wire name."""
         super().__init__(reason)
         self.argument = argument
 
 
 def tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
-    """Tags as AWS's APIs take them."""
+    """Returns tags in the form of AWS's APIs."""
     return [{"Key": key, "Value": value} for key, value in sorted((tags or {}).items())]
 
 
 def tag_map(tags: Iterable[Mapping[str, str]] | None) -> dict[str, str]:
-    """Tags as properties, without AWS's own."""
+    """Returns tags as a property value, without AWS's own."""
     return {tag["Key"]: tag["Value"] for tag in tags or () if not tag["Key"].startswith(MANAGED_TAGS)}
 
 
 def tag_specifications(kind: str, news: Props) -> list[dict[str, Any]] | None:
-    """EC2's tags at creation; None where there are none."""
+    """Returns EC2's tag specifications for a creation; None if there are no tags."""
     tags = tag_list(news.get("tagsAll"))
     return [{"ResourceType": kind, "Tags": tags}] if tags else None
 
 
 def retag(client: ApiClient, identifier: str, olds: Props, news: Props) -> None:
-    """Bring an EC2 thing's tags from the old to the new ones."""
+    """Changes an EC2 resource's tags from the old to the new ones."""
     before, after = tags_of(olds), tags_of(news)
     gone = [{"Key": key} for key in sorted(before.keys() - after.keys())]
     fresh = tag_list({key: value for key, value in after.items() if before.get(key) != value})
@@ -107,23 +107,23 @@ def retag(client: ApiClient, identifier: str, olds: Props, news: Props) -> None:
 
 
 def tags_of(props: Props) -> dict[str, str]:
-    """All tags of a resource's properties."""
+    """Returns all tags in a resource's properties."""
     return cast("dict[str, str]", props.get("tagsAll") or {})
 
 
 def added_and_removed(olds: Props, news: Props, name: str) -> tuple[list[str], list[str]]:
-    """What a list property gained and lost."""
+    """Returns the items added to and removed from a list property."""
     before, after = set(cast("list[str]", olds.get(name) or [])), set(cast("list[str]", news.get(name) or []))
     return sorted(after - before), sorted(before - after)
 
 
 def to_api_params(news: Props, table: Mapping[str, str]) -> dict[str, Any]:
-    """The given properties under the API's parameter names."""
+    """Returns the given properties under the API's parameter names."""
     return {parameter: news[name] for name, parameter in table.items() if news.get(name) is not None}
 
 
 def ignore_missing(call: Any, *codes: str) -> None:
-    """Run a deletion; what is gone already, or answers with one of the codes, is fine."""
+    """Runs a deletion; ignores errors that the resource does not exist or that have one of the codes."""
     try:
         call()
     except ApiError as refusal:
@@ -132,5 +132,5 @@ def ignore_missing(call: Any, *codes: str) -> None:
 
 
 def policy_json(document: Any) -> str:
-    """A policy as the API takes it."""
+    """Returns a policy in the API's form."""
     return document if isinstance(document, str) else json.dumps(document)

@@ -1,4 +1,4 @@
-"""Names for what the program leaves unnamed, as the AWS provider gives them."""
+"""Automatic names for resources without a name in the program, as the AWS provider makes them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _counter: Final = itertools.count(1)
 
 
 def auto_name(naming: AutoNaming, resource: str, seed: bytes) -> str:
-    """The resource's name, a dash and seven hex digits. Raises ValueError where that is longer than AWS takes.
+    """Returns the resource's name, a dash and seven hex digits. Raises ValueError if that is longer than AWS accepts.
 
-    seed: the engine's, which is another one in the preview than in the update; random where it is empty.
+    seed: the engine's, which differs between preview and update; if empty, the name is random.
     """
     base = resource.lower() if naming.lowercase else resource
     if not naming.suffix:
@@ -32,7 +32,7 @@ def auto_name(naming: AutoNaming, resource: str, seed: bytes) -> str:
 
 
 def prefixed_unique_id(prefix: str) -> str:
-    """A name that begins with a `namePrefix`, with the 26 digits the provider adds."""
+    """Returns a `namePrefix` followed by the 26 digits that the provider adds."""
     return prefix + "".join(str(secrets.randbelow(10)) for _ in range(26))
 
 

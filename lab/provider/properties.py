@@ -1,4 +1,4 @@
-"""Properties around a handler: names, tags and region added at Check, outputs completed and sealed, inputs kept true at Read."""
+"""Completes properties around a handler: names, tags and region at Check, outputs and their secrets, inputs at Read."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ DEFAULTS_KEY: Final = "__defaults"
 
 
 def complete_inputs(token: str, resource: str, client: ApiClient, news: Props, olds: Props, seed: bytes, proposed: str | None) -> Props:
-    """The program's inputs with what the provider adds: an automatic name, `tagsAll`, `region`.
+    """Returns the program's inputs with what the provider adds: an automatic name, `tagsAll`, `region`.
 
-    proposed: the name that the engine's own naming configuration asks for. Raises ValueError where no name fits.
+    proposed: the name from the engine's own naming configuration. Raises ValueError if no name fits.
     """
     rules, fields = rules_of(token), resource_fields(token)
     inputs = dict(news)
@@ -42,15 +42,15 @@ def complete_inputs(token: str, resource: str, client: ApiClient, news: Props, o
 
 
 def secret_properties(token: str, *properties: Mapping[str, Any]) -> frozenset[str]:
-    """The properties to seal: those that came sealed, and those of the type that always are."""
+    """Returns the names of the secret properties: those given as secrets, and those that always are for the type."""
     given = {name for props in properties for name, value in props.items() if is_secret(value)}
     return frozenset(given) | rules_of(token).secret
 
 
 def build_outputs(token: str, client: ApiClient, live: Props, prior: Props, secret: frozenset[str]) -> Props:
-    """The whole state: what AWS says over what the program said, and None for what has no value.
+    """Returns the whole state: AWS's values over the program's, and None for outputs without a value.
 
-    The engine's response replaces the state, and an output that is left out would be unknown for ever: so all are there.
+    It replaces the engine's state, in which an omitted output would stay unknown, so all outputs are included.
     """
     rules = rules_of(token)
     known = output_names(token)
@@ -66,13 +66,13 @@ def build_outputs(token: str, client: ApiClient, live: Props, prior: Props, secr
 
 
 def _resource_tags(live: dict[str, str], client: ApiClient, prior: Any) -> dict[str, str]:
-    """All tags without the provider's defaults, unless the resource gives them itself."""
+    """Returns all tags without the provider's default tags, unless the resource sets them itself."""
     own = cast("dict[str, str]", prior or {})
     return {key: value for key, value in live.items() if key in own or client.default_tags.get(key) != value}
 
 
 def preview_outputs(token: str, news: Props, olds: Props | None = None, recomputed: frozenset[str] = frozenset()) -> Props:
-    """What a preview knows of the result: the inputs, for an update the old outputs; all else is unknown."""
+    """Returns the outputs of a preview: the inputs and, for an update, the old outputs; all others are unknown."""
     known = output_names(token)
     if olds is not None:
         return {**olds, **news, **dict.fromkeys(recomputed & known, UNKNOWN)}
@@ -81,7 +81,7 @@ def preview_outputs(token: str, news: Props, olds: Props | None = None, recomput
 
 
 def refresh_inputs(token: str, state: Props, program_inputs: Props) -> Props:
-    """The inputs after a refresh: as given where AWS still agrees, AWS's value where it drifted; for an import what AWS has."""
+    """Returns the inputs after a refresh: as program_inputs if AWS's value is the same, AWS's value after drift; for an import all from AWS."""
     live = unwrap(state)
     fields = resource_fields(token)
     if not program_inputs:
@@ -104,7 +104,7 @@ def refresh_inputs(token: str, state: Props, program_inputs: Props) -> Props:
 
 
 def _project(shape: Shape, live: Any, program_value: Any) -> Any:
-    """The live value with only the parts that the program spoke of."""
+    """Returns the live value with only the parts that the program gave."""
     if isinstance(live, dict) and isinstance(program_value, dict) and shape.cls is not None:
         fields = nested_fields(shape)
         now, then = cast("Props", live), cast("Props", program_value)

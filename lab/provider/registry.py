@@ -1,7 +1,7 @@
-"""Every type and function that the provider implements, found in the folders of `services`: facts and classes, paired by their names.
+"""Finds all types and functions that the provider implements in the folders of `services`, and pairs facts and classes by name.
 
-A type is an entry in its folder's `spec.yaml`, by its token, and a class in a module beside it that is called as the token ends. Nothing
-else names it. `aws:ec2/vpc:Vpc` is carried out by `Vpc`, `aws:ssm/getParameter:getParameter` by `GetParameter`.
+A type is an entry in its folder's `spec.yaml`, under its token, and a class in a module beside it with the name at the token's end.
+Nothing else names it. `aws:ec2/vpc:Vpc` is implemented by `Vpc`, `aws:ssm/getParameter:getParameter` by `GetParameter`.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class RegistryError(Exception):
 
 
 class UnknownTypeError(ValueError):
-    """The token names no type or function of the SDK, or none that this provider implements."""
+    """The token is not a type or function of the SDK, or this provider does not implement it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ResourceType:
-    """All of a resource type. `rules` are the handler's own, completed by the facts; `service` is its folder's name."""
+    """A resource type. `rules` are the handler's own, completed from the facts; `service` is its folder's name."""
 
     service: str
     spec: ResourceSpec
@@ -48,7 +48,7 @@ class ResourceType:
 
 @dataclass(frozen=True, kw_only=True)
 class FunctionType:
-    """All of a function."""
+    """A function."""
 
     service: str
     spec: FunctionSpec
@@ -65,7 +65,7 @@ class Registry:
 
 
 def discover() -> Registry:
-    """What the folders of `services` hold. Raises RegistryError, SpecError for facts that are malformed, FileNotFoundError for none."""
+    """Reads the folders of `services`. Raises RegistryError, SpecError for malformed facts, and FileNotFoundError for missing ones."""
     specs: dict[str, ServiceSpec] = {}
     types: dict[str, ResourceType] = {}
     functions: dict[str, FunctionType] = {}
@@ -86,7 +86,7 @@ def discover() -> Registry:
 
 
 def pair_classes(service: str, tokens: Iterable[str], classes: Iterable[type[_Class]]) -> dict[str, Callable[[], _Class]]:
-    """The class of each token of a service. Raises RegistryError where one has none, or is of none, or a name is taken twice."""
+    """Returns the class of each of a service's tokens. Raises RegistryError for a token or class without its pair_classes, or a duplicate name."""
     by_name = _unique(service, ((class_name(token), token) for token in tokens))
     by_class = _unique(service, ((each.__name__, each) for each in classes))
     for name in by_name.keys() - by_class.keys():
@@ -97,7 +97,7 @@ def pair_classes(service: str, tokens: Iterable[str], classes: Iterable[type[_Cl
 
 
 def class_name(token: str) -> str:
-    """What the class that carries out a type or function is called."""
+    """Returns the name of the class that implements a type or function."""
     last = token.rpartition(":")[2]
     return last[:1].upper() + last[1:]
 
@@ -125,12 +125,12 @@ REGISTRY: Final = discover()
 
 
 def resource_type(token: str) -> ResourceType:
-    """An implemented resource type. Raises UnknownTypeError for one that is not."""
+    """Returns an implemented resource type. Raises UnknownTypeError if it is not implemented."""
     return _known(token, REGISTRY.resources, "resource type")
 
 
 def function_type(token: str) -> FunctionType:
-    """An implemented function. Raises UnknownTypeError for one that is not."""
+    """Returns an implemented function. Raises UnknownTypeError if it is not implemented."""
     return _known(token, REGISTRY.functions, "function")
 
 

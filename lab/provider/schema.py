@@ -1,7 +1,7 @@
-"""What each resource type accepts: read from the SDK's own classes, plus the rules of the AWS provider that types cannot say.
+"""The inputs that each resource type accepts: read from the SDK's classes, plus rules of the AWS provider that types cannot express.
 
-`check_properties` is what Check answers with, and what the unit tests' strict monitor asks too, so that a program refused by the
-real provider is refused everywhere.
+Both Check and the unit tests' strict monitor use `check_properties`, so that a program that the real provider rejects is rejected
+everywhere.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Kind = Literal["str", "bool", "int", "float", "any", "asset", "list", "map", "ob
 
 @dataclass(frozen=True)
 class Shape:
-    """A property's type: `inner` holds the item type of a list or map, the members of a union."""
+    """A property's type; `inner` has the item type of a list or map, or the members of a union."""
 
     kind: Kind
     inner: tuple[Shape, ...] = ()
@@ -59,7 +59,7 @@ class Field:
 
 
 _import_lock = threading.Lock()
-"""The SDK loads its modules when they are first used, and two threads would see each other's half-loaded ones."""
+"""The SDK loads its modules at first use, and a second thread could see a partially loaded one."""
 
 
 @functools.cache

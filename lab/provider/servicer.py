@@ -1,4 +1,4 @@
-"""The gRPC service that the engine drives: `pulumirpc.ResourceProvider` over the registry, for one package (`aws` or `random`)."""
+"""The gRPC service that the engine calls: `pulumirpc.ResourceProvider` with the registry's types, for one package (`aws` or `random`)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _LOG: Final = logging.getLogger("lab.provider")
 
 
 class InitFailedError(Exception):
-    """The resource exists, but what had to follow failed."""
+    """The resource exists, but a later step of its creation failed."""
 
     def __init__(self, message: str, response: provider_pb2.ErrorResourceInitFailed) -> None:
-        """response: what the engine saves."""
+        """response: the state that the engine saves."""
         super().__init__(message)
         self.response = response
 
@@ -53,7 +53,7 @@ class Context(Protocol):
 
 
 def _map_errors(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Failures become the engine's clean messages; anything unforeseen is named and logged with its trace."""
+    """Converts expected errors to the engine's messages; an unexpected one is reported and logged with its traceback."""
 
     @functools.wraps(method)
     def wrapped(self: Any, request: Any, context: Context) -> Any:
@@ -92,7 +92,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_map_errors
     def Handshake(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """What this provider understands."""
+        """Returns the protocol features that this provider supports."""
         del request, context
         return provider_pb2.ProviderHandshakeResponse(
             accept_secrets=True, accept_resources=True, accept_outputs=True, supports_autonaming_configuration=True
@@ -153,7 +153,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_map_errors
     def Check(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Refuse what AWS or the real provider would; add automatic names, all tags, the region."""
+        """Rejects what AWS or the real provider would; adds automatic names, all tags and the region."""
         token, resource = _parse_urn(request.urn)
         resource_type(token)
         news, olds = decode(request.news), decode(request.olds)
@@ -167,7 +167,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_map_errors
     def Diff(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """What changes against the state, drift included."""
+        """Returns the changes against the state, including drift."""
         found = self._with_replacements(_compute_diff(request), request, context)
         kinds = provider_pb2.PropertyDiff
         detailed: dict[str, Any] = {}
@@ -184,11 +184,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
             deleteBeforeReplace=found.delete_before_replace,
         )
 
-    # --- the deeds ----------------------------------------------------------------------------------------------------------------
+    # --- the changes --------------------------------------------------------------------------------------------------------------
 
     @_map_errors
     def Create(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Make it; what it puts out is what AWS then says of it."""
+        """Creates the resource and returns its outputs as read from AWS."""
         token, resource = _parse_urn(request.urn)
         handler, news = resource_type(token).handler, decode(request.properties)
         if request.preview:
@@ -210,7 +210,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_map_errors
     def Read(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """What AWS says of it now, for a refresh or an import; an empty id where it is gone."""
+        """Reads the resource from AWS, for a refresh or an import. An empty id means that it does not exist."""
         token, _ = _parse_urn(request.urn)
         handler, prior, inputs = resource_type(token).handler, decode(request.properties), decode(request.inputs)
         identifier, _, region = request.id.partition("@") if not prior else (request.id, "", "")
@@ -227,7 +227,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_map_errors
     def Update(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Bring it to what the program wants."""
+        """Updates the resource."""
         token, _ = _parse_urn(request.urn)
         handler, olds, news = resource_type(token).handler, decode(request.olds), decode(request.news)
         changed = _compute_diff(request).property_names
@@ -243,7 +243,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_map_errors
     def Delete(self, request: Any, context: Context) -> Any:  # noqa: N802
-        """Take it away, where AWS lets it go."""
+        """Deletes the resource, if AWS allows it."""
         token, _ = _parse_urn(request.urn)
         handler, state = resource_type(token).handler, unwrap(decode(request.properties))
         client = self._client(context).in_region(state.get("region"))

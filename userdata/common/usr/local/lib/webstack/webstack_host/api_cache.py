@@ -1,4 +1,4 @@
-"""Answers of the AWS API for checks that look every few seconds, for as long as a host runs: AWS counts calls, and throttles them."""
+"""Caches answers of the AWS API for checks that run every few seconds, because AWS throttles frequent calls."""
 
 import time
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 TTL = 30.0
-"""Seconds for which an answer serves."""
+"""Seconds for which an answer is used."""
 RETRY_INTERVAL = 10.0
-"""Seconds until an API that did not answer is asked again, where an older answer is here to go on with."""
+"""Seconds until a failed call is repeated while an older answer is available."""
 
 
 class CachedQuery(Generic[T]):
-    """The last answer to one question."""
+    """The last answer of one call."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -21,9 +21,9 @@ class CachedQuery(Generic[T]):
         self._due = 0.0
 
     def get(self, query: Callable[[], T], *, is_good: Callable[[T], bool], key: object = None) -> T:
-        """The answer. Asked for anew once it is old, where it was not `good`, and where it was `about` something else.
+        """Returns the answer. Calls `query` again when it is old, was not `is_good`, or was `key` something else.
 
-        An API that does not answer leaves the last good answer about the same; where there is none it raises what `ask` raises.
+        If `ask` fails, returns the last good answer with the same `about`; without one, raises what `ask` raised.
         """
         known = self._cached if self._cached is not None and self._cached[0] == key and is_good(self._cached[1]) else None
         if known is not None and self._clock() < self._due:

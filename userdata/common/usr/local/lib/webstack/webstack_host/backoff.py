@@ -1,15 +1,15 @@
-"""The pauses between two attempts."""
+"""The delays between attempts."""
 
 from collections.abc import Iterator
 
 INITIAL = 1.0
 FACTOR = 1.5
 MAXIMUM = 15.0
-"""Seconds. What heals is noticed within the longest."""
+"""Seconds. A recovery is noticed within the longest delay."""
 
 
 def exponential() -> Iterator[float]:
-    """Seconds to wait before the next attempt, for ever: short at first, as most faults last a moment."""
+    """Yields the seconds to wait before each next attempt, endlessly: short at first, since most failures are brief."""
     pause = INITIAL
     while True:
         yield pause

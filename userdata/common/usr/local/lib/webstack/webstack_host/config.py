@@ -1,8 +1,8 @@
-"""What this host is told, as objects of the dataclasses by which the program wrote it (`webstack_host.variables`).
+"""Loads this host's parameters as objects of the dataclasses from which the program wrote them (`webstack_host.variables`).
 
-User data writes one file at each boot; a role whose hosts reload something has another, with the values that are in force. The model on a
-host is of the release that wrote its files: all of it is named by the same user data. So a file has no key that the model does not know.
-Only an older configuration object, to which a host returns whose new one is refused, may lack some: those of fields with a default.
+User data writes one file at each boot. Roles with a configuration object have a second file, with the values in force. A host's code and
+files come from the same release, since the same user data names both, so a file has no key that its dataclass does not have. Only an older
+configuration object, which a host reverts to when the new one is refused, may lack keys: those of fields with a default.
 """
 
 import json
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 
 PATH = "/etc/webstack/host.json"
 VALUES_PATH = "/etc/webstack/configuration.json"
-"""The values of the configuration object that is in force; not there where a host has none."""
+"""The values of the configuration object in force; missing on hosts without one."""
 
 Model = TypeVar("Model", bound="DataclassInstance")
 Variables = TypeVar("Variables", bound=HostVariables)
 
 _SCALARS: Mapping[object, str] = {str: "a string", int: "an integer", bool: "true or false"}
 _MAX_SHOWN = 80
-"""Characters of a wrong value that an error shows."""
+"""The most characters of a wrong value that an error shows."""
 
 
 class ConfigError(PermanentError):
-    """What a host is told does not fit the model; the message names file, key and rule."""
+    """A parameter does not fit its dataclass; the message names file, key and rule."""
 
 
 def load_common() -> HostVariables:
-    """What every host is told, whatever its role. Raises ConfigError, and OSError where there is no file to read."""
+    """Loads the parameters that every role has. Raises ConfigError, and OSError if the file cannot be read."""
     document = _read(PATH)
     names = {field.name for field in fields(HostVariables)}
     return parse(HostVariables, {key: value for key, value in document.items() if key in names}, PATH)
 
 
 def load(model: type[Variables]) -> Variables:
-    """All that a host of the model's role is told. Raises ConfigError, and OSError where there is no file to read: the one with the values
-    of the configuration object comes with the first boot that puts them in force."""
+    """Loads all parameters of the model's role. Raises ConfigError, and OSError if a file cannot be read: the one with the configuration
+    object's values is first written when a boot applies them."""
     reloadable = frozenset(model.reloadable())
     values = _convert_fields(model, _read(PATH), PATH, without=reloadable)
     if reloadable:
@@ -51,7 +51,7 @@ def load(model: type[Variables]) -> Variables:
 
 
 def parse(model: type[Model], document: object, source: str) -> Model:
-    """An object of a dataclass from what JSON or YAML gave; `source` is where it stands. Raises ConfigError."""
+    """Converts parsed JSON or YAML to an object of a dataclass; `source` names its file in errors. Raises ConfigError."""
     return _construct(model, _convert_fields(model, document, source))
 
 
@@ -70,7 +70,7 @@ def _construct(model: type[Model], values: dict[str, object]) -> Model:
 def _convert_fields(
     model: "type[DataclassInstance]", document: object, source: str, *, key: str = "", without: Set[str] = frozenset()
 ) -> dict[str, object]:
-    """The values for a dataclass by its fields' names; `key` is where in the source it stands."""
+    """Returns a dataclass's values by field name; `key` is its position in the source."""
     values = _as_object(document, source, key)
     known = [field for field in fields(model) if field.name not in without]
     names = [field.name for field in known]
@@ -83,7 +83,7 @@ def _convert_fields(
 
 
 def _convert(kind: object, value: object, source: str, key: str) -> object:
-    """A value as a field of a type holds it."""
+    """Converts a value to a field's type."""
     if isinstance(kind, type) and is_dataclass(kind):
         return _construct(kind, _convert_fields(kind, value, source, key=key))
     if get_origin(kind) is Literal:
@@ -95,7 +95,7 @@ def _convert(kind: object, value: object, source: str, key: str) -> object:
             raise _wrong(source, key, "a list", value)
         items = cast("list[object]", value)
         return tuple(_convert(get_args(kind)[0], item, source, f"{key}[{number}]") for number, item in enumerate(items))
-    if type(value) is not kind:  # to Python, True is an int
+    if type(value) is not kind:  # in Python, True is an int
         raise _wrong(source, key, _SCALARS[kind], value)
     return value
 

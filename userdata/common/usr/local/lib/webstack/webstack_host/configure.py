@@ -1,9 +1,8 @@
-"""One run of a host's configuration: at each boot, and harmless at any other time.
+"""Configures a host at each boot; harmless at any other time.
 
-It goes on until the host serves, and then hands over to `webstack-report`.
-What waiting may mend is told as "starting" until the readiness deadline, and as "failed" from then on;
-what waiting does not mend is "failed" at once, and so is a host with a unit that fails again and again (`failing`). Either way it is tried
-again: what was wrong may have been put right, and then the host serves without anybody starting it anew.
+It runs until the host serves, and then hands over to `webstack-report`. An error that may pass is published as "starting" until the
+readiness deadline and as "failed" afterwards. A permanent error, or a unit that fails repeatedly (`unit_failures`), is "failed" at once.
+Either way it keeps trying: once the cause is fixed, the host serves without having to be restarted.
 """
 
 import contextlib
@@ -24,42 +23,42 @@ from webstack_host.unit_failures import FailingUnit
 from webstack_host.variables import HostVariables
 
 POLL_INTERVAL = 0.25
-"""Seconds between two looks at the host's own services, at first."""
+"""Seconds between two checks of the host's own services, at first."""
 SLOW_POLL_INTERVAL = 2.0
-"""Seconds between two looks when it takes long: a host that waits for others should not busy itself."""
+"""Seconds between two checks once it takes long, so that a host that waits for others uses little CPU time."""
 LOG_LINES = 12
-"""Lines of each unit's log that explain why a host does not serve yet."""
+"""The lines of each unit's log that are published to explain why a host does not serve yet."""
 TRACE_LINES = 6
-"""Lines of a traceback that explain an error of one line."""
+"""The lines of a traceback that are published with an error."""
 REFUSAL_GRACE = 60.0
-"""Seconds after which a refusal that stays the same counts as one that lasts."""
+"""Seconds after which an unchanged refusal counts as permanent."""
 REPUBLISH_INTERVAL = 15.0
-"""Seconds after which a failure that lasts is told again: whoever waits for this host believes what is told while they wait."""
+"""Seconds after which an ongoing failure is published again: a waiter believes only what is published while it waits."""
 
 PACKAGE_POLICY = Path("/usr/sbin/policy-rc.d")
-"""Keeps packages from starting their services while the host is being put together; where an image has one, it ends here."""
+"""Keeps packages from starting their services during installation. Removed here, also if the image has it."""
 
 PublishState = Callable[[readiness.State, CheckResult], bool]
-"""Tells a state; whether it was told."""
+"""Publishes a state; returns whether it was published."""
 
 
 class Role(Protocol):
-    """What a role's module `role` offers; of a role whose hosts reload something, `reconfigure.Role` as well."""
+    """The interface of a role's module `role`. Roles with a configuration object also have `reconfigure.Role`."""
 
     metadata_users: tuple[str, ...]
-    """Users, besides root, whose programs call AWS by this host's role."""
+    """Users, besides root, whose programs call AWS with this host's IAM role."""
 
     def configure(self) -> None:
-        """Puts files in place and validates them; starts nothing new. Harmless after an attempt of its own that did not get to its end."""
+        """Installs files and validates them; starts nothing new. Harmless after an attempt that was interrupted."""
         ...
 
     def check(self) -> CheckResult:
-        """Tries the host's services as its clients would; quick, and never raises for a service that is not there yet."""
+        """Checks the host's services as its clients would. Fast; does not raise for a service that does not run yet."""
         ...
 
 
 def main() -> int:
-    """Configures, starts and checks this host; returns the exit code once it serves."""
+    """Configures, starts and checks this host. Returns the exit code once it serves."""
     variables = config.load_common()
     with contextlib.suppress(CommandError):
         services.stop_reporting()
@@ -69,13 +68,13 @@ def main() -> int:
 
 
 def load_role(variables: HostVariables) -> Role:
-    """The module of this host's role; what it imports may have come by a package since the last attempt."""
+    """Imports the module of this host's role. A package that it imports may have been installed since the last attempt."""
     importlib.invalidate_caches()
     return cast(Role, importlib.import_module(f"{variables.role}_role.role"))
 
 
 def run_until_ready(variables: HostVariables, role: Callable[[], Role], *, publish: PublishState) -> None:
-    """Brings the host to where it serves, however long that takes, and tells how it stands meanwhile."""
+    """Configures and checks until the host serves, however long that takes, and publishes its state meanwhile."""
     began = time.monotonic()
     progress = ProgressReporter(publish, deadline=began + variables.readiness_timeout)
     progress.report(CheckResult(ok=False, reason="being configured"))
@@ -100,13 +99,13 @@ def run_until_ready(variables: HostVariables, role: Callable[[], Role], *, publi
 
 
 class RefusalTimer:
-    """How long the same refusal has been heard without another word in between."""
+    """Measures for how long the same refusal has been found without interruption."""
 
     def __init__(self) -> None:
         self._reason, self._since = "", 0.0
 
     def has_expired(self, result: CheckResult) -> bool:
-        """Whether this one has gone on for REFUSAL_GRACE."""
+        """Whether this refusal has lasted for REFUSAL_GRACE."""
         reason = result.reason if result.refused else ""
         if reason != self._reason:
             self._reason, self._since = reason, time.monotonic()
@@ -114,7 +113,7 @@ class RefusalTimer:
 
 
 def start_reporter(variables: HostVariables) -> None:
-    """Leaves the record to the reporter. Only from now on may upgrades come."""
+    """Starts the reporter, which writes the record from now on, and allows upgrades."""
     for pause in backoff.exponential():
         try:
             services.start_reporting()
@@ -128,7 +127,7 @@ def start_reporter(variables: HostVariables) -> None:
 
 
 def try_configure(variables: HostVariables, role: Callable[[], Role], boot: reconfigure.BootConfiguration) -> Exception | None:
-    """One attempt at the configuration, with the start of all services at its end; what came in its way."""
+    """Makes one attempt to configure the host and then start all services. Returns the error, or None."""
     try:
         hardening.apply()
         if variables.upgrades_at:
@@ -148,14 +147,14 @@ def try_configure(variables: HostVariables, role: Callable[[], Role], boot: reco
 
 
 def configuration_failure(error: Exception) -> CheckResult:
-    """A failed attempt as others are told of it: the error's first line, and what explains it."""
+    """Returns a failed attempt as a check result: the error's first line, and the lines that explain it."""
     reason, *more = str(error).splitlines() or [type(error).__name__]
     lines = more or "".join(traceback.format_exception(error)).splitlines()[-TRACE_LINES:]
     return CheckResult(ok=False, reason=f"not configured: {reason}", detail=lines)
 
 
 def run_check(role: Callable[[], Role]) -> CheckResult:
-    """What the role's check found; one that raises found nothing that serves."""
+    """Returns the result of the role's check; an exception counts as not serving."""
     try:
         return role().check()
     except Exception as error:
@@ -163,12 +162,12 @@ def run_check(role: Callable[[], Role]) -> CheckResult:
 
 
 def require_complete(result: CheckResult) -> CheckResult:
-    """A check as a boot takes it: what the API could not be asked has to be known once, before this host is called ready."""
+    """Returns a check's result for a boot: what the API could not confirm must be confirmed once before the host is ready."""
     return replace(result, ok=False, reason=result.unverified) if result.ok and result.unverified else result
 
 
 def failing_unit(monitor: unit_failures.FailureMonitor) -> FailingUnit | None:
-    """The unit that is to be told of in place of what the role's check found; none where systemd or its journal cannot be asked."""
+    """Returns the failing unit to publish instead of the check's result; None if there is none or systemd cannot be asked."""
     try:
         return monitor.poll()
     except Exception as error:
@@ -177,7 +176,7 @@ def failing_unit(monitor: unit_failures.FailureMonitor) -> FailingUnit | None:
 
 
 class ProgressReporter:
-    """What has been told of a host that does not serve yet."""
+    """Publishes the state of a host that does not serve yet."""
 
     def __init__(self, publish: PublishState, *, deadline: float) -> None:
         self._publish = publish
@@ -186,7 +185,7 @@ class ProgressReporter:
         self._published_at = 0.0
 
     def report(self, result: CheckResult, *, permanent: bool = False) -> None:
-        """Tells why, where that is news or is to be repeated. What could not be told is news the next time too."""
+        """Publishes the reason if it has changed or must be repeated. A failed publication is tried again the next time."""
         moment = time.monotonic()
         state: readiness.State = "failed" if permanent or moment > self._deadline else "starting"
         repeated = state == "failed" and moment - self._published_at >= REPUBLISH_INTERVAL
@@ -198,16 +197,16 @@ class ProgressReporter:
 
 
 def with_unit_logs(state: readiness.State, result: CheckResult) -> list[str]:
-    """A check's own lines and the last of its units' logs; of a host that has failed those of all failed units, where none is named yet."""
+    """Returns a check's own lines and the last log lines of its units. If the host has failed and it names none, of all failed units."""
     others = services.failed_unit_logs() if state == "failed" and "failing" not in result.facts else ()
     return [*result.detail, *(services.journal(result.units, LOG_LINES) if result.units else ()), *others]
 
 
 def publish_state(state: readiness.State, result: CheckResult) -> bool:
-    """Publishes a state; whether it was published."""
+    """Publishes a state and returns whether it was published."""
     print(f"webstack: {state}: {result.reason}", *result.detail, sep="\n  ", file=sys.stderr, flush=True)
     try:
-        # The last that is told here is `ready`; from then on the reporter renews it.
+        # The last state published here is `ready`; from then on the reporter renews it.
         readiness.publish(state, result.reason, result.detail, result.facts, result.metrics, periodic=state == "ready")
     except Exception as error:
         print(f"webstack: readiness not published: {error}", file=sys.stderr, flush=True)

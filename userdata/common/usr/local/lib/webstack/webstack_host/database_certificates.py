@@ -1,6 +1,6 @@
-"""The certificates by which database hosts are known: each publishes its own in the artifact bucket, and readers trust what they find.
+"""The database hosts' certificates: each host publishes its own in the artifact bucket, and clients trust those published.
 
-A host's own certificate is all that it may bring: one that may sign others, or several in one text, would let it speak for its neighbours.
+A host may publish only one certificate of its own: a CA certificate, or several in one file, would let it impersonate other hosts.
 """
 
 import sys
@@ -11,12 +11,12 @@ from webstack_host.run import run
 
 PREFIX = "database/certificates/"
 MAX_BYTES = 16384
-"""Bytes of a text that is looked at; ours have less than one thousand."""
+"""The largest file that is read, in bytes; ours have less than one thousand."""
 
 
 def fetch_published() -> list[str]:
-    """All published certificates, in PEM and nothing besides. What is not one host's own is left out, and told on stderr. Raises what the
-    API raises."""
+    """Returns all published certificates, in PEM without other text. Skips files that are not a single host's certificate, and reports
+    them on stderr. Raises what the API raises."""
     found: list[str] = []
     for key in aws.list_objects(PREFIX):
         if key.endswith(".pem"):
@@ -30,7 +30,7 @@ def fetch_published() -> list[str]:
 
 @lru_cache(maxsize=64)
 def parse_leaf(text: bytes) -> str | None:
-    """The one certificate in a text, in PEM; None unless it says of itself that it is no authority's (RFC 5280, section 4.2.1.9)."""
+    """Returns the single certificate in a text, in PEM; None unless it declares that it is not a CA's (RFC 5280, section 4.2.1.9)."""
     if len(text) > MAX_BYTES or text.count(b"-----BEGIN ") != 1:
         return None
     result = run(["openssl", "x509", "-ext", "basicConstraints"], input=text.decode(errors="replace"), check=False)

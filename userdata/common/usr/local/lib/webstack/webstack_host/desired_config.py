@@ -1,7 +1,7 @@
-"""What the program wants of this host: its configuration object in the artifact bucket, and how much of it is in force here.
+"""This host's configuration object in the artifact bucket, and the record of what is in force.
 
-Only the program writes the object, and this host's role reads no other. The copy of what is in force outlives a boot, so that a host
-that starts while the API is away serves as before.
+Only the program writes the object, and this host may read no other. The copy in force survives reboots, so that a host that boots while the
+API is unavailable serves as before.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from webstack_host.config import Model
 from webstack_host.errors import PermanentError
 
 APPLIED_PATH = Path("/var/lib/webstack/configuration.yaml")
-"""The object's bytes that are in force."""
+"""The bytes of the object in force."""
 FAILURE_PATH = Path("/run/webstack/configuration-problem.json")
 
 
@@ -26,25 +26,25 @@ class DesiredConfig:
 
     body: bytes
     user_data_sha256: str
-    """The user data that belongs to it; another one at a boot means that the engine is not done with this host."""
+    """The hash of the user data that belongs to it. If a boot's differs, the engine has not finished with this host."""
     values: Mapping[str, object]
-    """The fields of the role's `Configuration`, not looked at yet."""
+    """The fields of the role's `Configuration`, not yet validated."""
     files: Mapping[str, str]
     """Path → content."""
 
     @property
     def sha256(self) -> str:
-        """By this its readers speak of it."""
+        """The object's hash, which identifies it."""
         return hashlib.sha256(self.body).hexdigest()
 
     def parse_values(self, model: type[Model]) -> Model:
-        """Its values as a role's `Configuration`. Raises ConfigError."""
+        """Returns its values as a role's `Configuration`. Raises ConfigError."""
         return config.parse(model, dict(self.values), "the configuration object")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ConfigurationFailure:
-    """Why an object is not in force: `refused` for good by the program that it is for, or not done yet."""
+    """Why an object is not in force: permanently `refused` by the program that it configures, or not applied yet."""
 
     sha256: str
     refused: bool
@@ -53,7 +53,7 @@ class ConfigurationFailure:
 
 
 def parse(body: bytes) -> DesiredConfig:
-    """An object from its bytes; raises PermanentError where it is none."""
+    """Parses an object. Raises PermanentError if it is invalid."""
     import yaml  # cloud-init's own dependency
 
     try:
@@ -69,29 +69,29 @@ def parse(body: bytes) -> DesiredConfig:
 
 
 def fetch(key: str) -> DesiredConfig:
-    """The newest object; raises what the API raises, PermanentError where it is not readable."""
+    """Returns the newest object. Raises what the API raises, and PermanentError if it is invalid."""
     return parse(aws.fetch_object(key))
 
 
 def read_applied() -> DesiredConfig | None:
-    """What is in force on this host; None before its first boot has come so far."""
+    """Returns the object in force on this host; None before the first boot has applied one."""
     return parse(APPLIED_PATH.read_bytes()) if APPLIED_PATH.exists() else None
 
 
 def save_applied(desired: DesiredConfig) -> None:
-    """Notes that an object is in force, and its values where every program of this host reads its parameters."""
+    """Records that an object is in force, and writes its values where this host's programs read their parameters."""
     files.write(config.VALUES_PATH, json.dumps(desired.values, indent=2) + "\n")
     files.write(APPLIED_PATH, desired.body)
     FAILURE_PATH.unlink(missing_ok=True)
 
 
 def save_failure(failure: ConfigurationFailure) -> None:
-    """Notes why an object is not in force, for this host's record."""
+    """Records why an object is not in force, for this host's readiness record."""
     files.write(FAILURE_PATH, json.dumps(asdict(failure)))
 
 
 def record_fields() -> dict[str, object]:
-    """What the host's record says of its configuration; nothing where it has none."""
+    """Returns the readiness record's fields about the configuration; empty if the host has none."""
     current = read_applied()
     problem = cast("dict[str, object]", json.loads(FAILURE_PATH.read_text())) if FAILURE_PATH.exists() else None
     if current is None and problem is None:

@@ -1,9 +1,9 @@
-"""The one difference between failures that matters to a boot: whether waiting may mend them."""
+"""Errors, distinguished by what matters to a boot: whether they may pass by waiting."""
 
 
 class PermanentError(RuntimeError):
-    """What no waiting mends: a wrong file, a refused validation, data that must not be touched.
+    """An error that waiting does not fix: a wrong file, a failed validation, data that must not be touched.
 
-    Everything else may heal: an API that is down or throttles, rights that IAM has not spread yet (its changes are "eventually
-    consistent", docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html), a secret that is not there yet, a mirror, a lock of apt's.
+    All other errors may pass: an API that is down or throttles, permissions that IAM has not propagated yet (its changes are "eventually
+    consistent", docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html), a secret that does not exist yet, a mirror, apt's lock.
     """

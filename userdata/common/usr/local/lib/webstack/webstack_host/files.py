@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Atomic file writes."""
 
 import grp
 import os
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def write(path: str | Path, content: str | bytes, *, owner: str = "root", group: str = "root", mode: int = 0o644) -> bool:
-    """Puts `content` at `path` atomically, with its owner and mode from the first moment on; returns whether anything changed."""
+    """Replaces the file at `path` atomically, with owner and mode set from the start. Returns whether anything changed."""
     return write_for(path, content, uid=pwd.getpwnam(owner).pw_uid, gid=grp.getgrnam(group).gr_gid, mode=mode)
 
 
 def write_for(path: str | Path, content: str | bytes, *, uid: int, gid: int, mode: int) -> bool:
-    """The same for an owner without a name that lasts, as systemd's dynamic users are."""
+    """Like `write`, for an owner without a permanent name, such as systemd's dynamic users."""
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     if path.is_file() and not path.is_symlink():
@@ -37,7 +37,7 @@ def write_for(path: str | Path, content: str | bytes, *, uid: int, gid: int, mod
 
 
 def directory(path: str | Path, *, owner: str = "root", group: str = "root", mode: int = 0o755) -> Path:
-    """Makes a folder where there is none, and gives it owner and mode."""
+    """Makes a folder if it does not exist, and sets its owner and mode."""
     path = Path(path)
     path.mkdir(parents=True, exist_ok=True)
     os.chown(path, pwd.getpwnam(owner).pw_uid, grp.getgrnam(group).gr_gid)

@@ -1,4 +1,4 @@
-"""An app's answer to a check in words: what it was, and what in the app is to be changed where it is not 200."""
+"""HTTP checks of the app: its response, and what to change in the app if it is not 200."""
 
 import http
 import http.client
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 MAX_BODY_LINES = 5
 MAX_LINE_LENGTH = 200
-"""Of an answer's body, what is told."""
+"""The lines and characters of a body that are published."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResponse:
-    """Status, the `Location` where there is one, and the beginning of the body."""
+    """A response's status, its `Location` if any, and the beginning of its body."""
 
     status: int
     location: str = ""
@@ -21,18 +21,18 @@ class CheckResponse:
 
     @property
     def ok(self) -> bool:
-        """Whether a check passes: HAProxy's `http-check expect status 200`."""
+        """Whether the check passes, as in HAProxy's `http-check expect status 200`."""
         return self.status == http.HTTPStatus.OK
 
     def excerpt(self) -> list[str]:
-        """What the app said, a few lines of it."""
+        """Returns the first lines of the body."""
         text = [line.strip()[:MAX_LINE_LENGTH] for line in self.body.splitlines() if line.strip()][:MAX_BODY_LINES]
         return [*([f"Location: {self.location}"] if self.location else []), *text]
 
 
 def get(connection: socket.socket, path: str, headers: Mapping[str, str]) -> CheckResponse:
-    """GET over a connection that is open, and closed here; raises OSError where no HTTP comes back."""
-    asking = http.client.HTTPConnection("unused")  # the socket is given, so it connects nowhere
+    """Sends GET over an open connection and closes it. Raises OSError if the response is not HTTP."""
+    asking = http.client.HTTPConnection("unused")  # never connects: it uses the given socket
     asking.sock = connection
     try:
         asking.request("GET", path, headers={**headers, "Connection": "close"})
@@ -47,7 +47,7 @@ def get(connection: socket.socket, path: str, headers: Mapping[str, str]) -> Che
 
 
 def remedy(status: int, *, site: str, setting: str, location: str = "") -> str:
-    """What to change in the app where a check is answered so; empty where its own words and log must say. `setting` names the path."""
+    """Returns what to change in the app for this response; empty if only its own body and log can tell. `setting` names the path."""
     if status in (301, 302, 303, 307, 308):
         if location.startswith("https:"):
             return (

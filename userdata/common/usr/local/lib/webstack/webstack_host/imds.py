@@ -9,18 +9,18 @@ BASE = "http://169.254.169.254/latest/"
 
 @cache
 def instance_id() -> str:
-    """This instance's id, as i-0123456789abcdef0."""
+    """Returns this instance's id, such as i-0123456789abcdef0."""
     return get("meta-data/instance-id").decode()
 
 
 @cache
 def user_data() -> bytes:
-    """The raw user data of this boot: it changes only while the instance is stopped."""
+    """Returns this boot's raw user data, which changes only while the instance is stopped."""
     return get("user-data")
 
 
 def get(path: str, *, timeout: float = 30) -> bytes:
-    """One document of the service; asks again for `timeout` seconds, then raises OSError naming the path."""
+    """Returns one document of the service. Retries for `timeout` seconds, then raises OSError, which names the path."""
     deadline = time.monotonic() + timeout
     while True:
         try:

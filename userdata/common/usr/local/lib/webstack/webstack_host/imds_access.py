@@ -1,8 +1,8 @@
-"""Who on this host may ask the metadata service: root, and the users of the role's own agents. Whoever asks it gets the role's rights.
+"""Restricts the metadata service to root and the users of the role's own agents, since it gives its callers the IAM role's rights.
 
-By the kernel's routing rules, which know a packet's user (ip-rule(8), `uidrange`); AWS proposes a firewall's owner match for the same
-(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html), which would be one package more. That networkd
-leaves rules of others alone is in /etc/systemd/networkd.conf.d/webstack.conf.
+It uses the kernel's routing rules, which can match a packet's user (ip-rule(8), `uidrange`). AWS suggests a firewall's owner match
+(https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html), which would need one more package.
+/etc/systemd/networkd.conf.d/webstack.conf keeps networkd from removing these rules.
 """
 
 import pwd
@@ -12,14 +12,14 @@ from webstack_host.run import run
 
 ADDRESS = "169.254.169.254"
 ALLOW_PRIORITY, DENY_PRIORITY = "1690", "1691"
-"""Priorities: lower ones are looked at first. All are before the table of the host's routes (32766)."""
+"""Rule priorities: lower ones are evaluated first. All come before the host's main routing table (32766)."""
 ALL_BUT_ROOT = "1-4294967294"
 
 
 def restrict(users: Sequence[str]) -> None:
-    """Refuses everybody's packets to the service but root's and those of `users`. Harmless where it holds already.
+    """Blocks packets to the service except those of root and `users`. Harmless if repeated.
 
-    Raises CommandError, and KeyError for a user who is not there.
+    Raises CommandError, and KeyError for a user that does not exist.
     """
     known = [line.split() for line in run(["ip", "-4", "rule", "show"]).stdout.splitlines()]
     for user in users:

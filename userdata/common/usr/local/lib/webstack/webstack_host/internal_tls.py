@@ -1,8 +1,8 @@
-"""TLS between load balancers and web hosts: one key and certificate that both make from a secret of the stack, each for itself.
+"""TLS between load balancers and web hosts: each host derives the same key and certificate from a secret of the stack.
 
-A load balancer must know a web host's certificate before the host's first health check, and nobody tells it of a new host: so there is
-nothing to hand round. The private key is Ed25519 (RFC 8032), which takes any 32 bytes and signs the same text the same way every time; with
-a fixed number and fixed dates the certificate comes out the same to the byte wherever it is made. It is no authority's (CA:FALSE).
+A load balancer must know a web host's certificate before the host's first health check, and nothing announces new hosts to it. Deriving
+the certificate avoids distributing it. The private key is Ed25519 (RFC 8032), which accepts any 32 bytes and has deterministic signatures;
+with a fixed serial number and fixed dates the certificate is identical wherever it is made. It is not a CA's (CA:FALSE).
 """
 
 import base64
@@ -15,10 +15,10 @@ from webstack_host.run import run
 
 PURPOSE = "web-tls"
 NAME = "web.webstack.internal"
-"""What the certificate is for, whatever the stack's own zone is called."""
+"""The certificate's name, whatever the stack's own zone is called."""
 
 _PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
-"""What stands before the 32 bytes of an Ed25519 key (RFC 8410, section 7)."""
+"""The DER prefix of the 32 bytes of an Ed25519 key (RFC 8410, section 7)."""
 
 _REQUEST = f"""\
 [req]
@@ -36,25 +36,25 @@ keyUsage = critical, digitalSignature
 extendedKeyUsage = serverAuth
 subjectAltName = DNS:{NAME}
 """
-"""All that goes into the certificate: nothing is left to what OpenSSL's version adds by itself."""
+"""The complete configuration of the certificate, so that nothing depends on the defaults of OpenSSL's version."""
 _DATES = ("-not_before", "20260101000000Z", "-not_after", "20560101000000Z")
 
 
 def key_and_certificate() -> tuple[str, str]:
-    """Private key and certificate of this stack's web hosts, both in PEM. Raises what the AWS API raises, CommandError."""
+    """Returns the private key and certificate of this stack's web hosts, both in PEM. Raises what the AWS API raises, and CommandError."""
     key = private_key(stack_secrets.current(PURPOSE)[1])
     return key, certificate(key)
 
 
 def private_key(secret: str) -> str:
-    """The key, in PEM, that a secret stands for."""
+    """Returns the key derived from a secret, in PEM."""
     seed = hashlib.sha256(f"webstack {PURPOSE} {secret}".encode()).digest()
     text = base64.b64encode(_PKCS8 + seed).decode()
     return f"-----BEGIN PRIVATE KEY-----\n{text}\n-----END PRIVATE KEY-----\n"
 
 
 def certificate(key: str) -> str:
-    """The certificate, in PEM, of a key that only this process has: the file for OpenSSL is its own, and gone afterwards."""
+    """Returns the certificate of a key, in PEM. OpenSSL gets the key in a private file that is deleted afterwards."""
     with tempfile.TemporaryDirectory(dir="/run/webstack") as folder:
         private, request, made = (Path(folder, name) for name in ("key.pem", "request.cnf", "certificate.pem"))
         private.touch(mode=0o600)

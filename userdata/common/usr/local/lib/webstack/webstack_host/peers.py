@@ -1,4 +1,4 @@
-"""What the hosts of this host's tier say of themselves, by the records that each writes: its role reads those of its own tier alone."""
+"""The readiness records of the hosts in this host's tier, the only ones that it may read."""
 
 import json
 from collections.abc import Mapping
@@ -10,24 +10,24 @@ from typing import cast
 from webstack_host import aws, config, readiness
 
 MAX_AGE = 3 * (readiness.HEARTBEAT + readiness.JITTER) + 30
-"""Seconds for which a word counts: three renewals and some more, as `up` takes it."""
+"""Seconds for which a record counts: a little more than three renewals, as for `up`."""
 FORGET_AFTER = 7 * 24 * 3600
-"""Seconds of silence after which a host has left for good: the tier has become smaller. Until then it counts as one that does not serve."""
+"""Age in seconds at which a record's host counts as removed from the tier. Until then it counts as not serving."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerRecord:
-    """The newest record of a host, by its name."""
+    """The newest record of a host name."""
 
     host: str
     state: str
     reason: str
     age: float
-    """Seconds, by S3's clock alone."""
+    """Seconds, by S3's clock."""
 
     @property
     def is_serving(self) -> bool:
-        """Whether it says, and said lately, that it serves."""
+        """Whether the record says that the host serves, and is recent."""
         return self.state == "ready" and self.age <= MAX_AGE
 
     def __str__(self) -> str:
@@ -35,11 +35,11 @@ class PeerRecord:
 
 
 def peer_records() -> dict[str, PeerRecord]:
-    """Each host of the tier by its name, this one too. Raises what the API raises, and ValueError for a record that is none."""
+    """Returns each host of the tier by name, including this one. Raises what the API raises, and ValueError for an invalid record."""
     newest: dict[str, PeerRecord] = {}
     for key in aws.list_objects(f"hosts/{aws.user_id().partition(':')[0]}:"):
         record = _peer_record(key)
-        # An instance that replaced another has its name.
+        # An instance has the name of the one that it replaced.
         if record.age <= FORGET_AFTER and (record.host not in newest or record.age < newest[record.host].age):
             newest[record.host] = record
     return newest

@@ -1,4 +1,4 @@
-"""What this host says about itself to those who wait for it: one object in the artifact bucket, which only this instance can write.
+"""This host's readiness record: one object in the artifact bucket, which only this instance can write.
 
 `webstack-configure` writes it until the host serves; from then on `webstack-report` does (`webstack_host.report`).
 """
@@ -13,42 +13,42 @@ from typing import Literal
 from webstack_host import aws, config, desired_config, imds
 
 State = Literal["starting", "ready", "unready", "failed"]
-"""`starting` until the host has served once since its boot; `unready` where it has, and has not for a moment."""
+"""`starting` until the host has served once since its boot; `unready` if it has served but does not at the moment."""
 
 HEARTBEAT = 60.0
-"""Seconds between two writings of a record in which nothing changed, at least: each costs a PutObject."""
+"""Least seconds between two writes of an unchanged record, since each costs a PutObject."""
 JITTER = 10.0
-"""Seconds by which that may be more, so that not all hosts write at once."""
+"""Random additional seconds, at most, so that not all hosts write at once."""
 
 DETAIL_LINES = 25
-"""Lines of log that a record carries at most."""
+"""The most log lines in a record."""
 MAX_LINE_LENGTH = 500
-"""Characters of one of them, and of the reason: who reads a record reads 256 KB of it (`stack.readiness_record`)."""
+"""The most characters of a log line and of the reason: readers read at most 256 KB (`stack.readiness_record`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What a role found when it tried its own services from this host."""
+    """The result of a role's check of its own services on this host."""
 
     ok: bool
     reason: str
-    """One line: what serves, or what does not yet."""
+    """One line: what serves, or what does not serve yet."""
     detail: list[str] = field(default_factory=list[str])
-    """Lines of the check's own that explain it."""
+    """The check's own lines that explain the reason."""
     units: tuple[str, ...] = ()
-    """Units whose last log lines explain it; read only when the outcome is told."""
+    """Units whose last log lines explain the reason; read only when the result is published."""
     facts: dict[str, str] = field(default_factory=dict[str, str])
-    """What is told at once when it changes."""
+    """Facts whose changes are published at once."""
     metrics: dict[str, str] = field(default_factory=dict[str, str])
-    """Numbers that move all the time: told with the rest, and no news by themselves."""
+    """Numbers that change all the time: published with the rest; a change alone does not cause a write."""
     unverified: str = ""
-    """What the AWS API could not be asked that belongs to the whole answer, and why. `ok` is what was seen without it."""
+    """What the AWS API could not confirm, and why; empty if it confirmed everything. `ok` is the result without it."""
     recovering: bool = False
-    """Whether what does not serve will do so by itself, however long it takes: a copy, a replica that catches up."""
+    """Whether the host will serve by itself, however long it takes: a copy, or a replica that catches up."""
     permanent: bool = False
-    """Whether it will not, so that nobody is to wait for it: somebody has to mend it."""
+    """Whether the host cannot recover by itself: waiters should fail, and a person must fix it."""
     refused: bool = False
-    """Whether what was asked says no by itself, as an app does with 400: where it goes on so, waiting does not mend it either."""
+    """Whether the service itself rejects the check, such as an app with 400: if that lasts, waiting does not help either."""
 
 
 def publish(
@@ -60,7 +60,7 @@ def publish(
     *,
     periodic: bool = False,
 ) -> None:
-    """Writes this host's record; raises what the AWS API raises. `periodic`: whether this host writes it again and again from now on."""
+    """Writes this host's record. Raises what the AWS API raises. `periodic`: whether it is renewed regularly from now on."""
     record = build_record(state, reason, detail, facts or {}, metrics or {})
     if periodic:
         record["heartbeat_seconds"] = HEARTBEAT + JITTER
@@ -70,7 +70,7 @@ def publish(
 def build_record(
     state: State, reason: str, detail: Sequence[str], facts: Mapping[str, str], metrics: Mapping[str, str]
 ) -> dict[str, object]:
-    """The record as JSON holds it. It counts only with the hashes of what is in force and a time after the launch."""
+    """Returns the record for JSON. Readers accept it only with the hashes of what is in force and a time after the launch."""
     return {
         "version": 1,
         "host": config.load_common().host,

@@ -1,4 +1,4 @@
-"""The reboot that an upgrade needs: on the day set for it, after this host's own upgrades, and while all others of its tier serve."""
+"""Reboots the host if an upgrade needs it: on the configured day, after its own upgrades, and while all others of its tier serve."""
 
 import sys
 from datetime import UTC, datetime
@@ -9,19 +9,19 @@ from webstack_host.run import run
 from webstack_host.variables import HostVariables
 
 REQUIRED = Path("/run/reboot-required")
-"""Made by /etc/kernel/postinst.d/unattended-upgrades, after a kernel's installation."""
+"""Created by /etc/kernel/postinst.d/unattended-upgrades when a kernel is installed."""
 PACKAGES = Path("/run/reboot-required.pkgs")
 PROC = Path("/proc")
 
 
 def reasons() -> list[str]:
-    """What needs a reboot: packages, and programs that run with a file which an upgrade replaced. Empty where nothing does."""
+    """Returns what needs a reboot: packages, and programs that use a file which an upgrade has replaced; empty if nothing does."""
     packages = sorted(set(PACKAGES.read_text().split())) if PACKAGES.exists() else []
     return [*(packages or (["something installed"] if REQUIRED.exists() else [])), *sorted(_outdated())]
 
 
 def _outdated() -> set[str]:
-    """Names of programs with code in memory whose file in /usr is gone (proc_pid_maps(5)): a library's fix is not theirs yet."""
+    """Returns the names of programs that still map a deleted file in /usr (proc_pid_maps(5)), such as a library's old version."""
     found: set[str] = set()
     for maps in PROC.glob("[0-9]*/maps"):
         try:
@@ -39,7 +39,7 @@ def is_due(variables: HostVariables, now: datetime) -> bool:
 
 
 def main() -> int:
-    """Reboots where it is needed and may be; else says why not, and the next day tries again."""
+    """Reboots if needed and allowed; otherwise prints why not. The timer tries again the next day."""
     variables, causes = config.load_common(), reasons()
     if not causes:
         print("no reboot is needed")

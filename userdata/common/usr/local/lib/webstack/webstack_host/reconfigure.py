@@ -1,4 +1,4 @@
-"""Puts the configuration object in force: at each boot before anything serves, and on a running host by a reload."""
+"""Applies the configuration object: at each boot before anything serves, and on a running host by a reload."""
 
 import hashlib
 import importlib
@@ -13,52 +13,52 @@ from webstack_host.errors import PermanentError
 from webstack_host.variables import HostVariables
 
 POLL_INTERVAL = 5.0
-"""Seconds between two looks at the object: what a change waits at most."""
+"""Seconds between two reads of the object, the longest delay of a change."""
 RETRY_INTERVAL = 15.0
-"""Seconds until the next try where something other than the object was in the way."""
+"""Seconds until the next attempt after an error that was not the object's."""
 FETCH_DEADLINE = 20.0
-"""Seconds for which a boot asks for the object where an older one is here to go on with."""
+"""Seconds for which a boot tries to read the object before it falls back to an older one."""
 STOP_DEADLINE = 300.0
-"""Seconds for which a pet waits for the stop that brings the user data which is wanted. An `up` that was interrupted never sends it."""
+"""Seconds to wait for the stop that brings the desired user data. An interrupted `up` never sends it."""
 
 
 class Role(Protocol):
-    """What the module of a role with a configuration offers."""
+    """The interface of the module of a role with a configuration object."""
 
     def apply_configuration(self, desired: DesiredConfig) -> bool:
-        """Validates, then puts in place; returns whether anything changed. Raises PermanentError, and has changed nothing."""
+        """Validates and installs the configuration. Returns whether anything changed. If it raises PermanentError, nothing has changed."""
         ...
 
     def reapply_interval(self, desired: DesiredConfig) -> float:
-        """Seconds after which an object is applied again, for what changes outside of it. Raises PermanentError."""
+        """Returns the seconds after which an object is applied again, for changes outside it. Raises PermanentError."""
         ...
 
     def reload(self) -> None:
-        """Makes running services take over what is in place. Raises PermanentError where one does not."""
+        """Reloads running services. Raises PermanentError if one does not accept its configuration."""
         ...
 
 
 class PendingStopError(RuntimeError):
-    """This boot has older user data than the program wants: nothing is started, a stop will follow."""
+    """This boot has older user data than desired: nothing is started, since a stop will follow."""
 
     def __init__(self) -> None:
         super().__init__("waits for the stop that brings its new user data")
 
 
 class BootConfiguration:
-    """The object at a boot. Every attempt asks it anew."""
+    """The configuration object at a boot. Each attempt reads it again."""
 
     def __init__(self, variables: HostVariables) -> None:
         self._key = variables.configuration_key
         self._began = time.monotonic()
 
     def fetch(self) -> DesiredConfig | None:
-        """The object that this boot puts in force; None where the host has none.
+        """Returns the object that this boot applies, or None if the host has none.
 
-        Raises what the API raises, and PendingStopError for some time where the object belongs to other user data than this boot's:
-        the provider changes an instance's type and its user data in two cycles of stop, change and start, the type first
-        (terraform-provider-aws, internal/service/ec2/ec2_instance.go, resourceInstanceUpdate), and the boot between them has the old
-        user data.
+        Raises what the API raises, and for a while PendingStopError if the object belongs to other user data than this boot's: the
+        provider changes an instance's type and its user data in two cycles of stop, change and start, the type first
+        (terraform-provider-aws, internal/service/ec2/ec2_instance.go, resourceInstanceUpdate), and the boot in between has the old user
+        data.
         """
         if not self._key:
             return None
@@ -75,7 +75,7 @@ class BootConfiguration:
         return found
 
     def _newest(self) -> DesiredConfig:
-        """The object; after a while the one in force, where there is one and the API does not answer."""
+        """Returns the object, or after a while the one in force, if there is one and the API does not answer."""
         try:
             return desired_config.fetch(self._key)
         except Exception as error:
@@ -86,7 +86,7 @@ class BootConfiguration:
             return here
 
     def apply(self, desired: DesiredConfig | None, role: object) -> None:
-        """Puts the object in force, or the one that was, where it is refused. Raises the refusal where there is no older one that fits."""
+        """Applies the object or, if it is refused, the previous one. Raises the refusal if no previous one can be applied."""
         if desired is None:
             return
         if not callable(getattr(role, "apply_configuration", None)):
@@ -102,12 +102,12 @@ class BootConfiguration:
             desired_config.save_failure(failure_of(desired, error))
             try:
                 able.apply_configuration(before)
-            except ConfigError as older:  # another release's
+            except ConfigError as older:  # from another release
                 raise error from older
 
 
 def apply(desired: DesiredConfig, role: Role) -> bool:
-    """Puts an object in force; returns whether anything changed. Raises what stood in the way, with the old one in force."""
+    """Applies an object and returns whether anything changed. Raises the error that prevented it; the old one then stays in force."""
     before = desired_config.read_applied()
     new = before is None or before.sha256 != desired.sha256
     changed = role.apply_configuration(desired)
@@ -123,13 +123,13 @@ def apply(desired: DesiredConfig, role: Role) -> bool:
 
 
 def failure_of(desired: DesiredConfig, error: Exception) -> ConfigurationFailure:
-    """An error as a host's record tells it."""
+    """Returns an error in the form of the readiness record."""
     reason, *detail = str(error).splitlines() or [type(error).__name__]
     return ConfigurationFailure(sha256=desired.sha256, refused=isinstance(error, PermanentError), reason=reason, detail=detail)
 
 
 class ConfigReconciler:
-    """What follows the object on a running host, one step at a time. What is in force then, the reporter sees and tells."""
+    """Follows the object on a running host, one step at a time. The reporter notices and publishes what is in force."""
 
     def __init__(self, variables: HostVariables, role: Role) -> None:
         self._key, self._role = variables.configuration_key, role
@@ -138,7 +138,7 @@ class ConfigReconciler:
         self._due = 0.0
 
     def step(self, now: float) -> None:
-        """Looks at the object, and applies it where it is new or due again. Raises what the API raises."""
+        """Reads the object and applies it if it is new or due again. Raises what the API raises."""
         newest = desired_config.fetch(self._key)
         if self._desired is None or newest.sha256 != self._desired.sha256:
             self._desired, self._due = newest, now
@@ -146,9 +146,9 @@ class ConfigReconciler:
             self._due = now + self._attempt(self._desired)
 
     def _attempt(self, desired: DesiredConfig) -> float:
-        """Tries to put it in force; returns the seconds until the next try."""
+        """Tries to apply the object. Returns the seconds until the next attempt."""
         if desired.user_data_sha256 != self._user_data_sha256:
-            return RETRY_INTERVAL  # the stop that brings the user data for it, and perhaps another model, brings it in force as well
+            return RETRY_INTERVAL  # the boot after the coming stop has its user data, and perhaps another model, and applies it
         again = RETRY_INTERVAL
         try:
             again = self._role.reapply_interval(desired)
@@ -165,7 +165,7 @@ class ConfigReconciler:
 
 
 def main() -> None:
-    """Runs for ever."""
+    """Runs forever."""
     variables = config.load_common()
     role = cast(Role, importlib.import_module(f"{variables.role}_role.role"))
     reconciler = ConfigReconciler(variables, role)

@@ -1,7 +1,7 @@
-"""Tells how this host serves, for as long as it runs: what changes at once, and that it still is so about once a minute.
+"""Keeps this host's readiness record up to date: publishes changes at once, and renews an unchanged record about once a minute.
 
-Begun by each boot's webstack-configure once the host serves. What stops serving is told within seconds, as "unready"; as "failed" when it
-lasts, and then again and again, so that an `up` which waits for this host believes it. It may serve again at any time, and tells so.
+Each boot's webstack-configure starts it once the host serves. A host that stops serving is published as "unready" within seconds and, if
+that lasts, as "failed", which is then repeated so that a waiting `up` believes it. A host that serves again is published as "ready".
 """
 
 import secrets
@@ -17,20 +17,20 @@ from webstack_host.configure import REPUBLISH_INTERVAL, failing_unit, load_role,
 from webstack_host.readiness import CheckResult, State
 
 CHECK_INTERVAL = 5.0
-"""Seconds between two looks at the host's own services."""
+"""Seconds between two checks of the host's own services."""
 RECHECK_INTERVAL = 1.0
-"""Seconds until the second look at a host that served at the last one: a single answer that was late is no news."""
+"""Seconds until the second check of a host that served at the last one, since a single late answer is not published."""
 FAILED_AFTER = 30.0
-"""Seconds for which a host that served may not serve, until it has failed: a restart of a service takes less."""
+"""Seconds without service after which a host has failed; a restart of a service takes less."""
 CONFIG_POLL_INTERVAL = 0.5
-"""Seconds between two glances at the configuration that is in force."""
+"""Seconds between two checks whether the configuration in force has changed."""
 
 Publish = Callable[[State, CheckResult, bool], bool]
-"""Tells a state, and whether it is news; returns whether it was told."""
+"""Publishes a state, given whether it is new; returns whether it was published."""
 
 
 class Reporter:
-    """What has been told of a host that served when this began, and what follows from each look at it."""
+    """Decides after each check what to publish about a host that served when the reporter started."""
 
     def __init__(
         self, run_check: Callable[[], CheckResult], publish: Publish, *, clock: Callable[[], float], jitter: Callable[[], float]
@@ -42,7 +42,7 @@ class Reporter:
         self._pauses = backoff.exponential()
 
     def step(self) -> float:
-        """Looks once and tells what is to be told; returns the seconds until the next look."""
+        """Checks once and publishes if necessary. Returns the seconds until the next check."""
         result = self._run_check()
         state = self._state(result)
         if state is None:
@@ -53,7 +53,7 @@ class Reporter:
         return CHECK_INTERVAL
 
     def _state(self, result: CheckResult) -> State | None:
-        """What a look means; None where a second one decides."""
+        """Returns the state that a check's result means; None if a second check must decide."""
         moment = self._clock()
         if result.ok:
             self._lost_at = None
@@ -73,7 +73,7 @@ class Reporter:
 
 
 class UnitMonitor:
-    """The units that fail again and again, for a check that found nothing that serves."""
+    """Finds units that fail repeatedly, to explain a failed check."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -81,7 +81,7 @@ class UnitMonitor:
         self._polled_at = float("-inf")
 
     def explain_failure(self, result: CheckResult) -> CheckResult:
-        """The check, or the unit that fails in its place. While all is well the units are looked at rarely: to know that they ran well."""
+        """Returns the check_result's result, or the failing unit instead. While all is well, units are read rarely, to note that they run well."""
         if not result.ok:
             unit = failing_unit(self._failure_monitor)
             return unit.check_result(result) if unit else result
@@ -94,7 +94,7 @@ class UnitMonitor:
 
 
 def publish(state: State, result: CheckResult, changed: bool) -> bool:
-    """Publishes the record; whether it was published."""
+    """Publishes the record and returns whether it was published."""
     if changed:
         print(f"webstack-report: {state}: {result.reason}", *result.detail, sep="\n  ", file=sys.stderr, flush=True)
     try:
@@ -106,7 +106,7 @@ def publish(state: State, result: CheckResult, changed: bool) -> bool:
 
 
 def main() -> None:
-    """Runs for ever."""
+    """Runs forever."""
     aws.use_short_timeouts()
     role, units = load_role(config.load_common()), UnitMonitor(time.monotonic)
 
@@ -127,7 +127,7 @@ def main() -> None:
 
 
 def _config_inodes() -> list[int]:
-    """By this a change of the configuration in force is noticed: each is written as a new file."""
+    """Returns the inodes of the files in force, which change with the configuration: each change writes a new file."""
     return [_inode(path) for path in (desired_config.APPLIED_PATH, desired_config.FAILURE_PATH)]
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from webstack_host.errors import PermanentError
 
 LAST_LINES = 15
-"""Lines of a failed program's output that its error carries."""
+"""The lines of a failed program's output that the error contains."""
 
 
 class CommandError(RuntimeError):
-    """A program that failed: its message names the command, how it ended and its last lines."""
+    """A program failed; the message contains the command, how it ended and its last lines."""
 
 
 def run(
@@ -25,8 +25,8 @@ def run(
 ) -> subprocess.CompletedProcess[str]:
     """Runs a program and returns its result with stdout and stderr as text.
 
-    `env` replaces the environment, `timeout` is in seconds. Raises CommandError when it is missing, takes too long, or, with `check`,
-    exits with another code than 0.
+    `env` replaces the environment, `timeout` is in seconds. Raises CommandError if the program is missing, takes too long or, with `check`,
+    does not exit with 0.
     """
     words = [str(word) for word in command]
     line = " ".join(words)
@@ -54,7 +54,7 @@ def run(
 
 
 def validate(command: Sequence[str | Path]) -> None:
-    """Lets a program judge its own configuration. Raises PermanentError with its last lines where it refuses."""
+    """Runs a program's own check of its configuration. Raises PermanentError with its last lines if it fails."""
     try:
         run(command)
     except CommandError as error:

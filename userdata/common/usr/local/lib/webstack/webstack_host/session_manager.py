@@ -1,4 +1,4 @@
-"""Session Manager's agent, which Debian's image lacks: from AWS's bucket of this region, and only as AWS has signed it.
+"""Installs Session Manager's agent, which Debian's image lacks, from AWS's bucket of this region, and verifies AWS's signature.
 
 https://docs.aws.amazon.com/systems-manager/latest/userguide/agent-install-deb.html,
 https://docs.aws.amazon.com/systems-manager/latest/userguide/verify-agent-signature.html
@@ -14,17 +14,17 @@ from webstack_host import config, packages
 from webstack_host.run import CommandError, run
 
 KEY = Path("/usr/local/share/webstack/amazon-ssm-agent.asc")
-"""AWS's key for the agent; which one, and until when, is in userdata/signing_keys.py."""
+"""AWS's signing key for the agent; userdata/signing_keys.py has its fingerprint and expiry."""
 
 
 class SignatureError(RuntimeError):
-    """What was fetched is not what AWS signed, or nobody signed it."""
+    """The package's signature is missing or is not AWS's."""
 
 
 def install() -> None:
-    """Installs the agent's newest release; does nothing where it is here already.
+    """Installs the agent's newest release unless one is installed.
 
-    Raises OSError where it is not to be had, SignatureError where it is not AWS's, CommandError where apt could not install it.
+    Raises OSError if it cannot be downloaded, SignatureError if it is not signed by AWS, and CommandError if apt cannot install it.
     """
     region = config.load_common().region
     url = f"https://s3.{region}.amazonaws.com/amazon-ssm-{region}/latest/debian_amd64/amazon-ssm-agent.deb"
@@ -37,10 +37,10 @@ def install() -> None:
 
 
 def verify(package: Path, signature: Path, key: Path) -> None:
-    """Raises SignatureError where `signature` is not the key's for `package`.
+    """Raises SignatureError unless `signature` is the key's signature of `package`.
 
-    By gpgv, as the agent's own set-up does it (aws/amazon-ssm-agent, verificationmanagers/linuxmanager_unix.go). Debian's sqv would not
-    take this key: what binds it to its name is a signature of SHA-1.
+    Uses gpgv, as the agent's own set-up does (aws/amazon-ssm-agent, verificationmanagers/linuxmanager_unix.go). Debian's sqv rejects this
+    key, because the signature that binds it to its name uses SHA-1.
     """
     keyring = package.with_name("keyring.gpg")
     keyring.write_bytes(_without_armour(key.read_text()))
@@ -51,7 +51,7 @@ def verify(package: Path, signature: Path, key: Path) -> None:
 
 
 def _without_armour(text: str) -> bytes:
-    """The key as gpgv reads it: RFC 4880, section 6.2, without headers and checksum."""
+    """Returns the key in binary form for gpgv: without the armor of RFC 4880, section 6.2, its headers and checksum."""
     _, _, body = text.strip().partition("\n\n")
     return base64.b64decode("".join(line for line in body.splitlines() if not line.startswith(("=", "-"))), validate=True)
 
@@ -65,7 +65,7 @@ def _fetch(url: str, target: Path) -> None:
 
 
 def main() -> int:
-    """Installs the agent. What the timer's next try may mend is no failure: a shell for operators is no reason for a failed unit."""
+    """Installs the agent. Errors that the timer's next attempt may fix are not failures: a missing shell should not fail the unit."""
     try:
         install()
     except SignatureError as error:

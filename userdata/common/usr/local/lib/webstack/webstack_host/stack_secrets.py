@@ -1,8 +1,8 @@
-"""This stack's secrets by Secrets Manager's own labels, which are the whole state of a rotation, and when to look at them.
+"""This stack's secrets by staging label, and when to read them. Secrets Manager's labels are the whole state of a rotation.
 
-`AWSCURRENT` is what is used, `AWSPENDING` what is to be accepted because it will be used, `AWSPREVIOUS` what is still accepted
-(https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html). To look costs a call that tells no
-value (DescribeSecret); a value is asked for by its version, once.
+`AWSCURRENT` is in use, `AWSPENDING` is accepted because it will be used, `AWSPREVIOUS` is still accepted
+(https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html). Reading the labels takes a call that
+returns no value (DescribeSecret); each version's value is read only once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from webstack_host import aws, config
 
 NOTICE_KEY = "secrets/changed"
-"""The object that whoever changes labels writes anew: to read it costs a tenth of a look at a single secret."""
+"""The object that is rewritten whenever labels change: reading it costs a tenth of reading a single secret."""
 NOTICE_INTERVAL = 5.0
-"""Seconds between two looks at that object."""
+"""Seconds between two reads of that object."""
 RECHECK_INTERVAL = 120.0
-"""Seconds between two looks at the secrets themselves where nobody gives notice: others than `webstack rotate` may change them."""
+"""Seconds between two reads of the secrets themselves without a notice: others than `webstack rotate` may change them."""
 
 Versions = Mapping[str, Sequence[str]]
-"""Purpose → ids of versions: the one in use first, then those that are accepted besides."""
+"""Purpose → version ids: first the one in use, then the others that are accepted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StagingLabels:
-    """Which version of a secret bears which label; empty where none does."""
+    """The version id of each of a secret's labels; empty if no version has the label."""
 
     current: str
     pending: str = ""
@@ -31,7 +31,7 @@ class StagingLabels:
 
 
 def labels(purpose: str) -> StagingLabels:
-    """The labels of this stack's secret for a purpose, as app-writer. Raises what the AWS API raises."""
+    """Returns the labels of this stack's secret for a purpose, such as `app-writer`. Raises what the AWS API raises."""
     stages = aws.secrets().describe_secret(SecretId=_name(purpose)).get("VersionIdsToStages", {})
 
     def at(label: str) -> str:
@@ -42,13 +42,13 @@ def labels(purpose: str) -> StagingLabels:
 
 
 class SecretCache:
-    """The values of versions, each asked for once and kept in memory alone. A version never changes its value."""
+    """Caches the values of versions, only in memory. A version's value never changes."""
 
     def __init__(self) -> None:
         self._values: dict[tuple[str, str], str] = {}
 
     def get(self, purpose: str, version: str) -> str:
-        """The value of a version. Raises what the AWS API raises."""
+        """Returns the value of a version. Raises what the AWS API raises."""
         found = self._values.get((purpose, version))
         if found is None:
             found = aws.secrets().get_secret_value(SecretId=_name(purpose), VersionId=version)["SecretString"]
@@ -57,18 +57,18 @@ class SecretCache:
 
 
 def current(purpose: str) -> tuple[str, str]:
-    """Version and value of what is used now."""
+    """Returns the id and the value of the current version."""
     found = aws.secrets().get_secret_value(SecretId=_name(purpose))
     return found["VersionId"], found["SecretString"]
 
 
 def record_fact(versions: Versions) -> dict[str, str]:
-    """What a host's record tells of the secrets that it uses: `app-writer=ID app-session-key=ID,ID`. No value is in it."""
+    """Returns the record's fact about the secrets in use: `app-writer=ID app-session-key=ID,ID`. It contains no value."""
     return {"secrets": " ".join(f"{purpose}={','.join(ids)}" for purpose, ids in sorted(versions.items()))} if versions else {}
 
 
 class ChangeNotice:
-    """When to look at the secrets: when somebody has given notice, and every `RECHECK_INTERVAL` seconds. What failed is due again then."""
+    """Tells when to read the secrets: after a notice, and every `RECHECK_INTERVAL` seconds. A failed read is due again."""
 
     def __init__(self) -> None:
         self._known: bytes | None = None
@@ -76,19 +76,19 @@ class ChangeNotice:
         self._found: bytes | None = None
 
     def is_new(self) -> bool:
-        """Whether somebody has given notice since the last look that was done. Without an answer nobody has."""
+        """Whether there was a notice since the last completed read. False if it cannot be read."""
         try:
             self._found = aws.fetch_object(NOTICE_KEY)
-        except Exception:  # not there, as long as nobody ever gave any; or no answer
+        except Exception:  # the object is missing before the first notice; or S3 does not answer
             return False
         return self._found != self._known
 
     def due(self, now: float) -> bool:
-        """Whether it is time to look although nobody has given notice."""
+        """Whether it is time to read the secrets even without a notice."""
         return now >= self._next
 
     def mark_done(self, now: float) -> None:
-        """Notes that a look came to its end."""
+        """Records a completed read."""
         self._known, self._next = self._found, now + RECHECK_INTERVAL
 
 

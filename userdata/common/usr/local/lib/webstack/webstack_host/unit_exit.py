@@ -1,9 +1,9 @@
-"""How the last run of a unit ended and what its program said: from the journal, where both stay when the next run has begun.
+"""Finds out how the last run of a unit ended and what its program logged, from the journal, which keeps both after the next run has begun.
 
-systemd's own messages have ids (systemd, src/systemd/sd-messages.h) and carry what happened as fields
-(https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.html); they name the run they are about by
-`INVOCATION_ID=`. A program's own lines name one as well, but under RestartMode=direct always the first (seen with systemd 257), so
-what counts is between which of systemd's messages they stand.
+systemd's own messages have ids (systemd, src/systemd/sd-messages.h) and describe the event in fields
+(https://www.freedesktop.org/software/systemd/man/latest/systemd.journal-fields.html); `INVOCATION_ID=` names the run. A program's own lines
+have one too, but under RestartMode=direct always that of the first run (seen with systemd 257), so lines are assigned to a run by their
+position between systemd's messages.
 """
 
 import json
@@ -20,13 +20,13 @@ SUCCEEDED_MESSAGE_ID = "7ad2d189f7e94e70a38c781354912448"  # SD_MESSAGE_UNIT_SUC
 EXITED_MESSAGE_ID = "98e322203f7a4ed290d09fe03c09fe15"  # SD_MESSAGE_UNIT_PROCESS_EXIT
 
 MAX_ENTRIES = 600
-"""Lines of the journal that are looked at: some runs of a program that says much."""
+"""The journal lines that are read: several runs of a verbose program."""
 MAX_LINES = 18
-"""Lines of a run that are told at most."""
+"""The most lines of a run that are published."""
 MAX_LINE_LENGTH = 400
-"""Characters of a line that are told at most."""
+"""The most characters of a line that are published."""
 MAX_FRAMES = 3
-"""The last frames of a traceback are told."""
+"""The number of a traceback's last frames that are published."""
 
 _TRACEBACK_START = "Traceback (most recent call last):"
 _FRAME = re.compile(r'\s+File "(?P<file>[^"]*)", line \d+')
@@ -36,17 +36,17 @@ _CHAINED_PREFIXES = ("During handling of the above", "The above exception was")
 
 @dataclass(frozen=True, kw_only=True)
 class UnitExit:
-    """The end of a unit's run. `result` is systemd's word for it: exit-code, signal, timeout, …, empty where nothing is known."""
+    """The end of a unit's run. `result` is systemd's: exit-code, signal, timeout, …; empty if unknown."""
 
     result: str = ""
     description: str = "its log says nothing of why"
     lines: list[str] = field(default_factory=list[str])
     cause: str = ""
-    """The line that names the error, where there is one."""
+    """The line that names the error, if any."""
 
 
 def last_exit(unit: str) -> UnitExit:
-    """The end of the unit's last run that has ended in this boot."""
+    """Returns the end of the unit's last completed run in this boot."""
     fields = "MESSAGE,MESSAGE_ID,UNIT,UNIT_RESULT,EXIT_CODE,EXIT_STATUS,INVOCATION_ID"
     command = ["journalctl", "--boot", "--quiet", "--no-pager", "--output=json", f"--output-fields={fields}"]
     entries = list(_entries(run([*command, f"--lines={MAX_ENTRIES}", "--unit", unit], check=False).stdout))
@@ -63,20 +63,20 @@ def last_exit(unit: str) -> UnitExit:
 
 
 def _run(entries: Sequence[dict[str, Any]], invocation: object) -> Sequence[dict[str, Any]]:
-    """From the first message about this run to the first about the next one."""
+    """Returns the entries from the first message about this run to the first about the next."""
     about = [(place, entry["INVOCATION_ID"]) for place, entry in enumerate(entries) if "INVOCATION_ID" in entry]
     first = next(place for place, run_id in about if run_id == invocation)
     return entries[first : next((place for place, run_id in about if place > first and run_id != invocation), len(entries))]
 
 
 def cause(lines: Sequence[str]) -> str:
-    """The error that the last traceback ends with, else the last line."""
+    """Returns the error of the last traceback, or else the last line."""
     errors = [line for block in _tracebacks(lines) for line in block[-1:]]
     return errors[-1] if errors else next(reversed(lines), "")
 
 
 def summarize_log(lines: Sequence[str]) -> list[str]:
-    """The last lines, of each traceback the error and the frames nearest to it; none of the interpreter's own import machinery."""
+    """Returns the last lines, with only the error and the nearest frames of each traceback, and no frames of the import system."""
     kept: list[str] = []
     frames: list[list[str]] = []
     inside = False
@@ -98,7 +98,7 @@ def summarize_log(lines: Sequence[str]) -> list[str]:
 
 
 def _tracebacks(lines: Sequence[str]) -> Iterator[list[str]]:
-    """Each traceback up to the first line of its error."""
+    """Yields each traceback up to the first line of its error."""
     block: list[str] | None = None
     for line in lines:
         if line == _TRACEBACK_START:
@@ -111,7 +111,7 @@ def _tracebacks(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _describe(result: str, exits: Sequence[dict[str, Any]]) -> str:
-    """How a run ended, in words."""
+    """Describes how a run ended."""
     words = {"timeout": "it took too long", "watchdog": "it no longer gave a sign of life", "oom-kill": "out of memory"}
     words |= {"resources": "systemd could not start it", "protocol": "it ended before it was ready"}
     if result in words:
@@ -142,7 +142,7 @@ def _entries(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _text(value: object) -> str:
-    """A field: what is no UTF-8 comes as a list of bytes, what is too long as null."""
+    """Returns a field's text. journalctl gives a list of bytes for invalid UTF-8, and null for a value that is too long."""
     if isinstance(value, list):
         return bytes(cast("Iterable[int]", value)).decode(errors="replace")
     return "" if value is None else str(value)

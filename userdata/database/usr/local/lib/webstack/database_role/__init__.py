@@ -1,1 +1,1 @@
-"""What a database host runs: MySQL on its data volume, the agent that owns its role, and the role check that routing asks."""
+"""A database host: MySQL on its data volume, the agent that controls its role, and the role check that routing uses."""

@@ -1,7 +1,7 @@
-"""The schema and the accounts that others use over the network: made by the primary once it takes writes, replicated like all data.
+"""The schema and the accounts that are used over the network: made by the primary once it takes writes, and replicated like all data.
 
-Each has the least rights that its work needs, demands TLS, and may come from this network alone. Passwords are those of Secrets Manager, as
-`passwords` keeps them; a replica follows by its source's (`receiving`).
+Each account has the least privileges that it needs, requires TLS, and may only connect from this network. The passwords are in Secrets
+Manager, and `passwords` keeps MySQL's in line; a replica's receiver follows them in `receiver_password`.
 """
 
 import json
@@ -30,7 +30,7 @@ class Account:
 
 
 def accounts(schema: str) -> tuple[Account, ...]:
-    """All accounts that connect over the network."""
+    """Returns all accounts that connect over the network."""
     tables = f"ON `{schema}`.*"
     return (
         Account(name="replication", purpose="database-replication", grants=("REPLICATION SLAVE ON *.*",)),
@@ -46,7 +46,7 @@ def accounts(schema: str) -> tuple[Account, ...]:
 
 
 def statements(account: Account, *, network: str, password: str) -> tuple[str, ...]:
-    """What makes this account."""
+    """Returns the statements that create the account."""
     who = f"{quote(account.name)}@{quote(network)}"
     return (
         f"CREATE USER IF NOT EXISTS {who} IDENTIFIED BY {quote(password)} REQUIRE SSL",
@@ -55,7 +55,7 @@ def statements(account: Account, *, network: str, password: str) -> tuple[str, .
 
 
 def can_log_in(address: str, name: str, password: str) -> bool:
-    """Whether the account can connect as others will: over TLS, to this host's address."""
+    """Whether the account can connect as its clients do: over TLS, to this host's address."""
     server = MySQLClient(name, address=address, password=password)
     try:
         server.row("SELECT 1")
@@ -69,7 +69,7 @@ def can_log_in(address: str, name: str, password: str) -> bool:
 
 
 class AccountReconciler:
-    """What one database host does about accounts: on the primary it makes and keeps them, on a replica it follows."""
+    """Reconciles accounts on one database host: on the primary it creates and updates them, on a replica it follows their passwords."""
 
     def __init__(self, variables: DatabaseVariables, root: MySQLClient) -> None:
         self._variables, self._root = variables, root
@@ -81,9 +81,9 @@ class AccountReconciler:
         }
 
     def reconcile(self) -> bool:
-        """Does what is to be done now, and notes which versions hold; whether this host was in a state for it.
+        """Makes the necessary changes and records the versions in use. Returns False if this host is not in a state for it.
 
-        Raises MySQLError, PasswordMismatchError, or what the AWS API raises.
+        Raises MySQLError, PasswordMismatchError, and what the AWS API raises.
         """
         claim = records.read_primary()
         if claim is not None and claim.primary != self._variables.host:
@@ -108,7 +108,7 @@ class AccountReconciler:
 
 
 def secret_versions() -> dict[str, list[str]]:
-    """The versions of secrets that this host uses and accepts; none before it looked."""
+    """Returns the versions of secrets that this host uses and accepts; empty before the first run."""
     try:
         return json.loads(paths.SECRET_VERSIONS.read_text())
     except (OSError, ValueError):
@@ -123,7 +123,7 @@ def _save_versions(versions: dict[str, list[str]]) -> bool:
 
 
 def main(variables: DatabaseVariables) -> None:
-    """Looks until this host has its part done, and then as often as secrets may change. Runs for ever."""
+    """Reconciles until it succeeds, and then whenever secrets may have changed. Runs forever."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     reconciler, notice = AccountReconciler(variables, MySQLClient("root", timeout=30.0)), stack_secrets.ChangeNotice()
@@ -133,6 +133,6 @@ def main(variables: DatabaseVariables) -> None:
             if (first or notice.is_new() or notice.due(time.monotonic())) and reconciler.reconcile():
                 notice.mark_done(time.monotonic())
                 first = False
-        except Exception as error:  # of MySQL, of the API: tried again
+        except Exception as error:  # from MySQL or the API: tried again
             LOG.info("not yet: %s", error)
         time.sleep(0.3 if first else stack_secrets.NOTICE_INTERVAL)

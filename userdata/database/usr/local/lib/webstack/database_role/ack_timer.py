@@ -1,13 +1,13 @@
-"""How long the primary has been without a replica that keeps up. Pure; times are a monotonic clock's seconds."""
+"""Measures for how long the primary has had no replica that keeps up. Pure; times are seconds of a monotonic clock."""
 
 from .observed_state import LocalView
 
 
 class AckTimer:
-    """Remembers when the replica last was well.
+    """Remembers when the replica last kept up.
 
-    MySQL's count of connected replicas alone does not tell: it stands at 1 for a while after a replica is gone. So a replica is well while
-    one is counted and no commit waits, or commits that wait are being acknowledged.
+    MySQL's count of connected replicas is not enough: it stays at 1 for a while after a replica is gone. So a replica keeps up while one is
+    counted and either no commit waits or waiting commits are being acknowledged.
     """
 
     def __init__(self) -> None:
@@ -15,7 +15,7 @@ class AckTimer:
         self._acknowledged = -1
 
     def seconds_without_ack(self, local: LocalView | None, now: float) -> float:
-        """Seconds since the replica was well; 0 for a server that is not open for writes, where nothing can be lost."""
+        """Returns the seconds since the replica last kept up; 0 for a server that is not open for writes, where nothing can be lost."""
         progress = local is not None and local.acknowledged != self._acknowledged
         if local is not None:
             self._acknowledged = local.acknowledged

@@ -1,4 +1,4 @@
-"""How the agent's actions are done. Each is safe to repeat, and each leaves what the next look will show."""
+"""Carries out the agent's actions. Each is safe to repeat, and the next observation shows its effect."""
 
 from dataclasses import dataclass, replace
 
@@ -12,21 +12,21 @@ from .mysql import MySQLClient, MySQLError, quote
 from .observe import last_clone
 
 CLONE_TIMEOUT = 6 * 3600.0
-"""Seconds for one clone statement: it copies everything."""
+"""Seconds that a clone statement may take: it copies everything."""
 
 LOCK_WAIT = "SET SESSION lock_wait_timeout = 5"
-"""Seconds a statement waits for the global read lock: the agent looks again rather than hang behind somebody's commit."""
+"""Limits the seconds that a statement waits for the global read lock, so that the agent is not blocked by a commit and tries again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActionExecutor:
-    """What actions work with: the local server, and who the other host is."""
+    """Executes actions with the local server and the other host's endpoint."""
 
     server: MySQLClient
     peer: DatabaseEndpoint | None
 
     def execute(self, action: Action, reason: str) -> None:
-        """Does one action that concerns the local server alone. Raises MySQLError or what the AWS API raises."""
+        """Executes one action on the local server. Raises MySQLError and what the AWS API raises."""
         simple = _STATEMENTS.get(action)
         if simple is not None:
             self.server.run(*simple)
@@ -66,7 +66,7 @@ class ActionExecutor:
         self.server.run("STOP REPLICA", "RESET REPLICA ALL", f"CHANGE REPLICATION SOURCE TO {listed}")
 
     def _prepare_reclone(self, reason: str) -> None:
-        # Recorded first: from here on nobody takes this host's data for the stack's.
+        # Record this first: from here on this host's data no longer counts as the stack's.
         datadir.write(datadir.DataRecord(data=DataState.CLONE_TARGET, reason=reason, cloned_before=last_clone(self.server)))
         self.server.run("STOP REPLICA", "RESET REPLICA ALL")
 
@@ -75,7 +75,7 @@ class ActionExecutor:
         secret = quote(aws.secret("database-clone"))
         patient = MySQLClient(paths.AGENT_USER, timeout=CLONE_TIMEOUT)
         try:
-            # The clone drops what is here, which super_read_only forbids; read_only stays, so no client can write in between.
+            # The clone drops the existing data, which super_read_only forbids; read_only stays, so that no client can write in between.
             patient.run(
                 "STOP REPLICA",
                 "RESET REPLICA ALL",
@@ -84,7 +84,7 @@ class ActionExecutor:
                 f"CLONE INSTANCE FROM 'clone'@{quote(peer.address)}:{paths.MYSQL_PORT} IDENTIFIED BY {secret} REQUIRE SSL",
             )
         except MySQLError:
-            # The server leaves as soon as the copy is complete, often before it answers; what became of it is in clone_status.
+            # The server restarts as soon as the copy is complete, often before it answers; the result is in clone_status.
             if last_clone(self.server) == "" and not paths.STOPPING.exists():
                 raise
         finally:

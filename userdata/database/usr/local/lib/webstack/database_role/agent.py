@@ -1,4 +1,4 @@
-"""The agent: looks, decides, does one thing, and looks again. It owns this host's role and the primary's semi-sync."""
+"""The agent: observes, decides, executes one action, and observes again. It controls this host's role and the primary's semi-sync."""
 
 import fcntl
 import json
@@ -26,17 +26,17 @@ from .variables import DatabaseVariables
 LOG = logging.getLogger("webstack.agent")
 
 STEP_INTERVAL = 0.25
-"""Seconds between two looks."""
+"""Seconds between two observations."""
 
 MODE_INTERVAL = 3.0
-"""Seconds between two looks at the record of the last primary, while this host has no data of its own."""
+"""Seconds between two reads of the last primary's record while this host has no data of its own."""
 
 CERTIFICATE_INTERVAL = 30.0
-"""Seconds between two looks for new certificates while all is well; a tenth of it while it is not."""
+"""Seconds between two reads of the certificates while all is well; a tenth of it otherwise."""
 
 
 class Agent:
-    """One host's agent. `step()` is one look with what follows from it; `run()` does it for ever."""
+    """One host's agent. `step()` observes, decides and acts once; `run()` repeats it forever."""
 
     def __init__(self, variables: DatabaseVariables) -> None:
         self._variables = variables
@@ -52,11 +52,11 @@ class Agent:
         self._start_error = ""
         self._certificates_at = float("-inf")
         self._published_at = time.monotonic()
-        """Each boot publishes the certificate before this begins."""
+        """Each boot publishes the certificate before the agent starts."""
         self._last_decision: Decision | None = None
 
     def run(self) -> None:
-        """Steps until the process is stopped. A step that fails is told and tried again."""
+        """Steps until the process is stopped. A failed step is logged and tried again."""
         last: Decision | None = None
         while True:
             decision = None
@@ -65,15 +65,15 @@ class Agent:
             except (MySQLError, OSError) as error:
                 self._publish_failure(error)
             except Exception as error:
-                # boto3's exceptions share no ancestor but this; anything else is as well better told and tried again than left at.
+                # boto3's exceptions have no other common base class; any other error is also better logged and retried.
                 self._publish_failure(error)
-            # One action leads to the next at once; the same again means that it had no effect yet.
+            # After an action, continue at once; the same action again means that it had no effect yet.
             if decision is None or decision.action in NO_OPS or decision == last:
                 time.sleep(STEP_INTERVAL)
             last = decision
 
     def step(self) -> Decision:
-        """Looks, decides and acts once."""
+        """Observes, decides and acts once."""
         self._read_records()
         with self._role_lock():
             seen = self._observe()
@@ -89,7 +89,7 @@ class Agent:
             self._primary_record = records.read_primary()
         seeds = datadir.read().data is DataState.CLONE_TARGET
         if seeds and time.monotonic() - self._mode_at > MODE_INTERVAL:
-            self._mode_read = False  # a person may decide what to do about a record that holds up a blank primary
+            self._mode_read = False  # a person may change the record to release a blank primary
         if not self._mode_read and self._primary_record is not None and self._primary_record.primary == self._variables.host:
             self._mode = records.read_mode()
             self._mode_read, self._mode_at = True, time.monotonic()
@@ -109,7 +109,7 @@ class Agent:
             ack_timeout=variables.semi_sync_timeout_seconds,
             data=record.data,
             local=local,
-            # Asked after the local server: what is missing there then really is.
+            # Read after the local server, so that a transaction that is missing there is really missing.
             primary_view=primary_view(self._primary_server(address)) if follows and address else None,
             primary_address=address,
             peer=peer_view(variables.peer) if variables.peer and self._needs_peer(local, record.data, leads=leads) else None,
@@ -145,7 +145,7 @@ class Agent:
             self._baseline = None
 
     def _start_applier(self, reason: str) -> None:
-        # MySQL keeps no record of why an applier could not even begin: the statement's own error is all there is.
+        # MySQL keeps no record of why an applier could not start; only the statement's own error says it.
         self._start_error = ""
         try:
             self._executor.execute(Action.START_APPLIER, reason)
@@ -200,7 +200,7 @@ class Agent:
 
     @contextmanager
     def _role_lock(self) -> Generator[None]:
-        """One changer of roles at a time; whoever stops mysqld holds it till mysqld is gone."""
+        """Holds the lock for role changes. A stop of mysqld holds it until mysqld has ended."""
         with paths.ROLE_LOCK.open("a") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -1,9 +1,9 @@
-"""What a boot does with its data volume. Pure: facts in, one step and its reason out.
+"""Decides what a boot does with its data volume. Pure: the state in, one step and its reason out.
 
-Three things decide: what this volume holds, what `database/primary.json` says (the claim), and whether this host may begin a database at
-all. The rule behind every line: a database begins once in a stack's life. A host may start from nothing only if it is the first host,
-nobody has claimed, and no other host answers with data. Whoever finds a claim and holds nothing takes the data from another host or says
-that it is not ready; it never begins anew, whatever its own name is.
+The decision depends on the volume's content, on `database/primary.json` (the claim), and on whether this host may create a database at all.
+The underlying rule: a database is created once in a stack's life. A host may create one only if it is the first host, there is no claim,
+and no other host answers with data. A host that finds a claim and has no data copies it from another host or reports that it is not ready;
+it never creates a new database, whatever its name.
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,20 @@ from enum import Enum
 
 
 class DataState(Enum):
-    """What the data directory holds."""
+    """The content of the data directory."""
 
     BLANK = "blank"
-    """Nothing that was ever finished."""
+    """Nothing, or an unfinished initialisation."""
     CLONE_TARGET = "recipient"
-    """An empty server, made only to receive a clone. Nothing in it is worth keeping."""
+    """An empty server, made only to receive a clone. It contains nothing worth keeping."""
     INITIALISED = "initialised"
-    """A database begun here, not yet claimed in the bucket. No client has ever written to it."""
+    """A database created here, not yet claimed in the bucket. No client has ever written to it."""
     SEEDED = "seeded"
     """The stack's data."""
 
 
 class BootStep(Enum):
-    """What a boot does next."""
+    """The next step of a boot."""
 
     INITIALISE = "initialise"
     CLAIM_PRIMARY = "claim"
@@ -36,7 +36,7 @@ class BootStep(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class PrimaryRecord:
-    """The content of `database/primary.json`: who is primary, and which beginning it claimed (`data_id`)."""
+    """The content of `database/primary.json`: the primary, and the id of the database that it claimed (`data_id`)."""
 
     primary: str
     data_id: str
@@ -44,7 +44,7 @@ class PrimaryRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class BootState:
-    """What a boot knows. `peer_has_data` is None when no other host answered; `prepared` tells that this boot made the recipient itself."""
+    """The state that a boot decides on. `peer_has_data` is None if no other host answered; `prepared`: this boot made the clone target."""
 
     host: str
     first_host: str
@@ -58,14 +58,14 @@ class BootState:
 
 @dataclass(frozen=True, kw_only=True)
 class BootDecision:
-    """The next step, and why."""
+    """The next step and its reason."""
 
     step: BootStep
     reason: str
 
 
 def decide_boot(state: BootState) -> BootDecision:
-    """The next step of this boot. Asked again after each step, until it says START or REFUSE."""
+    """Returns the next step of this boot. Called again after each step until it returns START or REFUSE."""
     if state.data is DataState.SEEDED:
         return _with_data(state)
     if state.data is DataState.INITIALISED:

@@ -1,10 +1,9 @@
-"""TLS between hosts without an authority that anybody else holds.
+"""TLS between database hosts and their clients, without a certificate authority.
 
-Each database host makes a key on its data volume and certifies itself: names are its DNS name, its address and 127.0.0.1 (the app
-reaches it through a proxy on its own host). The certificate goes to a bucket key that only this instance can write; whoever connects
-trusts those under that prefix that are one host's own (`webstack_host.database_certificates`). Verification checks
-the name as well, and none of them is an authority's (CA:FALSE): one host's key can neither stand for the other nor sign a certificate
-that does.
+Each database host makes a key on its data volume and a self-signed certificate for its DNS name, its address and 127.0.0.1 (the app reaches
+it through a proxy on its own host). It publishes the certificate under a bucket key that only this instance can write; clients trust those
+under that prefix that are a single host's own (`webstack_host.database_certificates`). Verification checks the name too, and none is a CA's
+(CA:FALSE): one host's key can neither impersonate another host nor sign a certificate that does.
 """
 
 import secrets
@@ -18,19 +17,19 @@ from .variables import DatabaseVariables
 
 VALID_DAYS = 3650
 REPUBLISH_INTERVAL = 86400.0
-"""Seconds after which a host puts its certificate again: the bucket forgets those that nobody renews (stack/artifacts.py)."""
+"""Seconds after which a host publishes its certificate again: the bucket expires old ones (stack/artifacts.py)."""
 EXTENSIONS = ("basicConstraints=critical,CA:FALSE", "keyUsage=critical,digitalSignature", "extendedKeyUsage=serverAuth")
-"""Python 3.13 is strict on them (`VERIFY_X509_STRICT`), and takes a certificate that it is told to trust without an authority above it
+"""The certificate's extensions. Python 3.13 verifies them strictly (`VERIFY_X509_STRICT`), and accepts a trusted certificate without its CA
 (`VERIFY_X509_PARTIAL_CHAIN`): https://docs.python.org/3.13/library/ssl.html#ssl.create_default_context."""
 
 
 def ensure_pair(variables: DatabaseVariables) -> None:
-    """Makes key and certificate where they are missing, or are for other names or purposes than now. mysqld must not run."""
+    """Makes key and certificate if they are missing or are for other names or purposes. mysqld must not be running."""
     names = f"DNS:{variables.dns_name},IP:{variables.private_address},IP:127.0.0.1"
     record, wanted = paths.TLS / "names", "\n".join([names, *EXTENSIONS])
     if paths.TLS_KEY.exists() and paths.TLS_CERTIFICATE.exists() and record.exists() and record.read_text() == wanted:
         return
-    # The subject is unique to this key: two certificates of one name would make the choice between them a guess.
+    # The subject is unique to this key: with two certificates of one name, a client could pick the wrong one.
     run(
         [
             *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", str(VALID_DAYS)),
@@ -45,12 +44,12 @@ def ensure_pair(variables: DatabaseVariables) -> None:
 
 
 def publish() -> None:
-    """Puts this host's certificate where the others look for it."""
+    """Publishes this host's certificate in the artifact bucket."""
     aws.put_object(f"{database_certificates.PREFIX}{aws.user_id()}.pem", paths.TLS_CERTIFICATE.read_bytes())
 
 
 def refresh(own: Path = paths.TLS_CERTIFICATE) -> bool:
-    """Trusts what is published now, and always this host's own; returns whether that changed. Raises what the AWS API raises."""
+    """Trusts the published certificates and this host's own. Returns whether these have changed. Raises what the AWS API raises."""
     found = {own.read_text()} if own.exists() else set[str]()
     found.update(database_certificates.fetch_published())
     return files.write(paths.TRUSTED_CERTIFICATES, "".join(sorted(found)), owner=paths.AGENT_USER, group=paths.AGENT_USER)

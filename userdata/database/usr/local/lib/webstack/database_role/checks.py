@@ -1,4 +1,4 @@
-"""Whether this database host serves: asked of its own role check and its agent, as routing and people would ask."""
+"""Checks whether this database host serves, with its own role check, as routing does, and its agent's status."""
 
 import json
 import urllib.request
@@ -21,18 +21,18 @@ UNITS = ("mysql.service", "webstack-database-agent.service", "webstack-database-
 
 
 RESEED = "webstack-database reseed"
-"""Run on a replica, it gives up what the replica holds for a new copy of the primary (see `reseeding`)."""
+"""The command that replaces a replica's data with a new copy of the primary's (see `reseed`)."""
 
 PRIMARY_CACHE: CachedQuery[PrimaryRecord | None] = CachedQuery()
 MODE_CACHE: CachedQuery[ReplicationMode | None] = CachedQuery()
-"""The two records in the artifact bucket. What of them matters at once is seen at the hosts themselves."""
+"""The cached records of the artifact bucket. Urgent changes show on the hosts themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class HealthInputs:
-    """What was found. `status` and `primary_status` are /status of this host and of the primary; None where there was no answer.
+    """The inputs of the check. `status` and `primary_status` are /status of this host and of the primary; None without an answer.
 
-    `bucket_error`: why the bucket did not say who is primary, or what acknowledged writes are worth; empty where it did.
+    `bucket_error`: why the primary or the replication mode could not be read from the bucket; empty if they were.
     """
 
     primary_record: PrimaryRecord | None
@@ -45,7 +45,7 @@ class HealthInputs:
 
 
 def evaluate(variables: DatabaseVariables, inputs: HealthInputs) -> CheckResult:
-    """Ready or not, with the one reason that matters most. Pure."""
+    """Returns whether the host is ready, with the most important reason. Pure."""
     agent_summary = f"{inputs.agent.get('action', 'no word')}: {inputs.agent.get('reason', 'the agent has not spoken yet')}"
     if inputs.primary_record is None and inputs.bucket_error:
         return _without_primary_record(variables, inputs, agent_summary)
@@ -69,7 +69,7 @@ def _replica(primary: str, inputs: HealthInputs, facts: dict[str, str], agent_su
     if not status["replica"]:
         return _not_replicating(primary, status, facts, inputs, agent_summary)
     if primary_status and not primary_status.get("expects_replica", True):
-        # The replica is new to the stack: the primary is told of it by its own change, which comes once this host is ready.
+        # The replica is new to the stack: the primary's own change, which follows once this host is ready, makes it known there.
         return CheckResult(ok=True, reason=f"replica of {primary}, which is not configured with one yet", facts=facts)
     lossless = inputs.mode is ReplicationMode.LOSSLESS or bool(inputs.bucket_error)
     if not (lossless and primary_status and primary_status["semi_sync"]):
@@ -88,14 +88,14 @@ def _not_replicating(primary: str, status: dict[str, Any], facts: dict[str, str]
 
 
 def _applier_error(inputs: HealthInputs) -> str:
-    """Why an applier could not even begin: the agent has the statement's own error."""
+    """Returns why an applier could not start, from the agent, which has the statement's own error."""
     return (
         inputs.agent.get("reason", "").removeprefix("the applier stopped: ") if inputs.agent.get("action") == Action.BLOCKED.value else ""
     )
 
 
 def remedy(primary: str) -> str:
-    """What a person may do about an applier that stopped for good."""
+    """Returns what a person can do about a permanently stopped applier."""
     return f"`{RESEED}` on this host gives its data up for a new copy of {primary}'s; read docs/runbooks.md, A replica's applier stopped"
 
 
@@ -105,7 +105,7 @@ def _not_yet(reason: str, facts: dict[str, str], inputs: HealthInputs) -> CheckR
 
 
 def _without_primary_record(variables: DatabaseVariables, inputs: HealthInputs, agent_summary: str) -> CheckResult:
-    """What this host itself shows, where the bucket does not say which it is to be."""
+    """Returns the result from this host's own state if the bucket does not tell its intended role."""
     facts = filesystem.facts()
     if inputs.status is None:
         return CheckResult(ok=False, reason=f"the role check does not answer ({agent_summary})", facts=facts, units=UNITS)
@@ -123,7 +123,7 @@ def _metrics(status: dict[str, Any]) -> dict[str, str]:
 
 
 def check(variables: DatabaseVariables) -> CheckResult:
-    """Looks once; quick, and never raises for what is not there yet. The bucket is asked rarely."""
+    """Checks once. Fast; does not raise for services that do not run yet. The bucket is read rarely."""
     own = variables.endpoint(variables.host)
     status = _status(own) if own else None
     primary_record, mode, bucket_error = None, None, ""
@@ -147,7 +147,7 @@ def check(variables: DatabaseVariables) -> CheckResult:
             bucket_error=bucket_error,
         ),
     )
-    if result.ok and not services.is_active(services.FIREWALL):  # it serves without, and one host can take that from all others
+    if result.ok and not services.is_active(services.FIREWALL):  # it would serve, but a single client could exhaust it
         result = replace(result, ok=False, reason="the firewall's rules are not in force", units=(services.FIREWALL,))
     return replace(result, facts={**result.facts, **stack_secrets.record_fact(accounts.secret_versions())})
 

@@ -1,4 +1,4 @@
-"""The command `webstack-database`: one word says which part of the role this process is."""
+"""The command `webstack-database`, with a subcommand for each of the role's processes."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ USAGE = """usage: webstack-database agent | role-check | accounts | follow-volum
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the part that is named; returns the exit code."""
+    """Runs the named subcommand and returns the exit code."""
     if arguments[:1] == ["reseed"] and arguments[1:] in ([], ["--discard"]):
         from . import reseed
 

@@ -1,8 +1,8 @@
-"""The time, as this role's records carry it."""
+"""Timestamps for this role's records."""
 
 from datetime import UTC, datetime
 
 
 def utc_timestamp() -> str:
-    """UTC, ISO 8601 with microseconds."""
+    """Returns the time in UTC, in ISO 8601 with microseconds."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")

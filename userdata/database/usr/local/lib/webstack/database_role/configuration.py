@@ -1,4 +1,4 @@
-"""A database host's part of configuring itself: volume, server, certificates, and what its data is. Root runs it at each boot."""
+"""Configures a database host: volume, server, certificates and data. Root runs it at each boot."""
 
 from collections.abc import Callable
 
@@ -12,19 +12,19 @@ from .observe import peer_view
 from .variables import DatabaseVariables
 
 WAITING_FOR_PRIMARY = {"waiting_for": "primary"}
-"""What this host publishes while nobody has begun the database: the program creates db-1 only after db-2 has said so."""
+"""The message that this host publishes before the database exists: the program creates db-1 only after db-2 has published it."""
 
 ProgressCallback = Callable[[str], None]
 
 
 class BootBlockedError(PermanentError):
-    """This host must not serve as things stand; the message says why and what to do."""
+    """This host must not serve in its current state; the message says why and what to do."""
 
 
 def configure(variables: DatabaseVariables) -> None:
     """Prepares everything up to the start of mysqld.
 
-    Raises BootBlockedError where this host must not serve, and what came in the way where a later attempt may get further.
+    Raises BootBlockedError if this host must not serve, and other errors that a later attempt may overcome.
     """
 
     def say(reason: str) -> None:
@@ -57,7 +57,7 @@ def configure(variables: DatabaseVariables) -> None:
 
 
 def record_facts(variables: DatabaseVariables, primary_record: PrimaryRecord | None) -> dict[str, str]:
-    """What this host's record tells besides its state."""
+    """Returns the facts in this host's readiness record."""
     facts = filesystem.facts()
     if primary_record is None:
         return facts if variables.host == variables.first_host else {**facts, **WAITING_FOR_PRIMARY}
@@ -65,7 +65,7 @@ def record_facts(variables: DatabaseVariables, primary_record: PrimaryRecord | N
 
 
 def prepare_data(variables: DatabaseVariables, progress: ProgressCallback, read_primary: Callable[[], PrimaryRecord | None]) -> None:
-    """Takes the boot's steps until there is something to start. Raises BootBlockedError where there must not be."""
+    """Takes the boot's steps until mysqld can be started. Raises BootBlockedError if it must not be."""
     prepared = False
     while True:
         record = datadir.read()
@@ -90,7 +90,7 @@ def prepare_data(variables: DatabaseVariables, progress: ProgressCallback, read_
         if decision.step is BootStep.INITIALISE:
             datadir.initialise(DataState.INITIALISED, decision.reason)
         elif decision.step is BootStep.CLAIM_PRIMARY:
-            # Lost to somebody else or not: the next look at the claim tells which.
+            # Whether or not another host was faster: the next read of the claim shows it.
             records.create_primary(PrimaryRecord(primary=variables.host, data_id=record.data_id))
         elif decision.step is BootStep.MARK_SEEDED:
             datadir.set_state(DataState.SEEDED, decision.reason)

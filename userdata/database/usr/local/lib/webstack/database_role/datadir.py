@@ -1,4 +1,4 @@
-"""mysqld's data directory: what it holds, by a record beside it, and how a new one is made."""
+"""mysqld's data directory: its content, according to a record beside it, and the creation of a new one."""
 
 import json
 import shutil
@@ -25,16 +25,16 @@ CREATE USER '{paths.CHECK_USER}'@'localhost' IDENTIFIED WITH auth_socket;
 GRANT REPLICATION CLIENT ON *.* TO '{paths.CHECK_USER}'@'localhost';
 GRANT SELECT ON performance_schema.* TO '{paths.CHECK_USER}'@'localhost';
 """
-"""The accounts that every server has from its first second, by the system user that asks; not in the binary log, because each server makes
-them (and a clone brings the same)."""
+"""The local accounts that every server has from its first start, authenticated by system user. They are not in the binary log, because each
+server makes them (and a clone contains the same)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DataRecord:
-    """What the data directory holds, and since when.
+    """The content of the data directory, and since when.
 
-    `data_id` names one beginning of a database; the claim in the bucket repeats it. `cloned_before` is the start of the clone that had
-    already been made when this host became a recipient again: its success says nothing about the next.
+    `data_id` identifies one creation of a database; the claim in the bucket contains it too. `cloned_before` is the start time of the last
+    clone made before this host became a clone target again: its success says nothing about the next one.
     """
 
     data: DataState
@@ -44,7 +44,7 @@ class DataRecord:
 
 
 def read(path: Path = paths.DATA_RECORD) -> DataRecord:
-    """The record; blank where there is none. Raises ValueError when it cannot be read: then nothing may be assumed about the data."""
+    """Returns the record; a blank one if there is none. Raises ValueError if it is invalid: then nothing may be assumed about the data."""
     try:
         found: dict[str, Any] = json.loads(path.read_text())
     except FileNotFoundError:
@@ -58,18 +58,18 @@ def read(path: Path = paths.DATA_RECORD) -> DataRecord:
 
 
 def write(record: DataRecord, path: Path = paths.DATA_RECORD) -> None:
-    """Replaces the record, durably, as its folder's owner."""
+    """Replaces the record durably, with its folder's owner."""
     body = {**asdict(record), "data": record.data.value, "time": utc_timestamp()}
     files.write(path, json.dumps(body, indent=2) + "\n", owner=paths.AGENT_USER, group=paths.AGENT_USER)
 
 
 def set_state(data: DataState, reason: str) -> None:
-    """Changes what the record says the data is."""
+    """Changes the state in the record."""
     write(replace(read(), data=data, reason=reason))
 
 
 def create_folders() -> None:
-    """The folders of a mounted volume, with their owners. The mount itself is root's and readable, so that other users reach theirs."""
+    """Makes the folders of a mounted volume, with their owners. The mount itself is root's and readable, so that others reach theirs."""
     files.directory(paths.VOLUME)
     files.directory(paths.TLS)
     files.directory(paths.TRUST_FOLDER, owner=paths.AGENT_USER, group=paths.AGENT_USER)
@@ -80,9 +80,9 @@ def create_folders() -> None:
 
 
 def initialise(data: DataState, reason: str) -> None:
-    """A new, empty server in place of whatever unfinished thing was there; recorded as `data` once it is complete.
+    """Makes a new, empty server in place of any unfinished one, and records it as `data` once it is complete.
 
-    Raises RuntimeError where the record says that this volume holds the stack's data: that is never thrown away here.
+    Raises RuntimeError if the record says that this volume has the stack's data, which is never deleted here.
     """
     if read().data is DataState.SEEDED:
         raise RuntimeError("refusing to make a new database over the stack's data")

@@ -1,8 +1,8 @@
-"""What the agent does next. Pure: an observation in, one action and its reason out; asked again after every action.
+"""Decides the agent's next action. Pure: an observation in, one action and its reason out; called again after every action.
 
-Two orders hold everywhere. What weakens a promise is recorded before it happens (degraded, then semi-sync off); what strengthens it is
-recorded after it is so (semi-sync on, the replica seen to hold all of before, then lossless). And nothing is attached, copied over or
-opened before it is known which of two histories contains the other.
+Two rules apply everywhere. A weaker guarantee is recorded before it takes effect (record degraded, then turn semi-sync off); a stronger one
+is recorded after it holds (turn semi-sync on, see that the replica has everything from before, then record lossless). And no replica is
+attached, no data overwritten and no server opened for writes before it is known which of two transaction histories contains the other.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from .boot import DataState
 from .observed_state import LocalView, ObservedState, ReplicationMode
 
 MAX_MISSING_TRANSACTIONS = 500
-"""Transactions a replica may lack when semi-sync is turned on: writes wait for it to receive them, so it must be a matter of moments."""
+"""The most transactions that a replica may lack when semi-sync is turned on: writes wait until it has received them."""
 
 ER_BINLOG_PURGED = 1236
-"""ER_SERVER_... "fatal error from source": binlogs that are needed are gone, or the replica holds more than its source."""
+"""ER_SERVER_... "fatal error from source": needed binlogs are purged, or the replica has more transactions than its source."""
 
 
 class Action(Enum):
-    """What the agent can do. REST changes nothing and is well; WAIT changes nothing and is not where it should be."""
+    """The agent's actions. HEALTHY and WAIT change nothing: all is as it should be, or not yet."""
 
     HEALTHY = "rest"
     WAIT = "wait"
@@ -46,14 +46,14 @@ NO_OPS = frozenset({Action.HEALTHY, Action.WAIT, Action.BLOCKED})
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """The action, and why."""
+    """The action and its reason."""
 
     action: Action
     reason: str
 
 
 def decide(observed: ObservedState) -> Decision:
-    """The next action for what was seen."""
+    """Returns the next action for the observed state."""
     local = observed.local
     if observed.stopping:
         return _wait("mysqld is being stopped")
@@ -111,7 +111,7 @@ def _decide_set_writable(observed: ObservedState, local: LocalView) -> Decision:
 
 
 def _degraded_reason(observed: ObservedState) -> str:
-    """Why this primary cannot promise two copies now; empty when it can, or may soon."""
+    """Returns why this primary cannot guarantee two copies now; empty if it can, or may be able to soon."""
     if not observed.has_replica:
         return "configured without a replica"
     if observed.replica_stopping:
@@ -122,7 +122,7 @@ def _degraded_reason(observed: ObservedState) -> str:
 
 
 def _decide_lossless(observed: ObservedState, local: LocalView) -> Decision:
-    """From degraded towards lossless."""
+    """Returns the next action from degraded towards lossless."""
     peer = observed.peer
     if peer is None:
         return _do(Action.HEALTHY, "primary, degraded: the replica does not answer")
@@ -163,10 +163,10 @@ def _decide_replica(observed: ObservedState, local: LocalView) -> Decision:
 
 
 def _decide_errant(observed: ObservedState, local: LocalView) -> Decision | None:
-    """What to do about transactions that only this host has; None when there are none, or the primary cannot be asked.
+    """Returns what to do about transactions that only this host has; None if there are none or the primary does not answer.
 
-    Those born on the primary itself are left to MySQL: the primary may be waiting for the acknowledgement of one that is here already, and
-    its own check at attaching knows of those.
+    Transactions that were made on the primary itself are left to MySQL: the primary may still be waiting for the acknowledgement of one
+    that is already here, and it checks for them itself when a replica attaches.
     """
     primary = observed.primary_view
     if primary is None:
@@ -188,7 +188,7 @@ def _decide_errant(observed: ObservedState, local: LocalView) -> Decision | None
 
 
 def _applier_stopped(observed: ObservedState, local: LocalView) -> Decision:
-    """What was received is applied whether or not the primary answers: it was acknowledged, and may be the only copy."""
+    """Returns what to do about a stopped applier. Received transactions are applied even without the primary: they may be the only copy."""
     if not local.applier_error:
         return _do(Action.START_APPLIER, "what was received must be applied")
     primary = observed.primary_view
@@ -217,11 +217,11 @@ def _receiver_stopped(observed: ObservedState, local: LocalView) -> Decision:
 
 
 def _decide_clone(observed: ObservedState, local: LocalView) -> Decision:
-    """Takes the data from the other host.
+    """Returns the next action of a host without data, which copies the other host's.
 
-    The named primary on a blank volume is the odd case: the object says that it leads, the other host holds the data. It copies that host
-    while that host stays a replica, and leads again only when it holds everything that the other one has ever received; and not by itself
-    where the record says that the other host may lack acknowledged writes.
+    The special case is the named primary on a blank volume: the object names it, but the other host has the data. It copies that host,
+    which stays a replica, and becomes primary again only once it has everything that the other one has ever received; and not by itself if
+    the record says that the other host may lack acknowledged writes.
     """
     leads = observed.primary == observed.host
     if local.clone_state in {"In Progress", "Not Started"}:

@@ -1,7 +1,7 @@
-"""The file system takes the size of its volume: while MySQL runs, and never in its way.
+"""Extends the file system to the size of its volume, while MySQL runs.
 
-A volume that is made larger shows its new size to the running instance; its file system stays as it was until somebody extends it
-(docs.aws.amazon.com/ebs/latest/userguide/recognize-expanded-volume-linux.html). A timer looks every few seconds; so does each boot.
+A running instance sees an enlarged volume's new size, but the file system keeps its size until it is extended
+(docs.aws.amazon.com/ebs/latest/userguide/recognize-expanded-volume-linux.html). A timer checks every few seconds, as does each boot.
 """
 
 from webstack_host import files
@@ -10,13 +10,13 @@ from webstack_host.run import CommandError, run
 from . import paths
 
 BOOT_TIMEOUT = 10.0
-"""Seconds that a boot has for it: to extend a file system takes a moment, and MySQL waits for the boot. The timer has more patience."""
+"""Seconds that it may take at boot, while MySQL waits: extending a file system takes a moment. The timer allows more."""
 
 
 def grow(*, seconds: float = 120.0) -> bool:
-    """Extends the file system to its device's end, where it does not reach there already; False, and told by `facts`, where that failed.
+    """Extends the file system to the end of its device if necessary. Returns False if that failed; `facts` then reports it.
 
-    MySQL serves all the same from the space that there is.
+    MySQL serves all the same, with the existing space.
     """
     try:
         run(["xfs_growfs", "-d", paths.VOLUME], timeout=seconds)
@@ -29,7 +29,7 @@ def grow(*, seconds: float = 120.0) -> bool:
 
 
 def facts() -> dict[str, str]:
-    """What the readiness record tells of it: nothing while all is well."""
+    """Returns the readiness record's facts about it; empty while all is well."""
     try:
         lines = paths.GROWTH_FAILED.read_text().splitlines()
     except (OSError, UnicodeDecodeError):
@@ -38,7 +38,7 @@ def facts() -> dict[str, str]:
 
 
 def _save_failure(failure: str | None) -> None:
-    """Keeps a failure for the readiness record. A root disk that is full or read-only keeps it out of there, and MySQL from nothing."""
+    """Stores a failure for the readiness record. If the root disk is full or read-only, it is missing there, but MySQL is not affected."""
     try:
         if failure is None:
             paths.GROWTH_FAILED.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Sets of global transaction identifiers, as MySQL writes them, with the arithmetic that decisions need. Pure.
+"""Sets of global transaction identifiers (GTIDs) in MySQL's notation, with the set operations that decisions need. Pure.
 
 A set is written `source:1-5:7,source:tag:1-3`; a source is a server's UUID, a tag (since MySQL 8.3) names a group within it and holds for
 the intervals that follow it. Intervals here are half open, so that neighbours join and differences need no special case.
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 Interval = tuple[int, int]
-"""First number, and the first number after the interval."""
+"""An interval's first number, and the first number after it."""
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _TAG = re.compile(r"[a-z_][a-z0-9_]{0,31}")
@@ -18,13 +18,13 @@ _NUMBERS = re.compile(r"([1-9][0-9]*)(?:-([1-9][0-9]*))?")
 
 @dataclass(frozen=True)
 class GtidSet:
-    """A set of transactions: for each (source UUID, tag) its intervals, sorted and apart."""
+    """A set of transactions: for each (source UUID, tag) its intervals, sorted and disjoint."""
 
     intervals: Mapping[tuple[str, str], tuple[Interval, ...]] = field(default_factory=dict[tuple[str, str], tuple[Interval, ...]])
 
     @classmethod
     def parse(cls, text: str) -> "GtidSet":
-        """The set that MySQL's `text` means; line breaks and spaces are its layout. ValueError names a part that cannot be read."""
+        """Parses MySQL's notation; line breaks and spaces are ignored. Raises ValueError, which names the invalid part."""
         found: dict[tuple[str, str], list[Interval]] = {}
         for entry in filter(None, ("".join(part.split()).lower() for part in text.split(","))):
             source, *rest = entry.split(":")
@@ -43,31 +43,31 @@ class GtidSet:
         return cls(_normal(found))
 
     def __or__(self, other: "GtidSet") -> "GtidSet":
-        """All that is in either."""
+        """The union."""
         keys = {*self.intervals, *other.intervals}
         return GtidSet(_normal({key: (*self.intervals.get(key, ()), *other.intervals.get(key, ())) for key in keys}))
 
     def __sub__(self, other: "GtidSet") -> "GtidSet":
-        """What is in this and not in the other: MySQL's GTID_SUBTRACT(self, other)."""
+        """The difference, like MySQL's GTID_SUBTRACT(self, other)."""
         return GtidSet(_normal({key: _without(parts, other.intervals.get(key, ())) for key, parts in self.intervals.items()}))
 
     def __le__(self, other: "GtidSet") -> bool:
-        """Is all of this in the other?"""
+        """Whether this is a subset of the other."""
         return not self - other
 
     def __bool__(self) -> bool:
         return bool(self.intervals)
 
     def count(self) -> int:
-        """How many transactions it holds."""
+        """Returns the number of transactions in it."""
         return sum(end - first for parts in self.intervals.values() for first, end in parts)
 
     def sources(self) -> frozenset[str]:
-        """The UUIDs of the servers where its transactions were born."""
+        """Returns the UUIDs of the servers on which its transactions were made."""
         return frozenset(source for source, _ in self.intervals)
 
     def without_source(self, source: str) -> "GtidSet":
-        """The same without all that was born on the server `source`."""
+        """Returns the set without the transactions made on the server `source`."""
         return GtidSet({key: parts for key, parts in self.intervals.items() if key[0] != source.lower()})
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""MySQL's own packages, where the image has none.
+"""Installs MySQL's packages if the image does not have them.
 
-Debian 13 carries no MySQL. On AWS it comes from MySQL's repository; where apt already knows a `mysql-server` (a local mirror), that one is
-taken. The package fills and starts a server of its own in /var/lib/mysql and changes owners there; so it is installed in a mount namespace
-in which that folder is a scratch one and this stack's configuration is not to be seen. The data volume is never within its reach.
+Debian 13 has no MySQL. On AWS it comes from MySQL's repository; if apt already knows a `mysql-server` (from a local mirror), that one is
+used. The package initialises and starts a server in /var/lib/mysql and changes owners there. It is therefore installed in a mount namespace
+in which that folder is a scratch folder and this stack's configuration is hidden, so that it can never reach the data volume.
 """
 
 import os
@@ -26,7 +26,7 @@ Signed-By: {paths.MYSQL_KEY}
 """
 
 SCRATCH = Path("/var/lib/webstack/mysql-install")
-"""What the package's own scripts take for /var/lib/mysql."""
+"""The scratch folder that the package's scripts see as /var/lib/mysql."""
 
 APT = [AWAIT_APT, "apt-get", "-o", "Acquire::Retries=5", "-q", "-y"]
 
@@ -39,16 +39,16 @@ exec "$@"
 
 
 ERROR_LOG = Path("/var/log/mysql/error.log")
-"""Where the package's own configuration lets its server write while it is installed."""
+"""Where the package's own configuration lets its server write during the installation."""
 
 
 def installed() -> bool:
-    """Whether this host has a server, all of whose packages are set up."""
+    """Whether this host has a server with all its packages configured."""
     return shutil.which("mysqld") is not None and not _unconfigured_packages()
 
 
 def install() -> None:
-    """Installs the server if there is none; raises CommandError with apt's last lines and the server's own."""
+    """Installs the server if there is none. Raises CommandError with apt's last lines and the server's."""
     if not installed():
         files.directory(paths.VOLUME)
         if not _unconfigured_packages():
@@ -66,7 +66,7 @@ def install() -> None:
 
 
 def _finish() -> None:
-    # The package's script starts a server for a moment, which has been seen to fail on a busy host. It begins anew in an empty folder.
+    # The package's script briefly starts a server, which has failed on a busy host. The next attempt starts in an empty folder.
     try:
         _run_isolated([AWAIT_APT, "dpkg", "--configure", "--pending"])
     except CommandError as error:
@@ -74,7 +74,7 @@ def _finish() -> None:
 
 
 def _run_isolated(command: list[str]) -> None:
-    """Runs a command of apt or dpkg where the data volume and this stack's configuration are out of its sight."""
+    """Runs a command of apt or dpkg that cannot see the data volume and this stack's configuration."""
     shutil.rmtree(SCRATCH, ignore_errors=True)
     files.directory(SCRATCH)
     run(
@@ -86,7 +86,7 @@ def _run_isolated(command: list[str]) -> None:
 
 
 def _unconfigured_packages() -> list[str]:
-    """The server's packages that are unpacked but not set up, as an interrupted or failed installation leaves them."""
+    """Returns the server's packages that are unpacked but not configured, as an interrupted or failed installation leaves them."""
     states = {"unpacked", "half-configured", "half-installed", "triggers-awaited", "triggers-pending"}
     return [package for package, state in _packages() if state in states]
 
@@ -102,7 +102,7 @@ def _error_log_tail() -> str:
 
 
 def _hold_packages() -> None:
-    # An upgrade's scripts would reach the data volume and restart the server at their own time.
+    # An upgrade's scripts would reach the data volume and restart the server at a time of their own.
     run([AWAIT_APT, "apt-mark", "hold", *(package for package, state in _packages() if state == "installed")])
 
 

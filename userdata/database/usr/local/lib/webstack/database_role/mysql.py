@@ -1,4 +1,4 @@
-"""The MySQL client: statements in, rows as dictionaries out. Everything untyped of the driver stays in here."""
+"""The MySQL client: takes statements and returns rows as dictionaries. The driver's untyped parts are confined to this module."""
 
 import ssl
 from collections.abc import Callable, Sequence
@@ -13,15 +13,14 @@ from . import paths
 Row = dict[str, Any]
 
 MySQLError: type[Exception] = pymysql.MySQLError
-"""What every failed connection and statement raises; `code(error)` tells which."""
+"""Raised by every failed connection and statement; `error_code` returns MySQL's number."""
 
 DISABLE_SLOW_LOG = "SET SESSION long_query_time = 31536000"
-"""What keeps this stack's own statements out of the log of slow ones: CLONE INSTANCE takes as long as the data is large, and MySQL writes
-its password there as it was given (https://dev.mysql.com/doc/refman/9.7/en/password-logging.html lists the statements whose passwords it
-hides; CLONE is none of them)."""
+"""Keeps this stack's own statements out of the slow query log: CLONE INSTANCE can take long, and MySQL logs its password in plain text
+(https://dev.mysql.com/doc/refman/9.7/en/password-logging.html lists the statements whose passwords it hides; CLONE is not among them)."""
 
 ACCESS_DENIED = frozenset({1045, 1130})
-"""Access denied: a wrong password or no such account; or no account at all from where this comes."""
+"""Access denied: wrong password or no such account; or no account for this client's address."""
 
 
 class _Connection(Protocol):
@@ -30,11 +29,11 @@ class _Connection(Protocol):
 
 
 class MySQLClient:
-    """A connection that is made at its first statement and again after one that failed.
+    """A connection that is made at the first statement, and again after a failed one.
 
-    Through the local socket (as the system user that asks), or over TLS to `address`, whose certificate must be trusted and name it.
-    A password that is a function is asked for
-    at each connection. Times are seconds; a statement that takes longer than `patience` fails. Not for several threads at once.
+    It uses the local socket (authenticated as the system user), or TLS to `address`, whose certificate must be trusted and valid for it. If
+    the password is a function, it is called at each connection. Times are seconds; a statement that takes longer than `patience` fails. Not
+    thread-safe.
     """
 
     def __init__(
@@ -45,7 +44,7 @@ class MySQLClient:
         self._connection: _Connection | None = None
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Row]:
-        """Runs a statement; raises MySQLError, after which the next call connects anew."""
+        """Runs a statement. Raises MySQLError, after which the next call reconnects."""
         if self._connection is None:
             self._connection = self._open()
         try:
@@ -57,24 +56,24 @@ class MySQLClient:
             raise
 
     def row(self, statement: str, values: Sequence[object] = ()) -> Row:
-        """The first row; an empty one where there is none."""
+        """Runs a statement and returns the first row, empty if there is none."""
         found = self.rows(statement, values)
         return found[0] if found else {}
 
     def run(self, *statements: str) -> None:
-        """Runs statements in order, up to the first that fails."""
+        """Runs statements in order and stops at the first that fails."""
         for statement in statements:
             self.rows(statement)
 
     def close(self) -> None:
-        """Ends the connection; the next statement makes a new one."""
+        """Closes the connection; the next statement makes a new one."""
         if self._connection is not None:
             with suppress(Exception):
                 self._connection.close()
         self._connection = None
 
     def _open(self) -> _Connection:
-        # The statements at connecting are this one and the driver's own `SET AUTOCOMMIT`: a read-only server takes both.
+        # Connecting runs this statement and the driver's own `SET AUTOCOMMIT`; a read-only server accepts both.
         common: dict[str, Any] = {
             "user": self._user,
             "password": self._password if isinstance(self._password, str) else self._password(),
@@ -92,11 +91,11 @@ class MySQLClient:
 
 
 def error_code(error: Exception) -> int:
-    """MySQL's number for an error; 0 where it has none."""
+    """Returns MySQL's number for an error; 0 if it has none."""
     first = error.args[0] if error.args else 0
     return first if isinstance(first, int) else 0
 
 
 def quote(text: str) -> str:
-    """A string literal, for the statements that take no parameters."""
+    """Returns a string literal, for statements that do not support parameters."""
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"

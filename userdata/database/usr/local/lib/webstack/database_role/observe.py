@@ -1,4 +1,4 @@
-"""How the agent's views are asked for: of the local server, of the primary over TLS, of the other host's role check by HTTP."""
+"""Reads the agent's views: of the local server, of the primary over TLS, and of the other host's role check over HTTP."""
 
 import json
 import urllib.request
@@ -13,7 +13,7 @@ from .mysql import MySQLClient, MySQLError, Row
 from .observed_state import LocalView, PeerView, PrimaryView
 
 STOP_LOCK = "webstack.leaving.{host}"
-"""The name of the lock that a replica takes on the primary, over its own account, to say that it is about to stop."""
+"""The name of the lock that a replica takes on the primary, with the replication account, to announce that it is about to stop."""
 
 _STATE = """SELECT @@server_uuid AS server_uuid, @@global.read_only AS read_only, @@global.super_read_only AS super_read_only,
  @@global.gtid_executed AS executed, @@global.rpl_semi_sync_source_enabled AS semi_sync"""
@@ -30,7 +30,7 @@ _CLONE = "SELECT STATE AS state, ERROR_MESSAGE AS error, CAST(BEGIN_TIME AS CHAR
 
 
 def local_view(server: MySQLClient, *, cloned_before: str = "") -> LocalView | None:
-    """The local server, or None when it does not answer. A clone that began at `cloned_before` is an old story and left out."""
+    """Returns the local server's view, or None if it does not answer. A clone that began at `cloned_before` is ignored as an old one."""
     try:
         state = server.row(_STATE)
         status = {str(row["name"]).lower(): int(row["value"]) for row in server.rows(_STATUS)}
@@ -63,12 +63,12 @@ def local_view(server: MySQLClient, *, cloned_before: str = "") -> LocalView | N
 
 
 def last_clone(server: MySQLClient) -> str:
-    """When the last clone onto this server began; empty when there was none."""
+    """Returns when the last clone onto this server began; empty if there was none."""
     return server.row(_CLONE).get("began", "")
 
 
 def has_announced_stop(server: MySQLClient, host: str) -> bool:
-    """Does a session of the replication account hold the lock by which `host` says that it stops? Nobody else's lock counts."""
+    """Whether a session of the replication account, and no other, holds the lock by which `host` announces its stop."""
     found = server.row(
         "SELECT COUNT(*) AS held FROM performance_schema.threads"
         " WHERE PROCESSLIST_ID = IS_USED_LOCK(%s) AND PROCESSLIST_USER = 'replication'",
@@ -78,7 +78,7 @@ def has_announced_stop(server: MySQLClient, host: str) -> bool:
 
 
 def primary_view(server: MySQLClient) -> PrimaryView | None:
-    """The primary over TLS, or None when it does not answer."""
+    """Returns the primary's view over TLS, or None if it does not answer."""
     try:
         found = server.row("SELECT @@server_uuid AS server_uuid, @@global.gtid_executed AS executed")
     except (MySQLError, OSError):
@@ -87,7 +87,7 @@ def primary_view(server: MySQLClient) -> PrimaryView | None:
 
 
 def peer_view(peer: DatabaseEndpoint, *, timeout: float = 1.0) -> PeerView | None:
-    """The other host's own account of itself, or None when it does not answer with one."""
+    """Returns the other host's view from its role check, or None if it does not give a valid answer."""
     try:
         with urllib.request.urlopen(f"http://{peer.address}:{paths.CHECK_PORT}/status", timeout=timeout) as answer:
             return parse_peer(peer.host, json.loads(answer.read()))
@@ -96,7 +96,7 @@ def peer_view(peer: DatabaseEndpoint, *, timeout: float = 1.0) -> PeerView | Non
 
 
 def parse_peer(host: str, status: dict[str, Any]) -> PeerView:
-    """A host's /status as a view. Raises KeyError or ValueError where it is not one."""
+    """Converts a host's /status to a view. Raises KeyError or ValueError if it is invalid."""
     return PeerView(
         host=host,
         data=DataState(status["data"]),

@@ -1,4 +1,4 @@
-"""What the agent sees: its own server, the primary, the other host. Plain values; how they are asked for is elsewhere."""
+"""The agent's observations of its own server, the primary and the other host. Plain values; `observe` reads them."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -8,17 +8,17 @@ from .gtid import EMPTY, GtidSet
 
 
 class ReplicationMode(Enum):
-    """What the bucket says of acknowledged writes (`database/replication.json`)."""
+    """The guarantee for acknowledged writes that is recorded in the bucket (`database/replication.json`)."""
 
     LOSSLESS = "lossless"
-    """Every write that was acknowledged is on the replica as well."""
+    """Every acknowledged write is on the replica too."""
     DEGRADED = "degraded"
-    """Writes may have been acknowledged that only the primary holds."""
+    """Some acknowledged writes may be only on the primary."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalView:
-    """This host's mysqld. `received` is what its receiver wrote to the relay log; `applier`/`receiver` are ON, OFF or CONNECTING."""
+    """This host's mysqld. `received`: what its receiver wrote to the relay log. `applier` and `receiver` are ON, OFF or CONNECTING."""
 
     server_uuid: str
     read_only: bool
@@ -40,7 +40,7 @@ class LocalView:
 
     @property
     def held(self) -> GtidSet:
-        """Everything this server holds, applied or not."""
+        """All transactions on this server, applied or not."""
         return self.executed | self.received
 
 
@@ -54,7 +54,7 @@ class PrimaryView:
 
 @dataclass(frozen=True, kw_only=True)
 class PeerView:
-    """The other host, by its role check."""
+    """The other host, according to its role check."""
 
     host: str
     data: DataState
@@ -66,16 +66,16 @@ class PeerView:
 
     @property
     def held(self) -> GtidSet:
-        """Everything that host holds, applied or not."""
+        """All transactions on that host, applied or not."""
         return self.executed | self.received
 
 
 @dataclass(frozen=True, kw_only=True)
 class ObservedState:
-    """All that a decision is made of.
+    """The complete input of a decision.
 
-    `seconds_without_ack`: since the primary last had a replica that keeps up. `semi_sync_baseline`: what had been executed when
-    this agent turned semi-sync on; None when it has not.
+    `seconds_without_ack`: since the primary last had a replica that keeps up. `semi_sync_baseline`: the transactions that had been executed
+    when this agent turned semi-sync on; None if it has not.
     """
 
     host: str

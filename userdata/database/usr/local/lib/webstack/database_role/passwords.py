@@ -1,7 +1,7 @@
-"""The passwords of the accounts on the primary as the labels of their secrets are: while a password is changed, MySQL takes both.
+"""Keeps the passwords of the primary's accounts in line with their secrets' labels. During a rotation, MySQL accepts two passwords.
 
 Dual passwords: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords. MySQL keeps one password besides the
-primary one, so what is to be kept is made the primary one first: whatever was there before, it is accepted all the while.
+primary one. So the password to keep is first made the primary one: whatever was set before, it is accepted all the time.
 """
 
 from collections.abc import Callable
@@ -15,54 +15,54 @@ HAS_SECONDARY = """SELECT COALESCE(JSON_CONTAINS_PATH(User_attributes, 'one', '$
  FROM mysql.user WHERE User = %s AND Host = %s"""
 
 LoginCheck = Callable[[str, str], bool]
-"""Whether an account can log in as others do, by a password."""
+"""Whether an account can log in with a password, as its clients do."""
 
 
 class PasswordMismatchError(RuntimeError):
-    """A password that was given up works, or one that was given does not: the text says whose."""
+    """A discarded password still works, or a new one does not; the message names the account."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DesiredPasswords:
-    """Versions of an account's secret: the password that it is to have, and the one that it is to keep besides; empty for none."""
+    """Versions of an account's secret: the password to set, and the one to keep besides; empty for none."""
 
     primary: str
     secondary: str = ""
 
     @classmethod
     def from_labels(cls, labels: stack_secrets.StagingLabels) -> "DesiredPasswords":
-        """What labels mean: the one to come beside the current one, else the current one beside the one before."""
+        """Returns the passwords for the labels: the current and the pending one, or else the current and the previous one."""
         if labels.pending:
             return cls(primary=labels.pending, secondary=labels.current)
         return cls(primary=labels.current, secondary=labels.previous)
 
     @property
     def versions(self) -> list[str]:
-        """Both, without what is none."""
+        """Returns the versions that are set."""
         return [version for version in (self.primary, self.secondary) if version]
 
 
 def dual_password_statements(account: str, *, first: str, second: str) -> tuple[str, ...]:
-    """What gives an account two passwords, from whatever it has."""
+    """Returns the statements that give an account two passwords, whatever it had before."""
     return tuple(f"ALTER USER {account} IDENTIFIED BY {quote(password)} RETAIN CURRENT PASSWORD" for password in (second, first))
 
 
 def single_password_statements(account: str, password: str) -> tuple[str, ...]:
-    """What gives an account one password alone."""
+    """Returns the statements that give an account only one password."""
     return f"ALTER USER {account} IDENTIFIED BY {quote(password)}", f"ALTER USER {account} DISCARD OLD PASSWORD"
 
 
 class PasswordReconciler:
-    """Keeps the password of one account."""
+    """Reconciles the passwords of one account."""
 
     def __init__(self, root: MySQLClient, name: str, purpose: str, *, network: str, can_log_in: LoginCheck) -> None:
         self._root, self._name, self._purpose, self._network, self._can_log_in = root, name, purpose, network, can_log_in
         self._applied: DesiredPasswords | None = None
 
     def reconcile(self, values: stack_secrets.SecretCache) -> list[str]:
-        """Makes the account accept what the labels say, and nothing else; the versions that it accepts.
+        """Makes the account accept the passwords of the labels and no others. Returns the versions that it accepts.
 
-        Raises PasswordMismatchError where MySQL says otherwise afterwards, MySQLError, and what the AWS API raises.
+        Raises PasswordMismatchError if a login shows otherwise afterwards, MySQLError, and what the AWS API raises.
         """
         wanted = DesiredPasswords.from_labels(stack_secrets.labels(self._purpose))
         if wanted != self._applied:

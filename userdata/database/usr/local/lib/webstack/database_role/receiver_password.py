@@ -1,4 +1,4 @@
-"""The password by which a replica's receiver logs in: it holds it in memory, and is started again where the secret has another one."""
+"""The password of a replica's receiver, which keeps it only in memory and is restarted when the secret changes."""
 
 import fcntl
 
@@ -11,21 +11,21 @@ PURPOSE = "database-replication"
 
 
 def statements(password: str) -> tuple[str, ...]:
-    """What starts the receiver with a password. It stays in memory: nothing of it is written to the data directory."""
+    """Returns the statements that start the receiver with a password, which is not written to the data directory."""
     return "STOP REPLICA IO_THREAD", f"START REPLICA IO_THREAD USER='replication' PASSWORD={quote(password)}"
 
 
 def start(server: MySQLClient) -> None:
-    """Starts the receiver with the current password and notes which one that is."""
+    """Starts the receiver with the current password and records its version."""
     version, password = stack_secrets.current(PURPOSE)
     server.run(*statements(password))
     paths.RECEIVER_VERSION.write_text(version)
 
 
 def refresh(server: MySQLClient) -> str:
-    """Starts the receiver anew where it holds another password than the current one; the version that it holds, empty before its start.
+    """Restarts the receiver if it does not use the current password. Returns the version that it uses, empty before its first start.
 
-    The primary accepts both meanwhile. Under the lock of roles, so that the agent does not see a receiver that is off.
+    The primary accepts both meanwhile. It holds the lock for role changes, so that the agent does not see a stopped receiver.
     """
     version = current_version()
     if version and version != stack_secrets.labels(PURPOSE).current:
@@ -36,5 +36,5 @@ def refresh(server: MySQLClient) -> str:
 
 
 def current_version() -> str:
-    """The version that the receiver was started with; empty where none was started since the boot."""
+    """Returns the version that the receiver was started with; empty if it was not started since the boot."""
     return paths.RECEIVER_VERSION.read_text() if paths.RECEIVER_VERSION.exists() else ""

@@ -1,9 +1,9 @@
-"""The two records of a stack's databases in the artifact bucket: who is primary, and what acknowledged writes are worth.
+"""The two records of a stack's databases in the artifact bucket: the primary, and the guarantee for acknowledged writes.
 
-`database/primary.json` is made once, by a conditional PutObject, and never changed by a host. `database/replication.json` is written by the
-primary alone; an unreadable one counts as absent, and absent counts for nothing better than degraded.
+`database/primary.json` is created once, with a conditional PutObject, and never changed by a host. Only the primary writes
+`database/replication.json`; an invalid one counts as missing, and a missing one as degraded.
 
-A host's role needs `s3:ListBucket` on the prefix `database/` to tell a missing object from a forbidden one.
+A host's IAM role needs `s3:ListBucket` on the prefix `database/` to distinguish a missing object from a forbidden one.
 """
 
 import json
@@ -21,7 +21,7 @@ REPLICATION_KEY = "database/replication.json"
 
 
 def read_primary() -> PrimaryRecord | None:
-    """Who is primary; None while nobody has claimed. Raises ClientError when the bucket cannot be asked, ValueError for a bad object."""
+    """Returns the primary's record, or None if there is no claim yet. Raises ClientError if S3 fails, ValueError if it is invalid."""
     found = _read(PRIMARY_KEY)
     if found is None:
         return None
@@ -32,7 +32,7 @@ def read_primary() -> PrimaryRecord | None:
 
 
 def create_primary(record: PrimaryRecord) -> bool:
-    """Claims the stack's database for a host; False when somebody else has."""
+    """Claims the stack's database for a host. Returns False if there is a record already."""
     body = {"version": 1, "primary": record.primary, "data_id": record.data_id, "time": utc_timestamp()}
     try:
         aws.s3().put_object(Bucket=config.load_common().bucket, Key=PRIMARY_KEY, Body=_text(body), IfNoneMatch="*")
@@ -44,7 +44,7 @@ def create_primary(record: PrimaryRecord) -> bool:
 
 
 def read_mode() -> ReplicationMode | None:
-    """What the last primary recorded; None when there is no record."""
+    """Returns the mode that the last primary recorded; None if there is no valid record."""
     found = _read(REPLICATION_KEY)
     try:
         return ReplicationMode(found["mode"]) if found else None
@@ -53,7 +53,7 @@ def read_mode() -> ReplicationMode | None:
 
 
 def write_mode(mode: ReplicationMode, *, primary: str, reason: str) -> None:
-    """Records what acknowledged writes are worth from now on. Returns only when it is stored."""
+    """Records the guarantee for acknowledged writes from now on. Returns once it is stored."""
     aws.put_object(
         REPLICATION_KEY, _text({"version": 1, "mode": mode.value, "primary": primary, "reason": reason, "time": utc_timestamp()})
     )

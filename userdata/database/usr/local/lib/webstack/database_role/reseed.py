@@ -1,8 +1,8 @@
-"""`webstack-database reseed`: a replica gives up what it holds for a new copy of the primary, because a person says so.
+"""`webstack-database reseed`: replaces a replica's data with a new copy of the primary's, on an operator's request.
 
-For an applier that stopped for good: what the primary sends cannot be applied to what is here, and nothing but other data mends that. This
-marks the data to be copied anew; the agent does the rest, also without whoever asked (see `decision`). A replica that the primary waits
-for leaves first, as before a stop: no write stands still.
+It is for an applier that stopped permanently because the primary's transactions cannot be applied to the replica's data, which only new
+data can fix. The command marks the data to be copied again; the agent does the rest, even if the command is interrupted (see `decision`).
+If the primary waits for this replica, it first announces that it leaves, as before a stop, so that no write is blocked.
 """
 
 import json
@@ -28,10 +28,10 @@ from .variables import DatabaseVariables
 REASON = "asked for by `webstack-database reseed`"
 
 CATCH_UP_DEADLINE = 10.0
-"""Seconds in which the primary executes what its replica has received already and acknowledged."""
+"""Seconds to wait until the primary has executed what its replica has already received and acknowledged."""
 
 POLL_INTERVAL = 1.0
-"""Seconds between two looks at how far the copy is."""
+"""Seconds between two reads of the copy's progress."""
 
 _PROGRESS = """SELECT STAGE AS stage, DATA AS done, ESTIMATE AS total FROM performance_schema.clone_progress
  WHERE STATE = 'In Progress' AND ESTIMATE > 0"""
@@ -42,7 +42,7 @@ class ReseedRefusedError(RuntimeError):
 
 
 def main(variables: DatabaseVariables, *, discard: bool) -> int:
-    """Marks this host's data, and shows what follows until it replicates. Returns the exit code."""
+    """Marks this host's data, and shows the progress until it replicates. Returns the exit code."""
     try:
         since = utc_timestamp()
         primary = begin(variables, discard=discard)
@@ -59,10 +59,10 @@ def main(variables: DatabaseVariables, *, discard: bool) -> int:
 
 
 def begin(variables: DatabaseVariables, *, discard: bool) -> str:
-    """Marks this host's data to be copied anew; returns the primary's name.
+    """Marks this host's data to be copied again; returns the primary's name.
 
-    Raises ReseedRefusedError on a primary, where the primary does not answer, and where this host alone holds transactions, unless they
-    are to be discarded; MySQLError where this host's server fails in the middle, and then the same command goes on.
+    Raises ReseedRefusedError on a primary, if the primary does not answer, and if only this host has some transactions, unless `discard`.
+    Raises MySQLError if this host's server fails in between; running the command again then continues.
     """
     if os.geteuid() != 0:
         raise ReseedRefusedError("this takes root (on AWS: `sudo webstack-database reseed`)")
@@ -114,7 +114,7 @@ def _primary(variables: DatabaseVariables) -> DatabaseEndpoint:
 
 
 def _errant_transactions(root: MySQLClient, primary: DatabaseEndpoint, local: LocalView) -> GtidSet:
-    """What this host holds, the primary does not, and others made. What was made here alone the agent gives up anyhow."""
+    """Returns the transactions that only this host has and that other servers made. The agent discards those made here anyway."""
     deadline = time.monotonic() + CATCH_UP_DEADLINE
     lost = EMPTY
     while True:
@@ -131,7 +131,7 @@ def _errant_transactions(root: MySQLClient, primary: DatabaseEndpoint, local: Lo
 
 
 def watch_progress(variables: DatabaseVariables, primary: str, *, since: str) -> int:
-    """Prints what the agent does until this host replicates; returns the exit code. What it said before `since` is an old story."""
+    """Prints what the agent does until this host replicates, ignoring its status from before `since`. Returns the exit code."""
     last_line = ""
     while not _replicates(variables):
         agent = _agent(since)
@@ -167,7 +167,7 @@ def _agent(since: str) -> dict[str, Any]:
 
 
 def _clone_progress() -> str:
-    """How far the stage of a copy is; empty where none is under way."""
+    """Returns the progress of the copy's current stage; empty if none is running."""
     server = MySQLClient("root", timeout=2.0)
     try:
         row = server.row(_PROGRESS)

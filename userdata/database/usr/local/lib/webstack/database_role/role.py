@@ -16,5 +16,5 @@ def configure() -> None:
 
 
 def check() -> CheckResult:
-    """Whether this host serves (see `checks.check`)."""
+    """Checks whether this host serves (see `checks.check`)."""
     return checks.check(config.load(DatabaseVariables))

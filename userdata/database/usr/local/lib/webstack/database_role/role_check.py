@@ -1,11 +1,11 @@
-"""The small HTTP service on port 9200 that routing asks: is this the writable primary, is this a replica that keeps up?
+"""The HTTP service on port 9200 that tells routing whether this host is the writable primary or a replica that keeps up.
 
-It asks MySQL itself, at most once in `CACHE_SECONDS` seconds however many ask, as a system user that can do nothing else. Only the web and
-database tiers reach it.
+It queries MySQL at most once in `CACHE_SECONDS` seconds, however many requests it gets, as a system user without other rights. Only the web
+and database tiers can reach it.
 
-    GET /primary                 200 when this host takes writes, else 503
-    GET /replica?max_lag=SECONDS 200 when it replicates and lags no more than that (default 5), else 503
-    GET /status                  200 with JSON: what MySQL says of itself; 503 when it says nothing
+    GET /primary                 200 if this host takes writes, else 503
+    GET /replica?max_lag=SECONDS 200 if it replicates and lags no more than that (default 5), else 503
+    GET /status                  200 with MySQL's state as JSON; 503 if MySQL does not answer
 """
 
 import json
@@ -23,7 +23,7 @@ from .observe import local_view
 from .observed_state import LocalView
 
 CACHE_SECONDS = 0.2
-"""Seconds for which one answer of MySQL serves all who ask: below every checker's interval."""
+"""Seconds for which an answer of MySQL is reused: less than the interval of every checker."""
 
 DEFAULT_MAX_LAG = 5.0
 
@@ -36,14 +36,14 @@ _LAG = """SELECT
 
 @dataclass(frozen=True, kw_only=True)
 class RoleReading:
-    """One look at MySQL. `lag` is seconds, None when nothing is known of it."""
+    """One reading of MySQL's state. `lag` is in seconds, None if unknown."""
 
     local: LocalView | None
     lag: float | None
 
 
 def primary_response(reading: RoleReading) -> tuple[int, str]:
-    """Status and text for /primary."""
+    """Returns status and text for /primary."""
     local = reading.local
     if local is None:
         return 503, "mysqld does not answer"
@@ -53,7 +53,7 @@ def primary_response(reading: RoleReading) -> tuple[int, str]:
 
 
 def replica_response(reading: RoleReading, max_lag: float) -> tuple[int, str]:
-    """Status and text for /replica."""
+    """Returns status and text for /replica."""
     local = reading.local
     if local is None:
         return 503, "mysqld does not answer"
@@ -69,7 +69,7 @@ def replica_response(reading: RoleReading, max_lag: float) -> tuple[int, str]:
 
 
 def seconds_behind(local: LocalView, silence: float | None, applying: float | None) -> float | None:
-    """How old a read here may be: the source's silence (it sends a heartbeat each second) or the age of what is being applied."""
+    """Returns how stale reads may be: seconds since the source's last heartbeat (one per second), or the age of what is being applied."""
     if silence is None:
         return None
     behind = (applying or 0.0) if not local.received <= local.executed else 0.0
@@ -79,7 +79,7 @@ def seconds_behind(local: LocalView, silence: float | None, applying: float | No
 def status_body(
     reading: RoleReading, *, data: str, stopping: bool, expects_replica: bool, lag_limit: float = DEFAULT_MAX_LAG
 ) -> dict[str, Any]:
-    """What /status tells."""
+    """Returns the body of /status."""
     local = reading.local
     if local is None:
         raise MySQLError("mysqld does not answer")
@@ -105,7 +105,7 @@ def status_body(
 
 
 class RoleChecker:
-    """Asks MySQL for all who ask this service, one question at a time. `expects_replica`: whether this host is configured with one."""
+    """Queries MySQL for all requests, one query at a time. `expects_replica`: whether this host is configured with a replica."""
 
     def __init__(self, *, expects_replica: bool) -> None:
         self._expects_replica = expects_replica
@@ -115,7 +115,7 @@ class RoleChecker:
         self._reading = RoleReading(local=None, lag=None)
 
     def reading(self) -> RoleReading:
-        """What MySQL says now, or said less than CACHE_SECONDS seconds ago."""
+        """Returns MySQL's current state, at most CACHE_SECONDS seconds old."""
         with self._lock:
             if time.monotonic() - self._read_at > CACHE_SECONDS:
                 self._reading = self._ask()
@@ -134,7 +134,7 @@ class RoleChecker:
         return RoleReading(local=local, lag=seconds_behind(local, silence, applying))
 
     def respond(self, target: str) -> tuple[int, str, str]:
-        """Status, content type and body for a request target."""
+        """Returns status, content type and body for a request target."""
         url = urlsplit(target)
         if url.path == "/primary":
             return _plain(*primary_response(self.reading()))
@@ -169,7 +169,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         status, kind, text = self.checker.respond(self.path)
         body = text.encode() + b"\n"
-        # One write: HAProxy hangs up as soon as it has read the status line, and a second write would meet a reset connection.
+        # A single write: HAProxy closes the connection as soon as it has read the status line, and a second write would fail.
         head = f"HTTP/1.0 {status} {'OK' if status == 200 else 'No'}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
         try:
             self.wfile.write(head.encode() + body)
@@ -177,7 +177,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
-        """Several checks a second are no news."""
+        """Logs nothing: there are several checks a second."""
 
 
 class _CheckServer(ThreadingHTTPServer):
@@ -185,12 +185,12 @@ class _CheckServer(ThreadingHTTPServer):
     request_queue_size = 128
 
     def server_bind(self) -> None:
-        """Without HTTPServer's look-up of its own name, which waits for a resolver that may not answer."""
+        """Binds without HTTPServer's lookup of its own name, which would wait for a resolver that may not answer."""
         TCPServer.server_bind(self)
 
 
 def serve(address: str, *, expects_replica: bool) -> None:
-    """Answers on this host's own address until it is stopped."""
+    """Serves on this host's own address until it is stopped."""
     handler = type("Handler", (_Handler,), {"checker": RoleChecker(expects_replica=expects_replica)})
     with _CheckServer((address, paths.CHECK_PORT), handler) as server:
         server.serve_forever()

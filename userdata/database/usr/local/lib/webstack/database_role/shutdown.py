@@ -1,11 +1,11 @@
-"""What happens before mysqld is told to stop, on purpose and by systemd (ExecStop of mysql.service, so in every orderly way to stop it).
+"""Prepares mysqld for a stop (ExecStop of mysql.service, and therefore part of every orderly stop).
 
-A primary fences new writes and waits until every write it is about to acknowledge is on the replica. Stopped with a commit still waiting,
-mysqld would acknowledge it with nobody's copy (tried). So when the replica does not answer for the semi-sync timeout, either "degraded" is
-recorded first and the wait ended by that, or, where that cannot be recorded, mysqld is killed: then nothing is acknowledged.
+A primary fences new writes and waits until every write that it is about to acknowledge is on the replica. If stopped while a commit waits,
+mysqld would acknowledge it without a second copy (tested). So if the replica does not answer within the semi-sync timeout, "degraded" is
+recorded and the wait ended or, if that cannot be recorded, mysqld is killed: then nothing is acknowledged.
 
-A replica tells the primary that it leaves, and waits until the primary no longer waits for it. It tells by taking a named lock on the
-primary over the replication account: authenticated by its secret, over TLS, without a right more, and gone with the connection.
+A replica announces to the primary that it leaves, and waits until the primary no longer waits for it. It does so by taking a named lock on
+the primary with the replication account: this is authenticated, uses TLS, needs no further privilege, and ends with the connection.
 """
 
 import fcntl
@@ -28,17 +28,17 @@ from .variables import DatabaseVariables
 LOG = logging.getLogger("webstack.stop")
 
 SESSION_GRACE = 3.0
-"""Seconds that are left to statements which hold up the fence, after their sessions were told to end."""
+"""Seconds that statements which block the fence may still take after their sessions were told to end."""
 
 STOP_MARGIN = 3.0
-"""Seconds beyond the semi-sync timeout that a leaving replica waits for the primary's answer."""
+"""Additional seconds after the semi-sync timeout that a leaving replica waits for the primary."""
 
 RECORD_DEADLINE = 10.0
-"""Seconds in which "degraded" must be recorded, before mysqld is killed instead."""
+"""Seconds within which "degraded" must be recorded; otherwise mysqld is killed."""
 
 
 def stop(variables: DatabaseVariables, main_pid: int) -> None:
-    """Prepares this host's mysqld for its stop. Never raises: systemd stops mysqld next, whatever was said here."""
+    """Prepares this host's mysqld for its stop. Never raises: systemd stops mysqld next in any case."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("botocore").setLevel(logging.WARNING)
     with suppress(OSError):
@@ -77,7 +77,7 @@ def _fence(variables: DatabaseVariables, root: MySQLClient, main_pid: int) -> No
 
 
 def _set_super_read_only() -> None:
-    # A session of its own: the statement waits behind commits that wait for the replica, and blocks later ones from that moment on.
+    # A separate session: the statement waits for commits that wait for the replica, and blocks all later ones.
     try:
         MySQLClient("root", timeout=120.0).run("SET GLOBAL super_read_only = ON")
     except MySQLError as error:
@@ -126,7 +126,7 @@ def _kill(main_pid: int, reason: str) -> None:
 
 
 def announce_stop(variables: DatabaseVariables, root: MySQLClient, address: str) -> None:
-    """Tells the primary at that address that this replica leaves, waits until it is not waited for, and stops receiving."""
+    """Announces to the primary at `address` that this replica leaves, waits until it no longer waits for it, and stops the receiver."""
     deadline = time.monotonic() + variables.semi_sync_timeout_seconds + STOP_MARGIN
     primary = MySQLClient("replication", address=address, password=aws.secret("database-replication"), timeout=2.0)
     try:
@@ -146,7 +146,7 @@ def announce_stop(variables: DatabaseVariables, root: MySQLClient, address: str)
 
 @contextmanager
 def role_lock(timeout: float) -> Generator[None]:
-    """The lock of roles, if it can be had in time: an agent in the middle of a long copy does not hold up a stop."""
+    """Takes the lock for role changes, but only if it is free in time: an agent in a long copy must not delay a stop."""
     with paths.ROLE_LOCK.open("a") as file:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

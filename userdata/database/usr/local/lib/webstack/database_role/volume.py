@@ -15,21 +15,21 @@ BLKID_NOTHING_FOUND = 2
 """blkid's exit code for "nothing recognised on it" (probing the device itself, not its cache)."""
 
 LABEL = "mysql-data"
-"""XFS takes twelve characters (mkfs.xfs(8))."""
+"""The label; XFS allows twelve characters (mkfs.xfs(8))."""
 
 ATTACH_TIMEOUT = 60.0
-"""Seconds for which one attempt waits for the volume."""
+"""Seconds that one attempt waits for the volume."""
 
 
 def device(volume_id: str) -> Path:
-    """The volume's name on a Nitro instance: the NVMe serial number is the volume's id without its dash."""
+    """Returns the volume's path on a Nitro instance: the NVMe serial number is the volume's id without its dash."""
     return Path("/dev/disk/by-id") / f"nvme-Amazon_Elastic_Block_Store_{volume_id.replace('-', '')}"
 
 
 def wait(volume_id: str, *, progress: Callable[[str], None]) -> Path:
-    """The device, as soon as it is attached: an instance boots before its volumes are attached.
+    """Waits for the device and returns it, since an instance boots before its volumes are attached.
 
-    `progress` is told once that there is something to wait for. Raises TimeoutError when it has not come within ATTACH_TIMEOUT.
+    `progress` is called once if it has to wait. Raises TimeoutError if the volume is not attached within ATTACH_TIMEOUT.
     """
     found, deadline = device(volume_id), time.monotonic() + ATTACH_TIMEOUT
     if not found.exists():
@@ -42,7 +42,7 @@ def wait(volume_id: str, *, progress: Callable[[str], None]) -> Path:
 
 
 def mount(device_path: Path) -> None:
-    """Formats the device if it is blank and mounts it. Raises PermanentError when it holds something else than XFS."""
+    """Formats the device if it is blank and mounts it. Raises PermanentError if it contains something other than XFS."""
     if Path(paths.VOLUME).is_mount():
         return
     probe = run(["blkid", "-p", "-s", "TYPE", "-o", "value", device_path], check=False)

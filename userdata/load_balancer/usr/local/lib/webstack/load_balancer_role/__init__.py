@@ -1,1 +1,1 @@
-"""A load balancer: HAProxy in front, keepalived for the role, the Elastic IP where the role is."""
+"""A load balancer: HAProxy, keepalived to elect the active host, and the Elastic IP, which the active host takes."""

@@ -1,4 +1,4 @@
-"""Whether this load balancer serves: the address is here when it is the active one, web hosts are up, HTTPS answers."""
+"""Checks whether this load balancer serves: web hosts are up, HTTPS answers, and the Elastic IP is here if this host is active."""
 
 import socket
 import ssl
@@ -12,20 +12,20 @@ from load_balancer_role import elastic_ip, haproxy, servers, tls
 from load_balancer_role.variables import LoadBalancerVariables
 
 HOLDER_CACHE: CachedQuery[str] = CachedQuery()
-"""The instance that EC2 says has the address."""
+"""The instance that has the address, according to EC2."""
 TIMEOUT = 5.0
-"""Seconds for an answer by HTTPS."""
+"""Seconds that an HTTPS response may take."""
 
 
 def check(variables: LoadBalancerVariables) -> CheckResult:
-    """HAProxy, the web hosts, a request through the whole way, and last, as it asks the API, the Elastic IP."""
+    """Checks HAProxy, the web hosts, a complete request, and last, because it calls the API, the Elastic IP."""
     try:
         statistics = haproxy.query("show stat")
     except OSError as error:
         return CheckResult(ok=False, reason=f"HAProxy does not run: {error}", units=("haproxy.service",))
     if not services.is_active("keepalived.service"):
         return CheckResult(ok=False, reason="keepalived does not run", units=("keepalived.service",))
-    if not services.is_active(services.FIREWALL):  # it serves without, and one address can take that from all others
+    if not services.is_active(services.FIREWALL):  # it would serve, but a single client could exhaust it
         return CheckResult(ok=False, reason="the firewall's rules are not in force", units=(services.FIREWALL,))
     found = servers.summarize(statistics)
     facts, detail = found.facts(), found.problems(variables.domain)
@@ -46,9 +46,9 @@ def check(variables: LoadBalancerVariables) -> CheckResult:
 
 
 def check_association(variables: LoadBalancerVariables, serves: str, detail: list[str], facts: dict[str, str]) -> CheckResult:
-    """Whether the Elastic IP is where it should be: here if this is the MASTER, and in any case with somebody.
+    """Checks that the Elastic IP is associated: with this host if it is the MASTER, else with any.
 
-    EC2 is asked for it rarely, and at once where this host's part has changed.
+    EC2 is called rarely, and immediately when this host's role has changed.
     """
     master, own = elastic_ip.is_master(), elastic_ip.own_id()
     try:
@@ -75,13 +75,13 @@ def check_association(variables: LoadBalancerVariables, serves: str, detail: lis
 
 
 def get_healthz(site: str) -> CheckResponse:
-    """What this host itself answers by HTTPS to a check of the site; the certificate is not looked at, it may be a test's."""
+    """Requests the site's health check from this host over HTTPS. The certificate is not verified, since it may be self-signed."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     connection = socket.create_connection(("127.0.0.1", 443), timeout=TIMEOUT)
     try:
-        encrypted = context.wrap_socket(connection, server_hostname=site)  # an address is no name, and is not sent as one
+        encrypted = context.wrap_socket(connection, server_hostname=site)  # an IP address is not sent as SNI
     except BaseException:
         connection.close()
         raise

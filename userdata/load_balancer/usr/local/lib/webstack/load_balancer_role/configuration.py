@@ -1,6 +1,6 @@
-"""Puts a load balancer's files in place and validates each by its own program.
+"""Installs a load balancer's files and validates each with its own program.
 
-The user data brings keepalived's; HAProxy's and the certificate come from the configuration object, by a reload where HAProxy runs.
+keepalived's configuration comes with the user data; HAProxy's and the certificate come from the configuration object, with a reload.
 """
 
 import tempfile
@@ -20,33 +20,33 @@ HAPROXY_CONFIG = "/etc/haproxy/haproxy.cfg"
 KEEPALIVED_CONFIG = "/etc/keepalived/keepalived.conf"
 RUN_FOLDER = "/run/webstack"
 WEB_CERTIFICATE = "/run/webstack/web.pem"
-"""The one certificate that web hosts are known by."""
+"""The certificate that all web hosts share."""
 TLS_INTERVAL = 45.0
-"""Seconds between two looks at the secret of the certificate: a renewed one is served within a minute."""
+"""Seconds between two reads of the certificate's secret: a renewed one is served within a minute."""
 REAPPLY_INTERVAL = 300.0
-"""Seconds after which what is in force is applied again where nothing outside of it can change."""
+"""Seconds after which the configuration is applied again if nothing outside it can change."""
 RELOAD_TIMEOUT = 20.0
-"""Seconds in which the new worker of a reload answers."""
+"""Seconds within which a reload's new worker must answer."""
 
 
 def configure() -> None:
-    """keepalived; user data has written its configuration already."""
+    """Prepares the host for both services, and validates keepalived's configuration, which user data has already written."""
     services.disable_vendor_units(HAPROXY, "keepalived.service")
     files.directory(RUN_FOLDER)
     files.write(WEB_CERTIFICATE, internal_tls.key_and_certificate()[1])
-    # The kernel's own value again: a host that had 1 from us before boots with it once more, as its file goes after that is read.
+    # Reset to the kernel's default: a host to which an earlier release gave 1 boots with it once more, since the file is removed later.
     run(["sysctl", "--quiet", "--write", "net.ipv4.tcp_retries2=15"])
     validate(["keepalived", "--config-test", "--log-console", "--use-file", KEEPALIVED_CONFIG])
     services.reload_if_running("keepalived.service")
 
 
 def reapply_interval(configuration: LoadBalancerConfiguration) -> float:
-    """Seconds: a certificate in a secret may be renewed at any time; one of this host's own changes with what is applied."""
+    """Returns seconds: a secret's certificate may be renewed at any time; a self-signed one changes only with the configuration."""
     return TLS_INTERVAL if configuration.tls_mode == "secret" else REAPPLY_INTERVAL
 
 
 def apply_configuration(configuration: LoadBalancerConfiguration, rendered: Mapping[str, str]) -> bool:
-    """HAProxy's configuration and the certificate, tried together and then put in place; returns whether either changed."""
+    """Validates HAProxy's configuration with the certificate and installs both. Returns whether either changed."""
     text, pem = rendered[HAPROXY_CONFIG], tls.pem(configuration)
     with tempfile.TemporaryDirectory(dir=RUN_FOLDER) as folder:
         candidate, certificate = Path(folder, "haproxy.cfg"), Path(folder, "tls.pem")
@@ -58,7 +58,7 @@ def apply_configuration(configuration: LoadBalancerConfiguration, rendered: Mapp
 
 
 def reload() -> None:
-    """Makes a running HAProxy take over what is in place, and waits until its new worker answers. Raises PermanentError."""
+    """Reloads a running HAProxy and waits until its new worker answers. Raises PermanentError."""
     if not services.is_active(HAPROXY):
         return
     before = haproxy.worker()

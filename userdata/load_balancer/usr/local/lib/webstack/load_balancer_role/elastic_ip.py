@@ -1,7 +1,7 @@
-"""The Elastic IP is where keepalived's MASTER is: one AssociateAddress that takes it, never a Disassociate first.
+"""Moves the Elastic IP to keepalived's MASTER, with a single AssociateAddress and never a DisassociateAddress first.
 
-keepalived's notify only writes a file; this process acts on it at once, and looks again every few seconds, because a notify or a call
-can be lost. Only the MASTER calls.
+keepalived's notify script only writes a file. This process reacts to it at once and checks again every few seconds, because a notification
+or a call can be lost. Only the MASTER calls the API.
 """
 
 import sys
@@ -15,13 +15,13 @@ from load_balancer_role.variables import LoadBalancerVariables
 
 STATE = Path("/run/webstack/vrrp-state")
 POLL_INTERVAL = 0.2
-"""Seconds between two looks at the state file."""
+"""Seconds between two reads of the state file."""
 RECONCILE_INTERVAL = 15.0
-"""Seconds after which the MASTER asks the API again whether the address is still its own."""
+"""Seconds after which the MASTER checks again with the API that it has the address."""
 
 
 def main() -> None:
-    """Runs for ever."""
+    """Runs forever."""
     variables = config.load(LoadBalancerVariables)
     reconcile_loop(lambda: associate(variables.elastic_ip_allocation_id), clock=time.monotonic, sleep=time.sleep)
 
@@ -47,7 +47,7 @@ def reconcile_loop(
 
 
 def is_master() -> bool:
-    """Whether keepalived last said MASTER."""
+    """Whether keepalived's last state is MASTER."""
     try:
         return STATE.read_text().strip() == "MASTER"
     except FileNotFoundError:
@@ -60,13 +60,13 @@ def own_id() -> str:
 
 
 def current_holder(allocation_id: str) -> str:
-    """The instance that the API says has the address; empty where none has."""
+    """Returns the id of the instance that has the address; empty if none has."""
     addresses = aws.ec2().describe_addresses(AllocationIds=[allocation_id])["Addresses"]
     return next(iter(address.get("InstanceId", "") for address in addresses), "")
 
 
 def associate(allocation_id: str) -> bool:
-    """Takes the address to this instance unless it is here already; returns whether it was taken."""
+    """Associates the address with this instance unless it already is. Returns whether it was moved."""
     if current_holder(allocation_id) == own_id():
         return False
     aws.ec2().associate_address(AllocationId=allocation_id, InstanceId=own_id(), AllowReassociation=True)

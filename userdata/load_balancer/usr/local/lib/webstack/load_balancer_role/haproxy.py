@@ -1,4 +1,4 @@
-"""What HAProxy says on its local socket."""
+"""Queries HAProxy on its local socket."""
 
 import csv
 import socket
@@ -11,12 +11,12 @@ from webstack_host import files
 
 SOCKET = Path("/run/haproxy/admin.sock")
 NO_ADDRESS = "0.0.0.0"  # noqa: S104 (nothing listens there)
-"""Of a place that DNS has not filled yet; "-" once it has been emptied."""
+"""The address of a server slot that DNS has not filled yet; "-" once it has been emptied."""
 STATE_FILE = Path("/run/haproxy/servers.state")
 
 
 def query(command: str, path: Path = SOCKET) -> str:
-    """One command of HAProxy's runtime API and its answer; raises OSError where HAProxy does not listen."""
+    """Runs a command of HAProxy's runtime API and returns its output. Raises OSError if HAProxy does not listen."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(3)
         connection.connect(str(path))
@@ -28,7 +28,7 @@ def query(command: str, path: Path = SOCKET) -> str:
 
 
 def worker() -> str:
-    """The process id of the worker that answers now; empty where none does."""
+    """Returns the process id of the current worker; empty if none answers."""
     try:
         lines = query("show info").splitlines()
     except OSError:
@@ -37,9 +37,9 @@ def worker() -> str:
 
 
 def save_server_state() -> None:
-    """Writes what is known of the servers to where haproxy.cfg's `server-state-file` points; nothing where HAProxy does not answer.
+    """Writes the servers' state to haproxy.cfg's `server-state-file`. Writes nothing if HAProxy does not answer.
 
-    Places without an address are left out: the new worker knows nothing of them anyway, and would tell of each that it is down.
+    Slots without an address are omitted: the new worker has no state for them anyway and would log each as down.
     """
     try:
         known = query("show servers state")
@@ -52,24 +52,24 @@ def save_server_state() -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Server:
-    """One web host as one backend knows it."""
+    """One web host in one backend."""
 
     name: str
     address: str
     up: bool
-    """Whether requests are sent to it."""
+    """Whether it receives requests."""
     healthy: bool
-    """Whether its last check passed; one that DNS has just named gets requests before it was checked at all."""
+    """Whether its last check passed. A server that DNS has just added receives requests before its first check."""
     check_result: str
-    """What became of its last check: `L7STS 400`, `L4CON Connection refused`."""
+    """The result of its last check: `L7STS 400`, `L4CON Connection refused`."""
     code: int | None = None
-    """The status of an HTTP answer."""
+    """The HTTP status of the check's response, if any."""
 
 
 def servers(statistics: str, backend: str) -> list[Server]:
-    """The servers of a backend that have an address, from `show stat`'s CSV.
+    """Returns the servers of a backend that have an address, from `show stat`'s CSV.
 
-    An operator of the socket is shown addresses (STAT_SHLGNDS in HAProxy's stats.c); `UP 1/2` is a server that goes down with its next
+    The socket's `operator` level shows addresses (STAT_SHLGNDS in HAProxy's stats.c). `UP 1/2` is a server that goes down at its next
     failed check, or has not been checked at its address yet.
     """
     rows = csv.DictReader(statistics.removeprefix("# ").splitlines())
@@ -81,7 +81,7 @@ def servers(statistics: str, backend: str) -> list[Server]:
 
 
 def _server(row: Mapping[str, str]) -> Server:
-    kind = row["check_status"].removeprefix("* ")  # with the mark a check is on its way
+    kind = row["check_status"].removeprefix("* ")  # the mark means that a check is in progress
     code = row["check_code"] if kind.startswith("L7") else ""
     sound = row["status"] == "UP" and kind.startswith("L7OK")
     said = f"{kind} {code or row['last_chk']}".strip()

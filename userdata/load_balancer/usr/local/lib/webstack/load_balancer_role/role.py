@@ -14,15 +14,15 @@ metadata_users: tuple[str, ...] = ()
 
 
 def check() -> CheckResult:
-    """Whether this host serves (see `checks.check`). The parameters are read anew: a reload changes some of them."""
+    """Checks whether this host serves (see `checks.check`). Reads the parameters again, since a reload changes some of them."""
     return checks.check(config.load(LoadBalancerVariables))
 
 
 def apply_configuration(desired: DesiredConfig) -> bool:
-    """Puts an object's configuration in place (see `configuration.apply_configuration`). Raises PermanentError."""
+    """Installs an object's configuration (see `configuration.apply_configuration`). Raises PermanentError."""
     return configuration.apply_configuration(desired.parse_values(LoadBalancerConfiguration), desired.files)
 
 
 def reapply_interval(desired: DesiredConfig) -> float:
-    """Seconds after which an object is applied again (see `configuration.reapply_interval`). Raises PermanentError."""
+    """Returns the seconds after which an object is applied again (see `configuration.reapply_interval`). Raises PermanentError."""
     return configuration.reapply_interval(desired.parse_values(LoadBalancerConfiguration))

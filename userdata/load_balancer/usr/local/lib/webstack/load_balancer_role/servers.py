@@ -1,4 +1,4 @@
-"""The web hosts as this load balancer finds them: which get requests, which do not and why."""
+"""The web hosts as this load balancer sees them: which receive requests, and why others do not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,34 +10,34 @@ from load_balancer_role import haproxy
 from load_balancer_role.haproxy import Server
 
 BACKENDS = ("web", "web-writes")
-"""Both have the same servers, each with checks of its own."""
+"""Both backends have the same servers, each with its own checks."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSummary:
-    """Every web host that DNS names. A host is up where both backends have checked it with success."""
+    """All web hosts in DNS. A host is up if its checks have passed in both backends."""
 
     up: tuple[str, ...]
     """Private addresses."""
     down: Mapping[str, str]
-    """Private address → what became of its last check."""
+    """Private address → the result of its last check."""
     serving: int
-    """How many get requests from both backends: those that are up, and those whose word is not certain yet."""
+    """How many receive requests from both backends: those that are up, and those not checked yet."""
     error_codes: frozenset[int]
-    """The statuses by which apps have refused the check."""
+    """The HTTP statuses with which apps have failed the check."""
 
     def facts(self) -> dict[str, str]:
-        """As the host's record holds them."""
+        """Returns the facts for the readiness record."""
         return {"servers_up": " ".join(self.up), "servers_down": "; ".join(f"{address}: {said}" for address, said in self.down.items())}
 
     def problems(self, site: str) -> list[str]:
-        """What is wrong, host by host, and what to change in the app."""
+        """Returns what is wrong with each host, and what to change in the app."""
         changes = [text for code in sorted(self.error_codes) if (text := http_check.remedy(code, site=site, setting="web.checkPath"))]
         return [*(f"{address}: {said}" for address, said in self.down.items()), *changes]
 
 
 def summarize(statistics: str) -> ServerSummary:
-    """The servers in `show stat`'s answer."""
+    """Summarizes the servers in `show stat`'s output."""
     known: list[dict[str, Server]] = [{server.address: server for server in haproxy.servers(statistics, backend)} for backend in BACKENDS]
     up: list[str] = []
     down: dict[str, str] = {}

@@ -1,6 +1,6 @@
-"""The public certificate and its key, one PEM for HAProxy in memory only: /run/webstack/tls.pem.
+"""The public certificate and its key, as one PEM file for HAProxy that is only in memory: /run/webstack/tls.pem.
 
-`self-signed`: born on this host and kept on its disk, never in the stack's state. `secret`: the user's PEM from Secrets Manager.
+`self-signed`: generated on this host and kept on its disk, never in the stack's state. `secret`: the user's PEM from Secrets Manager.
 """
 
 import hashlib
@@ -20,13 +20,13 @@ SERVED_FILE = Path("/run/webstack/tls.pem")
 SELF_SIGNED_FILE = Path("/var/lib/webstack/tls.pem")
 CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 VALID_DAYS = 825
-"""The longest that Apple's clients accept for a certificate that the user installed (support.apple.com/103769)."""
+"""The longest validity that Apple's clients accept for a certificate installed by the user (support.apple.com/103769)."""
 RENEW_SECONDS = 30 * 24 * 3600
-"""A boot within this time before the end makes a new certificate."""
+"""A boot within this time before the expiry makes a new certificate."""
 
 
 def pem(configuration: LoadBalancerConfiguration) -> str:
-    """The PEM for HAProxy. Raises PermanentError where the user's secret is not a certificate with its key."""
+    """Returns the PEM for HAProxy. Raises PermanentError if the user's secret is not a certificate with its key."""
     if configuration.tls_mode == "secret":
         text = aws.named_secret(configuration.tls_secret)
         problems = missing_parts(text)
@@ -42,7 +42,7 @@ def pem(configuration: LoadBalancerConfiguration) -> str:
 
 
 def facts(applied: LoadBalancerConfiguration) -> dict[str, str]:
-    """What this host's record tells of the certificate that is served: SHA-256 of its DER, and the secret that it is from."""
+    """Returns the record's facts about the served certificate: the SHA-256 of its DER, and its secret's name."""
     try:
         found = CERTIFICATE.search(SERVED_FILE.read_text())
     except OSError:
@@ -54,13 +54,13 @@ def facts(applied: LoadBalancerConfiguration) -> dict[str, str]:
 
 
 def missing_parts(pem: str) -> list[str]:
-    """What a PEM for HAProxy lacks."""
+    """Returns the parts that a PEM for HAProxy lacks."""
     markers = {"certificate (BEGIN CERTIFICATE)": "-----BEGIN CERTIFICATE-----", "private key (BEGIN PRIVATE KEY)": "PRIVATE KEY-----"}
     return [name for name, marker in markers.items() if marker not in pem]
 
 
 def usable(pem: Path, domain: str) -> bool:
-    """Whether there is a certificate for this name that does not end soon."""
+    """Whether the file has a certificate for this name that does not expire soon."""
     if not pem.exists():
         return False
     option = "-checkip" if is_address(domain) else "-checkhost"
@@ -70,7 +70,7 @@ def usable(pem: Path, domain: str) -> bool:
 
 
 def self_signed(domain: str) -> str:
-    """A new ECDSA key and a certificate for a name or an address, as one PEM."""
+    """Makes a new ECDSA key and a certificate for a name or an address, as one PEM."""
     kind = "IP" if is_address(domain) else "DNS"
     with tempfile.TemporaryDirectory(dir="/run/webstack") as folder:
         key, certificate = Path(folder, "key.pem"), Path(folder, "certificate.pem")

@@ -1,4 +1,4 @@
-"""What a load balancer is told: by its user data, and by its configuration object what a reload applies."""
+"""A load balancer's parameters: from its user data, and from its configuration object those that a reload applies."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -12,46 +12,46 @@ TlsMode = Literal["self-signed", "secret"]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one source address gets of a load balancer, those in `exempt_cidrs` apart."""
+    """Limits for each source address, except those in `exempt_cidrs`."""
 
     connections: int
-    """Open at a time."""
+    """Open connections at a time."""
     connection_rate: int
-    """Opened in ten seconds."""
+    """Connections opened in ten seconds."""
     request_rate: int
     """Requests in ten seconds."""
     request_concurrency: int
-    """Requests under way at a time."""
+    """Concurrent requests."""
     credential_paths: tuple[str, ...]
-    """Pages that check or take passwords; the limits below are for them alone."""
+    """Paths of pages that check or accept passwords. The following limits apply only to them."""
     credential_rate: int
-    """Requests in a minute that are no GET."""
+    """Requests other than GET in a minute."""
     total_credential_rate: int
-    """The same in a second, of all addresses together."""
+    """Requests other than GET in a second, from all addresses together."""
     exempt_cidrs: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancerConfiguration(Configuration):
-    """What a reload applies."""
+    """The values that a reload applies."""
 
     tls_mode: TlsMode
     tls_secret: str
     """The name of the Secrets Manager secret with the PEM (chain and key); empty unless `tls_mode` is `secret`."""
     domain: str
-    """The name the certificate is for; the Elastic IP's address where the user gave none."""
+    """The name in the certificate; the Elastic IP's address if the user gave none."""
     aliases: tuple[str, ...]
-    """Further names, whose visitors are sent on to `domain`."""
+    """Further names, which redirect to `domain`."""
     balance: Balance
     backend_mode: BackendMode
     web_slots: int
-    """Servers that HAProxy keeps places for: more than there are, so that replacements and scaling change no configuration."""
+    """The number of server slots in HAProxy: more than web hosts, so that replacements and scaling change no configuration."""
     limits: Limits
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoadBalancerVariables(HostVariables, LoadBalancerConfiguration):
-    """All that a load balancer is told."""
+    """All parameters of a load balancer."""
 
     packages: ClassVar[tuple[str, ...]] = (
         "gpgv", "haproxy", "keepalived", "nftables", "openssl", "python3-boto3", "unattended-upgrades",
@@ -62,6 +62,6 @@ class LoadBalancerVariables(HostVariables, LoadBalancerConfiguration):
     role: Literal["load_balancer"] = "load_balancer"
     private_address: str
     peer_address: str
-    """The other load balancer's planned address; keepalived needs a peer even where there is none yet."""
+    """The other load balancer's planned address; keepalived needs a peer even if there is none yet."""
     elastic_ip_allocation_id: str
     elastic_ip_address: str

@@ -1,1 +1,1 @@
-"""A web host: Nginx, the app under Gunicorn, and the way to the databases."""
+"""A web host: Nginx, the app under Gunicorn, and the proxy to the databases."""

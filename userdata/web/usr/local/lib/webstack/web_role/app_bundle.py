@@ -1,4 +1,4 @@
-"""Install the app's bundle: verify its sources, make a virtual environment of its wheels without any network, then switch to it."""
+"""Installs the app's bundle: verifies its sources, makes a virtual environment from its wheels, offline, then switches to it."""
 
 import hashlib
 import os
@@ -18,20 +18,20 @@ INSTALLED_MARKER = ".installed"
 
 
 class BundleError(Exception):
-    """The bundle is not what it should be, or cannot be installed; the text says why."""
+    """The bundle is invalid or cannot be installed; the message says why."""
 
 
 def install(tarball: Path, sha256: str, target: Path = TARGET, *, pip_wheels: Path = PIP_WHEELS) -> Path:
-    """Install the bundle that `sha256` names as `target`/releases/`sha256` and point `target`/current at it; the release's folder.
+    """Installs the bundle `sha256` as `target`/releases/`sha256`, points `target`/current at it, and returns the release's folder.
 
-    The release holds `app` (the sources) and `venv`. Does nothing where it is installed already. Raises BundleError; `current` is
-    then what it was before.
+    The release contains `app` (the sources) and `venv`. Does nothing if it is already installed. Raises BundleError, and then leaves
+    `current` unchanged.
     """
     release = target / "releases" / sha256
     if not (release / INSTALLED_MARKER).exists():
         umask = os.umask(0o022)
         try:
-            # Made at its last path, because a virtual environment's scripts name it; not complete before INSTALLED is there.
+            # Made at its final path, because a virtual environment's scripts contain it. Complete only once INSTALLED exists.
             shutil.rmtree(release, ignore_errors=True)
             release.mkdir(parents=True)
             _unpack(tarball, release)
@@ -49,7 +49,7 @@ def install(tarball: Path, sha256: str, target: Path = TARGET, *, pip_wheels: Pa
 
 
 def manifest_hash(app: Path) -> str:
-    """The hash that names these sources: the format's line, then path, mode and content's hash of each file (see stack/bundles.py)."""
+    """Returns the hash that names these sources: of the format line, and each file's path, mode and content hash (see stack/bundles.py)."""
     lines = [f"{FORMAT}\n"]
     for path in sorted((path for path in app.rglob("*") if not path.is_dir()), key=lambda path: path.relative_to(app).as_posix()):
         mode = 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
@@ -60,7 +60,7 @@ def manifest_hash(app: Path) -> str:
 
 
 def _unpack(tarball: Path, folder: Path) -> None:
-    """Unpack `app/` and `wheels/`, plain files only; the data filter refuses every path that leads out of `folder`."""
+    """Unpacks `app/` and `wheels/`, plain files only. The data filter rejects every path that leads out of `folder`."""
     try:
         with tarfile.open(tarball, "r:gz") as archive:
             for member in archive:
@@ -88,8 +88,8 @@ def _make_environment(release: Path, pip_wheels: Path) -> None:
         raise BundleError(f"{pip_wheels} holds no pip: the package python3-venv is missing")
     environment = release / "venv"
     venv.EnvBuilder(symlinks=True, with_pip=False).create(environment)
-    # A wheel is importable as it is: the environment's Python runs pip from within pip's own. Each wheel is checked against its
-    # hash in the lock, which the bundle's name covers.
+    # A wheel is importable as it is: the environment's Python runs pip from pip's own wheel. Each wheel is verified against its hash in the
+    # lock file, which the bundle's name covers.
     command = [str(environment / "bin" / "python"), f"{pips[-1]}/pip", "--isolated"]
     command += ["--disable-pip-version-check", "--no-input", "--quiet", "--no-cache-dir", "install", "--no-index", "--no-deps"]
     command += ["--no-compile", "--only-binary", ":all:", "--require-hashes", "--find-links", str(release / "wheels")]
@@ -98,13 +98,13 @@ def _make_environment(release: Path, pip_wheels: Path) -> None:
     if result.returncode != 0:
         raise BundleError("pip could not install the wheels:\n" + "\n".join(result.stderr.strip().splitlines()[-5:]))
     # The service may not write here: without bytecode every worker would compile everything at every start.
-    # A file that cannot be compiled is no failure here (packages carry samples for other Pythons): importing it would tell.
+    # A file that cannot be compiled is not an error (packages include samples for other Pythons); importing it would fail.
     compile_all = [sys.executable, "-m", "compileall", "-qq", "-j", "0", str(release / "app"), str(environment / "lib")]
     subprocess.run(compile_all, capture_output=True, check=False)
 
 
 def _switch(target: Path, release: Path) -> None:
-    """Point `current` at the release in one step, and remove all but it and the one before."""
+    """Points `current` at the release atomically, and removes all releases but it and the previous one."""
     current = target / "current"
     before = current.resolve() if current.is_symlink() else None
     draft = target / ".current"

@@ -1,6 +1,6 @@
-"""The wait for the primary database before each attempt at the migration: as long as it takes, so that its absence is no failure.
+"""Waits for the primary database before each attempt at the migration, without a limit, so that its absence is not a failure.
 
-A migration that fails while the primary is there fails of itself, and a host may say so after some attempts.
+A migration that fails while the primary is available has an error of its own, which a host publishes after some attempts.
 """
 
 import socket
@@ -9,13 +9,13 @@ import time
 from web_role import database_ca, environment
 
 POLL_INTERVAL = 0.25
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 HANDSHAKE_TIMEOUT = 3.0
-"""Seconds for the primary's first word."""
+"""Seconds that the primary's greeting may take."""
 
 
 def main() -> int:
-    """Waits until both are there."""
+    """Waits until the primary and a published certificate are available."""
     last_reason = ""
     while reason := missing_reason():
         if reason != last_reason:
@@ -26,7 +26,7 @@ def main() -> int:
 
 
 def missing_reason() -> str:
-    """What is not there yet; empty where nothing is."""
+    """Returns what is still missing; empty if nothing is."""
     try:
         if not is_primary_reachable():
             return "the primary database is not reachable yet"
@@ -38,9 +38,9 @@ def missing_reason() -> str:
 
 
 def is_primary_reachable() -> bool:
-    """Whether a primary greets through this host's proxy, which lets nobody through to a host that takes no writes.
+    """Whether a primary sends its greeting through this host's proxy, which connects only to a host that takes writes.
 
-    In MySQL's protocol the server speaks first (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html).
+    In MySQL's protocol the server sends first (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html).
     """
     try:
         with socket.create_connection(("127.0.0.1", environment.WRITE_PORT), timeout=HANDSHAKE_TIMEOUT) as connection:

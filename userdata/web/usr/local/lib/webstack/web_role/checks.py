@@ -1,4 +1,4 @@
-"""Whether this web host serves: its Nginx is asked what load balancers ask, word for word, and besides the app's own deep check."""
+"""Checks whether this web host serves: sends Nginx exactly the load balancers' request, and then the app's own deep check."""
 
 import http
 import socket
@@ -12,15 +12,15 @@ from web_role import migration, secret_sync
 from web_role.variables import WebVariables
 
 UNITS = ("webstack-database-proxy.service", "webstack-migrate.service", "webstack-app.service", "nginx.service")
-"""In the order in which they start."""
+"""The units, in the order in which they start."""
 PORT = 8080
 DRAINING = Path("/run/webstack/draining")
 TIMEOUT = 10.0
-"""Seconds for an answer; Nginx itself waits 2 s for /healthz."""
+"""Seconds that a response may take; Nginx itself waits 2 s for /healthz."""
 
 
 def check(variables: WebVariables) -> CheckResult:
-    """The first unit that does not run yet, with its log; else what the app answers to /healthz, and then to /readyz."""
+    """Returns the first unit that does not run yet, with its log, or else the results of /healthz and then /readyz."""
     for unit in UNITS:
         if not services.is_active(unit) and not (unit == "webstack-migrate.service" and was_skipped(unit)):
             return (
@@ -48,7 +48,7 @@ def check(variables: WebVariables) -> CheckResult:
 
 
 def failed_check(response: CheckResponse, path: str, *, setting: str, site: str) -> CheckResult:
-    """A failed check in words: who was asked what, the answer's first lines and what to change."""
+    """Returns the result for a failed check: the request, the response's first lines and what to change."""
     question = f"GET {path} (Host {site}, https)"
     match response.status:
         case http.HTTPStatus.BAD_GATEWAY:
@@ -59,18 +59,18 @@ def failed_check(response: CheckResponse, path: str, *, setting: str, site: str)
             reason = f"the app answers {question} with {status}"
     change = http_check.remedy(response.status, site=site, setting=setting, location=response.location)
     detail = [*([change] if change else []), *response.excerpt()]
-    # A server's error passes when a database comes back; a redirect or a client's error is the app's own decision.
+    # A server error passes when a database comes back; a redirect or a client error is the app's own decision.
     return CheckResult(ok=False, reason=reason, detail=detail, units=("webstack-app.service",), refused=300 <= response.status < 500)
 
 
 def was_skipped(unit: str) -> bool:
-    """Whether systemd passed the unit over, as it does with an app that has no migrations."""
+    """Whether systemd skipped the unit, as for an app without migrations."""
     shown = services.show([unit], ["ConditionResult", "ConditionTimestampMonotonic"]).get(unit, {})
-    # Until it has looked, systemd says `no` as well.
+    # systemd also says `no` before it has evaluated the condition.
     return shown.get("ConditionResult") == "no" and shown.get("ConditionTimestampMonotonic") != "0"
 
 
 def get_page(path: str, site: str, *, port: int = PORT) -> CheckResponse:
-    """What this host's Nginx answers to the request of HAProxy's checks (`http-check send` in haproxy.cfg)."""
+    """Sends this host's Nginx the request of HAProxy's checks (`http-check send` in haproxy.cfg) and returns the response."""
     connection = socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT)
     return http_check.get(connection, path, {"Host": site, "X-Forwarded-Proto": "https"})

@@ -1,4 +1,4 @@
-"""Puts a web host's files in place and validates each by its own program."""
+"""Installs a web host's files and validates each with its own program."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from web_role.variables import WebVariables
 
 PROXY_CONFIG = "/etc/webstack/database-proxy.cfg"
 TLS_KEY, TLS_CERTIFICATE = "/run/webstack/web.key", "/run/webstack/web.pem"
-"""What Nginx's conf.d/tls.conf names."""
+"""The files that Nginx's conf.d/tls.conf names."""
 NGINX_LOGS = Path("/var/log/nginx")
 
 
 def configure(variables: WebVariables) -> None:
-    """The release, the app's environment, validation; user data has written the configurations already."""
+    """Installs the release and the app's environment, and validates the configuration files, which user data has already written."""
     services.disable_vendor_units("nginx.service", "haproxy.service")
     files.directory("/run/webstack")
     changed = release.install(variables.app_bundle.key, variables.app_bundle.sha256)
@@ -28,7 +28,7 @@ def configure(variables: WebVariables) -> None:
     validate(["haproxy", "-c", "-f", PROXY_CONFIG])
     validate(["nginx", "-t", "-q"])
     for log in NGINX_LOGS.glob("*.log"):
-        log.chmod(0o640)  # the package made them for everybody to read
+        log.chmod(0o640)  # the package makes them world-readable
     services.reload_if_running("webstack-database-proxy.service", "nginx.service")
     if changed:
         services.restart_if_running("webstack-migrate.service", "webstack-app.service")

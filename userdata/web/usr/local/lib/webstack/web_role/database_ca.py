@@ -1,4 +1,4 @@
-"""The file of certificates by which the app knows the database hosts."""
+"""The file of the database hosts' certificates that the app trusts."""
 
 import sys
 
@@ -8,7 +8,7 @@ CA_FILE = "/run/webstack/database-ca.pem"
 
 
 def main() -> int:
-    """Refreshes the file once; 1 where no database host has published anything yet."""
+    """Refreshes the file once. Returns 1 if no database host has published a certificate yet."""
     if not refresh():
         print(f"no database host has published its certificate under {database_certificates.PREFIX} yet", file=sys.stderr)
         return 1
@@ -16,7 +16,7 @@ def main() -> int:
 
 
 def refresh() -> int:
-    """Writes all published certificates into one file and returns their number; keeps the old file where there are none."""
+    """Writes all published certificates into one file and returns their number. Keeps the old file if there are none."""
     certificates = database_certificates.fetch_published()
     if certificates:
         files.write(CA_FILE, "".join(certificates))

@@ -1,4 +1,4 @@
-"""The app's environment: what it needs to know of its host, and its secrets, in files that only root reads, in memory."""
+"""The app's environment variables, with its secrets, in files that only root can read and that are only in memory."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ APP_FILE = "/run/webstack/app.env"
 MIGRATE_FILE = "/run/webstack/migrate.env"
 DATABASE_CA = "/run/webstack/database-ca.pem"
 MIGRATE_MARGIN = 30
-"""Seconds before its limit at which the migration's own patience ends: what it says then is better than being stopped."""
+"""Seconds before the limit at which the migration gives up itself: its own error says more than being stopped."""
 WRITE_PORT = 3306
 READ_PORT = 3307
 
 
 @dataclass(frozen=True, kw_only=True)
 class AppSecrets:
-    """What this host is told in secret. `fallbacks`: session keys that are accepted and sign nothing, the one to come first."""
+    """The app's secrets. `fallbacks`: session keys that are accepted but not used to sign, the upcoming one first."""
 
     migrator: str
     writer: str
@@ -29,11 +29,11 @@ class AppSecrets:
     session_key: str
     fallbacks: tuple[str, ...] = ()
     versions: dict[str, list[str]]
-    """Purpose → the versions that these are of."""
+    """Purpose → the ids of the versions in use."""
 
 
 def fetch(values: stack_secrets.SecretCache) -> AppSecrets:
-    """The secrets as their labels are now. Raises what the AWS API raises."""
+    """Returns the secrets according to their current labels. Raises what the AWS API raises."""
     versions: dict[str, list[str]] = {}
 
     def used(purpose: str) -> str:
@@ -54,22 +54,18 @@ def fetch(values: stack_secrets.SecretCache) -> AppSecrets:
 
 
 def write(variables: WebVariables, secrets: AppSecrets) -> bool:
-    """Writes both files; whether the app's own changed."""
+    """Writes both files. Returns whether the app's changed."""
     files.write(MIGRATE_FILE, env_file(migration_variables(variables, secrets.migrator)), mode=0o600)
     return files.write(APP_FILE, env_file(app_variables(variables, secrets)), mode=0o600)
 
 
 def app_variables(variables: WebVariables, secrets: AppSecrets) -> dict[str, str]:
-    """The variables of the running app, with these secrets."""
-    return build_app_variables(
-        variables, writer=secrets.writer, reader=secrets.reader, session_key=secrets.session_key, fallbacks=secrets.fallbacks
-    )
+    """Returns the running build_app_variables's variables, with these secrets."""
+    return build_app_variables(variables, writer=secrets.writer, reader=secrets.reader, session_key=secrets.session_key, fallbacks=secrets.fallbacks)
 
 
-def build_app_variables(
-    variables: WebVariables, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()
-) -> dict[str, str]:
-    """The variables of the running app."""
+def build_app_variables(variables: WebVariables, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()) -> dict[str, str]:
+    """Returns the running build_app_variables's variables."""
     return {
         "APP_MODULE": variables.app_module,
         "WEB_CONCURRENCY": str(variables.workers or max(2, os.cpu_count() or 1)),
@@ -84,7 +80,7 @@ def build_app_variables(
 
 
 def migration_variables(variables: WebVariables, password: str) -> dict[str, str]:
-    """The variables of the schema's migration: its own account, and nothing of the app's."""
+    """Returns the migration_variables's variables: its own account, and none of the app's secrets."""
     return {
         "MIGRATE_DATABASE_URL": database_url("app_migrator", password, WRITE_PORT, variables.schema),
         "MIGRATE_TIMEOUT": str(variables.migrate_timeout - MIGRATE_MARGIN),
@@ -93,12 +89,12 @@ def migration_variables(variables: WebVariables, password: str) -> dict[str, str
 
 
 def database_url(user: str, password: str, port: int, schema: str) -> str:
-    """SQLAlchemy's URL of the local proxy."""
+    """Returns SQLAlchemy's URL for the local proxy."""
     return f"mysql+pymysql://{user}:{quote(password, safe='')}@127.0.0.1:{port}/{schema}"
 
 
 def env_file(variables: Mapping[str, str]) -> str:
-    """A file for systemd's EnvironmentFile=. Raises PermanentError for a value of several lines, without repeating it."""
+    """Returns the env_file for systemd's EnvironmentFile=. Raises PermanentError for a multi-line value, without quoting it."""
     for name, value in variables.items():
         if not value.isprintable():
             raise PermanentError(f"{name} holds a line end or another control character; the environment of a service takes one line")

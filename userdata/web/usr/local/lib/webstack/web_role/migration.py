@@ -1,4 +1,4 @@
-"""What stands in the migration's way, in words."""
+"""Explains why the migration is not done."""
 
 from webstack_host import services
 from webstack_host.readiness import CheckResult
@@ -8,7 +8,7 @@ WAIT_UNIT = "webstack-await-primary.service"
 
 
 def pending_check() -> CheckResult:
-    """Why the migration is not done: it waits, it runs, or it does neither."""
+    """Returns why the migration is not done: it waits, it runs, or it is not started yet."""
     shown = services.show([WAIT_UNIT, UNIT], ["ActiveState", "SubState", "TimeoutStartUSec"])
     awaits, migrates = shown.get(WAIT_UNIT, {}), shown.get(UNIT, {})
     if awaits.get("ActiveState") == "activating":

@@ -1,4 +1,4 @@
-"""The app's release on this host: installed under /opt/app/releases, with /opt/app/current naming the one that runs."""
+"""The app's release on this host: installed under /opt/app/releases; /opt/app/current points to the one that runs."""
 
 import os
 import tempfile
@@ -19,9 +19,9 @@ Fetch = Callable[[str, IO[bytes]], None]
 
 
 def install(key: str, sha256: str, *, home: Path = HOME, fetch: Fetch = aws.download_object) -> bool:
-    """Fetches, verifies and installs the release unless it runs here already; whether anything changed.
+    """Downloads, verifies and installs the release unless it is current. Returns whether anything changed.
 
-    Raises PermanentError for a bundle that is not what its name says.
+    Raises PermanentError for a bundle that does not match its name.
     """
     release, current = home / "releases" / sha256, home / "current"
     if (release / app_bundle.INSTALLED_MARKER).exists() and current.resolve() == release.resolve():
@@ -39,10 +39,10 @@ def install(key: str, sha256: str, *, home: Path = HOME, fetch: Fetch = aws.down
 
 
 def set_mtime_from_content(folder: Path) -> None:
-    """Gives each file a time made from its content.
+    """Sets each file's modification time to a value derived from its content.
 
-    Nginx makes an ETag of a file's time and size. The bundle has one time for all, for reproducible builds, so a changed file of the same
-    size would keep its ETag; the time of the installation would differ from host to host.
+    Nginx derives ETags from a file's time and size. All files in the bundle have the same time, for reproducible builds, so a changed file
+    of the same size would keep its ETag; the time of the installation would differ between hosts.
     """
     for path in folder.rglob("*"):
         if path.is_file():

@@ -10,10 +10,10 @@ metadata_users: tuple[str, ...] = ()
 
 
 def configure() -> None:
-    """Puts this host's files in place (see `configuration.configure`)."""
+    """Installs this host's files (see `configuration.configure`)."""
     configuration.configure(config.load(WebVariables))
 
 
 def check() -> CheckResult:
-    """Whether this host serves (see `checks.check`)."""
+    """Checks whether this host serves (see `checks.check`)."""
     return checks.check(config.load(WebVariables))

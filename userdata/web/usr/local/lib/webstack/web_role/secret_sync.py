@@ -1,4 +1,4 @@
-"""Takes over secrets that changed while this host serves: the environment is written anew and the app reloaded, and no request is lost."""
+"""Applies changed secrets on a serving host: writes the environment again and reloads the app without losing a request."""
 
 import json
 import sys
@@ -16,15 +16,15 @@ from web_role.variables import WebVariables
 
 APP = "webstack-app.service"
 RUNTIME = Path("/run/webstack-app")
-"""The app's own folder: made anew at each start, gone at each stop, as is what a reload was told in it."""
+"""The app's runtime folder, recreated at each start and removed at each stop, with the variables for a reload."""
 VERSIONS_FILE = Path("/run/webstack/secrets.json")
-"""The versions that the running app uses; no value."""
+"""The file with the ids of the versions that the running app uses; it contains no values."""
 RELOAD_TIMEOUT = 90.0
-"""Seconds for the old workers of a reload to finish their requests; Gunicorn gives them `graceful_timeout`."""
+"""Seconds to wait for a reload's old workers to finish their requests; Gunicorn gives them `graceful_timeout`."""
 
 
 class SecretSync:
-    """What follows the secrets on a running host, one look at a time."""
+    """Follows the secrets on a running host, one step at a time."""
 
     def __init__(self, variables: WebVariables) -> None:
         self._variables = variables
@@ -33,9 +33,9 @@ class SecretSync:
         self._seen: Mapping[str, Sequence[str]] | None = None
 
     def step(self, now: float) -> bool:
-        """Looks where it is time to; whether the app uses other secrets now. Raises what the AWS API raises.
+        """Reads the secrets if it is time to. Returns whether the app now uses others. Raises what the AWS API raises.
 
-        What nobody announced is used at the second sight: by then the primary database has looked too, and takes a new password.
+        A change without a notice is applied at the second read: by then the primary database has seen it too and accepts a new password.
         """
         announced = self._notice.is_new()
         if not announced and not self._notice.due(now):
@@ -53,16 +53,16 @@ class SecretSync:
 
 
 def apply_secrets(variables: WebVariables, secrets: AppSecrets) -> None:
-    """Makes the app use these secrets; returns once no process uses others. Raises RuntimeError where that is not so yet."""
+    """Makes the app use these secrets, and returns once no process uses others. Raises RuntimeError if that is not so in time."""
     environment.write(variables, secrets)
     reload(environment.app_variables(variables, secrets))
     save_versions(secrets)
 
 
 def reload(variables: Mapping[str, str]) -> None:
-    """Gives a running app other variables and waits until its old workers are gone; one that does not run has read the file at its start.
+    """Gives a running app new variables and waits until its old workers are gone. An app that does not run reads the file when it starts.
 
-    systemd reads EnvironmentFile= at a start alone; what a reload is to read lies in the app's own folder (etc/webstack/gunicorn.conf.py).
+    systemd reads EnvironmentFile= only at a start; a reload reads a file in the app's runtime folder (etc/webstack/gunicorn.conf.py).
     """
     main = main_process()
     if not main:
@@ -81,16 +81,16 @@ def reload(variables: Mapping[str, str]) -> None:
 
 
 def main_process() -> int:
-    """The process id of Gunicorn's master; 0 where it does not run."""
+    """Returns the process id of Gunicorn's master; 0 if it does not run."""
     return int(run(["systemctl", "show", "--property=MainPID", "--value", APP]).stdout.strip() or 0)
 
 
 def children(parent: int) -> set[int]:
-    """The process ids of a process's children."""
+    """Returns the process ids of a process's children."""
     found: set[int] = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The name, in parentheses, may hold anything; state and parent follow it (proc_pid_stat(5)).
+            # The name, in parentheses, may contain any character; state and parent follow it (proc_pid_stat(5)).
             if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
                 found.add(int(path.parent.name))
         except (OSError, ValueError, IndexError):
@@ -99,12 +99,12 @@ def children(parent: int) -> set[int]:
 
 
 def save_versions(secrets: AppSecrets) -> None:
-    """Notes which versions the app uses from now on."""
+    """Records the versions that the app uses from now on."""
     files.write(VERSIONS_FILE, json.dumps(secrets.versions))
 
 
 def load_versions() -> dict[str, list[str]]:
-    """The versions that the app uses; none before the first boot has come so far."""
+    """Returns the versions that the app uses; empty before the first boot has recorded them."""
     try:
         return cast("dict[str, list[str]]", json.loads(VERSIONS_FILE.read_text()))
     except (OSError, ValueError):
@@ -112,7 +112,7 @@ def load_versions() -> dict[str, list[str]]:
 
 
 def main() -> None:
-    """Runs for ever."""
+    """Runs forever."""
     following = SecretSync(config.load(WebVariables))
     while True:
         try:
