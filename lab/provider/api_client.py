@@ -184,19 +184,17 @@ class ApiClient:
                 return found
 
     def wait(self, label: str, get_state: Callable[[], str | None], target: str | None, *, failure_states: tuple[str, ...] = ()) -> None:
-        """Polls until the get_state is the target one. Raises ApiError at the deadline, for a failure_states get_state, and if the run is cancelled."""
+        """Polls `get_state` until it is `target`. Raises ApiError at the deadline, for a failure state, and if the run is cancelled."""
         deadline = time.monotonic() + self.deadline_seconds
         while (current := get_state()) != target:
             if current in failure_states:
-                raise ApiError("ec2.wait", "UnexpectedState", f"{label} is {current}; target {target}")
+                raise ApiError("ec2.wait", "UnexpectedState", f"{label} is {current}; wanted {target}")
             if time.monotonic() > deadline:
-                raise ApiError("ec2.wait", "Timeout", f"{label} is still {current} after {self.deadline_seconds:.0f} s; target {target}")
+                raise ApiError("ec2.wait", "Timeout", f"{label} is still {current} after {self.deadline_seconds:.0f} s; wanted {target}")
             if self.cancelled.wait(self.poll_seconds):
                 raise ApiError("ec2.wait", "Canceled", f"{label} is {current}; the run was cancelled while waiting for {target}")
 
-    def retry(
-        self, call: Callable[[], dict[str, Any]], *, is_retryable: Callable[[ApiError], bool], seconds: float
-    ) -> dict[str, Any]:
+    def retry(self, call: Callable[[], dict[str, Any]], *, is_retryable: Callable[[ApiError], bool], seconds: float) -> dict[str, Any]:
         """Retries a call while it is refused in this way, for at most `seconds` and the provider's own deadline. Raises ApiError."""
         deadline = time.monotonic() + min(seconds, self.deadline_seconds)
         pause = self.poll_seconds

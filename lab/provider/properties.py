@@ -81,7 +81,7 @@ def preview_outputs(token: str, news: Props, olds: Props | None = None, recomput
 
 
 def refresh_inputs(token: str, state: Props, program_inputs: Props) -> Props:
-    """Returns the inputs after a refresh: as program_inputs if AWS's value is the same, AWS's value after drift; for an import all from AWS."""
+    """Returns the inputs after a refresh: as given if AWS's value is the same, AWS's value after drift; for an import all from AWS."""
     live = unwrap(state)
     fields = resource_fields(token)
     if not program_inputs:

@@ -86,7 +86,7 @@ def discover() -> Registry:
 
 
 def pair_classes(service: str, tokens: Iterable[str], classes: Iterable[type[_Class]]) -> dict[str, Callable[[], _Class]]:
-    """Returns the class of each of a service's tokens. Raises RegistryError for a token or class without its pair_classes, or a duplicate name."""
+    """Returns the class of each of a service's tokens. Raises RegistryError for a token or class without its pair, or a duplicate name."""
     by_name = _unique(service, ((class_name(token), token) for token in tokens))
     by_class = _unique(service, ((each.__name__, each) for each in classes))
     for name in by_name.keys() - by_class.keys():

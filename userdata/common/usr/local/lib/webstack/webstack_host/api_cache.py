@@ -21,9 +21,9 @@ class CachedQuery(Generic[T]):
         self._due = 0.0
 
     def get(self, query: Callable[[], T], *, is_good: Callable[[T], bool], key: object = None) -> T:
-        """Returns the answer. Calls `query` again when it is old, was not `is_good`, or was `key` something else.
+        """Returns the answer. Calls `query` again when it is old, was not good, or had another `key`.
 
-        If `ask` fails, returns the last good answer with the same `about`; without one, raises what `ask` raised.
+        If `query` fails, returns the last good answer with the same `key`; without one, raises what `query` raised.
         """
         known = self._cached if self._cached is not None and self._cached[0] == key and is_good(self._cached[1]) else None
         if known is not None and self._clock() < self._due:

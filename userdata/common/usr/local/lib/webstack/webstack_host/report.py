@@ -81,7 +81,7 @@ class UnitMonitor:
         self._polled_at = float("-inf")
 
     def explain_failure(self, result: CheckResult) -> CheckResult:
-        """Returns the check_result's result, or the failing unit instead. While all is well, units are read rarely, to note that they run well."""
+        """Returns the check's result, or the failing unit instead. While all is well, units are read rarely, to note that they run well."""
         if not result.ok:
             unit = failing_unit(self._failure_monitor)
             return unit.check_result(result) if unit else result

@@ -35,7 +35,7 @@ class FailingUnit:
     last_exit: UnitExit
     """The end of its last run."""
     start_timeout: str
-    """The start_timeout of its start time, in systemd's notation."""
+    """The limit of its start time, in systemd's notation."""
 
     @property
     def reportable(self) -> bool:
@@ -53,7 +53,7 @@ class FailingUnit:
         return self.last_exit.result == "timeout" and self.unit in TIMEOUT_SETTINGS
 
     def check_result(self, result: CheckResult) -> CheckResult:
-        """Returns the check_result's result with this unit as the reason."""
+        """Returns the check's result with this unit as the reason."""
         return CheckResult(ok=False, reason=self._reason(), detail=self.last_exit.lines, facts={**result.facts, "failing": self.unit})
 
     def _reason(self) -> str:
@@ -79,7 +79,11 @@ class FailureMonitor:
         unit = max(counts, key=lambda name: counts[name], default="")
         if not unit or not counts[unit]:
             self._failing = None
-        elif self._failing is None or not self._failing.last_exit.lines or (unit, counts[unit]) != (self._failing.unit, self._failing.failures):
+        elif (
+            self._failing is None
+            or not self._failing.last_exit.lines
+            or (unit, counts[unit]) != (self._failing.unit, self._failing.failures)
+        ):
             # Its log is read once per failure. The journal may receive a program's last lines after systemd has noticed its end.
             start_timeout = properties_by_unit[unit].get("TimeoutStartUSec", "")
             self._failing = FailingUnit(unit=unit, failures=counts[unit], last_exit=unit_exit.last_exit(unit), start_timeout=start_timeout)
@@ -105,6 +109,10 @@ def _is_stable(properties: Mapping[str, str], min_uptime: float = STABLE_AFTER) 
 def reset_restart_counts(*, min_uptime: float = 0.0) -> None:
     """Resets the restart delays, which grow with the count of restarts, of units that have run for `min_uptime` seconds."""
     properties_by_unit = services.show(services.target_services(), PROPERTIES)
-    stable = [unit for unit, properties in properties_by_unit.items() if int(properties.get("NRestarts") or 0) and _is_stable(properties, min_uptime)]
+    stable = [
+        unit
+        for unit, properties in properties_by_unit.items()
+        if int(properties.get("NRestarts") or 0) and _is_stable(properties, min_uptime)
+    ]
     if stable:
         services.run(["systemctl", "reset-failed", *stable], check=False)

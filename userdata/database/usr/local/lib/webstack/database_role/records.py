@@ -32,7 +32,7 @@ def read_primary() -> PrimaryRecord | None:
 
 
 def create_primary(record: PrimaryRecord) -> bool:
-    """Claims the stack's database for a host. Returns False if there is a record already."""
+    """Claims the stack's database for a host. Returns False if there is a claim already."""
     body = {"version": 1, "primary": record.primary, "data_id": record.data_id, "time": utc_timestamp()}
     try:
         aws.s3().put_object(Bucket=config.load_common().bucket, Key=PRIMARY_KEY, Body=_text(body), IfNoneMatch="*")

@@ -60,12 +60,16 @@ def write(variables: WebVariables, secrets: AppSecrets) -> bool:
 
 
 def app_variables(variables: WebVariables, secrets: AppSecrets) -> dict[str, str]:
-    """Returns the running build_app_variables's variables, with these secrets."""
-    return build_app_variables(variables, writer=secrets.writer, reader=secrets.reader, session_key=secrets.session_key, fallbacks=secrets.fallbacks)
+    """Returns the running app's variables, with these secrets."""
+    return build_app_variables(
+        variables, writer=secrets.writer, reader=secrets.reader, session_key=secrets.session_key, fallbacks=secrets.fallbacks
+    )
 
 
-def build_app_variables(variables: WebVariables, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()) -> dict[str, str]:
-    """Returns the running build_app_variables's variables."""
+def build_app_variables(
+    variables: WebVariables, *, writer: str, reader: str, session_key: str, fallbacks: Sequence[str] = ()
+) -> dict[str, str]:
+    """Returns the running app's variables."""
     return {
         "APP_MODULE": variables.app_module,
         "WEB_CONCURRENCY": str(variables.workers or max(2, os.cpu_count() or 1)),
@@ -80,7 +84,7 @@ def build_app_variables(variables: WebVariables, *, writer: str, reader: str, se
 
 
 def migration_variables(variables: WebVariables, password: str) -> dict[str, str]:
-    """Returns the migration_variables's variables: its own account, and none of the app's secrets."""
+    """Returns the migration's variables: its own account, and none of the app's secrets."""
     return {
         "MIGRATE_DATABASE_URL": database_url("app_migrator", password, WRITE_PORT, variables.schema),
         "MIGRATE_TIMEOUT": str(variables.migrate_timeout - MIGRATE_MARGIN),
@@ -94,7 +98,7 @@ def database_url(user: str, password: str, port: int, schema: str) -> str:
 
 
 def env_file(variables: Mapping[str, str]) -> str:
-    """Returns the env_file for systemd's EnvironmentFile=. Raises PermanentError for a multi-line value, without quoting it."""
+    """Returns the text for systemd's EnvironmentFile=. Raises PermanentError for a multi-line value, without quoting it."""
     for name, value in variables.items():
         if not value.isprintable():
             raise PermanentError(f"{name} holds a line end or another control character; the environment of a service takes one line")
