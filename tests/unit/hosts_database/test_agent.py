@@ -15,7 +15,7 @@ from webstack_host import database_certificates
 
 from stack.artifacts import CERTIFICATE_EXPIRATION_DAYS, CERTIFICATE_PREFIX
 
-from .test_parts import DB_1, returning
+from .support import DB_1, returning
 
 UUID = "11111111-0000-0000-0000-000000000000"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from database_role import certificates, paths
 
-from .test_parts import DB_1
+from .support import DB_1
 
 pytestmark = pytest.mark.programs
 

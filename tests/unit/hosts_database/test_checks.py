@@ -12,7 +12,7 @@ from webstack_host import services
 from webstack_host.api_cache import CachedQuery
 from webstack_host.variables import DatabaseEndpoint
 
-from .test_parts import CLAIM, DB_1, DB_2
+from .support import CLAIM, DB_1, DB_2
 
 STATUS: dict[str, Any] = {"primary": False, "replica": False, "semi_sync": True}
 AGENT = {"action": "rest", "reason": "primary, lossless", "mode": "lossless"}

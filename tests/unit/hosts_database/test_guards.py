@@ -11,8 +11,8 @@ from database_role.decision import Action, decide
 from database_role.observed_state import LocalView, ReplicationMode
 from database_role.role_check import RoleReading, replica_response
 
+from .support import returning
 from .test_decision import follower, gtids, leader, peer, primary_server, replica_server
-from .test_parts import returning
 from .test_role_check import REPLICA
 
 

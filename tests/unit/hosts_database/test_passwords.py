@@ -12,7 +12,7 @@ from database_role import passwords, paths, receiver_password
 from database_role.passwords import DesiredPasswords, PasswordMismatchError, PasswordReconciler
 from webstack_host import aws, config, stack_secrets
 
-from .test_parts import DB_1
+from .support import DB_1
 
 PURPOSE, NETWORK = "app-writer", "10.20.0.0/16"
 STATEMENT = re.compile(

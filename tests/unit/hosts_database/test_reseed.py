@@ -15,7 +15,7 @@ from database_role.gtid import GtidSet
 from database_role.observed_state import LocalView, PeerView
 from database_role.variables import DatabaseVariables
 
-from .test_parts import CLAIM, DB_1, DB_2, UUID, returning, server
+from .support import CLAIM, DB_1, DB_2, UUID, returning, server
 
 OWN = "22222222-0000-0000-0000-000000000000"
 OTHER = "33333333-0000-0000-0000-000000000000"

@@ -12,7 +12,7 @@ from database_role.mysql import MySQLError
 from database_role.observed_state import LocalView, ReplicationMode
 from database_role.variables import DatabaseVariables
 
-from .test_parts import DB_1, DB_2, returning, server
+from .support import DB_1, DB_2, returning, server
 
 T = TypeVar("T")
 
