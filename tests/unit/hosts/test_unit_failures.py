@@ -10,7 +10,7 @@ from webstack_host import configure, services, unit_exit, unit_failures
 from webstack_host.readiness import CheckResult
 
 from .conftest import HOST, ROOT, FakePrograms
-from .test_common import SERVES, Clock, FakeRole, Told
+from .fake_role import SERVES, Clock, FakeRole, Told
 
 UNIT = "webstack-migrate.service"
 

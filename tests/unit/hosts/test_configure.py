@@ -1,152 +1,17 @@
-"""What all hosts share: parameters, files, programs, the readiness record, one run of the configuration."""
+"""One run of the configuration: what is tried again, what has failed, and what is told of it."""
 
-import hashlib
 import itertools
-import json
-import os
-import pwd
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import NoCredentialsError
-from webstack_host import aws, backoff, config, configure, files, imds, readiness, reconfigure, run, services
+from webstack_host import backoff, config, configure, readiness, reconfigure, services
 from webstack_host.errors import PermanentError
 from webstack_host.readiness import CheckResult
 
-from stack.readiness_record import parse_record
-
 from .conftest import HOST, FakePrograms, returning
-
-ME = pwd.getpwuid(os.getuid()).pw_name
-OURS: dict[str, Any] = {"owner": ME, "group": ME}
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def test_a_file_is_written_once_and_again_only_when_something_differs(tmp_path: Path) -> None:
-    path = tmp_path / "folder" / "file"
-    assert files.write(path, "one\n", mode=0o600, **OURS)
-    assert not files.write(path, "one\n", mode=0o600, **OURS)
-    assert files.write(path, "one\n", mode=0o640, **OURS), "a changed mode is a change"
-    assert files.write(path, b"two\n", mode=0o640, **OURS)
-    assert (path.read_text(), path.stat().st_mode & 0o777) == ("two\n", 0o640)
-    assert names(path.parent) == ["file"], "no draft is left behind"
-
-
-def test_a_link_at_the_place_of_a_file_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.write_text("kept")
-    (tmp_path / "file").symlink_to(other)
-    assert files.write(tmp_path / "file", "new", **OURS)
-    assert (other.read_text(), (tmp_path / "file").read_text()) == ("kept", "new")
-
-
-def test_a_file_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files.write(tmp_path / "file", "old", **OURS)
-
-    def full(_: int) -> None:
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="disk full"):
-        files.write(tmp_path / "file", "new", **OURS)
-    assert (tmp_path / "file").read_text() == "old"
-    assert names(tmp_path) == ["file"]
-
-
-@pytest.mark.programs
-def test_a_failed_program_is_named_with_its_last_lines() -> None:
-    with pytest.raises(run.CommandError, match=r"(?s)^sh -c .*: exit code 3\nline 6\n.*line 20$"):
-        run.run(["sh", "-c", "seq -f 'line %g' 20; exit 3"])
-    with pytest.raises(run.CommandError, match="no-such-program is not there"):
-        run.run(["no-such-program"])
-    with pytest.raises(run.CommandError, match=r"still running after 0\.05 s"):
-        run.run(["sleep", "5"], timeout=0.05)
-    assert run.run(["false"], check=False).returncode == 1
-    assert run.run(["cat"], input="in").stdout == "in"
-
-
-def test_a_record_counts_by_the_hash_of_this_boots_user_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    put: dict[str, bytes] = {}
-    monkeypatch.setattr(config, "load_common", returning(HOST))
-    monkeypatch.setattr(imds, "instance_id", returning("i-0123456789abcdef0"))
-    monkeypatch.setattr(imds, "user_data", returning(b"#cloud-config\n"))
-    monkeypatch.setattr(aws, "user_id", returning("AROAEXAMPLE:i-0123456789abcdef0"))
-    monkeypatch.setattr(aws, "put_object", put.__setitem__)
-    readiness.publish("failed", "first\nsecond", [f"line {n}" for n in range(40)], {"a": "b"})
-    record = json.loads(put["hosts/AROAEXAMPLE:i-0123456789abcdef0.json"])
-    assert record["user_data_sha256"] == hashlib.sha256(b"#cloud-config\n").hexdigest()
-    assert (record["version"], record["host"], record["state"], record["reason"]) == (1, "web-1", "failed", "first")
-    assert record["detail"] == [f"line {n}" for n in range(15, 40)]
-    assert record["facts"] == {"a": "b"}
-    assert datetime.strptime(record["time"], "%Y-%m-%dT%H:%M:%S.%f%z").utcoffset() is not None
-    readiness.publish("failed", "\U0001f600" * 10**6, ["\U0001f600" * 10**6] * 40)
-    told = parse_record(put["hosts/AROAEXAMPLE:i-0123456789abcdef0.json"])
-    assert (len(told.reason), [len(line) for line in told.detail]) == (500, [500] * 25), "however long, it is read"
-
-
-class FakeRole:
-    """A role whose attempts at its configuration and whose checks come out as told; the last of each comes again and again."""
-
-    metadata_users: tuple[str, ...] = ()
-
-    def __init__(self, *checks: CheckResult | Exception, attempts: Sequence[Exception | None] = (None,)) -> None:
-        self.checks = list(checks)
-        self.attempts = list(attempts)
-        self.configured = 0
-
-    def configure(self) -> None:
-        self.configured += 1
-        if (error := self.attempts.pop(0) if len(self.attempts) > 1 else self.attempts[0]) is not None:
-            raise error
-
-    def check(self) -> CheckResult:
-        found = self.checks.pop(0) if len(self.checks) > 1 else self.checks[0]
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-
-class Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        assert self.now < 3600, "it never ends"
-
-
-SERVES = CheckResult(ok=True, reason="serves")
-
-
-class Told(list[tuple[str, str]]):
-    """What a host told, as (state, reason); `deaf` makes so many tellings fail."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.deaf = 0
-        self.times: list[float] = []
-        self.details: list[list[str]] = []
-
-    def say(self, state: str, found: CheckResult) -> bool:
-        if self.deaf:
-            self.deaf -= 1
-            return False
-        self.append((state, found.reason))
-        self.times.append(self.clock.now)
-        self.details.append(found.detail)
-        return True
+from .fake_role import SERVES, Clock, FakeRole, Told
 
 
 @pytest.fixture
@@ -370,53 +235,3 @@ def test_the_logs_that_explain_a_reason_are_read_when_it_is_told_and_not_at_ever
     serve(told, FakeRole(waiting, waiting, waiting, SERVES))
     assert told.details == [[], ["own line", "last words"], []]
     assert [call[0] for call in programs.calls].count("journalctl") == 1
-
-
-@pytest.mark.programs
-def test_a_configuration_that_its_own_program_refuses_is_not_mended_by_waiting() -> None:
-    with pytest.raises(PermanentError, match=r"(?s)^sh -c .*unknown directive$"):
-        run.validate(["sh", "-c", "echo unknown directive; exit 1"])
-
-
-def test_a_client_is_made_only_of_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A role's credentials may be missing in the first seconds; a client that was made without any would be kept and call nothing."""
-    found: list[object] = [None, object()]
-
-    class Session:
-        def get_credentials(self) -> object:
-            return found.pop(0)
-
-        def client(self, service: str, **_: Any) -> str:
-            return f"client of {service}"
-
-    monkeypatch.setattr("boto3.Session", Session)
-    monkeypatch.setattr(config, "load_common", returning(HOST))
-    aws.s3.cache_clear()
-    try:
-        with pytest.raises(NoCredentialsError):
-            aws.s3()
-        assert aws.s3() == "client of s3"
-    finally:
-        aws.s3.cache_clear()
-
-
-def test_a_secret_is_asked_for_by_the_prefix_that_the_stack_gave_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Secrets:
-        def get_secret_value(self, **asked: str) -> dict[str, str]:
-            return {"SecretString": f"the text of {asked['SecretId']}"}
-
-    monkeypatch.setattr(config, "load_common", returning(replace(HOST, secret_prefix="webstack/dev-a1b2c3d4")))
-    monkeypatch.setattr(aws, "secrets", Secrets)
-    assert aws.secret("app-writer") == "the text of webstack/dev-a1b2c3d4/app-writer"
-
-
-def test_units_of_packages_are_taken_out_of_the_boot_only_where_they_are_enabled(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, programs: FakePrograms
-) -> None:
-    monkeypatch.setattr(services, "UNITS", tmp_path)
-    services.disable_vendor_units("haproxy.service", "keepalived.service")
-    assert programs.calls == []
-    (tmp_path / "multi-user.target.wants").mkdir()
-    (tmp_path / "multi-user.target.wants" / "haproxy.service").symlink_to("/usr/lib/systemd/system/haproxy.service")
-    services.disable_vendor_units("haproxy.service", "keepalived.service")
-    assert programs.calls == [["systemctl", "disable", "--now", "haproxy.service"]]
