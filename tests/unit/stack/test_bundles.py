@@ -1,96 +1,26 @@
-"""Bundles: the same sources give the same bytes, and a host installs only what its user data names."""
+"""Bundles: the same sources give the same bytes, and what cannot be bundled is refused."""
 
-import ensurepip
 import gzip
 import hashlib
-import importlib.util
 import io
 import os
-import subprocess
 import tarfile
 import tracemalloc
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
+from web_role import app_bundle as host
 
 from stack import bundles
 from stack.bundles import BuiltBundle, BundleError, app_bundle, role_bundle
 from stack.wheels import WheelsError
+from tests.unit.conftest import NAME
 
-ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.usefixtures("bundle_cache", "wheel_index")
 
-
-def host_module() -> ModuleType:
-    """The installer as hosts have it."""
-    path = ROOT / "userdata/web/usr/local/lib/webstack/web_role/app_bundle.py"
-    spec = importlib.util.spec_from_file_location("host_app_bundle", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-host = host_module()
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache."""
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("WEBSTACK_CACHE", str(folder))
-    return folder
-
-
-def wheel() -> bytes:
-    """A wheel of a package `greeting` with one module and one command."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in {
-            "greeting.py": "def main():\n    print('hello')\n",
-            "greeting-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n",
-            "greeting-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-            "greeting-1.0.dist-info/entry_points.txt": "[console_scripts]\ngreet = greeting:main\n",
-            "greeting-1.0.dist-info/RECORD": "",
-        }.items():
-            archive.writestr(zipfile.ZipInfo(name), content)
-    return buffer.getvalue()
-
-
-WHEEL = wheel()
-NAME = "greeting-1.0-py3-none-any.whl"
-
-
-@pytest.fixture
-def app_dir(tmp_path: Path) -> Path:
-    """An app that needs one wheel."""
-    folder = tmp_path / "app"
-    (folder / "pages").mkdir(parents=True)
-    (folder / "wsgi.py").write_text("app = None\n")
-    (folder / "pages" / "index.html").write_text("<h1>Hello</h1>\n")
-    (folder / "run.sh").write_text("#!/bin/sh\n")
-    (folder / "run.sh").chmod(0o775)
-    (folder / "requirements.lock").write_text(f"greeting==1.0 \\\n    --hash=sha256:{hashlib.sha256(WHEEL).hexdigest()}\n")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def downloads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """A package index that holds the wheel; the locks it was asked for."""
-    asked: list[Path] = []
-
-    def download(lock: Path, folder: Path) -> list[Path]:
-        asked.append(lock)
-        (folder / NAME).write_bytes(WHEEL)
-        return [folder / NAME]
-
-    monkeypatch.setattr(bundles, "download_wheels", download)
-    return asked
+ROOT = Path(__file__).parents[3]
 
 
 def names(bundle: BuiltBundle) -> list[str]:
@@ -99,7 +29,7 @@ def names(bundle: BuiltBundle) -> list[str]:
         return archive.getnames()
 
 
-def test_the_same_sources_give_the_same_bytes_whatever_their_times_and_rights(app_dir: Path, cache: Path) -> None:
+def test_the_same_sources_give_the_same_bytes_whatever_their_times_and_rights(app_dir: Path, bundle_cache: Path) -> None:
     first = app_bundle(app_dir, build=True)
     assert first.path is not None
     content = first.path.read_bytes()
@@ -140,15 +70,15 @@ def test_each_change_of_the_sources_gives_another_name(app_dir: Path, change: Ca
     assert app_bundle(app_dir, build=False).sha256 != before
 
 
-def test_a_preview_knows_the_name_and_fetches_nothing(app_dir: Path, downloads: list[Path], cache: Path) -> None:
+def test_a_preview_knows_the_name_and_fetches_nothing(app_dir: Path, wheel_index: list[Path], bundle_cache: Path) -> None:
     previewed = app_bundle(app_dir, build=False)
     assert previewed.path is None
-    assert downloads == []
-    assert not cache.exists()
+    assert wheel_index == []
+    assert not bundle_cache.exists()
     built = app_bundle(app_dir, build=True)
     assert (built.key, built.sha256) == (previewed.key, previewed.sha256)
     assert app_bundle(app_dir, build=False) == app_bundle(app_dir, build=True) == built
-    assert len(downloads) == 1, "the second time it comes from the cache"
+    assert len(wheel_index) == 1, "the second time it comes from the cache"
 
 
 def test_the_sample_app_is_an_app() -> None:
@@ -274,7 +204,7 @@ def test_a_large_app_is_never_in_memory_whole(app_dir: Path) -> None:
 
 @pytest.mark.parametrize("content", ["ok = 2\n", "a = 'longer'\n", ""], ids=["same length", "longer", "empty"])
 def test_an_app_that_changes_while_it_is_bundled_is_no_bundle(
-    app_dir: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, content: str
+    app_dir: Path, bundle_cache: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     (app_dir / "late.py").write_text("ok = 1\n")
     download = bundles.download_wheels
@@ -286,7 +216,7 @@ def test_an_app_that_changes_while_it_is_bundled_is_no_bundle(
     monkeypatch.setattr(bundles, "download_wheels", meanwhile)
     with pytest.raises(BundleError, match=r"late\.py was changed while its bundle was made: run `up` again"):
         app_bundle(app_dir, build=True)
-    assert not [path for path in cache.rglob("*") if path.is_file()], "no half bundle is kept"
+    assert not [path for path in bundle_cache.rglob("*") if path.is_file()], "no half bundle is kept"
 
 
 @pytest.mark.parametrize("role", ["load_balancer", "web", "database"])
@@ -319,99 +249,3 @@ def test_a_role_s_links_stay_links_and_two_sources_of_one_file_are_refused(tmp_p
         role_bundle("web", userdata=tmp_path)
     with pytest.raises(BundleError, match="there is no role 'mail'"):
         role_bundle("mail", userdata=tmp_path)
-
-
-def pip_wheels() -> Path:
-    """Where this machine's Python keeps the wheel of pip that virtual environments start with."""
-    bundled = Path(ensurepip.__file__).parent / "_bundled"
-    return bundled if any(bundled.glob("pip-*.whl")) else Path("/usr/share/python-wheels")
-
-
-def install(bundle: BuiltBundle, target: Path, sha256: str | None = None) -> Path:
-    return host.install(bundle.path, sha256 or bundle.sha256, target, pip_wheels=pip_wheels())
-
-
-@pytest.mark.programs
-def test_a_host_installs_the_bundle_without_a_network_and_switches_to_it(
-    app_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = tmp_path / "opt"
-    first = install(app_bundle(app_dir, build=True), target)
-    assert (target / "current").resolve() == first
-    assert not (first / "wheels").exists()
-    assert list(first.glob("app/__pycache__/wsgi.*.pyc")), "bytecode is there: the service may not write it"
-    assert subprocess.run([first / "venv/bin/greet"], capture_output=True, text=True, check=True).stdout == "hello\n"
-    assert (first / "app" / "run.sh").stat().st_mode & 0o777 == 0o755
-    times = {(first / "app" / name).stat().st_mtime for name in ("wsgi.py", "run.sh", "pages/index.html")}
-    assert len(times) == 3, "other content, another time"
-
-    stamp = (first / ".installed").stat().st_mtime_ns
-    assert install(app_bundle(app_dir, build=True), target) == first
-    assert (first / ".installed").stat().st_mtime_ns == stamp, "the second time nothing is done"
-
-    change_text(app_dir)
-    monkeypatch.setattr(subprocess, "run", Mock(return_value=Mock(returncode=0)))  # seen above: pip takes its time
-    second = install(app_bundle(app_dir, build=True), target)
-    assert (target / "current").resolve() == second
-    assert first.is_dir(), "the release before stays"
-
-
-def test_a_host_refuses_sources_that_are_not_those_named_and_keeps_what_it_had(app_dir: Path, tmp_path: Path) -> None:
-    target = tmp_path / "opt"
-    with pytest.raises(host.BundleError, match="have the hash"):
-        install(app_bundle(app_dir, build=True), target, "0" * 64)
-    assert not (target / "current").exists()
-    assert list((target / "releases").iterdir()) == []
-
-
-def archive_of(path: Path, **members: tarfile.TarInfo) -> Path:
-    with tarfile.open(path, "w:gz") as archive:
-        for member in members.values():
-            archive.addfile(member, io.BytesIO(b"x" * member.size))
-    return path
-
-
-def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type, made.linkname, made.size = kind, link, 1 if kind == tarfile.REGTYPE else 0
-    return made
-
-
-@pytest.mark.parametrize(
-    "evil",
-    [
-        member("../evil"),
-        member("app/../../../../evil"),
-        member("/etc/evil"),
-        member("app/link", tarfile.SYMTYPE, "/etc/passwd"),
-        member("app/hard", tarfile.LNKTYPE, "app/wsgi.py"),
-        member("app/device", tarfile.CHRTYPE),
-        member("etc/passwd"),
-    ],
-    ids=lambda evil: str(evil.name),
-)
-def test_a_host_unpacks_nothing_outside_of_the_release(tmp_path: Path, evil: tarfile.TarInfo) -> None:
-    tarball = archive_of(tmp_path / "evil.tar.gz", good=member("app/wsgi.py"), evil=evil)
-    target = tmp_path / "opt"
-    with pytest.raises(host.BundleError):
-        host.install(tarball, "0" * 64, target)
-    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")) == ["evil.tar.gz", "opt", "opt/releases"]
-
-
-def test_a_damaged_bundle_and_a_missing_pip_are_told(app_dir: Path, tmp_path: Path) -> None:
-    bundle = app_bundle(app_dir, build=True)
-    assert bundle.path is not None
-    damaged = tmp_path / "damaged.tar.gz"
-    damaged.write_bytes(bundle.path.read_bytes()[:700])
-    with pytest.raises(host.BundleError, match=r"damaged\.tar\.gz cannot be unpacked|the bundle has no app/"):
-        host.install(damaged, bundle.sha256, tmp_path / "opt")
-    with pytest.raises(host.BundleError, match="python3-venv is missing"):
-        host.install(bundle.path, bundle.sha256, tmp_path / "opt", pip_wheels=tmp_path)
-
-
-@pytest.mark.programs
-def test_a_wheel_that_is_not_the_lock_s_is_refused(app_dir: Path, tmp_path: Path) -> None:
-    (app_dir / "requirements.lock").write_text(f"greeting==1.0 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(host.BundleError, match=r"(?i)hash"):
-        install(app_bundle(app_dir, build=True), tmp_path / "opt")
-    assert not (tmp_path / "opt" / "current").exists()
