@@ -1,9 +1,10 @@
-"""The program, run whole on the strict monitor: once for each case, since nothing in it depends on a test."""
+"""The program, run whole on the strict monitor (once for each case, since nothing in it depends on a test), and a site to be asked."""
 
 import functools
 import json
 import runpy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,6 +14,7 @@ import pytest
 from stack.bundles import BuiltBundle
 from tests import program_files as program_files
 from tests.unit.monitor import RecordedProgram, StrictMonitor, run
+from tests.unit.stack.fake_site import FakeSite, serve, write_certificate
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 APP_HASH = "a" * 64
@@ -63,6 +65,19 @@ def program(main: MainRunner) -> ProgramRunner:
         return once(stack, preview, json.dumps(changes, sort_keys=True))
 
     return call
+
+
+@pytest.fixture(scope="session")
+def site_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for the site's name with its key, good for two days."""
+    return write_certificate(tmp_path_factory.mktemp("site") / "tls.pem", until=timedelta(days=2))
+
+
+@pytest.fixture
+def fake_site(site_certificate: Path) -> Iterator[FakeSite]:
+    """A site that answers."""
+    with serve(site_certificate) as site:
+        yield site
 
 
 def _main() -> None:
