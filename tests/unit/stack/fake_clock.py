@@ -1,5 +1,7 @@
 """A clock for what waits, so that its tests need no time."""
 
+import asyncio
+
 from stack.readiness import Clock
 
 
@@ -11,6 +13,7 @@ class FakeClock:
 
     async def sleep(self, seconds: float) -> None:
         self.seconds += seconds
+        await asyncio.sleep(0)  # others that wait have their turn, as with a real clock
 
     @property
     def clock(self) -> Clock:
