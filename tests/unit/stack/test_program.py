@@ -1,33 +1,21 @@
-"""The whole program: what it registers for dev and prod, with which options, and what waits for what.
+"""The whole program: what it registers for dev and prod and with which options.
 
 These tests decide what is asked of the engine. They cannot decide what the real provider answers, nor whether a host boots.
 """
 
-import hashlib
 import json
 import re
 from collections import Counter
 from typing import Any
 
 import pytest
-import yaml
 
 from lab.provider.codec import Asset
 from lab.provider.schema import resource_fields
 from stack.naming import COMPONENT_TYPES
-from tests.unit.monitor import AMI, UNKNOWN, RecordedProgram, RegisteredResource
-from tests.unit.stack.conftest import APP_HASH, REPOSITORY, ProgramRunner
-
-INSTANCE = "ec2/instance:Instance"
-OBJECT = "s3/bucketObjectv2:BucketObjectv2"
-
-
-def short(token: str) -> str:
-    return token.rpartition(":")[2]
-
-
-def hosts(program: RecordedProgram) -> dict[str, RegisteredResource]:
-    return {item.inputs["tags"]["host"]: item for item in program.by_type(INSTANCE)}
+from tests.unit.monitor import AMI, UNKNOWN
+from tests.unit.stack.conftest import REPOSITORY, ProgramRunner
+from tests.unit.stack.program_queries import INSTANCE, host_file, hosts, published_keys, short
 
 
 def test_dev_is_exactly_these_resources(program: ProgramRunner) -> None:
@@ -205,67 +193,6 @@ def test_every_resource_has_a_component_as_its_parent(program: ProgramRunner) ->
     assert [item.name for item in result.resources if item.custom and item.parent not in components] == []
 
 
-COMMON_DEPENDENCIES = {"dev-s3", "dev-artifacts"}
-DEPENDENCIES = {
-    "lb-1": {
-        "dev-public-internet", "dev-public-1-routes", "dev-load-balancer", "dev-address",
-        "dev-internet-to-load-balancer-80-in", "dev-internet-to-load-balancer-443-in", "dev-load-balancer-to-web-8443-out",
-        "dev-load-balancer-to-internet-443-out", "dev-load-balancer-to-internet-80-out",
-    },
-    "web-1": {
-        "dev-private-1-internet", "dev-app-1-routes", "dev-web", "dev-app-migrator", "dev-app-writer", "dev-app-reader",
-        "dev-app-session-key", "dev-load-balancer-to-web-8443-in", "dev-web-to-database-3306-out", "dev-web-to-database-9200-out",
-        "dev-web-to-internet-443-out", "dev-web-to-internet-80-out",
-    },
-    "db-1": {
-        "dev-private-1-internet", "dev-data-1-routes", "dev-database", "dev-db-1-data", "dev-database-replication", "dev-database-clone",
-        "dev-app-migrator", "dev-app-writer", "dev-app-reader", "dev-web-to-database-3306-in", "dev-web-to-database-9200-in",
-        "dev-database-to-database-3306-in", "dev-database-to-database-3306-out", "dev-database-to-database-9200-in",
-        "dev-database-to-database-9200-out", "dev-database-to-internet-443-out", "dev-database-to-internet-80-out",
-    },
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("host", ["lb-1", "web-1", "db-1"])
-def test_an_instance_waits_for_all_that_it_needs_to_boot(program: ProgramRunner, host: str) -> None:
-    result = program("dev")
-    item = hosts(result)[host]
-    awaited = result.dependencies(item)
-    assert (
-        DEPENDENCIES[host] | COMMON_DEPENDENCIES | {"dev-db-1-name", "dev-db-2-name", "dev-lb-1-name", "dev-zone-soa"}
-    ) - awaited == set()
-    kinds = {short(other.token) for other in result.resources if other.urn in item.depends_on}
-    assert {"Route", "RouteTableAssociation", "VpcEndpoint", "RolePolicy", "SecurityGroupEgressRule"} <= kinds
-    # The user data comes of the step that puts the bundles into the bucket, and that step comes after these.
-    settings = {short(other.token) for other in result.resources if other.urn in item.property_dependencies["userData"]}
-    awaited_of_the_bucket = {"Bucket", "BucketPublicAccessBlock", "BucketOwnershipControls", "BucketVersioning", "BucketPolicy"}
-    assert awaited_of_the_bucket | {"BucketServerSideEncryptionConfiguration"} <= settings
-    assert "BucketLifecycleConfiguration" not in settings, "it takes the longest of all, and no host needs it"
-    assert "SecretVersion" in kinds
-
-
-def test_no_host_waits_for_another_when_nothing_is_there_yet(program: ProgramRunner) -> None:
-    result = program("dev")
-    instances = {item.name for item in result.by_type(INSTANCE)}
-    for item in result.by_type(INSTANCE):
-        assert not result.dependencies(item) & instances, f"{item.name} lengthens the critical path"
-
-
-def test_ways_out_wait_for_their_gateways(program: ProgramRunner) -> None:
-    result = program("dev")
-    assert {"dev-gateway", "dev-public-internet", "dev-public-1-routes"} <= result.dependencies(result.by_name("dev-nat-1"))
-    assert "dev-gateway" in result.dependencies(result.by_name("dev-nat-1-address"))
-    assert "dev-nat-1" in result.dependencies(result.by_name("dev-private-2-internet"))
-
-
-def test_the_web_tiers_name_waits_for_its_hosts_and_lists_them_all(program: ProgramRunner) -> None:
-    result = program("dev")
-    record = result.by_name("dev-web-name")
-    assert {"dev-web-1", "dev-web-2"} <= result.dependencies(record)
-    assert (record.inputs["name"], record.inputs["type"], record.inputs["ttl"]) == ("web.dev.webstack.internal", "A", 5)
-    assert len(record.inputs["records"]) == 2
-
-
 def test_a_name_that_is_not_there_yet_is_forgotten_after_seconds(program: ProgramRunner) -> None:
     soa = program("dev").by_name("dev-zone-soa")
     assert (soa.inputs["type"], soa.inputs["ttl"], soa.inputs["allowOverwrite"]) == ("SOA", 5, True)
@@ -290,96 +217,6 @@ def test_without_a_replica_there_is_one_database_host(program: ProgramRunner) ->
     result = program("dev", database={"replica": False})
     assert sorted(hosts(result)) == ["db-1", "lb-1", "web-1", "web-2"]
     assert result.outputs["database_addresses"] == {"db-1": "10.20.128.10"}
-
-
-def host_file(item: RegisteredResource) -> dict[str, Any]:
-    files = yaml.safe_load(item.inputs["userData"])["write_files"]
-    return json.loads(next(entry["content"] for entry in files if entry["path"] == "/etc/webstack/host.json"))
-
-
-def published_keys(result: RecordedProgram) -> set[str]:
-    """The keys of the bundles that the program put into the bucket."""
-    return {line.partition(": put into the bucket")[0] for line in result.log if ": put into the bucket" in line}
-
-
-def test_user_data_names_what_the_engine_made(program: ProgramRunner) -> None:
-    result = program("dev")
-    found = hosts(result)
-    address = result.by_name("dev-address")
-    balancer, web, database = (host_file(found[name]) for name in ("lb-1", "web-1", "db-2"))
-    assert address.urn in found["lb-1"].property_dependencies["userData"]
-    applied = configuration_of(result, "lb-1")
-    assert balancer["elastic_ip_address"] == result.outputs["public_address"] == applied["values"]["domain"]
-    assert balancer["peer_address"] == "10.20.16.10"
-    assert web["bucket"] == result.outputs["bucket_name"]
-    assert web["app_bundle"] == {"key": f"app/{APP_HASH}.tar.gz", "sha256": APP_HASH}
-    assert web["load_balancer_addresses"] == ["10.20.0.10", "10.20.16.10"]
-    assert database["volume_id"].startswith("vol-")
-    assert database["server_id"] == 2
-    assert [item["address"] for item in database["databases"]] == ["10.20.128.10", "10.20.144.10"]
-    objects = published_keys(result)
-    assert {balancer["role_bundle"]["key"], web["role_bundle"]["key"], web["app_bundle"]["key"], database["role_bundle"]["key"]} == objects
-
-
-def test_each_pet_has_its_configuration_object_with_the_hash_of_its_user_data_and_no_web_host_has_one(program: ProgramRunner) -> None:
-    result = program("dev")
-    found = hosts(result)
-    objects = {item.inputs["key"]: item for item in result.by_type(OBJECT)}
-    assert sorted(objects) == [f"configuration/{name}.yaml" for name in ("db-1", "db-2", "lb-1")]
-    for name in ("db-1", "db-2", "lb-1"):
-        item = found[name]
-        wanted = configuration_of(result, name)["user_data_sha256"]
-        assert wanted == hashlib.sha256(item.inputs["userData"].encode()).hexdigest()
-        assert host_file(item)["configuration_key"] == f"configuration/{name}.yaml"
-        assert f"dev-{name}-configuration" in result.dependencies(item), "at a boot the object must be the new one"
-        own = result.dependencies(objects[f"configuration/{name}.yaml"])
-        assert {"dev-artifacts", "dev-load-balancer" if name == "lb-1" else "dev-database"} <= own, "its reader has its rights by then"
-    assert host_file(found["web-1"])["configuration_key"] == ""
-
-
-def configuration_of(program: RecordedProgram, host: str) -> dict[str, Any]:
-    return yaml.safe_load(program.by_name(f"dev-{host}-configuration").inputs["content"])
-
-
-RELOAD_CASES = [
-    {"loadBalancer": {"balance": "leastconn"}},
-    {"loadBalancer": {"backendMode": "active-passive"}},
-    {"loadBalancer": {"tls": {"mode": "secret", "secret": "site/pem"}}},
-    {"web": {"count": 9}},
-]
-
-
-@pytest.mark.parametrize("change", RELOAD_CASES, ids=str)
-def test_what_a_load_balancer_can_reload_leaves_every_user_data_as_it_is(program: ProgramRunner, change: dict[str, Any]) -> None:
-    before, after = program("dev"), program("dev", **change)
-    told = [{name: host_file(item) for name, item in hosts(result).items() if name in hosts(before)} for result in (before, after)]
-    for content in (host for one in told for host in one.values()):
-        for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "volume_id", "secret_prefix", "site_host"):
-            content.pop(made_up, None)
-    assert told[0] == told[1]
-    applied = [configuration_of(result, "lb-1") for result in (before, after)]
-    assert applied[0]["values"] != applied[1]["values"]
-
-
-def test_another_domain_is_told_to_web_hosts_by_user_data_and_to_load_balancers_by_a_reload(program: ProgramRunner) -> None:
-    before, after = program("dev"), program("dev", loadBalancer={"domain": "shop.example.com"})
-    (address,) = [item for item in before.by_type("ec2/eip:Eip") if item.name == "dev-address"]
-    for name in ("web-1", "web-2"):
-        told = [host_file(hosts(result)[name])["site_host"] for result in (before, after)]
-        assert told == [before.outputs["public_address"], "shop.example.com"]
-        assert address.urn in hosts(before)[name].property_dependencies["userData"]
-    assert hosts(before)["lb-1"].inputs["userData"].count("shop.example.com") == 0
-    assert configuration_of(after, "lb-1")["values"]["domain"] == "shop.example.com"
-
-
-def test_scaling_the_web_tier_changes_no_other_host(program: ProgramRunner) -> None:
-    two, three = hosts(program("dev")), hosts(program("dev", web={"count": 3}))
-    for name in ("lb-1", "db-1", "db-2", "web-1", "web-2"):
-        ids = [host_file(item) for item in (two[name], three[name])]
-        for content in ids:
-            for made_up in ("bucket", "elastic_ip_allocation_id", "elastic_ip_address", "volume_id", "secret_prefix", "site_host"):
-                content.pop(made_up, None)
-        assert ids[0] == ids[1], name
 
 
 def test_no_secret_is_in_clear_in_any_property_output_or_line_of_log(program: ProgramRunner) -> None:
