@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import boto3
+import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from lab.admin_keys import AccessKey
 from lab.cloud.internal_api import event_path
@@ -55,6 +57,13 @@ def client(service: str, url: str, *, verify: Path | None = None, proxy: str = "
 def proxy_client(service: str, url: str) -> Any:
     """A client that sends its calls to the endpoint as to a proxy, under whatever name AWS's SDK makes of the endpoint's."""
     return client(service, url, proxy=url)
+
+
+def refused(call: Callable[..., Any], **arguments: Any) -> str:
+    """The code of AWS's refusal."""
+    with pytest.raises(ClientError) as caught:
+        call(**arguments)
+    return caught.value.response.get("Error", {}).get("Code", "")
 
 
 class LoopThread:

@@ -1,4 +1,4 @@
-"""Labels of a secret's versions, as AWS moves them.
+"""Secrets: names in recovery, and labels of versions as AWS moves them.
 
 https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretVersionStage.html
 """
@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.aws.cloud.support import client
-from tests.aws.cloud.test_emulator import refused
+from tests.aws.cloud.support import client, refused
 
 
 @pytest.fixture
@@ -65,3 +64,14 @@ def test_labels_of_ones_own_stay_when_a_new_value_takes_the_place_of_a_version(s
     secrets.update_secret_version_stage(SecretId="x", VersionStage="kept", MoveToVersionId=first)
     second = secrets.put_secret_value(SecretId="x", SecretString="two")["VersionId"]
     assert versions(secrets) == {"AWSCURRENT": second, "AWSPREVIOUS": first, "kept": first}
+
+
+def test_a_name_in_recovery_is_taken(api: str) -> None:
+    secrets = client("secretsmanager", api)
+    secrets.create_secret(Name="x", SecretString="y")
+    assert refused(secrets.create_secret, Name="x", SecretString="y") == "ResourceExistsException"
+    secrets.delete_secret(SecretId="x")
+    assert refused(secrets.create_secret, Name="x", SecretString="y") == "InvalidRequestException"
+    assert refused(secrets.put_secret_value, SecretId="x", SecretString="z") == "InvalidRequestException"
+    secrets.restore_secret(SecretId="x")
+    secrets.put_secret_value(SecretId="x", SecretString="z")

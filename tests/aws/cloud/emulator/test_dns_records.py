@@ -1,11 +1,11 @@
-"""Route 53 where moto is kinder than AWS, or answers in another form: seen by boto3, over HTTP, as any client sees it."""
+"""Zones and records of Route 53 where moto is kinder than AWS or answers in another form, as any client sees it."""
 
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.aws.cloud.support import REGION, Network, client
+from tests.aws.cloud.support import REGION, Network, client, refused
 
 SOA = "ns-1536.awsdns-00.co.uk. awsdns-hostmaster.amazon.com. 1 7200 900 1209600 86400"
 
@@ -146,3 +146,23 @@ def test_a_zone_keeps_its_own_records(api: str, network: Network) -> None:
     zone = zone_of(api, network)["HostedZone"]["Id"]
     with pytest.raises(ClientError, match="exactly one SOA record"):
         change(api, zone, ("DELETE", "dev.webstack.internal", "SOA", [SOA]), ttl=900)
+
+
+def test_records_are_made_and_deleted_by_what_is_there(api: str) -> None:
+    route53 = client("route53", api)
+    zone = route53.create_hosted_zone(Name="example.org", CallerReference="records")["HostedZone"]["Id"]
+
+    def change(action: str, name: str, value: str = "10.0.0.1") -> None:
+        record = {"Name": f"{name}.example.org", "Type": "A", "TTL": 5, "ResourceRecords": [{"Value": value}]}
+        route53.change_resource_record_sets(HostedZoneId=zone, ChangeBatch={"Changes": [{"Action": action, "ResourceRecordSet": record}]})
+
+    change("CREATE", "web")
+    assert refused(change, action="CREATE", name="web") == "InvalidChangeBatch"
+    assert refused(change, action="CREATE", name="web", value="10.0.0.2") == "InvalidChangeBatch"
+    change("CREATE", "web-active")
+    assert refused(change, action="DELETE", name="web", value="10.0.0.2") == "InvalidChangeBatch"
+    change("DELETE", "web")
+    assert refused(change, action="DELETE", name="web") == "InvalidChangeBatch"
+    change("CREATE", "web")
+    change("UPSERT", "web", value="10.0.0.3")
+    change("DELETE", "web", value="10.0.0.3")
