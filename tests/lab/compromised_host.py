@@ -362,39 +362,17 @@ def _ports(kind: str) -> set[int]:
     return {port for address, port in _reachable() if address in SITE[kind]}
 
 
-@attempts_to("reach the databases' MySQL and role check (3306, 9200)")
-def _databases() -> bool:
-    return {3306, 9200} <= _ports("databases")
-
-
-@attempts_to("reach anything else of the databases")
-def _databases_rest() -> bool:
-    return bool(_ports("databases") - {3306, 9200})
-
-
-@attempts_to("reach the other web hosts")
-def _web_hosts() -> bool:
-    return bool(_ports("web_hosts"))
-
-
-@attempts_to("reach the load balancers' site (80, 443)")
-def _site() -> bool:
-    return {80, 443} <= _ports("load_balancers")
-
-
-@attempts_to("reach anything else of the load balancers")
-def _load_balancers_rest() -> bool:
-    return bool(_ports("load_balancers") - {80, 443})
-
-
-@attempts_to("reach the outside by 80 and 443, wherever it is")
-def _outside() -> bool:
-    return {80, 443} <= _ports("outside")
-
-
-@attempts_to("reach the outside by other ports")
-def _outside_rest() -> bool:
-    return bool(_ports("outside") - {80, 443})
+ATTEMPTS.update(
+    {
+        "reach the databases' MySQL and role check (3306, 9200)": lambda: {3306, 9200} <= _ports("databases"),
+        "reach anything else of the databases": lambda: bool(_ports("databases") - {3306, 9200}),
+        "reach the other web hosts": lambda: bool(_ports("web_hosts")),
+        "reach the load balancers' site (80, 443)": lambda: {80, 443} <= _ports("load_balancers"),
+        "reach anything else of the load balancers": lambda: bool(_ports("load_balancers") - {80, 443}),
+        "reach the outside by 80 and 443, wherever it is": lambda: {80, 443} <= _ports("outside"),
+        "reach the outside by other ports": lambda: bool(_ports("outside") - {80, 443}),
+    }
+)
 
 
 def main() -> None:
