@@ -15,10 +15,9 @@ from webstack_host import http_check
 from webstack_host.readiness import CheckResult
 from webstack_host.variables import Bundle
 
+from tests.unit.hosts.conftest import FakePrograms
+from tests.unit.userdata.test_host_files import LOAD_BALANCER, WEB
 from userdata.render import rendered_files
-
-from ..userdata.test_host_files import LOAD_BALANCER, WEB
-from .conftest import FakePrograms
 
 CONFIG = replace(WEB, app_bundle=Bundle(key="app/1.tar.gz", sha256="1" * 64))
 
