@@ -4,6 +4,8 @@ import difflib
 import hashlib
 import json
 import re
+import subprocess
+import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any, cast
@@ -18,6 +20,7 @@ from webstack_host.variables import Bundle, DatabaseEndpoint, HostVariables, Rol
 from stack.roles import ROLES, SPECS
 from userdata.render import (
     MAX_USER_DATA_BYTES,
+    ROOT,
     RenderError,
     TooLargeError,
     host_file,
@@ -306,3 +309,17 @@ def test_no_package_is_listed_twice_and_lists_are_sorted() -> None:
     for spec in SPECS:
         names = spec.variables_type.packages
         assert list(names) == sorted(set(names)), spec.name
+
+
+@pytest.mark.programs
+@pytest.mark.parametrize("role", ROLES)
+def test_a_text_is_the_same_whether_pyyaml_was_built_with_libyaml_or_not(role: Role) -> None:
+    """Else another machine's plan would change every host."""
+    program = "import json, yaml, userdata; {without}from tests.unit.userdata.test_render import *; print(json.dumps({texts}))"
+    texts = f"[make(variables({role!r})) for make in (render_user_data, render_configuration)]"
+    runs = [program.format(without=without, texts=texts) for without in ("", "del yaml.CSafeDumper; ")]
+    with_libyaml, without = (
+        subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, cwd=ROOT.parent).stdout for run in runs
+    )
+    assert with_libyaml == without
+    assert len(json.loads(without)) == 2
