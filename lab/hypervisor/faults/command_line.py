@@ -20,7 +20,7 @@ class CommandGroup:
     """A group of faults in the command's help."""
 
     order: int
-    """The position of the family in the help."""
+    """The position of the group in the help."""
     subcommand: str = ""
     """The command whose subcommands they are; their kinds begin with it (`api-down`). Empty: they are subcommands of `lab fault`."""
     help: str = ""

@@ -106,8 +106,8 @@ class FaultInjector(ABC):
 class Fault(BaseModel, ABC):
     """A failure to inject.
 
-    A kind adds a `kind: Literal[…]`, its fields (those with a `Parameter` are parameters of its command), and `family` and `injector` if no
-    base class has them. Its docstring is its command's help. Its validators raise ValueError with a complete message.
+    A kind adds a `kind: Literal[…]`, its fields (those with a `Parameter` are parameters of its command), and `command_group` and
+    `injector` if no base class has them. Its docstring is its command's help. Its validators raise ValueError with a complete message.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)

@@ -21,7 +21,21 @@ def describe(client: ApiClient, identifier: str) -> dict[str, Any] | None:
     return client.first("ec2.describe_security_groups", "SecurityGroups", GroupIds=[identifier])
 
 
-class SecurityGroup(Handler):
+class _GroupHandler(Handler):
+    """What both types of groups do alike."""
+
+    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
+        del state
+        group = describe(client, identifier)
+        return None if group is None else _live(client, group)
+
+    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
+        for direction in sorted(changed & _DIRECTIONS.keys()):
+            _replace(client, identifier, direction, news.get(direction) or [])
+        retag(client, identifier, olds, news)
+
+
+class SecurityGroup(_GroupHandler):
     """`aws.ec2.SecurityGroup`: made without AWS's open egress rule, as the real provider does."""
 
     label = "EC2 Security Group"
@@ -50,16 +64,6 @@ class SecurityGroup(Handler):
         if news.get("ingress"):
             _replace(client, identifier, "ingress", news["ingress"])
 
-    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
-        del state
-        group = describe(client, identifier)
-        return None if group is None else _live(client, group)
-
-    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        for direction in sorted(changed & _DIRECTIONS.keys()):
-            _replace(client, identifier, direction, news.get(direction) or [])
-        retag(client, identifier, olds, news)
-
     def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         group = describe(client, identifier)
         if group is None:
@@ -79,7 +83,7 @@ class SecurityGroup(Handler):
         ignore_missing(lambda: client.call("ec2.delete_security_group", GroupId=identifier))
 
 
-class DefaultSecurityGroup(Handler):
+class DefaultSecurityGroup(_GroupHandler):
     """`aws.ec2.DefaultSecurityGroup`: adopts the VPC's default group and takes its rules away; its delete does nothing."""
 
     label = "EC2 Default Security Group"
@@ -101,16 +105,6 @@ class DefaultSecurityGroup(Handler):
         retag(client, identifier, {"tagsAll": tag_map(group.get("Tags"))}, news)
         for direction in _DIRECTIONS:
             _replace(client, identifier, direction, news.get(direction) or [])
-
-    def read(self, client: ApiClient, identifier: str, state: Props) -> Props | None:
-        del state
-        group = describe(client, identifier)
-        return None if group is None else _live(client, group)
-
-    def update(self, client: ApiClient, identifier: str, olds: Props, news: Props, changed: frozenset[str]) -> None:
-        for direction in sorted(changed & _DIRECTIONS.keys()):
-            _replace(client, identifier, direction, news.get(direction) or [])
-        retag(client, identifier, olds, news)
 
     def delete(self, client: ApiClient, identifier: str, state: Props) -> None:
         """AWS does not let go of a default group; the real provider leaves it as it is."""
